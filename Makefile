@@ -1,0 +1,46 @@
+# The same few commands on a laptop and in CI. Everything lives in one virtual environment, so torch is
+# downloaded once.
+
+PYTHON ?= python3
+VENV ?= .venv
+RUN := $(VENV)/bin/python
+
+.PHONY: report test slow lint bench reference clean
+
+report: $(VENV)/installed
+	$(RUN) -m study.run --seeds 10
+	$(RUN) -m analysis.report
+
+test: $(VENV)/installed-test
+	$(RUN) -m pytest
+
+slow: $(VENV)/installed-test
+	$(RUN) -m pytest -m slow
+
+lint: $(VENV)/installed-lint
+	$(RUN) -m ruff check
+	$(RUN) -m ruff format --check
+	$(RUN) -m mypy
+
+bench: $(VENV)/installed
+	$(RUN) -m study.bench
+
+# The study in the repository, and what the README quotes of it.
+reference: $(VENV)/installed
+	rm -rf results/reference-mnist
+	$(RUN) -m study.run --dataset mnist --study-id reference-mnist
+	$(RUN) -m analysis.report results/reference-mnist
+	rm -rf results/reference-mnist/parts results/reference-mnist/.lock
+	$(RUN) -m analysis.readme results/reference-mnist
+
+$(VENV)/installed: pyproject.toml
+	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/installed-%: $(VENV)/installed
+	$(RUN) -m pip install --quiet --editable '.[$*]'
+	touch $@
+
+clean:
+	rm -rf $(VENV)

@@ -1,0 +1,141 @@
+"""Numbers already computed -> matplotlib figure. No interval is made here; the style is borrowed and given back."""
+
+import io
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis import words
+from analysis.contrasts import Contrast, Curve
+
+PALETTE = sns.color_palette("colorblind")
+COLOUR = {"bn": PALETTE[0], "no_bn": PALETTE[1]}
+LINE = {"bn": "-", "no_bn": "--"}
+LABEL = {"bn": "with BN", "no_bn": "without BN"}
+AXIS = {"loss": "loss (nats per image)", "accuracy": "accuracy (%)"}
+SPLIT = {"train": "Training", "test": "Test"}
+STYLE: dict[str, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "study",
+    "font.family": "sans-serif",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlelocation": "left",
+}
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """seaborn's ticks and our few settings, for as long as a figure is drawn."""
+    with sns.axes_style("ticks"), sns.plotting_context("notebook"), mpl.rc_context(STYLE):
+        yield
+
+
+def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+    """Draw inside ``style``."""
+
+    @wraps(draw)
+    def inside(*arguments: Any) -> Figure:
+        with style():
+            return draw(*arguments)
+
+    return inside
+
+
+def svg(figure: Figure) -> bytes:
+    """The figure as SVG, equal bytes for equal figures: no date, fixed ids."""
+    buffer = io.BytesIO()
+    with style():
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    return buffer.getvalue()
+
+
+@styled
+def effect_map(cells: Sequence[Contrast]) -> Figure:
+    """The difference by batch size (rows) and learning rate (columns), with its interval and failures."""
+    sizes = sorted({cell.batch_size for cell in cells if cell.batch_size is not None})
+    lrs = sorted({cell.lr for cell in cells if cell.lr is not None})
+    values = np.full((len(sizes), len(lrs)), np.nan)
+    figure = Figure(figsize=(2.2 + 1.9 * len(lrs), 1.5 + 1.0 * len(sizes)), layout="constrained")
+    axes = figure.subplots()
+    for cell in cells:
+        assert cell.batch_size is not None and cell.lr is not None
+        values[sizes.index(cell.batch_size), lrs.index(cell.lr)] = 100 * cell.mean_diff
+    limit = max(float(np.nanmax(np.abs(values), initial=0)), 0.01)
+    image = axes.imshow(values, cmap="vlag_r", vmin=-limit, vmax=limit, aspect="auto")
+    for cell in cells:
+        row, column = sizes.index(cell.batch_size), lrs.index(cell.lr)  # type: ignore[arg-type]
+        _write_cell(axes, column, row, cell, dark=abs(values[row, column]) > 0.6 * limit)
+    axes.set_xticks(range(len(lrs)), [words.rate(lr) for lr in lrs])
+    axes.set_yticks(range(len(sizes)), [str(size) for size in sizes])
+    axes.set(xlabel="learning rate", ylabel="batch size")
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    figure.colorbar(image, ax=axes, label="difference (points)", pad=0.02)
+    return figure
+
+
+def _write_cell(axes: Axes, column: int, row: int, cell: Contrast, dark: bool) -> None:
+    """Estimate, interval and failures; no interval where there is one seed."""
+    lines = [words.interval(cell.ci_low, cell.ci_high)] if not math.isnan(cell.ci_low) else []
+    if cell.n_failed_baseline or cell.n_failed_arm:
+        lines.append(f"failed {cell.n_failed_baseline} | {cell.n_failed_arm} of {cell.n_runs}")
+    colour = "white" if dark else "black"
+    axes.text(column, row - 0.12, words.points(cell.mean_diff), ha="center", va="center", color=colour, weight="bold")
+    axes.text(column, row + 0.2, "\n".join(lines), ha="center", va="center", color=colour, size="small")
+
+
+@styled
+def learning_curves(curves: Sequence[Curve]) -> Figure:
+    """The post's four plots for one cell: loss and accuracy on training and test images."""
+    figure = Figure(figsize=(9.5, 6.5), layout="constrained")
+    grid = figure.subplots(2, 2, sharex=True)
+    for row, metric in zip(grid, ("loss", "accuracy"), strict=True):
+        for axes, split in zip(row, ("train", "test"), strict=True):
+            shown = [curve for curve in curves if curve.metric == metric and curve.split == split]
+            _draw_curves(axes, shown)
+            axes.set_title(f"{SPLIT[split]} {metric}")
+            axes.set_ylabel(AXIS[metric])
+    for axes in grid[1]:
+        axes.set_xlabel("epoch")
+    grid[0, 1].legend(frameon=False)
+    return figure
+
+
+@styled
+def accuracy_by_cell(curves: Sequence[Curve]) -> Figure:
+    """Test accuracy over epochs in every cell: batch sizes down, learning rates across."""
+    sizes = sorted({curve.batch_size for curve in curves})
+    lrs = sorted({curve.lr for curve in curves})
+    figure = Figure(figsize=(1.2 + 2.6 * len(lrs), 0.9 + 1.9 * len(sizes)), layout="constrained")
+    grid = figure.subplots(len(sizes), len(lrs), sharex=True, sharey=True, squeeze=False)
+    for row, size in zip(grid, sizes, strict=True):
+        for axes, lr in zip(row, lrs, strict=True):
+            wanted = ("accuracy", "test", size, lr)
+            _draw_curves(axes, [c for c in curves if (c.metric, c.split, c.batch_size, c.lr) == wanted])
+            axes.set_title(f"batch {size}, rate {words.rate(lr)}", size="small")
+    grid[-1, -1].legend(frameon=False, fontsize="small")
+    figure.supxlabel("epoch", size="medium")
+    figure.supylabel("test accuracy (%)", size="medium")
+    return figure
+
+
+def _draw_curves(axes: Axes, curves: Sequence[Curve]) -> None:
+    """Single seeds thin, their mean thick, its pointwise interval as a band."""
+    for curve in curves:
+        unit = 100 if curve.metric == "accuracy" else 1
+        colour, line = COLOUR.get(curve.arm, "gray"), LINE.get(curve.arm, ":")
+        for seed in curve.seeds:
+            axes.plot(curve.epochs, unit * np.array(seed), color=colour, linewidth=0.5, alpha=0.35)
+        low, high = unit * np.array(curve.low), unit * np.array(curve.high)
+        axes.fill_between(curve.epochs, low, high, color=colour, alpha=0.25, linewidth=0)
+        mean = unit * np.array(curve.mean)
+        axes.plot(curve.epochs, mean, line, color=colour, linewidth=2, label=LABEL.get(curve.arm, curve.arm))

@@ -1,0 +1,166 @@
+"""Records to paired differences, by key: the only crossing from what trains to what concludes.
+
+Joined by (batch size, learning rate, seed), never by position. What has no partner is named.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis import AnalysisError
+from study import BASELINE
+from study.design import Design, Run
+from study.errors import StudyError
+from study.history import DIVERGED, NOT_APPLICABLE, OK
+from study.records import Folder
+
+CELL = ["batch_size", "lr"]
+KEY = [*CELL, "seed"]
+RUN = [*KEY, "arm"]
+
+ENDPOINTS = {
+    "last3": "mean test accuracy of the last three epochs",
+    "final": "test accuracy of the last epoch",
+}
+PRIMARY = "last3"
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study's records, checked: one row per (run, epoch, split), no metric missing without a status."""
+
+    path: Path
+    manifest: dict[str, Any]
+    design: Design
+    records: pd.DataFrame
+    runs: pd.DataFrame
+
+    @property
+    def name(self) -> str:
+        return str(self.manifest["study_id"])
+
+    @property
+    def chance(self) -> float:
+        """Accuracy of guessing."""
+        return 1 / self.design.facts.n_classes
+
+    @property
+    def contenders(self) -> list[str]:
+        """The arms that are compared with the baseline; none where the baseline was not trained."""
+        return [arm for arm in self.design.arms if arm != BASELINE] if BASELINE in self.design.arms else []
+
+    @cached_property
+    def outcomes(self) -> pd.DataFrame:
+        """One row per run that was trained: key, endpoints, ``diverged``, ``failed``.
+
+        A diverged run scores chance on every endpoint. ``failed`` is diverged, or answering the test
+        images after the last epoch worse than twice chance: it may have a finite loss and one class
+        for every image.
+        """
+        test = self.records[(self.records.split == "test") & (self.records.status != NOT_APPLICABLE)]
+        table = self.runs[self.runs.status != NOT_APPLICABLE][[*RUN, "status"]].set_index(RUN)
+        accuracy = test.pivot(index=RUN, columns="epoch", values="accuracy").reindex(table.index)
+        table["diverged"] = table.status == DIVERGED
+        trained = accuracy[[epoch for epoch in accuracy.columns if epoch > 0]]
+        for endpoint, last in (("final", 1), ("last3", 3)):
+            values = trained.iloc[:, -last:].mean(axis=1, skipna=False)
+            table[endpoint] = values.mask(table.diverged, self.chance)
+        table["failed"] = table.diverged | (table.final < 2 * self.chance)
+        return table.drop(columns="status").reset_index()
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """The pairs of one arm and the baseline on one endpoint.
+
+    ``table`` has a row per pair: the key, ``baseline``, ``arm``, ``difference``, and for both sides
+    ``diverged`` and ``failed``. ``unpaired`` says of every planned run without a partner why.
+    """
+
+    arm: str
+    baseline: str
+    endpoint: str
+    table: pd.DataFrame
+    unpaired: list[str]
+
+    def cell(self, batch_size: int, lr: float) -> pd.DataFrame:
+        return self.table[(self.table.batch_size == batch_size) & (self.table.lr == lr)]
+
+    @property
+    def by_seed(self) -> pd.DataFrame:
+        """Differences, seeds x cells, of the seeds that have a pair in every cell."""
+        return self.table.pivot(index="seed", columns=CELL, values="difference").dropna()
+
+
+def load(path: Path) -> Study:
+    """The study in the folder ``path``; an AnalysisError says what is wrong with it."""
+    folder = Folder(path)
+    try:
+        manifest = folder.read_manifest()
+        if manifest is None:
+            raise AnalysisError(f"{path} holds no study (no manifest.json); run python -m study.run first")
+        design = Design.from_dict(manifest["design"])
+        records = folder.read("records").to_pandas()
+        runs = folder.read("runs").to_pandas()
+    except StudyError as error:
+        raise AnalysisError(str(error)) from None
+    except KeyError as error:
+        raise AnalysisError(f"{folder.manifest} has no field {error}") from None
+    check(records, runs, manifest["study_id"])
+    return Study(path, manifest, design, records, runs)
+
+
+def check(records: pd.DataFrame, runs: pd.DataFrame, study_id: str) -> None:
+    """Refuse tables that do not say one thing about each run; the error names the rows."""
+    if records.empty:
+        raise AnalysisError("the records are empty: no run has been committed yet; run python -m study.run again")
+    foreign = sorted({*records.study_id.unique(), *runs.study_id.unique()} - {study_id})
+    if foreign:
+        raise AnalysisError(f"the tables of {study_id!r} hold rows of other studies: {', '.join(foreign)}")
+    for name, table, key in (("records", records, [*RUN, "epoch", "split"]), ("runs", runs, RUN)):
+        twice = table[table.duplicated(key)]
+        if len(twice):
+            raise AnalysisError(f"{name} holds rows twice: {_name(twice.iloc[0], key)} and {len(twice) - 1} more")
+    lost = records[(records.status == OK) & (records.accuracy.isna() | records.loss.isna())]
+    if len(lost):
+        where = _name(lost.iloc[0], [*RUN, "epoch", "split"])
+        raise AnalysisError(f"a metric is missing though the status is ok: {where} and {len(lost) - 1} more")
+
+
+def pair(study: Study, arm: str, endpoint: str, baseline: str = BASELINE) -> Pairs:
+    """Join the runs of ``arm`` and ``baseline`` by (batch size, learning rate, seed)."""
+    columns = [*KEY, endpoint, "diverged", "failed"]
+    sides = {
+        side: study.outcomes.loc[study.outcomes.arm == name, columns].rename(columns={endpoint: side})
+        for side, name in (("baseline", baseline), ("arm", arm))
+    }
+    table = sides["baseline"].merge(sides["arm"], on=KEY, suffixes=("_baseline", "_arm"), validate="one_to_one")
+    table["difference"] = table["arm"] - table["baseline"]
+    table = table.sort_values(KEY, ignore_index=True)
+    return Pairs(arm, baseline, endpoint, table, _unpaired(study, arm, baseline))
+
+
+def _unpaired(study: Study, arm: str, baseline: str) -> list[str]:
+    """Every planned pair that is not one, with the reason."""
+    status = study.runs.set_index(RUN).status.to_dict()
+    reasons = []
+    for run in study.design.runs:
+        if run.arm != arm:
+            continue
+        partner = Run(run.batch_size, run.lr, run.seed, baseline)
+        found = [(side.arm, status.get((side.batch_size, side.lr, side.seed, side.arm))) for side in (run, partner)]
+        missing = [f"{name} {_WHY[what]}" for name, what in found if what in _WHY]
+        if missing:
+            cell = f"batch size {run.batch_size}, rate {run.lr:g}, seed {run.seed}"
+            reasons.append(f"{cell}: {' and '.join(missing)}")
+    return reasons
+
+
+_WHY = {None: "has no records", NOT_APPLICABLE: "cannot be trained"}
+
+
+def _name(row: pd.Series, key: list[str]) -> str:
+    return ", ".join(f"{column} {row[column]}" for column in key)

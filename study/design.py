@@ -1,0 +1,202 @@
+"""What is trained: the frozen design of a study, its runs, and what may be changed later.
+
+Knows no torch and no files. A design is a full grid: arms x batch sizes x learning rates x seeds, on
+one data set with one network. A study may later grow along the seeds, the batch sizes and the rates;
+anything else makes it another study.
+"""
+
+import difflib
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from itertools import product
+from typing import Any, Self
+
+from study import ARMS
+from study.errors import UsageError
+
+EXTENDABLE = ("batch_sizes", "lrs", "seeds")
+
+
+@dataclass(frozen=True)
+class DatasetFacts:
+    """The shape of a data set, known before it is loaded (images flattened, labels 0..n_classes-1)."""
+
+    n_train: int
+    n_test: int
+    n_features: int
+    n_classes: int
+
+
+DATASETS = {
+    "mnist": DatasetFacts(60_000, 10_000, 784, 10),
+    "fashion-mnist": DatasetFacts(60_000, 10_000, 784, 10),
+    "kmnist": DatasetFacts(60_000, 10_000, 784, 10),
+    "digits": DatasetFacts(1_437, 360, 64, 10),
+}
+
+
+@dataclass(frozen=True, order=True)
+class Run:
+    """One training: a cell (batch size, learning rate), a seed and an arm."""
+
+    batch_size: int
+    lr: float
+    seed: int
+    arm: str
+
+    @property
+    def applicable(self) -> bool:
+        """A batch of one has no variance: batch normalisation cannot train on it."""
+        return not (self.arm == "bn" and self.batch_size == 1)
+
+
+@dataclass(frozen=True)
+class Design:
+    """The grid of a study.
+
+    >>> design = Design("digits", batch_sizes=(32,), lrs=(0.01,), seeds=(0, 1), epochs=2)
+    >>> [design.run_id(run) for run in design.runs][0]
+    'bn_b0032_lr1e-02_s000-e40c3d9b'
+    """
+
+    dataset: str
+    arms: tuple[str, ...] = ARMS
+    batch_sizes: tuple[int, ...] = (32, 128, 512)
+    lrs: tuple[float, ...] = (0.001, 0.01, 0.1)
+    seeds: tuple[int, ...] = tuple(range(10))
+    epochs: int = 10
+    hidden: tuple[int, ...] = (32, 32)
+
+    def __post_init__(self) -> None:
+        for name in ("arms", *EXTENDABLE):
+            _check_distinct(name, getattr(self, name))
+        _check_known("dataset", self.dataset, tuple(DATASETS))
+        for arm in self.arms:
+            _check_known("arm", arm, ARMS)
+        for lr in self.lrs:
+            if not (math.isfinite(lr) and lr > 0):
+                raise UsageError(f"--lrs {lr}: a learning rate is a finite number above 0, such as 0.01")
+        for size in self.batch_sizes:
+            self._check_batch_size(size)
+        for seed in self.seeds:
+            if not 0 <= seed < 2**31:
+                raise UsageError(f"seed {seed}: a seed is a whole number from 0 to {2**31 - 1}")
+        if not 1 <= self.epochs < 2**15:
+            raise UsageError(f"--epochs {self.epochs}: give at least 1 and at most {2**15 - 1}, such as 10")
+        for width in self.hidden:
+            if width < 1:
+                raise UsageError(f"--hidden {width}: a layer has at least 1 unit, such as 32")
+        for name in ("batch_sizes", "lrs", "seeds"):
+            object.__setattr__(self, name, tuple(sorted(getattr(self, name))))
+        object.__setattr__(self, "arms", tuple(sorted(self.arms, key=ARMS.index)))
+
+    def _check_batch_size(self, size: int) -> None:
+        n_train = self.facts.n_train
+        if size < 1:
+            raise UsageError(f"--batch-sizes {size}: a batch has at least 1 image, such as 32")
+        if size > n_train:
+            raise UsageError(
+                f"--batch-sizes {size}: {self.dataset} has {n_train} training images; give at most {n_train}"
+            )
+
+    @property
+    def facts(self) -> DatasetFacts:
+        return DATASETS[self.dataset]
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Features, hidden units by layer, classes."""
+        return (self.facts.n_features, *self.hidden, self.facts.n_classes)
+
+    @property
+    def runs(self) -> list[Run]:
+        """Every run of the grid, sorted by (batch size, learning rate, seed, arm)."""
+        return sorted(Run(*key) for key in product(self.batch_sizes, self.lrs, self.seeds, self.arms))
+
+    def steps_per_epoch(self, batch_size: int) -> int:
+        """The last incomplete batch is dropped while training."""
+        return self.facts.n_train // batch_size
+
+    def n_parameters(self, arm: str) -> int:
+        """Weights and biases, and gamma and beta of every hidden unit under batch norm."""
+        affine = sum((n_in + 1) * n_out for n_in, n_out in zip(self.widths, self.widths[1:], strict=False))
+        return affine + (2 * sum(self.hidden) if arm == "bn" else 0)
+
+    @property
+    def training(self) -> dict[str, Any]:
+        """What one run depends on beside its own key: equal training and key, equal records."""
+        return {"dataset": self.dataset, "epochs": self.epochs, "hidden": list(self.hidden)}
+
+    def pair_id(self, run: Run) -> str:
+        """Such as ``b0032_lr1e-02_s007-<8 hex>``; the digits at the end tell near rates and designs apart."""
+        key = self.training | {"batch_size": run.batch_size, "lr": run.lr, "seed": run.seed}
+        mantissa, exponent = f"{run.lr:e}".split("e")
+        lr = f"{mantissa.rstrip('0').rstrip('.')}e{exponent}"
+        return f"b{run.batch_size:04d}_lr{lr}_s{run.seed:03d}-{digest(key)[:8]}"
+
+    def run_id(self, run: Run) -> str:
+        return f"{run.arm}_{self.pair_id(run)}"
+
+    @property
+    def digest(self) -> str:
+        return digest(self.to_dict())
+
+    def to_dict(self) -> dict[str, Any]:
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """The design of a manifest; an unknown or missing field is a UsageError."""
+        names = {field.name for field in fields(cls)}
+        if set(values) != names:
+            raise UsageError(f"a design has the fields {sorted(names)}, this one has {sorted(values)}")
+        return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
+
+    def check_extends(self, older: Self) -> None:
+        """Refuse, with the difference, a design that is not ``older`` with longer lists."""
+        old, new = older.to_dict(), self.to_dict()
+        changed = [
+            f"{name}: the study has {_words(old[name])}, the command asks for {_words(new[name])}"
+            for name in new
+            if (not set(old[name]) <= set(new[name]) if name in EXTENDABLE else old[name] != new[name])
+        ]
+        if changed:
+            raise UsageError(
+                "the design differs from the study's:\n  " + "\n  ".join(changed) + "\n"
+                "A study can be extended by longer lists of seeds, batch sizes and rates;"
+                " for anything else choose another --study-id."
+            )
+
+
+def digest(value: Any) -> str:
+    """sha256 (hex) of a JSON value in canonical form."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _check_distinct(name: str, values: Sequence[Any]) -> None:
+    option = "--" + name.replace("_", "-")
+    if not values:
+        raise UsageError(f"{option}: the list is empty; give at least one value")
+    repeated = sorted({value for value in values if values.count(value) > 1})
+    if repeated:
+        raise UsageError(f"{option} {_words(values)}: {_words(repeated)} is given twice; give each value once")
+
+
+def _check_known(what: str, name: str, known: tuple[str, ...]) -> None:
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        raise UsageError(f"{what} {name!r} is unknown{hint}; choose from: {', '.join(known)}")
+
+
+def _words(value: Any) -> str:
+    if not isinstance(value, list | tuple):
+        return str(value)
+    whole = all(isinstance(item, int) for item in value)
+    if whole and len(value) > 3 and list(value) == list(range(value[0], value[-1] + 1)):
+        return f"{value[0]} to {value[-1]}"
+    return " ".join(map(str, value))

@@ -1,0 +1,38 @@
+"""What the training of a cohort leaves behind: losses and counts by run, epoch and split.
+
+Plain numpy, so that the engines which write it and the tables which store it need not know each other.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+OK, DIVERGED, NOT_APPLICABLE = "ok", "diverged", "not_applicable"
+
+
+@dataclass(frozen=True)
+class History:
+    """The trainings of a cohort, runs in the cohort's order; epoch 0 is the untrained network."""
+
+    loss: NDArray[np.float64]
+    """(runs, epochs + 1, splits) mean cross-entropy, nats per image."""
+    n_correct: NDArray[np.int64]
+    """(runs, epochs + 1, splits) images of the split answered correctly."""
+    finite: NDArray[np.bool_]
+    """(runs, epochs + 1) whether every weight and running average was finite."""
+    test_correct: NDArray[np.bool_]
+    """(runs, n_test) which test images the network of the last epoch answered correctly."""
+    n_steps: int
+    """Updates in the whole training."""
+
+    @property
+    def first_bad_epoch(self) -> list[int | None]:
+        """The first epoch with a weight or a loss that is not finite, by run; None where there is none."""
+        bad = ~(self.finite & np.isfinite(self.loss).all(axis=-1))
+        return [int(epochs.argmax()) if epochs.any() else None for epochs in bad]
+
+    def select(self, runs: Any) -> "History":
+        """The history of some of the runs (any numpy index along the run axis)."""
+        return History(self.loss[runs], self.n_correct[runs], self.finite[runs], self.test_correct[runs], self.n_steps)

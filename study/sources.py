@@ -1,0 +1,188 @@
+"""Where a data set's files come from: present, downloaded by torchvision, or not to be had.
+
+Imports torchvision only to download. torchvision checks the md5 of the archives that it downloads and
+never the files that it extracts, so every start checks those here, by sha256.
+"""
+
+import gzip
+import hashlib
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+from study.errors import EnvironmentFault
+
+PROBE_SECONDS = 5
+STALL_SECONDS = 10
+FILES = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set that torchvision knows: the class of its name, and the digests of its files.
+
+    ``sha256`` is None where nobody publishes digests of the uncompressed files; then the archives that
+    torchvision keeps beside them speak for them, by torchvision's own md5.
+    """
+
+    torchvision_class: str
+    sha256: dict[str, str] | None = None
+
+    def folder(self, data_dir: Path) -> Path:
+        return data_dir / self.torchvision_class / "raw"
+
+    def present(self, data_dir: Path) -> bool:
+        return all((self.folder(data_dir) / name).is_file() for name in FILES)
+
+
+SOURCES = {
+    "mnist": Source(
+        "MNIST",
+        {
+            "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+            "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+            "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+            "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+        },
+    ),
+    "fashion-mnist": Source("FashionMNIST"),
+    "kmnist": Source("KMNIST"),
+}
+
+
+class Unreachable(EnvironmentFault):
+    """The files are absent and no mirror can be reached."""
+
+
+def choose(asked: str, data_dir: Path) -> tuple[str, str | None]:
+    """The data set to use and, if it is not what was wanted, the notice that says so.
+
+    ``auto`` is MNIST where it is present or can be downloaded, else scikit-learn's digits. Files that
+    are present and wrong are an error, never a reason to fall back.
+    """
+    if asked == "digits":
+        return asked, None
+    if asked != "auto":
+        obtain(asked, data_dir)
+        return asked, None
+    try:
+        obtain("mnist", data_dir)
+    except Unreachable:
+        return "digits", (
+            "THIS IS NOT MNIST. MNIST was neither in the data folder nor to be downloaded, so this study"
+            " uses scikit-learn's bundled 8x8 digits instead: 1,437 training images. Its numbers say"
+            " nothing about MNIST. With a network, or with the files in place, the same command uses MNIST."
+        )
+    return "mnist", None
+
+
+def obtain(name: str, data_dir: Path) -> None:
+    """Make the files of ``name`` present, by torchvision's download where they are absent."""
+    source = SOURCES[name]
+    if source.present(data_dir):
+        return
+    torchvision_class = _torchvision_class(source)
+    reason = _unreachable(torchvision_class.mirrors, torchvision_class.resources[0][0])
+    if reason is None:
+        reason = _download(torchvision_class, data_dir)
+    if reason is not None:
+        raise Unreachable(
+            f"{name} is not in {source.folder(data_dir)} and cannot be downloaded ({reason})."
+            f" Put {', '.join(FILES)} there, or use --dataset digits, which needs no network."
+        )
+
+
+def verify(name: str, data_dir: Path) -> dict[str, str]:
+    """The sha256 of every file of ``name``; an EnvironmentFault names a file that is not what it should be."""
+    source = SOURCES[name]
+    folder = source.folder(data_dir)
+    expected = source.sha256 or _digests_of_archives(source, folder)
+    found = {file: hashlib.sha256((folder / file).read_bytes()).hexdigest() for file in FILES}
+    for file in FILES:
+        if found[file] != expected[file]:
+            raise EnvironmentFault(
+                f"{folder / file} is damaged: its sha256 is {found[file]}, {name}'s is {expected[file]}."
+                " Delete it to have it downloaded again, or name another folder with --data-dir."
+            )
+    return found
+
+
+def _digests_of_archives(source: Source, folder: Path) -> dict[str, str]:
+    digests = {}
+    for archive, md5 in _torchvision_class(source).resources:
+        path = folder / archive
+        if not path.is_file():
+            raise EnvironmentFault(
+                f"{path} is missing: no digest of the uncompressed files is published, so the archives"
+                " vouch for them. Put it back, or delete the folder to have all downloaded again."
+            )
+        packed = path.read_bytes()
+        if hashlib.md5(packed, usedforsecurity=False).hexdigest() != md5:
+            raise EnvironmentFault(f"{path} is damaged: its md5 is not {md5}. Delete the folder and run again.")
+        digests[path.stem] = hashlib.sha256(gzip.decompress(packed)).hexdigest()
+    return digests
+
+
+def _torchvision_class(source: Source) -> Any:
+    import torchvision.datasets
+
+    return getattr(torchvision.datasets, source.torchvision_class)
+
+
+def _download(torchvision_class: Any, data_dir: Path) -> str | None:
+    """The reason why there is no data set, None after a download."""
+    try:
+        with _socket_timeout(STALL_SECONDS):
+            torchvision_class(root=data_dir, download=True)
+    except (OSError, RuntimeError) as error:
+        return " ".join(str(error).split())
+    return None
+
+
+def _unreachable(mirrors: list[str], file: str) -> str | None:
+    """The reason why no mirror answers within PROBE_SECONDS, None where one does.
+
+    torchvision asks without a time limit, and a name look-up knows none: so each mirror is asked in a
+    thread that nobody waits for.
+    """
+    answered = threading.Event()
+    errors: list[str] = []
+
+    def probe(url: str) -> None:
+        try:
+            urlopen(Request(url, method="HEAD"), timeout=PROBE_SECONDS).close()
+        except HTTPError:
+            pass  # a server that answers is a server
+        except OSError as error:
+            errors.append(f"{url}: {error}")
+            if len(errors) == len(mirrors):
+                answered.set()
+            return
+        answered.set()
+
+    for mirror in mirrors:
+        threading.Thread(target=probe, args=(mirror + file,), daemon=True).start()
+    if not answered.wait(PROBE_SECONDS):
+        return f"no answer from {', '.join(mirrors)} within {PROBE_SECONDS} s"
+    return "; ".join(errors) if len(errors) == len(mirrors) else None
+
+
+@contextmanager
+def _socket_timeout(seconds: float) -> Iterator[None]:
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)

@@ -1,0 +1,208 @@
+"""Train cohorts and commit each: here, or in processes of one thread that share the data.
+
+One thread a worker, because torch's threads scale worse than processes and a kernel's bits may follow
+their number. A worker that dies takes its cohort with it and nothing else: the cohort is tried once more.
+"""
+
+import multiprocessing
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any, Protocol
+
+from study import records
+from study.design import Design
+from study.errors import EnvironmentFault
+from study.plan import Cohort
+
+ENGINE = "torch-1"
+TRIES = 2
+
+
+class Report(Protocol):
+    """Who is told how the work goes on."""
+
+    def epoch(self, cohort: Cohort) -> None: ...
+
+    def committed(self, cohort: Cohort, seconds: float) -> None: ...
+
+    def failed(self, cohort: Cohort, reason: str, last: bool) -> None: ...
+
+
+class OutOfTime(Exception):
+    """``--max-time`` is over."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every cohort of a command has in common; travels to the workers."""
+
+    design: Design
+    folder: Path
+    device: str
+    data_name: str
+    data_sha256: dict[str, str]
+    shared_data: Path
+    deadline: float | None = None
+    """``time.monotonic()`` at which to stop."""
+    stop_on_error: bool = False
+
+    def check_time(self) -> None:
+        if self.deadline is not None and time.monotonic() > self.deadline:
+            raise OutOfTime
+
+
+def prepare_torch() -> None:
+    """One thread; denormals flushed, since dead units leave Adam's moments in them for ever."""
+    import torch
+
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+
+
+def train_here(job: Job, cohorts: Sequence[Cohort], data: Any, report: Report) -> int:
+    """Train and commit in this process; returns the number of cohorts that failed."""
+    prepare_torch()
+    failures = 0
+    for cohort in cohorts:
+        job.check_time()
+        try:
+            report.committed(cohort, _train_and_commit(job, cohort, data, partial(_tick, job, cohort, report)))
+        except (RuntimeError, MemoryError) as error:
+            failures += 1
+            report.failed(cohort, str(error), last=True)
+            if job.stop_on_error:
+                break
+    return failures
+
+
+def _tick(job: Job, cohort: Cohort, report: Report, _epoch: int) -> None:
+    report.epoch(cohort)
+    job.check_time()
+
+
+def _train_and_commit(job: Job, cohort: Cohort, data: Any, on_epoch: Callable[[int], None]) -> float:
+    """Returns the seconds that it took."""
+    from study import training
+
+    began = time.monotonic()
+    history = training.train(job.design, cohort, data, on_epoch)
+    engine = f"{ENGINE}/{job.device.partition(':')[0]}/float32"
+    unit = records.unit_id(job.design, cohort, data.digest, engine)
+    records.Folder(job.folder).commit(unit, records.part_table(job.design, cohort.runs, history))
+    return time.monotonic() - began
+
+
+# --- processes
+
+
+def train_in_processes(job: Job, cohorts: Sequence[Cohort], n_workers: int, data: Any, report: Report) -> int:
+    """Train and commit in ``n_workers`` processes; returns the number of cohorts that failed for good."""
+    from study import data as data_module
+
+    data_module.share(data, job.shared_data)
+    queue = deque((cohort, 1) for cohort in cohorts)
+    team = [Worker(job) for _ in range(min(n_workers, len(cohorts)))]
+    failures = 0
+    try:
+        while queue or any(worker.task for worker in team):
+            job.check_time()
+            for index, worker in enumerate(team):
+                if not worker.alive:
+                    team[index] = worker = Worker(job)
+                if queue and worker.task is None:
+                    worker.give(*queue.popleft())
+            for worker in _ready(team):
+                retry, failed = worker.listen(report)
+                queue.extendleft(retry)
+                failures += failed
+            if failures and job.stop_on_error:
+                break
+    finally:
+        for worker in team:
+            worker.stop()
+    return failures
+
+
+def _ready(team: Sequence["Worker"]) -> list["Worker"]:
+    """The workers that have said something or died, after a second at most."""
+    by_connection: dict[Any, Worker] = {worker.connection: worker for worker in team if worker.task}
+    return [by_connection[connection] for connection in wait(list(by_connection), timeout=1)]
+
+
+class Worker:
+    """A process, the pipe to it, and the cohort that it has in hand: (cohort, which try)."""
+
+    def __init__(self, job: Job):
+        context = multiprocessing.get_context("spawn")
+        self.connection, child = context.Pipe()
+        self.process = context.Process(target=_work, args=(job, child), daemon=True)
+        self.task: tuple[Cohort, int] | None = None
+        self.alive = True
+        # Ctrl-C reaches the whole group; the workers leave it to the parent, from their first moment.
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            self.process.start()
+        finally:
+            signal.signal(signal.SIGINT, before)
+        child.close()
+
+    def give(self, cohort: Cohort, attempt: int) -> None:
+        self.task = (cohort, attempt)
+        self.connection.send(cohort)
+
+    def listen(self, report: Report) -> tuple[list[tuple[Cohort, int]], int]:
+        """Take one message: (what to try again, how many cohorts failed for good)."""
+        assert self.task is not None
+        cohort, attempt = self.task
+        try:
+            kind, value = self.connection.recv()
+        except (EOFError, OSError):
+            self.process.join()
+            self.alive = False
+            kind, value = "failed", f"its worker died with exit code {self.process.exitcode}"
+        if kind == "fault":
+            raise EnvironmentFault(value)
+        if kind == "epoch":
+            report.epoch(cohort)
+            return [], 0
+        self.task = None
+        if kind == "committed":
+            report.committed(cohort, value)
+            return [], 0
+        last = attempt == TRIES
+        report.failed(cohort, value, last)
+        return ([], 1) if last else ([(cohort, attempt + 1)], 0)
+
+    def stop(self) -> None:
+        """End the process at once; what it had not committed is trained again by the next command."""
+        self.process.terminate()
+        self.process.join()
+        self.connection.close()
+
+
+def _work(job: Job, connection: Connection) -> None:
+    """A worker's life: cohorts in, epochs and outcomes out, until the parent is gone."""
+    from study import data as data_module
+
+    prepare_torch()
+    data = data_module.open_shared(job.data_name, job.data_sha256, job.shared_data)
+    while True:
+        try:
+            cohort = connection.recv()
+        except EOFError:
+            return
+        try:
+            seconds = _train_and_commit(job, cohort, data, lambda epoch: connection.send(("epoch", epoch)))
+            connection.send(("committed", seconds))
+        except EnvironmentFault as fault:
+            connection.send(("fault", str(fault)))
+        except (BrokenPipeError, ConnectionResetError):
+            return
+        except (RuntimeError, MemoryError) as error:
+            connection.send(("failed", str(error) or type(error).__name__))
