@@ -7,7 +7,7 @@ and images and are not independent.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from analysis.effects import cohen_dz
 from analysis.intervals import Interval, t_interval
 from analysis.paired import paired_t, sign_flip
-from analysis.pairs import CELL, ENDPOINTS, Pairs, Study, pair
+from analysis.pairs import CELL, ENDPOINTS, PRIMARY, Pairs, Study, pair
 
 METRICS = ("loss", "accuracy")
 
@@ -70,11 +70,11 @@ class Contrast:
 COLUMNS = [field.name for field in fields(Contrast)][:19]
 
 VERDICTS = {
-    "better": "the arm is better",
-    "worse": "the arm is worse",
-    "better, by less than the margin": "the arm is better by less than what matters",
-    "worse, by less than the margin": "the arm is worse by less than what matters",
-    "equivalent": "any difference is smaller than what matters",
+    "better": "it helps",
+    "worse": "it hurts",
+    "better, by less than the margin": "it helps, by less than the margin that matters",
+    "worse, by less than the margin": "it hurts, by less than the margin that matters",
+    "equivalent": "any difference is smaller than the margin that matters",
     "inconclusive": "the data do not decide",
     "not testable": "too few pairs for a test",
 }
@@ -193,19 +193,23 @@ def curves(study: Study) -> list[Curve]:
     """Every curve of the study, sorted by cell, arm, split and metric."""
     trained = study.records[study.records.status != "not_applicable"]
     found = []
-    for (batch_size, lr, arm, split), rows in trained.groupby([*CELL, "arm", "split"], sort=True):
+    for key, rows in trained.groupby([*CELL, "arm", "split"], sort=True):
         for metric in METRICS:
-            by_seed = rows.pivot(index="seed", columns="epoch", values=metric)
-            found.append(_curve((int(batch_size), float(lr), str(arm), str(split), metric), by_seed))
+            found.append(_curve((*key, metric), rows.pivot(index="seed", columns="epoch", values=metric)))
     return found
 
 
-def _curve(key: tuple[int, float, str, str, str], by_seed: pd.DataFrame) -> Curve:
-    """``by_seed``: seeds x epochs."""
+def _curve(key: tuple[Any, ...], by_seed: pd.DataFrame) -> Curve:
+    """``key``: batch size, rate, arm, split, metric; ``by_seed``: seeds x epochs."""
+    batch_size, lr, arm, split, metric = key
     summary = [t_interval(column.dropna()) for _, column in by_seed.items()]
     return Curve(
-        *key,
-        epochs=[int(epoch) for epoch in by_seed.columns],
+        batch_size=int(batch_size),
+        lr=float(lr),
+        arm=str(arm),
+        split=str(split),
+        metric=str(metric),
+        epochs=[int(epoch) for epoch in by_seed.columns.to_numpy()],
         mean=[point.estimate for point in summary],
         low=[point.low for point in summary],
         high=[point.high for point in summary],
@@ -214,23 +218,38 @@ def _curve(key: tuple[int, float, str, str, str], by_seed: pd.DataFrame) -> Curv
     )
 
 
-def completeness(study: Study) -> dict[str, Any]:
+def completeness(study: Study) -> dict[str, dict[str, int]]:
     """How many runs were planned and what became of them, by arm."""
-    status = study.runs.groupby("arm").status.value_counts().unstack(fill_value=0)
-    failed = study.outcomes[study.outcomes.failed & ~study.outcomes.diverged].groupby("arm").size()
+    status = pd.crosstab(study.runs.arm, study.runs.status)
+    failed = study.outcomes[study.outcomes.failed & ~study.outcomes.diverged].arm.value_counts()
+    counts: dict[str, Any] = {
+        "recorded": study.runs.arm.value_counts(),
+        "diverged": status.get("diverged", {}),
+        "failed to learn": failed,
+        "not applicable": status.get("not_applicable", {}),
+    }
     planned = len(study.design.runs) // len(study.design.arms)
     return {
-        arm: {
-            "planned": planned,
-            "recorded": int(status.loc[arm].sum()) if arm in status.index else 0,
-            "diverged": int(status["diverged"].get(arm, 0)) if "diverged" in status else 0,
-            "failed to learn": int(failed.get(arm, 0)),
-            "not applicable": int(status["not_applicable"].get(arm, 0)) if "not_applicable" in status else 0,
-        }
+        arm: {"planned": planned} | {what: int(count.get(arm, 0)) for what, count in counts.items()}
         for arm in study.design.arms
     }
 
 
-def select(found: Sequence[Contrast], endpoint: str, arm: str) -> list[Contrast]:
-    """The contrasts of one endpoint and arm, over all cells first."""
-    return [contrast for contrast in found if contrast.endpoint == endpoint and contrast.arm == arm]
+def to_csv(found: Sequence[Contrast]) -> str:
+    """The table ``contrasts.csv``: COLUMNS, a row per contrast, empty where there is no number."""
+    table = pd.DataFrame([asdict(contrast) for contrast in found], columns=COLUMNS)
+    return table.astype({"batch_size": "Int64"}).to_csv(index=False, lineterminator="\n")
+
+
+def whole(found: Sequence[Contrast], arm: str, endpoint: str = PRIMARY) -> Contrast:
+    """The contrast over all cells of one arm and endpoint."""
+    return next(c for c in found if (c.arm, c.endpoint) == (arm, endpoint) and c.over_all_cells)
+
+
+def by_cell(found: Sequence[Contrast], arm: str, endpoint: str = PRIMARY) -> dict[tuple[int, float], Contrast]:
+    """The contrasts of one arm and endpoint by (batch size, learning rate)."""
+    return {
+        (c.batch_size, c.lr): c
+        for c in found
+        if (c.arm, c.endpoint) == (arm, endpoint) and c.batch_size is not None and c.lr is not None
+    }

@@ -2,16 +2,18 @@
 
 import io
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
-from typing import Any
+from typing import Any, cast
 
 import matplotlib as mpl
 import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.colors import SymLogNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
 from analysis import words
 from analysis.contrasts import Contrast, Curve
@@ -35,7 +37,7 @@ STYLE: dict[str, Any] = {
 @contextmanager
 def style() -> Iterator[None]:
     """seaborn's ticks and our few settings, for as long as a figure is drawn."""
-    with sns.axes_style("ticks"), sns.plotting_context("notebook"), mpl.rc_context(STYLE):
+    with sns.axes_style("ticks"), sns.plotting_context("notebook"), mpl.rc_context(cast(Any, STYLE)):
         yield
 
 
@@ -59,33 +61,34 @@ def svg(figure: Figure) -> bytes:
 
 
 @styled
-def effect_map(cells: Sequence[Contrast]) -> Figure:
+def effect_map(cells: Mapping[tuple[int, float], Contrast]) -> Figure:
     """The difference by batch size (rows) and learning rate (columns), with its interval and failures."""
-    sizes = sorted({cell.batch_size for cell in cells if cell.batch_size is not None})
-    lrs = sorted({cell.lr for cell in cells if cell.lr is not None})
-    values = np.full((len(sizes), len(lrs)), np.nan)
+    sizes, lrs = (sorted(set(factor)) for factor in zip(*cells, strict=True))
+    values = 100 * np.array([[cells[size, lr].mean_diff for lr in lrs] for size in sizes])
     figure = Figure(figsize=(2.2 + 1.9 * len(lrs), 1.5 + 1.0 * len(sizes)), layout="constrained")
     axes = figure.subplots()
-    for cell in cells:
-        assert cell.batch_size is not None and cell.lr is not None
-        values[sizes.index(cell.batch_size), lrs.index(cell.lr)] = 100 * cell.mean_diff
-    limit = max(float(np.nanmax(np.abs(values), initial=0)), 0.01)
-    image = axes.imshow(values, cmap="vlag_r", vmin=-limit, vmax=limit, aspect="auto")
-    for cell in cells:
-        row, column = sizes.index(cell.batch_size), lrs.index(cell.lr)  # type: ignore[arg-type]
-        _write_cell(axes, column, row, cell, dark=abs(values[row, column]) > 0.6 * limit)
+    limit = max(float(np.nanmax(np.abs(values), initial=0)), 1.0)
+    # Effects of a tenth of a point and of seventy live in one grid: linear below half a point, then logarithmic.
+    scale = SymLogNorm(linthresh=0.5, vmin=-limit, vmax=limit)
+    image = axes.imshow(values, cmap="vlag_r", norm=scale, aspect="auto")
+    for (size, lr), cell in cells.items():
+        row, column = sizes.index(size), lrs.index(lr)
+        _write_cell(axes, column, row, cell, dark=abs(scale(values[row, column]) - 0.5) > 0.33)
     axes.set_xticks(range(len(lrs)), [words.rate(lr) for lr in lrs])
     axes.set_yticks(range(len(sizes)), [str(size) for size in sizes])
     axes.set(xlabel="learning rate", ylabel="batch size")
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    figure.colorbar(image, ax=axes, label="difference (points)", pad=0.02)
+    bar = figure.colorbar(image, ax=axes, label="difference (points)", pad=0.02)
+    ticks = [tick for size in (100, 10, 1) for tick in (-size, size) if size <= limit]
+    bar.set_ticks([*ticks, 0], labels=[f"{tick:+d}" for tick in ticks] + ["0"])
+    bar.minorticks_off()
     return figure
 
 
 def _write_cell(axes: Axes, column: int, row: int, cell: Contrast, dark: bool) -> None:
     """Estimate, interval and failures; no interval where there is one seed."""
-    lines = [words.interval(cell.ci_low, cell.ci_high)] if not math.isnan(cell.ci_low) else []
+    lines = [] if math.isnan(cell.ci_low) else [words.interval(cell.ci_low, cell.ci_high)]
     if cell.n_failed_baseline or cell.n_failed_arm:
         lines.append(f"failed {cell.n_failed_baseline} | {cell.n_failed_arm} of {cell.n_runs}")
     colour = "white" if dark else "black"
@@ -111,8 +114,8 @@ def learning_curves(curves: Sequence[Curve]) -> Figure:
 
 
 @styled
-def accuracy_by_cell(curves: Sequence[Curve]) -> Figure:
-    """Test accuracy over epochs in every cell: batch sizes down, learning rates across."""
+def error_by_cell(curves: Sequence[Curve]) -> Figure:
+    """Test error over epochs in every cell: batch sizes down, learning rates across."""
     sizes = sorted({curve.batch_size for curve in curves})
     lrs = sorted({curve.lr for curve in curves})
     figure = Figure(figsize=(1.2 + 2.6 * len(lrs), 0.9 + 1.9 * len(sizes)), layout="constrained")
@@ -120,22 +123,29 @@ def accuracy_by_cell(curves: Sequence[Curve]) -> Figure:
     for row, size in zip(grid, sizes, strict=True):
         for axes, lr in zip(row, lrs, strict=True):
             wanted = ("accuracy", "test", size, lr)
-            _draw_curves(axes, [c for c in curves if (c.metric, c.split, c.batch_size, c.lr) == wanted])
+            _draw_curves(axes, [c for c in curves if (c.metric, c.split, c.batch_size, c.lr) == wanted], as_error=True)
+            axes.set_yscale("log")
+            axes.yaxis.set_major_formatter(ScalarFormatter())
             axes.set_title(f"batch {size}, rate {words.rate(lr)}", size="small")
     grid[-1, -1].legend(frameon=False, fontsize="small")
     figure.supxlabel("epoch", size="medium")
-    figure.supylabel("test accuracy (%)", size="medium")
+    figure.supylabel("test error (%), logarithmic", size="medium")
     return figure
 
 
-def _draw_curves(axes: Axes, curves: Sequence[Curve]) -> None:
-    """Single seeds thin, their mean thick, its pointwise interval as a band."""
+def _draw_curves(axes: Axes, curves: Sequence[Curve], as_error: bool = False) -> None:
+    """Single seeds thin, their mean thick, its pointwise interval as a band, from the first trained epoch."""
+
+    def shown(values: Sequence[float] | Sequence[Sequence[float]]) -> np.ndarray:
+        array = np.asarray(values)[..., 1:]
+        if curve.metric == "loss":
+            return array
+        return 100 * (1 - array) if as_error else 100 * array
+
     for curve in curves:
-        unit = 100 if curve.metric == "accuracy" else 1
+        epochs = curve.epochs[1:]
         colour, line = COLOUR.get(curve.arm, "gray"), LINE.get(curve.arm, ":")
-        for seed in curve.seeds:
-            axes.plot(curve.epochs, unit * np.array(seed), color=colour, linewidth=0.5, alpha=0.35)
-        low, high = unit * np.array(curve.low), unit * np.array(curve.high)
-        axes.fill_between(curve.epochs, low, high, color=colour, alpha=0.25, linewidth=0)
-        mean = unit * np.array(curve.mean)
-        axes.plot(curve.epochs, mean, line, color=colour, linewidth=2, label=LABEL.get(curve.arm, curve.arm))
+        axes.plot(epochs, shown(curve.seeds).T, color=colour, linewidth=0.5, alpha=0.35)
+        axes.fill_between(epochs, shown(curve.low), shown(curve.high), color=colour, alpha=0.25, linewidth=0)
+        axes.plot(epochs, shown(curve.mean), line, color=colour, linewidth=2, label=LABEL.get(curve.arm, curve.arm))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -1,8 +1,7 @@
 """Contrasts and figures -> one HTML file that needs nothing beside itself: no script, no request."""
 
-import base64
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -11,23 +10,10 @@ import jinja2
 from analysis import words
 from analysis.contrasts import Contrast
 from analysis.pairs import Study
+from analysis.pictures import Picture
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A figure on the page: its SVG, and the words that stand for it and below it."""
-
-    svg: bytes
-    alt: str
-    caption: str
-
-    @property
-    def source(self) -> str:
-        """As a data address, so that the ids of one SVG cannot meet those of another."""
-        return "data:image/svg+xml;base64," + base64.b64encode(self.svg).decode()
-
-
-def render(study: Study, report: dict[str, Any], found: list[Contrast], pictures: dict[str, Picture]) -> str:
+def render(study: Study, report: Mapping[str, Any], found: Sequence[Contrast], pictures: Mapping[str, Picture]) -> str:
     """The page; ``report`` is what ``report.json`` holds, so that page and file agree by construction."""
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True

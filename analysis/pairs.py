@@ -64,7 +64,7 @@ class Study:
         table = self.runs[self.runs.status != NOT_APPLICABLE][[*RUN, "status"]].set_index(RUN)
         accuracy = test.pivot(index=RUN, columns="epoch", values="accuracy").reindex(table.index)
         table["diverged"] = table.status == DIVERGED
-        trained = accuracy[[epoch for epoch in accuracy.columns if epoch > 0]]
+        trained = accuracy.drop(columns=0)
         for endpoint, last in (("final", 1), ("last3", 3)):
             values = trained.iloc[:, -last:].mean(axis=1, skipna=False)
             table[endpoint] = values.mask(table.diverged, self.chance)

@@ -80,6 +80,15 @@ def headline(whole: Contrast, cells: Sequence[Contrast], dataset: str) -> str:
     return f"{size} ({how_sure}), {scope}: {VERDICTS[whole.verdict]}."
 
 
+def tests(whole: Contrast) -> str:
+    """Both tests of the contrast over all cells, with their n and endpoint."""
+    p_t = p_value(whole.p_t)
+    return (
+        f"Paired t test over {whole.n_pairs} seeds: p {p_t if p_t.startswith('<') else '= ' + p_t}."
+        f" Exact sign-flip test: p = {p_fraction(whole)}. Endpoint: {endpoint(whole.endpoint)}."
+    )
+
+
 def by_cell(cells: Sequence[Contrast]) -> str:
     """How the verdict differs between the cells, and where the effect is largest and smallest."""
     counts = Counter(cell.verdict for cell in cells)

@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
-from itertools import product
+from itertools import pairwise, product
 from typing import Any, Self
 
 from study import ARMS
@@ -79,28 +79,13 @@ class Design:
         for lr in self.lrs:
             if not (math.isfinite(lr) and lr > 0):
                 raise UsageError(f"--lrs {lr}: a learning rate is a finite number above 0, such as 0.01")
-        for size in self.batch_sizes:
-            self._check_batch_size(size)
-        for seed in self.seeds:
-            if not 0 <= seed < 2**31:
-                raise UsageError(f"seed {seed}: a seed is a whole number from 0 to {2**31 - 1}")
-        if not 1 <= self.epochs < 2**15:
-            raise UsageError(f"--epochs {self.epochs}: give at least 1 and at most {2**15 - 1}, such as 10")
-        for width in self.hidden:
-            if width < 1:
-                raise UsageError(f"--hidden {width}: a layer has at least 1 unit, such as 32")
-        for name in ("batch_sizes", "lrs", "seeds"):
+        _check_whole("--batch-sizes", self.batch_sizes, 1, self.facts.n_train, f"images, as {self.dataset} has")
+        _check_whole("--seeds", self.seeds, 0, 2**31 - 1, "for a seed")
+        _check_whole("--epochs", (self.epochs,), 1, 2**15 - 1, "epochs")
+        _check_whole("--hidden", self.hidden or (0,), 1, 2**15, "units in each of one or more layers")
+        for name in EXTENDABLE:
             object.__setattr__(self, name, tuple(sorted(getattr(self, name))))
         object.__setattr__(self, "arms", tuple(sorted(self.arms, key=ARMS.index)))
-
-    def _check_batch_size(self, size: int) -> None:
-        n_train = self.facts.n_train
-        if size < 1:
-            raise UsageError(f"--batch-sizes {size}: a batch has at least 1 image, such as 32")
-        if size > n_train:
-            raise UsageError(
-                f"--batch-sizes {size}: {self.dataset} has {n_train} training images; give at most {n_train}"
-            )
 
     @property
     def facts(self) -> DatasetFacts:
@@ -122,7 +107,7 @@ class Design:
 
     def n_parameters(self, arm: str) -> int:
         """Weights and biases, and gamma and beta of every hidden unit under batch norm."""
-        affine = sum((n_in + 1) * n_out for n_in, n_out in zip(self.widths, self.widths[1:], strict=False))
+        affine = sum((n_in + 1) * n_out for n_in, n_out in pairwise(self.widths))
         return affine + (2 * sum(self.hidden) if arm == "bn" else 0)
 
     @property
@@ -153,7 +138,8 @@ class Design:
         names = {field.name for field in fields(cls)}
         if set(values) != names:
             raise UsageError(f"a design has the fields {sorted(names)}, this one has {sorted(values)}")
-        return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
+        fixed: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+        return cls(**fixed)
 
     def check_extends(self, older: Self) -> None:
         """Refuse, with the difference, a design that is not ``older`` with longer lists."""
@@ -184,6 +170,12 @@ def _check_distinct(name: str, values: Sequence[Any]) -> None:
     repeated = sorted({value for value in values if values.count(value) > 1})
     if repeated:
         raise UsageError(f"{option} {_words(values)}: {_words(repeated)} is given twice; give each value once")
+
+
+def _check_whole(option: str, values: Sequence[int], low: int, high: int, what: str) -> None:
+    for value in values:
+        if not low <= value <= high:
+            raise UsageError(f"{option} {value}: give a whole number from {low} to {high} {what}")
 
 
 def _check_known(what: str, name: str, known: tuple[str, ...]) -> None:

@@ -19,7 +19,7 @@ def evaluate(affine: Sequence[tuple[Tensor, Tensor]], split: Split) -> tuple[Ten
     runs = affine[0][0].shape[:2]
     total = torch.zeros(len(stack[0][0]), dtype=torch.float64, device=split.labels.device)
     correct = []
-    for images, labels in zip(split.images.split(CHUNK), split.labels.split(CHUNK), strict=True):
+    for images, labels in zip(torch.split(split.images, CHUNK), torch.split(split.labels, CHUNK), strict=True):
         logits = _logits(stack, images)
         chosen = labels.expand(logits.shape[:-1]).unsqueeze(-1)
         # logsumexp, not log_softmax: the same loss in a fifth of the time on ten classes

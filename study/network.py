@@ -18,6 +18,7 @@ One flat buffer then serves every rate. ``scale`` is lr, (R, 1, 1, 1); each prod
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Protocol
 
 import torch
@@ -199,7 +200,7 @@ class Stack:
 def _parameter_shapes(arm: str, widths: tuple[int, ...]) -> list[tuple[int, int]]:
     """(rows, columns) of one run's parameters, in the order in which the layers take them."""
     shapes = []
-    for index, (n_in, n_out) in enumerate(zip(widths, widths[1:], strict=False)):
+    for index, (n_in, n_out) in enumerate(pairwise(widths)):
         shapes += [(n_in, n_out), (1, n_out)]
         if arm == "bn" and index < len(widths) - 2:
             shapes += [(1, n_out), (1, n_out)]
@@ -210,7 +211,7 @@ def _views(
     flat: Tensor, padded: list[int], sizes: list[int], shapes: list[tuple[int, int]], runs: tuple[int, int]
 ) -> list[Tensor]:
     """``flat`` cut into parameters (R, S, rows, columns)."""
-    pieces = zip(flat.split(padded), sizes, shapes, strict=True)
+    pieces = zip(torch.split(flat, padded), sizes, shapes, strict=True)
     return [piece[:size].view(*runs, *shape) for piece, size, shape in pieces]
 
 

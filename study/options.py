@@ -78,8 +78,6 @@ class Options:
             raise UsageError(f"--seeds {self.seeds}: a study needs at least 1 seed, such as --seeds 10")
         if self.first_seed < 0:
             raise UsageError(f"--first-seed {self.first_seed}: a seed is 0 or above")
-        if not self.hidden:
-            raise UsageError("--hidden: the list is empty; give at least one layer, such as --hidden 32 32")
         if self.workers < 0:
             raise UsageError(f"--workers {self.workers}: give 1 or more, or 0 for one per core")
         _check_pattern("--study-id", self.study_id or "x", STUDY_ID, "letters, digits, '.', '_', '-'; e.g. mnist-2")
@@ -103,6 +101,19 @@ class Options:
         if not match or not 1 <= int(match[1]) <= int(match[2]):
             raise UsageError(f"--shard {self.shard}: give i/n with i from 1 to n, such as 2/8")
         return int(match[1]), int(match[2])
+
+    @property
+    def shard_suffix(self) -> str:
+        """For the names of what each shard has to itself."""
+        part, of = self.shard_of
+        return "" if of == 1 else f"-{part}-of-{of}"
+
+    @property
+    def n_workers(self) -> int:
+        """``--workers``, by default the cores that this process may use."""
+        if self.workers:
+            return self.workers
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
     @property
     def seconds(self) -> float | None:

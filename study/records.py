@@ -28,6 +28,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from filelock import FileLock
 
 from study import SPLITS
 from study.design import Design, Run, digest
@@ -164,6 +165,14 @@ class Folder:
         self.parts = path / "parts"
         self.manifest = path / "manifest.json"
 
+    @property
+    def study_id(self) -> str:
+        return self.path.name
+
+    @property
+    def has_tables(self) -> bool:
+        return all((self.path / f"{name}.parquet").exists() for name in ("records", "runs"))
+
     def prepare(self) -> None:
         self.parts.mkdir(parents=True, exist_ok=True)
 
@@ -229,29 +238,33 @@ class Folder:
 
     def check_own_tables(self) -> None:
         """Refuse to write over tables whose parts are not here: a study that was shipped or pruned."""
-        if (self.path / "records.parquet").exists() and not any(self.parts.glob("*.parquet")):
+        if self.has_tables and not any(self.parts.glob("*.parquet")):
             raise UsageError(
                 f"{self.path} holds the tables of a finished study without its parts (a shipped one?)."
                 " Nothing is written there; choose another --study-id."
             )
 
-    def compact(self, design: Design, study_id: str) -> None:
-        """Write ``records.parquet`` and ``runs.parquet``: a pure function of the design and the parts."""
-        planned = pa.array([design.run_id(run) for run in design.runs])
-        table = unite([*self.read_parts(), not_applicable_table(design)])
-        table = table.filter(pc.is_in(table["run_id"], planned))
+    def compact(self, design: Design) -> None:
+        """Write ``records.parquet`` and ``runs.parquet``: a pure function of the design and the parts.
+
+        One process at a time: the last of several shards to get here has seen the parts of all.
+        """
+        with FileLock(self.path / ".compacting"):
+            table = unite([*self.read_parts(), not_applicable_table(design)])
+            planned = pa.array([design.run_id(run) for run in design.runs])
+            table = table.filter(pc.is_in(table["run_id"], planned))
+            self._write_table("runs", table.drop_columns("history"), design)
+            self._write_table("records", _records(table), design)
+
+    def _write_table(self, name: str, table: pa.Table, design: Design) -> None:
+        named = table.add_column(0, "study_id", pa.repeat(self.study_id, len(table)))
         metadata = {
             "study.schema_version": str(SCHEMA_VERSION),
-            "study.study_id": study_id,
+            "study.study_id": self.study_id,
             "study.digest": design.digest,
             "study.design": json.dumps(design.to_dict(), sort_keys=True),
         }
-        for name, content, schema in (
-            ("runs", _runs(table), RUNS_SCHEMA),
-            ("records", _records(table), RECORDS_SCHEMA),
-        ):
-            named = content.add_column(0, "study_id", pa.repeat(study_id, len(content))).cast(schema)
-            write_atomically(self.path / f"{name}.parquet", _encode(named.replace_schema_metadata(metadata)))
+        write_atomically(self.path / f"{name}.parquet", _encode(named.replace_schema_metadata(metadata)))
 
     def read(self, name: str) -> pa.Table:
         """The table ``name`` (records or runs); a UsageError where it is absent or of another schema."""
@@ -271,7 +284,7 @@ class Folder:
 def unite(parts: Iterable[pa.Table]) -> pa.Table:
     """The parts' rows, each run once, sorted by key; the same run with other numbers is a StudyError."""
     table = pa.concat_tables([PART_SCHEMA.empty_table(), *(part.replace_schema_metadata() for part in parts)])
-    rows = {}
+    rows: dict[str, int] = {}
     for row, run_id in enumerate(table.column("run_id").to_pylist()):
         first = rows.setdefault(run_id, row)
         if first != row and not table.slice(first, 1).equals(table.slice(row, 1)):
@@ -280,10 +293,6 @@ def unite(parts: Iterable[pa.Table]) -> pa.Table:
                 " Move one of them out of parts/ and run again."
             )
     return table.take(pa.array(rows.values(), pa.int64())).sort_by(SORT)
-
-
-def _runs(table: pa.Table) -> pa.Table:
-    return table.drop_columns("history")
 
 
 def _records(table: pa.Table) -> pa.Table:

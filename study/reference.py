@@ -5,6 +5,7 @@ nothing else. Read it to know what the study trains.
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -20,10 +21,11 @@ class Network(nn.Module):
     def __init__(self, design: Design, run: Run):
         super().__init__()
         widths = design.widths
-        self.linears = nn.ModuleList(nn.Linear(*sizes) for sizes in zip(widths, widths[1:], strict=False))
+        linears = [nn.Linear(*sizes) for sizes in pairwise(widths)]
+        self.linears = nn.ModuleList(linears)
         self.norms = nn.ModuleList(nn.BatchNorm1d(width) for width in design.hidden if run.arm == "bn")
         with torch.no_grad():
-            for index, linear in enumerate(self.linears):
+            for index, linear in enumerate(linears):
                 weight, bias = streams.initial_linear(run.seed, index, *widths[index : index + 2])
                 linear.weight.copy_(weight.T)
                 linear.bias.copy_(bias)
@@ -50,7 +52,7 @@ def train(design: Design, run: Run, data: Dataset) -> Iterator[tuple[Network, Te
             network.train()
             loss = nn.functional.cross_entropy(network(data.train.images[rows]), data.train.labels[rows])
             optimiser.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             optimiser.step()
             yield network, loss.detach()
 

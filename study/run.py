@@ -3,30 +3,25 @@
 The story is in ``run``; everything above it is a chapter.
 """
 
-import os
-import shlex
 import signal
 import sys
-import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from study import forecast, provenance, sources, workers
+from study import forecast, sources
 from study.design import Design, Run
-from study.errors import EnvironmentFault, StudyError, UsageError
+from study.errors import EnvironmentFault, StudyError
 from study.options import Options, parse
 from study.plan import Cohort, cohorts, missing_runs, shard
 from study.progress import Progress, duration
-from study.records import SCHEMA_VERSION, Folder
+from study.records import Folder
+from study.session import INTERRUPTED, OUT_OF_TIME, TERMINATED, Outcome, Session, Terminated
 
-SOME_FAILED, OUT_OF_TIME, INTERRUPTED, TERMINATED = 1, 75, 130, 143
+SOME_FAILED = 1
 STOPS = {OUT_OF_TIME: "--max-time is over", INTERRUPTED: "interrupted", TERMINATED: "terminated"}
 
 
@@ -35,30 +30,22 @@ def run(options: Options, argv: Sequence[str]) -> int:
     name, notice = _dataset(options)
     design = options.design(name)
     folder = Folder(options.out / (options.study_id or name))
+    folder.check_own_tables()
     if options.dry_run:
         return _show_plan(options, design, folder, notice)
-    with _sole_worker(folder, options.shard_of):
+    with _sole_worker(folder, options):
         older = _agree_with_manifest(folder, design)
         done = folder.done(design)
         plan = _plan(options, design, done)
         progress = _progress(options, design, len(done))
         _say_first(progress, folder, notice)
-        outcome = _Outcome()
+        outcome = Outcome()
         if plan or older is None:
-            session = _Session(options, argv, design, folder, older, notice)
-            outcome = session.train(plan, progress)
+            outcome = Session(options, argv, design, folder, older, notice).train(plan, progress)
         complete = not missing_runs(design, folder.done(design))
-        if plan or not (folder.path / "records.parquet").exists():
-            folder.compact(design, folder.path.name)
+        if plan or not folder.has_tables:
+            folder.compact(design)
     return _conclude(progress, folder, outcome, complete, notice if plan else None)
-
-
-@dataclass
-class _Outcome:
-    """How the training ended: cohorts that failed for good, the exit code of an early stop."""
-
-    failures: int = 0
-    stopped: int | None = None
 
 
 # --- before
@@ -85,7 +72,7 @@ def _show_plan(options: Options, design: Design, folder: Folder, notice: str | N
     _agree_with_manifest(folder, design)
     runs, done = design.runs, folder.done(design)
     plan = _plan(options, design, done)
-    n_workers = min(_workers(options), max(1, len(plan)))
+    n_workers = min(options.n_workers, max(1, len(plan)))
     rate, source = forecast.expected_rate(design, options.out)
     impossible = sum(not run.applicable for run in runs)
     lines = [
@@ -102,38 +89,27 @@ def _show_plan(options: Options, design: Design, folder: Folder, notice: str | N
 
 
 @contextmanager
-def _sole_worker(folder: Folder, shard: tuple[int, int]) -> Iterator[None]:
+def _sole_worker(folder: Folder, options: Options) -> Iterator[None]:
     """Hold the study's lock (a shard its own); another process that holds it is an EnvironmentFault."""
-    folder.check_own_tables()
+    folder.prepare()
+    lock = FileLock(folder.path / f".lock{options.shard_suffix}", timeout=0)
     try:
-        folder.prepare()
-    except OSError as error:
-        raise EnvironmentFault(f"{folder.path} cannot be made: {error.strerror}; choose another --out.") from None
-    name = ".lock" if shard == (1, 1) else f".lock-{shard[0]}-of-{shard[1]}"
-    lock = FileLock(folder.path / name, timeout=0)
-    try:
-        with lock:
-            yield
+        lock.acquire()
     except Timeout:
         raise EnvironmentFault(
             f"another process is at work on {folder.path}; wait for it, or choose another --study-id."
         ) from None
-
-
-def _workers(options: Options) -> int:
-    return options.workers or cores()
-
-
-def cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _plan(options: Options, design: Design, done: set[Run]) -> list[Cohort]:
     """What this command trains: what is missing, of its shard."""
     own = shard(design, *options.shard_of)
     missing = [run for run in missing_runs(design, done) if run in own]
-    return cohorts(missing, _workers(options))
+    return cohorts(missing, options.n_workers)
 
 
 def _progress(options: Options, design: Design, n_done: int) -> Progress:
@@ -149,125 +125,10 @@ def _say_first(progress: Progress, folder: Folder, notice: str | None) -> None:
         progress.say("quarantine", f"{folder.path / 'quarantine' / name} was damaged and is set aside", sys.stderr)
 
 
-# --- training
-
-
-@dataclass
-class _Session:
-    """One command at work on a study: loads the data, writes the manifest, trains the plan."""
-
-    options: Options
-    argv: Sequence[str]
-    design: Design
-    folder: Folder
-    older: dict[str, Any] | None
-    notice: str | None
-
-    def train(self, plan: list[Cohort], progress: Progress) -> _Outcome:
-        from study import data as data_module
-
-        device = _device(self.options.device)
-        data = data_module.load(self.design.dataset, self.options.data_dir)
-        _check_same_data(self.folder, self.older, data.sha256)
-        n_workers = self._n_workers(plan, device)
-        manifest = self._manifest(data, device, n_workers)
-        self.folder.write_manifest(manifest)
-        began = time.monotonic()
-        progress.start(plan)
-        outcome = self._train_stoppably(plan, data, device, n_workers, progress)
-        progress.close()
-        manifest["timings"] = {"training_seconds": round(time.monotonic() - began, 3)}
-        if progress.worker_seconds:
-            manifest["timings"]["flop_per_second_and_worker"] = progress.worked / progress.worker_seconds
-        self.folder.write_manifest(manifest)
-        return outcome
-
-    def _n_workers(self, plan: list[Cohort], device: str) -> int:
-        """One for a GPU, and for so little that starting processes takes longer than the work."""
-        rate, _ = forecast.expected_rate(self.design, self.options.out)
-        little = forecast.seconds(self.design, plan, 1, rate) < 2 * forecast.START_SECONDS
-        return 1 if device != "cpu" or little else min(_workers(self.options), len(plan))
-
-    def _train_stoppably(
-        self, plan: list[Cohort], data: Any, device: str, n_workers: int, progress: Progress
-    ) -> _Outcome:
-        try:
-            with tempfile.TemporaryDirectory(prefix=".data-", dir=self.folder.path) as shared:
-                job = self._job(data, device, Path(shared))
-                if n_workers == 1:
-                    return _Outcome(workers.train_here(job, plan, data.to(device), progress))
-                return _Outcome(workers.train_in_processes(job, plan, n_workers, data, progress))
-        except workers.OutOfTime:
-            return _Outcome(stopped=OUT_OF_TIME)
-        except KeyboardInterrupt:
-            return _Outcome(stopped=INTERRUPTED)
-        except _Terminated:
-            return _Outcome(stopped=TERMINATED)
-
-    def _job(self, data: Any, device: str, shared: Path) -> workers.Job:
-        limit = self.options.seconds
-        return workers.Job(
-            design=self.design,
-            folder=self.folder.path,
-            device=device,
-            data_name=data.name,
-            data_sha256=data.sha256,
-            shared_data=shared,
-            deadline=None if limit is None else time.monotonic() + limit,
-            stop_on_error=self.options.on_error == "stop",
-        )
-
-    def _manifest(self, data: Any, device: str, n_workers: int) -> dict[str, Any]:
-        """The manifest of this command; what it says of earlier commands moves to ``earlier``."""
-        session = ("argv", "versions", "git", "device", "timings")
-        older = self.older
-        return {
-            "schema_version": SCHEMA_VERSION,
-            "study_id": self.folder.path.name,
-            "design": self.design.to_dict(),
-            "digest": self.design.digest,
-            "data": {"name": data.name, "sha256": data.sha256, "notice": self.notice},
-            "argv": shlex.join(["python", "-m", "study.run", *self.argv]),
-            "versions": provenance.versions(),
-            "git": provenance.git(),
-            "device": {"kind": device, "name": _device_name(device), "workers": n_workers},
-            "timings": {},
-            "earlier": [] if older is None else [*older["earlier"], {key: older[key] for key in session}],
-        }
-
-
-def _device(asked: str) -> str:
-    """``cpu``, ``cuda`` or ``cuda:1``; an EnvironmentFault where the GPU asked for is not there."""
-    import torch
-
-    n_devices = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if asked == "auto":
-        return "cuda" if n_devices else "cpu"
-    if asked != "cpu" and int(asked.partition(":")[2] or 0) >= n_devices:
-        raise EnvironmentFault(
-            f"--device {asked}: torch sees {n_devices} CUDA devices here; use --device cpu, or auto."
-        )
-    return asked
-
-
-def _device_name(device: str) -> str:
-    import torch
-
-    return forecast.processor() if device == "cpu" else torch.cuda.get_device_name(device)
-
-
-def _check_same_data(folder: Folder, older: dict[str, Any] | None, sha256: dict[str, str]) -> None:
-    if older is not None and older["data"]["sha256"] != sha256:
-        raise UsageError(
-            f"{folder.path} was made from data with the sha256 {older['data']['sha256']}, --data-dir holds"
-            f" {sha256}; name the folder with the study's data, or choose another --study-id."
-        )
-
-
 # --- after
 
 
-def _conclude(progress: Progress, folder: Folder, outcome: _Outcome, complete: bool, notice: str | None) -> int:
+def _conclude(progress: Progress, folder: Folder, outcome: Outcome, complete: bool, notice: str | None) -> int:
     """Say where the study stands; returns the exit code."""
     if outcome.stopped is not None:
         why = STOPS[outcome.stopped]
@@ -285,12 +146,8 @@ def _conclude(progress: Progress, folder: Folder, outcome: _Outcome, complete: b
     return 0
 
 
-class _Terminated(BaseException):
-    """SIGTERM; like KeyboardInterrupt, no error."""
-
-
 def _terminate(signum: int, frame: object) -> None:
-    raise _Terminated
+    raise Terminated
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -304,8 +161,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED
-    except _Terminated:
+    except Terminated:
         return TERMINATED
+    except OSError as error:  # the disk, the network, permissions: the machine's doing, not the study's
+        print(f"study.run: {error}; what was committed is safe, the same command goes on", file=sys.stderr)
+        return EnvironmentFault.exit_code
     finally:
         signal.signal(signal.SIGTERM, before)
 

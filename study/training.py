@@ -4,7 +4,7 @@ All runs of the cohort take their steps together. The images of a seed are gathe
 shared by every arm and learning rate, so the runs of a pair see the same batches.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import torch
@@ -58,7 +58,7 @@ def batches(cohort: Cohort, epoch: int, n_images: int) -> list[Tensor]:
     """The image indices (S, batch) of every step of an epoch: (seed, epoch) alone decide the order."""
     orders = torch.stack([streams.image_order(seed, epoch, n_images) for seed in cohort.seeds])
     n_steps = n_images // cohort.batch_size
-    return list(orders[:, : n_steps * cohort.batch_size].split(cohort.batch_size, dim=1))
+    return list(torch.split(orders[:, : n_steps * cohort.batch_size], cohort.batch_size, dim=1))
 
 
 def gather(split: Split, rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -102,7 +102,7 @@ class Snapshot:
         self.test_correct = _by_run(correct for _, correct in test)
 
 
-def _by_run(parts) -> np.ndarray:
+def _by_run(parts: Iterable[Tensor]) -> np.ndarray:
     """Stacks' tensors (R, S, ...) -> one array (runs, ...)."""
     return torch.cat([part.flatten(0, 1) for part in parts]).cpu().numpy()
 

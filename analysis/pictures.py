@@ -1,0 +1,73 @@
+"""A figure with the words that stand for it (alternative text) and below it (caption)."""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from analysis import contrasts, figures, words
+from analysis.contrasts import Contrast, Curve
+from analysis.pairs import PRIMARY, Study
+
+
+@dataclass(frozen=True)
+class Picture:
+    title: str
+    svg: bytes
+    alt: str
+    caption: str
+
+    @property
+    def source(self) -> str:
+        """As a data address, so that the ids of one SVG cannot meet those of another."""
+        return "data:image/svg+xml;base64," + base64.b64encode(self.svg).decode()
+
+
+def pictures(study: Study, found: Sequence[Contrast], curves: Sequence[Curve]) -> dict[str, Picture]:
+    """The figures of the page by name, in its order."""
+    effects = {f"effect-{arm}": _effect(found, arm) for arm in study.contenders}
+    return {**effects, "curves": _curves(study, curves), "by-cell": _by_cell(curves)}
+
+
+def _effect(found: Sequence[Contrast], arm: str) -> Picture:
+    cells = contrasts.by_cell(found, arm)
+    listed = "; ".join(
+        f"batch size {size}, rate {words.rate(lr)}: {words.points(c.mean_diff)} {words.interval(c.ci_low, c.ci_high)}"
+        for (size, lr), c in cells.items()
+    )
+    return Picture(
+        "Where it helps: the effect over batch size and learning rate",
+        figures.svg(figures.effect_map(cells)),
+        f"Difference of test accuracy in points by batch size and learning rate. {listed}.",
+        f"Test accuracy with minus without batch normalisation, in points ({words.endpoint(PRIMARY)}), with t"
+        " intervals, each cell on its own. Failed: runs without | with, that diverged or ended below twice chance."
+        " Colours are linear up to half a point and logarithmic beyond.",
+    )
+
+
+def _curves(study: Study, curves: Sequence[Curve]) -> Picture:
+    size, lr = shown_cell(study)
+    where = f"batch size {size}, learning rate {words.rate(lr)}"
+    shown = [curve for curve in curves if (curve.batch_size, curve.lr) == (size, lr)]
+    return Picture(
+        "How they learn: loss and accuracy over epochs",
+        figures.svg(figures.learning_curves(shown)),
+        f"Training and test loss and accuracy over epochs, with and without batch normalisation, at {where}.",
+        f"The four plots of the tutorial that asked the question, at {where}. Thin lines: single seeds; thick: their"
+        " mean; band: pointwise 95 % t interval of the mean. The untrained network is in the records and not drawn.",
+    )
+
+
+def _by_cell(curves: Sequence[Curve]) -> Picture:
+    return Picture(
+        "Test error in every cell",
+        figures.svg(figures.error_by_cell(curves)),
+        "Test error over epochs in every cell of batch size and learning rate, with and without batch normalisation.",
+        "Every cell on one logarithmic scale; lines and bands as above. A seed's line ends where it diverges.",
+    )
+
+
+def shown_cell(study: Study) -> tuple[int, float]:
+    """The cell whose curves are shown large: the post's (batch 32, rate 0.01), else the middle of the grid."""
+    sizes, lrs = study.design.batch_sizes, study.design.lrs
+    size = 32 if 32 in sizes else sizes[len(sizes) // 2]
+    return size, 0.01 if 0.01 in lrs else lrs[len(lrs) // 2]
