@@ -82,7 +82,8 @@ class Design:
         _check_whole("--batch-sizes", self.batch_sizes, 1, self.facts.n_train, f"images, as {self.dataset} has")
         _check_whole("--seeds", self.seeds, 0, 2**31 - 1, "for a seed")
         _check_whole("--epochs", (self.epochs,), 1, 2**15 - 1, "epochs")
-        _check_whole("--hidden", self.hidden or (0,), 1, 2**15, "units in each of one or more layers")
+        # One unit alone takes a vector product, whose bits depend on how many runs train beside it.
+        _check_whole("--hidden", self.hidden or (0,), 2, 2**15, "units in each of one or more layers")
         for name in EXTENDABLE:
             object.__setattr__(self, name, tuple(sorted(getattr(self, name))))
         object.__setattr__(self, "arms", tuple(sorted(self.arms, key=ARMS.index)))

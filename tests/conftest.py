@@ -1,0 +1,56 @@
+"""Data and small studies that several tests share."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from study import data, run, workers
+
+
+@pytest.fixture(scope="session", autouse=True)
+def torch_as_in_a_worker() -> None:
+    """One thread and flushed denormals, as every training has them."""
+    workers.prepare_torch()
+
+
+@pytest.fixture(scope="session")
+def digits() -> data.Dataset:
+    return data.load_digits()
+
+
+@pytest.fixture(scope="session")
+def digits64(digits: data.Dataset) -> data.Dataset:
+    return digits.to("cpu", torch.float64)
+
+
+@pytest.fixture(scope="session")
+def mnist_dir() -> Path:
+    """The folder named by STUDY_DATA_DIR; the tests of MNIST itself are skipped without it."""
+    folder = Path(os.environ.get("STUDY_DATA_DIR", "data"))
+    if not (folder / "MNIST" / "raw" / "train-images-idx3-ubyte").is_file():
+        pytest.skip("MNIST is not here; name its folder in STUDY_DATA_DIR")
+    return folder
+
+
+SMALL = "--dataset digits --epochs 2 --batch-sizes 64 256 --lrs 0.01 0.1 --workers 1 --quiet".split()
+
+
+@pytest.fixture
+def study_run(tmp_path: Path) -> Callable[..., int]:
+    """``study.run`` on a small study of digits under ``tmp_path``; later options override."""
+
+    def call(*options: str) -> int:
+        return run.main([*SMALL, "--out", str(tmp_path), "--study-id", "s", *options])
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def small_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished small study of 6 seeds; read it, never write to it."""
+    out = tmp_path_factory.mktemp("results")
+    assert run.main([*SMALL, "--seeds", "6", "--out", str(out), "--study-id", "small"]) == 0
+    return out / "small"
