@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from study import records
 from study.design import Design
-from study.errors import EnvironmentFault
+from study.errors import EnvironmentFault, StudyError
 from study.plan import Cohort
 
 ENGINE = "torch-1"
@@ -73,9 +73,11 @@ def train_here(job: Job, cohorts: Sequence[Cohort], data: Any, report: Report) -
         job.check_time()
         try:
             report.committed(cohort, _train_and_commit(job, cohort, data, partial(_tick, job, cohort, report)))
-        except (RuntimeError, MemoryError) as error:
+        except (StudyError, OSError):
+            raise
+        except Exception as error:
             failures += 1
-            report.failed(cohort, str(error), last=True)
+            report.failed(cohort, _words(error), last=True)
             if job.stop_on_error:
                 break
     return failures
@@ -200,9 +202,13 @@ def _work(job: Job, connection: Connection) -> None:
         try:
             seconds = _train_and_commit(job, cohort, data, lambda epoch: connection.send(("epoch", epoch)))
             connection.send(("committed", seconds))
-        except EnvironmentFault as fault:
-            connection.send(("fault", str(fault)))
         except (BrokenPipeError, ConnectionResetError):
             return
-        except (RuntimeError, MemoryError) as error:
-            connection.send(("failed", str(error) or type(error).__name__))
+        except (StudyError, OSError) as fault:
+            connection.send(("fault", str(fault)))
+        except Exception as error:
+            connection.send(("failed", _words(error)))
+
+
+def _words(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,75 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from study import data, workers
+from study.design import Design
+from study.errors import EnvironmentFault
+from study.plan import Cohort, cohorts, missing_runs
+from study.records import Folder
+
+DESIGN = Design("digits", batch_sizes=(32, 64), lrs=(0.01,), seeds=(0, 1), epochs=1)
+
+
+class Told:
+    """A report that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, int]] = []
+
+    def epoch(self, cohort: Cohort) -> None:
+        self.events.append(("epoch", cohort.batch_size))
+
+    def committed(self, cohort: Cohort, seconds: float) -> None:
+        assert seconds > 0
+        self.events.append(("committed", cohort.batch_size))
+
+    def failed(self, cohort: Cohort, reason: str, last: bool) -> None:
+        self.events.append(("given up" if last else "failed", cohort.batch_size))
+
+
+@pytest.fixture
+def job(tmp_path: Path, digits: data.Dataset) -> workers.Job:
+    Folder(tmp_path / "s").prepare()
+    (tmp_path / "shared").mkdir()
+    return workers.Job(DESIGN, tmp_path / "s", "cpu", "digits", digits.sha256, tmp_path / "shared")
+
+
+def test_training_here_and_in_processes_commits_the_same_parts(
+    job: workers.Job, tmp_path: Path, digits: data.Dataset
+) -> None:
+    plan = cohorts(missing_runs(DESIGN, ()))
+    here, there = Told(), Told()
+    assert workers.train_here(job, plan, digits, here) == 0
+    names = {path.name: path.read_bytes() for path in (tmp_path / "s" / "parts").iterdir()}
+    for path in (tmp_path / "s" / "parts").iterdir():
+        path.unlink()
+    assert workers.train_in_processes(job, plan, 2, digits, there) == 0
+    assert {path.name: path.read_bytes() for path in (tmp_path / "s" / "parts").iterdir()} == names
+    assert sorted(here.events) == sorted(there.events)
+    assert len(names) == len(plan)
+
+
+def test_a_worker_with_an_environment_fault_ends_the_study(
+    job: workers.Job, tmp_path: Path, digits: data.Dataset
+) -> None:
+    (tmp_path / "s" / "parts").rmdir()
+    (tmp_path / "s" / "parts").write_text("a file where the parts should go")
+    with pytest.raises(EnvironmentFault, match="cannot be written"):
+        workers.train_in_processes(job, cohorts(missing_runs(DESIGN, ())), 2, digits, Told())
+
+
+def test_a_cohort_that_always_fails_is_given_up_after_two_tries(job: workers.Job, digits: data.Dataset) -> None:
+    wrong = data.Dataset("digits", data.Split(digits.train.images[:, :3], digits.train.labels), digits.test, {})
+    told = Told()
+    assert workers.train_in_processes(job, cohorts(missing_runs(DESIGN, ()))[:1], 1, wrong, told) == 1
+    assert [event for event, _ in told.events] == ["failed", "given up"]
+
+
+def test_on_error_stop_leaves_the_rest(job: workers.Job, digits: data.Dataset) -> None:
+    stopping = replace(job, stop_on_error=True)
+    wrong = data.Dataset("digits", data.Split(digits.train.images[:, :3], digits.train.labels), digits.test, {})
+    told = Told()
+    assert workers.train_here(stopping, cohorts(missing_runs(DESIGN, ())), wrong, told) == 1
+    assert told.events == [("given up", 32)]
