@@ -60,6 +60,10 @@ def notices(study: Study) -> list[str]:
         said.append(
             f"Only {n_seeds} seeds: the exact test cannot fall below p = {floor:g}. Use {ENOUGH_SEEDS} or more."
         )
+    if study.design.epochs < 3:
+        said.append(f"Only {study.design.epochs} epochs: the mean of the last three is that of the epochs there are.")
+    if study.outcomes.failed.all():
+        said.append("EVERY RUN FAILED: both arms are at chance, and the comparison says nothing about learning.")
     if n_missing:
         said.append(f"INCOMPLETE: {n_missing} of {len(study.design.runs)} planned runs have no records yet.")
     return said

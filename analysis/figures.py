@@ -120,17 +120,32 @@ def error_by_cell(curves: Sequence[Curve]) -> Figure:
     lrs = sorted({curve.lr for curve in curves})
     figure = Figure(figsize=(1.2 + 2.6 * len(lrs), 0.9 + 1.9 * len(sizes)), layout="constrained")
     grid = figure.subplots(len(sizes), len(lrs), sharex=True, sharey=True, squeeze=False)
+    lowest = _lowest_error(curves)
     for row, size in zip(grid, sizes, strict=True):
         for axes, lr in zip(row, lrs, strict=True):
             wanted = ("accuracy", "test", size, lr)
             _draw_curves(axes, [c for c in curves if (c.metric, c.split, c.batch_size, c.lr) == wanted], as_error=True)
-            axes.set_yscale("log")
+            axes.set_yscale("log", nonpositive="clip")
+            axes.set_ylim(lowest, 100)
             axes.yaxis.set_major_formatter(ScalarFormatter())
             axes.set_title(f"batch {size}, rate {words.rate(lr)}", size="small")
     grid[-1, -1].legend(frameon=False, fontsize="small")
     figure.supxlabel("epoch", size="medium")
     figure.supylabel("test error (%), logarithmic", size="medium")
     return figure
+
+
+def _lowest_error(curves: Sequence[Curve]) -> float:
+    """Where the logarithmic axis of test errors (%) begins: below every seed, and above nought."""
+    errors = [
+        100 * (1 - accuracy)
+        for curve in curves
+        if (curve.metric, curve.split) == ("accuracy", "test")
+        for seed in curve.seeds
+        for accuracy in seed[1:]
+        if accuracy < 1
+    ]
+    return 0.8 * min(errors, default=1.0)
 
 
 def _draw_curves(axes: Axes, curves: Sequence[Curve], as_error: bool = False) -> None:

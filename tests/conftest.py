@@ -35,7 +35,10 @@ def mnist_dir() -> Path:
     return folder
 
 
-SMALL = "--dataset digits --epochs 2 --batch-sizes 64 256 --lrs 0.01 0.1 --workers 1 --quiet".split()
+SMALL = (
+    *("--dataset", "digits", "--epochs", "2", "--workers", "1", "--quiet"),
+    *("--batch-sizes", "64", "256", "--lrs", "0.01", "0.1"),
+)
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ def test_the_defaults_are_the_default_study() -> None:
 
 
 def test_options_become_a_design() -> None:
-    options = parse("--seeds 2 --first-seed 5 --arms no_bn --batch-sizes 16 --lrs 0.5 1e-3 --hidden 8".split())
+    text = "--seeds 2 --first-seed 5 --arms no_bn --batch-sizes 16 --lrs 0.5 1e-3 --hidden 8"
+    options = parse(text.split(" "))
     design = options.design("digits")
     assert (design.seeds, design.arms, design.batch_sizes) == ((5, 6), ("no_bn",), (16,))
     assert (design.lrs, design.hidden) == ((0.001, 0.5), (8,))

@@ -12,7 +12,7 @@ def progress(**options: object) -> Progress:
     weights = {SMALL: 1.0, LARGE: 3.0}
     return Progress(
         weights.__getitem__, epochs=2, n_done=4, n_runs=10, **({"log_format": "text", "quiet": False} | options)
-    )  # type: ignore[arg-type]  # noqa: E501
+    )  # type: ignore[arg-type]
 
 
 def test_finished_epochs_count_by_their_work_and_committed_runs_by_number(capsys: pytest.CaptureFixture[str]) -> None:

@@ -283,7 +283,7 @@ def test_workers_in_processes_give_the_same_bytes_even_if_one_is_killed(
     killed = []
 
     class Killing(run.Progress):
-        def epoch(self, cohort) -> None:  # noqa: ANN001
+        def epoch(self, cohort) -> None:
             super().epoch(cohort)
             if not killed:
                 killed.append(next(w for w in workers.multiprocessing.active_children()))

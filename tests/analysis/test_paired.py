@@ -1,0 +1,149 @@
+"""Oracles: Student's sleep data (R's `sleep`, t.test(extra ~ group, paired = TRUE)), enumeration by hand, scipy."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from analysis.effects import cohen_dz
+from analysis.intervals import t_interval
+from analysis.paired import differences, paired_t, sign_flip
+
+GROUP_1 = [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0]
+GROUP_2 = [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4]
+SLEEP = np.subtract(GROUP_1, GROUP_2)
+
+samples = st.lists(st.integers(-300, 300).map(lambda k: k / 100), min_size=2, max_size=9)
+
+
+def test_paired_t_on_the_sleep_data() -> None:
+    found = paired_t(SLEEP)
+    assert found.statistic == pytest.approx(-4.06212768338204, rel=1e-12)
+    assert found.pvalue == pytest.approx(0.00283289019738427, rel=1e-12)
+    assert (found.df, found.n, found.reason) == (9, 10, None)
+
+
+def test_t_interval_on_the_sleep_data() -> None:
+    found = t_interval(SLEEP)
+    assert (found.low, found.high) == pytest.approx((-2.45988576327698, -0.700114236723018), rel=1e-12)
+    inner = t_interval(SLEEP, level=0.9)
+    assert (inner.low, inner.high) == pytest.approx((-2.29300526702928, -0.866994732970716), rel=1e-12)
+    assert found.estimate == pytest.approx(-1.58)
+
+
+def test_sign_flip_on_the_sleep_data_is_the_fraction_4_of_1024() -> None:
+    found = sign_flip(SLEEP)
+    assert (found.n_extreme, found.n_total, found.pvalue) == (4, 1024, 0.00390625)
+
+
+def test_d_z_on_the_sleep_data() -> None:
+    assert cohen_dz(SLEEP).estimate == pytest.approx(-1.28455756259105, rel=1e-12)
+
+
+@given(samples)
+def test_sign_flip_is_the_enumeration_in_whole_numbers(d: list[float]) -> None:
+    """Hundredths as integers have no rounding, so ties are ties."""
+    whole = [round(100 * value) for value in d]
+    sums = [sum(map(int.__mul__, signs, whole)) for signs in itertools.product((1, -1), repeat=len(whole))]
+    found = sign_flip(d)
+    assert found.n_extreme == sum(abs(value) >= abs(sum(whole)) for value in sums)
+    assert found.n_total == 2 ** len(whole)
+
+
+@given(samples)
+def test_swapping_the_arms_flips_the_sign_and_nothing_else(d: list[float]) -> None:
+    there, back = np.array(d), -np.array(d)
+    for test in (paired_t, sign_flip):
+        assert repr(test(there).pvalue) == repr(test(back).pvalue)
+    one, other = t_interval(there), t_interval(back)
+    assert (one.low, one.high) == pytest.approx((-other.high, -other.low))
+
+
+@given(samples, st.randoms(use_true_random=False))
+def test_the_order_of_the_pairs_is_nothing(d: list[float], random) -> None:
+    shuffled = random.sample(d, len(d))
+    assert sign_flip(shuffled).n_extreme == sign_flip(d).n_extreme
+    assert paired_t(shuffled).pvalue == pytest.approx(paired_t(d).pvalue, rel=1e-9, nan_ok=True)
+
+
+@given(samples)
+def test_the_interval_excludes_zero_where_the_t_test_rejects(d: list[float]) -> None:
+    test, interval = paired_t(d), t_interval(d)
+    if not math.isnan(test.statistic) and abs(test.pvalue - 0.05) > 1e-9:
+        assert (interval.low > 0 or interval.high < 0) == (test.pvalue < 0.05)
+
+
+@pytest.mark.parametrize("n", range(2, 13))
+def test_no_sample_goes_below_the_floor_of_2_in_2_to_the_n(n: int) -> None:
+    found = sign_flip(np.arange(1, n + 1))
+    assert (found.n_extreme, found.pvalue) == (2, 2 / 2**n)
+
+
+def test_beyond_16_pairs_the_flips_are_random_seeded_by_the_data_and_near_the_truth() -> None:
+    """Oracle: for differences of one size, sums are binomial, so p is known."""
+    d = np.array([1.0] * 16 + [-1.0] * 6)
+    found, again = sign_flip(d), sign_flip(d[::-1])
+    exact = 2 * stats.binom(22, 0.5).cdf(6)
+    assert found == again
+    assert found.n_total == 100_000
+    assert found.pvalue == pytest.approx(exact, abs=4 * math.sqrt(exact / 1e5))
+    assert sign_flip(np.ones(40)).pvalue == pytest.approx(1e-5)
+
+
+def test_degenerate_samples_say_why_they_have_no_number() -> None:
+    assert sign_flip(np.zeros(5)).pvalue == 1
+    assert paired_t(np.zeros(5)).pvalue == 1
+    assert (t_interval(np.zeros(5)).low, t_interval(np.zeros(5)).high) == (0, 0)
+    constant = np.full(6, 0.1 + 0.2)
+    assert math.isnan(paired_t(constant).pvalue)
+    assert paired_t(constant).reason == "all differences are equal: the spread is zero"
+    assert sign_flip(constant).pvalue == 2 / 64
+    assert math.isnan(cohen_dz(constant).estimate)
+    for n in (0, 1):
+        for found in (
+            paired_t(constant[:n]),
+            sign_flip(constant[:n]),
+            t_interval(constant[:n]),
+            cohen_dz(constant[:n]),
+        ):
+            assert found.reason
+            assert str(n) in found.reason
+    assert math.isnan(sign_flip([1.0]).pvalue)
+
+
+def test_what_is_no_row_of_finite_numbers_is_refused() -> None:
+    with pytest.raises(ValueError, match="number 1 is not"):
+        differences([1.0, math.nan])
+    with pytest.raises(ValueError, match="these have the shape"):
+        differences([[1.0, 2.0]])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [6, 8, 10])
+@pytest.mark.parametrize("law", ["normal", "t3", "rounded"])
+def test_size_of_the_sign_flip_test_is_at_most_its_level(n: int, law: str) -> None:
+    """4,000 samples of a symmetric law: rejections at 0.05 within 4 standard errors of the exact size or below."""
+    rng = np.random.default_rng(n)
+    draw = {
+        "normal": lambda: rng.normal(size=n),
+        "t3": lambda: rng.standard_t(3, size=n),
+        "rounded": lambda: rng.normal(size=n).round(),
+    }[law]
+    size = np.mean([sign_flip(draw()).pvalue <= 0.05 for _ in range(4000)])
+    attainable = math.floor(0.05 * 2 ** (n - 1)) / 2 ** (n - 1)
+    assert size <= attainable + 4 * math.sqrt(0.05 * 0.95 / 4000)
+    if law != "rounded":
+        assert size >= attainable - 4 * math.sqrt(0.05 * 0.95 / 4000)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [3, 5, 10])
+def test_coverage_of_the_t_interval_on_normal_samples(n: int) -> None:
+    rng = np.random.default_rng(n)
+    intervals = [t_interval(rng.normal(1.0, size=n)) for _ in range(4000)]
+    covered = np.mean([found.low <= 1.0 <= found.high for found in intervals])
+    assert abs(covered - 0.95) <= 4 * math.sqrt(0.05 * 0.95 / 4000)

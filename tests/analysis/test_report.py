@@ -1,0 +1,195 @@
+"""The command and the page: what a reader gets, from records planted and real."""
+
+import html.parser
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import matplotlib as mpl
+import pandas as pd
+import pytest
+
+from analysis import report
+from analysis.figures import effect_map
+from study.design import Design, Run
+from tests.analysis.planted import plant
+
+DESIGN = Design("digits", batch_sizes=(32, 64), lrs=(0.01, 0.1), seeds=tuple(range(6)), epochs=3)
+FILES = ("report.html", "report.json", "tables/contrasts.csv")
+
+
+def score(run: Run, epoch: int) -> float | None:
+    return 0.7 + 0.05 * epoch + 0.003 * run.seed + (0.02 + 0.002 * (run.seed % 3) if run.arm == "bn" else 0)
+
+
+class Page(html.parser.HTMLParser):
+    """What a page asks for, its text, and the balance of its tags."""
+
+    VOID = ("meta", "img", "br", "link", "input")
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.sources: list[str] = []
+        self.images: list[dict[str, str | None]] = []
+        self.ids: list[str] = []
+        self.tags: list[str] = []
+        self.words: list[str] = []
+        self.feed(text)
+        self.text = " ".join(" ".join(self.words).split())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        self.sources += [str(found[name]) for name in ("src", "href") if name in found]
+        self.ids += [str(found["id"])] if "id" in found else []
+        if tag == "img":
+            self.images.append(found)
+        assert tag != "script"
+        if tag not in self.VOID:
+            self.tags.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.tags.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if not self.tags or self.tags[-1] != "style":
+            self.words.append(data)
+
+
+def make(folder: Path, *options: str) -> Page:
+    assert report.main([str(folder), *options]) == 0
+    page = Page((folder / "report.html").read_text("utf-8"))
+    assert page.tags == []
+    assert all(source.startswith("data:image/svg+xml;base64,") for source in page.sources)
+    assert len(page.ids) == len(set(page.ids))
+    assert all(image["alt"] for image in page.images)
+    return page
+
+
+def test_the_page_says_what_the_records_say(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = plant(tmp_path / "s", DESIGN, score)
+    page = make(folder)
+    said = json.loads((folder / "report.json").read_text())
+    table = pd.read_csv(folder / "tables" / "contrasts.csv")
+    whole = table[(table.endpoint == "last3") & table.batch_size.isna()].iloc[0]
+    headline = said["verdicts"][0]["headline"]
+    assert f"{100 * whole.mean_diff:+.2f} points" in headline
+    assert f"[{100 * whole.ci_low:+.2f}, {100 * whole.ci_high:+.2f}], 6 seeds" in headline
+    assert headline.endswith("it helps.")
+    assert headline in page.text
+    assert headline in capsys.readouterr().out
+    for row in table.itertuples():
+        assert f"[{100 * row.ci_low:+.2f}, {100 * row.ci_high:+.2f}]" in page.text
+    assert len(page.images) == 3
+    assert "Every planned pair is there." in page.text
+
+
+def test_report_json_and_the_csv_hold_the_same_numbers(tmp_path: Path) -> None:
+    folder = plant(tmp_path / "s", DESIGN, score)
+    make(folder)
+    said = pd.DataFrame(json.loads((folder / "report.json").read_text())["contrasts"])
+    table = pd.read_csv(folder / "tables" / "contrasts.csv")
+    pd.testing.assert_frame_equal(said[table.columns], table, check_dtype=False, rtol=1e-15)
+
+
+def test_the_same_records_give_the_same_bytes_in_any_process(tmp_path: Path) -> None:
+    folder = plant(tmp_path / "s", DESIGN, score)
+    make(folder)
+    before = [(folder / name).read_bytes() for name in FILES]
+    for seed in ("1", "2"):
+        environment = {**os.environ, "PYTHONHASHSEED": seed, "OMP_NUM_THREADS": seed}
+        subprocess.run(
+            [sys.executable, "-m", "analysis.report", str(folder)], check=True, env=environment, capture_output=True
+        )
+        assert [(folder / name).read_bytes() for name in FILES] == before
+
+
+def test_fallback_data_few_seeds_and_gaps_are_said_first(tmp_path: Path) -> None:
+    few = Design("digits", batch_sizes=(32,), lrs=(0.01,), seeds=(0, 1, 2), epochs=3)
+    page = make(plant(tmp_path / "s", few, score, notice="THIS IS NOT MNIST.", lost={Run(32, 0.01, 2, "bn")}))
+    answer = page.text.index("Batch normalisation changes")
+    for notice in (
+        "THIS IS NOT MNIST.",
+        "Only 3 seeds: the exact test cannot fall below p = 0.25",
+        "INCOMPLETE: 1 of 6",
+    ):
+        assert page.text.index(notice) < answer
+    assert "batch size 32, rate 0.01, seed 2: bn has no records" in page.text
+
+
+@pytest.mark.parametrize(
+    ("design", "words"),
+    [
+        (Design("digits", batch_sizes=(32,), lrs=(0.01,), seeds=(0,), epochs=1), "1 seed is a description"),
+        (
+            Design("digits", ("no_bn",), (32,), (0.01,), (0, 1), 1),
+            "Only no_bn was trained: there is nothing to compare",
+        ),
+        (Design("digits", batch_sizes=(1,), lrs=(0.01,), seeds=(0, 1), epochs=1), "no seed with a pair in every cell"),
+    ],
+)
+def test_studies_that_prove_nothing_still_make_an_honest_page(design: Design, words: str, tmp_path: Path) -> None:
+    assert words in make(plant(tmp_path / "s", design, score)).text
+
+
+def test_a_study_in_which_every_run_diverged_makes_a_page(tmp_path: Path) -> None:
+    page = make(plant(tmp_path / "s", DESIGN, lambda run, epoch: None if epoch else 0.1))
+    assert "24 of 24 runs diverged" in page.text
+    assert page.text.index("EVERY RUN FAILED") < page.text.index("Batch normalisation changes")
+
+
+def test_hostile_words_in_a_manifest_are_shown_as_text(tmp_path: Path) -> None:
+    folder = plant(tmp_path / "s", DESIGN, score, notice='<script>alert("1")</script> & 한국어 {{ 7 * 7 }}')
+    assert '<script>alert("1")</script> & 한국어 {{ 7 * 7 }}' in make(folder).text
+
+
+def test_alpha_and_margin_reach_the_intervals_and_the_words(tmp_path: Path) -> None:
+    folder = plant(tmp_path / "s", DESIGN, score)
+    make(folder)
+    narrow = pd.read_csv(folder / "tables" / "contrasts.csv")
+    page = make(folder, "--alpha", "0.01", "--margin", "0.5")
+    wide = pd.read_csv(folder / "tables" / "contrasts.csv")
+    assert (wide.ci_low < narrow.ci_low).all()
+    assert "99 % interval" in page.text
+    assert "by less than the margin that matters" in page.text
+
+
+@pytest.mark.parametrize("options", [["--alpha", "0"], ["--alpha", "nan"], ["--margin", "-1"], ["no/such/folder"]])
+def test_a_wrong_command_exits_2_in_one_sentence(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert report.main(options) == 2
+    error = capsys.readouterr().err
+    assert re.match(r"analysis.report: .+\n$", error)
+    assert "Traceback" not in error
+
+
+def test_without_a_name_the_study_made_last_is_reported_and_never_a_shipped_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert report.main(["--out", str(tmp_path)]) == 2
+    assert "run python -m study.run --seeds 10 first" in capsys.readouterr().err
+    old, new, shipped = (plant(tmp_path / name, DESIGN, score) for name in ("old", "new", "shipped"))
+    shutil.rmtree(shipped / "parts")
+    for age, folder in enumerate((shipped, new, old)):
+        os.utime(folder / "manifest.json", (2e9 - age, 2e9 - age))
+    assert report.newest(tmp_path) == new
+
+
+def test_drawing_gives_matplotlib_its_style_back(small_study: Path, tmp_path: Path) -> None:
+    from analysis import contrasts, pairs
+
+    before = dict(mpl.rcParams)
+    found = contrasts.contrasts(pairs.load(small_study), 0.05, 0.002)
+    effect_map(contrasts.by_cell(found, "bn"))
+    assert dict(mpl.rcParams) == before
+
+
+def test_help_imports_no_seaborn_and_no_torch() -> None:
+    script = (
+        "import sys\nfrom analysis import report\n"
+        "try: report.main(['--help'])\nexcept SystemExit: pass\n"
+        "assert not {'torch', 'seaborn', 'scipy', 'pandas'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)

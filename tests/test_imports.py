@@ -1,0 +1,103 @@
+"""Imports run one way, from vocabulary to entry point: the arrows of the house, held by a test."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+ARROWS = {
+    "study": set(),
+    "study.errors": set(),
+    "study.history": set(),
+    "study.design": {"study", "study.errors"},
+    "study.plan": {"study.design"},
+    "study.provenance": set(),
+    "study.streams": set(),
+    "study.normalization": set(),
+    "study.network": {"study.streams", "study.normalization"},
+    "study.sources": {"study.errors"},
+    "study.data": {"study.sources", "study.design", "study.errors"},
+    "study.evaluation": {"study.data"},
+    "study.training": {
+        "study.data", "study.design", "study.evaluation", "study.history", "study.network", "study.plan",
+        "study.streams",
+    },
+    "study.reference": {"study.streams", "study.data", "study.design"},
+    "study.records": {"study", "study.design", "study.errors", "study.history", "study.plan"},
+    "study.forecast": {"study.design", "study.errors", "study.plan"},
+    "study.options": {"study", "study.design", "study.errors"},
+    "study.progress": {"study.plan"},
+    "study.workers": {"study.data", "study.design", "study.errors", "study.plan", "study.records", "study.training"},
+    "study.session": {
+        "study.data", "study.design", "study.errors", "study.forecast", "study.options", "study.plan",
+        "study.progress", "study.provenance", "study.records", "study.workers",
+    },
+    "study.run": {
+        "study.design", "study.errors", "study.forecast", "study.options", "study.plan", "study.progress",
+        "study.records", "study.session", "study.sources",
+    },
+    "analysis": set(),
+    "analysis.paired": set(),
+    "analysis.intervals": {"analysis.paired"},
+    "analysis.effects": {"analysis.paired"},
+    "analysis.pairs": {"analysis", "study", "study.design", "study.errors", "study.history", "study.records"},
+    "analysis.contrasts": {"analysis.effects", "analysis.intervals", "analysis.paired", "analysis.pairs"},
+    "analysis.words": {"analysis.contrasts", "analysis.pairs"},
+    "analysis.contents": {"analysis.contrasts", "analysis.pairs", "analysis.words"},
+    "analysis.figures": {"analysis.contrasts", "analysis.words"},
+    "analysis.pictures": {"analysis.contrasts", "analysis.figures", "analysis.pairs", "analysis.words"},
+    "analysis.page": {"analysis.contrasts", "analysis.pairs", "analysis.pictures", "analysis.words"},
+    "analysis.report": {
+        "analysis", "analysis.contents", "analysis.contrasts", "analysis.page", "analysis.pairs", "analysis.pictures",
+    },
+    "analysis.readme": {"analysis"},
+}  # fmt: skip
+"""Each module and what it may import of ours; listed so that everything a module names stands above it."""
+
+
+def modules() -> dict[str, Path]:
+    files = sorted([*ROOT.glob("study/*.py"), *ROOT.glob("analysis/*.py")])
+    names = {path: ".".join(path.relative_to(ROOT).with_suffix("").parts) for path in files}
+    return {name.removesuffix(".__init__"): path for path, name in names.items()}
+
+
+def imported(path: Path, known: set[str]) -> set[str]:
+    """Our modules that a file imports, at its top or inside its functions."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports relatively"
+            whole = {f"{node.module}.{alias.name}" for alias in node.names} & known
+            found |= whole if len(whole) == len(node.names) else {*whole, node.module}
+    return found & known
+
+
+def test_every_import_is_an_arrow_and_every_arrow_is_used() -> None:
+    files = modules()
+    assert {name: imported(path, set(files)) for name, path in files.items()} == ARROWS
+
+
+def test_the_arrows_run_one_way() -> None:
+    above: set[str] = set()
+    for module, imports in ARROWS.items():
+        assert imports <= above, f"{module} imports what stands below it: {imports - above}"
+        above.add(module)
+
+
+def test_only_pairs_crosses_from_analysis_to_study() -> None:
+    crossing = {
+        m for m, imports in ARROWS.items() if m.startswith("analysis") and any(i.startswith("study") for i in imports)
+    }
+    assert crossing == {"analysis.pairs"}
+
+
+def test_the_analysis_imports_no_torch() -> None:
+    script = (
+        "import sys\nfrom analysis import contents, contrasts, page, pairs, pictures, report\n"
+        "assert not {'torch', 'torchvision', 'sklearn'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)

@@ -1,0 +1,34 @@
+"""The two commands of the README, on digits, from nothing to a page."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_two_commands_make_a_report(tmp_path: Path) -> None:
+    """With no MNIST in reach: the fallback is said on the terminal, in the manifest and on the page."""
+    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}
+
+    def call(module: str, *options: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", module, *options]
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+
+    small = "--seeds 6 --epochs 3 --batch-sizes 32 --lrs 0.001 0.01"
+    trained = call("study.run", *small.split(), "--data-dir", "nowhere")
+    told = call("analysis.report")
+    folder = tmp_path / "results" / "digits"
+    notice = json.loads((folder / "manifest.json").read_text())["data"]["notice"]
+    assert notice.startswith("THIS IS NOT MNIST.")
+    assert notice in trained.stderr
+    assert notice in told.stdout
+    assert "THIS IS NOT MNIST." in (folder / "report.html").read_text()
+    table = pd.read_csv(folder / "tables" / "contrasts.csv")
+    whole = table[table.batch_size.isna() & (table.endpoint == "last3")].iloc[0]
+    assert whole.n_pairs == 6
+    assert whole.mean_diff > 0.05  # two epochs of digits at small rates: batch norm learns faster
+    assert whole.p_sign_flip == 2 / 64
