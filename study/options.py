@@ -16,6 +16,7 @@ from study import ARMS
 from study.design import DATASETS, Design
 from study.errors import UsageError
 
+DATA_DIR = Path(os.environ.get("STUDY_DATA_DIR", "data"))
 STUDY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 DURATION = re.compile(r"(\d+(?:\.\d+)?)([smh]?)")
@@ -47,7 +48,7 @@ class Options:
     """Units of each hidden layer."""
     dataset: str = "auto"
     """mnist, fashion-mnist, kmnist, digits, or auto: MNIST where it can be had, else digits."""
-    data_dir: Path = Path(os.environ.get("STUDY_DATA_DIR", "data"))
+    data_dir: Path = DATA_DIR
     """Where the files of the data set lie or are downloaded to (also STUDY_DATA_DIR)."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:1; auto is the first GPU where there is one."""

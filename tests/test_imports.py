@@ -38,6 +38,10 @@ ARROWS = {
         "study.design", "study.errors", "study.forecast", "study.options", "study.plan", "study.progress",
         "study.records", "study.session", "study.sources",
     },
+    "study.bench": {
+        "study.data", "study.design", "study.errors", "study.forecast", "study.options", "study.plan",
+        "study.provenance", "study.reference", "study.sources", "study.streams", "study.training", "study.workers",
+    },
     "analysis": set(),
     "analysis.paired": set(),
     "analysis.intervals": {"analysis.paired"},
