@@ -14,8 +14,8 @@ from analysis import AnalysisError
 from study import BASELINE
 from study.design import Design, Run
 from study.errors import StudyError
+from study.folder import Folder
 from study.history import DIVERGED, NOT_APPLICABLE, OK
-from study.records import Folder
 
 CELL = ["batch_size", "lr"]
 KEY = [*CELL, "seed"]

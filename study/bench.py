@@ -6,27 +6,33 @@ slows them alike. One thread each: the study scales by processes.
 """
 
 import json
+import math
 import platform
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
+from itertools import pairwise, product
 from pathlib import Path
+from typing import Protocol
 
 import torch
 import tyro
+from PIL import Image
 from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader
+from torchvision.transforms.functional import to_tensor
 
 from study import forecast, provenance, reference, sources, streams, training, workers
-from study.data import Dataset, load
+from study.data import Dataset, Split, load
 from study.design import Design, Run
 from study.errors import StudyError, UsageError
 from study.options import DATA_DIR
 from study.plan import LANES, Cohort
 
 AGREEMENT = 1e-3  # relative difference of the first losses, in float32
+WINDOW_SECONDS = 0.25
 PLAIN, LOADER, LOCKSTEP = "torch.nn, fused Adam", "torch.nn, DataLoader", "lockstep"
 
 
@@ -63,6 +69,12 @@ class Row:
     """Of the lockstep engine over this way."""
 
 
+class Way(Protocol):
+    """A way to train: one call is one step of all its runs and returns their losses."""
+
+    def step(self) -> list[float]: ...
+
+
 class Plain:
     """One run at a time with torch.nn and torch.optim, its images in memory: reference.py, timed."""
 
@@ -89,13 +101,29 @@ class Plain:
 
 
 class Loader(Plain):
-    """The same with a DataLoader, which fetches the images one by one: what the tutorial writes."""
+    """The same with a DataLoader that makes a tensor of one image after the other: what the tutorial writes."""
 
     def _batches(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        images = TensorDataset(self.data.train.images, self.data.train.labels)
+        images = _Pictures(self.data.train)
         for epoch in range(1, sys.maxsize):
             order = streams.image_order(self.run.seed, epoch, len(images)).tolist()
             yield from DataLoader(images, batch_size=self.run.batch_size, sampler=order, drop_last=True)
+
+
+class _Pictures(torch.utils.data.Dataset[tuple[torch.Tensor, int]]):
+    """Images as torchvision's data sets hold them: bytes, of which each access makes a picture and a tensor."""
+
+    def __init__(self, split: Split):
+        side = math.isqrt(split.images.shape[1])
+        self.pixels = (split.images * 255).round().to(torch.uint8).view(-1, side, side).numpy()
+        self.labels = split.labels
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        picture = Image.fromarray(self.pixels[index])
+        return to_tensor(picture).flatten(), int(self.labels[index])
 
 
 class Lockstep:
@@ -122,16 +150,22 @@ def measure(data: Dataset, batch_size: int, arm: str, rounds: int, peak: float) 
     design = Design(data.name, batch_sizes=(batch_size,), lrs=lrs, seeds=seeds)
     run = Run(batch_size, lrs[0], seeds[0], arm)
     lockstep = Lockstep(design, Cohort(batch_size, (arm,), lrs, seeds), data)
-    ways = {LOADER: Loader(design, run, data), PLAIN: Plain(design, run, data), LOCKSTEP: lockstep}
+    ways: dict[str, Way] = {LOADER: Loader(design, run, data), PLAIN: Plain(design, run, data), LOCKSTEP: lockstep}
     _check_agreement({name: [way.step()[0] for _ in range(5)] for name, way in ways.items()})
     runs = {LOADER: 1, PLAIN: 1, LOCKSTEP: LANES}
     best = _best_of(rounds, {name: way.step for name, way in ways.items()})
     each = {name: best[name] / runs[name] for name in ways}
-    ideal = 6 * batch_size * design.n_parameters("no_bn") / peak
+    ideal = dense_flop(design) / peak
     return [
         Row(batch_size, arm, name, 1e6 * seconds, ideal / seconds, seconds / each[LOCKSTEP])
         for name, seconds in each.items()
     ]
+
+
+def dense_flop(design: Design) -> float:
+    """Of one run-step's matrix products: forward, weight gradient, and input gradient but for the first layer."""
+    products = [n_in * n_out for n_in, n_out in pairwise(design.widths)]
+    return 2.0 * design.batch_sizes[0] * (3 * sum(products) - products[0])
 
 
 def _check_agreement(losses: dict[str, list[float]]) -> None:
@@ -141,13 +175,13 @@ def _check_agreement(losses: dict[str, list[float]]) -> None:
             raise StudyError(f"the losses of {name!r} differ from torch.nn's by {worst:.1e}; nothing is timed")
 
 
-def _best_of(rounds: int, steps: dict[str, Callable[[], object]], seconds: float = 0.25) -> dict[str, float]:
+def _best_of(rounds: int, steps: dict[str, Callable[[], object]]) -> dict[str, float]:
     """Seconds of one step of each way: the mean of a window, the best window of all rounds."""
     best = dict.fromkeys(steps, float("inf"))
     for _ in range(rounds):
         for name, step in steps.items():
             n, began = 0, time.perf_counter()
-            while time.perf_counter() - began < seconds:
+            while time.perf_counter() - began < WINDOW_SECONDS:
                 step()
                 n += 1
             best[name] = min(best[name], (time.perf_counter() - began) / n)
@@ -184,12 +218,8 @@ def run(options: Options) -> None:
     data = load(name, options.data_dir)
     rounds = 2 if options.quick else options.rounds
     peak = matrix_product_peak(rounds)
-    rows = [
-        row
-        for size in options.batch_sizes
-        for arm in ("no_bn", "bn")
-        for row in measure(data, size, arm, rounds, peak)
-    ]
+    cells = product(options.batch_sizes, ("no_bn", "bn"))
+    rows = [row for size, arm in cells for row in measure(data, size, arm, rounds, peak)]
     print("\n".join([*([notice] if notice else []), report(rows, peak)]))
     path = options.out / "bench" / f"{date.today().isoformat()}-{platform.machine()}.json"
     path.parent.mkdir(parents=True, exist_ok=True)

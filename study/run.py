@@ -15,10 +15,10 @@ from filelock import FileLock, Timeout
 from study import forecast, sources
 from study.design import Design, Run
 from study.errors import EnvironmentFault, StudyError
+from study.folder import Folder
 from study.options import Options, parse
 from study.plan import Cohort, cohorts, missing_runs, shard
 from study.progress import Progress, duration
-from study.records import Folder
 from study.session import INTERRUPTED, OUT_OF_TIME, TERMINATED, Outcome, Session, Terminated
 
 SOME_FAILED = 1

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from study import forecast, provenance, workers
 from study.design import Design
 from study.errors import EnvironmentFault, UsageError
+from study.folder import Folder
 from study.options import Options
 from study.plan import Cohort
 from study.progress import Progress
-from study.records import SCHEMA_VERSION, Folder
+from study.records import SCHEMA_VERSION
 
 if TYPE_CHECKING:  # torch takes seconds to import; a command that has nothing to train never does
     from study.data import Dataset

@@ -13,12 +13,16 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from study import records
+from study import folder
 from study.design import Design
 from study.errors import EnvironmentFault, StudyError
 from study.plan import Cohort
+from study.records import part_table
+
+if TYPE_CHECKING:  # torch is imported by those who train
+    from study.data import Dataset
 
 ENGINE = "torch-1"
 TRIES = 2
@@ -65,7 +69,7 @@ def prepare_torch() -> None:
     torch.set_flush_denormal(True)
 
 
-def train_here(job: Job, cohorts: Sequence[Cohort], data: Any, report: Report) -> int:
+def train_here(job: Job, cohorts: Sequence[Cohort], data: "Dataset", report: Report) -> int:
     """Train and commit in this process; returns the number of cohorts that failed."""
     prepare_torch()
     failures = 0
@@ -88,22 +92,22 @@ def _tick(job: Job, cohort: Cohort, report: Report, _epoch: int) -> None:
     job.check_time()
 
 
-def _train_and_commit(job: Job, cohort: Cohort, data: Any, on_epoch: Callable[[int], None]) -> float:
+def _train_and_commit(job: Job, cohort: Cohort, data: "Dataset", on_epoch: Callable[[int], None]) -> float:
     """Returns the seconds that it took."""
     from study import training
 
     began = time.monotonic()
     history = training.train(job.design, cohort, data, on_epoch)
     engine = f"{ENGINE}/{job.device.partition(':')[0]}/float32"
-    unit = records.unit_id(job.design, cohort, data.digest, engine)
-    records.Folder(job.folder).commit(unit, records.part_table(job.design, cohort.runs, history))
+    unit = folder.unit_id(job.design, cohort, data.digest, engine)
+    folder.Folder(job.folder).commit(unit, part_table(job.design, cohort.runs, history))
     return time.monotonic() - began
 
 
 # --- processes
 
 
-def train_in_processes(job: Job, cohorts: Sequence[Cohort], n_workers: int, data: Any, report: Report) -> int:
+def train_in_processes(job: Job, cohorts: Sequence[Cohort], n_workers: int, data: "Dataset", report: Report) -> int:
     """Train and commit in ``n_workers`` processes; returns the number of cohorts that failed for good."""
     from study import data as data_module
 
@@ -115,10 +119,9 @@ def train_in_processes(job: Job, cohorts: Sequence[Cohort], n_workers: int, data
         while queue or any(worker.task for worker in team):
             job.check_time()
             for index, worker in enumerate(team):
-                if not worker.alive:
-                    team[index] = worker = Worker(job)
                 if queue and worker.task is None:
-                    worker.give(*queue.popleft())
+                    team[index] = worker if worker.process.is_alive() else Worker(job)
+                    team[index].give(*queue.popleft())
             for worker in _ready(team):
                 retry, failed = worker.listen(report)
                 queue.extendleft(retry)
@@ -145,7 +148,6 @@ class Worker:
         self.connection, child = context.Pipe()
         self.process = context.Process(target=_work, args=(job, child), daemon=True)
         self.task: tuple[Cohort, int] | None = None
-        self.alive = True
         # Ctrl-C reaches the whole group; the workers leave it to the parent, from their first moment.
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
@@ -166,7 +168,6 @@ class Worker:
             kind, value = self.connection.recv()
         except (EOFError, OSError):
             self.process.join()
-            self.alive = False
             kind, value = "failed", f"its worker died with exit code {self.process.exitcode}"
         if kind == "fault":
             raise EnvironmentFault(value)

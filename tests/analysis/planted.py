@@ -8,9 +8,10 @@ import numpy as np
 
 from analysis.pairs import Study, load
 from study.design import Design, Run
+from study.folder import Folder
 from study.history import History
 from study.plan import cohorts, missing_runs
-from study.records import SCHEMA_VERSION, Folder, part_table
+from study.records import SCHEMA_VERSION, part_table
 
 N_TRAIN, N_TEST = 1437, 360
 

@@ -6,7 +6,7 @@ import pytest
 from analysis import AnalysisError
 from analysis.pairs import Study, check, load, pair
 from study.design import Design, Run
-from study.records import Folder
+from study.folder import Folder
 from tests.analysis.planted import planted
 
 DESIGN = Design("digits", batch_sizes=(32, 64), lrs=(0.01, 0.1), seeds=(3, 4, 5), epochs=4)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 from filelock import FileLock
 
 from study import run, session, workers
-from study.records import Folder
+from study.folder import Folder
 from tests.conftest import SMALL
 
 StudyRun = Callable[..., int]
@@ -308,3 +309,19 @@ def test_a_terminal_interrupt_reaches_workers_and_parent_alike(tmp_path: Path) -
     assert process.returncode == 130
     assert "Traceback" not in error
     assert "the same command goes on" in error
+
+
+@pytest.mark.slow
+def test_twenty_kills_at_random_moments_leave_the_tables_of_an_uninterrupted_study(
+    tmp_path: Path, uninterrupted: tuple[bytes, ...]
+) -> None:
+    """SIGKILL from before torch is imported to after the last commit; with one and with two workers."""
+    moments = random.Random(2).choices(range(200, 7000), k=20)
+    for number, milliseconds in enumerate(moments):
+        process = start(tmp_path, *LONG, "--workers", str(1 + number % 2))
+        time.sleep(milliseconds / 1000)
+        process.kill()
+        _, error = process.communicate(timeout=30)
+        assert "Traceback" not in error
+    assert run.main([*SMALL, *LONG, "--out", str(tmp_path), "--study-id", "s"]) == 0
+    assert tables(tmp_path / "s") == uninterrupted

@@ -6,8 +6,8 @@ import pytest
 from study import data, workers
 from study.design import Design
 from study.errors import EnvironmentFault
+from study.folder import Folder
 from study.plan import Cohort, cohorts, missing_runs
-from study.records import Folder
 
 DESIGN = Design("digits", batch_sizes=(32, 64), lrs=(0.01,), seeds=(0, 1), epochs=1)
 

@@ -6,12 +6,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from study import folder as folder_module
 from study import records
 from study.design import Design
 from study.errors import EnvironmentFault, StudyError, UsageError
+from study.folder import Folder
 from study.history import History
 from study.plan import Cohort, cohorts, missing_runs
-from study.records import Folder
 
 DESIGN = Design("digits", batch_sizes=(1, 32), lrs=(0.01, 0.1), seeds=(0, 1), epochs=2)
 
@@ -39,7 +40,7 @@ def commit_all(folder: Folder) -> list[Path]:
 
 
 def commit(folder: Folder, cohort: Cohort, history: History | None = None) -> Path:
-    unit = records.unit_id(DESIGN, cohort, "data", "engine")
+    unit = folder_module.unit_id(DESIGN, cohort, "data", "engine")
     return folder.commit(unit, records.part_table(DESIGN, cohort.runs, history or history_of(cohort)))
 
 
@@ -206,14 +207,14 @@ def test_tables_without_their_parts_are_never_written_over(folder: Folder) -> No
 
 def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "table.parquet"
-    records.write_atomically(path, b"old")
+    folder_module.write_atomically(path, b"old")
 
     def full(handle: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(EnvironmentFault, match=r"table.parquet cannot be written: No space left on device"):
-        records.write_atomically(path, b"new")
+        folder_module.write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
     assert [file.name for file in tmp_path.iterdir()] == ["table.parquet"]
 

@@ -1,0 +1,243 @@
+"""A study's folder: what is committed in it, what is done, and the tables made of that. Imports no torch.
+
+**Commit protocol.** The unit of work is a cohort. It commits one immutable file,
+
+    parts/<unit id>-<first 32 hex of the sha256 of its bytes>.parquet
+
+The unit id is the sha256 of everything that the numbers follow from. A part is written under a temporary
+name, flushed to disk, then renamed: the rename is the commit. The same work writes the same name, so
+committing twice is committing once. No times, hosts or process ids stand in it.
+
+**Done** is a run that stands in a part whose bytes match its name. Any other part is set aside in
+``quarantine/`` and its runs are trained again. The tables are the sorted union of the parts and can be
+made again from them at any time; the parts are never deleted.
+"""
+
+import hashlib
+import io
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from filelock import FileLock
+
+from study.design import Design, Run, digest
+from study.errors import EnvironmentFault, UsageError
+from study.plan import Cohort
+from study.records import (
+    PART_SCHEMA,
+    RECORDS_SCHEMA,
+    RUNS_SCHEMA,
+    SCHEMA_VERSION,
+    not_applicable_table,
+    records_of,
+    unite,
+)
+
+
+def unit_id(design: Design, cohort: Cohort, data_sha256: str, engine: str) -> str:
+    """sha256 of what a cohort's numbers follow from: equal ids are the same work."""
+    runs = [design.run_id(run) for run in cohort.runs]
+    return digest(
+        {
+            "schema_version": SCHEMA_VERSION,
+            "engine": engine,
+            "training": design.training,
+            "data": data_sha256,
+            "runs": runs,
+        }
+    )
+
+
+class Folder:
+    """The folder of one study, ``<out>/<study id>/``."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.parts = path / "parts"
+        self.manifest = path / "manifest.json"
+
+    @property
+    def study_id(self) -> str:
+        return self.path.name
+
+    @property
+    def has_tables(self) -> bool:
+        return all((self.path / f"{name}.parquet").exists() for name in ("records", "runs"))
+
+    def prepare(self) -> None:
+        self.parts.mkdir(parents=True, exist_ok=True)
+
+    # --- manifest
+
+    def read_manifest(self) -> dict[str, Any] | None:
+        """The manifest, None where there is none yet; a UsageError where it is not ours to read."""
+        try:
+            manifest = json.loads(self.manifest.read_text("utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise EnvironmentFault(f"{self.manifest} cannot be read: {error}. Restore it or move it away.") from None
+        version = manifest.get("schema_version") if isinstance(manifest, dict) else None
+        if version != SCHEMA_VERSION:
+            raise UsageError(
+                f"{self.manifest} has schema version {version!r}, this program reads {SCHEMA_VERSION};"
+                " choose another --study-id."
+            )
+        return manifest
+
+    def write_manifest(self, manifest: dict[str, Any]) -> None:
+        text = json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False)
+        write_atomically(self.manifest, text.encode() + b"\n")
+
+    # --- parts
+
+    def commit(self, unit: str, table: pa.Table) -> Path:
+        """Make the rows of a cohort part of the study, durably; doing it twice is doing it once."""
+        content = _encode(table.replace_schema_metadata({"study.unit_id": unit}))
+        path = self.parts / f"{unit}-{hashlib.sha256(content).hexdigest()[:32]}.parquet"
+        if not path.exists():
+            write_atomically(path, content)
+        return path
+
+    def read_parts(self) -> list[pa.Table]:
+        """Every sound part; one whose bytes do not match its name is moved to ``quarantine/``."""
+        sound = []
+        for path in sorted(self.parts.glob("*.parquet")):
+            table = _read_part(path)
+            if table is None:
+                self._set_aside(path)
+            else:
+                sound.append(table)
+        return sound
+
+    def _set_aside(self, path: Path) -> None:
+        quarantine = self.path / "quarantine"
+        quarantine.mkdir(exist_ok=True)
+        path.rename(quarantine / path.name)
+
+    @property
+    def quarantined(self) -> list[str]:
+        return sorted(path.name for path in (self.path / "quarantine").glob("*"))
+
+    def done(self, design: Design) -> set[Run]:
+        """The runs of ``design`` that stand in sound parts, and a check that no two parts disagree."""
+        ids = {design.run_id(run): run for run in design.runs}
+        runs = unite(self.read_parts()).column("run_id").to_pylist()
+        return {ids[run_id] for run_id in runs if run_id in ids}
+
+    # --- tables
+
+    def check_own_tables(self) -> None:
+        """Refuse to write over tables whose parts are not here: a study that was shipped or pruned."""
+        if self.has_tables and not any(self.parts.glob("*.parquet")):
+            raise UsageError(
+                f"{self.path} holds the tables of a finished study without its parts (a shipped one?)."
+                " Nothing is written there; choose another --study-id."
+            )
+
+    def compact(self, design: Design) -> None:
+        """Write ``records.parquet`` and ``runs.parquet``: a pure function of the design and the parts.
+
+        One process at a time: the last of several shards to get here has seen the parts of all.
+        """
+        with FileLock(self.path / ".compacting"):
+            table = unite([*self.read_parts(), not_applicable_table(design)])
+            planned = pa.array([design.run_id(run) for run in design.runs])
+            table = table.filter(pc.is_in(table["run_id"], planned))
+            self._write_table("runs", table.drop_columns("history"), design)
+            self._write_table("records", records_of(table), design)
+
+    def _write_table(self, name: str, table: pa.Table, design: Design) -> None:
+        named = table.add_column(0, "study_id", pa.repeat(self.study_id, len(table)))
+        metadata = {
+            "study.schema_version": str(SCHEMA_VERSION),
+            "study.study_id": self.study_id,
+            "study.digest": design.digest,
+            "study.design": json.dumps(design.to_dict(), sort_keys=True),
+        }
+        write_atomically(self.path / f"{name}.parquet", _encode(named.replace_schema_metadata(metadata)))
+
+    def read(self, name: str) -> pa.Table:
+        """The table ``name`` (records or runs); a UsageError where it is absent or of another schema."""
+        path = self.path / f"{name}.parquet"
+        schema = {"records": RECORDS_SCHEMA, "runs": RUNS_SCHEMA}[name]
+        try:
+            table = pq.read_table(path, memory_map=False)
+        except FileNotFoundError:
+            raise UsageError(f"{path} does not exist; run python -m study.run first") from None
+        except (OSError, pa.ArrowException) as error:
+            raise UsageError(f"{path} is not a parquet file that can be read: {error}") from None
+        if not table.schema.equals(schema):
+            raise UsageError(f"{path} has the columns {table.schema.names}; expected {schema.names} in their types")
+        return table
+
+
+def _read_part(path: Path) -> pa.Table | None:
+    """The rows of a part, None where its bytes are not those that its name promises."""
+    unit, _, promised = path.stem.partition("-")
+    content = path.read_bytes() if path.is_file() and not path.is_symlink() else b""
+    if hashlib.sha256(content).hexdigest()[:32] != promised:
+        return None
+    table = pq.read_table(io.BytesIO(content))
+    own_unit = (table.schema.metadata or {}).get(b"study.unit_id", b"").decode()
+    return table if own_unit == unit and table.schema.equals(PART_SCHEMA) else None
+
+
+def _encode(table: pa.Table) -> bytes:
+    """Parquet bytes that depend on the rows alone: fixed settings, one chunk a column."""
+    buffer = io.BytesIO()
+    pq.write_table(
+        table.combine_chunks(),
+        buffer,
+        compression="zstd",
+        version="2.6",
+        row_group_size=1 << 20,
+        use_dictionary=True,
+        write_statistics=True,
+    )
+    return buffer.getvalue()
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """All of ``content`` under ``path`` or nothing: temporary name, flush, rename, flush of the folder."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    with _environment_faults(path):
+        try:
+            with open(temporary, "xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        _flush_folder(path.parent)
+
+
+def _flush_folder(path: Path) -> None:
+    if os.name == "nt":  # a folder cannot be opened there, and the rename is journalled
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _environment_faults(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise EnvironmentFault(
+            f"{path} cannot be written: {error.strerror or error}."
+            " What was committed is safe; the same command goes on when this is mended."
+        ) from error
