@@ -59,7 +59,7 @@ class Design:
 
     >>> design = Design("digits", batch_sizes=(32,), lrs=(0.01,), seeds=(0, 1), epochs=2)
     >>> [design.run_id(run) for run in design.runs][0]
-    'bn_b0032_lr1e-02_s000-e40c3d9b'
+    'bn_b0032_lr1e-02_s000-77968779'
     """
 
     dataset: str

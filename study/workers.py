@@ -38,8 +38,8 @@ class Report(Protocol):
     def failed(self, cohort: Cohort, reason: str, last: bool) -> None: ...
 
 
-class OutOfTime(Exception):
-    """``--max-time`` is over."""
+class OutOfTime(BaseException):
+    """``--max-time`` is over; like KeyboardInterrupt, no error."""
 
 
 @dataclass(frozen=True)
