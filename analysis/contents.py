@@ -10,8 +10,6 @@ from analysis.contrasts import Contrast, Curve
 from analysis.pairs import PRIMARY, Study, pair
 
 SCHEMA_VERSION = 1
-ENOUGH_SEEDS = 6
-"""The fewest with which the exact two-sided test can fall below 0.05."""
 
 
 def contents(
@@ -26,7 +24,7 @@ def contents(
             "alpha": alpha,
             "margin": margin,
             "primary_endpoint": PRIMARY,
-            "notices": notices(study),
+            "notices": notices(study, found, alpha),
             "verdicts": [_verdict(study, found, arm) for arm in study.contenders],
             "scope": _scope(study),
             "contrasts": [asdict(contrast) for contrast in found],
@@ -42,27 +40,30 @@ def _verdict(study: Study, found: Sequence[Contrast], arm: str) -> dict[str, Any
     return {
         "arm": arm,
         "verdict": whole.verdict,
-        "headline": words.headline(whole, cells, study.design.dataset),
+        "headline": words.headline(whole, study.design.dataset),
         "tests": words.tests(whole),
         "by_cell": words.by_cell(cells),
         "failures": words.failures(whole),
     }
 
 
-def notices(study: Study) -> list[str]:
+def notices(study: Study, found: Sequence[Contrast], alpha: float) -> list[str]:
     """What a reader must know before the answer: another data set, nothing to compare, few seeds, gaps."""
     said = [study.manifest["data"]["notice"]] if study.manifest["data"]["notice"] else []
-    n_seeds, n_missing = len(study.design.seeds), len(study.design.runs) - len(study.runs)
+    n_missing = len(study.design.runs) - len(study.runs)
+    n_seeds = min((contrasts.whole(found, arm).n_pairs for arm in study.contenders), default=0)
+    enough = next(n for n in range(1, 1000) if 2 / 2**n <= alpha)
     if not study.contenders:
         said.append(f"Only {', '.join(study.design.arms)} was trained: there is nothing to compare.")
-    elif n_seeds < ENOUGH_SEEDS:
-        floor = 2 / 2**n_seeds
+    elif n_seeds < enough:
+        floor = min(1.0, 2 / 2**n_seeds)
         said.append(
-            f"Only {n_seeds} seeds: the exact test cannot fall below p = {floor:g}. Use {ENOUGH_SEEDS} or more."
+            f"Only {n_seeds} seeds with a pair in every cell: the exact test cannot fall below p = {floor:g}."
+            f" It takes {enough} to reach {alpha:g}."
         )
     if study.design.epochs < 3:
         said.append(f"Only {study.design.epochs} epochs: the mean of the last three is that of the epochs there are.")
-    if study.outcomes.failed.all():
+    if len(study.outcomes) and study.outcomes.failed.all():
         said.append("EVERY RUN FAILED: both arms are at chance, and the comparison says nothing about learning.")
     if n_missing:
         said.append(f"INCOMPLETE: {n_missing} of {len(study.design.runs)} planned runs have no records yet.")
@@ -71,11 +72,12 @@ def notices(study: Study) -> list[str]:
 
 def _scope(study: Study) -> str:
     design = study.design
+    network = "-".join(map(str, design.widths))
+    sizes, lrs = ", ".join(map(str, design.batch_sizes)), ", ".join(map(words.rate, design.lrs))
     return (
-        f"Scope: a {'-'.join(map(str, design.widths))} network with ReLU, Adam, cross-entropy, {design.epochs} epochs"
-        f" on {design.dataset}; batch sizes {', '.join(map(str, design.batch_sizes))}; learning rates"
-        f" {', '.join(map(words.rate, design.lrs))}; {len(design.seeds)} seeds, the same for both arms."
-        " Nothing is claimed beyond it."
+        f"Scope: a {network} network with ReLU, Adam, cross-entropy, {design.epochs} epochs on"
+        f" {words.DATASET_NAMES[design.dataset]}; batch sizes {sizes}; learning rates {lrs};"
+        f" {len(design.seeds)} seeds, the same for both arms. Nothing is claimed beyond it."
     )
 
 

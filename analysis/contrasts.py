@@ -52,6 +52,8 @@ class Contrast:
     p_sign_flip: float
     d_z: float
     # beyond the table
+    n_cells: int
+    """Averaged over: 1 in a cell, over all cells those in which both arms can be trained."""
     n_runs: int
     """Runs behind each side: the denominator of the failures."""
     n_diverged_baseline: int
@@ -76,7 +78,7 @@ VERDICTS = {
     "worse, by less than the margin": "it hurts, by less than the margin that matters",
     "equivalent": "any difference is smaller than the margin that matters",
     "inconclusive": "the data do not decide",
-    "not testable": "too few pairs for a test",
+    "not testable": "too few pairs, or differences without spread, for a test",
 }
 
 
@@ -118,15 +120,14 @@ def contrasts(study: Study, alpha: float, margin: float) -> list[Contrast]:
 def in_cell(pairs: Pairs, batch_size: int, lr: float, alpha: float, margin: float) -> Contrast:
     """The contrast over the pairs of one cell."""
     table = pairs.cell(batch_size, lr)
-    sides = table[["baseline", "arm"]].to_numpy(float)
+    sides = table[["of_baseline", "of_arm"]].to_numpy(float)
     return _contrast(pairs, (batch_size, lr), sides, table, alpha, margin)
 
 
 def over_all_cells(pairs: Pairs, alpha: float, margin: float) -> Contrast:
     """The contrast of the seeds' means over the grid; seeds without a pair in some cell are left out."""
-    complete = pairs.by_seed.index
-    table = pairs.table[pairs.table.seed.isin(complete)]
-    sides = table.groupby("seed")[["baseline", "arm"]].mean().to_numpy(float)
+    table = pairs.complete
+    sides = table.groupby("seed")[["of_baseline", "of_arm"]].mean().to_numpy(float)
     return _contrast(pairs, (None, None), sides, table, alpha, margin)
 
 
@@ -163,6 +164,7 @@ def _contrast(
         p_t=t_test.pvalue,
         p_sign_flip=flips.pvalue,
         d_z=cohen_dz(d).estimate,
+        n_cells=len(pairs.cells) if cell == (None, None) else 1,
         n_runs=len(runs),
         n_diverged_baseline=int(runs.diverged_baseline.sum()),
         n_diverged_arm=int(runs.diverged_arm.sum()),
@@ -179,7 +181,7 @@ def verdict(interval: Interval, inner: Interval, margin: float) -> str:
 
     The inner interval within +-margin is the two one-sided tests of equivalence (Schuirmann 1987).
     """
-    if math.isnan(interval.low):
+    if interval.reason is not None:
         return "not testable"
     negligible = -margin < inner.low and inner.high < margin
     if interval.low > 0:

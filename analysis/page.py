@@ -9,16 +9,16 @@ import jinja2
 
 from analysis import words
 from analysis.contrasts import Contrast
-from analysis.pairs import Study
+from analysis.pairs import ENDPOINTS, Study
 from analysis.pictures import Picture
 
 
 def render(study: Study, report: Mapping[str, Any], found: Sequence[Contrast], pictures: Mapping[str, Picture]) -> str:
-    """The page; ``report`` is what ``report.json`` holds, so that page and file agree by construction."""
+    """The page, from what ``report.json`` holds (``report``) and the contrasts that it was made of."""
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    for name in ("percent", "points", "interval", "p_value", "p_fraction", "rate", "endpoint"):
+    for name in ("percent", "points", "interval", "p_value", "p_fraction", "rate", "level", "endpoint"):
         environment.filters[name] = getattr(words, name)
     environment.filters["pretty"] = lambda value: json.dumps(value, indent=2, ensure_ascii=False)
     here = files("analysis")
@@ -28,6 +28,7 @@ def render(study: Study, report: Mapping[str, Any], found: Sequence[Contrast], p
         manifest=study.manifest,
         report=report,
         contrasts=found,
+        endpoints=list(ENDPOINTS),
         pictures=pictures,
         arm_names=words.ARM_NAMES,
         css=here.joinpath("page.css").read_text("utf-8"),

@@ -15,7 +15,7 @@ from scipy import stats
 EXACT_UP_TO = 16
 RESAMPLES = 99_999
 ROUNDING = 1e-10
-"""Two sums that differ by less than this share are the same sum, summed in another order."""
+"""Sums that differ by less than this share of the sizes summed are one sum, added in another order."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,8 @@ def sign_flip(d: ArrayLike) -> Test:
         flipped, identity = _all_flips(d), 0
     else:
         flipped, identity = _random_flips(d), 1
-    extreme = identity + int(np.count_nonzero(np.abs(flipped) >= observed * (1 - ROUNDING)))
+    tie = observed - ROUNDING * np.abs(d).sum()
+    extreme = identity + int(np.count_nonzero(np.abs(flipped) >= tie))
     total = identity + len(flipped)
     reason = "1 pair: the smallest p possible is 1" if n == 1 else None
     pvalue = math.nan if n == 1 else extreme / total
@@ -105,7 +106,8 @@ def _all_flips(d: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _random_flips(d: NDArray[np.float64]) -> NDArray[np.float64]:
-    seed = int.from_bytes(hashlib.sha256(b"sign_flip" + np.sort(d).tobytes()).digest()[:16], "big")
+    """99,999 sums under random signs: a function of the sizes, not of their order nor of which arm is which."""
+    sizes = np.sort(np.abs(d))
+    seed = int.from_bytes(hashlib.sha256(b"sign_flip" + sizes.tobytes()).digest()[:16], "big")
     rng = np.random.default_rng(seed)
-    ordered = np.sort(d)
-    return np.concatenate([(rng.integers(0, 2, (RESAMPLES // 9, len(d))) * 2 - 1) @ ordered for _ in range(9)])
+    return np.concatenate([(rng.integers(0, 2, (RESAMPLES // 9, len(d))) * 2 - 1) @ sizes for _ in range(9)])

@@ -6,7 +6,6 @@ Joined by (batch size, learning rate, seed), never by position. What has no part
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -14,7 +13,7 @@ from analysis import AnalysisError
 from study import BASELINE
 from study.design import Design, Run
 from study.errors import StudyError
-from study.folder import Folder
+from study.folder import Folder, Manifest
 from study.history import DIVERGED, NOT_APPLICABLE, OK
 
 CELL = ["batch_size", "lr"]
@@ -33,7 +32,7 @@ class Study:
     """A study's records, checked: one row per (run, epoch, split), no metric missing without a status."""
 
     path: Path
-    manifest: dict[str, Any]
+    manifest: Manifest
     design: Design
     records: pd.DataFrame
     runs: pd.DataFrame
@@ -64,7 +63,7 @@ class Study:
         table = self.runs[self.runs.status != NOT_APPLICABLE][[*RUN, "status"]].set_index(RUN)
         accuracy = test.pivot(index=RUN, columns="epoch", values="accuracy").reindex(table.index)
         table["diverged"] = table.status == DIVERGED
-        trained = accuracy.drop(columns=0)
+        trained = accuracy.drop(columns=0, errors="ignore")
         for endpoint, last in (("final", 1), ("last3", 3)):
             values = trained.iloc[:, -last:].mean(axis=1, skipna=False)
             table[endpoint] = values.mask(table.diverged, self.chance)
@@ -76,23 +75,26 @@ class Study:
 class Pairs:
     """The pairs of one arm and the baseline on one endpoint.
 
-    ``table`` has a row per pair: the key, ``baseline``, ``arm``, ``difference``, and for both sides
-    ``diverged`` and ``failed``. ``unpaired`` says of every planned run without a partner why.
+    ``table`` has a row per pair: the key, the scores ``of_baseline`` and ``of_arm``, ``difference``, and for
+    both sides ``diverged`` and ``failed``. ``cells`` are the planned ones in which both arms can be trained.
+    ``unpaired`` says of every planned run without a partner why.
     """
 
     arm: str
     baseline: str
     endpoint: str
     table: pd.DataFrame
+    cells: list[tuple[int, float]]
     unpaired: list[str]
 
     def cell(self, batch_size: int, lr: float) -> pd.DataFrame:
         return self.table[(self.table.batch_size == batch_size) & (self.table.lr == lr)]
 
     @property
-    def by_seed(self) -> pd.DataFrame:
-        """Differences, seeds x cells, of the seeds that have a pair in every cell."""
-        return self.table.pivot(index="seed", columns=CELL, values="difference").dropna()
+    def complete(self) -> pd.DataFrame:
+        """The rows of the seeds that have a pair in every one of ``cells``."""
+        n_pairs = self.table.groupby("seed").difference.transform("size")
+        return self.table[n_pairs == len(self.cells)]
 
 
 def load(path: Path) -> Study:
@@ -107,14 +109,12 @@ def load(path: Path) -> Study:
         runs = folder.read("runs").to_pandas()
     except StudyError as error:
         raise AnalysisError(str(error)) from None
-    except KeyError as error:
-        raise AnalysisError(f"{folder.manifest} has no field {error}") from None
-    check(records, runs, manifest["study_id"])
+    check(records, runs, manifest["study_id"], design)
     return Study(path, manifest, design, records, runs)
 
 
-def check(records: pd.DataFrame, runs: pd.DataFrame, study_id: str) -> None:
-    """Refuse tables that do not say one thing about each run; the error names the rows."""
+def check(records: pd.DataFrame, runs: pd.DataFrame, study_id: str, design: Design) -> None:
+    """Refuse tables that do not say one thing about each run of the design; the error names the rows."""
     if records.empty:
         raise AnalysisError("the records are empty: no run has been committed yet; run python -m study.run again")
     foreign = sorted({*records.study_id.unique(), *runs.study_id.unique()} - {study_id})
@@ -128,19 +128,40 @@ def check(records: pd.DataFrame, runs: pd.DataFrame, study_id: str) -> None:
     if len(lost):
         where = _name(lost.iloc[0], [*RUN, "epoch", "split"])
         raise AnalysisError(f"a metric is missing though the status is ok: {where} and {len(lost) - 1} more")
+    _check_together(records, runs, design)
+
+
+def _check_together(records: pd.DataFrame, runs: pd.DataFrame, design: Design) -> None:
+    """Every run has all its records, and is one of the design's."""
+    n_records = records.groupby("run_id").size().reindex(runs.run_id, fill_value=0)
+    planned = {design.run_id(run) for run in design.runs}
+    wrong = [
+        *n_records.index[n_records != 2 * (design.epochs + 1)],
+        *sorted({*records.run_id} - {*runs.run_id}),
+        *sorted({*runs.run_id} - planned),
+    ]
+    if wrong:
+        raise AnalysisError(
+            f"records.parquet, runs.parquet and manifest.json do not belong together: {wrong[0]} and"
+            f" {len(wrong) - 1} more runs differ; the same study.run command again makes them agree"
+        )
 
 
 def pair(study: Study, arm: str, endpoint: str, baseline: str = BASELINE) -> Pairs:
     """Join the runs of ``arm`` and ``baseline`` by (batch size, learning rate, seed)."""
     columns = [*KEY, endpoint, "diverged", "failed"]
-    sides = {
-        side: study.outcomes.loc[study.outcomes.arm == name, columns].rename(columns={endpoint: side})
-        for side, name in (("baseline", baseline), ("arm", arm))
-    }
-    table = sides["baseline"].merge(sides["arm"], on=KEY, suffixes=("_baseline", "_arm"), validate="one_to_one")
-    table["difference"] = table["arm"] - table["baseline"]
+    of_baseline, of_arm = (
+        study.outcomes.loc[study.outcomes.arm == name, columns].rename(columns={endpoint: "of"})
+        for name in (baseline, arm)
+    )
+    table = of_baseline.merge(of_arm, on=KEY, suffixes=("_baseline", "_arm"), validate="one_to_one")
+    table["difference"] = table.of_arm - table.of_baseline
     table = table.sort_values(KEY, ignore_index=True)
-    return Pairs(arm, baseline, endpoint, table, _unpaired(study, arm, baseline))
+    possible = [
+        {(r.batch_size, r.lr) for r in study.design.runs if r.arm == a and r.applicable} for a in (arm, baseline)
+    ]
+    cells = sorted(set.intersection(*possible))
+    return Pairs(arm, baseline, endpoint, table, cells, _unpaired(study, arm, baseline))
 
 
 def _unpaired(study: Study, arm: str, baseline: str) -> list[str]:

@@ -25,7 +25,8 @@ class Picture:
 def pictures(study: Study, found: Sequence[Contrast], curves: Sequence[Curve]) -> dict[str, Picture]:
     """The figures of the page by name, in its order."""
     effects = {f"effect-{arm}": _effect(found, arm) for arm in study.contenders}
-    return {**effects, "curves": _curves(study, curves), "by-cell": _by_cell(curves)}
+    learned = {"curves": _curves(curves), "by-cell": _by_cell(curves)} if curves else {}
+    return {**effects, **learned}
 
 
 def _effect(found: Sequence[Contrast], arm: str) -> Picture:
@@ -44,8 +45,8 @@ def _effect(found: Sequence[Contrast], arm: str) -> Picture:
     )
 
 
-def _curves(study: Study, curves: Sequence[Curve]) -> Picture:
-    size, lr = shown_cell(study)
+def _curves(curves: Sequence[Curve]) -> Picture:
+    size, lr = shown_cell(curves)
     where = f"batch size {size}, learning rate {words.rate(lr)}"
     shown = [curve for curve in curves if (curve.batch_size, curve.lr) == (size, lr)]
     return Picture(
@@ -66,8 +67,7 @@ def _by_cell(curves: Sequence[Curve]) -> Picture:
     )
 
 
-def shown_cell(study: Study) -> tuple[int, float]:
-    """The cell whose curves are shown large: the post's (batch 32, rate 0.01), else the middle of the grid."""
-    sizes, lrs = study.design.batch_sizes, study.design.lrs
-    size = 32 if 32 in sizes else sizes[len(sizes) // 2]
-    return size, 0.01 if 0.01 in lrs else lrs[len(lrs) // 2]
+def shown_cell(curves: Sequence[Curve]) -> tuple[int, float]:
+    """The cell whose curves are shown large: the post's (batch 32, rate 0.01), else the middle of those there are."""
+    cells = sorted({(curve.batch_size, curve.lr) for curve in curves})
+    return (32, 0.01) if (32, 0.01) in cells else cells[len(cells) // 2]

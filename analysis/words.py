@@ -11,6 +11,12 @@ from analysis.contrasts import VERDICTS, Contrast
 from analysis.pairs import ENDPOINTS
 
 ARM_NAMES = {"bn": "batch normalisation", "no_bn": "no batch normalisation"}
+DATASET_NAMES = {
+    "mnist": "MNIST",
+    "fashion-mnist": "Fashion-MNIST",
+    "kmnist": "Kuzushiji-MNIST",
+    "digits": "scikit-learn's digits",
+}
 NO_NUMBER = "–"
 
 
@@ -54,7 +60,7 @@ def p_value(p: float) -> str:
 
 
 def p_fraction(contrast: Contrast) -> str:
-    """The exact sign-flip p as the fraction that it is, such as ``2/1024 = 0.002``."""
+    """The sign-flip p as the fraction that it is, such as ``2/1024 = 0.002``."""
     value = p_value(contrast.p_sign_flip)
     if math.isnan(contrast.p_sign_flip):
         return value
@@ -62,21 +68,30 @@ def p_fraction(contrast: Contrast) -> str:
     return f"{contrast.sign_flip_extreme}/{contrast.sign_flip_total} {sign}{value}"
 
 
+def level(fraction: float) -> str:
+    """
+    >>> level(0.95), level(0.975)
+    ('95 %', '97.5 %')
+    """
+    return f"{round(100 * fraction, 6):g} %"
+
+
 def rate(lr: float) -> str:
     """A learning rate in full: 0.001, never 0.00."""
     return f"{lr:.12f}".rstrip("0") if 1e-6 <= lr < 1 else f"{lr:g}"
 
 
-def headline(whole: Contrast, cells: Sequence[Contrast], dataset: str) -> str:
+def headline(whole: Contrast, dataset: str) -> str:
     """The answer in one sentence: estimate, interval, n, scope, verdict."""
     name = ARM_NAMES.get(whole.arm, whole.arm)
-    scope = f"averaged over {len(cells)} cells of batch size and learning rate on {dataset}"
+    cells = "1 cell" if whole.n_cells == 1 else f"{whole.n_cells} cells"
+    scope = f"averaged over {cells} of batch size and learning rate on {DATASET_NAMES[dataset]}"
     if math.isnan(whole.mean_diff):
         return f"There is no seed with a pair in every cell, so nothing can be said of {name} {scope}."
     size = f"{name[0].upper()}{name[1:]} changes test accuracy by {points(whole.mean_diff)} points"
     if math.isnan(whole.ci_low):
         return f"{size} {scope}; {whole.n_pairs} seed is a description and no evidence."
-    how_sure = f"{whole.level:.0%} interval {interval(whole.ci_low, whole.ci_high)}, {whole.n_pairs} seeds"
+    how_sure = f"{level(whole.level)} interval {interval(whole.ci_low, whole.ci_high)}, {whole.n_pairs} seeds"
     return f"{size} ({how_sure}), {scope}: {VERDICTS[whole.verdict]}."
 
 
@@ -85,7 +100,7 @@ def tests(whole: Contrast) -> str:
     p_t = p_value(whole.p_t)
     return (
         f"Paired t test over {whole.n_pairs} seeds: p {p_t if p_t.startswith('<') else '= ' + p_t}."
-        f" Exact sign-flip test: p = {p_fraction(whole)}. Endpoint: {endpoint(whole.endpoint)}."
+        f" {_flips(whole)}: p = {p_fraction(whole)}. Endpoint: {endpoint(whole.endpoint)}."
     )
 
 
@@ -111,11 +126,17 @@ def failures(whole: Contrast) -> str:
         (whole.arm, whole.n_diverged_arm, whole.n_failed_arm),
     )
     parts = [
-        f"{ARM_NAMES.get(arm, arm)}: {diverged} of {whole.n_runs} runs diverged,"
-        f" {failed - diverged} of {whole.n_runs} failed to learn"
+        f"with {ARM_NAMES.get(arm, arm)} {diverged} of {whole.n_runs} runs diverged"
+        f" and {failed - diverged} of {whole.n_runs} failed to learn"
         for arm, diverged, failed in sides
     ]
-    return "; ".join(parts) + "."
+    return f"Failures: {'; '.join(parts)}."
+
+
+def _flips(contrast: Contrast) -> str:
+    if contrast.sign_flip_total == 2**contrast.n_pairs:
+        return "Exact sign-flip test"
+    return "Sign-flip test over 99,999 random patterns"
 
 
 def endpoint(name: str) -> str:

@@ -1,7 +1,7 @@
 """python -m study.bench: this machine's training speed, as ratios measured in one run.
 
-Every way trains the same runs on the same images from the same weights; their losses are compared before
-anything is timed. Ways take turns, and each is given its best of several rounds, so that a busy machine
+Every way starts from the same weights and sees the same batches; the losses of a run that they share are
+compared before anything is timed. Ways take turns, and each is given its best of several rounds, so that a busy machine
 slows them alike. One thread each: the study scales by processes.
 """
 
@@ -126,7 +126,7 @@ class _Pictures(torch.utils.data.Dataset[tuple[torch.Tensor, int]]):
         return to_tensor(picture).flatten(), int(self.labels[index])
 
 
-class Lockstep:
+class Engine:
     """The study's engine on a cohort of one arm: all its runs take a step together."""
 
     def __init__(self, design: Design, cohort: Cohort, data: Dataset):
@@ -149,8 +149,8 @@ def measure(data: Dataset, batch_size: int, arm: str, rounds: int, peak: float) 
     lrs, seeds = (0.001, 0.003, 0.01), tuple(range(LANES // 3))
     design = Design(data.name, batch_sizes=(batch_size,), lrs=lrs, seeds=seeds)
     run = Run(batch_size, lrs[0], seeds[0], arm)
-    lockstep = Lockstep(design, Cohort(batch_size, (arm,), lrs, seeds), data)
-    ways: dict[str, Way] = {LOADER: Loader(design, run, data), PLAIN: Plain(design, run, data), LOCKSTEP: lockstep}
+    engine = Engine(design, Cohort(batch_size, (arm,), lrs, seeds), data)
+    ways: dict[str, Way] = {LOADER: Loader(design, run, data), PLAIN: Plain(design, run, data), LOCKSTEP: engine}
     _check_agreement({name: [way.step()[0] for _ in range(5)] for name, way in ways.items()})
     runs = {LOADER: 1, PLAIN: 1, LOCKSTEP: LANES}
     best = _best_of(rounds, {name: way.step for name, way in ways.items()})
@@ -170,9 +170,8 @@ def dense_flop(design: Design) -> float:
 
 def _check_agreement(losses: dict[str, list[float]]) -> None:
     for name, found in losses.items():
-        worst = max(abs(a - b) / b for a, b in zip(found, losses[PLAIN], strict=True))
-        if not worst < AGREEMENT:
-            raise StudyError(f"the losses of {name!r} differ from torch.nn's by {worst:.1e}; nothing is timed")
+        if not all(math.isclose(a, b, rel_tol=AGREEMENT) for a, b in zip(found, losses[PLAIN], strict=True)):
+            raise StudyError(f"the losses of {name!r}, {found}, are not torch.nn's, {losses[PLAIN]}; nothing is timed")
 
 
 def _best_of(rounds: int, steps: dict[str, Callable[[], object]]) -> dict[str, float]:

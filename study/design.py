@@ -8,7 +8,6 @@ anything else makes it another study.
 import difflib
 import hashlib
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from itertools import pairwise, product
@@ -73,17 +72,21 @@ class Design:
     def __post_init__(self) -> None:
         for name in ("arms", *EXTENDABLE):
             _check_distinct(name, getattr(self, name))
-        _check_known("dataset", self.dataset, tuple(DATASETS))
+        check_known("--dataset", self.dataset, list(DATASETS))
         for arm in self.arms:
-            _check_known("arm", arm, ARMS)
+            check_known("--arms", arm, ARMS)
         for lr in self.lrs:
-            if not (math.isfinite(lr) and lr > 0):
-                raise UsageError(f"--lrs {lr}: a learning rate is a finite number above 0, such as 0.01")
+            if not 1e-30 <= lr <= 1e30:  # NaN neither; the engine stores weights over rates in float32
+                raise UsageError(
+                    f"--lrs {lr}: a learning rate is a finite number above 0 (1e-30 to 1e30), such as 0.01"
+                )
         _check_whole("--batch-sizes", self.batch_sizes, 1, self.facts.n_train, f"images, as {self.dataset} has")
         _check_whole("--seeds", self.seeds, 0, 2**31 - 1, "for a seed")
         _check_whole("--epochs", (self.epochs,), 1, 2**15 - 1, "epochs")
+        if not self.hidden:
+            raise UsageError("--hidden: the list is empty; give at least one layer, such as --hidden 32 32")
         # One unit alone takes a vector product, whose bits depend on how many runs train beside it.
-        _check_whole("--hidden", self.hidden or (0,), 2, 2**15, "units in each of one or more layers")
+        _check_whole("--hidden", self.hidden, 2, 2**15, "units")
         for name in EXTENDABLE:
             object.__setattr__(self, name, tuple(sorted(getattr(self, name))))
         object.__setattr__(self, "arms", tuple(sorted(self.arms, key=ARMS.index)))
@@ -135,12 +138,15 @@ class Design:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """The design of a manifest; an unknown or missing field is a UsageError."""
+        """The design of a manifest; a UsageError where a field is unknown, missing or of the wrong kind."""
         names = {field.name for field in fields(cls)}
-        if set(values) != names:
-            raise UsageError(f"a design has the fields {sorted(names)}, this one has {sorted(values)}")
+        if not isinstance(values, dict) or set(values) != names:
+            raise UsageError(f"a design has the fields {', '.join(sorted(names))}; this one is {values}")
         fixed: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
-        return cls(**fixed)
+        try:
+            return cls(**fixed)
+        except (TypeError, AttributeError) as error:
+            raise UsageError(f"this is not a design: {values} ({error})") from None
 
     def check_extends(self, older: Self) -> None:
         """Refuse, with the difference, a design that is not ``older`` with longer lists."""
@@ -179,7 +185,8 @@ def _check_whole(option: str, values: Sequence[int], low: int, high: int, what: 
             raise UsageError(f"{option} {value}: give a whole number from {low} to {high} {what}")
 
 
-def _check_known(what: str, name: str, known: tuple[str, ...]) -> None:
+def check_known(what: str, name: str, known: Sequence[str]) -> None:
+    """Refuse a name that is not one of ``known``, offering the nearest."""
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
         hint = f" (did you mean {near[0]}?)" if near else ""

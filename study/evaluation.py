@@ -5,28 +5,26 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from study.data import Split
-
 CHUNK = 500  # images at a time: what a chunk's features take stays in the cache
 
 
-def evaluate(affine: Sequence[tuple[Tensor, Tensor]], split: Split) -> tuple[Tensor, Tensor]:
-    """Loss (R, S) in nats per image (float64) and correct (R, S, n_images) bool.
+def evaluate(affine: Sequence[tuple[Tensor, Tensor]], images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Loss (R, S) in nats per image (float64) and correct (R, S, n) bool, of images (n, features), labels (n,).
 
     ``affine`` is ``Stack.affine()``: weights (R, S, in, out) and biases (R, S, 1, out), ReLU between.
     """
     stack = [(weight.flatten(0, 1), bias.flatten(0, 1)) for weight, bias in affine]
-    runs = affine[0][0].shape[:2]
-    total = torch.zeros(len(stack[0][0]), dtype=torch.float64, device=split.labels.device)
+    lanes = affine[0][0].shape[:2]
+    total = torch.zeros(lanes.numel(), dtype=torch.float64, device=labels.device)
     correct = []
-    for images, labels in zip(torch.split(split.images, CHUNK), torch.split(split.labels, CHUNK), strict=True):
-        logits = _logits(stack, images)
-        chosen = labels.expand(logits.shape[:-1]).unsqueeze(-1)
+    for some, answers in zip(torch.split(images, CHUNK), torch.split(labels, CHUNK), strict=True):
+        logits = _logits(stack, some)
+        chosen = answers.expand(logits.shape[:-1]).unsqueeze(-1)
         # logsumexp, not log_softmax: the same loss in a fifth of the time on ten classes
         loss = logits.logsumexp(-1) - logits.gather(-1, chosen).squeeze(-1)
         total += loss.double().sum(-1)
-        correct.append(logits.argmax(-1) == labels)
-    return (total / len(split.labels)).view(runs), torch.cat(correct, -1).view(*runs, -1)
+        correct.append(logits.argmax(-1) == answers)
+    return (total / len(labels)).view(lanes), torch.cat(correct, -1).view(*lanes, -1)
 
 
 def _logits(stack: Sequence[tuple[Tensor, Tensor]], images: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -56,6 +56,28 @@ def unit_id(design: Design, cohort: Cohort, data_sha256: str, engine: str) -> st
     )
 
 
+class Manifest(TypedDict):
+    """What ``manifest.json`` says of the study, and of the command that last worked on it."""
+
+    schema_version: int
+    study_id: str
+    design: dict[str, Any]
+    digest: str
+    data: dict[str, Any]
+    """name, sha256 by file, notice (why it is not the data set that was wanted, or null)."""
+    argv: str
+    versions: dict[str, str]
+    git: dict[str, Any]
+    device: dict[str, Any]
+    """kind (cpu or cuda), name, workers."""
+    timings: dict[str, float]
+    earlier: list[dict[str, Any]]
+    """The fields SESSION of the commands before."""
+
+
+SESSION = ("argv", "versions", "git", "device", "timings")
+
+
 class Folder:
     """The folder of one study, ``<out>/<study id>/``."""
 
@@ -68,16 +90,16 @@ class Folder:
     def study_id(self) -> str:
         return self.path.name
 
-    @property
-    def has_tables(self) -> bool:
-        return all((self.path / f"{name}.parquet").exists() for name in ("records", "runs"))
-
     def prepare(self) -> None:
         self.parts.mkdir(parents=True, exist_ok=True)
 
+    def exclusively(self) -> FileLock:
+        """For the moment of reading and writing what all shards share: the manifest and the tables."""
+        return FileLock(self.path / ".writing")
+
     # --- manifest
 
-    def read_manifest(self) -> dict[str, Any] | None:
+    def read_manifest(self) -> Manifest | None:
         """The manifest, None where there is none yet; a UsageError where it is not ours to read."""
         try:
             manifest = json.loads(self.manifest.read_text("utf-8"))
@@ -91,11 +113,23 @@ class Folder:
                 f"{self.manifest} has schema version {version!r}, this program reads {SCHEMA_VERSION};"
                 " choose another --study-id."
             )
-        return manifest
+        missing = [*Manifest.__annotations__.keys() - manifest.keys(), *_missing_facts(manifest)]
+        if missing:
+            raise UsageError(f"{self.manifest} lacks {', '.join(sorted(missing))}. Restore it or move it away.")
+        return cast(Manifest, manifest)
 
-    def write_manifest(self, manifest: dict[str, Any]) -> None:
+    def write_manifest(self, manifest: Manifest) -> None:
         text = json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False)
         write_atomically(self.manifest, text.encode() + b"\n")
+
+    def design(self) -> Design | None:
+        """The study's design so far, None for a new study."""
+        manifest = self.read_manifest()
+        return None if manifest is None else Design.from_dict(manifest["design"])
+
+    def touch(self) -> None:
+        """Make this the study that was asked for last: the one that ``analysis.report`` takes."""
+        os.utime(self.manifest)
 
     # --- parts
 
@@ -108,47 +142,48 @@ class Folder:
         return path
 
     def read_parts(self) -> list[pa.Table]:
-        """Every sound part; one whose bytes do not match its name is moved to ``quarantine/``."""
-        sound = []
-        for path in sorted(self.parts.glob("*.parquet")):
-            table = _read_part(path)
-            if table is None:
-                self._set_aside(path)
-            else:
-                sound.append(table)
-        return sound
+        """Every sound part; the others are left alone."""
+        tables = map(_read_part, self._part_files())
+        return [table for table in tables if table is not None]
 
-    def _set_aside(self, path: Path) -> None:
-        quarantine = self.path / "quarantine"
-        quarantine.mkdir(exist_ok=True)
-        path.rename(quarantine / path.name)
+    def quarantine(self) -> list[Path]:
+        """Move the parts whose bytes do not match their names to ``quarantine/``; returns where they are now."""
+        damaged = [path for path in self._part_files() if _read_part(path) is None]
+        for path in damaged:
+            (self.path / "quarantine").mkdir(exist_ok=True)
+            path.rename(self.path / "quarantine" / path.name)
+        return [self.path / "quarantine" / path.name for path in damaged]
 
-    @property
-    def quarantined(self) -> list[str]:
-        return sorted(path.name for path in (self.path / "quarantine").glob("*"))
+    def _part_files(self) -> list[Path]:
+        return sorted(self.parts.glob("*.parquet"))
 
     def done(self, design: Design) -> set[Run]:
-        """The runs of ``design`` that stand in sound parts, and a check that no two parts disagree."""
+        """The runs of ``design`` that stand in sound parts; a StudyError where two parts disagree."""
         ids = {design.run_id(run): run for run in design.runs}
         runs = unite(self.read_parts()).column("run_id").to_pylist()
         return {ids[run_id] for run_id in runs if run_id in ids}
 
     # --- tables
 
-    def check_own_tables(self) -> None:
-        """Refuse to write over tables whose parts are not here: a study that was shipped or pruned."""
-        if self.has_tables and not any(self.parts.glob("*.parquet")):
+    def check_not_shipped(self) -> None:
+        """Refuse a folder whose tables hold trained runs and which has no parts: nobody could restore them."""
+        tables = self.path / "runs.parquet"
+        without_parts = not self._part_files() and not (self.path / "quarantine").exists()
+        if without_parts and tables.exists() and pc.any(pc.greater(self.read("runs")["n_steps"], 0)).as_py():
             raise UsageError(
                 f"{self.path} holds the tables of a finished study without its parts (a shipped one?)."
                 " Nothing is written there; choose another --study-id."
             )
 
-    def compact(self, design: Design) -> None:
-        """Write ``records.parquet`` and ``runs.parquet``: a pure function of the design and the parts.
+    def compact(self) -> None:
+        """Write ``records.parquet`` and ``runs.parquet``: a pure function of the study's design and its parts.
 
-        One process at a time: the last of several shards to get here has seen the parts of all.
+        Tables that say it already are left alone. The last of several shards to get here has seen the
+        parts of all.
         """
-        with FileLock(self.path / ".compacting"):
+        with self.exclusively():
+            design = self.design()
+            assert design is not None, "a study has a manifest before it has parts"
             table = unite([*self.read_parts(), not_applicable_table(design)])
             planned = pa.array([design.run_id(run) for run in design.runs])
             table = table.filter(pc.is_in(table["run_id"], planned))
@@ -163,7 +198,9 @@ class Folder:
             "study.digest": design.digest,
             "study.design": json.dumps(design.to_dict(), sort_keys=True),
         }
-        write_atomically(self.path / f"{name}.parquet", _encode(named.replace_schema_metadata(metadata)))
+        path, content = self.path / f"{name}.parquet", _encode(named.replace_schema_metadata(metadata))
+        if not path.exists() or path.read_bytes() != content:
+            write_atomically(path, content)
 
     def read(self, name: str) -> pa.Table:
         """The table ``name`` (records or runs); a UsageError where it is absent or of another schema."""
@@ -180,13 +217,27 @@ class Folder:
         return table
 
 
+def _missing_facts(manifest: dict[str, Any]) -> list[str]:
+    """The fields that are missing one level down."""
+    promised = {"data": ("name", "sha256", "notice"), "device": ("kind", "name", "workers"), "git": ("commit", "dirty")}
+    missing = []
+    for field, names in promised.items():
+        facts = manifest.get(field)
+        present = facts.keys() if isinstance(facts, dict) else ()
+        missing += [f"{field}.{name}" for name in names if name not in present]
+    return missing
+
+
 def _read_part(path: Path) -> pa.Table | None:
     """The rows of a part, None where its bytes are not those that its name promises."""
     unit, _, promised = path.stem.partition("-")
     content = path.read_bytes() if path.is_file() and not path.is_symlink() else b""
     if hashlib.sha256(content).hexdigest()[:32] != promised:
         return None
-    table = pq.read_table(io.BytesIO(content))
+    try:
+        table = pq.read_table(io.BytesIO(content))
+    except pa.ArrowException:
+        return None
     own_unit = (table.schema.metadata or {}).get(b"study.unit_id", b"").decode()
     return table if own_unit == unit and table.schema.equals(PART_SCHEMA) else None
 

@@ -7,7 +7,6 @@ a price of its own (Adam, calls), counted as extra images.
 """
 
 import json
-import os
 import platform
 import time
 from collections.abc import Iterable
@@ -19,7 +18,7 @@ from study.design import Design
 from study.errors import StudyError
 from study.plan import Cohort
 
-STEP_OVERHEAD = 30  # images; fitted to the batch sizes 32, 128 and 512 (results/LOG.md)
+STEP_OVERHEAD = 35  # images; from the times at batch sizes 32, 128 and 512 (results/LOG.md)
 SHARE_OF_PEAK = 0.6  # of the timed matrix product that a whole study reaches (results/LOG.md)
 START_SECONDS = 8.0  # torch imported, in the command and in its workers
 PROCESS_BYTES = 450e6  # torch, imported
@@ -79,21 +78,16 @@ def _recorded_rate(design: Design, out: Path) -> float | None:
 
 
 def _measured_rate() -> float:
-    """FLOP per second and worker to expect, from a matrix product of the first layer's shape."""
+    """FLOP per second and core to expect, from a matrix product of the first layer's shape.
+
+    By the processor's time, which counts every core that numpy's product takes.
+    """
     a, b = np.ones((512, 784), np.float32), np.ones((784, 256), np.float32)
-    best = min(_timed(a, b) for _ in range(20))
-    return SHARE_OF_PEAK * 2 * a.shape[0] * a.shape[1] * b.shape[1] / best / _threads()
-
-
-def _timed(a: np.ndarray, b: np.ndarray) -> float:
-    start = time.perf_counter()
-    a @ b
-    return time.perf_counter() - start
-
-
-def _threads() -> int:
-    """Threads that numpy's product uses: the cores, unless the environment says fewer."""
-    return int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
+    n, began, a_b = 0, time.process_time(), a @ b
+    while time.process_time() - began < 0.05:
+        np.matmul(a, b, out=a_b)
+        n += 1
+    return SHARE_OF_PEAK * 2 * a.size * b.shape[1] * n / (time.process_time() - began)
 
 
 def processor() -> str:

@@ -4,7 +4,6 @@ Plain numpy, so that the engines which write it and the tables which store it ne
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +31,3 @@ class History:
         """The first epoch with a weight or a loss that is not finite, by run; None where there is none."""
         bad = ~(self.finite & np.isfinite(self.loss).all(axis=-1))
         return [int(epochs.argmax()) if epochs.any() else None for epochs in bad]
-
-    def select(self, runs: Any) -> "History":
-        """The history of some of the runs (any numpy index along the run axis)."""
-        return History(self.loss[runs], self.n_correct[runs], self.finite[runs], self.test_correct[runs], self.n_steps)

@@ -11,10 +11,10 @@ A run's products, sums and means run over its own slice alone, so its bits do no
 neighbours. One wide product over all rates of a seed would save nothing here: with the images passed
 by reference, one batched product a rate ran as fast (results/LOG.md).
 
-**A learning rate per run from one Adam.** Adam's step does not change when the gradient is rescaled
-(Kingma & Ba 2015, section 2), and depends on nothing but gradients. So the stack stores u = w / lr and
-gives Adam dL/dw with a learning rate of 1: u moves by Adam's unit step, hence w = lr u by lr times it.
-One flat buffer then serves every rate. ``scale`` is lr, (R, 1, 1, 1); each product is scaled once.
+**A learning rate per run from one Adam.** Adam multiplies its rate with a step that follows from the
+gradients alone (Kingma & Ba 2015, algorithm 1). So the stack stores u = w / lr and hands Adam dL/dw with a
+rate of 1: u moves by that step, hence w = lr u by lr times it. One flat buffer then serves every rate.
+``scale`` is lr, (R, 1, 1, 1); each product is scaled once.
 """
 
 from collections.abc import Sequence
@@ -44,6 +44,11 @@ class Linear:
     def __init__(self, weight: Tensor, bias: Tensor, d_weight: Tensor, d_bias: Tensor, scale: Tensor):
         self.weight, self.bias, self.scale = weight, bias, scale
         self.d_weight, self.d_bias = d_weight, d_bias
+
+    @property
+    def parameters(self) -> tuple[Tensor, Tensor]:
+        """Weight and bias as they are, not as they are stored."""
+        return self.weight * self.scale, self.bias * self.scale
 
     def forward(self, h: Tensor) -> Tensor:
         """h (R, S, batch, in) -> z (R, S, batch, out)."""
@@ -119,15 +124,15 @@ class Stack:
         device: torch.device | str = "cpu",
     ):
         self.widths = tuple(widths)
-        self.runs = (len(lrs), len(seeds))
+        self.lanes = (len(lrs), len(seeds))
         self.scale = torch.tensor(lrs, dtype=dtype, device=device).view(-1, 1, 1, 1)
         shapes = list(_parameter_shapes(arm, self.widths))
-        sizes = [self.runs[0] * self.runs[1] * rows * columns for rows, columns in shapes]
+        sizes = [self.lanes[0] * self.lanes[1] * rows * columns for rows, columns in shapes]
         padded = [-(-size // ALIGNMENT) * ALIGNMENT for size in sizes]
         self.flat = torch.zeros(sum(padded), dtype=dtype, device=device)
         self.d_flat = torch.zeros_like(self.flat)
-        self.values = _views(self.flat, padded, sizes, shapes, self.runs)
-        gradients = _views(self.d_flat, padded, sizes, shapes, self.runs)
+        self.values = _views(self.flat, padded, sizes, shapes, self.lanes)
+        gradients = _views(self.d_flat, padded, sizes, shapes, self.lanes)
         self.layers = _layers(arm, self.widths, self.values, gradients, self.scale)
         self._initialise(seeds)
 
@@ -167,12 +172,12 @@ class Stack:
         Batch norm with its running averages is affine, so it folds into the linear layer before it
         (as torch.nn.utils.fusion.fuse_linear_bn_eval does).
         """
-        folded = [(linear.weight * self.scale, linear.bias * self.scale) for linear in self.linears]
+        folded = [linear.parameters for linear in self.linears]
         for index, norm in enumerate(self.norms):
             weight, bias = folded[index]
-            gain = norm.gamma * self.scale * (norm.running_var + EPS).rsqrt()
-            shift = norm.beta * self.scale
-            folded[index] = (weight * gain, (bias - norm.running_mean) * gain + shift)
+            gamma, beta = norm.parameters
+            gain = gamma * (norm.running_var + EPS).rsqrt()
+            folded[index] = (weight * gain, (bias - norm.running_mean) * gain + beta)
         return folded
 
     def finite(self) -> Tensor:
@@ -184,14 +189,13 @@ class Stack:
     def state_dict(self, rate: int, seed: int) -> dict[str, Tensor]:
         """One network's tensors under the names of torch.nn: ``linears.0.weight`` (out, in), ``norms.0.bias``."""
         own = (rate, seed)
-        lr = self.scale[rate]
-        state = {}
+        state: dict[str, Tensor] = {}
         for index, linear in enumerate(self.linears):
-            state[f"linears.{index}.weight"] = (linear.weight[own] * lr[0]).T
-            state[f"linears.{index}.bias"] = (linear.bias[own] * lr[0])[0]
+            weight, bias = linear.parameters
+            state |= {f"linears.{index}.weight": weight[own].T, f"linears.{index}.bias": bias[own][0]}
         for index, norm in enumerate(self.norms):
-            state[f"norms.{index}.weight"] = (norm.gamma[own] * lr[0])[0]
-            state[f"norms.{index}.bias"] = (norm.beta[own] * lr[0])[0]
+            gamma, beta = norm.parameters
+            state |= {f"norms.{index}.weight": gamma[own][0], f"norms.{index}.bias": beta[own][0]}
             state[f"norms.{index}.running_mean"] = norm.running_mean[own][0]
             state[f"norms.{index}.running_var"] = norm.running_var[own][0]
         return state
@@ -208,11 +212,11 @@ def _parameter_shapes(arm: str, widths: tuple[int, ...]) -> list[tuple[int, int]
 
 
 def _views(
-    flat: Tensor, padded: list[int], sizes: list[int], shapes: list[tuple[int, int]], runs: tuple[int, int]
+    flat: Tensor, padded: list[int], sizes: list[int], shapes: list[tuple[int, int]], lanes: tuple[int, int]
 ) -> list[Tensor]:
     """``flat`` cut into parameters (R, S, rows, columns)."""
     pieces = zip(torch.split(flat, padded), sizes, shapes, strict=True)
-    return [piece[:size].view(*runs, *shape) for piece, size, shape in pieces]
+    return [piece[:size].view(*lanes, *shape) for piece, size, shape in pieces]
 
 
 def _layers(

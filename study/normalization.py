@@ -16,8 +16,8 @@ MOMENTUM = 0.1
 class BatchNorm:
     """y = gamma (z - mean) / sqrt(var + eps) + beta, by the batch's own mean and biased variance.
 
-    ``gamma``, ``beta`` (..., 1, width) and their gradients are the caller's storage; the running
-    averages start at (0, 1) and move by ``MOMENTUM`` in every forward pass.
+    ``gamma`` and ``beta`` (..., 1, width), stored over ``scale`` (see network), and their gradients are the
+    caller's; the running averages start at (0, 1) and move by ``MOMENTUM`` in every forward pass.
     """
 
     def __init__(self, gamma: Tensor, beta: Tensor, d_gamma: Tensor, d_beta: Tensor, scale: Tensor):
@@ -26,6 +26,11 @@ class BatchNorm:
         self.scale = scale
         self.running_mean = torch.zeros_like(gamma)
         self.running_var = torch.ones_like(gamma)
+
+    @property
+    def parameters(self) -> tuple[Tensor, Tensor]:
+        """Gamma and beta as they are, not as they are stored."""
+        return self.gamma * self.scale, self.beta * self.scale
 
     def forward(self, z: Tensor) -> Tensor:
         """z (..., batch, width), overwritten by x_hat -> y of the same shape."""
@@ -37,7 +42,8 @@ class BatchNorm:
         self.running_var.lerp_(var * (m / (m - 1)), MOMENTUM)
         self.inverse_sd = (var + EPS).rsqrt()
         self.x_hat.mul_(self.inverse_sd)
-        return torch.addcmul(self.beta * self.scale, self.x_hat, self.gamma * self.scale)
+        gamma, beta = self.parameters
+        return torch.addcmul(beta, self.x_hat, gamma)
 
     def backward(self, d_y: Tensor) -> Tensor:
         """dL/dy -> dL/dz, both (..., batch, width); Ioffe & Szegedy 2015, section 3."""

@@ -6,17 +6,17 @@ import re
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
 import tyro
 
 from study import ARMS
-from study.design import DATASETS, Design
+from study.design import DATASETS, Design, check_known
 from study.errors import UsageError
 
 DATA_DIR = Path(os.environ.get("STUDY_DATA_DIR", "data"))
+MOST_SEEDS = 100_000
 STUDY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 DURATION = re.compile(r"(\d+(?:\.\d+)?)([smh]?)")
@@ -75,18 +75,16 @@ class Options:
 
     def check(self) -> "Options":
         """Refuse what no data set could make right; returns self."""
-        if self.seeds < 1:
-            raise UsageError(f"--seeds {self.seeds}: a study needs at least 1 seed, such as --seeds 10")
+        if not 1 <= self.seeds <= MOST_SEEDS:
+            raise UsageError(f"--seeds {self.seeds}: a study has 1 to {MOST_SEEDS} seeds, such as --seeds 10")
         if self.first_seed < 0:
             raise UsageError(f"--first-seed {self.first_seed}: a seed is 0 or above")
         if self.workers < 0:
             raise UsageError(f"--workers {self.workers}: give 1 or more, or 0 for one per core")
-        _check_pattern("--study-id", self.study_id or "x", STUDY_ID, "letters, digits, '.', '_', '-'; e.g. mnist-2")
+        if self.study_id is not None:
+            _check_pattern("--study-id", self.study_id, STUDY_ID, "letters, digits, '.', '_', '-'; e.g. mnist-2")
         _check_pattern("--device", self.device, DEVICE, "auto, cpu, cuda or cuda:0")
-        if self.dataset != "auto" and self.dataset not in DATASETS:
-            near = get_close_matches(self.dataset, DATASETS, n=1, cutoff=0.4)
-            hint = f" (did you mean {near[0]}?)" if near else ""
-            raise UsageError(f"--dataset {self.dataset!r} is unknown{hint}; choose from: auto, {', '.join(DATASETS)}")
+        check_known("--dataset", self.dataset, ["auto", *DATASETS])
         self.shard_of, self.seconds  # noqa: B018  parsed here for their errors
         return self
 
@@ -105,9 +103,9 @@ class Options:
 
     @property
     def shard_suffix(self) -> str:
-        """For the names of what each shard has to itself."""
+        """For the names of what each process on a study has to itself; a whole study is shard 1 of 1."""
         part, of = self.shard_of
-        return "" if of == 1 else f"-{part}-of-{of}"
+        return f"-{part}-of-{of}"
 
     @property
     def n_workers(self) -> int:
@@ -137,7 +135,6 @@ def parse(argv: Sequence[str]) -> Options:
         Options,
         args=[*from_file, *argv],
         prog="python -m study.run",
-        config=(tyro.conf.FlagCreatePairsOff,),
     ).check()
 
 
@@ -149,14 +146,11 @@ def _arguments(path: Path) -> list[str]:
         raise UsageError(f"--config {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"--config {path} is not TOML: {error}") from None
-    known = {field.name.replace("_", "-") for field in fields(Options)} - {"config"}
+    known = sorted({field.name.replace("_", "-") for field in fields(Options)} - {"config"})
     arguments: list[str] = []
     for key, value in values.items():
         name = key.replace("_", "-")
-        if name not in known:
-            near = get_close_matches(name, known, n=1)
-            hint = f" (did you mean {near[0]}?)" if near else ""
-            raise UsageError(f"--config {path}: {key!r} is unknown{hint}; choose from: {', '.join(sorted(known))}")
+        check_known(f"--config {path}:", name, known)
         arguments += _as_arguments(f"--{name}", value)
     return arguments
 

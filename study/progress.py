@@ -1,11 +1,12 @@
 """What the user sees while the study trains: a bar on a terminal, a line now and then on a pipe, JSON."""
 
 import json
+import os
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TextIO
 
 from tqdm import tqdm
 
@@ -26,7 +27,7 @@ class Progress:
         self.finished: Counter[Cohort] = Counter()
         self.total = 0.0
         self.worked = self.worker_seconds = 0.0  # of the committed cohorts: what a forecast learns from
-        self.bar: tqdm | None = None
+        self.bar: tqdm[Any] | None = None
 
     def start(self, cohorts: list[Cohort]) -> None:
         """The plan of this command: what 100 % is."""
@@ -48,8 +49,11 @@ class Progress:
         self.n_done += len(cohort.runs)
         self.worked += self.weight(cohort)
         self.worker_seconds += seconds
+        left = self.epochs - self.finished[cohort]
+        self.finished[cohort] = self.epochs
         if self.bar:
-            self.bar.set_description_str(self._runs())
+            self.bar.set_description_str(self._runs(), refresh=False)
+            self.bar.update(self.weight(cohort) * left / self.epochs)
         else:
             self._event("committed", f"{self._runs()} done, {self.fraction:.0%} of the work, {self._left()} left")
 
@@ -70,7 +74,7 @@ class Progress:
     def fraction(self) -> float:
         return sum(self.weight(cohort) * n / self.epochs for cohort, n in self.finished.items()) / self.total
 
-    def say(self, event: str, text: str, file: Any = None, **values: Any) -> None:
+    def say(self, event: str, text: str, file: TextIO | None = None, **values: object) -> None:
         """One event, in words or as JSON; an event for stderr is printed even when quiet."""
         if self.quiet and file is None:
             return
@@ -78,8 +82,11 @@ class Progress:
             line = json.dumps({"event": event, "text": text, **values}, ensure_ascii=False)
         else:
             line = text
-        tqdm.write(line, file=file or sys.stdout)
-        (file or sys.stdout).flush()
+        try:
+            tqdm.write(line, file=file or sys.stdout)
+            (file or sys.stdout).flush()
+        except BrokenPipeError:  # whoever read along has left, which is no reason to stop training
+            os.dup2(os.open(os.devnull, os.O_WRONLY), (file or sys.stdout).fileno())
 
     def _event(self, event: str, text: str) -> None:
         self.last_line = time.monotonic()

@@ -31,6 +31,7 @@ def git() -> dict[str, Any]:
             return None
         return answer.stdout.strip() if answer.returncode == 0 else None
 
-    commit = ask("rev-parse", "HEAD")
+    tracked = ask("ls-files", "--error-unmatch", str(Path(__file__).resolve()))
+    commit = ask("rev-parse", "HEAD") if tracked else None  # not the commit of a project that it is installed in
     changes = ask("status", "--porcelain", "--untracked-files=no", "--", str(home), str(home.parent / "analysis"))
     return {"commit": commit, "dirty": None if commit is None or changes is None else bool(changes)}

@@ -57,7 +57,7 @@ def part_table(design: Design, runs: Sequence[Run], history: History) -> pa.Tabl
     for i, (run, bad) in enumerate(zip(runs, history.first_bad_epoch, strict=True)):
         epochs = _epochs(design, history.loss[i], history.n_correct[i], bad, DIVERGED)
         status = OK if bad is None else DIVERGED
-        test_correct = np.packbits(history.test_correct[i]).tobytes()
+        test_correct = np.packbits(history.test_correct[i]).tobytes() if bad is None else None
         rows.append(_row(design, run, status, bad, history.n_steps, test_correct, epochs))
     return pa.Table.from_pylist(rows, schema=PART_SCHEMA)
 
@@ -134,4 +134,4 @@ def records_of(table: pa.Table) -> pa.Table:
     keys = table.select([name for name, _ in KEYS]).take(pc.list_parent_indices(history))
     for field in epochs.schema:
         keys = keys.append_column(field, epochs[field.name])
-    return keys
+    return keys.sort_by([*SORT, ("epoch", "ascending"), ("split", "ascending")])

@@ -3,12 +3,13 @@
 The story is in ``run``; everything above it is a chapter.
 """
 
+import shlex
 import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from pathlib import Path
 
 from filelock import FileLock, Timeout
 
@@ -19,7 +20,7 @@ from study.folder import Folder
 from study.options import Options, parse
 from study.plan import Cohort, cohorts, missing_runs, shard
 from study.progress import Progress, duration
-from study.session import INTERRUPTED, OUT_OF_TIME, TERMINATED, Outcome, Session, Terminated
+from study.session import INTERRUPTED, OUT_OF_TIME, TERMINATED, Outcome, Session, Terminated, choose_device
 
 SOME_FAILED = 1
 STOPS = {OUT_OF_TIME: "--max-time is over", INTERRUPTED: "interrupted", TERMINATED: "terminated"}
@@ -27,56 +28,57 @@ STOPS = {OUT_OF_TIME: "--max-time is over", INTERRUPTED: "interrupted", TERMINAT
 
 def run(options: Options, argv: Sequence[str]) -> int:
     """Make the study that ``options`` ask for complete; returns the exit code."""
-    name, notice = _dataset(options)
-    design = options.design(name)
-    folder = Folder(options.out / (options.study_id or name))
-    folder.check_own_tables()
+    wanted = options.design("mnist" if options.dataset == "auto" else options.dataset)
     if options.dry_run:
-        return _show_plan(options, design, folder, notice)
+        return _show_plan(options, wanted)
+    name, notice = sources.choose(options.dataset, options.data_dir)
+    design = options.design(name)
+    folder = _folder(options, design)
+    if options.device.startswith("cuda"):
+        choose_device(options.device, of_study=None)  # before anything is written
     with _sole_worker(folder, options):
-        older = _agree_with_manifest(folder, design)
-        done = folder.done(design)
+        older = _agreed_design(folder, design)
+        damaged, done = folder.quarantine(), folder.done(design)
         plan = _plan(options, design, done)
         progress = _progress(options, design, len(done))
-        _say_first(progress, folder, notice)
+        _say_first(progress, notice, damaged)
         outcome = Outcome()
-        if plan or older is None:
-            outcome = Session(options, argv, design, folder, older, notice).train(plan, progress)
+        if plan or older != design:
+            outcome = Session(options, argv, design, folder, notice).train(plan, progress)
+        folder.compact()
+        folder.touch()
         complete = not missing_runs(design, folder.done(design))
-        if plan or not folder.has_tables:
-            folder.compact(design)
     return _conclude(progress, folder, outcome, complete, notice if plan else None)
 
 
 # --- before
 
 
-def _dataset(options: Options) -> tuple[str, str | None]:
-    """The data set's name and, if it is a substitute, the notice; a dry run asks no network."""
-    mnist_is_here = sources.SOURCES["mnist"].present(options.data_dir)
-    if options.dry_run and options.dataset == "auto" and not mnist_is_here:
-        return "mnist", f"MNIST is not in {options.data_dir}: it would be downloaded, or digits taken instead."
-    return sources.choose(options.dataset, options.data_dir)
+def _folder(options: Options, design: Design) -> Folder:
+    folder = Folder(options.out / (options.study_id or design.dataset))
+    folder.check_not_shipped()
+    return folder
 
 
-def _agree_with_manifest(folder: Folder, design: Design) -> dict[str, Any] | None:
-    """The study's manifest if there is one; refuses a design that does not extend the study's."""
-    manifest = folder.read_manifest()
-    if manifest is not None:
-        design.check_extends(Design.from_dict(manifest["design"]))
-    return manifest
+def _agreed_design(folder: Folder, design: Design) -> Design | None:
+    """The study's design so far, None for a new study; refuses one that does not extend it."""
+    older = folder.design()
+    if older is not None:
+        design.check_extends(older)
+    return older
 
 
-def _show_plan(options: Options, design: Design, folder: Folder, notice: str | None) -> int:
-    """Runs, done, missing, expected time and memory; touches nothing."""
-    _agree_with_manifest(folder, design)
+def _show_plan(options: Options, design: Design) -> int:
+    """Runs, done, missing, expected time and memory; asks no network and touches nothing."""
+    folder = _folder(options, design)
+    _agreed_design(folder, design)
     runs, done = design.runs, folder.done(design)
     plan = _plan(options, design, done)
     n_workers = min(options.n_workers, max(1, len(plan)))
     rate, source = forecast.expected_rate(design, options.out)
     impossible = sum(not run.applicable for run in runs)
     lines = [
-        *([notice] if notice else []),
+        *_absent(options, design.dataset),
         f"study    {folder.path} on {design.dataset}, design {design.digest[:12]}",
         f"runs     {len(runs)} planned, {len(done)} done, {len(runs) - impossible - len(done)} missing"
         + (f", {impossible} not applicable (batch norm on batches of one)" if impossible else ""),
@@ -88,21 +90,35 @@ def _show_plan(options: Options, design: Design, folder: Folder, notice: str | N
     return 0
 
 
+def _absent(options: Options, name: str) -> list[str]:
+    """A line that says that the files are not there, if so."""
+    if name == "digits" or sources.SOURCES[name].present(options.data_dir):
+        return []
+    otherwise = " or, if that fails, digits taken instead" if options.dataset == "auto" else ""
+    return [f"{name} is not in {options.data_dir}: it would be downloaded{otherwise}"]
+
+
 @contextmanager
 def _sole_worker(folder: Folder, options: Options) -> Iterator[None]:
-    """Hold the study's lock (a shard its own); another process that holds it is an EnvironmentFault."""
+    """Hold the lock of this shard (a whole study is shard 1 of 1), while nobody holds one of another division."""
     folder.prepare()
-    lock = FileLock(folder.path / f".lock{options.shard_suffix}", timeout=0)
+    own = FileLock(folder.path / f".lock{options.shard_suffix}", timeout=0)
+    division = f"-of-{options.shard_of[1]}"
     try:
-        lock.acquire()
+        own.acquire()
+        for other in folder.path.glob(".lock-*"):
+            if not other.name.endswith(division):
+                with FileLock(other, timeout=0):
+                    pass
     except Timeout:
+        own.release()
         raise EnvironmentFault(
             f"another process is at work on {folder.path}; wait for it, or choose another --study-id."
         ) from None
     try:
         yield
     finally:
-        lock.release()
+        own.release()
 
 
 def _plan(options: Options, design: Design, done: set[Run]) -> list[Cohort]:
@@ -117,12 +133,14 @@ def _progress(options: Options, design: Design, n_done: int) -> Progress:
     return Progress(partial(forecast.work, design), design.epochs, n_done, n_runs, options.log_format, options.quiet)
 
 
-def _say_first(progress: Progress, folder: Folder, notice: str | None) -> None:
+def _say_first(progress: Progress, notice: str | None, damaged: Sequence[Path]) -> None:
     if notice:
         frame = "!" * 72
-        progress.say("notice", f"{frame}\n{notice}\n{frame}", file=sys.stderr)
-    for name in folder.quarantined:
-        progress.say("quarantine", f"{folder.path / 'quarantine' / name} was damaged and is set aside", sys.stderr)
+        progress.say("notice", f"{frame}\n{notice}\n{frame}", sys.stderr)
+    for path in damaged:
+        progress.say(
+            "quarantine", f"{path.name} was damaged: it is kept in {path.parent}, its runs train again", sys.stderr
+        )
 
 
 # --- after
@@ -140,7 +158,9 @@ def _conclude(progress: Progress, folder: Folder, outcome: Outcome, complete: bo
     if notice:
         progress.say("notice", notice, sys.stderr)
     if complete:
-        progress.say("done", f"{folder.path} is complete. Next: python -m analysis.report {folder.path}")
+        progress.say(
+            "done", f"{folder.path} is complete. Next: python -m analysis.report {shlex.quote(str(folder.path))}"
+        )
     else:
         progress.say("shard", f"this shard is done; {folder.path} waits for the others")
     return 0

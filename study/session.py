@@ -7,12 +7,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from study import forecast, provenance, workers
 from study.design import Design
 from study.errors import EnvironmentFault, UsageError
-from study.folder import Folder
+from study.folder import SESSION, Folder, Manifest
 from study.options import Options
 from study.plan import Cohort
 from study.progress import Progress
@@ -22,8 +22,6 @@ if TYPE_CHECKING:  # torch takes seconds to import; a command that has nothing t
     from study.data import Dataset
 
 OUT_OF_TIME, INTERRUPTED, TERMINATED = 75, 130, 143
-SESSION = ("argv", "versions", "git", "device", "timings")
-"""The fields of a manifest that speak of one command; the others speak of the study."""
 
 
 class Terminated(BaseException):
@@ -44,20 +42,17 @@ class Session:
     argv: Sequence[str]
     design: Design
     folder: Folder
-    older: dict[str, Any] | None
-    """The manifest of the study before this command, None for a new study."""
     notice: str | None
 
     def train(self, plan: list[Cohort], progress: Progress) -> Outcome:
         """Train ``plan`` and commit each cohort; the manifest says first what, and at last how long."""
         from study.data import load
 
-        device = choose_device(self.options.device)
+        older = self.folder.read_manifest()
+        device = choose_device(self.options.device, older and older["device"]["kind"])
         data = load(self.design.dataset, self.options.data_dir)
-        self._check_same_data(data)
         n_workers = self._n_workers(plan, device)
-        manifest = self._manifest(data, device, n_workers)
-        self.folder.write_manifest(manifest)
+        self._write_manifest(data, device, n_workers)
         began = time.monotonic()
         progress.start(plan)
         outcome = self._train_stoppably(plan, data, device, n_workers, progress)
@@ -65,7 +60,7 @@ class Session:
         timings = {"training_seconds": time.monotonic() - began}
         if progress.worker_seconds:
             timings["flop_per_second_and_worker"] = progress.worked / progress.worker_seconds
-        self.folder.write_manifest(manifest | {"timings": timings})
+        self._write_timings(timings)
         return outcome
 
     def _train_stoppably(
@@ -91,7 +86,7 @@ class Session:
         limit = self.options.seconds
         return workers.Job(
             design=self.design,
-            folder=self.folder.path,
+            study=self.folder.path,
             device=device,
             data_name=data.name,
             data_sha256=data.sha256,
@@ -106,43 +101,74 @@ class Session:
         little = forecast.seconds(self.design, plan, 1, rate) < 2 * forecast.START_SECONDS
         return 1 if device != "cpu" or little else min(self.options.n_workers, len(plan))
 
-    def _check_same_data(self, data: "Dataset") -> None:
-        if self.older is not None and self.older["data"]["sha256"] != data.sha256:
-            raise UsageError(
-                f"{self.folder.path} was made from data with the sha256 {self.older['data']['sha256']}; --data-dir"
-                f" holds {data.sha256}. Name the folder with the study's data, or choose another --study-id."
+    def _command(self) -> str:
+        return shlex.join(["python", "-m", "study.run", *self.argv])
+
+    def _write_manifest(self, data: "Dataset", device: str, n_workers: int) -> None:
+        """Say what this command is about to do; what the manifest says of an earlier one moves to ``earlier``."""
+        with self.folder.exclusively():
+            older = self.folder.read_manifest()
+            if older is not None:
+                self.design.check_extends(Design.from_dict(older["design"]))
+                check_same_data(self.folder, older, data.sha256)
+            self.folder.write_manifest(
+                {
+                    "schema_version": SCHEMA_VERSION,
+                    "study_id": self.folder.study_id,
+                    "design": self.design.to_dict(),
+                    "digest": self.design.digest,
+                    "data": {"name": data.name, "sha256": data.sha256, "notice": self.notice},
+                    "argv": self._command(),
+                    "versions": provenance.versions(),
+                    "git": provenance.git(),
+                    "device": {"kind": device_kind(device), "name": device_name(device), "workers": n_workers},
+                    "timings": {},
+                    "earlier": [*older["earlier"], {key: older[key] for key in SESSION}] if older else [],  # type: ignore[literal-required]
+                }
             )
 
-    def _manifest(self, data: "Dataset", device: str, n_workers: int) -> dict[str, Any]:
-        """The manifest of this command; what the older one says of its command moves to ``earlier``."""
-        older = self.older
-        return {
-            "schema_version": SCHEMA_VERSION,
-            "study_id": self.folder.study_id,
-            "design": self.design.to_dict(),
-            "digest": self.design.digest,
-            "data": {"name": data.name, "sha256": data.sha256, "notice": self.notice},
-            "argv": shlex.join(["python", "-m", "study.run", *self.argv]),
-            "versions": provenance.versions(),
-            "git": provenance.git(),
-            "device": {"kind": device, "name": device_name(device), "workers": n_workers},
-            "timings": {},
-            "earlier": [] if older is None else [*older["earlier"], {key: older[key] for key in SESSION}],
-        }
+    def _write_timings(self, timings: dict[str, float]) -> None:
+        """Into what the manifest says of this command, which may have become an earlier one beside shards."""
+        with self.folder.exclusively():
+            manifest = self.folder.read_manifest()
+            assert manifest is not None, "this command wrote one"
+            for command in (manifest, *reversed(manifest["earlier"])):
+                if command["argv"] == self._command() and not command["timings"]:
+                    command["timings"] = timings
+                    break
+            self.folder.write_manifest(manifest)
 
 
-def choose_device(asked: str) -> str:
-    """``cpu``, ``cuda`` or ``cuda:1``; an EnvironmentFault where the GPU asked for is not there."""
+def check_same_data(folder: Folder, manifest: Manifest, sha256: dict[str, str]) -> None:
+    """Refuse to train one study on two versions of its data."""
+    if manifest["data"]["sha256"] != sha256:
+        raise UsageError(
+            f"{folder.path} was made from data with the sha256 {manifest['data']['sha256']}; --data-dir holds"
+            f" {sha256}. Name the folder with the study's data, or choose another --study-id."
+        )
+
+
+def choose_device(asked: str, of_study: str | None) -> str:
+    """``cpu``, ``cuda`` or ``cuda:1``; ``auto`` is the study's own kind of device, else a GPU if there is one.
+
+    An EnvironmentFault where the GPU is not there, a UsageError where the study has another kind of device:
+    their bits differ.
+    """
     import torch
 
     n_devices = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if asked == "auto":
-        return "cuda" if n_devices else "cpu"
-    if asked != "cpu" and int(asked.partition(":")[2] or 0) >= n_devices:
+    device = (of_study or ("cuda" if n_devices else "cpu")) if asked == "auto" else asked
+    if of_study not in (None, device_kind(device)):
+        raise UsageError(f"--device {asked}: the study was trained on {of_study}; choose that, or another --study-id.")
+    if device != "cpu" and int(device.partition(":")[2] or 0) >= n_devices:
         raise EnvironmentFault(
-            f"--device {asked}: torch sees {n_devices} CUDA devices here; use --device cpu, or auto."
+            f"--device {asked}: torch sees {n_devices} CUDA devices here; use --device cpu for a new study."
         )
-    return asked
+    return device
+
+
+def device_kind(device: str) -> str:
+    return device.partition(":")[0]
 
 
 def device_name(device: str) -> str:

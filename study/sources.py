@@ -1,7 +1,7 @@
 """Where a data set's files come from: present, downloaded by torchvision, or not to be had.
 
-Imports torchvision only to download. torchvision checks the md5 of the archives that it downloads and
-never the files that it extracts, so every start checks those here, by sha256.
+torchvision checks the md5 of the archives that it downloads and never the files that it extracts, so
+every start checks those here, by sha256.
 """
 
 import gzip
@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from study.errors import EnvironmentFault
@@ -62,7 +63,11 @@ SOURCES = {
 
 
 class Unreachable(EnvironmentFault):
-    """The files are absent and no mirror can be reached."""
+    """The files are absent and cannot be had from any mirror; ``reason`` says why."""
+
+    def __init__(self, text: str, reason: str):
+        super().__init__(text)
+        self.reason = reason
 
 
 def choose(asked: str, data_dir: Path) -> tuple[str, str | None]:
@@ -78,11 +83,12 @@ def choose(asked: str, data_dir: Path) -> tuple[str, str | None]:
         return asked, None
     try:
         obtain("mnist", data_dir)
-    except Unreachable:
+    except Unreachable as fault:
         return "digits", (
             "THIS IS NOT MNIST. MNIST was neither in the data folder nor to be downloaded, so this study"
             " uses scikit-learn's bundled 8x8 digits instead: 1,437 training images. Its numbers say"
             " nothing about MNIST. With a network, or with the files in place, the same command uses MNIST."
+            f" The reason: {fault.reason}."
         )
     return "mnist", None
 
@@ -97,10 +103,11 @@ def obtain(name: str, data_dir: Path) -> None:
     if reason is None:
         reason = _download(torchvision_class, data_dir)
     if reason is not None:
-        raise Unreachable(
+        text = (
             f"{name} is not in {source.folder(data_dir)} and cannot be downloaded ({reason})."
             f" Put {', '.join(FILES)} there, or use --dataset digits, which needs no network."
         )
+        raise Unreachable(text, reason)
 
 
 def verify(name: str, data_dir: Path) -> dict[str, str]:
@@ -141,11 +148,11 @@ def _torchvision_class(source: Source) -> Any:
 
 
 def _download(torchvision_class: Any, data_dir: Path) -> str | None:
-    """The reason why there is no data set, None after a download."""
+    """The reason why no mirror has the data set, None after a download; a full disk is an OSError."""
     try:
         with _socket_timeout(STALL_SECONDS):
             torchvision_class(root=data_dir, download=True)
-    except (OSError, RuntimeError) as error:
+    except (URLError, TimeoutError, ConnectionError, RuntimeError) as error:
         return " ".join(str(error).split())
     return None
 
@@ -165,7 +172,7 @@ def _unreachable(mirrors: list[str], file: str) -> str | None:
         except HTTPError:
             pass  # a server that answers is a server
         except OSError as error:
-            errors.append(f"{url}: {error}")
+            errors.append(f"{urlsplit(url).hostname}: {getattr(error, 'reason', error)}")
             if len(errors) == len(mirrors):
                 answered.set()
             return
@@ -175,7 +182,7 @@ def _unreachable(mirrors: list[str], file: str) -> str | None:
         threading.Thread(target=probe, args=(mirror + file,), daemon=True).start()
     if not answered.wait(PROBE_SECONDS):
         return f"no answer from {', '.join(mirrors)} within {PROBE_SECONDS} s"
-    return "; ".join(errors) if len(errors) == len(mirrors) else None
+    return "; ".join(sorted(errors)) if len(errors) == len(mirrors) else None
 
 
 @contextmanager

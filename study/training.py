@@ -18,8 +18,6 @@ from study.history import History
 from study.network import Stack, cross_entropy
 from study.plan import Cohort
 
-OnEpoch = Callable[[int], None]
-
 
 class Lockstep:
     """The stacks of a cohort, one an arm, and the optimiser of each: what a training step changes."""
@@ -69,17 +67,17 @@ def gather(split: Split, rows: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def train(design: Design, cohort: Cohort, data: Dataset, on_epoch: OnEpoch | None = None) -> History:
+def train(design: Design, cohort: Cohort, data: Dataset, on_epoch: Callable[[], None] | None = None) -> History:
     """Train every run of ``cohort`` for ``design.epochs`` epochs; the data's dtype and device decide
-    where and in what precision. ``on_epoch`` is told each finished epoch. Epoch 0 is the untrained network.
+    where and in what precision. ``on_epoch`` is called between epochs. Epoch 0 is the untrained network.
     """
     lockstep = Lockstep(design, cohort, data.train.images.dtype, data.train.images.device)
     snapshots = [Snapshot(lockstep, data)]
     for epoch in range(1, design.epochs + 1):
         lockstep.epoch(epoch, data.train)
         snapshots.append(Snapshot(lockstep, data))
-        if on_epoch:
-            on_epoch(epoch)
+        if on_epoch and epoch < design.epochs:
+            on_epoch()
     return History(
         loss=np.stack([snapshot.loss for snapshot in snapshots], axis=1),
         n_correct=np.stack([snapshot.n_correct for snapshot in snapshots], axis=1),
@@ -94,7 +92,9 @@ class Snapshot:
 
     def __init__(self, lockstep: Lockstep, data: Dataset):
         networks = [stack.affine() for stack in lockstep.stacks]
-        train, test = ([evaluate(affine, split) for affine in networks] for split in (data.train, data.test))
+        train, test = (
+            [evaluate(affine, split.images, split.labels) for affine in networks] for split in (data.train, data.test)
+        )
         self.loss = np.stack([_by_run(loss for loss, _ in part) for part in (train, test)], axis=-1)
         counts = [_by_run(correct.sum(-1) for _, correct in part) for part in (train, test)]
         self.n_correct = np.stack(counts, axis=-1)

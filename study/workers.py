@@ -1,7 +1,8 @@
 """Train cohorts and commit each: here, or in processes of one thread that share the data.
 
 One thread a worker, because torch's threads scale worse than processes and a kernel's bits may follow
-their number. A worker that dies takes its cohort with it and nothing else: the cohort is tried once more.
+their number. A process that dies takes its cohort with it and nothing else, and a cohort that failed in a
+process is tried once more.
 """
 
 import multiprocessing
@@ -47,7 +48,7 @@ class Job:
     """What every cohort of a command has in common; travels to the workers."""
 
     design: Design
-    folder: Path
+    study: Path
     device: str
     data_name: str
     data_sha256: dict[str, str]
@@ -87,12 +88,12 @@ def train_here(job: Job, cohorts: Sequence[Cohort], data: "Dataset", report: Rep
     return failures
 
 
-def _tick(job: Job, cohort: Cohort, report: Report, _epoch: int) -> None:
+def _tick(job: Job, cohort: Cohort, report: Report) -> None:
     report.epoch(cohort)
     job.check_time()
 
 
-def _train_and_commit(job: Job, cohort: Cohort, data: "Dataset", on_epoch: Callable[[int], None]) -> float:
+def _train_and_commit(job: Job, cohort: Cohort, data: "Dataset", on_epoch: Callable[[], None]) -> float:
     """Returns the seconds that it took."""
     from study import training
 
@@ -100,7 +101,7 @@ def _train_and_commit(job: Job, cohort: Cohort, data: "Dataset", on_epoch: Calla
     history = training.train(job.design, cohort, data, on_epoch)
     engine = f"{ENGINE}/{job.device.partition(':')[0]}/float32"
     unit = folder.unit_id(job.design, cohort, data.digest, engine)
-    folder.Folder(job.folder).commit(unit, part_table(job.design, cohort.runs, history))
+    folder.Folder(job.study).commit(unit, part_table(job.design, cohort.runs, history))
     return time.monotonic() - began
 
 
@@ -201,7 +202,7 @@ def _work(job: Job, connection: Connection) -> None:
         except EOFError:
             return
         try:
-            seconds = _train_and_commit(job, cohort, data, lambda epoch: connection.send(("epoch", epoch)))
+            seconds = _train_and_commit(job, cohort, data, lambda: connection.send(("epoch", None)))
             connection.send(("committed", seconds))
         except (BrokenPipeError, ConnectionResetError):
             return

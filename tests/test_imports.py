@@ -19,7 +19,7 @@ ARROWS = {
     "study.network": {"study.streams", "study.normalization"},
     "study.sources": {"study.errors"},
     "study.data": {"study.sources", "study.design", "study.errors"},
-    "study.evaluation": {"study.data"},
+    "study.evaluation": set(),
     "study.training": {
         "study.data", "study.design", "study.evaluation", "study.history", "study.network", "study.plan",
         "study.streams",

@@ -1,5 +1,6 @@
 """The study in the repository: what it says, and that the README quotes it."""
 
+import json
 import os
 from pathlib import Path
 
@@ -24,7 +25,7 @@ def test_the_study_is_the_default_design_on_real_mnist() -> None:
     assert len(study.records) == 180 * 11 * 2
     assert study.manifest["data"]["notice"] is None
     assert study.manifest["data"]["sha256"]["t10k-images-idx3-ubyte"].startswith("0fa7898d")
-    assert contents.notices(study) == []
+    assert contents.notices(study, contrasts.contrasts(study, 0.05, 0.002), 0.05) == []
 
 
 def test_the_post_s_cell_lies_where_the_post_and_the_small_trials_put_it(table: pd.DataFrame) -> None:
@@ -46,6 +47,17 @@ def test_the_shipped_tables_are_those_of_the_shipped_records(table: pd.DataFrame
     found = contrasts.contrasts(pairs.load(STUDY), alpha=0.05, margin=0.002)
     recomputed = pd.DataFrame([vars(contrast) for contrast in found])[contrasts.COLUMNS]
     pd.testing.assert_frame_equal(recomputed.astype(table.dtypes.to_dict()), table, rtol=1e-9)
+
+
+def test_the_shipped_report_says_what_the_program_says_of_the_records() -> None:
+    study = pairs.load(STUDY)
+    found, curves = contrasts.contrasts(study, 0.05, 0.002), contrasts.curves(study)
+    said = contents.contents(study, found, curves, 0.05, 0.002)
+    shipped = json.loads((STUDY / "report.json").read_text("utf-8"))
+    for part in ("notices", "verdicts", "scope", "completeness", "unpaired"):
+        assert said[part] == shipped[part]
+    page = (STUDY / "report.html").read_text("utf-8")
+    assert shipped["verdicts"][0]["headline"] in page
 
 
 def test_the_readme_quotes_the_study(monkeypatch: pytest.MonkeyPatch) -> None:

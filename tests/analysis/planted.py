@@ -27,7 +27,6 @@ def plant(
     folder.prepare()
     for cohort in cohorts(missing_runs(design, lost)):
         folder.commit("planted", part_table(design, cohort.runs, _history(design, cohort.runs, accuracy)))
-    folder.compact(design)
     folder.write_manifest(
         {
             "schema_version": SCHEMA_VERSION,
@@ -43,6 +42,7 @@ def plant(
             "earlier": [],
         }
     )
+    folder.compact()
     return path
 
 

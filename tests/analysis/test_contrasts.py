@@ -121,6 +121,16 @@ def test_one_seed_is_described_and_not_tested(tmp_path: Path) -> None:
     assert (total.verdict, total.reason) == ("not testable", "1 pairs: no estimate of the spread")
 
 
+def test_equal_differences_are_no_finding(tmp_path: Path) -> None:
+    """Two seeds that happen to gain the same: an interval of no width would always exclude zero."""
+    design = Design("digits", batch_sizes=(32,), lrs=(0.01,), seeds=(0, 1), epochs=1)
+    study = planted(tmp_path / "s", design, lambda run, _: 0.9 if run.arm == "bn" else 0.8)
+    cell = by_cell(contrasts.contrasts(study, 0.05, 0.002), "bn")[32, 0.01]
+    assert cell.verdict == "not testable"
+    assert cell.reason == "all differences are equal: the spread is zero"
+    assert cell.p_sign_flip == 0.5
+
+
 def test_seeds_that_lack_a_cell_stay_out_of_the_grid_and_in_their_cells(tmp_path: Path) -> None:
     study = planted(tmp_path / "s", DESIGN, score, lost={Run(32, 0.1, 7, "bn")})
     found = contrasts.contrasts(study, 0.05, 0.002)
@@ -142,7 +152,8 @@ def test_seeds_that_lack_a_cell_stay_out_of_the_grid_and_in_their_cells(tmp_path
     ],
 )
 def test_verdicts(outer: tuple[float, float], inner: tuple[float, float], expected: str) -> None:
-    intervals = [Interval("t", 10, 0.0, low, high, level) for (low, high), level in ((outer, 0.95), (inner, 0.9))]
+    reason = "few" if math.isnan(outer[0]) else None
+    intervals = [Interval("t", 10, 0, low, high, level, reason) for (low, high), level in ((outer, 0.95), (inner, 0.9))]
     assert verdict(*intervals, margin=0.002) == expected
 
 

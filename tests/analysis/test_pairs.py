@@ -7,7 +7,7 @@ from analysis import AnalysisError
 from analysis.pairs import Study, check, load, pair
 from study.design import Design, Run
 from study.folder import Folder
-from tests.analysis.planted import planted
+from tests.analysis.planted import plant, planted
 
 DESIGN = Design("digits", batch_sizes=(32, 64), lrs=(0.01, 0.1), seeds=(3, 4, 5), epochs=4)
 
@@ -56,7 +56,7 @@ def test_a_diverged_run_scores_chance_and_counts_as_failed(tmp_path: Path) -> No
         return None if run == Run(32, 0.01, 4, "no_bn") and epoch >= 2 else score(run, epoch)
 
     table = pair(planted(tmp_path / "s", DESIGN, diverging), "bn", "last3").cell(32, 0.01).set_index("seed")
-    assert table.loc[4, "baseline"] == 0.1
+    assert table.loc[4, "of_baseline"] == 0.1
     assert table.diverged_baseline.to_dict() == {3: False, 4: True, 5: False}
     assert table.failed_baseline.to_dict() == {3: False, 4: True, 5: False}
     assert not table.failed_arm.any()
@@ -69,7 +69,7 @@ def test_a_run_below_twice_chance_failed_to_learn_though_its_loss_is_finite(tmp_
     table = pair(planted(tmp_path / "s", DESIGN, stuck), "bn", "last3").table
     assert table.failed_baseline.sum() == 4
     assert not table.diverged_baseline.any()
-    assert table[table.seed == 5].baseline.to_numpy() == pytest.approx([40 / 360] * 4)
+    assert table[table.seed == 5].of_baseline.to_numpy() == pytest.approx([40 / 360] * 4)
 
 
 def test_what_has_no_partner_is_named_and_never_dropped_in_silence(tmp_path: Path) -> None:
@@ -81,14 +81,24 @@ def test_what_has_no_partner_is_named_and_never_dropped_in_silence(tmp_path: Pat
         "batch size 64, rate 0.1, seed 4: bn has no records and no_bn has no records",
         "batch size 64, rate 0.1, seed 5: no_bn has no records",
     ]
-    assert pairs.by_seed.index.tolist() == []
+    assert pairs.complete.empty
 
 
 def test_a_batch_of_one_is_no_pair_and_says_so(tmp_path: Path) -> None:
     design = Design("digits", batch_sizes=(1, 32), lrs=(0.01,), seeds=(0, 1), epochs=3)
     pairs = pair(planted(tmp_path / "s", design, score), "bn", "final")
     assert pairs.unpaired == [f"batch size 1, rate 0.01, seed {seed}: bn cannot be trained" for seed in (0, 1)]
-    assert pairs.by_seed.columns.tolist() == [(32, 0.01)]
+    assert pairs.cells == [(32, 0.01)]
+    assert pairs.complete.seed.tolist() == [0, 1]
+
+
+def test_a_cell_without_any_pair_is_still_a_cell_that_every_seed_lacks(tmp_path: Path) -> None:
+    """As after a stop in the middle: the other cells alone are not "all cells"."""
+    lost = {run for run in DESIGN.runs if run.batch_size == 64}
+    pairs = pair(planted(tmp_path / "s", DESIGN, score, lost=lost), "bn", "final")
+    assert len(pairs.cells) == 4
+    assert len(pairs.table) == 6
+    assert pairs.complete.empty
 
 
 @pytest.mark.parametrize(
@@ -98,12 +108,14 @@ def test_a_batch_of_one_is_no_pair_and_says_so(tmp_path: Path) -> None:
         (lambda r, s: (pd.concat([r, r[7:9]]), s), r"records holds rows twice: batch_size 32, lr 0.01, .* and 1 more"),
         (lambda r, s: (r, pd.concat([s, s[:1]])), "runs holds rows twice: batch_size 32, lr 0.01, seed 3, arm bn"),
         (lambda r, s: (r.assign(study_id="other"), s), "hold rows of other studies: other"),
+        (lambda r, s: (r[r.epoch < 4], s), r"do not belong together: bn_b0032_lr1e-02_s003-.* and 23 more"),
+        (lambda r, s: (r, s.iloc[:-1]), "do not belong together: no_bn_b0064_lr1e-01_s005-"),
         (lambda r, s: (r.assign(loss=r.loss.where(r.index != 11)), s), r"a metric is missing .* status is ok: .*epoch"),
     ],
 )
 def test_tables_that_say_nothing_or_two_things_are_refused(study: Study, spoil, message: str) -> None:
     with pytest.raises(AnalysisError, match=message):
-        check(*spoil(study.records, study.runs), study.name)
+        check(*spoil(study.records, study.runs), study.name, study.design)
 
 
 def test_a_folder_without_a_study_is_refused(tmp_path: Path) -> None:
@@ -112,10 +124,16 @@ def test_a_folder_without_a_study_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_study_without_tables_is_refused(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
-    folder.write_manifest({"schema_version": 1, "study_id": "s", "design": DESIGN.to_dict()})
+    plant(tmp_path, DESIGN, score)
+    (tmp_path / "records.parquet").unlink()
     with pytest.raises(AnalysisError, match=r"records.parquet does not exist"):
         load(tmp_path)
-    folder.write_manifest({"schema_version": 1})
-    with pytest.raises(AnalysisError, match="has no field 'design'"):
+    Folder(tmp_path).manifest.write_text('{"schema_version": 1}')
+    with pytest.raises(AnalysisError, match=r"manifest\.json lacks argv, data"):
         load(tmp_path)
+
+
+def test_a_manifest_of_a_smaller_design_than_the_tables_is_refused(study: Study, tmp_path: Path) -> None:
+    smaller = Design("digits", batch_sizes=(32,), lrs=(0.01, 0.1), seeds=(3, 4, 5), epochs=4)
+    with pytest.raises(AnalysisError, match="do not belong together"):
+        check(study.records, study.runs, study.name, smaller)

@@ -113,7 +113,7 @@ def test_fallback_data_few_seeds_and_gaps_are_said_first(tmp_path: Path) -> None
     answer = page.text.index("Batch normalisation changes")
     for notice in (
         "THIS IS NOT MNIST.",
-        "Only 3 seeds: the exact test cannot fall below p = 0.25",
+        "Only 2 seeds with a pair in every cell: the exact test cannot fall below p = 0.5. It takes 6 to reach 0.05.",
         "INCOMPLETE: 1 of 6",
     ):
         assert page.text.index(notice) < answer
@@ -129,6 +129,7 @@ def test_fallback_data_few_seeds_and_gaps_are_said_first(tmp_path: Path) -> None
             "Only no_bn was trained: there is nothing to compare",
         ),
         (Design("digits", batch_sizes=(1,), lrs=(0.01,), seeds=(0, 1), epochs=1), "no seed with a pair in every cell"),
+        (Design("digits", ("bn",), (1,), (0.01,), (0, 1), 1), "Only bn was trained: there is nothing to compare"),
     ],
 )
 def test_studies_that_prove_nothing_still_make_an_honest_page(design: Design, words: str, tmp_path: Path) -> None:
@@ -141,6 +142,21 @@ def test_a_study_in_which_every_run_diverged_makes_a_page(tmp_path: Path) -> Non
     assert page.text.index("EVERY RUN FAILED") < page.text.index("Batch normalisation changes")
 
 
+def test_beyond_16_seeds_no_test_is_called_exact(tmp_path: Path) -> None:
+    many = Design("digits", batch_sizes=(32,), lrs=(0.01,), seeds=tuple(range(18)), epochs=1)
+    page = make(plant(tmp_path / "s", many, score))
+    assert "Sign-flip test over 99,999 random patterns: p = 1/100000" in page.text
+    assert "Exact sign-flip test" not in page.text
+
+
+def test_a_study_stopped_in_the_middle_says_nothing_of_all_cells(tmp_path: Path) -> None:
+    lost = {run for run in DESIGN.runs if run.batch_size == 64}
+    page = make(plant(tmp_path / "s", DESIGN, score, lost=lost))
+    assert "INCOMPLETE: 24 of 48 planned runs" in page.text
+    assert "There is no seed with a pair in every cell" in page.text
+    assert "it helps" not in page.text
+
+
 def test_hostile_words_in_a_manifest_are_shown_as_text(tmp_path: Path) -> None:
     folder = plant(tmp_path / "s", DESIGN, score, notice='<script>alert("1")</script> & 한국어 {{ 7 * 7 }}')
     assert '<script>alert("1")</script> & 한국어 {{ 7 * 7 }}' in make(folder).text
@@ -150,10 +166,11 @@ def test_alpha_and_margin_reach_the_intervals_and_the_words(tmp_path: Path) -> N
     folder = plant(tmp_path / "s", DESIGN, score)
     make(folder)
     narrow = pd.read_csv(folder / "tables" / "contrasts.csv")
-    page = make(folder, "--alpha", "0.01", "--margin", "0.5")
+    page = make(folder, "--alpha", "0.025", "--margin", "0.5")
     wide = pd.read_csv(folder / "tables" / "contrasts.csv")
     assert (wide.ci_low < narrow.ci_low).all()
-    assert "99 % interval" in page.text
+    assert page.text.count("97.5 % interval") == 3  # the headline and two tables
+    assert "and the 95 % interval with a margin of 50 points" in page.text
     assert "by less than the margin that matters" in page.text
 
 

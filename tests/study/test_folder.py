@@ -1,3 +1,4 @@
+import hashlib
 import json
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from study import folder as folder_module
 from study import records
 from study.design import Design
 from study.errors import EnvironmentFault, StudyError, UsageError
-from study.folder import Folder
+from study.folder import Folder, Manifest
 from study.history import History
 from study.plan import Cohort, cohorts, missing_runs
 
@@ -27,11 +28,37 @@ def history_of(cohort: Cohort) -> History:
     return History(loss, n_correct, np.ones((n, epochs), bool), test_correct, n_steps=88)
 
 
+def select(history: History, run: int) -> History:
+    """The history of one run of a cohort."""
+    arrays = (history.loss, history.n_correct, history.finite, history.test_correct)
+    return History(*(array[[run]] for array in arrays), history.n_steps)
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Folder:
     folder = Folder(tmp_path / "study")
     folder.prepare()
+    write_manifest(folder)
     return folder
+
+
+def write_manifest(folder: Folder, design: Design = DESIGN) -> None:
+    device = {"kind": "cpu", "name": "abacus", "workers": 1}
+    folder.write_manifest(
+        Manifest(
+            schema_version=records.SCHEMA_VERSION,
+            study_id=folder.study_id,
+            design=design.to_dict(),
+            digest=design.digest,
+            data={"name": "digits", "sha256": {}, "notice": None},
+            argv="",
+            versions={},
+            git={"commit": None, "dirty": None},
+            device=device,
+            timings={},
+            earlier=[],
+        )
+    )
 
 
 def commit_all(folder: Folder) -> list[Path]:
@@ -46,7 +73,7 @@ def commit(folder: Folder, cohort: Cohort, history: History | None = None) -> Pa
 
 def test_the_tables_have_the_contract_s_columns_and_types(folder: Folder) -> None:
     commit_all(folder)
-    folder.compact(DESIGN)
+    folder.compact()
     schema = {field.name: str(field.type) for field in pq.read_schema(folder.path / "records.parquet")}
     assert schema == {
         "study_id": "string",
@@ -71,25 +98,28 @@ def test_the_tables_have_the_contract_s_columns_and_types(folder: Folder) -> Non
 
 def test_every_run_epoch_and_split_is_a_row_in_the_order_of_the_key(folder: Folder) -> None:
     commit_all(folder)
-    folder.compact(DESIGN)
+    folder.compact()
     table = folder.read("records").to_pandas()
     assert len(table) == len(DESIGN.runs) * 3 * 2
-    key = ["batch_size", "lr", "seed", "arm", "epoch"]
+    key = ["batch_size", "lr", "seed", "arm", "epoch", "split"]
     assert table[key].equals(table[key].sort_values(key, ignore_index=True))
     assert (table.study_id == "study").all()
 
 
 def test_what_is_written_is_what_is_read(folder: Folder) -> None:
     commit_all(folder)
-    folder.compact(DESIGN)
+    folder.compact()
     table = folder.read("records").to_pandas().set_index(["run_id", "epoch", "split"])
     runs = folder.read("runs").to_pandas().set_index("run_id")
     for cohort in cohorts(missing_runs(DESIGN, ())):
         history = history_of(cohort)
         for i, run in enumerate(cohort.runs):
             run_id = DESIGN.run_id(run)
-            bits = np.unpackbits(np.frombuffer(runs.loc[run_id].test_correct, np.uint8), count=360)
-            assert (bits == history.test_correct[i]).all()
+            packed = runs.loc[run_id].test_correct
+            if history.first_bad_epoch[i] is None:
+                assert (np.unpackbits(np.frombuffer(packed, np.uint8), count=360) == history.test_correct[i]).all()
+            else:
+                assert packed is None
             for epoch in range(3):
                 row = table.loc[(run_id, epoch, "test")]
                 if np.isnan(history.loss[i, epoch, 1]):
@@ -104,7 +134,7 @@ def test_what_is_written_is_what_is_read(folder: Folder) -> None:
 
 def test_a_diverged_run_has_its_status_and_first_bad_epoch(folder: Folder) -> None:
     commit_all(folder)
-    folder.compact(DESIGN)
+    folder.compact()
     runs = folder.read("runs").to_pandas()
     diverged = runs[runs.status == "diverged"]
     assert len(diverged) == 2
@@ -115,7 +145,7 @@ def test_a_diverged_run_has_its_status_and_first_bad_epoch(folder: Folder) -> No
 def test_null_metrics_are_null_and_not_nan(folder: Folder) -> None:
     """A NaN survives into means; a null is left out of them."""
     commit_all(folder)
-    folder.compact(DESIGN)
+    folder.compact()
     loss = folder.read("records").column("loss")
     assert loss.null_count > 0
     assert not np.isnan(loss.drop_null().to_numpy()).any()
@@ -123,7 +153,7 @@ def test_null_metrics_are_null_and_not_nan(folder: Folder) -> None:
 
 def test_runs_that_cannot_be_are_recorded_as_such(folder: Folder) -> None:
     commit_all(folder)
-    folder.compact(DESIGN)
+    folder.compact()
     runs = folder.read("runs").to_pandas()
     impossible = runs[(runs.arm == "bn") & (runs.batch_size == 1)]
     assert (impossible.status == "not_applicable").all()
@@ -141,15 +171,16 @@ def test_the_bytes_of_the_tables_do_not_depend_on_how_runs_were_grouped(tmp_path
     one, other = Folder(tmp_path / "a" / "study"), Folder(tmp_path / "b" / "study")
     for folder in (one, other):
         folder.prepare()
+        write_manifest(folder)
     whole = cohorts(missing_runs(DESIGN, ()))
     for cohort in whole:
         commit(one, cohort)
         history = history_of(cohort)
         for index in reversed(range(len(cohort.runs))):
-            part = records.part_table(DESIGN, cohort.runs[index : index + 1], history.select([index]))
+            part = records.part_table(DESIGN, cohort.runs[index : index + 1], select(history, index))
             other.commit(f"{index}", part)
     for folder in (one, other):
-        folder.compact(DESIGN)
+        folder.compact()
     for name in ("records.parquet", "runs.parquet"):
         assert (one.path / name).read_bytes() == (other.path / name).read_bytes()
 
@@ -162,7 +193,7 @@ def test_done_is_what_stands_in_sound_parts_and_in_the_design(folder: Folder) ->
     assert folder.done(other) == set()
 
 
-@pytest.mark.parametrize("damage", ["flip", "truncate", "empty", "rename", "link"])
+@pytest.mark.parametrize("damage", ["flip", "truncate", "empty", "rename", "link", "text"])
 def test_a_damaged_part_is_set_aside_and_its_runs_are_missing(folder: Folder, damage: str) -> None:
     paths = commit_all(folder)
     path, content = paths[0], paths[0].read_bytes()
@@ -174,13 +205,18 @@ def test_a_damaged_part_is_set_aside_and_its_runs_are_missing(folder: Folder, da
         path.write_bytes(b"")
     elif damage == "rename":
         path = path.rename(path.with_name("0" * 64 + path.name[64:]))
+    elif damage == "text":
+        digest = hashlib.sha256(b"no parquet").hexdigest()[:32]
+        path = path.rename(path.with_name(f"{path.name[:64]}-{digest}.parquet"))
+        path.write_bytes(b"no parquet")
     else:
         elsewhere = folder.path / "elsewhere"
         path.rename(elsewhere)
         path.symlink_to(elsewhere)
     before = len([run for run in DESIGN.runs if run.applicable])
     assert len(folder.done(DESIGN)) < before
-    assert folder.quarantined == [path.name]
+    assert folder.quarantine() == [folder.path / "quarantine" / path.name]
+    assert folder.quarantine() == []
     commit_all(folder)
     assert len(folder.done(DESIGN)) == before
 
@@ -192,17 +228,35 @@ def test_two_parts_that_disagree_are_a_loud_error(folder: Folder) -> None:
     history.loss[0, 0, 0] += 1e-9
     commit(folder, cohort, history)
     with pytest.raises(StudyError, match=r"two parts hold different numbers for no_bn_b0001_lr1e-02_s000-"):
-        folder.compact(DESIGN)
+        folder.compact()
 
 
 def test_tables_without_their_parts_are_never_written_over(folder: Folder) -> None:
     commit_all(folder)
-    folder.compact(DESIGN)
-    folder.check_own_tables()
+    folder.compact()
+    folder.check_not_shipped()
     for path in list(folder.parts.iterdir()):
         path.unlink()
     with pytest.raises(UsageError, match="choose another --study-id"):
-        folder.check_own_tables()
+        folder.check_not_shipped()
+
+
+def test_a_study_without_a_trained_run_is_not_taken_for_a_shipped_one(folder: Folder) -> None:
+    folder.compact()
+    assert folder.read("runs").num_rows == 4  # batch norm on batches of one
+    folder.check_not_shipped()
+
+
+def test_tables_that_are_current_are_left_alone_and_others_made_again(folder: Folder) -> None:
+    commit_all(folder)
+    folder.compact()
+    paths = [folder.path / f"{name}.parquet" for name in ("records", "runs")]
+    before = [(path.stat().st_mtime_ns, path.read_bytes()) for path in paths]
+    folder.compact()
+    assert [(path.stat().st_mtime_ns, path.read_bytes()) for path in paths] == before
+    paths[0].write_bytes(b"damaged")
+    folder.compact()
+    assert paths[0].read_bytes() == before[0][1]
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,9 +282,13 @@ def test_foreign_tables_and_manifests_are_refused_with_the_reason(folder: Folder
     (folder.path / "records.parquet").write_bytes(b"PAR1")
     with pytest.raises(UsageError, match="is not a parquet file that can be read"):
         folder.read("records")
+    folder.manifest.unlink()
     assert folder.read_manifest() is None
-    folder.write_manifest({"schema_version": 99})
+    folder.manifest.write_text('{"schema_version": 99}')
     with pytest.raises(UsageError, match="has schema version 99, this program reads 1"):
+        folder.read_manifest()
+    folder.manifest.write_text('{"schema_version": 1, "data": {"name": "digits"}}')
+    with pytest.raises(UsageError, match=r"lacks argv, data.notice, data.sha256, design"):
         folder.read_manifest()
     folder.manifest.write_text("{")
     with pytest.raises(EnvironmentFault, match=r"manifest.json cannot be read"):

@@ -23,7 +23,9 @@ def test_options_become_a_design() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("--seeds 0", "--seeds 0: a study needs at least 1 seed, such as --seeds 10"),
+        ("--seeds 0", "--seeds 0: a study has 1 to 100000 seeds, such as --seeds 10"),
+        ("--seeds 100000000", "--seeds 100000000: "),
+        ("--study-id=", "--study-id '': "),
         ("--seeds -3", "--seeds -3: "),
         ("--first-seed -1", "--first-seed -1: a seed is 0 or above"),
         ("--dataset minst", r"--dataset 'minst' is unknown \(did you mean mnist\?\); choose from: auto, mnist"),

@@ -42,9 +42,12 @@ def test_the_command_of_the_contract_gives_24_runs_of_3_epochs_and_2_splits(tmp_
 
 def test_the_same_command_again_does_nothing(study_run: StudyRun, tmp_path: Path) -> None:
     assert study_run("--seeds", "2") == 0
-    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "s").rglob("*.*") if path.suffix != ".lock"}
+    files = [path for path in (tmp_path / "s").rglob("*.parquet")]
+    before = {path: path.stat().st_mtime_ns for path in files}
+    manifest = (tmp_path / "s" / "manifest.json").read_bytes()
     assert study_run("--seeds", "2") == 0
-    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "s").rglob("*.parquet")} == before
+    assert (tmp_path / "s" / "manifest.json").read_bytes() == manifest
 
 
 def test_longer_lists_train_what_is_missing_and_give_the_same_tables(study_run: StudyRun, tmp_path: Path) -> None:
@@ -117,11 +120,11 @@ def test_a_study_of_nothing_but_the_impossible_ends_well(study_run: StudyRun, tm
 
 
 def test_a_diverging_run_is_recorded_and_its_neighbours_do_not_notice(study_run: StudyRun, tmp_path: Path) -> None:
-    assert study_run("--seeds", "1", "--lrs", "0.01", "1e38", "--arms", "no_bn", "--batch-sizes", "64") == 0
+    assert study_run("--seeds", "1", "--lrs", "0.01", "1e20", "--arms", "no_bn", "--batch-sizes", "64") == 0
     runs = pd.read_parquet(tmp_path / "s" / "runs.parquet").set_index("lr")
-    assert runs.status.to_dict() == {0.01: "ok", 1e38: "diverged"}
+    assert runs.status.to_dict() == {0.01: "ok", 1e20: "diverged"}
     table = pd.read_parquet(tmp_path / "s" / "records.parquet")
-    bad = table[(table.lr == 1e38) & (table.epoch > 0)]
+    bad = table[(table.lr == 1e20) & (table.epoch > 0)]
     assert bad[["loss", "accuracy", "n_correct"]].isna().all().all()
     assert (bad.status == "diverged").all()
 
@@ -130,7 +133,7 @@ def test_a_second_process_on_the_folder_exits_3(
     study_run: StudyRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "s").mkdir()
-    with FileLock(tmp_path / "s" / ".lock"):
+    with FileLock(tmp_path / "s" / ".lock-1-of-1"):
         assert study_run("--seeds", "1") == 3
     assert "another process is at work on" in capsys.readouterr().err
     assert study_run("--seeds", "1") == 0
@@ -180,13 +183,47 @@ def test_a_dry_run_tells_and_touches_nothing(
     assert "memory   about" in told
 
 
-def test_help_and_dry_run_import_no_torch() -> None:
+@pytest.mark.parametrize("arguments", [["--help"], ["--dry-run", "--dataset", "digits", "--out", "nowhere"]])
+def test_help_and_dry_run_import_no_torch(arguments: list[str]) -> None:
     script = (
-        "import sys; from study import run\n"
-        "run.main(['--dry-run', '--dataset', 'digits', '--out', 'nowhere'])\n"
-        "assert not {'torch', 'torchvision', 'sklearn', 'scipy', 'seaborn'} & set(sys.modules), sorted(sys.modules)"
+        f"import sys\nfrom study import run\ntry: run.main({arguments})\nexcept SystemExit: pass\n"
+        "assert not {'torch', 'torchvision', 'sklearn', 'scipy', 'seaborn'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
+
+
+def test_a_reader_who_leaves_does_not_stop_the_study(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "study.run", "--dataset", "digits", "--out", str(tmp_path), "--study-id", "s"]
+    options = ["--seeds", "2", "--batch-sizes", "64", "--lrs", "0.01", "--epochs", "2", "--log-format", "json"]
+    process = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert process.stdout
+    process.stdout.close()
+    assert process.wait(timeout=60) == 0
+    assert (tmp_path / "s" / "records.parquet").exists()
+
+
+def test_a_whole_study_and_shards_exclude_one_another(study_run: StudyRun, tmp_path: Path) -> None:
+    (tmp_path / "s").mkdir()
+    with FileLock(tmp_path / "s" / ".lock-1-of-2"):
+        assert study_run("--seeds", "1") == 3
+        assert study_run("--seeds", "1", "--shard", "1/3") == 3
+        assert study_run("--seeds", "1", "--shard", "2/2") == 0
+    with FileLock(tmp_path / "s" / ".lock-1-of-1"):
+        assert study_run("--seeds", "1", "--shard", "1/2") == 3
+
+
+def test_shards_at_once_are_the_whole_and_the_manifest_names_each(tmp_path: Path, study_run: StudyRun) -> None:
+    shards = [start(tmp_path, "--seeds", "3", "--shard", f"{part}/2") for part in (1, 2)]
+    for process in shards:
+        _, error = process.communicate(timeout=120)
+        assert process.returncode == 0, error
+    manifest = Folder(tmp_path / "s").read_manifest()
+    assert manifest
+    commands = [manifest, *manifest["earlier"]]
+    assert sorted(command["argv"][-3:] for command in commands) == ["1/2", "2/2"]
+    assert all(command["timings"] for command in commands)
+    assert study_run("--seeds", "3", "--out", str(tmp_path / "whole")) == 0
+    assert tables(tmp_path / "s") == tables(tmp_path / "whole" / "s")
 
 
 def test_shards_together_are_the_whole(study_run: StudyRun, tmp_path: Path) -> None:
@@ -194,6 +231,85 @@ def test_shards_together_are_the_whole(study_run: StudyRun, tmp_path: Path) -> N
         assert study_run("--seeds", "3", "--shard", part) == 0
     assert study_run("--seeds", "3", "--out", str(tmp_path / "whole")) == 0
     assert tables(tmp_path / "s") == tables(tmp_path / "whole" / "s")
+
+
+def test_a_stop_before_the_first_commit_leaves_a_study_that_goes_on(
+    study_run: StudyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticks = iter(range(10_000))
+    monkeypatch.setattr(workers.time, "monotonic", lambda: float(next(ticks)))
+    assert study_run("--seeds", "2", "--max-time", "1s") == 75
+    monkeypatch.undo()
+    assert parts(tmp_path / "s") == {}
+    assert study_run("--seeds", "2") == 0
+    assert len(pd.read_parquet(tmp_path / "s" / "runs.parquet")) == 16
+
+
+@pytest.mark.parametrize("table", ["runs", "records"])
+def test_a_stop_while_the_tables_are_written_is_mended_by_the_next_command(
+    table: str, study_run: StudyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everything is committed by then, so the next command has nothing to train: it must look all the same."""
+    study_run("--seeds", "1")
+    write = Folder._write_table
+
+    def stop(self: Folder, name: str, *rest: object) -> None:
+        if name == table:
+            raise KeyboardInterrupt
+        write(self, name, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Folder, "_write_table", stop)
+    assert study_run("--seeds", "2") == 130
+    monkeypatch.undo()
+    assert study_run("--seeds", "2") == 0
+    study_run("--seeds", "2", "--out", str(tmp_path / "whole"))
+    assert tables(tmp_path / "s") == tables(tmp_path / "whole" / "s")
+
+
+def test_an_extension_by_what_cannot_be_trained_reaches_the_tables(study_run: StudyRun, tmp_path: Path) -> None:
+    one = ("--arms", "bn", "--seeds", "1", "--lrs", "0.01", "--epochs", "1")
+    assert study_run(*one, "--batch-sizes", "64") == 0
+    assert study_run(*one, "--batch-sizes", "1", "64") == 0
+    assert pd.read_parquet(tmp_path / "s" / "runs.parquet").status.tolist() == ["not_applicable", "ok"]
+    assert study_run(*one, "--batch-sizes", "1", "64") == 0
+
+
+def test_a_dry_run_leaves_damage_alone_and_the_command_itself_sets_it_aside(
+    study_run: StudyRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study_run("--seeds", "1")
+    before = tables(tmp_path / "s")
+    path = next((tmp_path / "s" / "parts").iterdir())
+    path.write_bytes(path.read_bytes() + b"x")
+    assert study_run("--seeds", "1", "--dry-run") == 0
+    assert path.exists()
+    assert study_run("--seeds", "1") == 0
+    assert f"{path.name} was damaged" in capsys.readouterr().err
+    assert (tmp_path / "s" / "quarantine" / path.name).exists()
+    assert tables(tmp_path / "s") == before
+
+
+def test_a_dry_run_asks_no_network_and_a_wrong_command_downloads_nothing(
+    study_run: StudyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("the network was asked")
+
+    monkeypatch.setattr(run.sources, "obtain", refuse)
+    absent = ("--dataset", "kmnist", "--data-dir", str(tmp_path / "nowhere"))
+    assert study_run("--dry-run", *absent) == 0
+    assert "kmnist is not in" in capsys.readouterr().out
+    assert study_run("--lrs", "-1", *absent) == 2
+
+
+def test_a_study_keeps_to_its_kind_of_device(study_run: StudyRun, tmp_path: Path) -> None:
+    study_run("--seeds", "1")
+    folder = Folder(tmp_path / "s")
+    manifest = folder.read_manifest()
+    assert manifest
+    manifest["device"]["kind"] = "cuda"
+    folder.write_manifest(manifest)
+    assert study_run("--seeds", "2", "--device", "cpu") == 2
 
 
 def test_max_time_stops_with_75_and_the_same_command_goes_on(

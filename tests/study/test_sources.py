@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
+from urllib.error import URLError
 
 import numpy as np
 import pytest
@@ -112,6 +113,26 @@ def test_without_published_digests_the_archive_must_be_there_and_sound(mirror: s
     archive.unlink()
     with pytest.raises(EnvironmentFault, match=r"train-labels-idx1-ubyte.gz is missing"):
         data.load("fashion-mnist", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("error", "falls_back"),
+    [(URLError("reset"), True), (RuntimeError("File not found or corrupted."), True), (OSError(28, "full"), False)],
+)
+def test_a_download_that_fails_falls_back_only_where_the_network_is_to_blame(
+    error: Exception, falls_back: bool, mirror: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(self: object) -> None:
+        raise error
+
+    monkeypatch.setattr(torchvision.datasets.MNIST, "download", fail)
+    if falls_back:
+        name, notice = sources.choose("auto", tmp_path)
+        assert name == "digits"
+        assert str(getattr(error, "reason", error)) in str(notice)
+    else:
+        with pytest.raises(OSError, match="full"):
+            sources.choose("auto", tmp_path)
 
 
 def refused_port() -> str:

@@ -44,28 +44,33 @@ def assert_equals_reference(design: Design, images: data.Dataset, rtol: float, m
                 expected = torch.stack([loss for _, loss in steps])
                 torch.testing.assert_close(losses[:, a, r, s], expected, rtol=rtol, atol=0)
                 theirs = steps[-1][0].state_dict()
-                for name, tensor in team.stacks[a].state_dict(r, s).items():
-                    assert_tensors_agree(name, tensor, theirs, rtol, mean_atol)
+                assert_tensors_agree(team.stacks[a].state_dict(r, s), theirs, rtol, mean_atol)
 
 
 def assert_tensors_agree(
-    name: str, tensor: torch.Tensor, theirs: dict[str, torch.Tensor], rtol: float, mean_atol: float
+    ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor], rtol: float, mean_atol: float
 ) -> None:
-    """Relative to the tensor's largest entry. A bias before batch norm has no gradient but rounding, which
-    Adam walks at random: it, and the running mean that follows it, are held to ``mean_atol`` instead."""
-    layer = name.split(".")[1]
-    follows_rounding = name.endswith("running_mean") or (f"norms.{layer}.bias" in theirs and name.startswith("lin"))
-    if follows_rounding and not name.endswith("weight"):
-        torch.testing.assert_close(tensor, theirs[name], rtol=0, atol=mean_atol)
-    else:
-        scale = theirs[name].abs().max().item()
-        torch.testing.assert_close(tensor, theirs[name], rtol=0, atol=rtol * scale)
+    """Relative to each tensor's largest entry, but for what follows rounding.
+
+    A bias before batch norm has no gradient but rounding, which Adam divides by its own size: it walks at
+    random, by the rate a step, and the running mean follows it some ten steps behind. So that bias is not
+    compared, and the running mean is, less the bias, to ``mean_atol``.
+    """
+    for name, tensor in ours.items():
+        kind, layer, what = name.split(".")
+        before_norm = f"norms.{layer}.bias" in theirs
+        if what == "running_mean":
+            walk = f"linears.{layer}.bias"
+            torch.testing.assert_close(tensor - ours[walk], theirs[name] - theirs[walk], rtol=0, atol=mean_atol)
+        elif not (kind == "linears" and what == "bias" and before_norm):
+            scale = theirs[name].abs().max().item()
+            torch.testing.assert_close(tensor, theirs[name], rtol=0, atol=rtol * scale)
 
 
 @pytest.mark.parametrize("batch_size", [7, 32, 100])
 def test_lockstep_equals_the_torch_nn_loop_in_float64(batch_size: int, digits64: data.Dataset) -> None:
     """Weights, losses and running variances to 1e-9 relative after 200 steps."""
-    assert_equals_reference(design_of(batch_size, (1e-3, 1e-2), (0, 5)), digits64, rtol=1e-9, mean_atol=1e-7)
+    assert_equals_reference(design_of(batch_size, (1e-3, 1e-2), (0, 5)), digits64, rtol=1e-9, mean_atol=1e-8)
 
 
 @pytest.mark.parametrize("batch_size", [32, 100])
@@ -74,7 +79,7 @@ def test_lockstep_equals_the_torch_nn_loop_in_float32(batch_size: int, digits: d
     gradients by their own size, and 200 steps add up. At rates of 0.01 and more two correct float32 loops
     part for good once a pre-activation changes its sign (torch's own float32 from its float64 too), so
     those are compared step by step below."""
-    assert_equals_reference(design_of(batch_size, (1e-3,), (0, 5)), digits, rtol=1e-3, mean_atol=0.2)
+    assert_equals_reference(design_of(batch_size, (1e-3,), (0, 5)), digits, rtol=1e-3, mean_atol=0.02)
 
 
 @pytest.mark.parametrize("arm", ARMS)
@@ -115,13 +120,15 @@ def test_every_step_equals_float64_from_the_same_state(
         assert (before - stack.flat.double() - step).abs().max() <= 1e-5 + ulp
 
 
-def histories(design: Design, cohort: Cohort, images: data.Dataset) -> dict[Run, History]:
+def histories(design: Design, cohort: Cohort, images: data.Dataset) -> dict[Run, tuple[bytes, ...]]:
+    """The bits of each run's history."""
     history = training.train(design, cohort, images)
-    return {run: history.select([index]) for index, run in enumerate(cohort.runs)}
+    return {run: bits(history, index) for index, run in enumerate(cohort.runs)}
 
 
-def bits(history: History) -> tuple[bytes, ...]:
-    return tuple(a.tobytes() for a in (history.loss, history.n_correct, history.finite, history.test_correct))
+def bits(history: History, run: int) -> tuple[bytes, ...]:
+    arrays = (history.loss, history.n_correct, history.finite, history.test_correct)
+    return tuple(array[run].tobytes() for array in arrays)
 
 
 ALL_LRS, ALL_SEEDS = (1e-3, 1e-2, 1e-1, 1e3), tuple(range(5))
@@ -140,8 +147,8 @@ def test_grouping_never_shows(hidden: tuple[int, ...], batch_size: int, digits: 
         (ARMS, (1e-1, 1e3), (4,)),
         (ARMS, (1e-3, 1e-2, 1e-1), (1, 2, 3)),
     ):
-        for run, history in histories(design, Cohort(batch_size, arms, lrs, seeds), digits).items():
-            assert bits(history) == bits(together[run]), run
+        for run, found in histories(design, Cohort(batch_size, arms, lrs, seeds), digits).items():
+            assert found == together[run], run
 
 
 @pytest.mark.parametrize("batch_size", [32, 512])
@@ -151,19 +158,19 @@ def test_grouping_never_shows_on_mnist(batch_size: int, mnist_dir: Path) -> None
     design = Design("mnist", batch_sizes=(batch_size,), seeds=(0, 1), epochs=1)
     together = histories(design, Cohort(batch_size, ARMS, design.lrs, (0, 1)), some)
     alone = histories(design, Cohort(batch_size, ("bn",), (0.01,), (1,)), some)
-    for run, history in alone.items():
-        assert bits(history) == bits(together[run])
+    for run, found in alone.items():
+        assert found == together[run]
 
 
 def test_the_same_call_twice_gives_the_same_bits(digits: data.Dataset) -> None:
     design = design_of(64, (1e-2,), (0,), epochs=1)
     cohort = Cohort(64, ARMS, design.lrs, design.seeds)
-    once, again = (bits(training.train(design, cohort, digits)) for _ in range(2))
+    once, again = (histories(design, cohort, digits) for _ in range(2))
     assert once == again
 
 
 def test_a_diverging_run_is_an_outcome_with_its_first_bad_epoch(digits: data.Dataset) -> None:
-    design = design_of(32, (1e-2, 1e38), (0,), epochs=3)
+    design = design_of(32, (1e-2, 1e20), (0,), epochs=3)
     history = training.train(design, Cohort(32, ("no_bn",), design.lrs, design.seeds), digits)
     assert history.first_bad_epoch == [None, 1]
     assert history.loss[0, 3, 1] < 0.5
@@ -183,7 +190,7 @@ def test_evaluation_equals_the_reference_on_every_image(digits64: data.Dataset) 
     for arm, stack in zip(ARMS, team.stacks, strict=True):
         *_, (network, _) = reference.train(design, Run(64, 1e-2, 0, arm), digits64)
         for split in (digits64.train, digits64.test):
-            loss, correct = evaluate(stack.affine(), split)
+            loss, correct = evaluate(stack.affine(), split.images, split.labels)
             expected = reference.evaluate(network, split.images, split.labels)
             assert correct.shape == (1, 1, len(split.labels))
             assert (loss.item(), int(correct.sum())) == (pytest.approx(expected[0], rel=1e-6), expected[1])
