@@ -30,7 +30,7 @@ reference: $(VENV)/installed
 	rm -rf results/reference-mnist
 	$(RUN) -m study.run --dataset mnist --study-id reference-mnist
 	$(RUN) -m analysis.report results/reference-mnist
-	rm -rf results/reference-mnist/parts results/reference-mnist/.lock results/reference-mnist/.compacting
+	rm -rf results/reference-mnist/parts results/reference-mnist/.[!.]*
 	$(RUN) -m analysis.readme results/reference-mnist
 
 $(VENV)/installed: pyproject.toml

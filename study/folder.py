@@ -86,10 +86,6 @@ class Folder:
         self.parts = path / "parts"
         self.manifest = path / "manifest.json"
 
-    @property
-    def study_id(self) -> str:
-        return self.path.name
-
     def prepare(self) -> None:
         self.parts.mkdir(parents=True, exist_ok=True)
 
@@ -182,19 +178,20 @@ class Folder:
         parts of all.
         """
         with self.exclusively():
-            design = self.design()
-            assert design is not None, "a study has a manifest before it has parts"
+            manifest = self.read_manifest()
+            assert manifest is not None, "a study has a manifest before it has parts"
+            study_id, design = manifest["study_id"], Design.from_dict(manifest["design"])
             table = unite([*self.read_parts(), not_applicable_table(design)])
             planned = pa.array([design.run_id(run) for run in design.runs])
             table = table.filter(pc.is_in(table["run_id"], planned))
-            self._write_table("runs", table.drop_columns("history"), design)
-            self._write_table("records", records_of(table), design)
+            self._write_table("runs", table.drop_columns("history"), study_id, design)
+            self._write_table("records", records_of(table), study_id, design)
 
-    def _write_table(self, name: str, table: pa.Table, design: Design) -> None:
-        named = table.add_column(0, "study_id", pa.repeat(self.study_id, len(table)))
+    def _write_table(self, name: str, table: pa.Table, study_id: str, design: Design) -> None:
+        named = table.add_column(0, "study_id", pa.repeat(study_id, len(table)))
         metadata = {
             "study.schema_version": str(SCHEMA_VERSION),
-            "study.study_id": self.study_id,
+            "study.study_id": study_id,
             "study.digest": design.digest,
             "study.design": json.dumps(design.to_dict(), sort_keys=True),
         }

@@ -114,7 +114,7 @@ class Session:
             self.folder.write_manifest(
                 {
                     "schema_version": SCHEMA_VERSION,
-                    "study_id": self.folder.study_id,
+                    "study_id": older["study_id"] if older else self.folder.path.name,
                     "design": self.design.to_dict(),
                     "digest": self.design.digest,
                     "data": {"name": data.name, "sha256": data.sha256, "notice": self.notice},

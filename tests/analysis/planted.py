@@ -30,7 +30,7 @@ def plant(
     folder.write_manifest(
         {
             "schema_version": SCHEMA_VERSION,
-            "study_id": folder.study_id,
+            "study_id": folder.path.name,
             "design": design.to_dict(),
             "digest": design.digest,
             "data": {"name": design.dataset, "sha256": {"file": "0" * 64}, "notice": notice},

@@ -47,7 +47,7 @@ def write_manifest(folder: Folder, design: Design = DESIGN) -> None:
     folder.write_manifest(
         Manifest(
             schema_version=records.SCHEMA_VERSION,
-            study_id=folder.study_id,
+            study_id=folder.path.name,
             design=design.to_dict(),
             digest=design.digest,
             data={"name": "digits", "sha256": {}, "notice": None},

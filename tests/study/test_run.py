@@ -75,6 +75,15 @@ def test_the_manifest_keeps_what_earlier_commands_said(study_run: StudyRun, tmp_
     assert set(manifest["data"]) == {"name", "sha256", "notice"}
 
 
+def test_a_study_that_was_moved_keeps_its_name(study_run: StudyRun, tmp_path: Path) -> None:
+    study_run("--seeds", "1")
+    (tmp_path / "s").rename(tmp_path / "moved")
+    for seeds in ("1", "2"):
+        assert study_run("--seeds", seeds, "--study-id", "moved") == 0
+        assert set(pd.read_parquet(tmp_path / "moved" / "records.parquet").study_id) == {"s"}
+        assert json.loads((tmp_path / "moved" / "manifest.json").read_text())["study_id"] == "s"
+
+
 def test_a_changed_design_is_refused_with_the_difference(
     study_run: StudyRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
