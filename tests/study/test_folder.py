@@ -259,14 +259,18 @@ def test_tables_that_are_current_are_left_alone_and_others_made_again(folder: Fo
     assert paths[0].read_bytes() == before[0][1]
 
 
-def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("step", ["os.fsync", "os.replace"])
+def test_a_failed_write_leaves_the_old_file_and_no_litter(
+    step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until the rename nobody sees the new bytes, and it comes after they are flushed."""
     path = tmp_path / "table.parquet"
     folder_module.write_atomically(path, b"old")
 
-    def full(handle: int) -> None:
+    def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("os.fsync", full)
+    monkeypatch.setattr(step, full)
     with pytest.raises(EnvironmentFault, match=r"table.parquet cannot be written: No space left on device"):
         folder_module.write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
