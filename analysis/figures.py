@@ -91,9 +91,10 @@ def _write_cell(axes: Axes, column: int, row: int, cell: Contrast, dark: bool) -
     lines = [] if math.isnan(cell.ci_low) else [words.interval(cell.ci_low, cell.ci_high)]
     if cell.n_failed_baseline or cell.n_failed_arm:
         lines.append(f"failed {cell.n_failed_baseline} | {cell.n_failed_arm} of {cell.n_runs}")
-    colour = "white" if dark else "black"
-    axes.text(column, row - 0.12, words.points(cell.mean_diff), ha="center", va="center", color=colour, weight="bold")
-    axes.text(column, row + 0.2, "\n".join(lines), ha="center", va="center", color=colour, size="small")
+    look: dict[str, Any] = {"ha": "center", "va": "center", "color": "white" if dark else "black"}
+    axes.text(column, row - 0.17, words.points(cell.mean_diff), weight="bold", **look)
+    for place, line in enumerate(lines):
+        axes.text(column, row + 0.09 + 0.19 * place, line, size="small", **look)
 
 
 @styled
