@@ -121,6 +121,8 @@ def by_cell(cells: Sequence[Contrast]) -> str:
 
 def failures(whole: Contrast) -> str:
     """Diverged and failed-to-learn runs of both arms, k of n."""
+    if not whole.n_runs:
+        return "Failures are counted by cell and by arm below."
     sides = (
         (whole.baseline, whole.n_diverged_baseline, whole.n_failed_baseline),
         (whole.arm, whole.n_diverged_arm, whole.n_failed_arm),
