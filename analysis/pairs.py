@@ -105,8 +105,8 @@ def load(path: Path) -> Study:
         if manifest is None:
             raise AnalysisError(f"{path} holds no study (no manifest.json); run python -m study.run first")
         design = Design.from_dict(manifest["design"])
-        records = folder.read("records").to_pandas()
-        runs = folder.read("runs").to_pandas()
+        records = folder.read("records").to_pandas(use_threads=False)
+        runs = folder.read("runs").to_pandas(use_threads=False)
     except StudyError as error:
         raise AnalysisError(str(error)) from None
     check(records, runs, manifest["study_id"], design)

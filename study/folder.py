@@ -204,7 +204,7 @@ class Folder:
         path = self.path / f"{name}.parquet"
         schema = {"records": RECORDS_SCHEMA, "runs": RUNS_SCHEMA}[name]
         try:
-            table = pq.read_table(path, memory_map=False)
+            table = pq.ParquetFile(path).read(use_threads=False)
         except FileNotFoundError:
             raise UsageError(f"{path} does not exist; run python -m study.run first") from None
         except (OSError, pa.ArrowException) as error:
@@ -232,7 +232,7 @@ def _read_part(path: Path) -> pa.Table | None:
     if hashlib.sha256(content).hexdigest()[:32] != promised:
         return None
     try:
-        table = pq.read_table(io.BytesIO(content))
+        table = pq.ParquetFile(io.BytesIO(content)).read(use_threads=False)
     except pa.ArrowException:
         return None
     own_unit = (table.schema.metadata or {}).get(b"study.unit_id", b"").decode()

@@ -124,7 +124,12 @@ def unite(parts: Iterable[pa.Table]) -> pa.Table:
                 f"two parts hold different numbers for {run_id}: trained on different machines or versions?"
                 " Move one of them out of parts/ and run again."
             )
-    return table.take(pa.array(rows.values(), pa.int64())).sort_by(SORT)
+    return in_order(table.take(pa.array(rows.values(), pa.int64())), SORT)
+
+
+def in_order(table: pa.Table, keys: Sequence[tuple[str, str]]) -> pa.Table:
+    """``table`` sorted; not by Table.sort_by, which starts threads that can abort a process at its exit."""
+    return table.take(pc.sort_indices(table, sort_keys=keys))
 
 
 def records_of(table: pa.Table) -> pa.Table:
@@ -134,4 +139,4 @@ def records_of(table: pa.Table) -> pa.Table:
     keys = table.select([name for name, _ in KEYS]).take(pc.list_parent_indices(history))
     for field in epochs.schema:
         keys = keys.append_column(field, epochs[field.name])
-    return keys.sort_by([*SORT, ("epoch", "ascending"), ("split", "ascending")])
+    return in_order(keys, [*SORT, ("epoch", "ascending"), ("split", "ascending")])
