@@ -41,7 +41,7 @@ def _verdict(study: Study, found: Sequence[Contrast], arm: str) -> dict[str, Any
         "arm": arm,
         "verdict": whole.verdict,
         "headline": words.headline(whole, study.design.dataset),
-        "tests": words.tests(whole),
+        "tests": words.both_tests(whole),
         "by_cell": words.by_cell(cells),
         "failures": words.failures(whole),
     }

@@ -193,9 +193,8 @@ def verdict(interval: Interval, inner: Interval, margin: float) -> str:
 
 def curves(study: Study) -> list[Curve]:
     """Every curve of the study, sorted by cell, arm, split and metric."""
-    trained = study.records[study.records.status != "not_applicable"]
     found = []
-    for key, rows in trained.groupby([*CELL, "arm", "split"], sort=True):
+    for key, rows in study.trained.groupby([*CELL, "arm", "split"], sort=True):
         for metric in METRICS:
             found.append(_curve((*key, metric), rows.pivot(index="seed", columns="epoch", values=metric)))
     return found

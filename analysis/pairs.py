@@ -51,6 +51,11 @@ class Study:
         """The arms that are compared with the baseline; none where the baseline was not trained."""
         return [arm for arm in self.design.arms if arm != BASELINE] if BASELINE in self.design.arms else []
 
+    @property
+    def trained(self) -> pd.DataFrame:
+        """The records of the runs that could be trained."""
+        return self.records[self.records.status != NOT_APPLICABLE]
+
     @cached_property
     def outcomes(self) -> pd.DataFrame:
         """One row per run that was trained: key, endpoints, ``diverged``, ``failed``.
@@ -59,7 +64,7 @@ class Study:
         images after the last epoch worse than twice chance: it may have a finite loss and one class
         for every image.
         """
-        test = self.records[(self.records.split == "test") & (self.records.status != NOT_APPLICABLE)]
+        test = self.trained[self.trained.split == "test"]
         table = self.runs[self.runs.status != NOT_APPLICABLE][[*RUN, "status"]].set_index(RUN)
         accuracy = test.pivot(index=RUN, columns="epoch", values="accuracy").reindex(table.index)
         table["diverged"] = table.status == DIVERGED

@@ -30,8 +30,8 @@ def percent(fraction: float) -> str:
 
 def points(fraction: float) -> str:
     """
-    >>> points(0.01934), points(-0.00001)
-    ('+1.93', '0.00')
+    >>> points(0.01934), points(-0.004), points(-0.00001)
+    ('+1.93', '-0.40', '0.00')
     """
     if math.isnan(fraction):
         return NO_NUMBER
@@ -95,7 +95,7 @@ def headline(whole: Contrast, dataset: str) -> str:
     return f"{size} ({how_sure}), {scope}: {VERDICTS[whole.verdict]}."
 
 
-def tests(whole: Contrast) -> str:
+def both_tests(whole: Contrast) -> str:
     """Both tests of the contrast over all cells, with their n and endpoint."""
     p_t = p_value(whole.p_t)
     return (

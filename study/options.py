@@ -51,7 +51,7 @@ class Options:
     data_dir: Path = DATA_DIR
     """Where the files of the data set lie or are downloaded to (also STUDY_DATA_DIR)."""
     device: str = "auto"
-    """auto, cpu, cuda or cuda:1; auto is the first GPU where there is one."""
+    """auto, cpu, cuda or cuda:1; auto is what the study began on, for a new study the first GPU if there is one."""
     study_id: str | None = None
     """The name of the study and of its folder; the data set's name unless given."""
     out: Path = Path("results")

@@ -1,4 +1,4 @@
-"""Plan first: which runs are missing, in which cohorts they train, and what that costs.
+"""Plan first: which runs are missing, and in which cohorts they train.
 
 A cohort is a matter of speed: one batch size, some seeds and rates, all arms, in lockstep. Cohorts hold
 whole pairs and come seed by seed, so that a stop leaves pairs and not halves. Knows no torch.
@@ -28,10 +28,6 @@ class Cohort:
         """In the order of the stacked arrays: arm, then rate, then seed."""
         keys = product(self.arms, self.lrs, self.seeds)
         return [Run(self.batch_size, lr, seed, arm) for arm, lr, seed in keys]
-
-    def run_steps(self, design: Design) -> int:
-        """Updates of all runs together."""
-        return len(self.runs) * design.epochs * design.steps_per_epoch(self.batch_size)
 
 
 def missing_runs(design: Design, done: Iterable[Run]) -> list[Run]:
