@@ -7,14 +7,16 @@ index into these tensors.
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from study import sources
+from study import pixels, sources
 from study.design import DATASETS, digest
 from study.errors import EnvironmentFault
+from study.pixels import Pixels
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,12 @@ class Split:
     """(n, features) in [0, 1]."""
     labels: Tensor
     """(n,) int64, 0 to n_classes - 1."""
+    pixels: Pixels
+    """The images in the form that the first layer multiplies fastest."""
+
+    @classmethod
+    def of(cls, images: Tensor, labels: Tensor) -> Self:
+        return cls(images, labels, pixels.of(images))
 
 
 @dataclass(frozen=True)
@@ -41,7 +49,7 @@ class Dataset:
     def to(self, device: torch.device | str, dtype: torch.dtype = torch.float32) -> "Dataset":
         """The same images on another device or in another precision."""
         train, test = (
-            Split(split.images.to(device, dtype), split.labels.to(device)) for split in (self.train, self.test)
+            Split.of(split.images.to(device, dtype), split.labels.to(device)) for split in (self.train, self.test)
         )
         return Dataset(self.name, train, test, self.sha256)
 
@@ -82,8 +90,8 @@ def _load_idx(name: str, data_dir: Path) -> Dataset:
     # The readers, not the class: it would prefer an unchecked processed/training.pt if one lies about.
     folder = sources.SOURCES[name].folder(data_dir)
     images, labels = _reader(folder, read_image_file), _reader(folder, read_label_file)
-    train = Split(_unit_interval(images("train-images-idx3-ubyte")), labels("train-labels-idx1-ubyte"))
-    test = Split(_unit_interval(images("t10k-images-idx3-ubyte")), labels("t10k-labels-idx1-ubyte"))
+    train = Split.of(_unit_interval(images("train-images-idx3-ubyte")), labels("train-labels-idx1-ubyte"))
+    test = Split.of(_unit_interval(images("t10k-images-idx3-ubyte")), labels("t10k-labels-idx1-ubyte"))
     return Dataset(name, train, test, sha256)
 
 
@@ -97,28 +105,31 @@ def _unit_interval(pixels: Tensor) -> Tensor:
 
 
 def _split(images: np.ndarray, labels: np.ndarray) -> Split:
-    return Split(torch.from_numpy(images).to(torch.float32), torch.from_numpy(labels).to(torch.int64))
+    return Split.of(torch.from_numpy(images).to(torch.float32), torch.from_numpy(labels).to(torch.int64))
 
 
 def share(data: Dataset, folder: Path) -> None:
     """Write ``data`` where other processes map it: one copy in memory, however many workers.
 
-    A file in a temporary folder rather than shared memory, which containers cap at 64 MB.
+    Files in a temporary folder rather than shared memory, which containers cap at 64 MB.
     """
     for part, split in (("train", data.train), ("test", data.test)):
-        np.save(folder / f"{part}-images.npy", split.images.numpy())
-        np.save(folder / f"{part}-labels.npy", split.labels.numpy())
+        arrays = {"images": split.images.numpy(), "labels": split.labels.numpy(), **split.pixels.arrays()}
+        for name, array in arrays.items():
+            np.save(folder / f"{part}-{name}.npy", array)
 
 
 def open_shared(name: str, sha256: dict[str, str], folder: Path) -> Dataset:
     """The data set that ``share`` wrote, mapped and not read."""
-    train, test = (
-        Split(_mapped(folder / f"{part}-images.npy"), _mapped(folder / f"{part}-labels.npy"))
-        for part in ("train", "test")
-    )
+    train, test = (_open_split(folder, part) for part in ("train", "test"))
     return Dataset(name, train, test, sha256)
 
 
-def _mapped(path: Path) -> Tensor:
+def _open_split(folder: Path, part: str) -> Split:
     # "c": torch wants a writable array; copy-on-write pages stay shared as long as nobody writes.
-    return torch.from_numpy(np.load(path, mmap_mode="c"))
+    arrays = {
+        path.stem.removeprefix(f"{part}-"): np.asarray(np.load(path, mmap_mode="c"))
+        for path in folder.glob(f"{part}-*.npy")
+    }
+    images, labels = (torch.from_numpy(arrays.pop(name)) for name in ("images", "labels"))
+    return Split(images, labels, pixels.shared(images, arrays))

@@ -85,8 +85,7 @@ class Design:
         _check_whole("--epochs", (self.epochs,), 1, 2**15 - 1, "epochs")
         if not self.hidden:
             raise UsageError("--hidden: the list is empty; give at least one layer, such as --hidden 32 32")
-        # One unit alone takes a vector product, whose bits depend on how many runs train beside it.
-        _check_whole("--hidden", self.hidden, 2, 2**15, "units")
+        _check_whole("--hidden", self.hidden, 1, 2**15, "units")
         for name in EXTENDABLE:
             object.__setattr__(self, name, tuple(sorted(getattr(self, name))))
         object.__setattr__(self, "arms", tuple(sorted(self.arms, key=ARMS.index)))

@@ -1,235 +1,245 @@
 """The multilayer perceptron, for a stack of runs at once: each layer's forward and backward together.
 
-A stack holds the runs of one arm, rates x seeds. Every array carries the run axes (rates R, seeds S)
-in front; read a line without them and it is the arithmetic of one network:
+A stack holds the runs of one arm, S seeds x R rates, L = S R in all. Read a line without the run axes and it is
+the arithmetic of one network:
 
-    images     (S, batch, features)      shared by the rates of a seed
-    features   (R, S, batch, width)
-    weight     (R, S, in, out)           bias, gamma, beta (R, S, 1, out)
+    images     (batch, S, features)      shared by the rates of a seed; see ``pixels``
+    z, h       (batch, L, width)
+    weight     (L, in, out)              bias, gamma, beta (L, 1, out)
+    logits     (L, classes, batch)       of the readout: ten columns are a bad shape for a vector unit
 
-A run's products, sums and means run over its own slice alone, so its bits do not depend on its
-neighbours. One wide product over all rates of a seed would save nothing here: with the images passed
-by reference, one batched product a rate ran as fast (results/LOG.md).
-
-**A learning rate per run from one Adam.** Adam multiplies its rate with a step that follows from the
-gradients alone (Kingma & Ba 2015, algorithm 1). So the stack stores u = w / lr and hands Adam dL/dw with a
-rate of 1: u moves by that step, hence w = lr u by lr times it. One flat buffer then serves every rate.
-``scale`` is lr, (R, 1, 1, 1); each product is scaled once.
+A run's products, sums and means run over its own numbers alone, so its bits do not depend on its
+neighbours. But where a vector ends does: so hidden layers are padded to whole vectors with units whose
+weights are zero and stay zero, since their features and gradients are.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from study import streams
 from study.normalization import EPS, BatchNorm
+from study.parameters import Parameters, by_run
+from study.pixels import Batch
 
-ALIGNMENT = 64  # elements; every parameter starts at the same alignment whatever the stack holds
+
+VECTOR = 32  # units; torch sums columns by so many at once, and the rest in another order
 
 
 class Layer(Protocol):
-    """forward keeps what backward needs; backward leaves the gradients of the parameters in place."""
+    """forward keeps what backward needs; backward leaves the gradients of the parameters in place.
+
+    Both may overwrite what they are given.
+    """
 
     def forward(self, h: Tensor) -> Tensor: ...
 
     def backward(self, d_out: Tensor) -> Tensor: ...
 
 
+class FirstLinear:
+    """z = lr (X U) + b, on images that all rates of a seed share; U = W / lr, see ``parameters``."""
+
+    def __init__(self, parameters: Parameters):
+        self.parameters, self.lanes = parameters, parameters.first.shape[::2]
+        self.bias, self.d_bias = parameters.values["linears.0.bias"], parameters.gradients["linears.0.bias"]
+
+    def forward(self, images: Batch) -> Tensor:
+        """X (batch, S, in) -> z (batch, L, out)."""
+        self.images = images
+        product = images.times(self.parameters.first)
+        z = product.new_empty(product.shape)
+        runs = (1, *product.shape[1:3], -1)
+        torch.addcmul(self.bias.view(runs), product, self.parameters.scale.view(runs), out=z)
+        return z.flatten(1, 2)
+
+    def backward(self, d_z: Tensor) -> None:
+        """Leaves dL/dW = X^T dz and dL/db = sum dz; the images need no gradient."""
+        torch.sum(d_z, 0, out=self.d_bias[:, 0])
+        self.parameters.d_first = self.images.transposed_times(d_z.unflatten(1, self.lanes))
+
+
 class Linear:
-    """z = h (lr U) + lr b."""
+    """z = h W + b."""
 
-    def __init__(self, weight: Tensor, bias: Tensor, d_weight: Tensor, d_bias: Tensor, scale: Tensor):
-        self.weight, self.bias, self.scale = weight, bias, scale
-        self.d_weight, self.d_bias = d_weight, d_bias
-
-    @property
-    def parameters(self) -> tuple[Tensor, Tensor]:
-        """Weight and bias as they are, not as they are stored."""
-        return self.weight * self.scale, self.bias * self.scale
+    def __init__(self, parameters: Parameters, name: str):
+        self.weight, self.d_weight = parameters.values[f"{name}.weight"], parameters.gradients[f"{name}.weight"]
+        self.bias, self.d_bias = parameters.values[f"{name}.bias"], parameters.gradients[f"{name}.bias"]
 
     def forward(self, h: Tensor) -> Tensor:
-        """h (R, S, batch, in) -> z (R, S, batch, out)."""
-        self.h = h
-        return self._affine(torch.matmul(h, self.weight))
-
-    def _affine(self, product: Tensor) -> Tensor:
-        return torch.addcmul(self.bias * self.scale, product, self.scale)
+        """h (batch, L, in) -> z (batch, L, out)."""
+        self.h = h.transpose(0, 1)
+        z = torch.bmm(self.h, self.weight).transpose(0, 1)
+        return torch.add(z, self.bias[:, 0], out=z.new_empty(z.shape))
 
     def backward(self, d_z: Tensor) -> Tensor:
         """dL/dz -> dL/dh; leaves dL/dW = h^T dz and dL/db = sum dz."""
-        torch.sum(d_z, -2, keepdim=True, out=self.d_bias)
-        torch.matmul(self.h.mT, d_z, out=self.d_weight)
-        return torch.matmul(d_z, (self.weight * self.scale).mT)
-
-
-class FirstLinear(Linear):
-    """A linear layer on images that all rates of a seed share: (S, batch, in), never copied by rate."""
-
-    def forward(self, h: Tensor) -> Tensor:
-        self.h = h
-        z = h.new_empty(*self.bias.shape[:2], h.shape[-2], self.bias.shape[-1])
-        for z_of_rate, weight_of_rate in zip(z, self.weight, strict=True):
-            torch.bmm(h, weight_of_rate, out=z_of_rate)
-        return self._affine(z)
-
-    def backward(self, d_z: Tensor) -> Tensor:
-        """Leaves the gradients; the images need none, so the result is empty."""
-        torch.sum(d_z, -2, keepdim=True, out=self.d_bias)
-        for d_z_of_rate, d_weight_of_rate in zip(d_z, self.d_weight, strict=True):
-            torch.bmm(self.h.mT, d_z_of_rate, out=d_weight_of_rate)
-        return d_z.new_empty(0)
+        torch.sum(d_z, 0, out=self.d_bias[:, 0])
+        d_z = d_z.transpose(0, 1)
+        torch.bmm(self.h.mT, d_z, out=self.d_weight)
+        return torch.bmm(d_z, self.weight.mT).transpose(0, 1)
 
 
 class ReLU:
     """h = max(z, 0), in place."""
 
-    def forward(self, h: Tensor) -> Tensor:
-        self.h = h.relu_()
+    def forward(self, z: Tensor) -> Tensor:
+        self.h = z.relu_()
         return self.h
 
-    def backward(self, d_out: Tensor) -> Tensor:
-        return torch.ops.aten.threshold_backward(d_out, self.h, 0)
+    def backward(self, d_h: Tensor) -> Tensor:
+        d_z = torch.empty_like(self.h)  # contiguous, whatever the product behind left
+        return torch.ops.aten.threshold_backward.grad_input(d_h, self.h, 0, grad_input=d_z)
 
 
-def cross_entropy(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean loss (R, S) of logits (R, S, batch, classes), labels (S, batch), and its gradient.
+class Readout:
+    """logits = W h^T + b, one row a class. Weight (L, classes, in), bias (L, classes, 1)."""
 
-    dL/dlogits = (softmax - one-hot) / batch.
-    """
-    log_sum = logits.logsumexp(-1, keepdim=True)
-    chosen = labels.expand(logits.shape[:-1]).unsqueeze(-1)
-    loss = (log_sum - logits.gather(-1, chosen)).mean((-2, -1))
-    d_logits = logits.sub(log_sum).exp_()
-    d_logits.scatter_add_(-1, chosen, d_logits.new_full((), -1).expand(chosen.shape))
-    return loss, d_logits.div_(labels.shape[-1])
+    def __init__(self, parameters: Parameters, name: str):
+        self.weight, self.d_weight = parameters.values[f"{name}.weight"], parameters.gradients[f"{name}.weight"]
+        self.bias, self.d_bias = parameters.values[f"{name}.bias"], parameters.gradients[f"{name}.bias"]
+
+    def forward(self, h: Tensor) -> Tensor:
+        """h (batch, L, in) -> logits (L, classes, batch)."""
+        self.h = h.transpose(0, 1)
+        return torch.bmm(self.weight, self.h.mT).add_(self.bias)
+
+    def backward(self, d_logits: Tensor) -> Tensor:
+        """dL/dlogits -> dL/dh (batch, L, in); leaves dL/dW = dlogits h and dL/db = sum dlogits."""
+        torch.sum(d_logits, -1, keepdim=True, out=self.d_bias)
+        torch.bmm(d_logits, self.h, out=self.d_weight)
+        return torch.bmm(d_logits.mT, self.weight).transpose(0, 1)
+
+
+def one_row_a_run(labels: Tensor, n_rates: int) -> Tensor:
+    """Labels (S, batch) -> (L, 1, batch)."""
+    return labels[:, None].expand(-1, n_rates, -1).flatten(0, 1)[:, None]
+
+
+def cross_entropy(logits: Tensor, answers: Tensor) -> Tensor:
+    """Loss (L, batch), in nats an image, of logits (L, classes, batch) and answers (L, 1, batch)."""
+    return (logits.logsumexp(-2, keepdim=True) - logits.gather(-2, answers))[:, 0]
+
+
+def d_cross_entropy(logits: Tensor, answers: Tensor) -> Tensor:
+    """The gradient of its mean over the batch, (softmax - one-hot) / batch."""
+    d = logits.softmax(-2)
+    d.scatter_add_(-2, answers, d.new_full((), -1).expand(answers.shape))
+    return d.div_(answers.shape[-1])
 
 
 class Stack:
-    """The networks of one arm, rates x seeds: layers over one flat buffer of parameters.
+    """The networks of one arm, S seeds x R rates."""
 
-    Parameters are tensor by tensor, each holding all runs, so that one fused optimiser step over
-    ``flat`` updates every run and each layer's slice stays contiguous.
-    """
+    def __init__(self, arm: str, widths: Sequence[int], lrs: Tensor, seeds: Sequence[int]):
+        """``lrs`` (S, R) is the rate of each run, its dtype and device those of all tensors; ``seeds`` (S,)."""
+        self.widths, self.n_linears = tuple(widths), len(widths) - 1
+        self.padded = (widths[0], *(-(-width // VECTOR) * VECTOR for width in widths[1:-1]), widths[-1])
+        n_norms = self.n_linears - 1 if arm == "bn" else 0
+        self.parameters = Parameters(self.padded[:2], _other_shapes(self.padded, n_norms), lrs)
+        self.norms = [BatchNorm(self.parameters, f"norms.{index}") for index in range(n_norms)]
+        self.first, self.layers = FirstLinear(self.parameters), self._layers()
+        for index in range(self.n_linears):
+            self._initialise(index, seeds, n_rates=lrs.shape[1])
 
-    def __init__(
-        self,
-        arm: str,
-        widths: Sequence[int],
-        lrs: Sequence[float],
-        seeds: Sequence[int],
-        dtype: torch.dtype = torch.float32,
-        device: torch.device | str = "cpu",
-    ):
-        self.widths = tuple(widths)
-        self.lanes = (len(lrs), len(seeds))
-        self.scale = torch.tensor(lrs, dtype=dtype, device=device).view(-1, 1, 1, 1)
-        shapes = list(_parameter_shapes(arm, self.widths))
-        sizes = [self.lanes[0] * self.lanes[1] * rows * columns for rows, columns in shapes]
-        padded = [-(-size // ALIGNMENT) * ALIGNMENT for size in sizes]
-        self.flat = torch.zeros(sum(padded), dtype=dtype, device=device)
-        self.d_flat = torch.zeros_like(self.flat)
-        self.values = _views(self.flat, padded, sizes, shapes, self.lanes)
-        gradients = _views(self.d_flat, padded, sizes, shapes, self.lanes)
-        self.layers = _layers(arm, self.widths, self.values, gradients, self.scale)
-        self._initialise(seeds)
+    def _layers(self) -> list[Layer]:
+        """What comes after the first product: batch norm in its arm and ReLU for every hidden layer, then linear."""
+        layers: list[Layer] = []
+        for index in range(1, self.n_linears):
+            linear = Linear if index < self.n_linears - 1 else Readout
+            layers += [*self.norms[index - 1 : index], ReLU(), linear(self.parameters, f"linears.{index}")]
+        return layers
 
-    def _initialise(self, seeds: Sequence[int]) -> None:
-        """Linear layers from the seeds' streams, equal over rates and arms; gamma 1, beta 0."""
-        for index, linear in enumerate(self.linears):
-            drawn = [streams.initial_linear(seed, index, *self.widths[index : index + 2]) for seed in seeds]
-            linear.weight.copy_(torch.stack([weight for weight, _ in drawn]) / self.scale.cpu())
-            linear.bias.copy_(torch.stack([bias for _, bias in drawn]).unsqueeze(-2) / self.scale.cpu())
-        for norm in self.norms:
-            norm.gamma.copy_((1 / self.scale).expand_as(norm.gamma))
+    def _initialise(self, index: int, seeds: Sequence[int], n_rates: int) -> None:
+        """Set a linear layer to what the seeds draw, equal over rates; padding is zero."""
+        drawn = [streams.initial_linear(seed, index, *self.widths[index : index + 2]) for seed in seeds]
+        weight, bias = (torch.stack(tensors).repeat_interleave(n_rates, dim=0) for tensors in zip(*drawn, strict=True))
+        n_in, n_out = (self.padded[i] - self.widths[i] for i in (index, index + 1))
+        weight, bias = pad(weight, (0, n_out, 0, n_in)), pad(bias, (0, n_out))
+        last = index == self.n_linears - 1
+        if index:
+            self.parameters.assign(f"linears.{index}.weight", weight.mT if last else weight)
+        else:
+            self.parameters.assign_first(weight)
+        self.parameters.assign(f"linears.{index}.bias", bias[..., None] if last else bias[:, None])
 
-    @property
-    def linears(self) -> list[Linear]:
-        return [layer for layer in self.layers if isinstance(layer, Linear)]
-
-    @property
-    def norms(self) -> list[BatchNorm]:
-        return [layer for layer in self.layers if isinstance(layer, BatchNorm)]
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Images (S, batch, features) -> logits (R, S, batch, classes), as while training."""
-        h = images
+    def forward(self, images: Batch) -> Tensor:
+        """Images (batch, S, features) -> logits (L, classes, batch), as while training."""
+        self.parameters.refresh()
+        h = self.first.forward(images)
         for layer in self.layers:
             h = layer.forward(h)
         return h
 
     def backward(self, d_logits: Tensor) -> None:
-        """dL/dlogits -> dL/dw in ``d_flat``."""
+        """dL/dlogits -> the gradients of all parameters, in place."""
         d = d_logits
         for layer in reversed(self.layers):
             d = layer.backward(d)
+        self.first.backward(d)
 
     def affine(self) -> list[tuple[Tensor, Tensor]]:
-        """The network as it predicts: (weight (R, S, in, out), bias (R, S, 1, out)) by layer, ReLU between.
+        """The networks as they predict: weight (L, in, out) and bias (L, 1, out) by layer, ReLU between; the last
+        one transposed, (L, classes, in) and (L, classes, 1).
 
         Batch norm with its running averages is affine, so it folds into the linear layer before it
         (as torch.nn.utils.fusion.fuse_linear_bn_eval does).
         """
-        folded = [linear.parameters for linear in self.linears]
+        self.parameters.refresh()
+        value = self.parameters.values
+        weights = [self.parameters.first_value(), *(value[f"linears.{i}.weight"] for i in range(1, self.n_linears))]
+        folded = [(weight, value[f"linears.{i}.bias"]) for i, weight in enumerate(weights)]
         for index, norm in enumerate(self.norms):
             weight, bias = folded[index]
-            gamma, beta = norm.parameters
-            gain = gamma * (norm.running_var + EPS).rsqrt()
-            folded[index] = (weight * gain, (bias - norm.running_mean) * gain + beta)
+            gain = norm.gamma * (norm.running_var + EPS).rsqrt()
+            folded[index] = (weight * gain, (bias - norm.running_mean) * gain + norm.beta)
         return folded
 
     def finite(self) -> Tensor:
-        """(R, S) whether every parameter and running average of a run is finite."""
+        """(L,) whether every parameter and running average of a run is finite."""
         averages = [average for norm in self.norms for average in (norm.running_mean, norm.running_var)]
-        checks = [tensor.isfinite().all(-1).all(-1) for tensor in (*self.values, *averages)]
-        return torch.stack(checks).all(0)
+        tensors = [self.parameters.first_value(), *self.parameters.stored.values(), *averages]
+        return torch.stack([tensor.isfinite().flatten(1).all(-1) for tensor in tensors]).all(0)
 
-    def state_dict(self, rate: int, seed: int) -> dict[str, Tensor]:
-        """One network's tensors under the names of torch.nn: ``linears.0.weight`` (out, in), ``norms.0.bias``."""
-        own = (rate, seed)
-        state: dict[str, Tensor] = {}
-        for index, linear in enumerate(self.linears):
-            weight, bias = linear.parameters
-            state |= {f"linears.{index}.weight": weight[own].T, f"linears.{index}.bias": bias[own][0]}
-        for index, norm in enumerate(self.norms):
-            gamma, beta = norm.parameters
-            state |= {f"norms.{index}.weight": gamma[own][0], f"norms.{index}.bias": beta[own][0]}
-            state[f"norms.{index}.running_mean"] = norm.running_mean[own][0]
-            state[f"norms.{index}.running_var"] = norm.running_var[own][0]
+    def state_dict(self, run: int) -> dict[str, Tensor]:
+        """One network's tensors under the names and in the shapes of torch.nn: ``linears.0.weight`` (out, in)."""
+        self.parameters.refresh()
+        state = self._as_torch(run, self.parameters.first_value(), self.parameters.values)
+        for index, (norm, width) in enumerate(zip(self.norms, self.widths[1:-1], strict=False)):
+            state[f"norms.{index}.running_mean"] = norm.running_mean[run, 0, :width].clone()
+            state[f"norms.{index}.running_var"] = norm.running_var[run, 0, :width].clone()
+        return state
+
+    def gradients(self, run: int) -> dict[str, Tensor]:
+        """What the last backward pass left for one network, likewise."""
+        return self._as_torch(run, by_run(self.parameters.d_first), self.parameters.gradients)
+
+    def _as_torch(self, run: int, first: Tensor, others: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        state = {}
+        for name, tensor in {"linears.0.weight": first, **others}.items():
+            kind, layer, what = name.split(".")
+            n_in, n_out = self.widths[int(layer) : int(layer) + 2]
+            own = tensor[run]
+            if kind == "linears" and what == "weight":
+                own = (own if int(layer) == self.n_linears - 1 else own.T)[:n_out, :n_in]
+            else:
+                own = own.flatten()[:n_out]
+            state[name] = own.clone()
         return state
 
 
-def _parameter_shapes(arm: str, widths: tuple[int, ...]) -> list[tuple[int, int]]:
-    """(rows, columns) of one run's parameters, in the order in which the layers take them."""
-    shapes = []
+def _other_shapes(widths: Sequence[int], n_norms: int) -> dict[str, tuple[int, int]]:
+    """(rows, columns) of one run's parameters but for the first weight, by the names of torch.nn."""
+    shapes = {}
     for index, (n_in, n_out) in enumerate(pairwise(widths)):
-        shapes += [(n_in, n_out), (1, n_out)]
-        if arm == "bn" and index < len(widths) - 2:
-            shapes += [(1, n_out), (1, n_out)]
+        last = index == len(widths) - 2
+        if index:
+            shapes[f"linears.{index}.weight"] = (n_out, n_in) if last else (n_in, n_out)
+        shapes[f"linears.{index}.bias"] = (n_out, 1) if last else (1, n_out)
+        if index < n_norms:
+            shapes[f"norms.{index}.weight"] = shapes[f"norms.{index}.bias"] = (1, n_out)
     return shapes
-
-
-def _views(
-    flat: Tensor, padded: list[int], sizes: list[int], shapes: list[tuple[int, int]], lanes: tuple[int, int]
-) -> list[Tensor]:
-    """``flat`` cut into parameters (R, S, rows, columns)."""
-    pieces = zip(torch.split(flat, padded), sizes, shapes, strict=True)
-    return [piece[:size].view(*lanes, *shape) for piece, size, shape in pieces]
-
-
-def _layers(
-    arm: str, widths: tuple[int, ...], values: list[Tensor], gradients: list[Tensor], scale: Tensor
-) -> list[Layer]:
-    """Linear, batch norm in its arm, ReLU for every hidden layer; then the last linear layer."""
-    value, gradient = iter(values), iter(gradients)
-    layers: list[Layer] = []
-    for index in range(len(widths) - 1):
-        linear = FirstLinear if index == 0 else Linear
-        layers.append(linear(next(value), next(value), next(gradient), next(gradient), scale))
-        if index < len(widths) - 2:
-            if arm == "bn":
-                layers.append(BatchNorm(next(value), next(value), next(gradient), next(gradient), scale))
-            layers.append(ReLU())
-    return layers

@@ -2,12 +2,14 @@
 
 Ioffe & Szegedy 2015, algorithm 1: x_hat = (z - mean) / sqrt(var + eps), y = gamma x_hat + beta, with
 the mean and the biased variance of the batch; the running averages take the unbiased variance, as
-torch.nn.BatchNorm1d does. Arrays are (..., batch, width); statistics (..., 1, width): a run's numbers
-are made from its own axes alone, so no neighbour in the stack can touch them.
+torch.nn.BatchNorm1d does. To torch's kernel the runs of a stack are just more channels: (batch, runs, width)
+is (batch, channels), and a channel's numbers are made from that channel alone.
 """
 
 import torch
 from torch import Tensor
+
+from study.parameters import Parameters
 
 EPS = 1e-5
 MOMENTUM = 0.1
@@ -16,39 +18,32 @@ MOMENTUM = 0.1
 class BatchNorm:
     """y = gamma (z - mean) / sqrt(var + eps) + beta, by the batch's own mean and biased variance.
 
-    ``gamma`` and ``beta`` (..., 1, width), stored over ``scale`` (see network), and their gradients are the
-    caller's; the running averages start at (0, 1) and move by ``MOMENTUM`` in every forward pass.
+    Gamma and beta (runs, 1, width) start at 1 and 0, the running averages (runs, 1, width) at (0, 1); these
+    move by ``MOMENTUM`` in every forward pass.
     """
 
-    def __init__(self, gamma: Tensor, beta: Tensor, d_gamma: Tensor, d_beta: Tensor, scale: Tensor):
-        self.gamma, self.beta = gamma, beta
-        self.d_gamma, self.d_beta = d_gamma, d_beta
-        self.scale = scale
-        self.running_mean = torch.zeros_like(gamma)
-        self.running_var = torch.ones_like(gamma)
-
-    @property
-    def parameters(self) -> tuple[Tensor, Tensor]:
-        """Gamma and beta as they are, not as they are stored."""
-        return self.gamma * self.scale, self.beta * self.scale
+    def __init__(self, parameters: Parameters, name: str):
+        self.gamma, self.d_gamma = parameters.values[f"{name}.weight"], parameters.gradients[f"{name}.weight"]
+        self.beta, self.d_beta = parameters.values[f"{name}.bias"], parameters.gradients[f"{name}.bias"]
+        parameters.assign(f"{name}.weight", torch.ones(()))
+        self.running_mean = torch.zeros_like(self.gamma)
+        self.running_var = torch.ones_like(self.gamma)
 
     def forward(self, z: Tensor) -> Tensor:
-        """z (..., batch, width), overwritten by x_hat -> y of the same shape."""
-        m = z.shape[-2]
-        mean = z.mean(-2, keepdim=True)
-        self.x_hat = z.sub_(mean)
-        var = self.x_hat.square().mean(-2, keepdim=True)
-        self.running_mean.lerp_(mean, MOMENTUM)
-        self.running_var.lerp_(var * (m / (m - 1)), MOMENTUM)
-        self.inverse_sd = (var + EPS).rsqrt()
-        self.x_hat.mul_(self.inverse_sd)
-        gamma, beta = self.parameters
-        return torch.addcmul(beta, self.x_hat, gamma)
+        """z (batch, runs, width) -> y of the same shape."""
+        self.z = z
+        y, self.mean, self.inverse_sd = torch.native_batch_norm(
+            z.flatten(1), self.gamma.flatten(), self.beta.flatten(),
+            self.running_mean.view(-1), self.running_var.view(-1), True, MOMENTUM, EPS,
+        )  # fmt: skip
+        return y.view(z.shape)
 
     def backward(self, d_y: Tensor) -> Tensor:
-        """dL/dy -> dL/dz, both (..., batch, width); Ioffe & Szegedy 2015, section 3."""
-        m = d_y.shape[-2]
-        torch.sum(d_y, -2, keepdim=True, out=self.d_beta)
-        torch.sum(d_y * self.x_hat, -2, keepdim=True, out=self.d_gamma)
-        through_mean_and_var = torch.addcmul(self.d_beta, self.x_hat, self.d_gamma).div_(m)
-        return d_y.sub(through_mean_and_var).mul_(self.gamma * self.scale * self.inverse_sd)
+        """dL/dy -> dL/dz, both (batch, runs, width); Ioffe & Szegedy 2015, section 3."""
+        d_z, d_gamma, d_beta = torch.ops.aten.native_batch_norm_backward(
+            d_y.flatten(1), self.z.flatten(1), self.gamma.flatten(), None, None,
+            self.mean, self.inverse_sd, True, EPS, [True, True, True],
+        )  # fmt: skip
+        self.d_gamma.view(-1).copy_(d_gamma)
+        self.d_beta.view(-1).copy_(d_beta)
+        return d_z.view(d_y.shape)

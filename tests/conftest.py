@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from scipy.sparse import csr_array
 
-from study import data, run, workers
+from study import data, pixels, run, workers
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -19,6 +20,27 @@ def torch_as_in_a_worker() -> None:
 @pytest.fixture(scope="session")
 def digits() -> data.Dataset:
     return data.load_digits()
+
+
+def as_lit(images: data.Dataset) -> data.Dataset:
+    """The same images, multiplied as a sparse matrix."""
+    train, test = (
+        data.Split(split.images, split.labels, pixels.Lit(csr_array(split.images.numpy())))
+        for split in (images.train, images.test)
+    )
+    return data.Dataset(images.name, train, test, images.sha256)
+
+
+@pytest.fixture(scope="session", params=["rows", "lit"])
+def both(request: pytest.FixtureRequest, digits: data.Dataset) -> data.Dataset:
+    """Digits in either form that the first layer knows."""
+    return digits if request.param == "rows" else as_lit(digits)
+
+
+@pytest.fixture(scope="session")
+def both64(both: data.Dataset) -> data.Dataset:
+    double = both.to("cpu", torch.float64)
+    return double if isinstance(both.train.pixels, pixels.Rows) else as_lit(double)
 
 
 @pytest.fixture(scope="session")

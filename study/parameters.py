@@ -1,0 +1,74 @@
+"""The parameters of a stack of runs and the optimiser that moves them all in one step.
+
+**A learning rate per run from one Adam.** Adam multiplies its rate with a step that follows from the
+gradients alone (Kingma & Ba 2015, algorithm 1). So what is stored is u = w / lr, and Adam is handed dL/dw
+with a rate of 1: u moves by that step, hence w = lr u by lr times it. One step then serves every rate.
+"""
+
+from collections.abc import Mapping, Sequence
+from math import prod
+
+import torch
+from torch import Tensor
+from torch.optim.adam import adam
+
+ALIGNMENT = 64  # elements; every parameter starts at the same alignment whatever the stack holds
+
+
+class Parameters:
+    """The first layer's weight, which is nearly all, and the others in one flat buffer.
+
+    ``first`` (S, features, R, width) is u, and whoever multiplies by it scales the product. ``values[name]``
+    (S R, rows, columns) is w of each of the others, valid since the last ``refresh``.
+    """
+
+    def __init__(self, first: Sequence[int], others: Mapping[str, tuple[int, int]], lrs: Tensor):
+        """Shapes of one run's parameters; ``lrs`` (S, R), whose dtype and device are everyone's."""
+        n_seeds, n_rates = lrs.shape
+        n_features, width = first
+        self.scale = lrs.reshape(-1, 1, 1).contiguous()
+        self.first = lrs.new_zeros(n_seeds, n_features, n_rates, width)
+        self.d_first = torch.zeros_like(self.first)
+        self.shapes = {name: (n_seeds * n_rates, *shape) for name, shape in others.items()}
+        self.sizes = [-(-prod(shape) // ALIGNMENT) * ALIGNMENT for shape in self.shapes.values()]
+        self._stored, self._d_stored, self._values = (lrs.new_zeros(sum(self.sizes)) for _ in range(3))
+        self._scales = torch.ones_like(self._stored)
+        for view in self._named(self._scales).values():
+            view.copy_(self.scale.expand_as(view))
+        self.stored, self.gradients, self.values = map(self._named, (self._stored, self._d_stored, self._values))
+        self.moved = [self.first, self._stored]
+        self.moments = [[torch.zeros_like(tensor) for tensor in self.moved] for _ in range(2)]
+        self.n_steps = [lrs.new_zeros((), dtype=torch.float32) for _ in self.moved]
+
+    def _named(self, buffer: Tensor) -> dict[str, Tensor]:
+        pieces = zip(self.shapes.items(), torch.split(buffer, self.sizes), strict=True)
+        return {name: piece[: prod(shape)].view(shape) for (name, shape), piece in pieces}
+
+    def assign(self, name: str, value: Tensor) -> None:
+        """Set w of one of the others; ``value`` broadcasts to (S R, rows, columns)."""
+        self.stored[name].copy_(value.to(self.scale) / self.scale)
+
+    def assign_first(self, value: Tensor) -> None:
+        """Set w (S R, features, width) of the first weight."""
+        stored = value.to(self.scale) / self.scale
+        self.first.copy_(stored.unflatten(0, (self.first.shape[0], -1)).transpose(1, 2))
+
+    def first_value(self) -> Tensor:
+        """w (S R, features, width) of the first weight, made anew."""
+        return by_run(self.first) * self.scale
+
+    def refresh(self) -> None:
+        """Make ``values`` w = lr u."""
+        torch.mul(self._stored, self._scales, out=self._values)
+
+    def step(self) -> None:
+        """One step of Adam with torch's defaults on ``d_first`` and ``gradients``."""
+        adam(
+            self.moved, [self.d_first, self._d_stored], *self.moments, [], self.n_steps,
+            lr=1.0, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.0, amsgrad=False, maximize=False, fused=True,
+        )  # fmt: skip
+
+
+def by_run(first: Tensor) -> Tensor:
+    """A tensor in the shape of the first weight, (S, features, R, width) -> (S R, features, width)."""
+    return first.transpose(1, 2).flatten(0, 1)
