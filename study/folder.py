@@ -69,7 +69,7 @@ class Manifest(TypedDict):
     versions: dict[str, str]
     git: dict[str, Any]
     device: dict[str, Any]
-    """kind (cpu or cuda), name, workers."""
+    """kind (cpu or cuda), name, workers, and engine but in studies of before it had a name."""
     timings: dict[str, float]
     earlier: list[dict[str, Any]]
     """The fields SESSION of the commands before."""

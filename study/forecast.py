@@ -1,9 +1,10 @@
 """How long and how much memory a plan will take: from the last study on this device, else from a
 matrix product timed here and now. Knows no torch, so that ``--dry-run`` answers at once.
 
-The unit of work is the multiply-add's two floating-point operations (FLOP). A training step costs three
-passes over its batch (forward, two gradients), an evaluation one pass over every image; a step also has
-a price of its own (Adam, calls), counted as extra images.
+The unit of work is one image under one run's parameters in a training step. A step has a price of its own for
+each run (Adam) and for each arm (its operations are called, however many runs share them); an evaluated image
+costs less than a trained one. The numbers are from a measurement (results/LOG.md); what they miss of a machine,
+the rate makes good.
 """
 
 import json
@@ -18,21 +19,25 @@ from study.design import Design
 from study.errors import StudyError
 from study.plan import Cohort
 
-STEP_OVERHEAD = 35  # images; from the times at batch sizes 32, 128 and 512 (results/LOG.md)
-SHARE_OF_PEAK = 0.6  # of the timed matrix product that a whole study reaches (results/LOG.md)
+STEP_OF_RUN = 28.0  # images
+STEP_OF_ARM = 300.0
+EVALUATED_IMAGE = 0.4
+PER_FLOP = 0.33  # units of work a second for each FLOP a second of the timed matrix product, over the parameters
 START_SECONDS = 8.0  # torch imported, in the command and in its workers
 PROCESS_BYTES = 450e6  # torch, imported
 
 
 def work(design: Design, cohort: Cohort) -> float:
-    """FLOP of a cohort, evaluation included."""
-    passes = 3 * design.epochs * design.steps_per_epoch(cohort.batch_size) * (cohort.batch_size + STEP_OVERHEAD)
-    passes += (design.epochs + 1) * (design.facts.n_train + design.facts.n_test)
-    return sum(2.0 * design.n_parameters(run.arm) * passes for run in cohort.runs)
+    """Of a cohort, evaluation included."""
+    steps = design.epochs * design.steps_per_epoch(cohort.batch_size)
+    evaluated = (design.epochs + 1) * (design.facts.n_train + design.facts.n_test)
+    images = steps * (cohort.batch_size + STEP_OF_RUN) + EVALUATED_IMAGE * evaluated
+    n_runs = len(cohort.seeds) * len(cohort.lrs)
+    return sum(design.n_parameters(arm) * (n_runs * images + steps * STEP_OF_ARM) for arm in cohort.arms)
 
 
 def seconds(design: Design, cohorts: Iterable[Cohort], workers: int, rate: float) -> float:
-    """Wall time at ``rate`` FLOP per second and worker, cohorts taken in order by the idle worker."""
+    """Wall time at ``rate`` work per second and worker, cohorts taken in order by the idle worker."""
     free = [0.0] * workers
     for cohort in cohorts:
         first = free.index(min(free))
@@ -44,11 +49,11 @@ def memory(design: Design, cohorts: Iterable[Cohort], workers: int) -> float:
     """Bytes of all workers together: data once, and for each its process and its largest cohort."""
     facts = design.facts
     data = 4.0 * (facts.n_train + facts.n_test) * facts.n_features
-    largest = max((_cohort_bytes(design, cohort) for cohort in cohorts), default=0.0)
+    largest = max((cohort_bytes(design, cohort) for cohort in cohorts), default=0.0)
     return data + PROCESS_BYTES + workers * (PROCESS_BYTES + largest)
 
 
-def _cohort_bytes(design: Design, cohort: Cohort) -> float:
+def cohort_bytes(design: Design, cohort: Cohort) -> float:
     """Parameters, gradient, Adam's two moments; each layer's features about four times; the batch."""
     features = 4 * sum(design.widths[1:]) * cohort.batch_size
     per_run = sum(4.0 * (4 * design.n_parameters(run.arm) + features) for run in cohort.runs)
@@ -56,7 +61,7 @@ def _cohort_bytes(design: Design, cohort: Cohort) -> float:
 
 
 def expected_rate(design: Design, out: Path) -> tuple[float, str]:
-    """FLOP per second and worker on this processor, and where that is known from."""
+    """Work per second and worker on this processor, and where that is known from."""
     recorded = _recorded_rate(design, out)
     if recorded is not None:
         return recorded, "the last study on this processor"
@@ -64,21 +69,21 @@ def expected_rate(design: Design, out: Path) -> tuple[float, str]:
 
 
 def _recorded_rate(design: Design, out: Path) -> float | None:
-    """The rate of the newest study under ``out`` that trained such networks on this processor."""
+    """The rate of the newest study under ``out`` that trained such networks on such images by this processor."""
     newest = sorted(out.glob("*/manifest.json"), key=lambda path: path.stat().st_mtime, reverse=True)
     for path in newest:
         try:
             manifest = json.loads(path.read_text("utf-8"))
-            same_network = Design.from_dict(manifest["design"]).widths == design.widths
-            if same_network and manifest["device"]["name"] == processor():
-                return float(manifest["timings"]["flop_per_second_and_worker"])
+            other = Design.from_dict(manifest["design"])
+            if (other.dataset, other.widths) == (design.dataset, design.widths) and manifest["device"]["name"] == processor():
+                return float(manifest["timings"]["work_per_second_and_worker"])
         except (OSError, ValueError, KeyError, TypeError, StudyError):
             continue  # a folder that is not ours, or that has not trained yet, has no say in a forecast
     return None
 
 
 def _measured_rate() -> float:
-    """FLOP per second and core to expect, from a matrix product of the first layer's shape.
+    """Work per second and core to expect, from a matrix product of the first layer's shape.
 
     By the processor's time, which counts every core that numpy's product takes.
     """
@@ -87,7 +92,7 @@ def _measured_rate() -> float:
     while time.process_time() - began < 0.05:
         np.matmul(a, b, out=a_b)
         n += 1
-    return SHARE_OF_PEAK * 2 * a.size * b.shape[1] * n / (time.process_time() - began)
+    return PER_FLOP * 2 * a.size * b.shape[1] * n / (time.process_time() - began)
 
 
 def processor() -> str:

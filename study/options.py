@@ -52,6 +52,8 @@ class Options:
     """Where the files of the data set lie or are downloaded to (also STUDY_DATA_DIR)."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:1; auto is what the study began on, for a new study the first GPU if there is one."""
+    tf32: bool = False
+    """On a GPU, multiply in TensorFloat-32: faster, 10 bits of mantissa; recorded, and not mixed with float32."""
     study_id: str | None = None
     """The name of the study and of its folder; the data set's name unless given."""
     out: Path = Path("results")

@@ -15,14 +15,14 @@ from typing import NoReturn
 
 from filelock import FileLock, Timeout
 
-from study import forecast, sources
+from study import devices, forecast, sources
 from study.design import Design, Run
 from study.errors import EnvironmentFault, StudyError
 from study.folder import Folder
 from study.options import Options, parse
 from study.plan import Cohort, cohorts, missing_runs, shard
 from study.progress import Progress, duration
-from study.session import INTERRUPTED, OUT_OF_TIME, TERMINATED, Outcome, Session, Terminated, choose_device
+from study.session import INTERRUPTED, OUT_OF_TIME, TERMINATED, Outcome, Session, Terminated
 
 SOME_FAILED = 1
 STOPS = {OUT_OF_TIME: "--max-time is over", INTERRUPTED: "interrupted", TERMINATED: "terminated"}
@@ -37,7 +37,7 @@ def run(options: Options, argv: Sequence[str]) -> int:
     design = options.design(name)
     folder = _folder(options, design)
     if options.device.startswith("cuda"):
-        choose_device(options.device, of_study=None)  # before anything is written
+        devices.choose(options.device, of_study=None)  # before anything is written
     with _sole_worker(folder, options):
         older = _agreed_design(folder, design)
         damaged, done = folder.quarantine(), folder.done(design)

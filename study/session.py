@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from study import forecast, provenance, workers
+from study import devices, forecast, provenance, workers
 from study.design import Design
 from study.errors import EnvironmentFault, UsageError
 from study.folder import SESSION, Folder, Manifest
@@ -37,6 +37,15 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where and by what the command trains."""
+
+    device: str
+    engine: str
+    n_workers: int
+
+
+@dataclass(frozen=True)
 class Session:
     options: Options
     argv: Sequence[str]
@@ -49,32 +58,32 @@ class Session:
         from study.data import load
 
         older = self.folder.read_manifest()
-        device = choose_device(self.options.device, older and older["device"]["kind"])
+        place = self._place(plan, older)
         data = load(self.design.dataset, self.options.data_dir)
-        n_workers = self._n_workers(plan, device)
-        self._write_manifest(data, device, n_workers)
+        self._write_manifest(data, place)
         began = time.monotonic()
         progress.start(plan)
-        outcome = self._train_stoppably(plan, data, device, n_workers, progress)
+        outcome = self._train_stoppably(plan, data, place, progress)
         progress.close()
         timings = {"training_seconds": time.monotonic() - began}
         if progress.worker_seconds:
-            timings["flop_per_second_and_worker"] = progress.worked / progress.worker_seconds
+            timings["work_per_second_and_worker"] = progress.worked / progress.worker_seconds
         self._write_timings(timings)
         return outcome
 
-    def _train_stoppably(
-        self, plan: list[Cohort], data: "Dataset", device: str, n_workers: int, progress: Progress
-    ) -> Outcome:
+    def _train_stoppably(self, plan: list[Cohort], data: "Dataset", place: Place, progress: Progress) -> Outcome:
         prefix = f".data{self.options.shard_suffix}-"
         for left_behind in self.folder.path.glob(f"{prefix}*"):  # by a command that was killed
             shutil.rmtree(left_behind)
         try:
             with tempfile.TemporaryDirectory(prefix=prefix, dir=self.folder.path) as shared:
-                job = self._job(data, device, Path(shared))
-                if n_workers == 1:
-                    return Outcome(workers.train_here(job, plan, data.to(device), progress))
-                return Outcome(workers.train_in_processes(job, plan, n_workers, data, progress))
+                job = self._job(data, place, Path(shared))
+                if place.n_workers > 1:
+                    return Outcome(workers.train_in_processes(job, plan, place.n_workers, data, progress))
+                if place.device == "cpu":
+                    return Outcome(workers.train_here(job, plan, data, progress))
+                at_once = self._at_once(plan, place.device)
+                return Outcome(workers.train_here(job, plan, data.to(place.device), progress, at_once))
         except workers.OutOfTime:
             return Outcome(stopped=OUT_OF_TIME)
         except KeyboardInterrupt:
@@ -82,12 +91,13 @@ class Session:
         except Terminated:
             return Outcome(stopped=TERMINATED)
 
-    def _job(self, data: "Dataset", device: str, shared: Path) -> workers.Job:
+    def _job(self, data: "Dataset", place: Place, shared: Path) -> workers.Job:
         limit = self.options.seconds
         return workers.Job(
             design=self.design,
             study=self.folder.path,
-            device=device,
+            device=place.device,
+            engine=place.engine,
             data_name=data.name,
             data_sha256=data.sha256,
             shared_data=shared,
@@ -95,16 +105,38 @@ class Session:
             stop_on_error=self.options.on_error == "stop",
         )
 
+    def _place(self, plan: list[Cohort], older: Manifest | None) -> Place:
+        """As the options say and as the study began; a StudyError where these do not go together."""
+        device = devices.choose(self.options.device, older and older["device"]["kind"])
+        engine = devices.engine(device, self.options.tf32)
+        devices.check_engine(engine, older and older["device"].get("engine", "torch-1"))
+        return Place(device, engine, self._n_workers(plan, device))
+
     def _n_workers(self, plan: list[Cohort], device: str) -> int:
-        """One for a GPU, and for so little that starting processes takes longer than the work."""
+        """One for a GPU, and for so little that starting processes takes longer than the work; else as many as
+        were asked for and memory holds."""
         rate, _ = forecast.expected_rate(self.design, self.options.out)
         little = forecast.seconds(self.design, plan, 1, rate) < 2 * forecast.START_SECONDS
-        return 1 if device != "cpu" or little else min(self.options.n_workers, len(plan))
+        wanted = 1 if device != "cpu" or little else min(self.options.n_workers, max(1, len(plan)))
+        room = devices.memory_left("cpu")
+        needs = {n: forecast.memory(self.design, plan, n) for n in range(wanted, 0, -1)}
+        fitting = [n for n, need in needs.items() if room is None or need <= room]
+        if not fitting:
+            raise EnvironmentFault(
+                f"training needs about {needs[1] / 1e9:.1f} GB of memory and {(room or 0) / 1e9:.1f} GB are free."
+                " Free some, or choose a smaller --hidden or --batch-sizes."
+            )
+        return fitting[0]
+
+    def _at_once(self, plan: list[Cohort], device: str) -> int:
+        """How many cohorts a GPU's free memory holds side by side."""
+        room, largest = devices.memory_left(device), max(forecast.cohort_bytes(self.design, c) for c in plan)
+        return max(1, int((room or 0.0) / largest))
 
     def _command(self) -> str:
         return shlex.join(["python", "-m", "study.run", *self.argv])
 
-    def _write_manifest(self, data: "Dataset", device: str, n_workers: int) -> None:
+    def _write_manifest(self, data: "Dataset", place: Place) -> None:
         """Say what this command is about to do; what the manifest says of an earlier one moves to ``earlier``."""
         with self.folder.exclusively():
             older = self.folder.read_manifest()
@@ -121,7 +153,12 @@ class Session:
                     "argv": self._command(),
                     "versions": provenance.versions(),
                     "git": provenance.git(),
-                    "device": {"kind": device_kind(device), "name": device_name(device), "workers": n_workers},
+                    "device": {
+                        "kind": devices.kind(place.device),
+                        "name": devices.name(place.device),
+                        "engine": place.engine,
+                        "workers": place.n_workers,
+                    },
                     "timings": {},
                     "earlier": [*older["earlier"], {key: older[key] for key in SESSION}] if older else [],  # type: ignore[literal-required]
                 }
@@ -146,32 +183,3 @@ def check_same_data(folder: Folder, manifest: Manifest, sha256: dict[str, str]) 
             f"{folder.path} was made from data with the sha256 {manifest['data']['sha256']}; --data-dir holds"
             f" {sha256}. Name the folder with the study's data, or choose another --study-id."
         )
-
-
-def choose_device(asked: str, of_study: str | None) -> str:
-    """``cpu``, ``cuda`` or ``cuda:1``; ``auto`` is the study's own kind of device, else a GPU if there is one.
-
-    An EnvironmentFault where the GPU is not there, a UsageError where the study has another kind of device:
-    their bits differ.
-    """
-    import torch
-
-    n_devices = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    device = (of_study or ("cuda" if n_devices else "cpu")) if asked == "auto" else asked
-    if of_study not in (None, device_kind(device)):
-        raise UsageError(f"--device {asked}: the study was trained on {of_study}; choose that, or another --study-id.")
-    if device != "cpu" and int(device.partition(":")[2] or 0) >= n_devices:
-        raise EnvironmentFault(
-            f"--device {asked}: torch sees {n_devices} CUDA devices here; use --device cpu for a new study."
-        )
-    return device
-
-
-def device_kind(device: str) -> str:
-    return device.partition(":")[0]
-
-
-def device_name(device: str) -> str:
-    import torch
-
-    return forecast.processor() if device == "cpu" else torch.cuda.get_device_name(device)

@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from study import folder
+from study import devices, folder, forecast
 from study.design import Design
 from study.errors import EnvironmentFault, StudyError
 from study.plan import Cohort
@@ -25,7 +25,6 @@ from study.records import part_table
 if TYPE_CHECKING:  # torch is imported by those who train
     from study.data import Dataset
 
-ENGINE = "torch-1"
 TRIES = 2
 
 
@@ -50,6 +49,7 @@ class Job:
     design: Design
     study: Path
     device: str
+    engine: str
     data_name: str
     data_sha256: dict[str, str]
     shared_data: Path
@@ -62,46 +62,69 @@ class Job:
             raise OutOfTime
 
 
-def prepare_torch() -> None:
-    """One thread; denormals flushed, since dead units leave Adam's moments in them for ever."""
+def train_here(job: Job, cohorts: Sequence[Cohort], data: "Dataset", report: Report, at_once: int = 1) -> int:
+    """Train and commit in this process; returns the number of cohorts that failed.
+
+    ``at_once`` of them side by side, which a GPU needs to be busy; half as many whenever its memory is full.
+    """
     import torch
 
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
-
-
-def train_here(job: Job, cohorts: Sequence[Cohort], data: "Dataset", report: Report) -> int:
-    """Train and commit in this process; returns the number of cohorts that failed."""
-    prepare_torch()
-    failures = 0
-    for cohort in cohorts:
+    devices.prepare(job.engine)
+    left, failures = list(cohorts), 0
+    while left:
         job.check_time()
+        some = left[:at_once]
         try:
-            report.committed(cohort, _train_and_commit(job, cohort, data, partial(_tick, job, cohort, report)))
+            seconds = _train_and_commit(job, some, data, partial(_tick, job, some, report))
+            for cohort in some:
+                report.committed(cohort, seconds / len(some))
         except (StudyError, OSError):
             raise
+        except torch.OutOfMemoryError as error:
+            if len(some) == 1:
+                raise EnvironmentFault(_no_room(job, some[0], error)) from None
+            at_once = len(some) // 2
+            torch.cuda.empty_cache()
+            continue
+        except torch.AcceleratorError as error:
+            raise EnvironmentFault(
+                f"{job.device} failed: {_first_line(error)}. What was committed is safe; the same command goes on."
+            ) from None
         except Exception as error:
-            failures += 1
-            report.failed(cohort, _words(error), last=True)
+            failures += len(some)
+            for cohort in some:
+                report.failed(cohort, _words(error), last=True)
             if job.stop_on_error:
                 break
+        left = left[len(some) :]
     return failures
 
 
-def _tick(job: Job, cohort: Cohort, report: Report) -> None:
-    report.epoch(cohort)
+def _tick(job: Job, cohorts: Sequence[Cohort], report: Report) -> None:
+    for cohort in cohorts:
+        report.epoch(cohort)
     job.check_time()
 
 
-def _train_and_commit(job: Job, cohort: Cohort, data: "Dataset", on_epoch: Callable[[], None]) -> float:
+def _no_room(job: Job, cohort: Cohort, error: Exception) -> str:
+    need, room = forecast.cohort_bytes(job.design, cohort), devices.memory_left(job.device)
+    return (
+        f"{job.device} has {(room or 0) / 1e9:.1f} GB left and {len(cohort.runs)} runs need about {need / 1e9:.1f} GB"
+        f" ({_first_line(error)}). Free some, or choose a smaller --batch-sizes or --hidden."
+    )
+
+
+def _train_and_commit(
+    job: Job, cohorts: Sequence[Cohort], data: "Dataset", on_epoch: Callable[[], None]
+) -> float:
     """Returns the seconds that it took."""
     from study import training
 
     began = time.monotonic()
-    history = training.train(job.design, cohort, data, on_epoch)
-    engine = f"{ENGINE}/{job.device.partition(':')[0]}/float32"
-    unit = folder.unit_id(job.design, cohort, data.digest, engine)
-    folder.Folder(job.study).commit(unit, part_table(job.design, cohort.runs, history))
+    histories = training.train_together(job.design, cohorts, data, on_epoch)
+    for cohort, history in zip(cohorts, histories, strict=True):
+        unit = folder.unit_id(job.design, cohort, data.digest, job.engine)
+        folder.Folder(job.study).commit(unit, part_table(job.design, cohort.runs, history))
     return time.monotonic() - began
 
 
@@ -194,7 +217,7 @@ def _work(job: Job, connection: Connection) -> None:
     """A worker's life: cohorts in, epochs and outcomes out, until the parent is gone."""
     from study import data as data_module
 
-    prepare_torch()
+    devices.prepare(job.engine)
     data = data_module.open_shared(job.data_name, job.data_sha256, job.shared_data)
     while True:
         try:
@@ -202,7 +225,7 @@ def _work(job: Job, connection: Connection) -> None:
         except EOFError:
             return
         try:
-            seconds = _train_and_commit(job, cohort, data, lambda: connection.send(("epoch", None)))
+            seconds = _train_and_commit(job, [cohort], data, lambda: connection.send(("epoch", None)))
             connection.send(("committed", seconds))
         except (BrokenPipeError, ConnectionResetError):
             return
@@ -210,6 +233,10 @@ def _work(job: Job, connection: Connection) -> None:
             connection.send(("fault", str(fault)))
         except Exception as error:
             connection.send(("failed", _words(error)))
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
 
 
 def _words(error: Exception) -> str:

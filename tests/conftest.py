@@ -8,13 +8,13 @@ import pytest
 import torch
 from scipy.sparse import csr_array
 
-from study import data, pixels, run, workers
+from study import data, devices, pixels, run
 
 
 @pytest.fixture(scope="session", autouse=True)
 def torch_as_in_a_worker() -> None:
     """One thread and flushed denormals, as every training has them."""
-    workers.prepare_torch()
+    devices.prepare(devices.engine("cpu", tf32=False))
 
 
 @pytest.fixture(scope="session")

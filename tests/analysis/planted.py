@@ -37,7 +37,7 @@ def plant(
             "argv": "python -m study.run",
             "versions": {"python": "3.11"},
             "git": {"commit": None, "dirty": None},
-            "device": {"kind": "cpu", "name": "abacus", "workers": 1},
+            "device": {"kind": "cpu", "name": "abacus", "engine": "torch-2/cpu/float32", "workers": 1},
             "timings": {},
             "earlier": [],
         }

@@ -72,7 +72,7 @@ def test_batch_norm_on_batches_of_one_is_not_applicable() -> None:
         ({"dataset": "minst"}, r"--dataset 'minst' is unknown \(did you mean mnist\?\)"),
         ({"epochs": 0}, "--epochs 0: give a whole number from 1"),
         ({"hidden": ()}, "--hidden: the list is empty"),
-        ({"hidden": (32, 1)}, "--hidden 1: "),
+        ({"hidden": (32, 0)}, "--hidden 0: "),
         ({"seeds": (2**31,)}, "--seeds 2147483648: "),
     ],
 )

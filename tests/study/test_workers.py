@@ -2,8 +2,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
-from study import data, workers
+from study import data, devices, pixels, training, workers
 from study.design import Design
 from study.errors import EnvironmentFault
 from study.folder import Folder
@@ -33,7 +34,8 @@ class Told:
 def job(tmp_path: Path, digits: data.Dataset) -> workers.Job:
     Folder(tmp_path / "s").prepare()
     (tmp_path / "shared").mkdir()
-    return workers.Job(DESIGN, tmp_path / "s", "cpu", "digits", digits.sha256, tmp_path / "shared")
+    engine = devices.engine("cpu", tf32=False)
+    return workers.Job(DESIGN, tmp_path / "s", "cpu", engine, "digits", digits.sha256, tmp_path / "shared")
 
 
 def test_training_here_and_in_processes_commits_the_same_parts(
@@ -60,8 +62,14 @@ def test_a_worker_with_an_environment_fault_ends_the_study(
         workers.train_in_processes(job, cohorts(missing_runs(DESIGN, ())), 2, digits, Told())
 
 
+def with_three_features(digits: data.Dataset) -> data.Dataset:
+    """Images that no network of the design can take."""
+    images = digits.train.images[:, :3]
+    return data.Dataset("digits", data.Split(images, digits.train.labels, pixels.Rows(images)), digits.test, {})
+
+
 def test_a_cohort_that_always_fails_is_given_up_after_two_tries(job: workers.Job, digits: data.Dataset) -> None:
-    wrong = data.Dataset("digits", data.Split(digits.train.images[:, :3], digits.train.labels), digits.test, {})
+    wrong = with_three_features(digits)
     told = Told()
     assert workers.train_in_processes(job, cohorts(missing_runs(DESIGN, ()))[:1], 1, wrong, told) == 1
     assert [event for event, _ in told.events] == ["failed", "given up"]
@@ -69,7 +77,54 @@ def test_a_cohort_that_always_fails_is_given_up_after_two_tries(job: workers.Job
 
 def test_on_error_stop_leaves_the_rest(job: workers.Job, digits: data.Dataset) -> None:
     stopping = replace(job, stop_on_error=True)
-    wrong = data.Dataset("digits", data.Split(digits.train.images[:, :3], digits.train.labels), digits.test, {})
+    wrong = with_three_features(digits)
     told = Told()
     assert workers.train_here(stopping, cohorts(missing_runs(DESIGN, ())), wrong, told) == 1
     assert told.events == [("given up", 32)]
+
+
+def test_a_full_gpu_gets_half_as_many_cohorts_at_once(
+    job: workers.Job, tmp_path: Path, digits: data.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = [Cohort(32, ("bn", "no_bn"), (0.01,), (seed,)) for seed in range(5)]
+    whole, asked = training.train_together, []
+
+    def two_at_most(design, cohorts, *rest):
+        asked.append(len(cohorts))
+        if len(cohorts) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return whole(design, cohorts, *rest)
+
+    monkeypatch.setattr(training, "train_together", two_at_most)
+    told = Told()
+    assert workers.train_here(job, plan, digits, told, at_once=5) == 0
+    assert asked == [5, 2, 2, 1]
+    assert [event for event, _ in told.events].count("committed") == 5
+    together = {path.name for path in (tmp_path / "s" / "parts").iterdir()}
+    workers.train_here(job, plan, digits, Told())
+    assert {path.name for path in (tmp_path / "s" / "parts").iterdir()} == together
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory"), r"GB left and 2 runs need about 0\.0 GB \(CUDA out of memory\)"),
+        (torch.AcceleratorError("CUDA error: unspecified launch failure\nlong advice"), r"cpu failed: CUDA error: unspec"),
+    ],
+)
+def test_a_gpu_without_room_or_that_vanishes_ends_the_study_with_what_is_committed(
+    error: Exception, said: str, job: workers.Job, tmp_path: Path, digits: data.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, calls = training.train_together, []
+
+    def fail_the_second(*arguments):
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise error
+        return whole(*arguments)
+
+    monkeypatch.setattr(training, "train_together", fail_the_second)
+    plan = [Cohort(32, ("bn", "no_bn"), (0.01,), (seed,)) for seed in range(3)]
+    with pytest.raises(EnvironmentFault, match=said):
+        workers.train_here(job, plan, digits, Told())
+    assert len(list((tmp_path / "s" / "parts").iterdir())) == 1

@@ -1,0 +1,154 @@
+"""python -m study.bench: this machine's training speed, as ratios measured in one run.
+
+Every way starts from the same weights and sees the same batches; the losses of a run that they share are compared
+before anything is timed. Ways take turns, and each is given its best of several rounds, so that a busy machine
+slows them alike.
+"""
+
+import json
+import platform
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from itertools import pairwise, product
+from pathlib import Path
+
+import tyro
+
+from study import data, forecast, provenance, sources
+from study.bench import scaling
+from study.bench.team import PEAK, Team
+from study.design import Design
+from study.errors import StudyError, UsageError
+from study.options import DATA_DIR
+
+WINDOW_SECONDS = 0.25
+
+
+@dataclass(frozen=True)
+class Options:
+    """Time the engine on all cores against what one would write instead: the tutorial's DataLoader loop, torch.nn
+    with the images in memory, torch.func, JAX where the extra ``bench`` is installed; and against the time that its
+    dense arithmetic takes at this machine's own matrix-product peak."""
+
+    dataset: str = "auto"
+    """As for study.run."""
+    data_dir: Path = DATA_DIR
+    """As for study.run."""
+    batch_sizes: tuple[int, ...] = (32, 128, 512)
+    """Batch sizes to time."""
+    rounds: int = 6
+    """Rounds, of which the best counts."""
+    quick: bool = False
+    """Two rounds instead."""
+    scaling: bool = False
+    """Instead, time whole studies of 1 to 50 seeds."""
+    out: Path = Path("results")
+    """Where bench/<date>-<device>.json is written."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One way to train one arm at one batch size, on all cores."""
+
+    batch_size: int
+    arm: str
+    way: str
+    microseconds: float
+    """Of a run-step: one batch of one run, from the images' numbers to Adam."""
+    share_of_peak: float
+    """The time of the dense arithmetic at the matrix-product peak, over this."""
+    lockstep_is_faster: float
+    """The run-steps a second of the engine over those of this way."""
+
+
+def measure(team: Team, name: str, batch_size: int, arm: str, rounds: int, peak: float) -> list[Row]:
+    """Compare the ways' losses, then time them by turns; ``peak`` in FLOP per second."""
+    facts = team.make(batch_size, arm)
+    best = dict.fromkeys(facts, 0.0)
+    for _, way in product(range(rounds), facts):
+        best[way] = max(best[way], team.time(way, WINDOW_SECONDS, facts[way].whole_machine))
+    ideal = peak / dense_flop(Design(name, batch_sizes=(batch_size,)))
+    return [
+        Row(batch_size, arm, way, 1e6 / speed, speed / ideal, best["lockstep"] / speed) for way, speed in best.items()
+    ]
+
+
+def dense_flop(design: Design) -> float:
+    """Of one run-step's matrix products: forward, weight gradient, and input gradient but for the first layer."""
+    products = [n_in * n_out for n_in, n_out in pairwise(design.widths)]
+    return 2.0 * design.batch_sizes[0] * (3 * sum(products) - products[0])
+
+
+def matrix_product_peak(team: Team, rounds: int) -> float:
+    """FLOP per second of square float32 products on all cores at once."""
+    from study.bench.ways import PRODUCT
+
+    return 2.0 * PRODUCT**3 * max(team.time(PEAK, WINDOW_SECONDS, False) for _ in range(rounds))
+
+
+def table(rows: Sequence[Row], n_cores: int, peak: float) -> str:
+    lines = [
+        f"{forecast.processor()}, {n_cores} cores, matrix-product peak {peak / 1e9:.0f} GFLOP/s",
+        f"{'batch':>5} {'arm':>6} {'way':<22} {'us/run-step':>11} {'of peak':>8} {'lockstep is':>15}",
+    ]
+    for row in rows:
+        faster = "" if row.way.startswith("lockstep") else f"{row.lockstep_is_faster:.1f} x as fast"
+        lines.append(
+            f"{row.batch_size:>5} {row.arm:>6} {row.way:<22} {row.microseconds:>11.1f}"
+            f" {row.share_of_peak:>8.2f} {faster:>15}"
+        )
+    return "\n".join(lines)
+
+
+def run(options: Options) -> None:
+    """Measure, print the table, write it to ``<out>/bench/``."""
+    if options.rounds < 1:
+        raise UsageError(f"--rounds {options.rounds}: give at least 1, such as 6")
+    name, notice = sources.choose(options.dataset, options.data_dir)
+    if notice:
+        print(notice)
+    if options.scaling:
+        found = scaling.measure(name, options.data_dir)
+        print(scaling.table(found))
+        return _write(options.out, "scaling-", name, {"studies": [asdict(study) for study in found]})
+    rounds = 2 if options.quick else options.rounds
+    images = data.load(name, options.data_dir)
+    with tempfile.TemporaryDirectory() as shared:
+        data.share(images, Path(shared))
+        team = Team(name, images.sha256, Path(shared))
+        peak = matrix_product_peak(team, rounds)
+        cells = product(options.batch_sizes, ("no_bn", "bn"))
+        rows = [row for size, arm in cells for row in measure(team, name, size, arm, rounds, peak)]
+        team.close()
+    print(table(rows, len(team.cores), peak))
+    _write(options.out, "", name, {"peak_flop_per_second": peak, "rows": [asdict(row) for row in rows]})
+
+
+def _write(out: Path, kind: str, dataset: str, found: dict[str, object]) -> None:
+    path = out / "bench" / f"{kind}{date.today().isoformat()}-{platform.machine()}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    facts = {
+        "device": forecast.processor(),
+        "dataset": dataset,
+        "versions": provenance.versions(("torch", "torchvision", "numpy", "jax")),
+    }
+    path.write_text(json.dumps(facts | found, indent=1) + "\n", "utf-8")
+    print(path)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    try:
+        run(tyro.cli(Options, args=argv, prog="python -m study.bench"))
+    except StudyError as error:
+        print(f"study.bench: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

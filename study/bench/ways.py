@@ -1,0 +1,170 @@
+"""Ways to train the same runs: the engine, and what one would write instead.
+
+All start from the weights of the study's streams and see the images in its order, so that their losses can be
+compared before anything is timed. A way is an iterator: each turn trains ``n_runs`` runs by ``n_steps`` steps
+and yields a function that tells the losses of the first run, since only the comparison asks for them.
+"""
+
+import math
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.func import functional_call, grad_and_value, replace_all_batch_norm_modules_, stack_module_state, vmap
+from torch.utils.data import DataLoader
+from torchvision.transforms.functional import to_tensor
+
+from study import reference, streams
+from study.data import Dataset, Split
+from study.design import Design, Run
+from study.lockstep import Lockstep
+from study.plan import LANES, Cohort
+from study.training import image_orders
+
+Turns = Iterator[Callable[[], list[float]]]
+
+LR = 0.001
+PRODUCT = 1024  # rows and columns
+PEER_LANES = 15  # of the stacked peers, where they are fastest
+
+
+@dataclass(frozen=True)
+class Way:
+    name: str
+    n_runs: int
+    n_steps: int
+    turns: Turns
+    whole_machine: bool = False
+    """It takes all cores by itself, as its author runs it; the others run once on every core."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What all ways train: one arm at one batch size."""
+
+    data: Dataset
+    batch_size: int
+    arm: str
+
+    @property
+    def design(self) -> Design:
+        return Design(self.data.name, batch_sizes=(self.batch_size,), lrs=(LR,), seeds=tuple(range(LANES)))
+
+    def network(self) -> reference.Network:
+        return reference.Network(self.design, Run(self.batch_size, LR, 0, self.arm))
+
+    def rows(self) -> Iterator[Tensor]:
+        """The image indices of one step after the other, for ever."""
+        n_images = len(self.data.train.labels)
+        for epoch in range(1, sys.maxsize):
+            order = streams.image_order(0, epoch, n_images)
+            yield from torch.split(order[: n_images // self.batch_size * self.batch_size], self.batch_size)
+
+
+def post(task: Task) -> Way:
+    """The tutorial's loop: a DataLoader that makes a tensor of one picture after the other, torch's default Adam."""
+    return Way("DataLoader loop", 1, 1, _plain(task, _loaded(task), fused=None), whole_machine=True)
+
+
+def plain(task: Task) -> Way:
+    """torch.nn and a fused Adam, the images in memory: reference.py, timed."""
+    images, labels = task.data.train.images, task.data.train.labels
+    return Way("torch.nn, fused Adam", 1, 1, _plain(task, ((images[rows], labels[rows]) for rows in task.rows()), True))
+
+
+def _plain(task: Task, batches: Iterator[tuple[Tensor, Tensor]], fused: bool | None) -> Turns:
+    network = task.network()
+    optimiser = torch.optim.Adam(network.parameters(), lr=LR, fused=fused)
+    for images, labels in batches:
+        loss = nn.functional.cross_entropy(network(images), labels)
+        optimiser.zero_grad()
+        torch.autograd.backward(loss)
+        optimiser.step()
+        yield lambda loss=loss: [loss.item()]
+
+
+def _loaded(task: Task) -> Iterator[tuple[Tensor, Tensor]]:
+    pictures = _Pictures(task.data.train)
+    for epoch in range(1, sys.maxsize):
+        order = streams.image_order(0, epoch, len(pictures)).tolist()
+        yield from DataLoader(pictures, batch_size=task.batch_size, sampler=order, drop_last=True)
+
+
+class _Pictures(torch.utils.data.Dataset[tuple[Tensor, int]]):
+    """Images as torchvision's data sets hold them: bytes, of which each access makes a picture and a tensor."""
+
+    def __init__(self, split: Split):
+        side = math.isqrt(split.images.shape[1])
+        self.pixels = (split.images * 255).round().to(torch.uint8).view(-1, side, side)
+        self.labels = split.labels
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        picture = Image.fromarray(self.pixels[index].numpy())
+        return to_tensor(picture).flatten(), int(self.labels[index])
+
+
+def vmapped(task: Task) -> Way:
+    """torch.func: vmap(grad) over stacked networks that share their batches, one fused Adam.
+
+    Without running averages, which torch.func cannot keep by itself; that favours it.
+    """
+    return Way("torch.func vmap", PEER_LANES, 1, _vmapped(task))
+
+
+def _vmapped(task: Task) -> Turns:
+    network = task.network()
+    replace_all_batch_norm_modules_(network)
+    parameters, buffers = stack_module_state([network] * PEER_LANES)
+    optimiser = torch.optim.Adam(parameters.values(), lr=LR, fused=True)
+
+    def loss_of(own: dict[str, Tensor], state: dict[str, Tensor], images: Tensor, labels: Tensor) -> Tensor:
+        return nn.functional.cross_entropy(functional_call(network, (own, state), (images,)), labels)
+
+    gradients_of = vmap(grad_and_value(loss_of), in_dims=(0, 0, None, None))
+    train = task.data.train
+    for rows in task.rows():
+        gradients, losses = gradients_of(parameters, buffers, train.images[rows], train.labels[rows])
+        for name, parameter in parameters.items():
+            parameter.grad = gradients[name]
+        optimiser.step()
+        yield lambda losses=losses: [losses[0].item()]
+
+
+def lockstep(task: Task) -> Way:
+    """The study's engine: ten seeds by three rates of one arm."""
+    cohort = Cohort(task.batch_size, (task.arm,), (LR, 0.003, 0.01), tuple(range(LANES // 3)))
+    return Way("lockstep", LANES, 1, _lockstep(task, cohort))
+
+
+def both_arms(task: Task) -> Way:
+    """The same with both arms on the same batches, as the study trains."""
+    cohort = Cohort(task.batch_size, ("bn", "no_bn"), (LR, 0.003, 0.01), tuple(range(LANES // 3)))
+    return Way("lockstep, both arms", 2 * LANES, 1, _lockstep(task, cohort))
+
+
+@torch.no_grad()
+def _lockstep(task: Task, cohort: Cohort) -> Turns:
+    team = Lockstep(task.design, cohort, torch.float32, torch.device("cpu"))
+    first = cohort.runs.index(Run(task.batch_size, LR, 0, task.arm))
+    train = task.data.train
+    for epoch in range(1, sys.maxsize):
+        rows = image_orders(cohort.seeds, epoch, cohort, task.data).unflatten(1, (-1, task.batch_size)).transpose(0, 1)
+        for images, labels in zip(train.pixels.batches(rows), train.labels[rows], strict=True):
+            team.step(images, labels)
+            yield lambda: [team.losses()[first].item()]
+
+
+def matrix_product() -> Way:
+    """A square float32 product: what the machine can do at most; no run of anything."""
+    a = torch.rand(PRODUCT, PRODUCT, generator=streams.generator(0, "bench", 0))
+    product = torch.empty_like(a)
+    return Way("matrix product", 1, 1, (list for _ in iter(lambda: torch.mm(a, a, out=product), None)))
+
+
+WAYS: tuple[Callable[[Task], Way], ...] = (post, plain, vmapped, lockstep, both_arms)
