@@ -19,7 +19,9 @@ def evaluate(affine: Affine, pixels: Pixels, labels: Tensor) -> tuple[Tensor, Te
     """Loss (L,) in nats per image (float64) and correct (L, n) bool, of all images and their labels (n,)."""
     n_runs = len(affine[0][0])
     size, chunk = (RUNS, CHUNK) if labels.device.type == "cpu" else (n_runs, CHUNK_GPU)
-    groups = [[(w[start : start + size], b[start : start + size]) for w, b in affine] for start in range(0, n_runs, size)]
+    groups = [
+        [(w[start : start + size], b[start : start + size]) for w, b in affine] for start in range(0, n_runs, size)
+    ]
     parts = [_evaluate(some, pixels, labels, chunk) for some in groups]
     loss, correct = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
     return loss, correct

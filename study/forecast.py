@@ -75,7 +75,9 @@ def _recorded_rate(design: Design, out: Path) -> float | None:
         try:
             manifest = json.loads(path.read_text("utf-8"))
             other = Design.from_dict(manifest["design"])
-            if (other.dataset, other.widths) == (design.dataset, design.widths) and manifest["device"]["name"] == processor():
+            if (other.dataset, other.widths) == (design.dataset, design.widths) and manifest["device"][
+                "name"
+            ] == processor():
                 return float(manifest["timings"]["work_per_second_and_worker"])
         except (OSError, ValueError, KeyError, TypeError, StudyError):
             continue  # a folder that is not ours, or that has not trained yet, has no say in a forecast

@@ -26,7 +26,6 @@ from study.normalization import EPS, BatchNorm
 from study.parameters import Parameters, by_run
 from study.pixels import Batch
 
-
 VECTOR = 32  # units; torch sums columns by so many at once, and the rest in another order
 
 
@@ -60,7 +59,7 @@ class FirstLinear:
     def backward(self, d_z: Tensor) -> None:
         """Leaves dL/dW = X^T dz and dL/db = sum dz; the images need no gradient."""
         torch.sum(d_z, 0, out=self.d_bias[:, 0])
-        self.parameters.d_first = self.images.transposed_times(d_z.unflatten(1, self.lanes))
+        self.parameters.d_first = self.images.transposed_times(d_z.view(len(d_z), *self.lanes, -1))
 
 
 class Linear:

@@ -51,7 +51,7 @@ class Parameters:
     def assign_first(self, value: Tensor) -> None:
         """Set w (S R, features, width) of the first weight."""
         stored = value.to(self.scale) / self.scale
-        self.first.copy_(stored.unflatten(0, (self.first.shape[0], -1)).transpose(1, 2))
+        self.first.copy_(stored.view(len(self.first), -1, *stored.shape[1:]).transpose(1, 2))
 
     def first_value(self) -> Tensor:
         """w (S R, features, width) of the first weight, made anew."""
@@ -64,7 +64,7 @@ class Parameters:
     def step(self) -> None:
         """One step of Adam with torch's defaults on ``d_first`` and ``gradients``."""
         adam(
-            self.moved, [self.d_first, self._d_stored], *self.moments, [], self.n_steps,
+            self.moved, [self.d_first, self._d_stored], self.moments[0], self.moments[1], [], self.n_steps,
             lr=1.0, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.0, amsgrad=False, maximize=False, fused=True,
         )  # fmt: skip
 

@@ -32,7 +32,7 @@ class Live:
         self.lockstep, self.split = lockstep, split
 
     def over(self, order: Tensor) -> None:
-        rows = order.unflatten(1, (-1, self.lockstep.cohort.batch_size)).transpose(0, 1)  # (steps, S, batch)
+        rows = order.view(len(order), -1, self.lockstep.cohort.batch_size).transpose(0, 1)  # (steps, S, batch)
         rows = rows.to(self.split.labels.device)
         for images, labels in zip(self.split.pixels.batches(rows), self.split.labels[rows], strict=True):
             self.lockstep.step(images, labels)

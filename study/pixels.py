@@ -63,7 +63,7 @@ def shared(images: Tensor, arrays: Mapping[str, NDArray]) -> Pixels:
     if not arrays:
         return Rows(images)
     parts = (arrays["values"], arrays["entries"], arrays["starts"])
-    return Lit(csr_array(parts, shape=tuple(images.shape), copy=False))
+    return Lit(csr_array(parts, shape=(images.shape[0], images.shape[1]), copy=False))
 
 
 class Rows:
@@ -146,6 +146,7 @@ class LitBatch:
         return self.images.sums(weight).transpose(0, 1)
 
     def transposed_times(self, d_z: Tensor) -> Tensor:
+        assert self.features is not None, "a chunk is only evaluated"
         return self.features.sums(d_z.transpose(0, 1))
 
 
@@ -165,7 +166,11 @@ def _steps(matrix: csr_array, n_steps: int, n_seeds: int) -> Iterator[LitBatch]:
     for step in range(n_steps):
         start, stop = edges[step * n_seeds], edges[(step + 1) * n_seeds]
         images, features = (
-            Bags(m.indices[start:stop] - step * width, m.indptr[step * n : (step + 1) * n + 1] - start, m.data[start:stop])
+            Bags(
+                m.indices[start:stop] - step * width,
+                m.indptr[step * n : (step + 1) * n + 1] - start,
+                m.data[start:stop],
+            )
             for m, n, width in ((blocks, n_images, n_columns), (transposed, n_columns, n_images))
         )
         yield LitBatch(images, features)

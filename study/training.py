@@ -118,6 +118,6 @@ def _stream(data: Dataset) -> torch.cuda.Stream | None:
     device = data.train.images.device
     if device.type == "cpu":
         return None
-    stream = torch.cuda.Stream(device)
+    stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
     stream.wait_stream(torch.cuda.current_stream(device))
     return stream

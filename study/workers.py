@@ -114,9 +114,7 @@ def _no_room(job: Job, cohort: Cohort, error: Exception) -> str:
     )
 
 
-def _train_and_commit(
-    job: Job, cohorts: Sequence[Cohort], data: "Dataset", on_epoch: Callable[[], None]
-) -> float:
+def _train_and_commit(job: Job, cohorts: Sequence[Cohort], data: "Dataset", on_epoch: Callable[[], None]) -> float:
     """Returns the seconds that it took."""
     from study import training
 

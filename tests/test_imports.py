@@ -15,35 +15,51 @@ ARROWS = {
     "study.plan": {"study.design"},
     "study.provenance": set(),
     "study.streams": set(),
-    "study.normalization": set(),
-    "study.network": {"study.streams", "study.normalization"},
+    "study.parameters": set(),
+    "study.normalization": {"study.parameters"},
+    "study.pixels": set(),
+    "study.network": {"study.normalization", "study.parameters", "study.pixels", "study.streams"},
     "study.sources": {"study.errors"},
-    "study.data": {"study.sources", "study.design", "study.errors"},
-    "study.evaluation": set(),
+    "study.data": {"study.design", "study.errors", "study.pixels", "study.sources"},
+    "study.evaluation": {"study.network", "study.pixels"},
+    "study.lockstep": {"study.design", "study.network", "study.pixels", "study.plan"},
+    "study.passes": {"study.data", "study.lockstep", "study.pixels"},
     "study.training": {
-        "study.data", "study.design", "study.evaluation", "study.history", "study.network", "study.plan",
-        "study.streams",
+        "study.data", "study.design", "study.evaluation", "study.history", "study.lockstep", "study.passes",
+        "study.plan", "study.streams",
     },
     "study.reference": {"study.streams", "study.data", "study.design"},
     "study.records": {"study", "study.design", "study.errors", "study.history"},
     "study.folder": {"study.design", "study.errors", "study.plan", "study.records"},
     "study.forecast": {"study.design", "study.errors", "study.plan"},
+    "study.devices": {"study.errors", "study.forecast"},
     "study.options": {"study", "study.design", "study.errors"},
     "study.progress": {"study.plan"},
     "study.workers": {
-        "study.data", "study.design", "study.errors", "study.folder", "study.plan", "study.records", "study.training",
+        "study.data", "study.design", "study.devices", "study.errors", "study.folder", "study.forecast", "study.plan",
+        "study.records", "study.training",
     },
     "study.session": {
-        "study.data", "study.design", "study.errors", "study.folder", "study.forecast", "study.options",
-        "study.plan", "study.progress", "study.provenance", "study.records", "study.workers",
+        "study.data", "study.design", "study.devices", "study.errors", "study.folder", "study.forecast",
+        "study.options", "study.plan", "study.progress", "study.provenance", "study.records", "study.workers",
     },
     "study.run": {
-        "study.design", "study.errors", "study.folder", "study.forecast", "study.options", "study.plan",
-        "study.progress", "study.session", "study.sources",
+        "study.design", "study.devices", "study.errors", "study.folder", "study.forecast", "study.options",
+        "study.plan", "study.progress", "study.session", "study.sources",
     },
-    "study.bench": {
-        "study.data", "study.design", "study.errors", "study.forecast", "study.options", "study.plan",
-        "study.provenance", "study.reference", "study.sources", "study.streams", "study.training", "study.workers",
+    "study.bench": set(),
+    "study.bench.ways": {
+        "study.data", "study.design", "study.lockstep", "study.plan", "study.reference", "study.streams",
+        "study.training",
+    },
+    "study.bench.jax_way": {"study.bench.ways", "study.normalization"},
+    "study.bench.team": {
+        "study.bench.jax_way", "study.bench.ways", "study.data", "study.devices", "study.errors",
+    },
+    "study.bench.scaling": set(),
+    "study.bench.__main__": {
+        "study.bench.scaling", "study.bench.team", "study.bench.ways", "study.data", "study.design", "study.errors",
+        "study.forecast", "study.options", "study.provenance", "study.sources",
     },
     "analysis": set(),
     "analysis.paired": set(),
@@ -65,7 +81,7 @@ ARROWS = {
 
 
 def modules() -> dict[str, Path]:
-    files = sorted([*ROOT.glob("study/*.py"), *ROOT.glob("analysis/*.py")])
+    files = sorted([*ROOT.glob("study/**/*.py"), *ROOT.glob("analysis/*.py")])
     names = {path: ".".join(path.relative_to(ROOT).with_suffix("").parts) for path in files}
     return {name.removesuffix(".__init__"): path for path, name in names.items()}
 

@@ -113,7 +113,8 @@ def run(options: Options) -> None:
     if options.scaling:
         found = scaling.measure(name, options.data_dir)
         print(scaling.table(found))
-        return _write(options.out, "scaling-", name, {"studies": [asdict(study) for study in found]})
+        _write(options.out, "scaling-", name, {"studies": [asdict(study) for study in found]})
+        return
     rounds = 2 if options.quick else options.rounds
     images = data.load(name, options.data_dir)
     with tempfile.TemporaryDirectory() as shared:

@@ -4,6 +4,7 @@ What an expert would write today: stacked parameters, Adam by hand, the images o
 steps. Like torch.func's, its batch norm keeps no running averages. Needs the extra ``bench``.
 """
 
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -24,7 +25,7 @@ def scanned(task: Task) -> Way:
 
 def _scanned(task: Task) -> Turns:
     images, labels = (jnp.asarray(tensor.numpy()) for tensor in (task.data.train.images, task.data.train.labels))
-    start = {name: np.array(tensor.detach()) for name, tensor in task.network().named_parameters()}
+    start = {name: tensor.detach().numpy().copy() for name, tensor in task.network().named_parameters()}
     parameters = {name: jnp.stack([jnp.asarray(array)] * PEER_LANES) for name, array in start.items()}
     zeros = {name: jnp.zeros_like(array) for name, array in parameters.items()}
     state = (parameters, zeros, zeros, jnp.zeros(PEER_LANES))
@@ -39,7 +40,11 @@ def _scanned(task: Task) -> Turns:
         rows = jnp.asarray(np.stack([rows.numpy() for rows in islice(order, N_STEPS)]))
         state, losses = steps(state, rows)
         losses.block_until_ready()
-        yield lambda losses=losses: np.asarray(losses[0]).tolist()
+        yield partial(_first_lane, losses)
+
+
+def _first_lane(losses: Any) -> list[float]:
+    return list(np.asarray(losses[0]).tolist())
 
 
 def _scan(state: Any, lr: Any, images: Any, labels: Any, rows: Any) -> Any:

@@ -9,6 +9,7 @@ import math
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from PIL import Image
@@ -83,7 +84,11 @@ def _plain(task: Task, batches: Iterator[tuple[Tensor, Tensor]], fused: bool | N
         optimiser.zero_grad()
         torch.autograd.backward(loss)
         optimiser.step()
-        yield lambda loss=loss: [loss.item()]
+        yield partial(_told, loss)
+
+
+def _told(loss: Tensor) -> list[float]:
+    return [loss.item()]
 
 
 def _loaded(task: Task) -> Iterator[tuple[Tensor, Tensor]]:
@@ -133,7 +138,7 @@ def _vmapped(task: Task) -> Turns:
         for name, parameter in parameters.items():
             parameter.grad = gradients[name]
         optimiser.step()
-        yield lambda losses=losses: [losses[0].item()]
+        yield partial(_told, losses[0])
 
 
 def lockstep(task: Task) -> Way:
@@ -154,7 +159,11 @@ def _lockstep(task: Task, cohort: Cohort) -> Turns:
     first = cohort.runs.index(Run(task.batch_size, LR, 0, task.arm))
     train = task.data.train
     for epoch in range(1, sys.maxsize):
-        rows = image_orders(cohort.seeds, epoch, cohort, task.data).unflatten(1, (-1, task.batch_size)).transpose(0, 1)
+        rows = (
+            image_orders(cohort.seeds, epoch, cohort, task.data)
+            .view(len(cohort.seeds), -1, task.batch_size)
+            .transpose(0, 1)
+        )
         for images, labels in zip(train.pixels.batches(rows), train.labels[rows], strict=True):
             team.step(images, labels)
             yield lambda: [team.losses()[first].item()]

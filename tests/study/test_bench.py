@@ -1,12 +1,16 @@
 """The bench counts and compares rightly; how fast it finds this machine is no matter of tests."""
 
+import importlib.util
 import json
+from itertools import islice
 from pathlib import Path
 
 import pytest
 
-from study import bench, data
-from study.design import Design, Run
+from study import data
+from study.bench import __main__ as bench
+from study.bench import scaling, team, ways
+from study.design import Design
 from study.errors import StudyError
 
 
@@ -17,20 +21,26 @@ def test_the_arithmetic_of_a_step_is_counted_by_hand() -> None:
 
 def test_the_loader_makes_the_same_batches_as_the_tensors_in_memory(digits: data.Dataset) -> None:
     """But for pixels, which it holds as bytes: digits have 16 levels, bytes 255."""
-    design = Design("digits", batch_sizes=(32,))
-    plain, loader = (way(design, Run(32, 0.01, 3, "bn"), digits) for way in (bench.Plain, bench.Loader))
-    for _ in range(50):
-        (images, labels), (pictures, targets) = next(plain.batches), next(loader.batches)
-        assert labels.tolist() == targets.tolist()
-        assert (images - pictures).abs().max() <= 0.5 / 255 + 1e-6
+    task = ways.Task(digits, 32, "bn")
+    for (pictures, targets), rows in islice(zip(ways._loaded(task), task.rows(), strict=False), 50):
+        assert digits.train.labels[rows].tolist() == targets.tolist()
+        assert (digits.train.images[rows] - pictures).abs().max() <= 0.5 / 255 + 1e-6
+
+
+@pytest.mark.parametrize("arm", ["no_bn", "bn"])
+def test_every_way_has_the_losses_of_the_plain_loop(arm: str, digits: data.Dataset) -> None:
+    facts, made = team._make(ways.Task(digits, 32, arm))
+    assert len(facts) == len(made) == 5 + bool(importlib.util.find_spec("jax"))
+    team.check_agreement({way: of_way.losses for way, of_way in facts.items()})
 
 
 def test_ways_that_disagree_are_not_timed() -> None:
-    bench._check_agreement({bench.PLAIN: [2.0, 1.0], bench.LOCKSTEP: [2.0, 1.0005]})
+    plain = "torch.nn, fused Adam"
+    team.check_agreement({plain: [2.0, 1.0], "lockstep": [2.0, 1.0005]})
     with pytest.raises(StudyError, match=r"the losses of 'lockstep', .*, are not torch\.nn's"):
-        bench._check_agreement({bench.PLAIN: [2.0, 1.0], bench.LOCKSTEP: [2.0, 1.01]})
+        team.check_agreement({plain: [2.0, 1.0], "lockstep": [2.0, 1.01]})
     with pytest.raises(StudyError, match="nothing is timed"):
-        bench._check_agreement({bench.PLAIN: [2.0, 1.0], bench.LOCKSTEP: [2.0, float("nan")]})
+        team.check_agreement({plain: [2.0, 1.0], "lockstep": [2.0, float("nan")]})
 
 
 def test_the_command_prints_a_table_and_writes_its_numbers(
@@ -41,12 +51,19 @@ def test_the_command_prints_a_table_and_writes_its_numbers(
     assert bench.main(options) == 0
     (path,) = (tmp_path / "bench").iterdir()
     found = json.loads(path.read_text())
-    assert [(row["arm"], row["way"]) for row in found["rows"]] == [
-        (arm, way) for arm in ("no_bn", "bn") for way in (bench.LOADER, bench.PLAIN, bench.LOCKSTEP)
+    assert [(row["arm"], row["way"]) for row in found["rows"] if row["way"].startswith("lockstep")] == [
+        (arm, way) for arm in ("no_bn", "bn") for way in ("lockstep", "lockstep, both arms")
     ]
     printed = capsys.readouterr().out
     for row in found["rows"]:
         assert f"{row['microseconds']:.1f}" in printed
+
+
+def test_scaling_is_told_from_the_price_of_starting_up() -> None:
+    studies = [scaling.Study(1, 5.0, 2.0), scaling.Study(10, 18.0, 15.0)]
+    first, second = (line.split() for line in scaling.table(studies).splitlines()[1:])
+    assert first == ["1", "5.0", "3.0", "2.0", "2.00", "1.00"]
+    assert second == ["10", "18.0", "3.0", "15.0", "1.50", "0.75"]
 
 
 def test_a_wrong_option_exits_2(capsys: pytest.CaptureFixture[str]) -> None:

@@ -65,9 +65,7 @@ def test_memory_left_is_less_than_the_machine_has() -> None:
         assert 0 < left <= 1024 * total
 
 
-def test_a_container_s_limit_counts_without_what_it_could_drop(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_container_s_limit_counts_without_what_it_could_drop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices, "CGROUP", tmp_path)
     assert devices._cgroup_memory() is None
     (tmp_path / "memory.current").write_text("700\n")

@@ -29,7 +29,9 @@ Bits = dict[Run, tuple[bytes, ...]]
 
 def bits(cohorts: Iterable[Cohort], histories: Iterable[History]) -> Bits:
     return {
-        run: tuple(array[index].tobytes() for array in (history.loss, history.n_correct, history.finite, history.test_correct))
+        run: tuple(
+            array[index].tobytes() for array in (history.loss, history.n_correct, history.finite, history.test_correct)
+        )
         for cohort, history in zip(cohorts, histories, strict=True)
         for index, run in enumerate(cohort.runs)
     }
@@ -78,7 +80,11 @@ def test_a_part_of_the_grid_has_the_bits_of_the_whole_on_mnist(batch_size: int, 
 
 def test_cohorts_side_by_side_have_the_bits_of_each_alone(both: data.Dataset) -> None:
     design = design_of(64)
-    cohorts = [Cohort(64, ARMS, (1e-2, 1e3), (0, 1)), Cohort(64, ARMS, (1e-1,), (4,)), Cohort(64, ("bn",), ALL_LRS, (2,))]
+    cohorts = [
+        Cohort(64, ARMS, (1e-2, 1e3), (0, 1)),
+        Cohort(64, ARMS, (1e-1,), (4,)),
+        Cohort(64, ("bn",), ALL_LRS, (2,)),
+    ]
     together = bits(cohorts, training.train_together(design, cohorts, both))
     for cohort in cohorts:
         assert trained(design, cohort, both).items() <= together.items()

@@ -36,9 +36,7 @@ def lockstep(design: Design, images: data.Dataset) -> tuple[Lockstep, torch.Tens
     return team, torch.stack(losses)
 
 
-def errors(
-    design: Design, images: data.Dataset, exact: data.Dataset, running_means: bool = True
-) -> list[float]:
+def errors(design: Design, images: data.Dataset, exact: data.Dataset, running_means: bool = True) -> list[float]:
     """By run, the largest error of a loss or of a tensor of the last step; ``exact`` is what the oracle trains on.
 
     Errors are relative to a tensor's largest entry. A bias before batch norm has no gradient but rounding,
@@ -59,9 +57,7 @@ def errors(
     return found
 
 
-def error_of_tensors(
-    ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor], running_means: bool
-) -> float:
+def error_of_tensors(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor], running_means: bool) -> float:
     worst = 0.0
     for name, tensor in ours.items():
         kind, layer, what = name.split(".")

@@ -109,7 +109,10 @@ def test_a_full_gpu_gets_half_as_many_cohorts_at_once(
     ("error", "said"),
     [
         (torch.OutOfMemoryError("CUDA out of memory"), r"GB left and 2 runs need about 0\.0 GB \(CUDA out of memory\)"),
-        (torch.AcceleratorError("CUDA error: unspecified launch failure\nlong advice"), r"cpu failed: CUDA error: unspec"),
+        (
+            torch.AcceleratorError("CUDA error: unspecified launch failure\nlong advice"),
+            r"cpu failed: CUDA error: unspec",
+        ),
     ],
 )
 def test_a_gpu_without_room_or_that_vanishes_ends_the_study_with_what_is_committed(
