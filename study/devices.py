@@ -4,12 +4,16 @@ A study keeps to the kind of device and the arithmetic that it began with, since
 imported by those functions that need it, so that a command with nothing to train never does.
 """
 
+import ctypes
+import os
 from pathlib import Path
 
 from study import forecast
 from study.errors import EnvironmentFault, UsageError
 
 CGROUP = Path("/sys/fs/cgroup")
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
+
 VERSION = "torch-2"
 """Of the engine: to be raised when the bits of a run change."""
 
@@ -63,9 +67,19 @@ def prepare(engine: str) -> None:
     Adam's moments in them for ever; the GPU's reduced precision only where the engine says so."""
     import torch
 
+    _keep_freed_memory()
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     torch.set_float32_matmul_precision("high" if engine.endswith("tf32") else "highest")
+
+
+def _keep_freed_memory() -> None:
+    """Tell glibc to give nothing back to the system: a step takes and frees the same tensors again and again, and
+    to fault their pages in each time took up to a third of it (results/LOG.md). Elsewhere nothing happens."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
+    if mallopt is not None:
+        mallopt(M_MMAP_THRESHOLD, 32 << 20)
+        mallopt(M_TRIM_THRESHOLD, 1 << 30)
 
 
 def memory_left(device: str) -> float | None:

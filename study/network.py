@@ -32,7 +32,7 @@ VECTOR = 32  # units; torch sums columns by so many at once, and the rest in ano
 class Layer(Protocol):
     """forward keeps what backward needs; backward leaves the gradients of the parameters in place.
 
-    Both may overwrite what they are given.
+    Both may overwrite what they are given, and leave their result in whatever order in memory is cheapest.
     """
 
     def forward(self, h: Tensor) -> Tensor: ...
@@ -59,7 +59,7 @@ class FirstLinear:
     def backward(self, d_z: Tensor) -> None:
         """Leaves dL/dW = X^T dz and dL/db = sum dz; the images need no gradient."""
         torch.sum(d_z, 0, out=self.d_bias[:, 0])
-        self.parameters.d_first = self.images.transposed_times(d_z.view(len(d_z), *self.lanes, -1))
+        self.parameters.d_first = self.images.transposed_times(d_z.reshape(len(d_z), *self.lanes, -1))
 
 
 class Linear:
@@ -72,8 +72,7 @@ class Linear:
     def forward(self, h: Tensor) -> Tensor:
         """h (batch, L, in) -> z (batch, L, out)."""
         self.h = h.transpose(0, 1)
-        z = torch.bmm(self.h, self.weight).transpose(0, 1)
-        return torch.add(z, self.bias[:, 0], out=z.new_empty(z.shape))
+        return torch.baddbmm(self.bias, self.h, self.weight).transpose(0, 1)
 
     def backward(self, d_z: Tensor) -> Tensor:
         """dL/dz -> dL/dh; leaves dL/dW = h^T dz and dL/db = sum dz."""
@@ -91,8 +90,7 @@ class ReLU:
         return self.h
 
     def backward(self, d_h: Tensor) -> Tensor:
-        d_z = torch.empty_like(self.h)  # contiguous, whatever the product behind left
-        return torch.ops.aten.threshold_backward.grad_input(d_h, self.h, 0, grad_input=d_z)
+        return torch.ops.aten.threshold_backward(d_h, self.h, 0)
 
 
 class Readout:
@@ -105,7 +103,7 @@ class Readout:
     def forward(self, h: Tensor) -> Tensor:
         """h (batch, L, in) -> logits (L, classes, batch)."""
         self.h = h.transpose(0, 1)
-        return torch.bmm(self.weight, self.h.mT).add_(self.bias)
+        return torch.baddbmm(self.bias, self.weight, self.h.mT)
 
     def backward(self, d_logits: Tensor) -> Tensor:
         """dL/dlogits -> dL/dh (batch, L, in); leaves dL/dW = dlogits h and dL/db = sum dlogits."""

@@ -28,20 +28,18 @@ class BatchNorm:
         parameters.assign(f"{name}.weight", torch.ones(()))
         self.running_mean = torch.zeros_like(self.gamma)
         self.running_var = torch.ones_like(self.gamma)
+        self.channels = [t.view(-1) for t in (self.gamma, self.beta, self.running_mean, self.running_var)]
 
     def forward(self, z: Tensor) -> Tensor:
         """z (batch, runs, width) -> y of the same shape."""
-        self.z = z
-        y, self.mean, self.inverse_sd = torch.native_batch_norm(
-            z.flatten(1), self.gamma.flatten(), self.beta.flatten(),
-            self.running_mean.view(-1), self.running_var.view(-1), True, MOMENTUM, EPS,
-        )  # fmt: skip
+        self.z = z.flatten(1)
+        y, self.mean, self.inverse_sd = torch.native_batch_norm(self.z, *self.channels, True, MOMENTUM, EPS)
         return y.view(z.shape)
 
     def backward(self, d_y: Tensor) -> Tensor:
         """dL/dy -> dL/dz, both (batch, runs, width); Ioffe & Szegedy 2015, section 3."""
         d_z, d_gamma, d_beta = torch.ops.aten.native_batch_norm_backward(
-            d_y.flatten(1), self.z.flatten(1), self.gamma.flatten(), None, None,
+            d_y.flatten(1), self.z, self.channels[0], None, None,
             self.mean, self.inverse_sd, True, EPS, [True, True, True],
         )  # fmt: skip
         self.d_gamma.view(-1).copy_(d_gamma)

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -90,3 +92,27 @@ def test_little_memory_means_fewer_workers_and_then_a_clear_refusal(
     manifest = Folder(tmp_path / "s").read_manifest()
     assert manifest
     assert manifest["device"]["workers"] == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a setting of glibc")
+def test_a_step_s_tensors_are_not_faulted_in_again_and_again() -> None:
+    """A process of its own, since one that has freed large tensors before shows no faults either way."""
+    script = (
+        "import resource, sys, torch\n"
+        "from study import devices\n"
+        "if sys.argv[1] == 'prepared': devices.prepare('torch-2/cpu/float32')\n"
+        "torch.set_num_threads(1)\n"
+        "faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "for step in range(40):\n"
+        "    if step == 20: before = faults()\n"
+        "    a, b = torch.ones(3 << 20), torch.ones(3 << 20)\n"
+        "    del a, b\n"
+        "print(faults() - before)\n"
+    )
+    found = {
+        kind: int(
+            subprocess.run([sys.executable, "-c", script, kind], check=True, capture_output=True, text=True).stdout
+        )
+        for kind in ("prepared", "as it is")
+    }
+    assert found["prepared"] < 200 < found["as it is"]
