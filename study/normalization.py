@@ -33,7 +33,8 @@ class BatchNorm:
     def forward(self, z: Tensor) -> Tensor:
         """z (batch, runs, width) -> y of the same shape."""
         self.z = z.flatten(1)
-        y, self.mean, self.inverse_sd = torch.native_batch_norm(self.z, *self.channels, True, MOMENTUM, EPS)
+        gamma, beta, mean, var = self.channels
+        y, self.mean, self.inverse_sd = torch.native_batch_norm(self.z, gamma, beta, mean, var, True, MOMENTUM, EPS)
         return y.view(z.shape)
 
     def backward(self, d_y: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ import tyro
 
 from study import data, forecast, provenance, sources
 from study.bench import scaling
-from study.bench.team import PEAK, Team
+from study.bench.team import PEAK, Team, check_agreement
 from study.design import Design
 from study.errors import StudyError, UsageError
 from study.options import DATA_DIR
@@ -39,7 +39,7 @@ class Options:
     """As for study.run."""
     batch_sizes: tuple[int, ...] = (32, 128, 512)
     """Batch sizes to time."""
-    rounds: int = 6
+    rounds: int = 12
     """Rounds, of which the best counts."""
     quick: bool = False
     """Two rounds instead."""
@@ -64,12 +64,15 @@ class Row:
     """The run-steps a second of the engine over those of this way."""
 
 
-def measure(team: Team, name: str, batch_size: int, arm: str, rounds: int, peak: float) -> list[Row]:
+def measure(teams: Sequence[Team], name: str, batch_size: int, arm: str, rounds: int, peak: float) -> list[Row]:
     """Compare the ways' losses, then time them by turns; ``peak`` in FLOP per second."""
-    facts = team.make(batch_size, arm)
+    made = [(team, team.make(batch_size, arm)) for team in teams]
+    facts = {way: of_way for _, of_team in made for way, of_way in of_team.items()}
+    check_agreement(facts)
     best = dict.fromkeys(facts, 0.0)
-    for _, way in product(range(rounds), facts):
-        best[way] = max(best[way], team.time(way, WINDOW_SECONDS, facts[way].whole_machine))
+    for _, (team, of_team) in product(range(rounds), made):
+        for way in of_team:
+            best[way] = max(best[way], team.time(way, WINDOW_SECONDS, facts[way].whole_machine))
     ideal = peak / dense_flop(Design(name, batch_sizes=(batch_size,)))
     return [
         Row(batch_size, arm, way, 1e6 / speed, speed / ideal, best["lockstep"] / speed) for way, speed in best.items()
@@ -106,7 +109,7 @@ def table(rows: Sequence[Row], n_cores: int, peak: float) -> str:
 def run(options: Options) -> None:
     """Measure, print the table, write it to ``<out>/bench/``."""
     if options.rounds < 1:
-        raise UsageError(f"--rounds {options.rounds}: give at least 1, such as 6")
+        raise UsageError(f"--rounds {options.rounds}: give at least 1, such as 12")
     name, notice = sources.choose(options.dataset, options.data_dir)
     if notice:
         print(notice)
@@ -119,12 +122,13 @@ def run(options: Options) -> None:
     images = data.load(name, options.data_dir)
     with tempfile.TemporaryDirectory() as shared:
         data.share(images, Path(shared))
-        team = Team(name, images.sha256, Path(shared))
-        peak = matrix_product_peak(team, rounds)
+        teams = [Team(of_engine, name, images.sha256, Path(shared)) for of_engine in (True, False)]
+        peak = matrix_product_peak(teams[0], rounds)
         cells = product(options.batch_sizes, ("no_bn", "bn"))
-        rows = [row for size, arm in cells for row in measure(team, name, size, arm, rounds, peak)]
-        team.close()
-    print(table(rows, len(team.cores), peak))
+        rows = [row for size, arm in cells for row in measure(teams, name, size, arm, rounds, peak)]
+        for team in teams:
+            team.close()
+    print(table(rows, len(teams[0].cores), peak))
     _write(options.out, "", name, {"peak_flop_per_second": peak, "rows": [asdict(row) for row in rows]})
 
 

@@ -31,10 +31,7 @@ def _scanned(task: Task) -> Turns:
     state = (parameters, zeros, zeros, jnp.zeros(PEER_LANES))
     rates = jnp.full(PEER_LANES, LR)
 
-    @jax.jit
-    def steps(state: Any, rows: Any) -> Any:
-        return jax.vmap(lambda own, lr: _scan(own, lr, images, labels, rows))(state, rates)
-
+    steps = jax.jit(lambda state, rows: jax.vmap(lambda own, lr: _scan(own, lr, images, labels, rows))(state, rates))
     order = task.rows()
     while True:
         rows = jnp.asarray(np.stack([rows.numpy() for rows in islice(order, N_STEPS)]))

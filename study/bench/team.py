@@ -1,8 +1,9 @@
 """One process a core, which time the same way in the same moment.
 
 A processor's cores share its caches and its clock, so one busy core says little of all. Each process is bound to
-its core where the system can do that; it makes every way anew for each task and trains on, window by window, as
-told.
+its core where the system can do that; it makes its ways anew for each task and trains on, window by window, as
+told. The engine and its peers have processes of their own: how the study sets a process up is a part of the
+engine, and what one would write instead runs as its author would start it, but for one thread a process.
 """
 
 import importlib.util
@@ -39,23 +40,21 @@ class Facts:
 
 
 class Team:
-    """The processes, and what they are told together."""
+    """The processes of the engine, or those of its peers, and what they are told together."""
 
-    def __init__(self, name: str, sha256: dict[str, str], shared_data: Path):
+    def __init__(self, of_engine: bool, name: str, sha256: dict[str, str], shared_data: Path):
         context = multiprocessing.get_context("spawn")
         self.cores = _cores()
         self.pipes: list[Connection] = []
         for core in self.cores:
             pipe, child = context.Pipe()
-            context.Process(target=_work, args=(child, core, name, sha256, shared_data), daemon=True).start()
+            context.Process(target=_work, args=(child, core, of_engine, name, sha256, shared_data), daemon=True).start()
             child.close()
             self.pipes.append(pipe)
 
     def make(self, batch_size: int, arm: str) -> dict[str, Facts]:
-        """Have every process make every way for one arm at one batch size; a StudyError where their losses differ."""
-        facts: dict[str, Facts] = self._ask(self.pipes, ("make", batch_size, arm))[0]
-        check_agreement({way: of_way.losses for way, of_way in facts.items()})
-        return facts
+        """Have every process make its ways to train one arm at one batch size."""
+        return dict(self._ask(self.pipes, ("make", batch_size, arm))[0])
 
     def time(self, way: str, seconds: float, whole_machine: bool) -> float:
         """Run-steps a second of all cores together; of the matrix product, products a second."""
@@ -76,8 +75,9 @@ class Team:
             pipe.close()
 
 
-def check_agreement(losses: dict[str, list[float]]) -> None:
-    """The first losses of every way against those of the plain loop."""
+def check_agreement(facts: dict[str, Facts]) -> None:
+    """The first losses of every way against those of the plain loop; a StudyError where they differ."""
+    losses = {way: of_way.losses for way, of_way in facts.items()}
     first = next(found for way, found in losses.items() if way.startswith("torch.nn"))
     for way, found in losses.items():
         if not all(math.isclose(a, b, rel_tol=AGREEMENT) for a, b in zip(found, first, strict=True)):
@@ -87,12 +87,16 @@ def check_agreement(losses: dict[str, list[float]]) -> None:
 # --- in a process
 
 
-def _work(pipe: Connection, core: int, name: str, sha256: dict[str, str], shared_data: Path) -> None:
+def _work(pipe: Connection, core: int, of_engine: bool, name: str, sha256: dict[str, str], shared_data: Path) -> None:
     _bind([core])
+    import torch
+
     from study.bench.ways import Task, matrix_product
     from study.data import open_shared
 
-    devices.prepare(devices.engine("cpu", tf32=False))
+    if of_engine:
+        devices.prepare(devices.engine("cpu", tf32=False))
+    torch.set_num_threads(1)
     data = open_shared(name, sha256, shared_data)
     ways = {PEAK: matrix_product()}
     with suppress(EOFError):
@@ -100,7 +104,7 @@ def _work(pipe: Connection, core: int, name: str, sha256: dict[str, str], shared
             try:
                 match pipe.recv():
                     case ("make", batch_size, arm):
-                        facts, made = _make(Task(data, batch_size, arm))
+                        facts, made = _make(Task(data, batch_size, arm), of_engine)
                         ways |= made
                         pipe.send(facts)
                     case ("time", way, seconds):
@@ -109,12 +113,12 @@ def _work(pipe: Connection, core: int, name: str, sha256: dict[str, str], shared
                 pipe.send(f"{type(error).__name__}: {error}")
 
 
-def _make(task: "Task") -> tuple[dict[str, Facts], dict[str, "Way"]]:
-    """Every way to train ``task``, with its first losses; JAX's where it is installed."""
+def _make(task: "Task", of_engine: bool) -> tuple[dict[str, Facts], dict[str, "Way"]]:
+    """The engine's or the peers' ways to train ``task``, with their first losses; JAX's where it is installed."""
     from study.bench import ways
 
-    makers = list(ways.WAYS)
-    if importlib.util.find_spec("jax"):
+    makers = list(ways.ENGINE if of_engine else ways.PEERS)
+    if not of_engine and importlib.util.find_spec("jax"):
         from study.bench.jax_way import scanned
 
         makers.append(scanned)

@@ -176,4 +176,5 @@ def matrix_product() -> Way:
     return Way("matrix product", 1, 1, (list for _ in iter(lambda: torch.mm(a, a, out=product), None)))
 
 
-WAYS: tuple[Callable[[Task], Way], ...] = (post, plain, vmapped, lockstep, both_arms)
+ENGINE: tuple[Callable[[Task], Way], ...] = (lockstep, both_arms)
+PEERS: tuple[Callable[[Task], Way], ...] = (post, plain, vmapped)

@@ -29,18 +29,23 @@ def test_the_loader_makes_the_same_batches_as_the_tensors_in_memory(digits: data
 
 @pytest.mark.parametrize("arm", ["no_bn", "bn"])
 def test_every_way_has_the_losses_of_the_plain_loop(arm: str, digits: data.Dataset) -> None:
-    facts, made = team._make(ways.Task(digits, 32, arm))
-    assert len(facts) == len(made) == 5 + bool(importlib.util.find_spec("jax"))
-    team.check_agreement({way: of_way.losses for way, of_way in facts.items()})
+    engine, peers = (team._make(ways.Task(digits, 32, arm), of_engine)[0] for of_engine in (True, False))
+    assert (len(engine), len(peers)) == (2, 3 + bool(importlib.util.find_spec("jax")))
+    team.check_agreement(engine | peers)
 
 
 def test_ways_that_disagree_are_not_timed() -> None:
-    plain = "torch.nn, fused Adam"
-    team.check_agreement({plain: [2.0, 1.0], "lockstep": [2.0, 1.0005]})
+    def facts(*of_lockstep: float) -> dict[str, team.Facts]:
+        return {
+            "torch.nn, fused Adam": team.Facts(1, False, [2.0, 1.0]),
+            "lockstep": team.Facts(30, False, [*of_lockstep]),
+        }
+
+    team.check_agreement(facts(2.0, 1.0005))
     with pytest.raises(StudyError, match=r"the losses of 'lockstep', .*, are not torch\.nn's"):
-        team.check_agreement({plain: [2.0, 1.0], "lockstep": [2.0, 1.01]})
+        team.check_agreement(facts(2.0, 1.01))
     with pytest.raises(StudyError, match="nothing is timed"):
-        team.check_agreement({plain: [2.0, 1.0], "lockstep": [2.0, float("nan")]})
+        team.check_agreement(facts(2.0, float("nan")))
 
 
 def test_the_command_prints_a_table_and_writes_its_numbers(
