@@ -19,7 +19,7 @@ from scipy.sparse import csr_array
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
-MOST_LIT = 0.35  # of the pixels; where more are lit, whole rows are as fast (results/LOG.md)
+MOST_LIT = 0.45  # of the pixels; where more are lit, whole rows are as fast (results/LOG.md)
 IMAGES_AT_ONCE = 2048  # are prepared: fewer pay per call, more leave the cache
 
 

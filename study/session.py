@@ -2,6 +2,7 @@
 
 import shlex
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -58,7 +59,7 @@ class Session:
         from study.data import load
 
         older = self.folder.read_manifest()
-        place = self._place(plan, older)
+        place = self._place(plan, older, progress)
         data = load(self.design.dataset, self.options.data_dir)
         self._write_manifest(data, place)
         began = time.monotonic()
@@ -105,19 +106,25 @@ class Session:
             stop_on_error=self.options.on_error == "stop",
         )
 
-    def _place(self, plan: list[Cohort], older: Manifest | None) -> Place:
+    def _place(self, plan: list[Cohort], older: Manifest | None, progress: Progress) -> Place:
         """As the options say and as the study began; a StudyError where these do not go together."""
         device = devices.choose(self.options.device, older and older["device"]["kind"])
         engine = devices.engine(device, self.options.tf32)
         devices.check_engine(engine, older and older["device"].get("engine", "torch-1"))
-        return Place(device, engine, self._n_workers(plan, device))
+        wanted = self._wanted_workers(plan, device)
+        n_workers = self._fitting_workers(plan, wanted)
+        if n_workers < wanted:
+            progress.say("notice", f"memory is short: {n_workers} of {wanted} workers", sys.stderr)
+        return Place(device, engine, n_workers)
 
-    def _n_workers(self, plan: list[Cohort], device: str) -> int:
-        """One for a GPU, and for so little that starting processes takes longer than the work; else as many as
-        were asked for and memory holds."""
+    def _wanted_workers(self, plan: list[Cohort], device: str) -> int:
+        """One for a GPU, and for so little that starting processes takes longer than the work; else as asked for."""
         rate, _ = forecast.expected_rate(self.design, self.options.out)
         little = forecast.seconds(self.design, plan, 1, rate) < 2 * forecast.START_SECONDS
-        wanted = 1 if device != "cpu" or little else min(self.options.n_workers, max(1, len(plan)))
+        return 1 if device != "cpu" or little else min(self.options.n_workers, max(1, len(plan)))
+
+    def _fitting_workers(self, plan: list[Cohort], wanted: int) -> int:
+        """As many of the wanted as memory holds; an EnvironmentFault where not one fits."""
         room = devices.memory_left("cpu")
         needs = {n: forecast.memory(self.design, plan, n) for n in range(wanted, 0, -1)}
         fitting = [n for n, need in needs.items() if room is None or need <= room]
