@@ -5,45 +5,88 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+import pandas as pd
+
 from analysis import contrasts, words
-from analysis.contrasts import Contrast, Curve
-from analysis.pairs import PRIMARY, Study, pair
+from analysis.contrasts import Contrast
+from analysis.findings import Evidence, Results
+from analysis.pairs import pair
+from analysis.power import attainable_p, seeds_to_reach
+from analysis.tables import PRIMARY, Study
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
-def contents(
-    study: Study, found: Sequence[Contrast], curves: Sequence[Curve], alpha: float, margin: float
-) -> dict[str, Any]:
-    """JSON values alone, NaN as null."""
+def contents(study: Study, found: Results) -> dict[str, Any]:
+    """JSON values alone, NaN and infinity as null."""
     return _plain(
         {
             "schema_version": SCHEMA_VERSION,
             "study_id": study.name,
             "dataset": study.design.dataset,
-            "alpha": alpha,
-            "margin": margin,
+            "alpha": found.alpha,
+            "margin": found.margin,
             "primary_endpoint": PRIMARY,
-            "notices": notices(study, found, alpha),
+            "notices": notices(study, found.contrasts, found.alpha),
             "verdicts": [_verdict(study, found, arm) for arm in study.contenders],
             "scope": _scope(study),
-            "contrasts": [asdict(contrast) for contrast in found],
-            "completeness": contrasts.completeness(study),
+            "contrasts": [asdict(contrast) for contrast in found.contrasts],
+            "findings": {arm: asdict(of_arm) for arm, of_arm in found.of_arms.items()},
+            "looks": looks(study, found),
+            "completeness": completeness(study),
             "unpaired": [line for arm in study.contenders for line in pair(study, arm, PRIMARY).unpaired],
-            "curves": [asdict(curve) for curve in curves],
+            "curves": [asdict(curve) for curve in found.curves],
         }
     )
 
 
-def _verdict(study: Study, found: Sequence[Contrast], arm: str) -> dict[str, Any]:
-    whole, cells = contrasts.whole(found, arm), list(contrasts.by_cell(found, arm).values())
+def _verdict(study: Study, found: Results, arm: str) -> dict[str, Any]:
+    whole, cells = contrasts.whole(found.contrasts, arm), list(contrasts.by_cell(found.contrasts, arm).values())
     return {
         "arm": arm,
         "verdict": whole.verdict,
         "headline": words.headline(whole, study.design.dataset),
         "tests": words.both_tests(whole),
-        "by_cell": words.by_cell(cells),
+        "by_cell": words.by_cell(cells, found.of_arms[arm].sequence[-1].licensed),
         "failures": words.failures(whole),
+    }
+
+
+def looks(study: Study, found: Results) -> list[dict[str, Any]]:
+    """Every look at the study so far, this one last: what was seen of each arm, with how many seeds."""
+    before = study.manifest.get("looks", [])
+    now = [_look(contrasts.whole(found.contrasts, arm), of_arm.evidence) for arm, of_arm in found.of_arms.items()]
+    return [*before, *(look for look in now if look not in before)]
+
+
+def _look(whole: Contrast, evidence: Evidence) -> dict[str, Any]:
+    return _plain(
+        {
+            "arm": whole.arm,
+            "alpha": whole.alpha,
+            "seeds": whole.n_pairs,
+            "mean_diff": whole.mean_diff,
+            "p_t": whole.t.pvalue,
+            "p_sign_flip": whole.sign_flip.pvalue,
+            "e_value": evidence.gaussian[-1] if evidence.n else math.nan,
+        }
+    )
+
+
+def completeness(study: Study) -> dict[str, dict[str, int]]:
+    """How many runs were planned and what became of them, by arm."""
+    status = pd.crosstab(study.runs.arm, study.runs.status)
+    failed = study.outcomes[study.outcomes.failed & ~study.outcomes.diverged].arm.value_counts()
+    counts: dict[str, Any] = {
+        "recorded": study.runs.arm.value_counts(),
+        "diverged": status.get("diverged", {}),
+        "failed to learn": failed,
+        "not applicable": status.get("not_applicable", {}),
+    }
+    planned = len(study.design.runs) // len(study.design.arms)
+    return {
+        arm: {"planned": planned} | {what: int(count.get(arm, 0)) for what, count in counts.items()}
+        for arm in study.design.arms
     }
 
 
@@ -52,11 +95,11 @@ def notices(study: Study, found: Sequence[Contrast], alpha: float) -> list[str]:
     said = [study.manifest["data"]["notice"]] if study.manifest["data"]["notice"] else []
     n_missing = len(study.design.runs) - len(study.runs)
     n_seeds = min((contrasts.whole(found, arm).n_pairs for arm in study.contenders), default=0)
-    enough = next(n for n in range(1, 1000) if 2 / 2**n <= alpha)
+    enough = seeds_to_reach(alpha)
     if not study.contenders:
         said.append(f"Only {', '.join(study.design.arms)} was trained: there is nothing to compare.")
     elif n_seeds < enough:
-        floor = min(1.0, 2 / 2**n_seeds)
+        floor = attainable_p(n_seeds)
         said.append(
             f"Only {n_seeds} seeds with a pair in every cell: the exact test cannot fall below p = {floor:g}."
             f" It takes {enough} to reach {alpha:g}."

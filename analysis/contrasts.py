@@ -1,75 +1,33 @@
-"""Every number and verdict of the report: contrasts of an arm with the baseline, and the curves.
+"""Contrasts: arm minus baseline on one endpoint, over the pairs of a cell or over all cells.
 
-A contrast is the mean difference over the pairs of one cell, or over all cells. Over all cells the unit
-is the seed: its differences are averaged over the grid first, since the cells of a seed share weights
-and images and are not independent.
+Over all cells the unit is the seed: its differences are averaged over the grid first, since the cells of a
+seed share weights and images and are not independent. For the same reason the cells are tested together, by
+flipping each seed's whole row. Tests stand in a fixed order, each at alpha: first the grid, then its cells
+(Maurer, Hothorn & Lehmacher 1995); see ``sequence``.
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import dataclass, replace
+from operator import attrgetter
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.effects import cohen_dz
-from analysis.intervals import Interval, t_interval
-from analysis.paired import paired_t, sign_flip
-from analysis.pairs import CELL, ENDPOINTS, PRIMARY, Pairs, Study, pair
-
-METRICS = ("loss", "accuracy")
-
-
-@dataclass(frozen=True)
-class Contrast:
-    """Arm minus baseline on one endpoint: the columns of ``contrasts.csv`` first, in their order.
-
-    Accuracies are fractions. NaN where there is no such number; ``reason`` then says why.
-    """
-
-    batch_size: int | None
-    """None, with ``lr``: over all cells."""
-    lr: float | None
-    baseline: str
-    arm: str
-    endpoint: str
-    n_pairs: int
-    """Independent differences: pairs of the cell, or seeds with a pair in every cell."""
-    n_failed_baseline: int
-    """Runs of the baseline that diverged or failed to learn."""
-    n_failed_arm: int
-    mean_baseline: float
-    mean_arm: float
-    mean_diff: float
-    sd_diff: float
-    ci_low: float
-    ci_high: float
-    t: float
-    df: float
-    p_t: float
-    p_sign_flip: float
-    d_z: float
-    # beyond the table
-    n_cells: int
-    """Averaged over: 1 in a cell, over all cells those in which both arms can be trained."""
-    n_runs: int
-    """Runs behind each side: the denominator of the failures."""
-    n_diverged_baseline: int
-    n_diverged_arm: int
-    sign_flip_extreme: int | None
-    sign_flip_total: int | None
-    level: float
-    verdict: str
-    reason: str | None
-
-    @property
-    def over_all_cells(self) -> bool:
-        return self.batch_size is None
-
-
-COLUMNS = [field.name for field in fields(Contrast)][:19]
+from analysis.effects import Effect, cohen_dz, hedges_gz, prob_better
+from analysis.intervals import (
+    Interval,
+    bootstrap_t,
+    hodges_lehmann,
+    sign_flip_interval,
+    simultaneous,
+    t_interval,
+)
+from analysis.paired import Test, equivalence, holm, max_t, paired_t, sign_flip, wilcoxon
+from analysis.pairs import Pairs, pair
+from analysis.power import seeds_to_reach
+from analysis.tables import ENDPOINTS, PRIMARY, Study
 
 VERDICTS = {
     "better": "it helps",
@@ -83,23 +41,89 @@ VERDICTS = {
 
 
 @dataclass(frozen=True)
-class Curve:
-    """One arm in one cell, one metric on one split: over epochs, the seeds and their summary."""
+class Joint:
+    """A cell among all cells of its endpoint, which are tested together."""
 
-    batch_size: int
-    lr: float
+    n_cells: int
+    max_t: Test
+    p_holm: float
+    """Holm's, of the sign-flip tests: the fallback that knows nothing of how cells depend."""
+    ci: Interval
+    """All cells' intervals hold at once with probability 1 - alpha."""
+    inner: Interval
+    """Likewise with 1 - 2 alpha: within the margin, it is two one-sided tests in every cell at once."""
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Arm minus baseline on one endpoint. Accuracies are fractions; NaN where there is no such number."""
+
+    batch_size: int | None
+    """None, with ``lr``: over all cells."""
+    lr: float | None
+    baseline: str
     arm: str
-    split: str
-    metric: str
-    epochs: list[int]
-    mean: list[float]
-    """Over the seeds that have not diverged by then; NaN where all have."""
-    low: list[float]
-    """Pointwise 95 % t interval of the mean."""
-    high: list[float]
-    n: list[int]
-    seeds: list[list[float]]
-    """A row per seed; NaN from its first bad epoch on."""
+    endpoint: str
+    estimand: str
+    alpha: float
+    margin: float
+    n_pairs: int
+    """Independent differences: pairs of the cell, or seeds with a pair in every cell."""
+    n_cells: int
+    """Averaged over: 1 in a cell, over all cells those in which both arms can be trained."""
+    n_runs: int
+    """Runs behind each side: the denominator of the failures."""
+    n_failed_baseline: int
+    """Runs of the baseline that diverged or failed to learn."""
+    n_failed_arm: int
+    n_diverged_baseline: int
+    n_diverged_arm: int
+    mean_baseline: float
+    mean_arm: float
+    mean_diff: float
+    sd_diff: float
+    t: Test
+    sign_flip: Test
+    wilcoxon: Test
+    equivalence: Test
+    ci: Interval
+    ci_sign_flip: Interval
+    hl: Interval
+    ci_bootstrap: Interval
+    d_z: Effect
+    g_z: Effect
+    prob_better: Effect
+    joint: Joint | None
+    """None over all cells."""
+    verdict: str
+    reason: str | None
+    """Why there is no verdict, or what is odd about the differences."""
+
+    @property
+    def over_all_cells(self) -> bool:
+        return self.batch_size is None
+
+
+COLUMNS = {
+    **{
+        name: name
+        for name in (
+            "batch_size", "lr", "baseline", "arm", "endpoint", "n_pairs", "n_failed_baseline", "n_failed_arm",
+            "mean_baseline", "mean_arm", "mean_diff", "sd_diff",
+        )
+    },
+    "ci_low": "ci.low", "ci_high": "ci.high",
+    "t": "t.statistic", "df": "t.df", "p_t": "t.pvalue", "p_sign_flip": "sign_flip.pvalue", "d_z": "d_z.estimate",
+    "p_wilcoxon": "wilcoxon.pvalue",
+    "hl": "hl.estimate", "hl_low": "hl.low", "hl_high": "hl.high",
+    "g_z": "g_z.estimate", "g_z_low": "g_z.low", "g_z_high": "g_z.high",
+    "prob_better": "prob_better.estimate",
+    "p_max_t": "joint.max_t.pvalue", "ci_sim_low": "joint.ci.low", "ci_sim_high": "joint.ci.high",
+    "p_holm": "joint.p_holm",
+    "p_tost": "equivalence.pvalue",
+    "verdict": "verdict",
+}  # fmt: skip
+"""The columns of ``contrasts.csv`` and where in a contrast each number stands."""
 
 
 def contrasts(study: Study, alpha: float, margin: float) -> list[Contrast]:
@@ -109,26 +133,45 @@ def contrasts(study: Study, alpha: float, margin: float) -> list[Contrast]:
         for endpoint in ENDPOINTS:
             pairs = pair(study, arm, endpoint)
             found.append(over_all_cells(pairs, alpha, margin))
-            found += [
-                in_cell(pairs, batch_size, lr, alpha, margin)
-                for batch_size in study.design.batch_sizes
-                for lr in study.design.lrs
-            ]
+            found += in_cells(study, pairs, alpha, margin)
     return found
-
-
-def in_cell(pairs: Pairs, batch_size: int, lr: float, alpha: float, margin: float) -> Contrast:
-    """The contrast over the pairs of one cell."""
-    table = pairs.cell(batch_size, lr)
-    sides = table[["of_baseline", "of_arm"]].to_numpy(float)
-    return _contrast(pairs, (batch_size, lr), sides, table, alpha, margin)
 
 
 def over_all_cells(pairs: Pairs, alpha: float, margin: float) -> Contrast:
     """The contrast of the seeds' means over the grid; seeds without a pair in some cell are left out."""
     table = pairs.complete
     sides = table.groupby("seed")[["of_baseline", "of_arm"]].mean().to_numpy(float)
-    return _contrast(pairs, (None, None), sides, table, alpha, margin)
+    found = _contrast(pairs, (None, None), sides, table, alpha, margin)
+    inner = t_interval(sides[:, 1] - sides[:, 0], 1 - 2 * alpha)
+    return replace(found, verdict=verdict(found.t, found.mean_diff, inner, alpha, margin), reason=found.t.reason)
+
+
+def in_cells(study: Study, pairs: Pairs, alpha: float, margin: float) -> list[Contrast]:
+    """The contrasts of one arm and endpoint in every cell of the grid, tested together."""
+    cells = [(size, lr) for size in study.design.batch_sizes for lr in study.design.lrs]
+    alone = [_in_cell(pairs, cell, alpha, margin) for cell in cells]
+    table = pairs.matrix(cells)
+    joint, outer, inner = max_t(table), simultaneous(table, 1 - alpha), simultaneous(table, 1 - 2 * alpha)
+    p_holm = holm([contrast.sign_flip.pvalue for contrast in alone])
+    together = [
+        Joint(len(cells), test, float(p), low_high, within)
+        for test, p, low_high, within in zip(joint, p_holm, outer, inner, strict=True)
+    ]
+    return [_among(contrast, found) for contrast, found in zip(alone, together, strict=True)]
+
+
+def _in_cell(pairs: Pairs, cell: tuple[int, float], alpha: float, margin: float) -> Contrast:
+    table = pairs.cell(*cell)
+    return _contrast(pairs, cell, table[["of_baseline", "of_arm"]].to_numpy(float), table, alpha, margin)
+
+
+def _among(contrast: Contrast, joint: Joint) -> Contrast:
+    """A cell's contrast with its verdict among all cells."""
+    enough, n = seeds_to_reach(contrast.alpha), contrast.n_pairs
+    reason = contrast.t.reason or (f"{n} pairs: the exact test needs {enough}" if n < enough else None)
+    test = replace(joint.max_t, reason=joint.max_t.reason or reason)
+    said = verdict(test, contrast.mean_diff, joint.inner, contrast.alpha, contrast.margin)
+    return replace(contrast, joint=joint, verdict=said, reason=reason)
 
 
 def _contrast(
@@ -140,106 +183,99 @@ def _contrast(
     margin: float,
 ) -> Contrast:
     """``sides`` (n, 2): baseline and arm of every independent unit; ``runs``: the pairs behind them."""
-    d = sides[:, 1] - sides[:, 0]
-    t_test, flips = paired_t(d), sign_flip(d)
-    interval = t_interval(d, 1 - alpha)
+    d, level = sides[:, 1] - sides[:, 0], 1 - alpha
     means = sides.mean(0) if len(sides) else np.full(2, math.nan)
+    n_cells = len(pairs.cells) if cell == (None, None) else 1
     return Contrast(
         batch_size=cell[0],
         lr=cell[1],
         baseline=pairs.baseline,
         arm=pairs.arm,
         endpoint=pairs.endpoint,
+        estimand=_estimand(pairs, cell, n_cells),
+        alpha=alpha,
+        margin=margin,
         n_pairs=len(d),
+        n_cells=n_cells,
+        n_runs=len(runs),
         n_failed_baseline=int(runs.failed_baseline.sum()),
         n_failed_arm=int(runs.failed_arm.sum()),
-        mean_baseline=float(means[0]),
-        mean_arm=float(means[1]),
-        mean_diff=interval.estimate,
-        sd_diff=float(d.std(ddof=1)) if len(d) > 1 else math.nan,
-        ci_low=interval.low,
-        ci_high=interval.high,
-        t=t_test.statistic,
-        df=t_test.df,
-        p_t=t_test.pvalue,
-        p_sign_flip=flips.pvalue,
-        d_z=cohen_dz(d).estimate,
-        n_cells=len(pairs.cells) if cell == (None, None) else 1,
-        n_runs=len(runs),
         n_diverged_baseline=int(runs.diverged_baseline.sum()),
         n_diverged_arm=int(runs.diverged_arm.sum()),
-        sign_flip_extreme=flips.n_extreme,
-        sign_flip_total=flips.n_total,
-        level=interval.level,
-        verdict=verdict(interval, t_interval(d, 1 - 2 * alpha), margin),
-        reason=t_test.reason,
+        mean_baseline=float(means[0]),
+        mean_arm=float(means[1]),
+        mean_diff=float(d.mean()) if len(d) else math.nan,
+        sd_diff=float(d.std(ddof=1)) if len(d) > 1 else math.nan,
+        t=paired_t(d),
+        sign_flip=sign_flip(d),
+        wilcoxon=wilcoxon(d),
+        equivalence=equivalence(d, margin),
+        ci=t_interval(d, level),
+        ci_sign_flip=sign_flip_interval(d, level),
+        hl=hodges_lehmann(d, level),
+        ci_bootstrap=bootstrap_t(d, level),
+        d_z=cohen_dz(d, level),
+        g_z=hedges_gz(d, level),
+        prob_better=prob_better(d, level),
+        joint=None,
+        verdict="not testable",
+        reason=None,
     )
 
 
-def verdict(interval: Interval, inner: Interval, margin: float) -> str:
-    """One of VERDICTS, from the (1 - alpha) interval and the (1 - 2 alpha) one.
+def _estimand(pairs: Pairs, cell: tuple[int | None, float | None], n_cells: int) -> str:
+    where = f"averaged over {n_cells} cells" if cell == (None, None) else f"at batch size {cell[0]}, rate {cell[1]:g}"
+    return (
+        f"mean over seeds of {pairs.arm} minus {pairs.baseline}, {ENDPOINTS[pairs.endpoint]}"
+        f" (a diverged run scores chance), {where}"
+    )
 
-    The inner interval within +-margin is the two one-sided tests of equivalence (Schuirmann 1987).
+
+def verdict(test: Test, estimate: float, inner: Interval, alpha: float, margin: float) -> str:
+    """One of VERDICTS: ``test`` says whether there is a difference, the (1 - 2 alpha) interval whether it matters.
+
+    That interval within +-margin is the two one-sided tests of equivalence (Schuirmann 1987).
     """
-    if interval.reason is not None:
+    if test.reason is not None or math.isnan(test.pvalue):
         return "not testable"
     negligible = -margin < inner.low and inner.high < margin
-    if interval.low > 0:
-        return "better, by less than the margin" if negligible else "better"
-    if interval.high < 0:
-        return "worse, by less than the margin" if negligible else "worse"
+    if test.pvalue <= alpha:
+        side = "better" if estimate > 0 else "worse"
+        return f"{side}, by less than the margin" if negligible else side
     return "equivalent" if negligible else "inconclusive"
 
 
-def curves(study: Study) -> list[Curve]:
-    """Every curve of the study, sorted by cell, arm, split and metric."""
-    found = []
-    for key, rows in study.trained.groupby([*CELL, "arm", "split"], sort=True):
-        for metric in METRICS:
-            found.append(_curve((*key, metric), rows.pivot(index="seed", columns="epoch", values=metric)))
-    return found
+@dataclass(frozen=True)
+class Step:
+    """A hypothesis in the fixed sequence: it may be claimed only where all before it were rejected."""
+
+    what: str
+    pvalue: float
+    """Of the cells, the smallest adjusted p."""
+    rejected: bool
+    licensed: bool
 
 
-def _curve(key: tuple[Any, ...], by_seed: pd.DataFrame) -> Curve:
-    """``key``: batch size, rate, arm, split, metric; ``by_seed``: seeds x epochs."""
-    batch_size, lr, arm, split, metric = key
-    summary = [t_interval(column.dropna()) for _, column in by_seed.items()]
-    return Curve(
-        batch_size=int(batch_size),
-        lr=float(lr),
-        arm=str(arm),
-        split=str(split),
-        metric=str(metric),
-        epochs=[int(epoch) for epoch in by_seed.columns.to_numpy()],
-        mean=[point.estimate for point in summary],
-        low=[point.low for point in summary],
-        high=[point.high for point in summary],
-        n=[point.n for point in summary],
-        seeds=by_seed.to_numpy(float).tolist(),
-    )
-
-
-def completeness(study: Study) -> dict[str, dict[str, int]]:
-    """How many runs were planned and what became of them, by arm."""
-    status = pd.crosstab(study.runs.arm, study.runs.status)
-    failed = study.outcomes[study.outcomes.failed & ~study.outcomes.diverged].arm.value_counts()
-    counts: dict[str, Any] = {
-        "recorded": study.runs.arm.value_counts(),
-        "diverged": status.get("diverged", {}),
-        "failed to learn": failed,
-        "not applicable": status.get("not_applicable", {}),
-    }
-    planned = len(study.design.runs) // len(study.design.arms)
-    return {
-        arm: {"planned": planned} | {what: int(count.get(arm, 0)) for what, count in counts.items()}
-        for arm in study.design.arms
-    }
+def sequence(found: Sequence[Contrast], arm: str) -> list[Step]:
+    """The steps of one arm on the primary endpoint: the grid by the paired t test, then its cells by max-T."""
+    first, cells = whole(found, arm), by_cell(found, arm).values()
+    smallest = min((c.joint.max_t.pvalue for c in cells if c.joint and c.verdict != "not testable"), default=math.nan)
+    alpha = first.alpha
+    over_grid = Step(first.estimand, first.t.pvalue, first.t.pvalue <= alpha, True)
+    return [over_grid, Step(f"any of {len(cells)} cells", smallest, smallest <= alpha, over_grid.rejected)]
 
 
 def to_csv(found: Sequence[Contrast]) -> str:
     """The table ``contrasts.csv``: COLUMNS, a row per contrast, empty where there is no number."""
-    table = pd.DataFrame([asdict(contrast) for contrast in found], columns=COLUMNS)
+    rows = [[_value(contrast, path) for path in COLUMNS.values()] for contrast in found]
+    table = pd.DataFrame(rows, columns=list(COLUMNS)).replace([math.inf, -math.inf], math.nan)
     return table.astype({"batch_size": "Int64"}).to_csv(index=False, lineterminator="\n")
+
+
+def _value(contrast: Contrast, path: str) -> object:
+    if path.startswith("joint.") and contrast.joint is None:
+        return math.nan
+    return attrgetter(path)(contrast)
 
 
 def whole(found: Sequence[Contrast], arm: str, endpoint: str = PRIMARY) -> Contrast:

@@ -16,7 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
 from analysis import words
-from analysis.contrasts import Contrast, Curve
+from analysis.contrasts import Contrast
+from analysis.curves import Curve, Gap
 
 PALETTE = sns.color_palette("colorblind")
 COLOUR = {"bn": PALETTE[0], "no_bn": PALETTE[1]}
@@ -88,13 +89,36 @@ def effect_map(cells: Mapping[tuple[int, float], Contrast]) -> Figure:
 
 def _write_cell(axes: Axes, column: int, row: int, cell: Contrast, dark: bool) -> None:
     """Estimate, interval and failures; no interval where there is one seed."""
-    lines = [] if math.isnan(cell.ci_low) else [words.interval(cell.ci_low, cell.ci_high)]
+    low, high = ends(cell)
+    lines = [] if math.isnan(low) else [words.interval(low, high)]
     if cell.n_failed_baseline or cell.n_failed_arm:
         lines.append(f"failed {cell.n_failed_baseline} | {cell.n_failed_arm} of {cell.n_runs}")
     look: dict[str, Any] = {"ha": "center", "va": "center", "color": "white" if dark else "black"}
     axes.text(column, row - 0.17, words.points(cell.mean_diff), weight="bold", **look)
     for place, line in enumerate(lines):
         axes.text(column, row + 0.09 + 0.19 * place, line, size="small", **look)
+
+
+def ends(cell: Contrast) -> tuple[float, float]:
+    """Of the interval that holds for all cells at once."""
+    return (cell.joint.ci.low, cell.joint.ci.high) if cell.joint else (math.nan, math.nan)
+
+
+@styled
+def gap_curves(gaps: Sequence[Gap]) -> Figure:
+    """The difference over epochs, a panel a gap: mean, pointwise interval and simultaneous band."""
+    figure = Figure(figsize=(4.75 * len(gaps), 3.4), layout="constrained")
+    for axes, gap in zip(figure.subplots(1, len(gaps), squeeze=False)[0], gaps, strict=True):
+        mean, low, high, band_low, band_high = (
+            100 * np.asarray(values) for values in (gap.mean, gap.low, gap.high, gap.band_low, gap.band_high)
+        )
+        axes.axhline(0, color="gray", linewidth=0.8)
+        axes.fill_between(gap.epochs, band_low, band_high, color=COLOUR["bn"], alpha=0.25, linewidth=0)
+        axes.fill_between(gap.epochs, low, high, color=COLOUR["bn"], alpha=0.2, linewidth=0)
+        axes.plot(gap.epochs, mean, color=COLOUR["bn"], linewidth=2)
+        axes.set(title=words.cell(gap.batch_size, gap.lr), xlabel="epoch", ylabel="difference (points)")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return figure
 
 
 @styled

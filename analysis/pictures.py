@@ -5,8 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from analysis import contrasts, figures, words
-from analysis.contrasts import Contrast, Curve
-from analysis.pairs import PRIMARY, Study
+from analysis.contrasts import Contrast
+from analysis.curves import Curve, Gap
+from analysis.figures import ends
+from analysis.findings import Results
+from analysis.tables import PRIMARY, Study
 
 
 @dataclass(frozen=True)
@@ -22,25 +25,28 @@ class Picture:
         return "data:image/svg+xml;base64," + base64.b64encode(self.svg).decode()
 
 
-def pictures(study: Study, found: Sequence[Contrast], curves: Sequence[Curve]) -> dict[str, Picture]:
+def pictures(study: Study, found: Results) -> dict[str, Picture]:
     """The figures of the page by name, in its order."""
-    effects = {f"effect-{arm}": _effect(found, arm) for arm in study.contenders}
+    curves = found.curves
+    effects = {f"effect-{arm}": _effect(found.contrasts, arm) for arm in study.contenders}
     learned = {"curves": _curves(curves), "by-cell": _by_cell(curves)} if curves else {}
-    return {**effects, **learned}
+    gaps = {f"gap-{arm}": _gaps(of_arm.gaps, shown_cell(curves)) for arm, of_arm in found.of_arms.items() if curves}
+    return {**effects, **learned, **gaps}
 
 
 def _effect(found: Sequence[Contrast], arm: str) -> Picture:
     cells = contrasts.by_cell(found, arm)
     listed = "; ".join(
-        f"batch size {size}, rate {words.rate(lr)}: {words.points(c.mean_diff)} {words.interval(c.ci_low, c.ci_high)}"
+        f"batch size {size}, rate {words.rate(lr)}: {words.points(c.mean_diff)} {words.interval(*ends(c))}"
         for (size, lr), c in cells.items()
     )
     return Picture(
         "Where it helps: the effect over batch size and learning rate",
         figures.svg(figures.effect_map(cells)),
         f"Difference of test accuracy in points by batch size and learning rate. {listed}.",
-        f"Test accuracy with minus without batch normalisation, in points ({words.endpoint(PRIMARY)}), with t"
-        " intervals, each cell on its own. Failed: runs without | with, that diverged or ended below twice chance."
+        f"Test accuracy with minus without batch normalisation, in points ({words.endpoint(PRIMARY)}), with"
+        " intervals that hold for all cells at once (sup-t, from 5 pairs on). Failed: runs without | with,"
+        " that diverged or ended below twice chance."
         " Colours are linear up to half a point and logarithmic beyond.",
     )
 
@@ -64,6 +70,21 @@ def _by_cell(curves: Sequence[Curve]) -> Picture:
         figures.svg(figures.error_by_cell(curves)),
         "Test error over epochs in every cell of batch size and learning rate, with and without batch normalisation.",
         "Every cell on one logarithmic scale; lines and bands as above. A seed's line ends where it diverges.",
+    )
+
+
+def _gaps(gaps: Sequence[Gap], cell: tuple[int, float]) -> Picture:
+    shown = [gap for gap in gaps if (gap.batch_size, gap.lr) in ((None, None), cell)]
+    last = "; ".join(
+        f"{words.cell(gap.batch_size, gap.lr)}: {words.points(gap.mean[-1])} points after the last epoch"
+        for gap in shown
+    )
+    return Picture(
+        "When it helps: the difference over epochs",
+        figures.svg(figures.gap_curves(shown)),
+        f"Difference of test accuracy over epochs, with minus without batch normalisation. {last}.",
+        "With minus without, in points. Outer band: holds for the whole curve at once"
+        f" (sup-t, {words.level(shown[0].level)}); inner: each epoch on its own. A diverged run scores chance.",
     )
 
 

@@ -35,18 +35,18 @@ class Options:
 
 def report(options: Options) -> Path:
     """Write the report of a study and print what it says; returns the page's path."""
-    from analysis import contents, contrasts, page, pairs, pictures  # heavy, and --help needs none of it
+    from analysis import contents, contrasts, findings, page, pictures, tables  # heavy, and --help needs none of it
 
-    study = pairs.load(options.study_dir or newest(options.out))
-    found = contrasts.contrasts(study, options.alpha, options.margin)
-    curves = contrasts.curves(study)
-    said = contents.contents(study, found, curves, options.alpha, options.margin)
-    drawn = pictures.pictures(study, found, curves)
+    study = tables.load(options.study_dir or newest(options.out))
+    found = findings.results(study, options.alpha, options.margin)
+    said = contents.contents(study, found)
+    drawn = pictures.pictures(study, found)
     files = {f"figures/{name}.svg": picture.svg for name, picture in drawn.items()}
-    files["tables/contrasts.csv"] = contrasts.to_csv(found).encode()
+    files["tables/contrasts.csv"] = contrasts.to_csv(found.contrasts).encode()
     files["report.json"] = json.dumps(said, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
     files["report.html"] = page.render(study, said, found, drawn).encode()
     _write(study.path, files)
+    tables.record_looks(study, said["looks"])
     _print(said, study.path / "report.html")
     return study.path / "report.html"
 

@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from analysis.contrasts import VERDICTS, Contrast
-from analysis.pairs import ENDPOINTS
+from analysis.paired import Test
+from analysis.tables import ENDPOINTS
 
 ARM_NAMES = {"bn": "batch normalisation", "no_bn": "no batch normalisation"}
 DATASET_NAMES = {
@@ -59,13 +60,29 @@ def p_value(p: float) -> str:
     return f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
 
 
-def p_fraction(contrast: Contrast) -> str:
-    """The sign-flip p as the fraction that it is, such as ``2/1024 = 0.002``."""
-    value = p_value(contrast.p_sign_flip)
-    if math.isnan(contrast.p_sign_flip):
+def p_fraction(test: Test) -> str:
+    """An exact p as the fraction that it is, such as ``2/1024 = 0.002``."""
+    value = p_value(test.pvalue)
+    if math.isnan(test.pvalue) or test.n_total is None:
         return value
     sign = "" if value.startswith("<") else "= "
-    return f"{contrast.sign_flip_extreme}/{contrast.sign_flip_total} {sign}{value}"
+    return f"{test.n_extreme}/{test.n_total} {sign}{value}"
+
+
+def decimals(value: float) -> str:
+    """
+    >>> decimals(1.2345), decimals(float("nan"))
+    ('1.23', '–')
+    """
+    return NO_NUMBER if math.isnan(value) else f"{value:.2f}"
+
+
+def cell(batch_size: int | None, lr: float | None) -> str:
+    """
+    >>> cell(32, 0.01), cell(None, None)
+    ('batch size 32, rate 0.01', 'all cells')
+    """
+    return "all cells" if batch_size is None or lr is None else f"batch size {batch_size}, rate {rate(lr)}"
 
 
 def level(fraction: float) -> str:
@@ -89,23 +106,24 @@ def headline(whole: Contrast, dataset: str) -> str:
     if math.isnan(whole.mean_diff):
         return f"There is no seed with a pair in every cell, so nothing can be said of {name} {scope}."
     size = f"{name[0].upper()}{name[1:]} changes test accuracy by {points(whole.mean_diff)} points"
-    if math.isnan(whole.ci_low):
+    if math.isnan(whole.ci.low):
         return f"{size} {scope}; {whole.n_pairs} seed is a description and no evidence."
-    how_sure = f"{level(whole.level)} interval {interval(whole.ci_low, whole.ci_high)}, {whole.n_pairs} seeds"
+    how_sure = f"{level(whole.ci.level)} interval {interval(whole.ci.low, whole.ci.high)}, {whole.n_pairs} seeds"
     return f"{size} ({how_sure}), {scope}: {VERDICTS[whole.verdict]}."
 
 
 def both_tests(whole: Contrast) -> str:
     """Both tests of the contrast over all cells, with their n and endpoint."""
-    p_t = p_value(whole.p_t)
+    p_t = p_value(whole.t.pvalue)
     return (
         f"Paired t test over {whole.n_pairs} seeds: p {p_t if p_t.startswith('<') else '= ' + p_t}."
-        f" {_flips(whole)}: p = {p_fraction(whole)}. Endpoint: {endpoint(whole.endpoint)}."
+        f" {_flips(whole)}: p = {p_fraction(whole.sign_flip)}. Endpoint: {endpoint(whole.endpoint)}."
     )
 
 
-def by_cell(cells: Sequence[Contrast]) -> str:
-    """How the verdict differs between the cells, and where the effect is largest and smallest."""
+def by_cell(cells: Sequence[Contrast], licensed: bool) -> str:
+    """How the verdict differs between the cells, and where the effect is largest and smallest; ``licensed`` where
+    the test over the grid rejected, so that the cells may be claimed too."""
     counts = Counter(cell.verdict for cell in cells)
     tally = ", ".join(f"{verdict} in {count}" for verdict, count in counts.most_common())
     known = [cell for cell in cells if not math.isnan(cell.mean_diff)]
@@ -113,8 +131,9 @@ def by_cell(cells: Sequence[Contrast]) -> str:
         return f"By cell: {tally}."
     largest = max(known, key=lambda cell: cell.mean_diff)
     smallest = min(known, key=lambda cell: cell.mean_diff)
+    status = "" if licensed else " Exploratory, since the test over all cells did not reject."
     return (
-        f"Of {len(cells)} cells, each on its own and not corrected for their number: {tally}."
+        f"Of {len(cells)} cells, tested together (step-down max-T): {tally}.{status}"
         f" The difference runs from {_at(smallest)} to {_at(largest)}."
     )
 
@@ -136,7 +155,7 @@ def failures(whole: Contrast) -> str:
 
 
 def _flips(contrast: Contrast) -> str:
-    if contrast.sign_flip_total == 2**contrast.n_pairs:
+    if contrast.sign_flip.n_total == 2**contrast.n_pairs:
         return "Exact sign-flip test"
     return "Sign-flip test over 99,999 random patterns"
 

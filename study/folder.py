@@ -21,7 +21,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypedDict, cast
+from typing import Any, NotRequired, TypedDict, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -73,6 +73,8 @@ class Manifest(TypedDict):
     timings: dict[str, float]
     earlier: list[dict[str, Any]]
     """The fields SESSION of the commands before."""
+    looks: NotRequired[list[dict[str, Any]]]
+    """What reports have shown of the study so far: who adds seeds after a look must say so."""
 
 
 SESSION = ("argv", "versions", "git", "device", "timings")
@@ -109,7 +111,7 @@ class Folder:
                 f"{self.manifest} has schema version {version!r}, this program reads {SCHEMA_VERSION};"
                 " choose another --study-id."
             )
-        missing = [*Manifest.__annotations__.keys() - manifest.keys(), *_missing_facts(manifest)]
+        missing = [*Manifest.__required_keys__ - manifest.keys(), *_missing_facts(manifest)]
         if missing:
             raise UsageError(f"{self.manifest} lacks {', '.join(sorted(missing))}. Restore it or move it away.")
         return cast(Manifest, manifest)

@@ -168,6 +168,7 @@ class Session:
                     },
                     "timings": {},
                     "earlier": [*older["earlier"], {key: older[key] for key in SESSION}] if older else [],  # type: ignore[literal-required]
+                    "looks": older.get("looks", []) if older else [],
                 }
             )
 

@@ -62,18 +62,48 @@ ARROWS = {
         "study.forecast", "study.options", "study.provenance", "study.sources",
     },
     "analysis": set(),
-    "analysis.paired": set(),
-    "analysis.intervals": {"analysis.paired"},
+    "analysis.flips": set(),
+    "analysis.paired": {"analysis.flips"},
+    "analysis.intervals": {"analysis.flips", "analysis.paired"},
     "analysis.effects": {"analysis.paired"},
-    "analysis.pairs": {"analysis", "study", "study.design", "study.errors", "study.folder", "study.history"},
-    "analysis.contrasts": {"analysis.effects", "analysis.intervals", "analysis.paired", "analysis.pairs"},
-    "analysis.words": {"analysis.contrasts", "analysis.pairs"},
-    "analysis.contents": {"analysis.contrasts", "analysis.pairs", "analysis.words"},
-    "analysis.figures": {"analysis.contrasts", "analysis.words"},
-    "analysis.pictures": {"analysis.contrasts", "analysis.figures", "analysis.pairs", "analysis.words"},
-    "analysis.page": {"analysis.contrasts", "analysis.pairs", "analysis.pictures", "analysis.words"},
+    "analysis.power": {"analysis.paired"},
+    "analysis.failures": {"analysis.intervals", "analysis.paired"},
+    "analysis.variance": {"analysis.intervals"},
+    "analysis.factors": {"analysis.flips", "analysis.intervals", "analysis.paired"},
+    "analysis.times": {"analysis.intervals", "analysis.paired"},
+    "analysis.aa": {"analysis.flips", "analysis.intervals", "analysis.paired"},
+    "analysis.tables": {"analysis", "study", "study.design", "study.errors", "study.folder", "study.history"},
+    "analysis.pairs": {"analysis.tables"},
+    "analysis.contrasts": {
+        "analysis.effects", "analysis.intervals", "analysis.paired", "analysis.pairs", "analysis.power",
+        "analysis.tables",
+    },
+    "analysis.curves": {"analysis.intervals", "analysis.tables"},
+    "analysis.findings": {
+        "analysis.aa", "analysis.contrasts", "analysis.curves", "analysis.factors", "analysis.failures",
+        "analysis.intervals", "analysis.paired", "analysis.pairs", "analysis.power", "analysis.tables",
+        "analysis.times", "analysis.variance",
+    },
+    "analysis.words": {"analysis.contrasts", "analysis.paired", "analysis.tables"},
+    "analysis.contents": {
+        "analysis.contrasts", "analysis.findings", "analysis.pairs", "analysis.power", "analysis.tables",
+        "analysis.words",
+    },
+    "analysis.sections": {
+        "analysis.aa", "analysis.factors", "analysis.findings", "analysis.intervals", "analysis.times",
+        "analysis.words",
+    },
+    "analysis.figures": {"analysis.contrasts", "analysis.curves", "analysis.words"},
+    "analysis.pictures": {
+        "analysis.contrasts", "analysis.curves", "analysis.figures", "analysis.findings", "analysis.tables",
+        "analysis.words",
+    },
+    "analysis.page": {
+        "analysis.findings", "analysis.pictures", "analysis.sections", "analysis.tables", "analysis.words",
+    },
     "analysis.report": {
-        "analysis", "analysis.contents", "analysis.contrasts", "analysis.page", "analysis.pairs", "analysis.pictures",
+        "analysis", "analysis.contents", "analysis.contrasts", "analysis.findings", "analysis.page",
+        "analysis.pictures", "analysis.tables",
     },
     "analysis.readme": {"analysis"},
 }  # fmt: skip
@@ -111,16 +141,16 @@ def test_the_arrows_run_one_way() -> None:
         above.add(module)
 
 
-def test_only_pairs_crosses_from_analysis_to_study() -> None:
+def test_only_tables_crosses_from_analysis_to_study() -> None:
     crossing = {
         m for m, imports in ARROWS.items() if m.startswith("analysis") and any(i.startswith("study") for i in imports)
     }
-    assert crossing == {"analysis.pairs"}
+    assert crossing == {"analysis.tables"}
 
 
 def test_the_analysis_imports_no_torch() -> None:
     script = (
-        "import sys\nfrom analysis import contents, contrasts, page, pairs, pictures, report\n"
+        "import sys\nfrom analysis import contents, findings, page, pictures, report, tables\n"
         "assert not {'torch', 'torchvision', 'sklearn'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], check=True)

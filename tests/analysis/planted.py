@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis.pairs import Study, load
+from analysis.tables import Study, load
 from study.design import Design, Run
 from study.folder import Folder
 from study.history import History

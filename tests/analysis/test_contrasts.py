@@ -1,6 +1,7 @@
 """Planted differences, and Student's sleep data as a study."""
 
 import math
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,11 @@ import pandas as pd
 import pytest
 
 from analysis import contrasts
+from analysis.contents import completeness
 from analysis.contrasts import COLUMNS, by_cell, verdict, whole
+from analysis.curves import curves
 from analysis.intervals import Interval
+from analysis.paired import Test
 from study.design import Design, Run
 from tests.analysis.planted import planted
 
@@ -36,19 +40,19 @@ def test_a_cell_has_the_numbers_of_its_pairs(found: list[contrasts.Contrast]) ->
     d = GAINS / 360
     assert cell.mean_diff == pytest.approx(d.mean())
     assert cell.sd_diff == pytest.approx(d.std(ddof=1))
-    assert cell.t == pytest.approx(d.mean() / d.std(ddof=1) * math.sqrt(10))
-    assert (cell.n_pairs, cell.df, cell.n_runs) == (10, 9, 10)
-    assert cell.p_sign_flip == 2 / 1024
+    assert cell.t.statistic == pytest.approx(d.mean() / d.std(ddof=1) * math.sqrt(10))
+    assert (cell.n_pairs, cell.t.df, cell.n_runs) == (10, 9, 10)
+    assert cell.sign_flip.pvalue == 2 / 1024
     assert cell.mean_arm - cell.mean_baseline == pytest.approx(cell.mean_diff)
     assert cell.mean_baseline == pytest.approx((281 + 3 * 4.5) / 360)
-    assert cell.d_z == pytest.approx(d.mean() / d.std(ddof=1))
+    assert cell.d_z.estimate == pytest.approx(d.mean() / d.std(ddof=1))
     assert cell.verdict == "better"
 
 
 def test_over_all_cells_the_seed_is_the_unit(found: list[contrasts.Contrast]) -> None:
     total = whole(found, "bn", "final")
     d = 0.75 * GAINS / 360
-    assert (total.batch_size, total.lr, total.n_pairs, total.df, total.n_runs) == (None, None, 10, 9, 40)
+    assert (total.batch_size, total.lr, total.n_pairs, total.t.df, total.n_runs) == (None, None, 10, 9, 40)
     assert total.mean_diff == pytest.approx(d.mean())
     assert total.sd_diff == pytest.approx(d.std(ddof=1), rel=0.01)  # counts of halves are rounded
 
@@ -65,16 +69,18 @@ def test_the_csv_has_the_columns_of_the_contract_and_empty_cells_for_all(
     promised = (
         "batch_size lr baseline arm endpoint n_pairs n_failed_baseline n_failed_arm"
         " mean_baseline mean_arm mean_diff sd_diff ci_low ci_high t df p_t p_sign_flip d_z"
+        " p_wilcoxon hl hl_low hl_high g_z g_z_low g_z_high prob_better p_max_t ci_sim_low ci_sim_high p_holm p_tost"
+        " verdict"
     )
     assert " ".join(COLUMNS) == promised
     path = tmp_path / "contrasts.csv"
     path.write_text(contrasts.to_csv(found))
     table = pd.read_csv(path)
-    assert table.columns.tolist() == COLUMNS
+    assert table.columns.tolist() == list(COLUMNS)
     assert table.batch_size.isna().sum() == table.lr.isna().sum() == 2
     row = table[(table.endpoint == "final") & (table.batch_size == 64) & (table.lr == 0.01)].iloc[0]
     cell = by_cell(found, "bn", "final")[64, 0.01]
-    assert all(row[name] == getattr(cell, name) for name in COLUMNS)
+    assert all(row[name] == attrgetter(path)(cell) for name, path in COLUMNS.items())
 
 
 def test_the_sleep_data_come_through_the_whole_way(tmp_path: Path) -> None:
@@ -84,10 +90,12 @@ def test_the_sleep_data_come_through_the_whole_way(tmp_path: Path) -> None:
     design = Design("digits", batch_sizes=(32,), lrs=(0.01,), seeds=SEEDS, epochs=1)
     study = planted(tmp_path / "s", design, lambda run, _: 0.5 + (one if run.arm == "bn" else two)[run.seed] / 36)
     cell = by_cell(contrasts.contrasts(study, 0.05, 0.002), "bn", "final")[32, 0.01]
-    assert cell.t == pytest.approx(-4.06212768338204, rel=1e-9)
-    assert cell.p_t == pytest.approx(0.00283289019738427, rel=1e-9)
-    assert cell.p_sign_flip == 4 / 1024
-    assert (36 * cell.ci_low, 36 * cell.ci_high) == pytest.approx((-2.45988576327698, -0.700114236723018), rel=1e-9)
+    assert cell.t.statistic == pytest.approx(-4.06212768338204, rel=1e-9)
+    assert cell.t.pvalue == pytest.approx(0.00283289019738427, rel=1e-9)
+    assert cell.sign_flip.pvalue == cell.wilcoxon.pvalue == 4 / 1024
+    assert cell.joint
+    assert cell.joint.max_t.pvalue == cell.joint.p_holm == 4 / 1024
+    assert (36 * cell.ci.low, 36 * cell.ci.high) == pytest.approx((-2.45988576327698, -0.700114236723018), rel=1e-9)
     assert cell.verdict == "worse"
 
 
@@ -108,7 +116,7 @@ def test_failures_are_counted_by_kind_and_scored_at_chance(tmp_path: Path) -> No
     assert cell.mean_diff == pytest.approx((3 * 0.8 + 0.75) / 10)
     total = whole(found, "bn")
     assert (total.n_failed_baseline, total.n_diverged_baseline, total.n_runs) == (8, 6, 40)
-    counts = contrasts.completeness(study)["no_bn"]
+    counts = completeness(study)["no_bn"]
     assert counts == {"planned": 40, "recorded": 40, "diverged": 6, "failed to learn": 2, "not applicable": 0}
 
 
@@ -116,9 +124,9 @@ def test_one_seed_is_described_and_not_tested(tmp_path: Path) -> None:
     design = Design("digits", batch_sizes=(32,), lrs=(0.01,), seeds=(0,), epochs=1)
     total = whole(contrasts.contrasts(planted(tmp_path / "s", design, score), 0.05, 0.002), "bn")
     assert total.mean_diff == pytest.approx(18 / 360)
-    assert math.isnan(total.p_t)
-    assert math.isnan(total.p_sign_flip)
-    assert (total.verdict, total.reason) == ("not testable", "1 pairs: no estimate of the spread")
+    assert math.isnan(total.t.pvalue)
+    assert math.isnan(total.sign_flip.pvalue)
+    assert (total.verdict, total.reason) == ("not testable", "1 pair: no estimate of the spread")
 
 
 def test_equal_differences_are_no_finding(tmp_path: Path) -> None:
@@ -128,7 +136,7 @@ def test_equal_differences_are_no_finding(tmp_path: Path) -> None:
     cell = by_cell(contrasts.contrasts(study, 0.05, 0.002), "bn")[32, 0.01]
     assert cell.verdict == "not testable"
     assert cell.reason == "all differences are equal: the spread is zero"
-    assert cell.p_sign_flip == 0.5
+    assert cell.sign_flip.pvalue == 0.5
 
 
 def test_seeds_that_lack_a_cell_stay_out_of_the_grid_and_in_their_cells(tmp_path: Path) -> None:
@@ -139,31 +147,32 @@ def test_seeds_that_lack_a_cell_stay_out_of_the_grid_and_in_their_cells(tmp_path
 
 
 @pytest.mark.parametrize(
-    ("outer", "inner", "expected"),
+    ("estimate", "p", "inner", "expected"),
     [
-        ((0.01, 0.03), (0.012, 0.028), "better"),
-        ((-0.03, -0.01), (-0.028, -0.012), "worse"),
-        ((0.0001, 0.0019), (0.0003, 0.0017), "better, by less than the margin"),
-        ((-0.0019, -0.0001), (-0.0017, -0.0003), "worse, by less than the margin"),
-        ((-0.0021, 0.0015), (-0.0019, 0.0012), "equivalent"),
-        ((-0.0025, 0.0015), (-0.0021, 0.0012), "inconclusive"),
-        ((-0.01, 0.03), (-0.005, 0.025), "inconclusive"),
-        ((math.nan, math.nan), (math.nan, math.nan), "not testable"),
+        (0.02, 0.01, (0.012, 0.028), "better"),
+        (-0.02, 0.05, (-0.028, -0.012), "worse"),
+        (0.001, 0.01, (0.0003, 0.0017), "better, by less than the margin"),
+        (-0.001, 0.01, (-0.0017, -0.0003), "worse, by less than the margin"),
+        (-0.0003, 0.3, (-0.0019, 0.0012), "equivalent"),
+        (-0.0005, 0.3, (-0.0021, 0.0012), "inconclusive"),
+        (0.01, 0.051, (-0.005, 0.025), "inconclusive"),
+        (math.nan, math.nan, (math.nan, math.nan), "not testable"),
     ],
 )
-def test_verdicts(outer: tuple[float, float], inner: tuple[float, float], expected: str) -> None:
-    reason = "few" if math.isnan(outer[0]) else None
-    intervals = [Interval("t", 10, 0, low, high, level, reason) for (low, high), level in ((outer, 0.95), (inner, 0.9))]
-    assert verdict(*intervals, margin=0.002) == expected
+def test_verdicts(estimate: float, p: float, inner: tuple[float, float], expected: str) -> None:
+    test, interval = Test("t", 10, 0.0, p), Interval("t", 10, estimate, *inner, 0.9)
+    assert verdict(test, estimate, interval, alpha=0.05, margin=0.002) == expected
+    few = Test("t", 3, 0.0, p, reason="3 pairs: the exact test needs 6")
+    assert verdict(few, estimate, interval, alpha=0.05, margin=0.002) == "not testable"
 
 
 def test_a_curve_summarises_the_seeds_that_have_not_diverged(tmp_path: Path) -> None:
     def diverging(run: Run, epoch: int) -> float | None:
         return None if run.seed == 9 and epoch >= 2 else 0.5 + 0.01 * run.seed + 0.1 * epoch
 
-    curves = contrasts.curves(planted(tmp_path / "s", DESIGN, diverging))
-    assert len(curves) == 4 * 2 * 2 * 2
-    curve = next(c for c in curves if (c.arm, c.split, c.metric) == ("bn", "test", "accuracy"))
+    found = curves(planted(tmp_path / "s", DESIGN, diverging))
+    assert len(found) == 4 * 2 * 2 * 2
+    curve = next(c for c in found if (c.arm, c.split, c.metric) == ("bn", "test", "accuracy"))
     assert curve.epochs == [0, 1, 2, 3]
     assert curve.n == [10, 10, 9, 9]
     assert curve.mean == pytest.approx([0.545, 0.645, 0.74, 0.84], abs=2e-3)

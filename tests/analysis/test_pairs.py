@@ -4,7 +4,8 @@ import pandas as pd
 import pytest
 
 from analysis import AnalysisError
-from analysis.pairs import Study, check, load, pair
+from analysis.pairs import pair
+from analysis.tables import Study, check, load
 from study.design import Design, Run
 from study.folder import Folder
 from tests.analysis.planted import plant, planted

@@ -1,0 +1,285 @@
+"""What else the records say of one arm against the baseline, beside its contrasts: how it fails, how fast it learns,
+where its gain lies, where the noise comes from, how many seeds it takes, and whether the methods can be trusted here.
+
+All on the primary endpoint and by the rooms of arrays; nothing is computed here but the arrays that these take.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from analysis import aa, factors, failures, power, times, variance
+from analysis.contrasts import Contrast, Step, contrasts, sequence
+from analysis.curves import Curve, Gap, curves, gaps
+from analysis.intervals import Interval, t_interval
+from analysis.paired import Test
+from analysis.pairs import Pairs, pair
+from analysis.tables import PRIMARY, Study
+
+LAST_EPOCHS = 3
+
+
+@dataclass(frozen=True)
+class Failures:
+    """Runs that diverged or failed to learn, in a cell or over all cells; and what divergence does to the accuracy."""
+
+    batch_size: int | None
+    lr: float | None
+    n_runs: int
+    """Of each arm: the pairs."""
+    n_failed_baseline: int
+    n_failed_arm: int
+    n_diverged_baseline: int
+    n_diverged_arm: int
+    n_only_baseline: int
+    """Pairs in which the baseline failed and the arm did not."""
+    n_only_arm: int
+    test: Test
+    """In a cell exact McNemar; over all cells a sign-flip test of each seed's counts."""
+    mid_p: float | None
+    interval: Interval | None
+    """Of the difference of the failure rates, arm minus baseline; in a cell."""
+    worst_rank: Test | None
+    """Wilcoxon with divergence as the worst score; in a cell."""
+    survivors: failures.Survivors
+    """Sensitivity only: pairs in which neither diverged, and the bounds over all pairs."""
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Where the variance of the difference comes from, in a cell or over all cells, at the last epoch."""
+
+    batch_size: int | None
+    lr: float | None
+    two_way: variance.TwoWay
+    """Seeds and test images, from the answers to every test image."""
+    pairing: variance.PairingGain
+    of_baseline: variance.Spread
+    """Over seeds, and over the last epochs of a run."""
+    of_arm: variance.Spread
+
+
+@dataclass(frozen=True)
+class BestRate:
+    batch_size: int
+    found: factors.BestRate
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """E-values for those who add seeds and look again: at least 1/alpha, at any look, is evidence at level alpha."""
+
+    n: int
+    gaussian: list[float]
+    """After each seed in order; a Gaussian mixture (Lai 1976)."""
+    sign: list[float]
+    """By the signs of the differences alone."""
+    threshold: float
+
+
+@dataclass(frozen=True)
+class Findings:
+    arm: str
+    baseline: str
+    endpoint: str
+    alpha: float
+    sequence: list[Step]
+    failures: list[Failures]
+    gaps: list[Gap]
+    times: list[times.TimeToAccuracy]
+    noise: list[Noise]
+    slopes: list[factors.Slope]
+    largest_rate: factors.LargestRate | None
+    best_rates: list[BestRate]
+    plan: power.Plan
+    evidence: Evidence
+    sizes: list[aa.Size]
+
+
+@dataclass(frozen=True)
+class Results:
+    """Every number of a report."""
+
+    alpha: float
+    margin: float
+    contrasts: list[Contrast]
+    curves: list[Curve]
+    of_arms: dict[str, Findings]
+
+
+def results(study: Study, alpha: float, margin: float) -> Results:
+    """All that the records say."""
+    found = contrasts(study, alpha, margin)
+    of_arms = {arm: findings(study, found, arm, alpha, margin) for arm in study.contenders}
+    return Results(alpha, margin, found, curves(study), of_arms)
+
+
+def findings(study: Study, found: Sequence[Contrast], arm: str, alpha: float, margin: float) -> Findings:
+    """Everything of one arm; ``found`` are the study's contrasts."""
+    pairs, level = pair(study, arm, PRIMARY), 1 - alpha
+    matrix = pairs.matrix(pairs.cells)
+    complete = matrix[~np.isnan(matrix).any(1)]
+    of_seeds = complete.mean(1) if len(pairs.cells) else np.empty(0)
+    return Findings(
+        arm=arm,
+        baseline=pairs.baseline,
+        endpoint=PRIMARY,
+        alpha=alpha,
+        sequence=sequence(found, arm),
+        failures=_failures(pairs, level),
+        gaps=gaps(study, arm, pairs.baseline, level),
+        times=_times(study, pairs, level),
+        noise=_noise(study, pairs, level),
+        slopes=_slopes(study, pairs, level),
+        largest_rate=_largest_rate(study, pairs, level),
+        best_rates=_best_rates(study, pairs, level),
+        plan=power.plan(of_seeds, margin, alpha),
+        evidence=Evidence(
+            len(of_seeds),
+            power.e_process(of_seeds).tolist(),
+            power.sign_e_process(of_seeds).tolist(),
+            1 / alpha,
+        ),
+        sizes=aa.sizes(complete, alpha),
+    )
+
+
+# --- failures
+
+
+def _failures(pairs: Pairs, level: float) -> list[Failures]:
+    return [_failures_over_cells(pairs, level), *(_failures_in(pairs, cell, level) for cell in pairs.cells)]
+
+
+def _failures_in(pairs: Pairs, cell: tuple[int, float], level: float) -> Failures:
+    table = pairs.cell(*cell)
+    failed = table.failed_baseline.to_numpy(bool), table.failed_arm.to_numpy(bool)
+    scores = _scores(table)
+    return Failures(
+        batch_size=cell[0],
+        lr=cell[1],
+        **_counts(table),
+        test=failures.mcnemar(*failed),
+        mid_p=failures.mcnemar(*failed, mid=True).pvalue,
+        interval=failures.risk_difference(*failed, level),
+        worst_rank=failures.worst_rank(*scores),
+        survivors=failures.survivors(*scores, level),
+    )
+
+
+def _failures_over_cells(pairs: Pairs, level: float) -> Failures:
+    """Of the seeds with a pair in every cell."""
+    table = pairs.complete
+    by_seed = table.groupby("seed")[["failed_baseline", "failed_arm"]].sum().to_numpy(float)
+    left = table[~(table.diverged_baseline | table.diverged_arm)].groupby("seed").difference.mean().to_numpy(float)
+    return Failures(
+        batch_size=None,
+        lr=None,
+        **_counts(table),
+        test=failures.over_cells(by_seed[:, 0], by_seed[:, 1]),
+        mid_p=None,
+        interval=None,
+        worst_rank=None,
+        survivors=replace(failures.survivors(*_scores(table), level), interval=t_interval(left, level)),
+    )
+
+
+def _counts(table: pd.DataFrame) -> dict[str, int]:
+    baseline, arm = table.failed_baseline, table.failed_arm
+    counts = {
+        "n_failed_baseline": baseline,
+        "n_failed_arm": arm,
+        "n_diverged_baseline": table.diverged_baseline,
+        "n_diverged_arm": table.diverged_arm,
+        "n_only_baseline": baseline & ~arm,
+        "n_only_arm": arm & ~baseline,
+    }
+    return {"n_runs": len(table)} | {name: int(column.sum()) for name, column in counts.items()}
+
+
+def _scores(table: pd.DataFrame) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+    columns = ("of_baseline", "of_arm", "diverged_baseline", "diverged_arm")
+    return tuple(table[name].to_numpy() for name in columns)  # type: ignore[return-value]
+
+
+# --- speed, noise
+
+
+def _times(study: Study, pairs: Pairs, level: float) -> list[times.TimeToAccuracy]:
+    """Over the seeds that have a pair in every cell."""
+    both = [study.accuracy_curves(arm, pairs.cells, diverged=-math.inf) for arm in (pairs.baseline, pairs.arm)]
+    complete = ~np.isnan(both).any((0, 2, 3))
+    if not complete.any():
+        return []
+    return times.time_to_accuracy(both[0][complete], both[1][complete], level=level)
+
+
+def _noise(study: Study, pairs: Pairs, level: float) -> list[Noise]:
+    """Over all cells, then in each: where no run of a pair diverged, since a diverged network has no answers."""
+    if not pairs.cells:
+        return []
+    total, found = np.zeros((len(study.design.seeds), study.design.facts.n_test), np.float32), []
+    for cell in pairs.cells:
+        c = study.answered(pairs.arm, cell) - study.answered(pairs.baseline, cell)  # NaN where a run has no answers
+        total += c
+        found.append(_noise_of(study, pairs, [cell], c, level))
+    return [_noise_of(study, pairs, pairs.cells, total / np.float32(len(pairs.cells)), level), *found]
+
+
+def _noise_of(
+    study: Study, pairs: Pairs, cells: Sequence[tuple[int, float]], c: NDArray[np.floating], level: float
+) -> Noise:
+    curves = [study.accuracy_curves(arm, cells) for arm in (pairs.baseline, pairs.arm)]
+    complete = ~np.isnan(curves).any((0, 2, 3))
+    last = [curve[complete].mean(1)[:, -LAST_EPOCHS:] for curve in curves]  # (seeds, epochs)
+    batch_size, lr = cells[0] if len(cells) == 1 else (None, None)
+    return Noise(
+        batch_size=batch_size,
+        lr=lr,
+        two_way=variance.two_way(c[~np.isnan(c).any(1)], level),
+        pairing=variance.pairing_gain(last[0].mean(1), last[1].mean(1)),
+        of_baseline=variance.spread(last[0]),
+        of_arm=variance.spread(last[1]),
+    )
+
+
+# --- the grid
+
+
+def _grid(study: Study, pairs: Pairs, column: str) -> NDArray[np.float64] | None:
+    """(seeds, batch sizes, rates) of the seeds with a pair in every cell; None where the grid is not whole."""
+    sizes, lrs = study.design.batch_sizes, study.design.lrs
+    if len(pairs.cells) != len(sizes) * len(lrs):
+        return None
+    cells = [(size, lr) for size in sizes for lr in sorted(lrs)]
+    table = pairs.matrix(cells, column)
+    return table[~np.isnan(table).any(1)].reshape(-1, len(sizes), len(lrs))
+
+
+def _slopes(study: Study, pairs: Pairs, level: float) -> list[factors.Slope]:
+    grid = _grid(study, pairs, "difference")
+    if grid is None or not len(grid):
+        return []
+    return factors.interaction(grid, study.design.batch_sizes, sorted(study.design.lrs), level)
+
+
+def _largest_rate(study: Study, pairs: Pairs, level: float) -> factors.LargestRate | None:
+    failed = [_grid(study, pairs, column) for column in ("failed_baseline", "failed_arm")]
+    if failed[0] is None or failed[1] is None or not len(failed[0]):
+        return None
+    return factors.largest_rate(failed[0] > 0, failed[1] > 0, sorted(study.design.lrs), level)
+
+
+def _best_rates(study: Study, pairs: Pairs, level: float) -> list[BestRate]:
+    scores = [_grid(study, pairs, column) for column in ("of_baseline", "of_arm")]
+    if scores[0] is None or scores[1] is None or not len(scores[0]):
+        return []
+    lrs = sorted(study.design.lrs)
+    return [
+        BestRate(size, factors.best_rate(scores[0][:, i], scores[1][:, i], lrs, level))
+        for i, size in enumerate(study.design.batch_sizes)
+    ]
