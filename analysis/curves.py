@@ -89,10 +89,11 @@ def _curve(key: tuple[Any, ...], by_seed: pd.DataFrame) -> Curve:
 def gaps(study: Study, arm: str, baseline: str, level: float) -> list[Gap]:
     """The difference over all cells, then in each."""
     cells = study.common_cells(arm, baseline)
+    if not cells:
+        return []
     d = study.accuracy_curves(arm, cells) - study.accuracy_curves(baseline, cells)  # (seeds, cells, epochs)
-    complete = ~np.isnan(d).any((1, 2))
-    over_grid = _gap((None, None), (baseline, arm), d[complete].mean(1) if len(cells) else d[:0, 0], level)
-    return [over_grid, *(_gap(cell, (baseline, arm), d[:, i], level) for i, cell in enumerate(cells))]
+    in_cells = [_gap(cell, (baseline, arm), d[:, i], level) for i, cell in enumerate(cells)]
+    return [_gap((None, None), (baseline, arm), d.mean(1), level), *in_cells]  # NaN where a seed lacks a cell
 
 
 def _gap(cell: tuple[int | None, float | None], arms: tuple[str, str], d: NDArray[np.float64], level: float) -> Gap:

@@ -30,7 +30,9 @@ def pictures(study: Study, found: Results) -> dict[str, Picture]:
     curves = found.curves
     effects = {f"effect-{arm}": _effect(found.contrasts, arm) for arm in study.contenders}
     learned = {"curves": _curves(curves), "by-cell": _by_cell(curves)} if curves else {}
-    gaps = {f"gap-{arm}": _gaps(of_arm.gaps, shown_cell(curves)) for arm, of_arm in found.of_arms.items() if curves}
+    gaps = {
+        f"gap-{arm}": _gaps(of_arm.gaps, shown_cell(curves)) for arm, of_arm in found.of_arms.items() if of_arm.gaps
+    }
     return {**effects, **learned, **gaps}
 
 

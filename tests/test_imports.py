@@ -57,8 +57,12 @@ ARROWS = {
         "study.bench.jax_way", "study.bench.ways", "study.data", "study.devices", "study.errors",
     },
     "study.bench.scaling": set(),
+    "study.bench.report": {
+        "study.design", "study.folder", "study.history", "study.plan", "study.provenance", "study.records",
+    },
     "study.bench.__main__": {
-        "study.bench.scaling", "study.bench.team", "study.bench.ways", "study.data", "study.design", "study.errors",
+        "study.bench.report", "study.bench.scaling", "study.bench.team", "study.bench.ways", "study.data",
+        "study.design", "study.errors",
         "study.forecast", "study.options", "study.provenance", "study.sources",
     },
     "analysis": set(),

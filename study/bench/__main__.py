@@ -18,7 +18,7 @@ from pathlib import Path
 import tyro
 
 from study import data, forecast, provenance, sources
-from study.bench import scaling
+from study.bench import report, scaling
 from study.bench.team import PEAK, Team, check_agreement
 from study.design import Design
 from study.errors import StudyError, UsageError
@@ -45,6 +45,8 @@ class Options:
     """Two rounds instead."""
     scaling: bool = False
     """Instead, time whole studies of 1 to 50 seeds."""
+    report: bool = False
+    """Instead, time analysis.report over a million made-up records."""
     out: Path = Path("results")
     """Where bench/<date>-<device>.json is written."""
 
@@ -110,6 +112,11 @@ def run(options: Options) -> None:
     """Measure, print the table, write it to ``<out>/bench/``."""
     if options.rounds < 1:
         raise UsageError(f"--rounds {options.rounds}: give at least 1, such as 12")
+    if options.report:
+        took = report.measure()
+        print(report.line(took))
+        _write(options.out, "report-", "made up", asdict(took))
+        return
     name, notice = sources.choose(options.dataset, options.data_dir)
     if notice:
         print(notice)

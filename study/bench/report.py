@@ -1,0 +1,92 @@
+"""How long ``analysis.report`` takes over a million records: a made-up study, and the command as a whole."""
+
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from study import provenance
+from study.design import Design, Run
+from study.folder import Folder
+from study.history import History
+from study.plan import cohorts, missing_runs
+from study.records import SCHEMA_VERSION, part_table
+
+DESIGN = Design(
+    "mnist",
+    batch_sizes=(16, 32, 64, 128, 256),
+    lrs=(0.0003, 0.001, 0.003, 0.01, 0.03),
+    seeds=tuple(range(100)),
+    epochs=100,
+)
+
+
+@dataclass(frozen=True)
+class Report:
+    rows: int
+    seconds: float
+    """The whole command, its imports and figures included."""
+    peak_bytes: float
+    json_bytes: int
+    html_bytes: int
+
+
+def measure(design: Design = DESIGN) -> Report:
+    """Write a study of ``design`` with learning curves made up, report it, and say what that took."""
+    with tempfile.TemporaryDirectory() as out:
+        folder = _made_up(Path(out) / "made-up", design)
+        began = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "analysis.report", str(folder)], check=True, stdout=subprocess.DEVNULL)
+        seconds = time.perf_counter() - began
+        peak = 1024.0 * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+        sizes = [(folder / name).stat().st_size for name in ("report.json", "report.html")]
+    return Report(2 * len(design.runs) * (design.epochs + 1), seconds, peak, *sizes)
+
+
+def line(found: Report) -> str:
+    return (
+        f"{found.rows:,} records: {found.seconds:.1f} s for the whole command, {found.peak_bytes / 1e9:.2f} GB at most;"
+        f" report.json {found.json_bytes / 1e6:.1f} MB, report.html {found.html_bytes / 1e6:.1f} MB"
+    )
+
+
+def _made_up(path: Path, design: Design) -> Path:
+    folder = Folder(path)
+    folder.prepare()
+    rng = np.random.default_rng(0)
+    for cohort in cohorts(missing_runs(design, done=())):
+        folder.commit("synthetic", part_table(design, cohort.runs, _history(design, cohort.runs, rng)))
+    folder.write_manifest(
+        {
+            "schema_version": SCHEMA_VERSION,
+            "study_id": path.name,
+            "design": design.to_dict(),
+            "digest": design.digest,
+            "data": {"name": design.dataset, "sha256": {}, "notice": "Made up, to time the report."},
+            "argv": "python -m study.bench --report",
+            "versions": provenance.versions(),
+            "git": {"commit": None, "dirty": None},
+            "device": {"kind": "cpu", "name": "none", "engine": "none", "workers": 1},
+            "timings": {},
+            "earlier": [],
+        }
+    )
+    folder.compact()
+    return path
+
+
+def _history(design: Design, runs: list[Run], rng: np.random.Generator) -> History:
+    """Accuracy rises from chance to about 97 %, a little higher under batch norm; each run with its own noise."""
+    epochs = np.arange(design.epochs + 1)
+    top = np.array([0.965 + 0.008 * (run.arm == "bn") for run in runs]) + rng.normal(0, 0.002, len(runs))
+    rise = top[:, None] - (top[:, None] - 0.1) * np.exp(-epochs / 2) + rng.normal(0, 0.001, (len(runs), len(epochs)))
+    accuracy = np.stack([rise, rise], axis=-1).clip(0, 1)
+    n_examples = [design.facts.n_train, design.facts.n_test]
+    counts = (accuracy * n_examples).round().astype(np.int64)
+    correct = rng.random((len(runs), design.facts.n_test)) < accuracy[:, -1, :1]
+    return History(1 - accuracy, counts, np.ones(rise.shape, bool), correct, n_steps=1)
