@@ -107,11 +107,9 @@ def _largest_rate(found: Findings) -> Table:
         ]
         for share in largest.shares
     ]
-    caption = (
-        f"Largest rate that still learns, share of {largest.n_runs} runs; with minus without:"
-        f" {_number(largest.interval)} powers of ten, sign-flip p = {words.p_fraction(largest.sign_flip)}"
-    )
-    return Table(caption, ["rate", "without", "with"], rows)
+    shift = f"{_number(largest.interval)} powers of ten"
+    rows.append(["with minus without", shift, f"sign-flip p = {words.p_fraction(largest.sign_flip)}"])
+    return Table(f"Largest rate that still learns, share of {largest.n_runs} runs", ["rate", "without", "with"], rows)
 
 
 def _best_rows(found: Findings) -> list[list[str]]:

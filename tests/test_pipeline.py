@@ -32,3 +32,17 @@ def test_two_commands_make_a_report(tmp_path: Path) -> None:
     assert whole.n_pairs == 6
     assert whole.mean_diff > 0.05  # two epochs of digits at small rates: batch norm learns faster
     assert whole.p_sign_flip == 2 / 64
+
+
+def test_looks_stay_in_the_manifest_when_seeds_are_added(tmp_path: Path) -> None:
+    from analysis import report
+    from study import run
+
+    def seen(n_seeds: int) -> list[int]:
+        small = f"--dataset digits --seeds {n_seeds} --epochs 1 --batch-sizes 32 --lrs 0.01 --quiet --out {tmp_path}"
+        assert run.main(small.split()) == 0
+        assert report.main([str(tmp_path / "digits")]) == 0
+        manifest = json.loads((tmp_path / "digits" / "manifest.json").read_text())
+        return [look["seeds"] for look in manifest["looks"]]
+
+    assert [seen(2), seen(3), seen(3)] == [[2], [2, 3], [2, 3]]

@@ -12,7 +12,7 @@ from analysis import contrasts
 from analysis.contents import completeness
 from analysis.contrasts import COLUMNS, by_cell, verdict, whole
 from analysis.curves import curves
-from analysis.intervals import Interval
+from analysis.intervals import Interval, t_interval
 from analysis.paired import Test
 from study.design import Design, Run
 from tests.analysis.planted import planted
@@ -164,6 +164,19 @@ def test_verdicts(estimate: float, p: float, inner: tuple[float, float], expecte
     assert verdict(test, estimate, interval, alpha=0.05, margin=0.002) == expected
     few = Test("t", 3, 0.0, p, reason="3 pairs: the exact test needs 6")
     assert verdict(few, estimate, interval, alpha=0.05, margin=0.002) == "not testable"
+
+
+def test_over_all_cells_equivalence_is_two_one_sided_tests(tmp_path: Path) -> None:
+    """A margin between the ends of the 90 and the 95 % interval: equivalent, as the p-value of the two tests says."""
+    gains = (-2, 1, 2, -1, 0, 3, -3, 1, 0, -1)
+    design = Design("digits", batch_sizes=(32,), lrs=(0.01,), seeds=SEEDS, epochs=1)
+    study = planted(tmp_path / "s", design, lambda run, _: (300 + (run.arm == "bn") * gains[run.seed]) / 360)
+    d = np.array(gains) / 360
+    margin = t_interval(d, 0.9).high + 1e-5
+    assert t_interval(d).high > margin
+    total = whole(contrasts.contrasts(study, 0.05, margin), "bn")
+    assert total.verdict == "equivalent"
+    assert total.equivalence.pvalue < 0.05
 
 
 def test_a_curve_summarises_the_seeds_that_have_not_diverged(tmp_path: Path) -> None:

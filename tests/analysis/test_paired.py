@@ -188,6 +188,12 @@ def test_beyond_16_seeds_one_cell_of_max_t_is_the_sign_flip_test() -> None:
     assert max_t(d[::-1, None])[0].pvalue == sign_flip(-d).pvalue
 
 
+def test_beyond_16_seeds_max_t_knows_no_order_either() -> None:
+    D = np.random.default_rng(1).normal(0.4, 1, (20, 3)).round(2)
+    one, other = max_t(D), max_t(-D[::-1, [2, 0, 1]])
+    assert [test.pvalue for test in other] == [one[2].pvalue, one[0].pvalue, one[1].pvalue]
+
+
 def test_cells_without_pairs_have_no_p_and_short_ones_their_own_n() -> None:
     D = np.array(TABLE)
     D[:5, 1] = np.nan
