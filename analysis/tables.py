@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis import AnalysisError
-from study import BASELINE
+from study import BASELINE, ablation_tables
 from study.design import Design
 from study.errors import StudyError
 from study.folder import Folder, Manifest
@@ -155,6 +155,26 @@ def load(path: Path) -> Study:
         raise AnalysisError(str(error)) from None
     check(records, runs, manifest["study_id"], design)
     return Study(path, manifest, design, records, runs)
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """What ``study.ablate`` found: one table each, of the runs that it evaluated."""
+
+    ablation: pd.DataFrame
+    swaps: pd.DataFrame
+    compositions: pd.DataFrame
+    statistics: pd.DataFrame
+
+
+def load_ablation(study: Study) -> Ablation | None:
+    """None where ``study.ablate`` has not been there; an AnalysisError where a table is not what it should be."""
+    found = [
+        ablation_tables.read_table(study.path, name) for name in ("ablation", "swaps", "compositions", "statistics")
+    ]
+    if found[0] is None:
+        return None
+    return Ablation(*(pd.DataFrame() if table is None else table.to_pandas(use_threads=False) for table in found))
 
 
 def record_looks(study: Study, looks: list[dict[str, Any]]) -> None:

@@ -133,7 +133,7 @@ class Folder:
 
     def commit(self, unit: str, table: pa.Table) -> Path:
         """Make the rows of a cohort part of the study, durably; doing it twice is doing it once."""
-        content = _encode(table.replace_schema_metadata({"study.unit_id": unit}))
+        content = encode(table.replace_schema_metadata({"study.unit_id": unit}))
         path = self.parts / f"{unit}-{hashlib.sha256(content).hexdigest()[:32]}.parquet"
         if not path.exists():
             write_atomically(path, content)
@@ -197,7 +197,7 @@ class Folder:
             "study.digest": design.digest,
             "study.design": json.dumps(design.to_dict(), sort_keys=True),
         }
-        path, content = self.path / f"{name}.parquet", _encode(named.replace_schema_metadata(metadata))
+        path, content = self.path / f"{name}.parquet", encode(named.replace_schema_metadata(metadata))
         if not path.exists() or path.read_bytes() != content:
             write_atomically(path, content)
 
@@ -241,7 +241,7 @@ def _read_part(path: Path) -> pa.Table | None:
     return table if own_unit == unit and table.schema.equals(PART_SCHEMA) else None
 
 
-def _encode(table: pa.Table) -> bytes:
+def encode(table: pa.Table) -> bytes:
     """Parquet bytes that depend on the rows alone: fixed settings, one chunk a column."""
     buffer = io.BytesIO()
     pq.write_table(

@@ -3,6 +3,7 @@
 Plain numpy, so that the engines which write it and the tables which store it need not know each other.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +26,8 @@ class History:
     """(runs, n_test) which test images the network of the last epoch answered correctly."""
     n_steps: int
     """Updates in the whole training."""
+    weights: Sequence[Mapping[str, NDArray[np.float32]]] = ()
+    """The trained networks by run: tensors by their names in torch.nn, and the cumulative statistics."""
 
     @property
     def first_bad_epoch(self) -> list[int | None]:

@@ -179,6 +179,10 @@ class Stack:
             d = layer.backward(d)
         self.first.backward(d)
 
+    def begin_epoch(self) -> None:
+        for norm in self.norms:
+            norm.begin_epoch()
+
     def affine(self) -> list[tuple[Tensor, Tensor]]:
         """The networks as they predict: weight (L, in, out) and bias (L, 1, out) by layer, ReLU between; the last
         one transposed, (L, classes, in) and (L, classes, 1).
@@ -209,6 +213,14 @@ class Stack:
         for index, (norm, width) in enumerate(zip(self.norms, self.widths[1:-1], strict=False)):
             state[f"norms.{index}.running_mean"] = norm.running_mean[run, 0, :width].clone()
             state[f"norms.{index}.running_var"] = norm.running_var[run, 0, :width].clone()
+        return state
+
+    def trained(self, run: int, batch_size: int, n_batches: int) -> dict[str, Tensor]:
+        """``state_dict`` with the cumulative statistics of each layer, such as ``norms.0.cumulative_last_mean``."""
+        state = self.state_dict(run)
+        for index, (norm, width) in enumerate(zip(self.norms, self.widths[1:-1], strict=False)):
+            for name, value in norm.cumulative(batch_size, n_batches).items():
+                state[f"norms.{index}.{name}"] = value[run, 0, :width].clone()
         return state
 
     def gradients(self, run: int) -> dict[str, Tensor]:

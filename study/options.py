@@ -68,6 +68,8 @@ class Options:
     """i/n: train the i-th of n parts of the plan, beside other processes that train the others."""
     max_time: str | None = None
     """Stop after this long, such as 50m or 2h, with exit code 75; the same command goes on."""
+    no_ablation: bool = False
+    """Do not evaluate the inference modes on the test images when the study is complete; see study.ablate."""
     on_error: Literal["continue", "stop"] = "continue"
     """Whether to go on with other cohorts when one fails for good."""
     log_format: Literal["text", "json"] = "text"
@@ -112,9 +114,7 @@ class Options:
     @property
     def n_workers(self) -> int:
         """``--workers``, by default the cores that this process may use."""
-        if self.workers:
-            return self.workers
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return self.workers or cores()
 
     @property
     def seconds(self) -> float | None:
@@ -125,6 +125,11 @@ class Options:
         if not match or float(match[1]) <= 0:
             raise UsageError(f"--max-time {self.max_time}: give a time above 0 such as 90s, 50m or 2h")
         return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
+
+
+def cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def parse(argv: Sequence[str]) -> Options:

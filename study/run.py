@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from filelock import FileLock, Timeout
 
-from study import devices, forecast, sources
+from study import ablate, devices, forecast, sources
 from study.design import Design, Run
 from study.errors import EnvironmentFault, StudyError
 from study.folder import Folder
@@ -50,6 +50,8 @@ def run(options: Options, argv: Sequence[str]) -> int:
         folder.compact()
         folder.touch()
         complete = not missing_runs(design, folder.done(design))
+        if complete and not outcome.failures and outcome.stopped is None and not options.no_ablation:
+            outcome = _ablate(options, design, folder, progress)
     return _conclude(progress, folder, outcome, complete, notice if plan else None)
 
 
@@ -146,6 +148,21 @@ def _say_first(progress: Progress, notice: str | None, damaged: Sequence[Path]) 
 
 
 # --- after
+
+
+def _ablate(options: Options, design: Design, folder: Folder, progress: Progress) -> Outcome:
+    """The inference modes on the test images as they are, where there are networks that have any."""
+    if not any(run.arm == "bn" and run.applicable for run in design.runs):
+        return Outcome()
+    try:
+        ablate.ablate(
+            folder, design, options.data_dir, "cpu", True, options.n_workers, partial(progress.say, "ablation")
+        )
+    except KeyboardInterrupt:
+        return Outcome(stopped=INTERRUPTED)
+    except Terminated:
+        return Outcome(stopped=TERMINATED)
+    return Outcome()
 
 
 def _conclude(progress: Progress, folder: Folder, outcome: Outcome, complete: bool, notice: str | None) -> int:

@@ -38,3 +38,8 @@ def initial_linear(seed: int, layer: int, n_in: int, n_out: int) -> tuple[Tensor
 def image_order(seed: int, epoch: int, n_images: int) -> Tensor:
     """The permutation (n_images,) in which the images are visited in ``epoch`` (1 is the first)."""
     return torch.randperm(n_images, generator=generator(seed, "order", epoch))
+
+
+def test_order(seed: int, n_images: int) -> Tensor:
+    """The permutation (n_images,) in which test images are put into batches, where their order is to be shuffled."""
+    return torch.randperm(n_images, generator=generator(seed, "test order", 0))

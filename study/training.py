@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from study import streams
@@ -72,6 +73,8 @@ class Training:
     def epoch(self, number: int) -> None:
         """One pass over the images in the seeds' orders."""
         with self._own_stream():
+            for stack in self.lockstep.stacks:
+                stack.begin_epoch()
             self.one_pass.over(image_orders(self.lockstep.seats.seeds, number, self.cohort, self.data))
 
     def evaluate(self) -> None:
@@ -86,7 +89,15 @@ class Training:
             finite=np.stack([snapshot.finite for snapshot in self.snapshots], axis=1),
             test_correct=self.snapshots[-1].test_correct,
             n_steps=self.design.epochs * self.design.steps_per_epoch(self.cohort.batch_size),
+            weights=self._weights(),
         )
+
+    def _weights(self) -> list[dict[str, NDArray[np.float32]]]:
+        """The trained networks, runs in the cohort's order."""
+        size, n_runs = self.cohort.batch_size, len(self.cohort.seeds) * len(self.cohort.lrs)
+        n_batches = self.design.steps_per_epoch(size)
+        states = [stack.trained(run, size, n_batches) for stack in self.lockstep.stacks for run in range(n_runs)]
+        return [{name: value.float().cpu().numpy() for name, value in state.items()} for state in states]
 
 
 def image_orders(seeds: Sequence[int], epoch: int, cohort: Cohort, data: Dataset) -> Tensor:

@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from study import devices, folder, forecast
+from study import devices, folder, forecast, weights
 from study.design import Design
 from study.errors import EnvironmentFault, StudyError
 from study.plan import Cohort
@@ -121,6 +121,7 @@ def _train_and_commit(job: Job, cohorts: Sequence[Cohort], data: "Dataset", on_e
     began = time.monotonic()
     histories = training.train_together(job.design, cohorts, data, on_epoch)
     for cohort, history in zip(cohorts, histories, strict=True):
+        weights.keep(job.study, job.design, cohort.runs, history)  # before the part, which makes them done
         unit = folder.unit_id(job.design, cohort, data.digest, job.engine)
         folder.Folder(job.study).commit(unit, part_table(job.design, cohort.runs, history))
     return time.monotonic() - began

@@ -1,0 +1,232 @@
+"""python -m study.ablate [STUDY_DIR]: how trained networks predict under other statistics and other images.
+
+Needs the networks that ``study.run`` kept, and trains nothing. What is done is not done again.
+"""
+
+import multiprocessing
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from study import devices, weights
+from study.ablation_tables import Store
+from study.design import Design, Run
+from study.errors import EnvironmentFault, StudyError, UsageError
+from study.folder import Folder
+from study.history import OK
+from study.options import DATA_DIR, cores
+
+if TYPE_CHECKING:  # torch is imported by those who evaluate
+    from study.data import Dataset
+    from study.shifts import Condition
+
+AT_ONCE = 6  # networks: what is in hand is bounded by these and the test images, however many runs there are
+SAY_EVERY = 10  # seconds
+
+Say = Callable[[str], None]
+Todo = Mapping[Run, list["Condition"]]
+
+
+@dataclass(frozen=True)
+class Options:
+    """Evaluate the trained networks of a study: every way to predict under batch normalisation on the test images as
+    they are, and the main ones under corruptions, other class priors and the halves of the test set. Resumable."""
+
+    study_dir: Annotated[Path | None, tyro.conf.Positional] = None
+    """The folder of the study; the one under --out that was trained last, unless given."""
+    clean: bool = False
+    """The test images as they are alone, which takes a fraction of the time."""
+    data_dir: Path = DATA_DIR
+    """As for study.run."""
+    device: str = "cpu"
+    """cpu, cuda or cuda:1."""
+    out: Path = Path("results")
+    """The folder of studies."""
+    workers: int = 0
+    """Processes of one thread each on a CPU; 0 is one per core."""
+    quiet: bool = False
+    """Print errors alone."""
+
+
+def run(options: Options) -> int:
+    """Make the ablation of a study complete; returns the exit code."""
+    folder = Folder(options.study_dir or newest(options.out))
+    design = folder.design()
+    if design is None:
+        raise UsageError(f"{folder.path} holds no study (no manifest.json); run python -m study.run first")
+    device = devices.choose(options.device, of_study=None)
+    say: Say = (lambda text: None) if options.quiet else (lambda text: print(text, flush=True))
+    ablate(folder, design, options.data_dir, device, options.clean, options.workers or cores(), say)
+    say(f"{folder.path} is evaluated. Next: python -m analysis.report {folder.path}")
+    return 0
+
+
+def ablate(folder: Folder, design: Design, data_dir: Path, device: str, clean: bool, n_workers: int, say: Say) -> None:
+    """Evaluate what is missing and write the tables."""
+    todo = missing(folder, design, trained(folder, design), clean)
+    if todo:
+        _evaluate(folder, design, todo, _images(folder, design, data_dir, device), n_workers, say)
+    manifest = folder.read_manifest()
+    assert manifest is not None, "a study with runs has one"
+    Store(folder.path).compact(manifest["study_id"], design)
+
+
+def data_module() -> ModuleType:
+    """torch takes seconds to import; a command that has nothing to evaluate never does."""
+    from study import data
+
+    return data
+
+
+def newest(out: Path) -> Path:
+    """The study under ``out`` that was trained last."""
+    made_here = [path.parent for path in out.glob("*/manifest.json") if (path.parent / "weights").is_dir()]
+    if not made_here:
+        raise UsageError(f"there is no study with kept networks under {out}; run python -m study.run first")
+    return max(made_here, key=lambda path: (path / "manifest.json").stat().st_mtime)
+
+
+def trained(folder: Folder, design: Design) -> list[Run]:
+    """The runs of ``design`` whose networks can predict; a UsageError where no network has batch norm."""
+    table = folder.read("runs")
+    status = dict(zip(table["run_id"].to_pylist(), table["status"].to_pylist(), strict=True))
+    runs = [run for run in design.runs if status.get(design.run_id(run)) == OK]
+    if not any(run.arm == "bn" for run in runs):
+        raise UsageError(f"{folder.path} has no trained run with batch normalisation: there is nothing to compare")
+    return runs
+
+
+def missing(folder: Folder, design: Design, runs: Sequence[Run], clean: bool) -> Todo:
+    """What is not evaluated yet, by run."""
+    from study.shifts import CONDITIONS
+
+    done = Store(folder.path).done()
+    wanted = [condition for condition in CONDITIONS if not clean or condition.name == "clean"]
+    by_run = {run: [c for c in wanted if (design.run_id(run), c.name, c.severity) not in done] for run in runs}
+    return {run: conditions for run, conditions in by_run.items() if conditions}
+
+
+def _images(folder: Folder, design: Design, data_dir: Path, device: str) -> "Dataset":
+    manifest = folder.read_manifest()
+    images = data_module().load(design.dataset, data_dir)
+    if manifest is None or images.sha256 != manifest["data"]["sha256"]:
+        raise UsageError(f"--data-dir {data_dir} holds other images than those that {folder.path} was trained on")
+    return images if device == "cpu" else images.to(device)
+
+
+def _evaluate(folder: Folder, design: Design, todo: Todo, images: "Dataset", n_workers: int, say: Say) -> None:
+    """Group by group, in this process or, where there are enough on a CPU, in several of one thread each."""
+    groups = list(_groups(todo))
+    device = images.test.images.device.type
+    n_done, last = 0, time.monotonic()
+    with tempfile.TemporaryDirectory(prefix=".data-ablation-", dir=folder.path) as shared:
+        job = Job(folder.path, design, devices.engine(device, tf32=False))
+        if device != "cpu" or min(n_workers, len(groups)) < 2:
+            devices.prepare(job.engine)
+            done: Iterator[int] = (job.evaluate(runs, todo[runs[0]], images) for runs in groups)
+        else:
+            data_module().share(images, Path(shared))
+            done = _in_processes(job, groups, todo, images, Path(shared), n_workers)
+        for n_runs in done:
+            n_done += n_runs
+            if time.monotonic() - last > SAY_EVERY:
+                last = time.monotonic()
+                say(f"{n_done} of {len(todo)} networks evaluated")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all groups have in common; travels to the processes."""
+
+    study: Path
+    design: Design
+    engine: str
+
+    def evaluate(self, runs: Sequence[Run], conditions: Sequence["Condition"], images: "Dataset") -> int:
+        """Evaluate a group of networks and commit it, condition by condition; returns their number."""
+        import torch
+
+        from study.ablation import CLEAN, Group
+
+        group = Group(self.design, runs, [weights.read(self.study, self.design, run) for run in runs], images)
+        with torch.no_grad():
+            for condition in conditions:
+                rows = {"ablation": group.rows(condition)}
+                if condition == CLEAN and group.networks.norms:
+                    rows["statistics"] = list(group.statistic_rows())
+                    rows["swaps"] = list(group.swap_rows())
+                    rows["compositions"] = list(group.composition_rows())
+                Store(self.study).commit(rows)
+        return len(runs)
+
+
+_images_here: "Dataset"
+"""Of a process that evaluates, opened once."""
+
+
+def _in_processes(
+    job: Job, groups: Sequence[list[Run]], todo: Todo, images: "Dataset", shared: Path, n_workers: int
+) -> Iterator[int]:
+    context, opened = multiprocessing.get_context("spawn"), (job.engine, images.name, images.sha256, shared)
+    pool = ProcessPoolExecutor(min(n_workers, len(groups)), context, _begin, opened)
+    try:
+        futures = [pool.submit(_evaluate_here, job, runs, todo[runs[0]]) for runs in groups]
+        for future in as_completed(futures):
+            yield future.result()
+    except BrokenProcessPool as error:
+        raise EnvironmentFault(f"a process died while it evaluated ({error}); the same command goes on") from None
+    finally:
+        for process in multiprocessing.active_children() if sys.exc_info()[0] else ():
+            process.terminate()  # stopped: what these had not committed is evaluated again
+        pool.shutdown(cancel_futures=True)
+
+
+def _begin(engine: str, name: str, sha256: dict[str, str], shared: Path) -> None:
+    global _images_here
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    devices.prepare(engine)
+    _images_here = data_module().open_shared(name, sha256, shared)
+
+
+def _evaluate_here(job: Job, runs: Sequence[Run], conditions: Sequence["Condition"]) -> int:
+    return job.evaluate(runs, conditions, _images_here)
+
+
+def _groups(todo: Todo) -> Iterator[list[Run]]:
+    """Networks of one arm and batch size that lack the same conditions, a few at a time."""
+
+    def alike(run: Run) -> tuple[object, ...]:
+        return run.arm, run.batch_size, [(c.name, c.severity) for c in todo[run]]
+
+    for _, some in groupby(sorted(todo, key=alike), alike):
+        runs = list(some)
+        yield from (runs[start : start + AT_ONCE] for start in range(0, len(runs), AT_ONCE))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command; every error is one sentence on stderr."""
+    try:
+        return run(tyro.cli(Options, args=argv, prog="python -m study.ablate"))
+    except StudyError as error:
+        print(f"study.ablate: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except OSError as error:
+        print(f"study.ablate: {error}; what was committed is safe, the same command goes on", file=sys.stderr)
+        return EnvironmentFault.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,156 @@
+"""The ablation's parquet contract: schemas, what is committed, what is done. Imports no torch.
+
+A group of networks commits its rows of the tables under one condition; the rows of ``ablation`` come last and
+make it done. A part is named by the sha256 of its bytes, so one that is damaged is seen, left aside, and made again.
+"""
+
+import hashlib
+import io
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from study.design import Design
+from study.errors import UsageError
+from study.folder import encode, write_atomically
+from study.records import KEYS, SCHEMA_VERSION, STUDY_ID, in_order
+
+Row = Mapping[str, Any]
+
+SCHEMAS = {
+    "statistics": pa.schema(
+        [
+            *KEYS,
+            ("inference", pa.string()),
+            ("layer", pa.int8()),
+            ("rms_mean_error", pa.float64()),
+            ("rms_log_var_error", pa.float64()),
+        ]
+    ),
+    "swaps": pa.schema(
+        [
+            *KEYS,
+            ("eval_batch_size", pa.int32()),
+            ("n_swapped", pa.int32()),
+            ("mean_change", pa.float64()),
+            ("value_change", pa.float64()),
+            ("logit_change", pa.float64()),
+            ("flip_rate", pa.float64()),
+        ]
+    ),
+    "compositions": pa.schema(
+        [
+            *KEYS,
+            ("eval_batch_size", pa.int32()),
+            ("any_flip", pa.float64()),
+            ("mates_share", pa.float64()),
+        ]
+    ),
+    "ablation": pa.schema(
+        [
+            *KEYS,
+            ("epoch", pa.int16()),
+            ("inference", pa.string()),
+            ("eval_batch_size", pa.int32()),
+            ("order", pa.string()),
+            ("shift", pa.string()),
+            ("severity", pa.int8()),
+            ("loss", pa.float64()),
+            ("accuracy", pa.float64()),
+            ("n_correct", pa.int32()),
+            ("n_examples", pa.int32()),
+            ("ece", pa.float64()),
+            ("n_flips", pa.int32()),
+            ("degenerate", pa.bool_()),
+            ("last_batch", pa.int32()),
+        ]
+    ),
+}
+"""By table, in the order in which a group commits."""
+
+ORDER = ("batch_size", "lr", "seed", "arm")
+
+
+class Store:
+    """``ablation/`` in a study's folder, and the tables that are its parts' union."""
+
+    def __init__(self, study: Path):
+        self.study, self.parts = study, study / "ablation"
+
+    def commit(self, rows: Mapping[str, Iterable[Row]]) -> None:
+        """The rows of one group under one condition, by table; a table may have none."""
+        self.parts.mkdir(exist_ok=True)
+        for name, schema in SCHEMAS.items():
+            table = pa.Table.from_pylist([dict(row) for row in rows.get(name, ())], schema=schema)
+            if len(table):
+                content = encode(table)
+                digest = hashlib.sha256(content).hexdigest()[:32]
+                write_atomically(self.parts / f"{name}-{digest}.parquet", content)
+
+    def read(self, name: str) -> pa.Table:
+        """The rows of a table's sound parts, each once."""
+        parts = [
+            part for path in sorted(self.parts.glob(f"{name}-*.parquet")) if (part := _read_part(path)) is not None
+        ]
+        return pa.concat_tables([SCHEMAS[name].empty_table(), *parts])
+
+    def done(self) -> set[tuple[str, str, int]]:
+        """(run_id, shift, severity) of what is committed."""
+        table = self.read("ablation")
+        columns = (table[name].to_pylist() for name in ("run_id", "shift", "severity"))
+        return set(zip(*columns, strict=True))
+
+    def compact(self, study_id: str, design: Design) -> None:
+        """Write the tables: the rows of the design's runs, sorted by key and then as they were evaluated."""
+        planned = {design.run_id(run) for run in design.runs}
+        for name, schema in SCHEMAS.items():
+            table = _distinct(self.read(name), planned)
+            columns = [(column, "ascending") for column in (*ORDER, *_further_keys(schema))]
+            named = in_order(table, columns).add_column(0, "study_id", pa.repeat(study_id, len(table)))
+            metadata = {"study.schema_version": str(SCHEMA_VERSION), "study.study_id": study_id}
+            write_atomically(self.study / f"{name}.parquet", encode(named.replace_schema_metadata(metadata)))
+
+
+def read_table(study: Path, name: str) -> pa.Table | None:
+    """A table of a study as ``compact`` wrote it, None where there is none; a UsageError where it cannot be read."""
+    path, schema = study / f"{name}.parquet", pa.schema([*STUDY_ID, *SCHEMAS[name]])
+    try:
+        table = pq.ParquetFile(path).read(use_threads=False)
+    except FileNotFoundError:
+        return None
+    except (OSError, pa.ArrowException) as error:
+        raise UsageError(
+            f"{path} is not a parquet file that can be read: {error}; remove it and run study.ablate"
+        ) from None
+    if not table.schema.equals(schema):
+        raise UsageError(
+            f"{path} has the columns {table.schema.names}; expected {schema.names}; remove it, run study.ablate"
+        )
+    return table
+
+
+def _further_keys(schema: pa.Schema) -> list[str]:
+    known = ("shift", "severity", "inference", "order", "eval_batch_size", "n_swapped", "layer")
+    return [name for name in known if name in schema.names]
+
+
+def _distinct(table: pa.Table, planned: set[str]) -> pa.Table:
+    """The rows of planned runs, each (run, trial) once: a group that was stopped after a part commits it again."""
+    keys = ["run_id", *_further_keys(table.schema)]
+    seen: dict[tuple[Any, ...], int] = {}
+    for row, key in enumerate(zip(*(table[name].to_pylist() for name in keys), strict=True)):
+        if key[0] in planned:
+            seen.setdefault(key, row)
+    return table.take(pa.array(seen.values(), pa.int64()))
+
+
+def _read_part(path: Path) -> pa.Table | None:
+    name, _, promised = path.stem.partition("-")
+    content = path.read_bytes() if path.is_file() and not path.is_symlink() else b""
+    if hashlib.sha256(content).hexdigest()[:32] != promised:
+        return None
+    table = pq.ParquetFile(io.BytesIO(content)).read(use_threads=False).replace_schema_metadata()
+    return table if table.schema.equals(SCHEMAS[name]) else None
