@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import contrasts, words
+from analysis import contrasts, mode_words, words
 from analysis.contrasts import Contrast
 from analysis.findings import Evidence, Results
 from analysis.pairs import pair
@@ -32,6 +32,8 @@ def contents(study: Study, found: Results) -> dict[str, Any]:
             "scope": _scope(study),
             "contrasts": [asdict(contrast) for contrast in found.contrasts],
             "findings": {arm: asdict(of_arm) for arm, of_arm in found.of_arms.items()},
+            "modes": None if found.modes is None else asdict(found.modes),
+            "ledger": [] if found.modes is None else mode_words.ledger(found.modes, found.alpha),
             "looks": looks(study, found),
             "completeness": completeness(study),
             "unpaired": [line for arm in study.contenders for line in pair(study, arm, PRIMARY).unpaired],

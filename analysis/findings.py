@@ -16,9 +16,10 @@ from analysis import aa, factors, failures, power, times, variance
 from analysis.contrasts import Contrast, Step, contrasts, sequence
 from analysis.curves import Curve, Gap, curves, gaps
 from analysis.intervals import Interval, t_interval
+from analysis.modes import Modes, modes
 from analysis.paired import Test
 from analysis.pairs import Pairs, pair
-from analysis.tables import PRIMARY, Study
+from analysis.tables import PRIMARY, Study, load_ablation
 
 LAST_EPOCHS = 3
 
@@ -109,13 +110,17 @@ class Results:
     contrasts: list[Contrast]
     curves: list[Curve]
     of_arms: dict[str, Findings]
+    modes: Modes | None
+    """None where ``study.ablate`` has not been there."""
 
 
 def results(study: Study, alpha: float, margin: float) -> Results:
     """All that the records say."""
     found = contrasts(study, alpha, margin)
     of_arms = {arm: findings(study, found, arm, alpha, margin) for arm in study.contenders}
-    return Results(alpha, margin, found, curves(study), of_arms)
+    ablation = load_ablation(study)
+    of_modes = None if ablation is None else modes(study, ablation, 1 - alpha)
+    return Results(alpha, margin, found, curves(study), of_arms, of_modes)
 
 
 def findings(study: Study, found: Sequence[Contrast], arm: str, alpha: float, margin: float) -> Findings:

@@ -20,6 +20,7 @@ from analysis.tables import Ablation, Study
 
 TRIAL = ["inference", "eval_batch_size", "order"]
 CONDITION = ["shift", "severity"]
+STATISTICS = ("running", "precise", "cumulative_last", "cumulative_all")
 REFERENCE, NO_NORM, CLEAN = "running", "none", ("clean", 0)
 
 
@@ -115,11 +116,20 @@ def modes(study: Study, ablation: Ablation, level: float) -> Modes:
         for result in _under(str(condition[0]), int(condition[1]), rows, level)
     ]
     return Modes(
-        sorted(found, key=lambda result: (_key(result)[3:] != CLEAN, result.shift, result.severity)),
+        sorted(found, key=_place),
         _swaps(ablation.swaps, level),
         _compositions(ablation.compositions, level),
         _statistics(ablation.statistics, level),
     )
+
+
+def _place(result: ModeResult) -> tuple[Any, ...]:
+    """The clean images first; statistics from training first, then by order and size of the test batch."""
+    kinds = ("running", "population", "precise", "cumulative", "batch", "blend", "mean", "var", "layer")
+    orders = (None, "shuffled", "natural", "sorted")
+    kind = kinds.index(result.inference.partition("_")[0])
+    way = (kind, orders.index(result.order), len(result.inference), result.inference, result.eval_batch_size or 0)
+    return (result.shift, result.severity) != CLEAN, result.shift, result.severity, way
 
 
 def _under(shift: str, severity: int, rows: pd.DataFrame, level: float) -> list[ModeResult]:
@@ -224,7 +234,7 @@ def _compositions(table: pd.DataFrame, level: float) -> list[CompositionResult]:
 
 
 def _statistics(table: pd.DataFrame, level: float) -> list[StatisticResult]:
-    return [
+    found = [
         StatisticResult(
             str(inference),
             int(layer),
@@ -234,3 +244,34 @@ def _statistics(table: pd.DataFrame, level: float) -> list[StatisticResult]:
         )
         for (inference, layer), rows in _groups(table, "inference", "layer")
     ]
+    return sorted(found, key=lambda result: (STATISTICS.index(result.inference), result.layer))
+
+
+def to_csv(results: Sequence[ModeResult]) -> str:
+    """The table ``modes.csv``: a row per condition and way to predict."""
+    rows = [
+        {
+            "shift": r.shift,
+            "severity": r.severity,
+            "inference": r.inference,
+            "eval_batch_size": r.eval_batch_size,
+            "order": r.order,
+            "n_seeds": r.n,
+            "n_networks": r.n_networks,
+            "accuracy": r.accuracy,
+            "loss": r.loss,
+            "ece": r.ece,
+            "flip_rate": r.flip_rate,
+            "diff_running": r.against_running.estimate,
+            "diff_running_low": r.against_running.low,
+            "diff_running_high": r.against_running.high,
+            "p_running_max_t": r.p_running.pvalue,
+            "diff_no_bn": r.against_no_norm.estimate if r.against_no_norm else math.nan,
+            "diff_no_bn_low": r.against_no_norm.low if r.against_no_norm else math.nan,
+            "diff_no_bn_high": r.against_no_norm.high if r.against_no_norm else math.nan,
+            "p_no_bn_max_t": r.p_no_norm.pvalue if r.p_no_norm else math.nan,
+            "degenerate": r.degenerate,
+        }
+        for r in results
+    ]
+    return pd.DataFrame(rows).astype({"eval_batch_size": "Int64"}).to_csv(index=False, lineterminator="\n")

@@ -10,7 +10,7 @@ import jinja2
 from analysis import words
 from analysis.findings import Results
 from analysis.pictures import Picture
-from analysis.sections import sections
+from analysis.sections import mode_sections, sections
 from analysis.tables import ENDPOINTS, Study
 
 
@@ -29,7 +29,10 @@ def render(study: Study, report: Mapping[str, Any], found: Results, pictures: Ma
         manifest=study.manifest,
         report=report,
         contrasts=found.contrasts,
-        sections=[section for of_arm in found.of_arms.values() for section in sections(of_arm)],
+        sections=[
+            *([] if found.modes is None else mode_sections(found.modes, report["ledger"])),
+            *(section for of_arm in found.of_arms.values() for section in sections(of_arm)),
+        ],
         endpoints=list(ENDPOINTS),
         pictures=pictures,
         arm_names=words.ARM_NAMES,

@@ -4,11 +4,12 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from analysis import contrasts, figures, words
+from analysis import contrasts, figures, mode_figures, words
 from analysis.contrasts import Contrast
 from analysis.curves import Curve, Gap
 from analysis.figures import ends
 from analysis.findings import Results
+from analysis.modes import Modes
 from analysis.tables import PRIMARY, Study
 
 
@@ -33,7 +34,7 @@ def pictures(study: Study, found: Results) -> dict[str, Picture]:
     gaps = {
         f"gap-{arm}": _gaps(of_arm.gaps, shown_cell(curves)) for arm, of_arm in found.of_arms.items() if of_arm.gaps
     }
-    return {**effects, **learned, **gaps}
+    return {**effects, **learned, **gaps, **({} if found.modes is None else mode_pictures(found.modes))}
 
 
 def _effect(found: Sequence[Contrast], arm: str) -> Picture:
@@ -88,6 +89,50 @@ def _gaps(gaps: Sequence[Gap], cell: tuple[int, float]) -> Picture:
         "With minus without, in points. Outer band: holds for the whole curve at once"
         f" (sup-t, {words.level(shown[0].level)}); inner: each epoch on its own. A diverged run scores chance.",
     )
+
+
+def mode_pictures(modes: Modes) -> dict[str, Picture]:
+    """Of the inference modes, those that the ablation has numbers for."""
+    made = {}
+    if modes.clean("batch", 8, "shuffled"):
+        made["modes"] = Picture(
+            "Which statistics should it predict with? The size and order of the test batch",
+            figures.svg(mode_figures.accuracy_by_size(modes)),
+            "Test accuracy over the number of images in the test batch, shuffled, in the file's order and sorted by"
+            " class, with the statistics from training as horizontal lines; the numbers stand in the table.",
+            "Means over all networks with batch normalisation; the same networks in every line. A batch of one image"
+            " has no variance, and is answered by the bias alone.",
+        )
+        made["calibration"] = Picture(
+            "How far their confidence can be trusted",
+            figures.svg(mode_figures.calibration(modes)),
+            "Expected calibration error by way to predict; the numbers stand in the table of the ways to predict.",
+            "15 equal bins on the probability of the answer; test batches are shuffled, their size is the last number.",
+        )
+    if modes.swaps:
+        made["swaps"] = Picture(
+            "One image in two batches",
+            figures.svg(mode_figures.swaps(modes.swaps)),
+            "Change of the batch mean and share of images that change class, over sqrt(2k)/m.",
+            "k of the m images of a batch are replaced by others, never the one that is looked at; 2 of 8 is the"
+            " tutorial's own example. The line is what independent draws give in expectation.",
+        )
+    if modes.statistics:
+        made["statistics"] = Picture(
+            "How far statistics from training lie from the truth",
+            figures.svg(mode_figures.statistic_errors(modes.statistics)),
+            "Root mean square error of mean and log variance of each statistic, by layer, against the exact ones.",
+            "Against the exact statistics of all training images with the final weights; over units, networks, seeds.",
+        )
+    if any(result.shift != "clean" for result in modes.results):
+        made["shifts"] = Picture(
+            "When the images change: each way to predict against the running averages",
+            figures.svg(mode_figures.shift_map(modes)),
+            "Difference of test accuracy from the running averages by condition and way to predict.",
+            "In points, on the same images. Severities 1, 3 and 5 of five; test batches are shuffled, the number is"
+            " their size. All conditions with intervals stand in tables/modes.csv.",
+        )
+    return made
 
 
 def shown_cell(curves: Sequence[Curve]) -> tuple[int, float]:

@@ -35,7 +35,15 @@ class Options:
 
 def report(options: Options) -> Path:
     """Write the report of a study and print what it says; returns the page's path."""
-    from analysis import contents, contrasts, findings, page, pictures, tables  # heavy, and --help needs none of it
+    from analysis import (  # heavy, and --help needs none of it
+        contents,
+        contrasts,
+        findings,
+        modes,
+        page,
+        pictures,
+        tables,
+    )
 
     study = tables.load(options.study_dir or newest(options.out))
     found = findings.results(study, options.alpha, options.margin)
@@ -43,6 +51,8 @@ def report(options: Options) -> Path:
     drawn = pictures.pictures(study, found)
     files = {f"figures/{name}.svg": picture.svg for name, picture in drawn.items()}
     files["tables/contrasts.csv"] = contrasts.to_csv(found.contrasts).encode()
+    if found.modes is not None:
+        files["tables/modes.csv"] = modes.to_csv(found.modes.results).encode()
     files["report.json"] = json.dumps(said, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
     files["report.html"] = page.render(study, said, found, drawn).encode()
     _write(study.path, files)

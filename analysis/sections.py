@@ -1,14 +1,15 @@
 """The tables of the page beyond the cells: findings in, headings, sentences and rows of text out."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from analysis import words
+from analysis import mode_words, words
 from analysis.aa import Size
 from analysis.factors import Slope
 from analysis.findings import Failures, Findings, Noise
 from analysis.intervals import Interval
+from analysis.modes import CLEAN, ModeResult, Modes, SwapResult
 from analysis.times import TimeToAccuracy
 
 
@@ -25,12 +26,64 @@ class Section:
     title: str
     text: str
     tables: list[Table]
+    points: Sequence[str] = ()
 
 
 def sections(found: Findings) -> list[Section]:
     """Those of one arm that have something to say, in the page's order."""
     made = (_failing, _factors, _learning, _noise, _seeds, _trust)
     return [section for section in (make(found) for make in made) if section.tables]
+
+
+def mode_sections(modes: Modes, ledger: Sequence[str]) -> list[Section]:
+    """The inference modes on the test images as they are; the other conditions stand in tables/modes.csv."""
+    clean = [result for result in modes.results if (result.shift, result.severity) == CLEAN]
+    head = [
+        "way to predict", "accuracy", "against running averages", "p, all ways together", "against no BN",
+        "loss", "calibration error", "class differs from exact statistics",
+    ]  # fmt: skip
+    tables = [Table("Ways to predict, the test images as they are", head, [_mode_row(result) for result in clean])]
+    if modes.swaps:
+        head = [
+            "batch", "replaced", "batch mean moves, sd", "expected", "own value moves, sd", "logits move",
+            "class flips",
+        ]  # fmt: skip
+        tables.append(Table("One image in two batches", head, [_swap_row(result) for result in modes.swaps]))
+    if modes.compositions:
+        head = ["batch", "images whose class ever flips", "share of logit variance from companions"]
+        rows = [
+            [str(r.eval_batch_size), words.percent(r.any_flip.estimate), words.percent(r.mates_share.estimate)]
+            for r in modes.compositions
+        ]
+        tables.append(Table("All images in 32 random compositions of the batches", head, rows))
+    text = "Batch normalisation may predict by statistics from training or by those of the images it is asked about."
+    return [Section("inference", "Which statistics to use when", text, tables, ledger)]
+
+
+def _mode_row(result: ModeResult) -> list[str]:
+    against = words.NO_NUMBER if result.against_no_norm is None else _in_points(result.against_no_norm)
+    return [
+        mode_words.name(result) + (" (degenerate)" if result.degenerate else ""),
+        words.percent(result.accuracy),
+        _in_points(result.against_running),
+        words.p_fraction(result.p_running),
+        against,
+        f"{result.loss:.3f}",
+        words.percent(result.ece),
+        words.percent(result.flip_rate),
+    ]
+
+
+def _swap_row(result: SwapResult) -> list[str]:
+    return [
+        str(result.eval_batch_size),
+        str(result.n_swapped),
+        f"{result.mean_change.estimate:.3f}",
+        f"{result.law:.3f}",
+        f"{result.value_change.estimate:.3f}",
+        f"{result.logit_change.estimate:.2f}",
+        words.percent(result.flip_rate.estimate),
+    ]
 
 
 # --- the sections

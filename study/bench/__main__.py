@@ -18,7 +18,7 @@ from pathlib import Path
 import tyro
 
 from study import data, forecast, provenance, sources
-from study.bench import report, scaling
+from study.bench import ablation, report, scaling
 from study.bench.team import PEAK, Team, check_agreement
 from study.design import Design
 from study.errors import StudyError, UsageError
@@ -45,6 +45,8 @@ class Options:
     """Two rounds instead."""
     scaling: bool = False
     """Instead, time whole studies of 1 to 50 seeds."""
+    ablation: bool = False
+    """Instead, time study.ablate on the default study's networks, trained for one epoch."""
     report: bool = False
     """Instead, time analysis.report over a million made-up records."""
     out: Path = Path("results")
@@ -120,11 +122,19 @@ def run(options: Options) -> None:
     name, notice = sources.choose(options.dataset, options.data_dir)
     if notice:
         print(notice)
-    if options.scaling:
+    if options.ablation:
+        modes = ablation.measure(name, options.data_dir)
+        print(ablation.line(modes))
+        _write(options.out, "ablation-", name, asdict(modes))
+    elif options.scaling:
         found = scaling.measure(name, options.data_dir)
         print(scaling.table(found))
         _write(options.out, "scaling-", name, {"studies": [asdict(study) for study in found]})
-        return
+    else:
+        _training(options, name)
+
+
+def _training(options: Options, name: str) -> None:
     rounds = 2 if options.quick else options.rounds
     images = data.load(name, options.data_dir)
     with tempfile.TemporaryDirectory() as shared:
