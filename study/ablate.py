@@ -4,9 +4,12 @@ Needs the networks that ``study.run`` kept, and trains nothing. What is done is 
 """
 
 import multiprocessing
+import os
+import shutil
 import signal
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -18,6 +21,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
+from filelock import FileLock
 
 from study import devices, weights
 from study.ablation_tables import Store
@@ -25,17 +29,19 @@ from study.design import Design, Run
 from study.errors import EnvironmentFault, StudyError, UsageError
 from study.folder import Folder
 from study.history import OK
-from study.options import DATA_DIR, cores
+from study.options import DATA_DIR, DEVICE, cores
 
 if TYPE_CHECKING:  # torch is imported by those who evaluate
     from study.data import Dataset
-    from study.shifts import Condition
 
 AT_ONCE = 6  # networks: what is in hand is bounded by these and the test images, however many runs there are
 SAY_EVERY = 10  # seconds
+CLEAN = ("clean", 0)
+SHARED = ".data-ablation-"
 
 Say = Callable[[str], None]
-Todo = Mapping[Run, list["Condition"]]
+Todo = Mapping[Run, list[tuple[str, int]]]
+"""Conditions, each a name and a severity, by run."""
 
 
 @dataclass(frozen=True)
@@ -61,25 +67,38 @@ class Options:
 
 def run(options: Options) -> int:
     """Make the ablation of a study complete; returns the exit code."""
+    if options.workers < 0:
+        raise UsageError(f"--workers {options.workers}: give 1 or more, or 0 for one per core")
+    if not DEVICE.fullmatch(options.device):
+        raise UsageError(f"--device {options.device!r}: choose cpu, cuda or cuda:0")
     folder = Folder(options.study_dir or newest(options.out))
     design = folder.design()
     if design is None:
         raise UsageError(f"{folder.path} holds no study (no manifest.json); run python -m study.run first")
-    device = devices.choose(options.device, of_study=None)
+    runs = trained(folder, design)
+    if not any_norms(runs):
+        raise UsageError(f"{folder.path} has no trained run with batch normalisation: there is nothing to compare")
     say: Say = (lambda text: None) if options.quiet else (lambda text: print(text, flush=True))
-    ablate(folder, design, options.data_dir, device, options.clean, options.workers or cores(), say)
+    ablate(folder, design, runs, options.data_dir, options.device, options.clean, options.workers or cores(), say)
     say(f"{folder.path} is evaluated. Next: python -m analysis.report {folder.path}")
     return 0
 
 
-def ablate(folder: Folder, design: Design, data_dir: Path, device: str, clean: bool, n_workers: int, say: Say) -> None:
-    """Evaluate what is missing and write the tables."""
-    todo = missing(folder, design, trained(folder, design), clean)
-    if todo:
-        _evaluate(folder, design, todo, _images(folder, design, data_dir, device), n_workers, say)
-    manifest = folder.read_manifest()
-    assert manifest is not None, "a study with runs has one"
-    Store(folder.path).compact(manifest["study_id"], design)
+def ablate(
+    folder: Folder, design: Design, runs: Sequence[Run], data_dir: Path, device: str, clean: bool, n_workers: int,
+    say: Say,
+) -> None:  # fmt: skip
+    """Evaluate what is missing of ``runs`` and write the tables; whoever comes meanwhile waits and finds it done."""
+    with FileLock(folder.path / ".ablating"):
+        for left_behind in folder.path.glob(f"{SHARED}*"):  # by a command that was killed
+            shutil.rmtree(left_behind)
+        todo = missing(folder, design, runs, clean)
+        if todo:
+            chosen = devices.choose(device, of_study=None)
+            _evaluate(folder, design, todo, _images(folder, design, data_dir, chosen), n_workers, say)
+        manifest = folder.read_manifest()
+        assert manifest is not None, "a study with runs has one"
+        Store(folder.path).compact(manifest["study_id"], design)
 
 
 def data_module() -> ModuleType:
@@ -98,23 +117,28 @@ def newest(out: Path) -> Path:
 
 
 def trained(folder: Folder, design: Design) -> list[Run]:
-    """The runs of ``design`` whose networks can predict; a UsageError where no network has batch norm."""
+    """The runs of ``design`` whose networks can predict."""
     table = folder.read("runs")
     status = dict(zip(table["run_id"].to_pylist(), table["status"].to_pylist(), strict=True))
-    runs = [run for run in design.runs if status.get(design.run_id(run)) == OK]
-    if not any(run.arm == "bn" for run in runs):
-        raise UsageError(f"{folder.path} has no trained run with batch normalisation: there is nothing to compare")
-    return runs
+    return [run for run in design.runs if status.get(design.run_id(run)) == OK]
+
+
+def any_norms(runs: Sequence[Run]) -> bool:
+    """Whether there are statistics to choose."""
+    return any(run.arm == "bn" for run in runs)
 
 
 def missing(folder: Folder, design: Design, runs: Sequence[Run], clean: bool) -> Todo:
     """What is not evaluated yet, by run."""
+    done, wanted = Store(folder.path).done(), [CLEAN] if clean else _all_conditions()
+    by_run = {run: [key for key in wanted if (design.run_id(run), *key) not in done] for run in runs}
+    return {run: conditions for run, conditions in by_run.items() if conditions}
+
+
+def _all_conditions() -> list[tuple[str, int]]:
     from study.shifts import CONDITIONS
 
-    done = Store(folder.path).done()
-    wanted = [condition for condition in CONDITIONS if not clean or condition.name == "clean"]
-    by_run = {run: [c for c in wanted if (design.run_id(run), c.name, c.severity) not in done] for run in runs}
-    return {run: conditions for run, conditions in by_run.items() if conditions}
+    return [(condition.name, condition.severity) for condition in CONDITIONS]
 
 
 def _images(folder: Folder, design: Design, data_dir: Path, device: str) -> "Dataset":
@@ -130,7 +154,7 @@ def _evaluate(folder: Folder, design: Design, todo: Todo, images: "Dataset", n_w
     groups = list(_groups(todo))
     device = images.test.images.device.type
     n_done, last = 0, time.monotonic()
-    with tempfile.TemporaryDirectory(prefix=".data-ablation-", dir=folder.path) as shared:
+    with tempfile.TemporaryDirectory(prefix=SHARED, dir=folder.path) as shared:
         job = Job(folder.path, design, devices.engine(device, tf32=False))
         if device != "cpu" or min(n_workers, len(groups)) < 2:
             devices.prepare(job.engine)
@@ -153,17 +177,18 @@ class Job:
     design: Design
     engine: str
 
-    def evaluate(self, runs: Sequence[Run], conditions: Sequence["Condition"], images: "Dataset") -> int:
+    def evaluate(self, runs: Sequence[Run], conditions: Sequence[tuple[str, int]], images: "Dataset") -> int:
         """Evaluate a group of networks and commit it, condition by condition; returns their number."""
         import torch
 
-        from study.ablation import CLEAN, Group
+        from study.ablation import Group
+        from study.shifts import Condition
 
         group = Group(self.design, runs, [weights.read(self.study, self.design, run) for run in runs], images)
         with torch.no_grad():
-            for condition in conditions:
-                rows = {"ablation": group.rows(condition)}
-                if condition == CLEAN and group.networks.norms:
+            for key in conditions:
+                rows = {"ablation": group.rows(Condition(*key))}
+                if key == CLEAN and group.networks.norms:
                     rows["statistics"] = list(group.statistic_rows())
                     rows["swaps"] = list(group.swap_rows())
                     rows["compositions"] = list(group.composition_rows())
@@ -181,7 +206,12 @@ def _in_processes(
     context, opened = multiprocessing.get_context("spawn"), (job.engine, images.name, images.sha256, shared)
     pool = ProcessPoolExecutor(min(n_workers, len(groups)), context, _begin, opened)
     try:
-        futures = [pool.submit(_evaluate_here, job, runs, todo[runs[0]]) for runs in groups]
+        # Ctrl-C reaches the whole group; these processes leave it to the parent, from their first moment.
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            futures = [pool.submit(_evaluate_here, job, runs, todo[runs[0]]) for runs in groups]
+        finally:
+            signal.signal(signal.SIGINT, before)
         for future in as_completed(futures):
             yield future.result()
     except BrokenProcessPool as error:
@@ -194,12 +224,20 @@ def _in_processes(
 
 def _begin(engine: str, name: str, sha256: dict[str, str], shared: Path) -> None:
     global _images_here
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
     devices.prepare(engine)
     _images_here = data_module().open_shared(name, sha256, shared)
 
 
-def _evaluate_here(job: Job, runs: Sequence[Run], conditions: Sequence["Condition"]) -> int:
+def _end_with_the_parent() -> None:
+    """A pool's processes would wait for ever for work from a parent that was killed."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "a process of a pool has one"
+    parent.join()
+    os._exit(EnvironmentFault.exit_code)
+
+
+def _evaluate_here(job: Job, runs: Sequence[Run], conditions: Sequence[tuple[str, int]]) -> int:
     return job.evaluate(runs, conditions, _images_here)
 
 
@@ -207,7 +245,7 @@ def _groups(todo: Todo) -> Iterator[list[Run]]:
     """Networks of one arm and batch size that lack the same conditions, a few at a time."""
 
     def alike(run: Run) -> tuple[object, ...]:
-        return run.arm, run.batch_size, [(c.name, c.severity) for c in todo[run]]
+        return run.arm, run.batch_size, todo[run]
 
     for _, some in groupby(sorted(todo, key=alike), alike):
         runs = list(some)

@@ -104,14 +104,19 @@ class Store:
         return set(zip(*columns, strict=True))
 
     def compact(self, study_id: str, design: Design) -> None:
-        """Write the tables: the rows of the design's runs, sorted by key and then as they were evaluated."""
+        """Write the tables: the rows of the design's runs, sorted by key and then by what was evaluated.
+
+        Tables that say it already are left alone.
+        """
         planned = {design.run_id(run) for run in design.runs}
         for name, schema in SCHEMAS.items():
             table = _distinct(self.read(name), planned)
             columns = [(column, "ascending") for column in (*ORDER, *_further_keys(schema))]
             named = in_order(table, columns).add_column(0, "study_id", pa.repeat(study_id, len(table)))
             metadata = {"study.schema_version": str(SCHEMA_VERSION), "study.study_id": study_id}
-            write_atomically(self.study / f"{name}.parquet", encode(named.replace_schema_metadata(metadata)))
+            path, content = self.study / f"{name}.parquet", encode(named.replace_schema_metadata(metadata))
+            if not path.exists() or path.read_bytes() != content:
+                write_atomically(path, content)
 
 
 def read_table(study: Path, name: str) -> pa.Table | None:
@@ -152,5 +157,8 @@ def _read_part(path: Path) -> pa.Table | None:
     content = path.read_bytes() if path.is_file() and not path.is_symlink() else b""
     if hashlib.sha256(content).hexdigest()[:32] != promised:
         return None
-    table = pq.ParquetFile(io.BytesIO(content)).read(use_threads=False).replace_schema_metadata()
+    try:
+        table = pq.ParquetFile(io.BytesIO(content)).read(use_threads=False).replace_schema_metadata()
+    except pa.ArrowException:
+        return None
     return table if table.schema.equals(SCHEMAS[name]) else None

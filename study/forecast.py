@@ -23,6 +23,7 @@ STEP_OF_RUN = 28.0  # images
 STEP_OF_ARM = 300.0
 EVALUATED_IMAGE = 0.4
 PER_FLOP = 0.33  # units of work a second for each FLOP a second of the timed matrix product, over the parameters
+ABLATION = 300.0  # evaluations of the test images: every way to predict of one network with batch norm
 START_SECONDS = 8.0  # torch imported, in the command and in its workers
 PROCESS_BYTES = 450e6  # torch, imported
 
@@ -43,6 +44,13 @@ def seconds(design: Design, cohorts: Iterable[Cohort], workers: int, rate: float
         first = free.index(min(free))
         free[first] += work(design, cohort) / rate
     return START_SECONDS + max(free)
+
+
+def ablation_seconds(design: Design, cohorts: Iterable[Cohort], workers: int, rate: float) -> float:
+    """Wall time of the inference modes on the clean test images, of the networks that ``cohorts`` train."""
+    n_networks = sum(run.arm == "bn" for cohort in cohorts for run in cohort.runs)
+    evaluated = ABLATION * EVALUATED_IMAGE * design.facts.n_test
+    return n_networks * evaluated * design.n_parameters("bn") / rate / workers
 
 
 def memory(design: Design, cohorts: Iterable[Cohort], workers: int) -> float:

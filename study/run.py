@@ -87,11 +87,18 @@ def _show_plan(options: Options, design: Design) -> int:
         f"runs     {len(runs)} planned, {len(done)} done, {len(runs) - impossible - len(done)} missing"
         + (f", {impossible} not applicable (batch norm on batches of one)" if impossible else ""),
         f"now      {sum(len(cohort.runs) for cohort in plan)} runs in {len(plan)} cohorts on {n_workers} workers",
-        f"time     about {duration(forecast.seconds(design, plan, n_workers, rate))} on the CPU, by {source}",
+        f"time     about {duration(_seconds(options, design, plan, rate))} on the CPU, by {source}",
         f"memory   about {forecast.memory(design, plan, n_workers) / 1e9:.1f} GB",
     ]
     print("\n".join(lines))
     return 0
+
+
+def _seconds(options: Options, design: Design, plan: list[Cohort], rate: float) -> float:
+    """Of the whole command."""
+    n_workers = min(options.n_workers, max(1, len(plan)))
+    training = forecast.seconds(design, plan, n_workers, rate)
+    return training if options.no_ablation else training + forecast.ablation_seconds(design, plan, n_workers, rate)
 
 
 def _absent(options: Options, name: str) -> list[str]:
@@ -152,12 +159,11 @@ def _say_first(progress: Progress, notice: str | None, damaged: Sequence[Path]) 
 
 def _ablate(options: Options, design: Design, folder: Folder, progress: Progress) -> Outcome:
     """The inference modes on the test images as they are, where there are networks that have any."""
-    if not any(run.arm == "bn" and run.applicable for run in design.runs):
+    runs, say = ablate.trained(folder, design), partial(progress.say, "ablation")
+    if not ablate.any_norms(runs):
         return Outcome()
     try:
-        ablate.ablate(
-            folder, design, options.data_dir, "cpu", True, options.n_workers, partial(progress.say, "ablation")
-        )
+        ablate.ablate(folder, design, runs, options.data_dir, "cpu", True, options.n_workers, say)
     except KeyboardInterrupt:
         return Outcome(stopped=INTERRUPTED)
     except Terminated:

@@ -30,9 +30,8 @@ def keep(study: Path, design: Design, runs: Sequence[Run], history: History) -> 
     (study / "weights").mkdir(exist_ok=True)
     for run, bad, tensors in zip(runs, history.first_bad_epoch, history.weights, strict=True):
         if bad is None:
-            in_rows = {
-                name: np.ascontiguousarray(value) for name, value in tensors.items()
-            }  # save takes bytes as they lie
+            # save takes bytes as they lie
+            in_rows = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
             write_atomically(path_of(study, design.run_id(run)), save(in_rows, {"run_id": design.run_id(run)}))
 
 
@@ -42,9 +41,12 @@ def read(study: Path, design: Design, run: Run) -> dict[str, NDArray[np.float32]
     try:
         tensors = load(path.read_bytes())
     except FileNotFoundError:
-        raise UsageError(f"{path} is missing: trained before weights were kept, or removed; train again") from None
+        raise UsageError(
+            f"{path} is missing: trained before networks were kept, or removed. Restore it, or train under another"
+            " --study-id."
+        ) from None
     except (OSError, SafetensorError) as error:
-        raise UsageError(f"{path} cannot be read: {error}. Move it away and train this run again.") from None
+        raise UsageError(f"{path} cannot be read: {error}. Restore it, or train under another --study-id.") from None
     _check(path, tensors, shapes(design, run.arm))
     return tensors
 
