@@ -19,6 +19,7 @@ from study.data import Dataset
 from study.design import Design, Run
 from study.modes import Mode, Networks, Statistics
 from study.normalization import EPS
+from study.records import keys_of
 from study.shifts import Condition, apply
 from study.weights import STATISTICS
 
@@ -145,7 +146,7 @@ class Group:
         flags = predictions.flags(n, size) if size else None
         return [
             {
-                **keys(self.design, run),
+                **keys_of(self.design, run),
                 "epoch": self.design.epochs,
                 "inference": trial.inference,
                 "eval_batch_size": size,
@@ -175,7 +176,7 @@ class Group:
                 in_log = ((var + EPS).log() - (true_var + EPS).log()).square().mean((1, 2)).sqrt()
                 for i, run in enumerate(self.runs):
                     errors = {"rms_mean_error": float(in_sd[i]), "rms_log_var_error": float(in_log[i])}
-                    yield {**keys(self.design, run), "inference": name, "layer": layer, **errors}
+                    yield {**keys_of(self.design, run), "inference": name, "layer": layer, **errors}
 
     def swap_rows(self) -> Iterator[dict[str, Any]]:
         """The same images in two batches that differ in some of the others, of ``swaps.parquet``."""
@@ -191,7 +192,7 @@ class Group:
                     "logit_change": float(found.logit[i]),
                     "flip_rate": float(found.flips[i]),
                 }
-                yield {**keys(self.design, run), "eval_batch_size": size, "n_swapped": n_swapped, **measured}
+                yield {**keys_of(self.design, run), "eval_batch_size": size, "n_swapped": n_swapped, **measured}
 
     def composition_rows(self) -> Iterator[dict[str, Any]]:
         """All test images in many random batches, of ``compositions.parquet``."""
@@ -201,15 +202,4 @@ class Group:
             found = predictions.compositions(self.networks, z, size, stream)
             for i, run in enumerate(self.runs):
                 measured = {"any_flip": float(found.any_flip[i]), "mates_share": float(found.mates_share[i])}
-                yield {**keys(self.design, run), "eval_batch_size": size, **measured}
-
-
-def keys(design: Design, run: Run) -> dict[str, Any]:
-    return {
-        "run_id": design.run_id(run),
-        "pair_id": design.pair_id(run),
-        "arm": run.arm,
-        "seed": run.seed,
-        "batch_size": run.batch_size,
-        "lr": run.lr,
-    }
+                yield {**keys_of(self.design, run), "eval_batch_size": size, **measured}

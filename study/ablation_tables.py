@@ -1,7 +1,7 @@
 """The ablation's parquet contract: schemas, what is committed, what is done. Imports no torch.
 
-A group of networks commits its rows of the tables under one condition; the rows of ``ablation`` come last and
-make it done. A part is named by the sha256 of its bytes, so one that is damaged is seen, left aside, and made again.
+A group of networks commits its rows of the tables under one condition, and is done when they stand in all of them.
+A part is named by the sha256 of its bytes, so one that is damaged is seen, left aside, and made again.
 """
 
 import hashlib
@@ -98,10 +98,15 @@ class Store:
         return pa.concat_tables([SCHEMAS[name].empty_table(), *parts])
 
     def done(self) -> set[tuple[str, str, int]]:
-        """(run_id, shift, severity) of what is committed."""
+        """(run_id, shift, severity) of what is committed, with batch norm's clean rows in all tables."""
         table = self.read("ablation")
-        columns = (table[name].to_pylist() for name in ("run_id", "shift", "severity"))
-        return set(zip(*columns, strict=True))
+        columns = (table[name].to_pylist() for name in ("run_id", "shift", "severity", "arm"))
+        whole = set.intersection(*(set(self.read(name)["run_id"].to_pylist()) for name in SCHEMAS))
+        return {
+            (run_id, *condition)
+            for run_id, *condition, arm in zip(*columns, strict=True)
+            if arm != "bn" or condition[0] != "clean" or run_id in whole
+        }
 
     def compact(self, study_id: str, design: Design) -> None:
         """Write the tables: the rows of the design's runs, sorted by key and then by what was evaluated.

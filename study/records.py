@@ -82,6 +82,18 @@ def _row(
     test_correct: bytes | None,
     epochs: Iterable[dict[str, Any]],
 ) -> dict[str, Any]:
+    return keys_of(design, run) | {
+        "status": status,
+        "first_bad_epoch": first_bad_epoch,
+        "n_steps": n_steps,
+        "n_parameters": design.n_parameters(run.arm),
+        "test_correct": test_correct,
+        "history": list(epochs),
+    }
+
+
+def keys_of(design: Design, run: Run) -> dict[str, Any]:
+    """The columns KEYS of a run."""
     return {
         "run_id": design.run_id(run),
         "pair_id": design.pair_id(run),
@@ -89,12 +101,6 @@ def _row(
         "seed": run.seed,
         "batch_size": run.batch_size,
         "lr": run.lr,
-        "status": status,
-        "first_bad_epoch": first_bad_epoch,
-        "n_steps": n_steps,
-        "n_parameters": design.n_parameters(run.arm),
-        "test_correct": test_correct,
-        "history": list(epochs),
     }
 
 

@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from filelock import FileLock, Timeout
 
-from study import ablate, devices, forecast, sources
+from study import ablate, devices, forecast, sources, weights
 from study.design import Design, Run
 from study.errors import EnvironmentFault, StudyError
 from study.folder import Folder
@@ -159,7 +159,11 @@ def _say_first(progress: Progress, notice: str | None, damaged: Sequence[Path]) 
 
 def _ablate(options: Options, design: Design, folder: Folder, progress: Progress) -> Outcome:
     """The inference modes on the test images as they are, where there are networks that have any."""
-    runs, say = ablate.trained(folder, design), partial(progress.say, "ablation")
+    trained, say = ablate.trained(folder, design), partial(progress.say, "ablation")
+    runs = [run for run in trained if weights.path_of(folder.path, design.run_id(run)).exists()]
+    if len(runs) < len(trained):
+        text = f"{len(trained) - len(runs)} of {len(trained)} networks were not kept; inference modes do without"
+        progress.say("notice", text, sys.stderr)
     if not ablate.any_norms(runs):
         return Outcome()
     try:

@@ -81,7 +81,7 @@ def test_a_container_s_limit_counts_without_what_it_could_drop(tmp_path: Path, m
 def test_little_memory_means_fewer_workers_and_then_a_clear_refusal(
     study_run: StudyRun, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    command = ("--seeds", "2", "--epochs", "1", "--workers", "4")
+    command = ("--seeds", "2", "--epochs", "1", "--workers", "4", "--no-ablation")
     monkeypatch.setattr(forecast, "START_SECONDS", 0)  # however little there is to do
     room = 1.5 * forecast.PROCESS_BYTES
     monkeypatch.setattr(devices, "memory_left", lambda device: room)

@@ -14,7 +14,7 @@ from study import run, session, workers
 from tests.conftest import SMALL
 from tests.study.studies import start, tables
 
-LONG = ("--seeds", "20", "--epochs", "10", "--batch-sizes", "32", "64")
+LONG = ("--seeds", "20", "--epochs", "10", "--batch-sizes", "32", "64", "--no-ablation")
 
 
 def wait_for_parts(folder: Path, process: subprocess.Popen, n: int = 1) -> None:

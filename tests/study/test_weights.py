@@ -203,19 +203,24 @@ def test_cumulative_statistics_of_a_float32_layer_are_those_of_its_batches_in_fl
 # bad input
 
 
-def test_networks_of_another_design_are_refused_by_name_and_shape(kept: Path, design: Design) -> None:
-    one = design.runs[0]
-    path = re.escape(str(weights.path_of(kept, design.run_id(one))))
-    for hidden, arm, said in (
+@pytest.mark.parametrize(
+    ("hidden", "arm", "said"),
+    [
         ((20, 13), "bn", r"linears\.1\.bias is \(12,\), this study has \(13,\)"),
         ((20,), "bn", r"linears\.1\.bias is \(12,\), this study has \(10,\)"),
         ((20, 12, 4), "bn", r"linears\.2\.bias is \(10,\), this study has \(4,\)"),
         ((20, 12), "no_bn", r"norms\.0\.bias is \(20,\), this study has none"),
-    ):
-        wanted = replace(one, arm=arm)
-        with pytest.raises(UsageError, match=f"^{path} holds a network of another design: {said}$"):
-            weights._check(Path(weights.path_of(kept, design.run_id(one))), weights.read(kept, design, one),
-                           weights.shapes(replace(design, hidden=hidden), wanted.arm))  # fmt: skip
+    ],
+)
+def test_a_network_of_another_design_is_refused_by_name_and_shape(
+    hidden: tuple[int, ...], arm: str, said: str, kept: Path, design: Design, tmp_path: Path
+) -> None:
+    one, other = design.runs[0], replace(design, hidden=hidden)
+    path = weights.path_of(tmp_path, other.run_id(replace(one, arm=arm)))
+    path.parent.mkdir()
+    path.write_bytes(weights.path_of(kept, design.run_id(one)).read_bytes())
+    with pytest.raises(UsageError, match=f"^{re.escape(str(path))} holds a network of another design: {said}$"):
+        weights.read(tmp_path, other, replace(one, arm=arm))
 
 
 @pytest.mark.parametrize("n_bytes", [0, 4, 40, -1])
