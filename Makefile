@@ -29,8 +29,9 @@ bench: $(VENV)/installed
 reference: $(VENV)/installed
 	rm -rf results/reference-mnist
 	$(RUN) -m study.run --dataset mnist --study-id reference-mnist
+	$(RUN) -m study.ablate results/reference-mnist
 	$(RUN) -m analysis.report results/reference-mnist
-	rm -rf results/reference-mnist/parts results/reference-mnist/.[!.]*
+	rm -rf $(addprefix results/reference-mnist/,parts ablation weights .[!.]*)
 	$(RUN) -m analysis.readme results/reference-mnist
 
 $(VENV)/installed: pyproject.toml
