@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from study.design import Design
-from study.network import Stack, cross_entropy, d_cross_entropy
+from study.network import Stack, cross_entropy, d_cross_entropy, one_row_a_run
 from study.pixels import Batch
 from study.plan import LANES, Cohort
 
@@ -51,8 +51,7 @@ class Lockstep:
 
     def step(self, images: Batch, labels: Tensor) -> None:
         """One update of every run from images (batch, S, features), labels (S, batch)."""
-        n_rates = len(self.seats.lrs[0])
-        self.answers = labels[:, None].expand(-1, n_rates, -1).flatten(0, 1)[:, None]
+        self.answers = one_row_a_run(labels, n_rates=len(self.seats.lrs[0]))
         self.logits = []
         for stack in self.stacks:
             logits = stack.forward(images)

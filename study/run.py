@@ -87,16 +87,15 @@ def _show_plan(options: Options, design: Design) -> int:
         f"runs     {len(runs)} planned, {len(done)} done, {len(runs) - impossible - len(done)} missing"
         + (f", {impossible} not applicable (batch norm on batches of one)" if impossible else ""),
         f"now      {sum(len(cohort.runs) for cohort in plan)} runs in {len(plan)} cohorts on {n_workers} workers",
-        f"time     about {duration(_seconds(options, design, plan, rate))} on the CPU, by {source}",
+        f"time     about {duration(_seconds(options, design, plan, n_workers, rate))} on the CPU, by {source}",
         f"memory   about {forecast.memory(design, plan, n_workers) / 1e9:.1f} GB",
     ]
     print("\n".join(lines))
     return 0
 
 
-def _seconds(options: Options, design: Design, plan: list[Cohort], rate: float) -> float:
+def _seconds(options: Options, design: Design, plan: list[Cohort], n_workers: int, rate: float) -> float:
     """Of the whole command."""
-    n_workers = min(options.n_workers, max(1, len(plan)))
     training = forecast.seconds(design, plan, n_workers, rate)
     return training if options.no_ablation else training + forecast.ablation_seconds(design, plan, n_workers, rate)
 

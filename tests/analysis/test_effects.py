@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from analysis.effects import cohen_dz, hedges_gz, prob_better
-from tests.analysis.test_intervals import SLEEP
+from tests.analysis.test_paired import SLEEP
 
 samples = st.lists(st.integers(-30, 30).map(float), min_size=3, max_size=12)
 

@@ -13,10 +13,7 @@ from scipy import stats
 from analysis import flips
 from analysis.intervals import bootstrap_t, hodges_lehmann, sign_flip_interval, simultaneous, t_interval
 from analysis.paired import sign_flip
-
-GROUP_1 = [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0]
-GROUP_2 = [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4]
-SLEEP = np.subtract(GROUP_1, GROUP_2)
+from tests.analysis.test_paired import SLEEP
 
 samples = st.lists(st.integers(-300, 300).map(lambda k: k / 100), min_size=6, max_size=9)
 
