@@ -1,20 +1,19 @@
 """What a report says: every number and sentence of the page, as ``report.json`` holds them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-import pandas as pd
-
-from analysis import contrasts, mode_words, words
+from analysis import contrasts, mode_words, sentences, words
+from analysis.completeness import completeness, n_missing
 from analysis.contrasts import Contrast
 from analysis.findings import Evidence, Results
 from analysis.pairs import pair
 from analysis.power import attainable_p, seeds_to_reach
 from analysis.tables import PRIMARY, Study
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 def contents(study: Study, found: Results) -> dict[str, Any]:
@@ -27,7 +26,7 @@ def contents(study: Study, found: Results) -> dict[str, Any]:
             "alpha": found.alpha,
             "margin": found.margin,
             "primary_endpoint": PRIMARY,
-            "notices": notices(study, found.contrasts, found.alpha),
+            "notices": notices(study, found),
             "verdicts": [_verdict(study, found, arm) for arm in study.contenders],
             "scope": _scope(study),
             "contrasts": [asdict(contrast) for contrast in found.contrasts],
@@ -38,19 +37,24 @@ def contents(study: Study, found: Results) -> dict[str, Any]:
             "completeness": completeness(study),
             "unpaired": [line for arm in study.contenders for line in pair(study, arm, PRIMARY).unpaired],
             "curves": [asdict(curve) for curve in found.curves],
+            "arm_cells": [asdict(cell) for cell in found.arm_cells],
+            "claims": [asdict(claim) for claim in found.claims],
+            "comparisons": [asdict(comparison) for comparison in found.comparisons],
         }
     )
 
 
 def _verdict(study: Study, found: Results, arm: str) -> dict[str, Any]:
     whole, cells = contrasts.whole(found.contrasts, arm), list(contrasts.by_cell(found.contrasts, arm).values())
+    of_arm = found.of_arms[arm]
     return {
         "arm": arm,
         "verdict": whole.verdict,
-        "headline": words.headline(whole, study.design.dataset),
-        "tests": words.both_tests(whole),
-        "by_cell": words.by_cell(cells, found.of_arms[arm].sequence[-1].licensed),
-        "failures": words.failures(whole),
+        "headline": sentences.headline(whole, study.design.dataset),
+        "tests": sentences.both_tests(whole),
+        "by_cell": sentences.by_cell(cells, of_arm.sequence[-1].licensed),
+        "failures": sentences.failures(whole),
+        "what_would_change_it": sentences.what_would_change_it(whole, of_arm.sensitivity, of_arm.plan),
     }
 
 
@@ -75,44 +79,60 @@ def _look(whole: Contrast, evidence: Evidence) -> dict[str, Any]:
     )
 
 
-def completeness(study: Study) -> dict[str, dict[str, int]]:
-    """How many runs were planned and what became of them, by arm."""
-    status = pd.crosstab(study.runs.arm, study.runs.status)
-    failed = study.outcomes[study.outcomes.failed & ~study.outcomes.diverged].arm.value_counts()
-    counts: dict[str, Any] = {
-        "recorded": study.runs.arm.value_counts(),
-        "diverged": status.get("diverged", {}),
-        "failed to learn": failed,
-        "not applicable": status.get("not_applicable", {}),
-    }
-    planned = len(study.design.runs) // len(study.design.arms)
-    return {
-        arm: {"planned": planned} | {what: int(count.get(arm, 0)) for what, count in counts.items()}
-        for arm in study.design.arms
-    }
+def notices(study: Study, found: Results) -> list[str]:
+    """What a reader must know before the answer: other data, gaps, nothing to compare, few seeds, failures, looks."""
+    rules = (_data, _gaps, _few_seeds, _few_epochs, _failed, _looked)
+    return [notice for rule in rules for notice in rule(study, found)]
 
 
-def notices(study: Study, found: Sequence[Contrast], alpha: float) -> list[str]:
-    """What a reader must know before the answer: another data set, nothing to compare, few seeds, gaps."""
-    said = [study.manifest["data"]["notice"]] if study.manifest["data"]["notice"] else []
-    n_missing = len(study.design.runs) - len(study.runs)
-    n_seeds = min((contrasts.whole(found, arm).n_pairs for arm in study.contenders), default=0)
-    enough = seeds_to_reach(alpha)
+def _data(study: Study, found: Results) -> Iterator[str]:
+    if study.manifest["data"]["notice"]:
+        yield study.manifest["data"]["notice"]
+
+
+def _gaps(study: Study, found: Results) -> Iterator[str]:
+    missing = n_missing(study)
+    if missing:
+        yield f"INCOMPLETE: {missing} of {len(study.design.runs)} planned runs have no records yet."
+
+
+def _few_seeds(study: Study, found: Results) -> Iterator[str]:
     if not study.contenders:
-        said.append(f"Only {', '.join(study.design.arms)} was trained: there is nothing to compare.")
-    elif n_seeds < enough:
-        floor = attainable_p(n_seeds)
-        said.append(
-            f"Only {n_seeds} seeds with a pair in every cell: the exact test cannot fall below p = {floor:g}."
-            f" It takes {enough} to reach {alpha:g}."
+        yield f"Only {', '.join(study.design.arms)} was trained: there is nothing to compare."
+        return
+    n_seeds = min(contrasts.whole(found.contrasts, arm).n_pairs for arm in study.contenders)
+    enough = seeds_to_reach(found.alpha)
+    if n_seeds < enough:
+        yield (
+            f"Only {n_seeds} seeds with a pair in every cell: the exact test cannot fall below"
+            f" p = {attainable_p(n_seeds):g}. It takes {enough} to reach {found.alpha:g}."
         )
+
+
+def _few_epochs(study: Study, found: Results) -> Iterator[str]:
     if study.design.epochs < 3:
-        said.append(f"Only {study.design.epochs} epochs: the mean of the last three is that of the epochs there are.")
-    if len(study.outcomes) and study.outcomes.failed.all():
-        said.append("EVERY RUN FAILED: both arms are at chance, and the comparison says nothing about learning.")
-    if n_missing:
-        said.append(f"INCOMPLETE: {n_missing} of {len(study.design.runs)} planned runs have no records yet.")
-    return said
+        yield f"Only {study.design.epochs} epochs: the mean of the last three is that of the epochs there are."
+
+
+def _failed(study: Study, found: Results) -> Iterator[str]:
+    outcomes = study.outcomes
+    if len(outcomes) and outcomes.failed.all():
+        yield "EVERY RUN FAILED: all arms are at chance, and the comparison says nothing about learning."
+    elif outcomes.failed.any():
+        of_arm = {arm: outcomes.failed[outcomes.arm == arm] for arm in reversed(study.design.arms)}  # baseline first
+        sides = [f"{failed.sum()} of {len(failed)} {words.side(arm)}" for arm, failed in of_arm.items()]
+        yield f"Some runs failed: {' and '.join(sides)}. They count as they ended, a diverged one as chance."
+
+
+def _looked(study: Study, found: Results) -> Iterator[str]:
+    seen = {arm: [look["seeds"] for look in looks(study, found) if look["arm"] == arm] for arm in study.contenders}
+    most = max(seen.values(), key=len, default=[])
+    if len(most) > 1:
+        yield (
+            f"These data have been looked at {len(most)} times, with {', '.join(map(str, most))} seeds: a p-value of"
+            " a later"
+            " look is not what it seems; the e-value in part 9 is."
+        )
 
 
 def _scope(study: Study) -> str:

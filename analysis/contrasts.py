@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -104,24 +105,29 @@ class Contrast:
         return self.batch_size is None
 
 
+def _exact(name: str, path: str) -> dict[str, str]:
+    """A p-value and the fraction of patterns that it is."""
+    return {name: f"{path}.pvalue", f"{name}_extreme": f"{path}.n_extreme", f"{name}_patterns": f"{path}.n_total"}
+
+
 COLUMNS = {
     **{
         name: name
         for name in (
-            "batch_size", "lr", "baseline", "arm", "endpoint", "n_pairs", "n_failed_baseline", "n_failed_arm",
+            "batch_size", "lr", "baseline", "arm", "endpoint", "n_pairs", "n_runs", "n_failed_baseline", "n_failed_arm",
             "mean_baseline", "mean_arm", "mean_diff", "sd_diff",
         )
     },
     "ci_low": "ci.low", "ci_high": "ci.high",
-    "t": "t.statistic", "df": "t.df", "p_t": "t.pvalue", "p_sign_flip": "sign_flip.pvalue", "d_z": "d_z.estimate",
-    "p_wilcoxon": "wilcoxon.pvalue",
+    "t": "t.statistic", "df": "t.df", "p_t": "t.pvalue", "d_z": "d_z.estimate",
+    **_exact("p_sign_flip", "sign_flip"), **_exact("p_wilcoxon", "wilcoxon"),
     "hl": "hl.estimate", "hl_low": "hl.low", "hl_high": "hl.high",
     "g_z": "g_z.estimate", "g_z_low": "g_z.low", "g_z_high": "g_z.high",
     "prob_better": "prob_better.estimate",
-    "p_max_t": "joint.max_t.pvalue", "ci_sim_low": "joint.ci.low", "ci_sim_high": "joint.ci.high",
+    **_exact("p_max_t", "joint.max_t"), "ci_sim_low": "joint.ci.low", "ci_sim_high": "joint.ci.high",
     "p_holm": "joint.p_holm",
     "p_tost": "equivalence.pvalue",
-    "verdict": "verdict",
+    "verdict": "verdict", "reason": "reason",
 }  # fmt: skip
 """The columns of ``contrasts.csv`` and where in a contrast each number stands."""
 
@@ -265,16 +271,15 @@ def sequence(found: Sequence[Contrast], arm: str) -> list[Step]:
     return [over_grid, Step(f"any of {len(cells)} cells", smallest, smallest <= alpha, over_grid.rejected)]
 
 
-def to_csv(found: Sequence[Contrast]) -> str:
-    """The table ``contrasts.csv``: COLUMNS, a row per contrast, empty where there is no number."""
-    rows = [[_value(contrast, path) for path in COLUMNS.values()] for contrast in found]
-    table = pd.DataFrame(rows, columns=list(COLUMNS)).replace([math.inf, -math.inf], math.nan)
-    return table.astype({"batch_size": "Int64"}).to_csv(index=False, lineterminator="\n")
+def rows(found: Sequence[Contrast]) -> list[dict[str, Any]]:
+    """The rows of ``contrasts.csv``: COLUMNS of every contrast, those over all cells first; None for no number."""
+    ordered = sorted(found, key=lambda contrast: not contrast.over_all_cells)
+    return [{name: _value(contrast, path) for name, path in COLUMNS.items()} for contrast in ordered]
 
 
-def _value(contrast: Contrast, path: str) -> object:
+def _value(contrast: Contrast, path: str) -> Any:
     if path.startswith("joint.") and contrast.joint is None:
-        return math.nan
+        return None
     return attrgetter(path)(contrast)
 
 

@@ -27,8 +27,12 @@ class Curve:
     mean: list[float]
     """Over the seeds that have not diverged by then; NaN where all have."""
     low: list[float]
-    """Pointwise 95 % t interval of the mean."""
+    """Pointwise t interval of the mean."""
     high: list[float]
+    band_low: list[float]
+    """The sup-t band: the mean's whole curve lies in it with probability ``level``; NaN below five seeds."""
+    band_high: list[float]
+    level: float
     n: list[int]
     seeds: list[list[float]]
     """A row per seed; NaN from its first bad epoch on."""
@@ -58,19 +62,21 @@ class Gap:
     """Why there is no band."""
 
 
-def curves(study: Study) -> list[Curve]:
+def curves(study: Study, level: float) -> list[Curve]:
     """Every curve of the study, sorted by cell, arm, split and metric."""
     found = []
     for key, rows in study.trained.groupby([*CELL, "arm", "split"], sort=True):
         for metric in METRICS:
-            found.append(_curve((*key, metric), rows.pivot(index="seed", columns="epoch", values=metric)))
+            found.append(_curve((*key, metric), rows.pivot(index="seed", columns="epoch", values=metric), level))
     return found
 
 
-def _curve(key: tuple[Any, ...], by_seed: pd.DataFrame) -> Curve:
+def _curve(key: tuple[Any, ...], by_seed: pd.DataFrame, level: float) -> Curve:
     """``key``: batch size, rate, arm, split, metric; ``by_seed``: seeds x epochs."""
     batch_size, lr, arm, split, metric = key
-    summary = [t_interval(column[~np.isnan(column)]) for column in by_seed.to_numpy(float).T]
+    table = by_seed.to_numpy(float)
+    summary = [t_interval(column[~np.isnan(column)], level) for column in table.T]
+    band = simultaneous(table, level)
     return Curve(
         batch_size=int(batch_size),
         lr=float(lr),
@@ -81,6 +87,9 @@ def _curve(key: tuple[Any, ...], by_seed: pd.DataFrame) -> Curve:
         mean=[point.estimate for point in summary],
         low=[point.low for point in summary],
         high=[point.high for point in summary],
+        band_low=[point.low for point in band],
+        band_high=[point.high for point in band],
+        level=level,
         n=[point.n for point in summary],
         seeds=by_seed.to_numpy(float).tolist(),
     )

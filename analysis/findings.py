@@ -13,15 +13,19 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis import aa, factors, failures, power, times, variance
-from analysis.contrasts import Contrast, Step, contrasts, sequence
+from analysis.arms import ArmCell, Claim, arm_cells, claims
+from analysis.comparison import Comparison, compare
+from analysis.contrasts import Contrast, Step, contrasts, sequence, whole
 from analysis.curves import Curve, Gap, curves, gaps
 from analysis.intervals import Interval, t_interval
 from analysis.modes import Modes, modes
 from analysis.paired import Test
 from analysis.pairs import Pairs, pair
+from analysis.sensitivity import Sensitivity, sensitivity
 from analysis.tables import PRIMARY, Study, load_ablation
 
 LAST_EPOCHS = 3
+FINAL = "final"
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,17 @@ class Noise:
 
 
 @dataclass(frozen=True)
+class Scores:
+    """Both arms' scores seed by seed, in a cell or averaged over all cells: what a contrast is made of."""
+
+    batch_size: int | None
+    lr: float | None
+    seeds: list[int]
+    of_baseline: list[float]
+    of_arm: list[float]
+
+
+@dataclass(frozen=True)
 class BestRate:
     batch_size: int
     found: factors.BestRate
@@ -89,6 +104,8 @@ class Findings:
     endpoint: str
     alpha: float
     sequence: list[Step]
+    scores: list[Scores]
+    sensitivity: Sensitivity
     failures: list[Failures]
     gaps: list[Gap]
     times: list[times.TimeToAccuracy]
@@ -109,18 +126,30 @@ class Results:
     margin: float
     contrasts: list[Contrast]
     curves: list[Curve]
+    arm_cells: list[ArmCell]
+    claims: list[Claim]
     of_arms: dict[str, Findings]
     modes: Modes | None
     """None where ``study.ablate`` has not been there."""
+    comparisons: list[Comparison]
+    """With another study, where one was named: an arm each."""
 
 
-def results(study: Study, alpha: float, margin: float) -> Results:
-    """All that the records say."""
-    found = contrasts(study, alpha, margin)
-    of_arms = {arm: findings(study, found, arm, alpha, margin) for arm in study.contenders}
+def results(study: Study, alpha: float, margin: float, other: Study | None = None) -> Results:
+    """All that the records say; beside those of ``other``, if there is one."""
+    found, level = contrasts(study, alpha, margin), 1 - alpha
     ablation = load_ablation(study)
-    of_modes = None if ablation is None else modes(study, ablation, 1 - alpha)
-    return Results(alpha, margin, found, curves(study), of_arms, of_modes)
+    return Results(
+        alpha=alpha,
+        margin=margin,
+        contrasts=found,
+        curves=curves(study, level),
+        arm_cells=arm_cells(study, level),
+        claims=claims(study, level),
+        of_arms={arm: findings(study, found, arm, alpha, margin) for arm in study.contenders},
+        modes=None if ablation is None else modes(study, ablation, level),
+        comparisons=[] if other is None else [compare(study, other, arm, level) for arm in study.contenders],
+    )
 
 
 def findings(study: Study, found: Sequence[Contrast], arm: str, alpha: float, margin: float) -> Findings:
@@ -135,6 +164,8 @@ def findings(study: Study, found: Sequence[Contrast], arm: str, alpha: float, ma
         endpoint=PRIMARY,
         alpha=alpha,
         sequence=sequence(found, arm),
+        scores=_scores_by_seed(pairs),
+        sensitivity=sensitivity(pairs, pair(study, arm, FINAL), whole(found, arm)),
         failures=_failures(pairs, level),
         gaps=gaps(study, arm, pairs.baseline, level),
         times=_times(study, pairs, level),
@@ -151,6 +182,17 @@ def findings(study: Study, found: Sequence[Contrast], arm: str, alpha: float, ma
         ),
         sizes=aa.sizes(complete, alpha),
     )
+
+
+def _scores_by_seed(pairs: Pairs) -> list[Scores]:
+    """Over all cells, of the seeds with a pair in each; then in every cell."""
+    over_cells = pairs.complete.groupby("seed", as_index=False)[["of_baseline", "of_arm"]].mean()
+    in_cells = [_scores_in(cell, pairs.cell(*cell)) for cell in pairs.cells]
+    return [_scores_in((None, None), over_cells), *in_cells]
+
+
+def _scores_in(cell: tuple[int | None, float | None], table: pd.DataFrame) -> Scores:
+    return Scores(*cell, *(table[name].tolist() for name in ("seed", "of_baseline", "of_arm")))
 
 
 # --- failures

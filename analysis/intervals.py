@@ -51,6 +51,21 @@ def t_interval(d: ArrayLike, level: float = 0.95) -> Interval:
     return Interval("t", n, mean, mean - half, mean + half, level)
 
 
+def prediction(y: ArrayLike, level: float = 0.95) -> Interval:
+    """Where one more value of the kind of ``y`` (n,) would lie: mean +- t_{n-1} s sqrt(1 + 1/n).
+
+    Exact where values are independent and normal (Hahn & Meeker 1991, section 4.8); about one value, not the mean.
+
+    >>> found = prediction([9.0, 10.0, 11.0])
+    >>> round(found.low, 4), round(found.high, 4)
+    (5.0317, 14.9683)
+    """
+    mean = t_interval(y, level)
+    widen = math.sqrt(mean.n + 1)
+    low, high = (mean.estimate + widen * (end - mean.estimate) for end in (mean.low, mean.high))
+    return Interval("prediction, t", mean.n, mean.estimate, low, high, level, mean.reason)
+
+
 def sign_flip_interval(d: ArrayLike, level: float = 0.95) -> Interval:
     """The means that ``paired.sign_flip`` does not reject: Hartigan's typical values (1969).
 

@@ -123,4 +123,4 @@ def _is_clean(result: ModeResult) -> bool:
 
 
 def _points(found: Interval) -> str:
-    return f"{words.points(found.estimate)} points {words.interval(found.low, found.high)}"
+    return f"{words.estimate(*words.of(found))} points"

@@ -245,33 +245,3 @@ def _statistics(table: pd.DataFrame, level: float) -> list[StatisticResult]:
         for (inference, layer), rows in _groups(table, "inference", "layer")
     ]
     return sorted(found, key=lambda result: (STATISTICS.index(result.inference), result.layer))
-
-
-def to_csv(results: Sequence[ModeResult]) -> str:
-    """The table ``modes.csv``: a row per condition and way to predict."""
-    rows = [
-        {
-            "shift": r.shift,
-            "severity": r.severity,
-            "inference": r.inference,
-            "eval_batch_size": r.eval_batch_size,
-            "order": r.order,
-            "n_seeds": r.n,
-            "n_networks": r.n_networks,
-            "accuracy": r.accuracy,
-            "loss": r.loss,
-            "ece": r.ece,
-            "flip_rate": r.flip_rate,
-            "diff_running": r.against_running.estimate,
-            "diff_running_low": r.against_running.low,
-            "diff_running_high": r.against_running.high,
-            "p_running_max_t": r.p_running.pvalue,
-            "diff_no_bn": r.against_no_norm.estimate if r.against_no_norm else math.nan,
-            "diff_no_bn_low": r.against_no_norm.low if r.against_no_norm else math.nan,
-            "diff_no_bn_high": r.against_no_norm.high if r.against_no_norm else math.nan,
-            "p_no_bn_max_t": r.p_no_norm.pvalue if r.p_no_norm else math.nan,
-            "degenerate": r.degenerate,
-        }
-        for r in results
-    ]
-    return pd.DataFrame(rows).astype({"eval_batch_size": "Int64"}).to_csv(index=False, lineterminator="\n")

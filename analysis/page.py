@@ -1,40 +1,60 @@
-"""Contrasts and figures -> one HTML file that needs nothing beside itself: no script, no request."""
+"""Parts of a page -> one HTML file that asks for nothing beside itself and whose policy forbids it to."""
 
-import json
-from collections.abc import Mapping
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
 import jinja2
+from markupsafe import Markup
 
-from analysis import words
-from analysis.findings import Results
-from analysis.pictures import Picture
-from analysis.sections import mode_sections, sections
-from analysis.tables import ENDPOINTS, Study
+from analysis import svg
+from analysis.document import Figure, Part, Table
+from analysis.tables import Study
 
 
-def render(study: Study, report: Mapping[str, Any], found: Results, pictures: Mapping[str, Picture]) -> str:
-    """The page, from what ``report.json`` holds (``report``) and the results that it was made of."""
+def render(study: Study, report: Mapping[str, Any], parts: Sequence[Part]) -> str:
+    """The page: the answer that ``report.json`` holds (``report``), then its ``parts``."""
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    for name in ("percent", "points", "interval", "p_value", "p_fraction", "rate", "level", "endpoint", "decimals"):
-        environment.filters[name] = getattr(words, name)
-    environment.filters["pretty"] = lambda value: json.dumps(value, indent=2, ensure_ascii=False)
-    here = files("analysis")
-    template = environment.from_string(here.joinpath("page.html.jinja").read_text("utf-8"))
-    return template.render(
+    environment.filters |= {"drawing": _drawing, "csv_address": _csv_address, "is_words": _is_words}
+    css, script = _asset("page.css"), _asset("page.js")
+    return environment.from_string(_asset("page.html.jinja")).render(
         study=study,
-        manifest=study.manifest,
+        title=f"{study.name}: does batch normalisation help?",
         report=report,
-        contrasts=found.contrasts,
-        sections=[
-            *([] if found.modes is None else mode_sections(found.modes, report["ledger"])),
-            *(section for of_arm in found.of_arms.values() for section in sections(of_arm)),
-        ],
-        endpoints=list(ENDPOINTS),
-        pictures=pictures,
-        arm_names=words.ARM_NAMES,
-        css=here.joinpath("page.css").read_text("utf-8"),
+        parts=parts,
+        css=Markup(css),
+        script=Markup(script),
+        policy=_policy(css, script),
     )
+
+
+def _asset(name: str) -> str:
+    return files("analysis").joinpath(name).read_text("utf-8")
+
+
+def _policy(css: str, script: str) -> str:
+    """Nothing may run, style or load but what stands in the page, known by its hash."""
+    known = f"style-src '{_hash(css)}'; script-src '{_hash(script)}'"
+    return f"default-src 'none'; {known}; base-uri 'none'; form-action 'none'"
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _drawing(figure: Figure) -> Markup:
+    return Markup(svg.inline(figure.svg, figure.name, figure.alt))
+
+
+def _csv_address(table: Table) -> str:
+    """The table as a download that needs no file beside the page."""
+    return "data:text/csv;charset=utf-8;base64," + base64.b64encode(table.to_csv().encode()).decode()
+
+
+def _is_words(text: str) -> bool:
+    """Whether a cell reads from the left: words, not a number."""
+    return sum(character.isalpha() for character in text) > 6

@@ -1,8 +1,9 @@
-"""python -m analysis.report: records -> report.html, report.json, tables/contrasts.csv."""
+"""python -m analysis.report: records -> report.html, report.json, tables/*.csv, figures/*.svg."""
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +11,11 @@ from typing import Annotated, Any
 import tyro
 
 from analysis import AnalysisError
+
+INCOMPLETE = 4
+"""Exit code with --strict where planned runs have no records."""
+LARGE = 5e6
+"""Bytes of a page beyond which the command warns."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +30,10 @@ class Options:
     """Of the intervals (1 - alpha) and of every test."""
     out: Path = Path("results")
     """The folder of studies."""
+    compare: Path | None = None
+    """The folder of another study to set beside this one."""
+    strict: bool = False
+    """Exit with 4 where planned runs have no records yet; the report is written all the same."""
 
     def check(self) -> "Options":
         if not 0 < self.alpha < 0.5:
@@ -33,32 +43,54 @@ class Options:
         return self
 
 
-def report(options: Options) -> Path:
-    """Write the report of a study and print what it says; returns the page's path."""
+@dataclass(frozen=True)
+class Written:
+    """What a report came to."""
+
+    page: Path
+    said: Mapping[str, Any]
+    """What ``report.json`` holds."""
+    numbers: Sequence[tuple[str, str]]
+    n_missing: int
+    """Planned runs without records."""
+    seconds_importing: float
+    seconds: float
+    """All but the imports."""
+
+
+def report(options: Options) -> Written:
+    """Write the report of a study into its folder."""
+    began = time.perf_counter()
     from analysis import (  # heavy, and --help needs none of it
+        completeness,
         contents,
-        contrasts,
+        document,
         findings,
-        modes,
         page,
-        pictures,
+        reading_order,
+        sentences,
         tables,
     )
 
+    imported = time.perf_counter()
     study = tables.load(options.study_dir or newest(options.out))
-    found = findings.results(study, options.alpha, options.margin)
-    said = contents.contents(study, found)
-    drawn = pictures.pictures(study, found)
-    files = {f"figures/{name}.svg": picture.svg for name, picture in drawn.items()}
-    files["tables/contrasts.csv"] = contrasts.to_csv(found.contrasts).encode()
-    if found.modes is not None:
-        files["tables/modes.csv"] = modes.to_csv(found.modes.results).encode()
+    other = None if options.compare is None else tables.load(options.compare)
+    found = findings.results(study, options.alpha, options.margin, other)
+    said, parts = contents.contents(study, found), reading_order.parts(study, found)
+    files = {f"figures/{figure.name}.svg": figure.svg for figure in document.figures(parts)}
+    files |= {f"tables/{table.name}.csv": table.to_csv().encode() for table in document.tables(parts)}
     files["report.json"] = json.dumps(said, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
-    files["report.html"] = page.render(study, said, found, drawn).encode()
+    files["report.html"] = page.render(study, said, parts).encode()
     _write(study.path, files)
     tables.record_looks(study, said["looks"])
-    _print(said, study.path / "report.html")
-    return study.path / "report.html"
+    return Written(
+        study.path / "report.html",
+        said,
+        sentences.main_numbers(found),
+        completeness.n_missing(study),
+        imported - began,
+        time.perf_counter() - imported,
+    )
 
 
 def newest(out: Path) -> Path:
@@ -84,26 +116,35 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
         raise AnalysisError(f"{error.filename} cannot be written: {error.strerror}") from None
 
 
-def _print(content: dict[str, Any], page: Path) -> None:
-    for notice in content["notices"]:
-        print(f"! {notice}")
-    for verdict in content["verdicts"]:
-        for key in ("headline", "tests", "by_cell", "failures"):
-            print(verdict[key])
-    print(f"{page} ({page.stat().st_size / 1e6:.2f} MB)")
+def _lines(written: Written) -> Iterator[str]:
+    """The verdict, the main numbers, and the page with its size and time."""
+    said = written.said
+    yield from (f"! {notice}" for notice in said["notices"])
+    for verdict in said["verdicts"]:
+        yield verdict["headline"]
+    width = max((len(name) for name, _ in written.numbers), default=0)
+    yield from (f"  {name:<{width}}  {text}" for name, text in written.numbers)
+    size = written.page.stat().st_size
+    yield (
+        f"{written.page} ({size / 1e6:.2f} MB, {written.seconds:.1f} s and {written.seconds_importing:.1f} s of"
+        " imports)"
+    )
+    if size > LARGE:
+        yield f"! The page is larger than {LARGE / 1e6:g} MB; browsers may be slow to show it."
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; every error is one sentence on stderr."""
     try:
         options = tyro.cli(Options, args=argv, prog="python -m analysis.report").check()
-        report(options)
+        written = report(options)
+        print(*_lines(written), sep="\n")
     except AnalysisError as error:
         print(f"analysis.report: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
-    return 0
+    return INCOMPLETE if options.strict and written.n_missing else 0
 
 
 if __name__ == "__main__":

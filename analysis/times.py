@@ -34,6 +34,9 @@ class TimeToAccuracy:
     """Runs of either side: seeds x cells."""
     n_reached_baseline: int
     n_reached_arm: int
+    share_baseline: list[float]
+    """Of the runs, those that had reached it by the end of each epoch from 1 to E."""
+    share_arm: list[float]
     median_baseline: float | None
     """Epochs, over runs; None, "not reached", where half or more of them did not."""
     median_arm: float | None
@@ -110,6 +113,8 @@ def _compare(threshold: float, T0: Floats, T1: Floats, E: int, adjusted: Test, l
         n_runs=T0.size,
         n_reached_baseline=int(np.isfinite(T0).sum()),
         n_reached_arm=int(np.isfinite(T1).sum()),
+        share_baseline=_shares(T0, E),
+        share_arm=_shares(T1, E),
         median_baseline=_median(T0),
         median_arm=_median(T1),
         interval=interval,
@@ -140,6 +145,10 @@ def _differences(T0: Floats, T1: Floats, E: int) -> Floats:
     """(seeds,) restricted mean time of the arm minus that of the baseline, epochs."""
     differences: Floats = np.where(np.isnan(T1), E, T1) - np.where(np.isnan(T0), E, T0)
     return np.asarray(differences.mean(axis=1))
+
+
+def _shares(T: Floats, E: int) -> list[float]:
+    return [float((epoch >= T).mean()) for epoch in range(1, E + 1)]  # a time that is NaN is never reached
 
 
 def _median(T: Floats) -> float | None:

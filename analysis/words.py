@@ -1,17 +1,19 @@
-"""Numbers as a reader wants them: points, intervals, p-values, and the sentences made of them.
+"""Numbers as a reader wants them: points, intervals, p-values, and names.
 
-Accuracies are fractions in the data and percent on the page; a difference of percentages is in points.
+Accuracies are fractions in the data and percent on the page; a difference of percentages is in points. How many digits
+an estimate gets follows from its interval: two significant digits of its half width, one where they begin with 36
+or more (the rule of the Particle Data Group).
 """
 
 import math
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable
 
-from analysis.contrasts import VERDICTS, Contrast
+from analysis.intervals import Interval
 from analysis.paired import Test
 from analysis.tables import ENDPOINTS
 
 ARM_NAMES = {"bn": "batch normalisation", "no_bn": "no batch normalisation"}
+SIDES = {"bn": "with BN", "no_bn": "without BN"}
 DATASET_NAMES = {
     "mnist": "MNIST",
     "fashion-mnist": "Fashion-MNIST",
@@ -19,62 +21,150 @@ DATASET_NAMES = {
     "digits": "scikit-learn's digits",
 }
 NO_NUMBER = "–"
+MOST_DIGITS = 4
 
 
-def percent(fraction: float) -> str:
+def digits(low: float, high: float, scale: float = 100) -> int:
+    """Decimals for what lies in the interval, in units of 1/``scale``; 2 where there is no interval.
+
+    >>> digits(0.1337, 0.1756), digits(0.0040, 0.0054), digits(0.6, 0.94)
+    (1, 2, 0)
+    """
+    half = scale * (high - low) / 2
+    if not math.isfinite(half) or half <= 0:
+        return 2
+    exponent = math.floor(math.log10(half))
+    leading = round(half / 10.0 ** (exponent - 2))
+    wanted = 1 - exponent if leading < 355 or leading >= 950 else -exponent
+    return min(max(wanted - (leading >= 950), 0), MOST_DIGITS)
+
+
+def percent(fraction: float | None, places: int = 2) -> str:
     """
     >>> percent(0.97164)
     '97.16 %'
     """
-    return NO_NUMBER if math.isnan(fraction) else f"{100 * fraction:.2f} %"
+    return NO_NUMBER if fraction is None or math.isnan(fraction) else f"{100 * fraction:.{places}f} %"
 
 
-def points(fraction: float) -> str:
+def points(fraction: float | None, places: int = 2) -> str:
     """
     >>> points(0.01934), points(-0.004), points(-0.00001)
     ('+1.93', '-0.40', '0.00')
     """
-    if math.isnan(fraction):
+    return signed(math.nan if fraction is None else 100 * fraction, places)
+
+
+def signed(value: float, places: int = 2) -> str:
+    if math.isnan(value):
         return NO_NUMBER
-    text = f"{100 * fraction:+.2f}"
-    return "0.00" if text in ("+0.00", "-0.00") else text
+    text = f"{value:+.{places}f}"
+    return text[1:] if float(text) == 0 else text
 
 
 def interval(low: float, high: float) -> str:
     """
-    >>> interval(0.0172, 0.0214)
-    '[+1.72, +2.14]'
+    >>> interval(0.0172, 0.0214), interval(0.1337, 0.1756)
+    ('[+1.72, +2.14]', '[+13.4, +17.6]')
     """
-    return NO_NUMBER if math.isnan(low) else f"[{points(low)}, {points(high)}]"
+    places = digits(low, high)
+    return _ends(low, high, lambda end: points(end, places))
 
 
-def p_value(p: float) -> str:
+def estimate(value: float, low: float, high: float) -> str:
+    """In points, with its interval where there is one.
+
+    >>> estimate(0.1547, 0.1337, 0.1756)
+    '+15.5 [+13.4, +17.6]'
+    """
+    places = digits(low, high)
+    return _with_ends(points(value, places), interval(low, high))
+
+
+def share(value: float, low: float, high: float) -> str:
+    """In percent, with its interval where there is one.
+
+    >>> share(0.9713, 0.9664, 0.9762)
+    '97.1 % [96.6, 97.6]'
+    """
+    places = digits(low, high)
+    return _with_ends(percent(value, places), _ends(low, high, lambda end: f"{100 * end:.{places}f}"))
+
+
+def number(value: float, low: float, high: float) -> str:
+    """As it is, with its interval where there is one."""
+    places = digits(low, high, scale=1)
+    return _with_ends(signed(value, places), _ends(low, high, lambda end: signed(end, places)))
+
+
+def size(value: float, low: float, high: float) -> str:
+    """What has no sign, with its interval where there is one."""
+    places = digits(low, high, scale=1)
+    text = NO_NUMBER if math.isnan(value) else f"{value:.{places}f}"
+    return _with_ends(text, _ends(low, high, lambda end: f"{end:.{places}f}"))
+
+
+def _ends(low: float, high: float, text: Callable[[float], str]) -> str:
+    return NO_NUMBER if not math.isfinite(low) or not math.isfinite(high) else f"[{text(low)}, {text(high)}]"
+
+
+def _with_ends(text: str, ends: str) -> str:
+    return text if NO_NUMBER in (text, ends) else f"{text} {ends}"
+
+
+def of(found: Interval) -> tuple[float, float, float]:
+    """Estimate and ends, as ``estimate``, ``share`` and ``number`` take them."""
+    return found.estimate, found.low, found.high
+
+
+def p_value(p: float | None) -> str:
     """
     >>> p_value(0.0312), p_value(0.00002), p_value(0.7)
     ('0.031', '< 0.001', '0.70')
     """
-    if math.isnan(p):
+    if p is None or math.isnan(p):
         return NO_NUMBER
     if p < 0.001:
         return "< 0.001"
     return f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
 
 
-def p_fraction(test: Test) -> str:
-    """An exact p as the fraction that it is, such as ``2/1024 = 0.002``."""
-    value = p_value(test.pvalue)
-    if math.isnan(test.pvalue) or test.n_total is None:
+def p_fraction(p: float | None, n_extreme: int | None = None, n_total: int | None = None) -> str:
+    """An exact p as the fraction that it is.
+
+    >>> p_fraction(0.001953125, 2, 1024)
+    '2/1024 = 0.002'
+    """
+    value = p_value(p)
+    if value == NO_NUMBER or n_total is None:
         return value
-    sign = "" if value.startswith("<") else "= "
-    return f"{test.n_extreme}/{test.n_total} {sign}{value}"
+    return f"{n_extreme}/{n_total} {'' if value.startswith('<') else '= '}{value}"
 
 
-def decimals(value: float) -> str:
+def p_equals(test: Test) -> str:
+    """For a sentence.
+
+    >>> p_equals(Test("paired t", 10, 16.7, 4e-8)), p_equals(Test("sign-flip", 10, 0.15, 2 / 1024, 9, 2, 1024))
+    ('p < 0.001', 'p = 2/1024 = 0.002')
+    """
+    text = p_fraction(test.pvalue, test.n_extreme, test.n_total)
+    return f"p {text}" if text.startswith("<") else f"p = {text}"
+
+
+def decimals(value: float | None) -> str:
     """
     >>> decimals(1.2345), decimals(float("nan"))
     ('1.23', '–')
     """
-    return NO_NUMBER if math.isnan(value) else f"{value:.2f}"
+    return NO_NUMBER if value is None or math.isnan(value) else f"{value:.2f}"
+
+
+def count(n: int | None) -> str:
+    return NO_NUMBER if n is None else f"{n:,}"
+
+
+def plain(value: object) -> str:
+    return NO_NUMBER if value is None else str(value)
 
 
 def cell(batch_size: int | None, lr: float | None) -> str:
@@ -93,77 +183,20 @@ def level(fraction: float) -> str:
     return f"{round(100 * fraction, 6):g} %"
 
 
-def rate(lr: float) -> str:
+def rate(lr: float | None) -> str:
     """A learning rate in full: 0.001, never 0.00."""
+    if lr is None:
+        return "all"
     return f"{lr:.12f}".rstrip("0") if 1e-6 <= lr < 1 else f"{lr:g}"
 
 
-def headline(whole: Contrast, dataset: str) -> str:
-    """The answer in one sentence: estimate, interval, n, scope, verdict."""
-    name = ARM_NAMES.get(whole.arm, whole.arm)
-    cells = "1 cell" if whole.n_cells == 1 else f"{whole.n_cells} cells"
-    scope = f"averaged over {cells} of batch size and learning rate on {DATASET_NAMES[dataset]}"
-    if math.isnan(whole.mean_diff):
-        return f"There is no seed with a pair in every cell, so nothing can be said of {name} {scope}."
-    size = f"{name[0].upper()}{name[1:]} changes test accuracy by {points(whole.mean_diff)} points"
-    if math.isnan(whole.ci.low):
-        return f"{size} {scope}; {whole.n_pairs} seed is a description and no evidence."
-    how_sure = f"{level(whole.ci.level)} interval {interval(whole.ci.low, whole.ci.high)}, {whole.n_pairs} seeds"
-    return f"{size} ({how_sure}), {scope}: {VERDICTS[whole.verdict]}."
+def side(arm: str) -> str:
+    return SIDES.get(arm, arm)
 
 
-def both_tests(whole: Contrast) -> str:
-    """Both tests of the contrast over all cells, with their n and endpoint."""
-    p_t = p_value(whole.t.pvalue)
-    return (
-        f"Paired t test over {whole.n_pairs} seeds: p {p_t if p_t.startswith('<') else '= ' + p_t}."
-        f" {_flips(whole)}: p = {p_fraction(whole.sign_flip)}. Endpoint: {endpoint(whole.endpoint)}."
-    )
-
-
-def by_cell(cells: Sequence[Contrast], licensed: bool) -> str:
-    """How the verdict differs between the cells, and where the effect is largest and smallest; ``licensed`` where
-    the test over the grid rejected, so that the cells may be claimed too."""
-    counts = Counter(cell.verdict for cell in cells)
-    tally = ", ".join(f"{verdict} in {count}" for verdict, count in counts.most_common())
-    known = [cell for cell in cells if not math.isnan(cell.mean_diff)]
-    if len(known) < 2:
-        return f"By cell: {tally}."
-    largest = max(known, key=lambda cell: cell.mean_diff)
-    smallest = min(known, key=lambda cell: cell.mean_diff)
-    status = "" if licensed else " Exploratory, since the test over all cells did not reject."
-    return (
-        f"Of {len(cells)} cells, tested together (step-down max-T): {tally}.{status}"
-        f" The difference runs from {_at(smallest)} to {_at(largest)}."
-    )
-
-
-def failures(whole: Contrast) -> str:
-    """Diverged and failed-to-learn runs of both arms, k of n."""
-    if not whole.n_runs:
-        return "Failures are counted by cell and by arm below."
-    sides = (
-        (whole.baseline, whole.n_diverged_baseline, whole.n_failed_baseline),
-        (whole.arm, whole.n_diverged_arm, whole.n_failed_arm),
-    )
-    parts = [
-        f"with {ARM_NAMES.get(arm, arm)} {diverged} of {whole.n_runs} runs diverged"
-        f" and {failed - diverged} of {whole.n_runs} failed to learn"
-        for arm, diverged, failed in sides
-    ]
-    return f"Failures: {'; '.join(parts)}."
-
-
-def _flips(contrast: Contrast) -> str:
-    if contrast.sign_flip.n_total == 2**contrast.n_pairs:
-        return "Exact sign-flip test"
-    return "Sign-flip test over 99,999 random patterns"
+def arm_name(arm: str) -> str:
+    return ARM_NAMES.get(arm, arm)
 
 
 def endpoint(name: str) -> str:
     return ENDPOINTS[name]
-
-
-def _at(cell: Contrast) -> str:
-    assert cell.lr is not None
-    return f"{points(cell.mean_diff)} points (batch size {cell.batch_size}, rate {rate(cell.lr)})"

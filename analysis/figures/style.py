@@ -1,0 +1,136 @@
+"""How every figure looks: borrowed from seaborn for as long as it is drawn, and given back.
+
+An arm differs in colour, line and marker, so that no reader needs the colour. Sizes are in points, of which one is at
+least one pixel on the page: nothing is smaller than 9.
+"""
+
+import io
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any, cast
+
+import matplotlib as mpl
+import numpy as np
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.colors import SymLogNorm, to_hex
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+
+from analysis import words
+
+WIDTH = 9.5
+"""Inches."""
+SMALL = 9.5
+PALETTE = [to_hex(colour) for colour in sns.color_palette("colorblind")]
+BLUE, VERMILLION, GREEN, PURPLE, GREY = PALETTE[0], PALETTE[3], PALETTE[2], PALETTE[4], "#808080"
+ON_LIGHT, ON_DARK = "#111111", "#ffffff"
+"""Text on a coloured ground, which keeps its colour whatever the page's."""
+COLOUR = {"bn": BLUE, "no_bn": VERMILLION}
+LINE = {"bn": "-", "no_bn": "--"}
+MARKER = {"bn": "o", "no_bn": "s"}
+STYLE: dict[str, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "study",
+    "font.family": "sans-serif",
+    "text.color": "black",
+    "axes.labelcolor": "black",
+    "xtick.color": "black",
+    "ytick.color": "black",
+    "axes.edgecolor": "black",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 11,
+    "axes.labelsize": 11,
+    "xtick.labelsize": 10,
+    "ytick.labelsize": 10,
+    "legend.fontsize": 10,
+    "legend.frameon": False,
+}
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    with sns.axes_style("ticks"), sns.plotting_context("notebook"), mpl.rc_context(cast(Any, STYLE)):
+        yield
+
+
+def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+    """Draw inside ``style``."""
+
+    @wraps(draw)
+    def inside(*arguments: Any, **options: Any) -> Figure:
+        with style():
+            return draw(*arguments, **options)
+
+    return inside
+
+
+def svg(figure: Figure) -> bytes:
+    """The figure as SVG, equal bytes for equal figures: no date, fixed ids."""
+    buffer = io.BytesIO()
+    with style():
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    return buffer.getvalue()
+
+
+def looks(arm: str) -> dict[str, Any]:
+    """Colour, line and marker of an arm."""
+    return {"color": COLOUR.get(arm, GREY), "linestyle": LINE.get(arm, ":"), "marker": MARKER.get(arm, "^")}
+
+
+def epoch_axis(axes: Axes) -> None:
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+
+
+def stretched(axes: Axes, lowest_error: float) -> None:
+    """A y axis of test errors (percent), drawn upside down and logarithmic, labelled with accuracies: differences
+    near 100 % can be seen beside runs at chance."""
+    axes.set_yscale("log", nonpositive="clip")
+    axes.set_ylim(100, lowest_error)
+    ticks = [error for error in (90, 50, 20, 10, 5, 3, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01) if error >= lowest_error]
+    axes.yaxis.set_major_locator(FixedLocator(ticks))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda error, _: f"{100 - error:.4g}"))
+
+
+def rate_axis(axes: Axes, lrs: Sequence[float]) -> None:
+    """Learning rates in full, at their place on a logarithmic axis."""
+    axes.set_xscale("log")
+    axes.set_xticks(lrs, [words.rate(lr) for lr in lrs], rotation=45 if len(lrs) > 4 else 0)
+    axes.xaxis.set_minor_locator(NullLocator())
+    if len(lrs) == 1:
+        axes.set_xlim(lrs[0] / 3, 3 * lrs[0])
+
+
+def logarithmic(axes: Axes, which: str, values: Sequence[float], subs: Sequence[float] = (1, 2, 5)) -> None:
+    """A logarithmic axis whose ticks are numbers, ``subs`` of each decade; linear where all values are one."""
+    from matplotlib.ticker import LogLocator
+
+    if len(set(values)) < 2 or min(values) <= 0:
+        return
+    axes.set(**{f"{which}scale": "log"})
+    axis = getattr(axes, f"{which}axis")
+    axis.set_major_locator(LogLocator(subs=subs))
+    axis.set_major_formatter(lambda value, _: f"{value:g}")
+    axis.set_minor_locator(NullLocator())
+
+
+def heat(axes: Axes, values: np.ndarray) -> SymLogNorm:
+    """Coloured cells of a matrix of points, first row on top: linear below half a point, logarithmic beyond, since
+    effects of a tenth of a point and of seventy live in one matrix."""
+    limit = max(float(np.nanmax(np.abs(values), initial=0)), 1.0)
+    scale = SymLogNorm(linthresh=0.5, vmin=-limit, vmax=limit)
+    edges = [np.arange(n + 1) - 0.5 for n in reversed(values.shape)]
+    axes.pcolormesh(*edges, values, cmap="vlag_r", norm=scale, edgecolors="white", linewidth=1.5)
+    axes.invert_yaxis()
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    return scale
+
+
+def ink(scale: SymLogNorm, value: float) -> str:
+    """The colour of text on a cell."""
+    return ON_DARK if abs(float(scale(value)) - 0.5) > 0.33 else ON_LIGHT

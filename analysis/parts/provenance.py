@@ -1,0 +1,52 @@
+"""Part 12: where it comes from, as the manifest says."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from analysis.document import Block, Definitions, Paragraph, Part, Term
+from analysis.findings import Results
+from analysis.tables import Study
+
+
+def part(study: Study, found: Results) -> Part:
+    blocks: list[Block] = [Definitions([*_terms(study)])]
+    looks = study.manifest.get("looks", [])
+    if looks:
+        blocks.append(Paragraph(f"Looks at these data before this one: {'; '.join(map(_look, looks))}."))
+    return Part("provenance", "Where it comes from", blocks)
+
+
+def _terms(study: Study) -> Iterator[Term]:
+    manifest = study.manifest
+    yield Term("study", study.name)
+    for earlier in manifest["earlier"]:
+        yield Term("earlier command", str(earlier.get("argv", json.dumps(earlier))), code=True)
+    yield Term("command", manifest["argv"], code=True)
+    yield Term("report", f"python -m analysis.report {study.path.name}", code=True)
+    yield Term("design", json.dumps(study.design.to_dict(), ensure_ascii=False), code=True)
+    yield Term("design digest", manifest["digest"], code=True)
+    yield Term("program", _program(manifest["git"]))
+    yield Term("versions", ", ".join(f"{name} {version}" for name, version in manifest["versions"].items()))
+    device = manifest["device"]
+    yield Term("device", f"{device['kind']}: {device['name']}, {device['workers']} workers, engine {device['engine']}")
+    yield Term("data", manifest["data"]["name"])
+    for file, sha256 in manifest["data"]["sha256"].items():
+        yield Term(f"sha256 of {file}", sha256, code=True)
+    yield Term("time", _time(manifest["timings"]))
+
+
+def _program(git: Mapping[str, Any]) -> str:
+    if not git["commit"]:
+        return "not in a git checkout"
+    return f"commit {git['commit']}{', changed since' if git['dirty'] else ''}"
+
+
+def _time(timings: Mapping[str, float]) -> str:
+    if "training_seconds" not in timings:
+        return "not recorded"
+    return f"{timings['training_seconds']:.0f} s of training by the last command"
+
+
+def _look(look: Mapping[str, Any]) -> str:
+    return f"{look['arm']} with {look['seeds']} seeds at alpha {look['alpha']:g}"

@@ -1,0 +1,65 @@
+"""Of part 9: how many seeds it takes, and what those who add seeds may look at."""
+
+from typing import Any
+
+from analysis import words
+from analysis.document import Block, Column, Paragraph, Table
+from analysis.findings import Findings
+
+
+def blocks(of_arm: Findings) -> list[Block]:
+    plan = of_arm.plan
+    about = (
+        f"How many seeds? Over all cells, at the present {plan.n} seeds and their spread, for a margin of"
+        f" {words.points(plan.margin).lstrip('+')} points. Who adds seeds and looks again should go by the e-value,"
+        " which may"
+        " be looked at after every seed; a p-value may not."
+    )
+    columns = [
+        Column("question", str, ("question",)),
+        Column("answer", lambda text, value: text, ("text", "value")),
+    ]
+    return [
+        Paragraph(about),
+        Table(f"plan-{of_arm.arm}", "Seeds: what there are and what it takes", columns, _rows(of_arm)),
+    ]
+
+
+def _rows(of_arm: Findings) -> list[dict[str, Any]]:
+    plan, evidence = of_arm.plan, of_arm.evidence
+    power = words.level(plan.power)
+    rows: list[tuple[str, str, float | int | None]] = [
+        (
+            f"smallest p that the exact sign-flip test of {plan.n} seeds can give",
+            words.p_value(plan.attainable_p),
+            plan.attainable_p,
+        ),
+        (
+            "power of the paired t test to see a difference of the margin",
+            words.percent(plan.power_at_margin, 0),
+            plan.power_at_margin,
+        ),
+        (f"difference that is seen with {power} power", _in_points(plan.smallest_detectable), plan.smallest_detectable),
+        (f"seeds needed to see the margin with {power} power", words.count(plan.seeds_needed), plan.seeds_needed),
+        (
+            "the same, at the upper 80 % limit of the spread",
+            words.count(plan.seeds_needed_upper),
+            plan.seeds_needed_upper,
+        ),
+    ]
+    rows += [(f"half width of the interval at {n} seeds", _in_points(half), half) for n, half in plan.half_widths]
+    if evidence.n:
+        for name, values in (("Gaussian mixture", evidence.gaussian), ("signs alone", evidence.sign)):
+            rows.append(
+                (
+                    f"e-value after {evidence.n} seeds, {name} (evidence from {evidence.threshold:g} on)",
+                    f"{values[-1]:.3g}",
+                    values[-1],
+                )
+            )
+    return [dict(zip(("question", "text", "value"), row, strict=True)) for row in rows]
+
+
+def _in_points(fraction: float) -> str:
+    text = words.points(fraction).lstrip("+")
+    return text if text == words.NO_NUMBER else f"{text} points"

@@ -1,0 +1,145 @@
+"""The answer in sentences, built from contrast objects: nothing here is typed that a record could say."""
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from analysis import contrasts, words
+from analysis.arms import POST_CELL
+from analysis.contrasts import VERDICTS, Contrast
+from analysis.findings import Results
+from analysis.power import Plan
+from analysis.sensitivity import Sensitivity
+
+
+def headline(whole: Contrast, dataset: str) -> str:
+    """The answer in one sentence: estimate, interval, n, scope, verdict."""
+    name, data = words.arm_name(whole.arm), words.DATASET_NAMES[dataset]
+    cells = "in the one cell" if whole.n_cells == 1 else f"averaged over the {whole.n_cells} cells"
+    scope = f"{cells} of this design on {data}"
+    if math.isnan(whole.mean_diff):
+        return f"There is no seed with a pair in every cell, so nothing can be said of {name} {scope}."
+    size = words.points(whole.mean_diff, words.digits(whole.ci.low, whole.ci.high))
+    found = f"With {name}, test accuracy differs by {size} points from that with {words.arm_name(whole.baseline)}"
+    if math.isnan(whole.ci.low):
+        return f"{found}, {scope}; {whole.n_pairs} seed is a description and no evidence."
+    how_sure = f"{words.level(whole.ci.level)} interval {words.interval(whole.ci.low, whole.ci.high)}"
+    return f"{found} ({how_sure}, {whole.n_pairs} seeds), {scope}: here {VERDICTS[whole.verdict]}."
+
+
+def both_tests(whole: Contrast) -> str:
+    """Both tests of the contrast over all cells, with their n and endpoint."""
+    n = f"{whole.n_pairs} seed" + ("s" if whole.n_pairs != 1 else "")
+    exact = whole.sign_flip.n_total == 2**whole.n_pairs
+    flips = "Exact sign-flip test" if exact else "Sign-flip test over 99,999 random patterns"
+    return (
+        f"Paired t test over {n}: {words.p_equals(whole.t)}. {flips}, {n}: {words.p_equals(whole.sign_flip)}."
+        f" Endpoint: {words.endpoint(whole.endpoint)}."
+    )
+
+
+def by_cell(cells: Sequence[Contrast], licensed: bool) -> str:
+    """How the verdict differs between the cells, and where the effect is largest and smallest; ``licensed`` where
+    the test over the grid rejected, so that the cells may be claimed too."""
+    counts = Counter(cell.verdict for cell in cells)
+    tally = ", ".join(f"{verdict} in {count}" for verdict, count in counts.most_common())
+    known = [cell for cell in cells if not math.isnan(cell.mean_diff)]
+    if len(known) < 2:
+        return f"By cell: {tally}."
+    largest = max(known, key=lambda cell: cell.mean_diff)
+    smallest = min(known, key=lambda cell: cell.mean_diff)
+    status = "" if licensed else " Exploratory, since the test over all cells did not reject."
+    return (
+        f"Of {len(cells)} cells, tested together (step-down max-T): {tally}.{status}"
+        f" The difference runs from {_at(smallest)} to {_at(largest)}."
+    )
+
+
+def failures(whole: Contrast) -> str:
+    """Diverged and failed-to-learn runs of both arms, k of n."""
+    if not whole.n_runs:
+        return "Failures are counted by cell and by arm below."
+    sides = (
+        (whole.baseline, whole.n_diverged_baseline, whole.n_failed_baseline),
+        (whole.arm, whole.n_diverged_arm, whole.n_failed_arm),
+    )
+    parts = [
+        f"with {words.arm_name(arm)} {diverged} of {whole.n_runs} runs diverged"
+        f" and {failed - diverged} of {whole.n_runs} failed to learn"
+        for arm, diverged, failed in sides
+    ]
+    return f"Failures: {'; '.join(parts)}."
+
+
+def what_would_change_it(whole: Contrast, found: Sensitivity, plan: Plan) -> list[str]:
+    """How far the answer is from another one: a line a reason."""
+    if math.isnan(whole.mean_diff):
+        return []
+    return [*_other_ways(found), *_restricted(found), *_how_far(whole, found), *_more_seeds(whole, plan)]
+
+
+def _other_ways(found: Sensitivity) -> Iterator[str]:
+    n = len(found.ways) - 1
+    if not found.others:
+        yield f"Another analysis would not: {n} others of the same records give the same verdict."
+    for way in found.others:
+        size = words.estimate(*words.of(way.interval))
+        yield f"Another analysis would: {way.what} gives {size} points, {way.n} seeds: {VERDICTS[way.verdict]}."
+
+
+def _restricted(found: Sensitivity) -> Iterator[str]:
+    """The ways that ask for another quantity than the mean over all cells."""
+    asked = [way for way in found.ways if not way.same_quantity and not math.isnan(way.interval.estimate)]
+    if asked:
+        sizes = "; ".join(f"{words.estimate(*words.of(way.interval))} points for {way.what}" for way in asked)
+        yield f"Another grid would change the size: {sizes}."
+
+
+def _how_far(whole: Contrast, found: Sensitivity) -> Iterator[str]:
+    least = found.least_difference
+    if math.isfinite(least) and whole.verdict not in ("not testable",):
+        places = words.digits(whole.ci.low, whole.ci.high)
+        smallest, ours = words.points(least, places).lstrip("+"), words.points(whole.mean_diff, places)
+        yield (
+            f"With this spread over {whole.n_pairs} seeds the paired t test rejects where the mean difference is at"
+            f" least {smallest} points in size; it is {ours}."
+        )
+
+
+def _more_seeds(whole: Contrast, plan: Plan) -> Iterator[str]:
+    if whole.verdict == "inconclusive" and plan.seeds_needed is not None:
+        margin = words.points(plan.margin).lstrip("+")
+        yield (
+            f"More seeds might: {words.count(plan.seeds_needed)} are needed to detect the margin of {margin} points"
+            " with"
+            f" {words.level(plan.power)} power, and there are {plan.n}."
+        )
+
+
+def _at(cell: Contrast) -> str:
+    return f"{words.points(cell.mean_diff)} points ({words.cell(cell.batch_size, cell.lr)})"
+
+
+def main_numbers(found: Results) -> list[tuple[str, str]]:
+    """For the terminal, of each arm: the difference over all cells and in the tutorial's, and the failures."""
+    lines = []
+    for arm in found.of_arms:
+        whole = contrasts.whole(found.contrasts, arm)
+        lines.append(
+            (
+                "difference over all cells",
+                f"{_size(whole)}, {whole.n_pairs} seeds, sign-flip {words.p_equals(whole.sign_flip)}",
+            )
+        )
+        cells = contrasts.by_cell(found.contrasts, arm)
+        shown = cells.get(POST_CELL)
+        if shown is not None:
+            lines.append((f"at {words.cell(*POST_CELL)}", f"{_size(shown)}, {shown.n_pairs} seeds"))
+        lines.append(
+            ("runs that failed", f"{whole.n_failed_baseline} | {whole.n_failed_arm} of {whole.n_runs}, without | with")
+        )
+    return lines
+
+
+def _size(contrast: Contrast) -> str:
+    return f"{words.estimate(contrast.mean_diff, contrast.ci.low, contrast.ci.high)} points"
