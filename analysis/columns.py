@@ -39,7 +39,7 @@ def count_column(head: str, name: str) -> Column:
 
 
 def text_column(head: str, name: str) -> Column:
-    return Column(head, words.plain, (name,))
+    return Column(head, words.plain, (name,), words=True)
 
 
 def _or_nothing(show: Callable[..., str]) -> Callable[..., str]:

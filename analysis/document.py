@@ -23,6 +23,8 @@ class Column:
     head: str
     show: Callable[..., str]
     keys: Sequence[str]
+    words: bool = False
+    """Reads from the left, as words do; numbers stand under one another."""
 
 
 @dataclass(frozen=True)

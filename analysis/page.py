@@ -19,7 +19,7 @@ def render(study: Study, report: Mapping[str, Any], parts: Sequence[Part]) -> st
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"drawing": _drawing, "csv_address": _csv_address, "is_words": _is_words}
+    environment.filters |= {"drawing": _drawing, "csv_address": _csv_address}
     css, script = _asset("page.css"), _asset("page.js")
     return environment.from_string(_asset("page.html.jinja")).render(
         study=study,
@@ -53,8 +53,3 @@ def _drawing(figure: Figure) -> Markup:
 def _csv_address(table: Table) -> str:
     """The table as a download that needs no file beside the page."""
     return "data:text/csv;charset=utf-8;base64," + base64.b64encode(table.to_csv().encode()).decode()
-
-
-def _is_words(text: str) -> bool:
-    """Whether a cell reads from the left: words, not a number."""
-    return sum(character.isalpha() for character in text) > 6

@@ -41,7 +41,7 @@ def inline(svg: bytes, name: str, alt: str) -> str:
     _drop_paper(root)
     _size(root)
     root.attrib.pop("version", None)
-    root.attrib |= {"role": "img", "aria-label": alt, "class": "drawing"}
+    root.attrib |= {"role": "img", "aria-label": alt, "class": "drawing", "fill": "currentColor"}
     return ET.tostring(root, encoding="unicode", short_empty_elements=True)
 
 
@@ -65,8 +65,6 @@ def _present(element: ET.Element) -> None:
     for key in ("fill", "stroke"):
         if key in element.attrib:
             element.set(key, COLOURS.get(element.attrib[key], element.attrib[key]))
-    if _tag(element) == "text" and "fill" not in element.attrib:
-        element.set("fill", "currentColor")
     for key in ("d", "x", "y", "transform", "points", "width", "height"):
         if key in element.attrib:
             element.set(key, _short(element.attrib[key]))

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from analysis import words
 from analysis.figures.style import BLUE, GREEN, GREY, PALETTE, PURPLE, VERMILLION, WIDTH, heat, ink, logarithmic, styled
 from analysis.intervals import Interval
 from analysis.mode_words import NAMES
@@ -87,7 +88,7 @@ def statistic_errors(found: Sequence[StatisticResult]) -> Figure:
             axes.plot([error.low, error.high], [place, place], color=LAYER_COLOURS[result.layer % 4], linewidth=1.2)
             axes.plot(error.estimate, place, "os^v"[result.layer % 4], color=LAYER_COLOURS[result.layer % 4])
         axes.set_xlabel(f"rms error, {title}")
-        logarithmic(axes, "x", [getattr(result, what).estimate for result in found], subs=(1,))
+        logarithmic(axes, "x", [getattr(result, what).estimate for result in found])
         axes.set_yticks(range(len(names)), [NAMES[name] for name in names])
     for layer in sorted({result.layer for result in found}):
         panels[0].plot([], [], "os^v"[layer % 4], color=LAYER_COLOURS[layer % 4], label=f"layer {layer + 1}")
@@ -104,7 +105,7 @@ def shift_map(rows: Sequence[str], columns: Sequence[str], values: np.ndarray) -
     for (row, column), value in np.ndenumerate(values):
         if np.isfinite(value):
             colour = ink(scale, value)
-            axes.text(column, row, f"{value:+.1f}", ha="center", va="center", size=9, color=colour)
+            axes.text(column, row, words.signed(value, 1), ha="center", va="center", size=9, color=colour)
     axes.set_yticks(range(len(rows)), rows, size=9)
     axes.set_xticks(range(len(columns)), columns, size=9)
     axes.xaxis.tick_top()

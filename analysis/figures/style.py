@@ -16,7 +16,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.colors import SymLogNorm, to_hex
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from analysis import words
 
@@ -105,15 +105,13 @@ def rate_axis(axes: Axes, lrs: Sequence[float]) -> None:
         axes.set_xlim(lrs[0] / 3, 3 * lrs[0])
 
 
-def logarithmic(axes: Axes, which: str, values: Sequence[float], subs: Sequence[float] = (1, 2, 5)) -> None:
-    """A logarithmic axis whose ticks are numbers, ``subs`` of each decade; linear where all values are one."""
-    from matplotlib.ticker import LogLocator
-
+def logarithmic(axes: Axes, which: str, values: Sequence[float]) -> None:
+    """A logarithmic axis whose ticks are plain numbers; linear where all values are one."""
     if len(set(values)) < 2 or min(values) <= 0:
         return
     axes.set(**{f"{which}scale": "log"})
     axis = getattr(axes, f"{which}axis")
-    axis.set_major_locator(LogLocator(subs=subs))
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if max(values) < 300 * min(values) else (1,)))
     axis.set_major_formatter(lambda value, _: f"{value:g}")
     axis.set_minor_locator(NullLocator())
 

@@ -31,7 +31,7 @@ def _columns(study: Study) -> list[Column]:
     return [
         *CELL,
         *arm,
-        Column("endpoint", lambda name: SHORT[name], ("endpoint",)),
+        Column("endpoint", lambda name: SHORT[name], ("endpoint",), words=True),
         count_column("n", "n_pairs"),
         Column("without BN", words.percent, ("mean_baseline",)),
         Column("with BN", words.percent, ("mean_arm",)),
@@ -51,7 +51,12 @@ def _columns(study: Study) -> list[Column]:
         interval_column("g_z", "g_z", words.number),
         Column("P(with > without)", words.decimals, ("prob_better",)),
         Column("p, equivalence (two one-sided t)", words.p_value, ("p_tost",)),
-        Column("verdict", lambda verdict, reason: verdict + (f" ({reason})" if reason else ""), ("verdict", "reason")),
+        Column(
+            "verdict",
+            lambda verdict, reason: verdict + (f" ({reason})" if reason else ""),
+            ("verdict", "reason"),
+            words=True,
+        ),
     ]
 
 

@@ -10,20 +10,20 @@ from analysis.tables import Study
 
 
 def part(study: Study, found: Results) -> Part:
-    blocks: list[Block] = [Definitions([*_terms(study)])]
+    blocks: list[Block] = [Definitions([*_terms(study, found)])]
     looks = study.manifest.get("looks", [])
     if looks:
         blocks.append(Paragraph(f"Looks at these data before this one: {'; '.join(map(_look, looks))}."))
     return Part("provenance", "Where it comes from", blocks)
 
 
-def _terms(study: Study) -> Iterator[Term]:
+def _terms(study: Study, found: Results) -> Iterator[Term]:
     manifest = study.manifest
     yield Term("study", study.name)
     for earlier in manifest["earlier"]:
         yield Term("earlier command", str(earlier.get("argv", json.dumps(earlier))), code=True)
     yield Term("command", manifest["argv"], code=True)
-    yield Term("report", f"python -m analysis.report {study.path.name}", code=True)
+    yield Term("report", _report(study, found), code=True)
     yield Term("design", json.dumps(study.design.to_dict(), ensure_ascii=False), code=True)
     yield Term("design digest", manifest["digest"], code=True)
     yield Term("program", _program(manifest["git"]))
@@ -34,6 +34,11 @@ def _terms(study: Study) -> Iterator[Term]:
     for file, sha256 in manifest["data"]["sha256"].items():
         yield Term(f"sha256 of {file}", sha256, code=True)
     yield Term("time", _time(manifest["timings"]))
+
+
+def _report(study: Study, found: Results) -> str:
+    other = "".join(f" --compare {name}" for name in dict.fromkeys(c.name for c in found.comparisons))
+    return f"python -m analysis.report {study.name} --margin {found.margin:g} --alpha {found.alpha:g}{other}"
 
 
 def _program(git: Mapping[str, Any]) -> str:

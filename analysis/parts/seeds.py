@@ -16,7 +16,7 @@ def blocks(of_arm: Findings) -> list[Block]:
         " be looked at after every seed; a p-value may not."
     )
     columns = [
-        Column("question", str, ("question",)),
+        Column("question", str, ("question",), words=True),
         Column("answer", lambda text, value: text, ("text", "value")),
     ]
     return [
@@ -53,11 +53,15 @@ def _rows(of_arm: Findings) -> list[dict[str, Any]]:
             rows.append(
                 (
                     f"e-value after {evidence.n} seeds, {name} (evidence from {evidence.threshold:g} on)",
-                    f"{values[-1]:.3g}",
+                    _e_value(values[-1]),
                     values[-1],
                 )
             )
     return [dict(zip(("question", "text", "value"), row, strict=True)) for row in rows]
+
+
+def _e_value(value: float) -> str:
+    return f"{value:,.0f}" if 100 <= value < 1e9 else f"{value:.3g}"
 
 
 def _in_points(fraction: float) -> str:

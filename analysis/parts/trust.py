@@ -30,7 +30,7 @@ def part(study: Study, found: Results) -> Part:
 
 
 def _complete(study: Study) -> list[Block]:
-    arm = Column("arm", words.side, ("arm",))
+    arm = Column("arm", words.side, ("arm",), words=True)
     columns = [*CELL, arm, *(count_column(name, name) for name in OUTCOMES)]
     caption, rows = "Runs: planned, and what became of them", completeness(study)
     table = Table("completeness", caption, columns, rows, n_totals=len(study.design.arms))
