@@ -7,8 +7,8 @@ from typing import Any
 
 from analysis import contrasts, mode_words, sentences, words
 from analysis.completeness import completeness, n_missing
-from analysis.contrasts import Contrast
-from analysis.findings import Evidence, Results
+from analysis.findings import Results
+from analysis.looks import looks
 from analysis.pairs import pair
 from analysis.power import attainable_p, seeds_to_reach
 from analysis.tables import PRIMARY, Study
@@ -33,7 +33,7 @@ def contents(study: Study, found: Results) -> dict[str, Any]:
             "findings": {arm: asdict(of_arm) for arm, of_arm in found.of_arms.items()},
             "modes": None if found.modes is None else asdict(found.modes),
             "ledger": [] if found.modes is None else mode_words.ledger(found.modes, found.alpha),
-            "looks": looks(study, found),
+            "looks": [asdict(look) for look in looks(study, found)],
             "completeness": completeness(study),
             "unpaired": [line for arm in study.contenders for line in pair(study, arm, PRIMARY).unpaired],
             "curves": [asdict(curve) for curve in found.curves],
@@ -56,27 +56,6 @@ def _verdict(study: Study, found: Results, arm: str) -> dict[str, Any]:
         "failures": sentences.failures(whole),
         "what_would_change_it": sentences.what_would_change_it(whole, of_arm.sensitivity, of_arm.plan),
     }
-
-
-def looks(study: Study, found: Results) -> list[dict[str, Any]]:
-    """Every look at the study so far, this one last: what was seen of each arm, with how many seeds."""
-    before = study.manifest.get("looks", [])
-    now = [_look(contrasts.whole(found.contrasts, arm), of_arm.evidence) for arm, of_arm in found.of_arms.items()]
-    return [*before, *(look for look in now if look not in before)]
-
-
-def _look(whole: Contrast, evidence: Evidence) -> dict[str, Any]:
-    return _plain(
-        {
-            "arm": whole.arm,
-            "alpha": whole.alpha,
-            "seeds": whole.n_pairs,
-            "mean_diff": whole.mean_diff,
-            "p_t": whole.t.pvalue,
-            "p_sign_flip": whole.sign_flip.pvalue,
-            "e_value": evidence.gaussian[-1] if evidence.n else math.nan,
-        }
-    )
 
 
 def notices(study: Study, found: Results) -> list[str]:
@@ -125,7 +104,7 @@ def _failed(study: Study, found: Results) -> Iterator[str]:
 
 
 def _looked(study: Study, found: Results) -> Iterator[str]:
-    seen = {arm: [look["seeds"] for look in looks(study, found) if look["arm"] == arm] for arm in study.contenders}
+    seen = {arm: [look.seeds for look in looks(study, found) if look.arm == arm] for arm in study.contenders}
     most = max(seen.values(), key=len, default=[])
     if len(most) > 1:
         yield (

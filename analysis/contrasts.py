@@ -37,7 +37,7 @@ VERDICTS = {
     "worse, by less than the margin": "it hurts, by less than the margin that matters",
     "equivalent": "any difference is smaller than the margin that matters",
     "inconclusive": "the data do not decide",
-    "not testable": "too few pairs, or differences without spread, for a test",
+    "not testable": "there are too few pairs, or differences without spread, for a test",
 }
 
 

@@ -258,6 +258,8 @@ def _scores(table: pd.DataFrame) -> tuple[NDArray, NDArray, NDArray, NDArray]:
 
 def _times(study: Study, pairs: Pairs, level: float) -> list[times.TimeToAccuracy]:
     """Over the seeds that have a pair in every cell."""
+    if not pairs.cells:
+        return []
     both = [study.accuracy_curves(arm, pairs.cells, diverged=-math.inf) for arm in (pairs.baseline, pairs.arm)]
     complete = ~np.isnan(both).any((0, 2, 3))
     if not complete.any():

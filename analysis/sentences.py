@@ -124,22 +124,17 @@ def main_numbers(found: Results) -> list[tuple[str, str]]:
     """For the terminal, of each arm: the difference over all cells and in the tutorial's, and the failures."""
     lines = []
     for arm in found.of_arms:
-        whole = contrasts.whole(found.contrasts, arm)
-        lines.append(
-            (
-                "difference over all cells",
-                f"{_size(whole)}, {whole.n_pairs} seeds, sign-flip {words.p_equals(whole.sign_flip)}",
-            )
-        )
-        cells = contrasts.by_cell(found.contrasts, arm)
-        shown = cells.get(POST_CELL)
+        whole, shown = (contrasts.whole(found.contrasts, arm), contrasts.by_cell(found.contrasts, arm).get(POST_CELL))
+        lines.append(("difference over all cells", _size(whole)))
         if shown is not None:
-            lines.append((f"at {words.cell(*POST_CELL)}", f"{_size(shown)}, {shown.n_pairs} seeds"))
-        lines.append(
-            ("runs that failed", f"{whole.n_failed_baseline} | {whole.n_failed_arm} of {whole.n_runs}, without | with")
-        )
+            lines.append((f"at {words.cell(*POST_CELL)}", _size(shown)))
+        failed = f"{whole.n_failed_baseline} {words.side(whole.baseline)}, {whole.n_failed_arm} {words.side(arm)}"
+        lines.append(("runs that failed", f"{failed}, of {whole.n_runs} each"))
     return lines
 
 
 def _size(contrast: Contrast) -> str:
-    return f"{words.estimate(contrast.mean_diff, contrast.ci.low, contrast.ci.high)} points"
+    if math.isnan(contrast.mean_diff):
+        return "no pairs"
+    size = words.estimate(contrast.mean_diff, contrast.ci.low, contrast.ci.high)
+    return f"{size} points, {contrast.n_pairs} seeds, sign-flip test {words.p_equals(contrast.sign_flip)}"

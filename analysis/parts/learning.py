@@ -23,7 +23,9 @@ def part(study: Study, found: Results) -> Part:
     if found.curves:
         blocks.append(_four(found.curves))
     blocks += _claims(found.claims)
-    blocks += [_gaps(of_arm, shown_cell(found.curves)) for of_arm in found.of_arms.values() if of_arm.gaps]
+    for of_arm in found.of_arms.values():
+        shown = [gap for gap in of_arm.gaps if gap.n and (gap.batch_size, gap.lr) in _shown_gaps(found.curves)]
+        blocks += [_gaps(of_arm, shown)] if shown else []
     if found.curves and len({(curve.batch_size, curve.lr) for curve in found.curves}) > 1:
         blocks.append(_by_cell(found.curves))
     return Part("curves", "How they learn", blocks)
@@ -61,7 +63,7 @@ def _end(curve: Curve) -> str:
 def _last(curve: Curve) -> str:
     ends = (curve.mean[-1], curve.band_low[-1], curve.band_high[-1])
     value = words.size(*ends) if curve.metric == "loss" else words.share(*ends)
-    return f"{drawing.SPLIT[curve.split].lower()} {curve.metric} {words.side(curve.arm)} {value}"
+    return f"{drawing.SPLIT[curve.split].lower()} {curve.metric} {words.side(curve.arm)} {value}, {curve.n[-1]} seeds"
 
 
 def _seeds(curves: Sequence[Curve]) -> int:
@@ -159,8 +161,11 @@ def _claim_row(claim: Claim) -> dict[str, Any]:
 # --- the difference over epochs
 
 
-def _gaps(of_arm: Findings, cell: tuple[int, float]) -> Figure:
-    shown = [gap for gap in of_arm.gaps if (gap.batch_size, gap.lr) in ((None, None), cell)]
+def _shown_gaps(curves: Sequence[Curve]) -> list[tuple[int | None, float | None]]:
+    return [(None, None), shown_cell(curves)]
+
+
+def _gaps(of_arm: Findings, shown: Sequence[Gap]) -> Figure:
     first = shown[0]
     return Figure(
         name=f"gap-{of_arm.arm}",
@@ -181,10 +186,9 @@ def _gaps(of_arm: Findings, cell: tuple[int, float]) -> Figure:
 
 
 def _gap_headline(gap: Gap) -> str:
-    if all(math.isnan(mean) for mean in gap.mean):
-        return "No seed has a pair in every cell"
     early, late = (words.estimate(gap.mean[i], gap.band_low[i], gap.band_high[i]) for i in (0, -1))
-    return f"Over all cells the difference is {early} points after epoch 1 and {late} after epoch {gap.epochs[-1]}"
+    where = "Over all cells" if gap.batch_size is None else f"At {words.cell(gap.batch_size, gap.lr)}"
+    return f"{where} the difference is {early} points after epoch 1 and {late} after epoch {gap.epochs[-1]}"
 
 
 def _gap_alt(gap: Gap) -> str:

@@ -4,16 +4,18 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from analysis import words
 from analysis.document import Block, Definitions, Paragraph, Part, Term
 from analysis.findings import Results
+from analysis.looks import Look, looks
 from analysis.tables import Study
 
 
 def part(study: Study, found: Results) -> Part:
     blocks: list[Block] = [Definitions([*_terms(study, found)])]
-    looks = study.manifest.get("looks", [])
-    if looks:
-        blocks.append(Paragraph(f"Looks at these data before this one: {'; '.join(map(_look, looks))}."))
+    seen = looks(study, found)
+    if seen:
+        blocks.append(Paragraph(f"Looks at these data so far, this one too: {'; '.join(map(_look, seen))}."))
     return Part("provenance", "Where it comes from", blocks)
 
 
@@ -53,5 +55,5 @@ def _time(timings: Mapping[str, float]) -> str:
     return f"{timings['training_seconds']:.0f} s of training by the last command"
 
 
-def _look(look: Mapping[str, Any]) -> str:
-    return f"{look['arm']} with {look['seeds']} seeds at alpha {look['alpha']:g}"
+def _look(look: Look) -> str:
+    return f"{words.side(look.arm)}, {look.seeds} seeds, alpha {look.alpha:g}"

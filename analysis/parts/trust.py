@@ -22,7 +22,8 @@ MOST_LINES = 50
 def part(study: Study, found: Results) -> Part:
     blocks: list[Block] = [*_complete(study)]
     for of_arm in found.of_arms.values():
-        blocks += [_sensitivity(of_arm), *noise.blocks(of_arm), *_sizes(of_arm), *seeds.blocks(of_arm)]
+        blocks += [_sensitivity(of_arm)] if of_arm.scores[0].seeds else []
+        blocks += [*noise.blocks(of_arm), *_sizes(of_arm), *seeds.blocks(of_arm)]
     return Part("trust", "Is it trustworthy?", blocks)
 
 

@@ -13,8 +13,6 @@ from study.history import History
 from study.plan import cohorts, missing_runs
 from study.records import SCHEMA_VERSION, part_table
 
-N_TRAIN, N_TEST = 1437, 360
-
 Accuracy = Callable[[Run, int], float | None]
 """Test accuracy of a run after an epoch; None from where it has diverged."""
 
@@ -53,6 +51,7 @@ def planted(path: Path, design: Design, accuracy: Accuracy, **options: object) -
 def _history(design: Design, runs: list[Run], accuracy: Accuracy) -> History:
     test = np.array([[accuracy(run, epoch) for epoch in range(design.epochs + 1)] for run in runs], dtype=float)
     both = np.stack([test, test], axis=-1)
-    counts = np.nan_to_num(both * [N_TRAIN, N_TEST]).round().astype(np.int64)
-    correct = np.arange(N_TEST) < counts[:, -1, 1:]
+    facts = design.facts
+    counts = np.nan_to_num(both * [facts.n_train, facts.n_test]).round().astype(np.int64)
+    correct = np.arange(facts.n_test) < counts[:, -1, 1:]
     return History(1 - both, counts, np.isfinite(test), correct, n_steps=10)

@@ -163,4 +163,4 @@ def test_every_look_is_kept_in_the_manifest_once(tmp_path: Path) -> None:
     assert report.main([str(folder)]) == 0
     said = json.loads((folder / "report.json").read_text())
     assert [look["seeds"] for look in said["looks"]] == [6, 8]
-    assert "looked at 2 times: 6 seeds, 8 seeds" in " ".join((folder / "report.html").read_text().split())
+    assert "looked at 2 times, with 6, 8 seeds" in " ".join((folder / "report.html").read_text().split())
