@@ -14,13 +14,17 @@ BEGIN, END = "<!-- printed by analysis.readme: begin -->", "<!-- printed by anal
 
 
 def quoted(study: Path) -> str:
-    """The headline, the differences by cell and the effect figure of a study, as Markdown."""
+    """The answer of a study, what would change it and the main figure, as Markdown."""
     report = json.loads((study / "report.json").read_text("utf-8"))
     lines = []
     for verdict in report["verdicts"]:
-        lines += [f"> **{verdict['headline']}**", ">", f"> {verdict['tests']} {verdict['by_cell']}", ""]
-        figure = f"{study.as_posix()}/figures/effect-{verdict['arm']}.svg"
-        lines += [f"![Difference of test accuracy in points, by batch size and learning rate]({figure})"]
+        lines += [f"> **{verdict['headline']}**", ">", f"> {verdict['tests']} {verdict['by_cell']}"]
+        lines += [line for change in verdict["what_would_change_it"] for line in (">", f"> {change}")]
+        figure = f"{study.as_posix()}/figures/pairs-{verdict['arm']}.svg"
+        lines += [
+            "",
+            f"![Test accuracy of every seed without and with batch normalisation, and the differences]({figure})",
+        ]
     return "\n".join(lines)
 
 

@@ -148,7 +148,8 @@ def _differences(T0: Floats, T1: Floats, E: int) -> Floats:
 
 
 def _shares(T: Floats, E: int) -> list[float]:
-    return [float((epoch >= T).mean()) for epoch in range(1, E + 1)]  # a time that is NaN is never reached
+    """By epoch, the share of runs that have reached it: a time that is NaN never comes."""
+    return [float((epoch >= T).mean()) if T.size else math.nan for epoch in range(1, E + 1)]
 
 
 def _median(T: Floats) -> float | None:

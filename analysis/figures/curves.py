@@ -1,6 +1,6 @@
 """Figures over epochs: learning curves, the difference, and how many runs have reached an accuracy."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from analysis import words
 from analysis.curves import Curve, Gap
-from analysis.figures.style import BLUE, COLOUR, GREY, LINE, MARKER, WIDTH, epoch_axis, looks, stretched, styled
+from analysis.figures.style import BLUE, COLOUR, GREY, LINE, MARKER, WIDTH, Errors, epoch_axis, looks, stretched, styled
 from analysis.times import TimeToAccuracy
 
 AXIS = {"loss": "loss (nats per image)", "accuracy": "accuracy (%)"}
@@ -40,12 +40,13 @@ def accuracy_by_cell(curves: Sequence[Curve]) -> Figure:
     lrs = sorted({curve.lr for curve in curves})
     figure = Figure(figsize=(max(WIDTH, 1.2 + 1.75 * len(lrs)), 0.9 + 1.8 * len(sizes)), layout="constrained")
     grid = figure.subplots(len(sizes), len(lrs), sharex=True, sharey=True, squeeze=False)
-    lowest = lowest_error(curves)
+    errors = Errors.around(_seed_accuracies(curves))
     for row, size in zip(grid, sizes, strict=True):
         for axes, lr in zip(row, lrs, strict=True):
             wanted = ("accuracy", "test", size, lr)
             _draw_curves(axes, [c for c in curves if (c.metric, c.split, c.batch_size, c.lr) == wanted], as_error=True)
-            stretched(axes, lowest)
+            stretched(axes, errors)
+            epoch_axis(axes, most_ticks=5)
             axes.set_title(f"batch {size}, rate {words.rate(lr)}", size=10)
     grid[-1, -1].legend()
     figure.supxlabel("epoch", size=11)
@@ -53,17 +54,11 @@ def accuracy_by_cell(curves: Sequence[Curve]) -> Figure:
     return figure
 
 
-def lowest_error(curves: Sequence[Curve]) -> float:
-    """Where the stretched axis of accuracies ends: above every seed's, in percent of error."""
-    errors = [
-        100 * (1 - accuracy)
-        for curve in curves
-        if (curve.metric, curve.split) == ("accuracy", "test")
-        for seed in curve.seeds
-        for accuracy in seed[1:]
-        if accuracy < 1
-    ]
-    return 0.8 * min(errors, default=1.0)
+def _seed_accuracies(curves: Sequence[Curve]) -> Iterator[float]:
+    """On test images, of every seed after every trained epoch."""
+    for curve in curves:
+        if (curve.metric, curve.split) == ("accuracy", "test"):
+            yield from (accuracy for seed in curve.seeds for accuracy in seed[1:])
 
 
 def _draw_curves(axes: Axes, curves: Sequence[Curve], as_error: bool = False) -> None:

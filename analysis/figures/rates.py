@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from analysis import words
 from analysis.arms import ArmCell
-from analysis.figures.style import WIDTH, looks, rate_axis, stretched, styled
+from analysis.figures.style import WIDTH, Errors, looks, rate_axis, stretched, styled
 
 
 @styled
@@ -19,16 +19,16 @@ def robustness(cells: Sequence[ArmCell]) -> Figure:
     arms = list(dict.fromkeys(cell.arm for cell in cells))
     figure = Figure(figsize=(max(WIDTH, 1.9 * len(sizes)), 5.4), layout="constrained")
     grid = figure.subplots(2, len(sizes), sharex=True, sharey="row", squeeze=False, height_ratios=[2, 1])
-    lowest = 0.8 * min((100 * (1 - cell.accuracy.estimate) for cell in cells if cell.accuracy.estimate < 1), default=1)
+    errors = Errors.around(cell.accuracy.estimate for cell in cells)
     for size, above, below in zip(sizes, *grid, strict=True):
         for place, arm in enumerate(arms):
             shown = sorted((c for c in cells if (c.batch_size, c.arm) == (size, arm)), key=lambda c: c.lr)
             if shown:
                 shift = 1.06 ** (2 * place - len(arms) + 1)
-                _accuracy(above, shown, shift, lowest)
+                _accuracy(above, shown, shift, errors)
                 _failing(below, shown, shift)
         above.set_title(f"batch size {size}")
-        stretched(above, lowest)
+        stretched(above, errors)
         rate_axis(below, lrs)
         below.set(xlabel="learning rate", ylim=(-6, 106))
     grid[0, 0].set_ylabel("test accuracy (%),\nstretched towards 100")
@@ -37,14 +37,14 @@ def robustness(cells: Sequence[ArmCell]) -> Figure:
     return figure
 
 
-def _accuracy(axes: Axes, cells: Sequence[ArmCell], shift: float, lowest: float) -> None:
+def _accuracy(axes: Axes, cells: Sequence[ArmCell], shift: float, limits: Errors) -> None:
     errors = [100 * (1 - cell.accuracy.estimate) for cell in cells]
     x = [shift * cell.lr for cell in cells]
     for at, cell in zip(x, cells, strict=True):
         if math.isfinite(cell.accuracy.low):
-            ends = [max(lowest, 100 * (1 - end)) for end in (cell.accuracy.low, cell.accuracy.high)]
+            ends = [max(limits.lowest, 100 * (1 - end)) for end in (cell.accuracy.low, cell.accuracy.high)]
             axes.plot([at, at], ends, color=looks(cell.arm)["color"], linewidth=1.5)
-    axes.plot(x, np.maximum(errors, lowest), **looks(cells[0].arm), markersize=5, label=words.side(cells[0].arm))
+    axes.plot(x, np.maximum(errors, limits.lowest), **looks(cells[0].arm), markersize=5, label=words.side(cells[0].arm))
 
 
 def _failing(axes: Axes, cells: Sequence[ArmCell], shift: float) -> None:

@@ -5,8 +5,9 @@ least one pixel on the page: nothing is smaller than 9.
 """
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import wraps
 from typing import Any, cast
 
@@ -81,16 +82,31 @@ def looks(arm: str) -> dict[str, Any]:
     return {"color": COLOUR.get(arm, GREY), "linestyle": LINE.get(arm, ":"), "marker": MARKER.get(arm, "^")}
 
 
-def epoch_axis(axes: Axes) -> None:
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+def epoch_axis(axes: Axes, most_ticks: int = 10) -> None:
+    axes.xaxis.set_major_locator(MaxNLocator(most_ticks, integer=True, min_n_ticks=1))
 
 
-def stretched(axes: Axes, lowest_error: float) -> None:
+@dataclass(frozen=True)
+class Errors:
+    """The test errors (percent) between which a stretched axis runs."""
+
+    lowest: float
+    highest: float
+
+    @classmethod
+    def around(cls, accuracies: Iterable[float]) -> "Errors":
+        """A little more room than the accuracies (fractions) take; one of 1 has no place on a logarithmic axis."""
+        errors = [100 * (1 - accuracy) for accuracy in accuracies if accuracy < 1]
+        return cls(0.8 * min(errors, default=1.0), min(100.0, 1.25 * max(errors, default=50.0)))
+
+
+def stretched(axes: Axes, errors: Errors) -> None:
     """A y axis of test errors (percent), drawn upside down and logarithmic, labelled with accuracies: differences
     near 100 % can be seen beside runs at chance."""
     axes.set_yscale("log", nonpositive="clip")
-    axes.set_ylim(100, lowest_error)
-    ticks = [error for error in (90, 50, 20, 10, 5, 3, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01) if error >= lowest_error]
+    axes.set_ylim(errors.highest, errors.lowest)
+    marks = (90, 50, 20, 10, 5, 3, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01)
+    ticks = [error for error in marks if errors.lowest <= error <= errors.highest]
     axes.yaxis.set_major_locator(FixedLocator(ticks))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda error, _: f"{100 - error:.4g}"))

@@ -247,6 +247,6 @@ def _by_cell(curves: Sequence[Curve]) -> Figure:
         ),
         svg=svg(drawing.accuracy_by_cell(curves)),
         alt="After the last epoch: " + "; ".join(f"{words.cell(c.batch_size, c.lr)}, {_last(c)}" for c in tested) + ".",
-        caption=f"Lines and bands as above, on one scale that is stretched towards 100 %{_drawn(tested)}.",
+        caption=f"Lines and bands as above, on one scale, stretched towards 100 %; thin: single seeds{_drawn(tested)}.",
         table=_table("by-cell", "Test accuracy over epochs in every cell", tested),
     )

@@ -190,6 +190,30 @@ def test_a_wrong_command_exits_2_in_one_sentence(options: list[str], capsys: pyt
     assert "Traceback" not in error
 
 
+def test_strict_exits_4_where_planned_runs_have_no_records(tmp_path: Path) -> None:
+    whole = plant(tmp_path / "whole", DESIGN, score)
+    gaps = plant(tmp_path / "gaps", DESIGN, score, lost={Run(32, 0.01, 2, "bn")})
+    assert report.main([str(whole), "--strict"]) == 0
+    assert report.main([str(gaps)]) == 0
+    assert report.main([str(gaps), "--strict"]) == 4
+    assert (gaps / "report.html").exists()
+
+
+def test_the_terminal_says_verdict_numbers_path_size_and_time(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = plant(tmp_path / "s", DESIGN, score)
+    monkeypatch.setattr(report, "LARGE", 1e5)
+    assert report.main([str(folder)]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[0] == json.loads((folder / "report.json").read_text())["verdicts"][0]["headline"]
+    assert [line.split("  ")[1] for line in told[1:4]] == [
+        "difference over all cells", "at batch size 32, rate 0.01", "runs that failed",
+    ]  # fmt: skip
+    assert re.fullmatch(rf"{folder}/report.html \(0.\d\d MB, \d+.\d s and \d+.\d s of imports\)", told[4])
+    assert told[5] == "! The page is larger than 0.1 MB; browsers may be slow to show it."
+
+
 def test_without_a_name_the_study_made_last_is_reported_and_never_a_shipped_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
