@@ -83,7 +83,7 @@ def _few_seeds(study: Study, found: Results) -> Iterator[str]:
     enough = seeds_to_reach(found.alpha)
     if n_seeds < enough:
         yield (
-            f"Only {n_seeds} seeds with a pair in every cell: the exact test cannot fall below"
+            f"Only {words.seeds(n_seeds)} with a pair in every cell: the exact test cannot fall below"
             f" p = {attainable_p(n_seeds):g}. It takes {enough} to reach {found.alpha:g}."
         )
 
@@ -121,7 +121,7 @@ def _scope(study: Study) -> str:
     return (
         f"Scope: a {network} network with ReLU, Adam, cross-entropy, {design.epochs} epochs on"
         f" {words.DATASET_NAMES[design.dataset]}; batch sizes {sizes}; learning rates {lrs};"
-        f" {len(design.seeds)} seeds, the same for both arms. Nothing is claimed beyond it."
+        f" {words.seeds(len(design.seeds))}, the same for both arms. Nothing is claimed beyond it."
     )
 
 

@@ -8,7 +8,7 @@ from analysis import contrasts, words
 from analysis.arms import POST_CELL
 from analysis.contrasts import VERDICTS, Contrast
 from analysis.findings import Results
-from analysis.power import Plan
+from analysis.power import Plan, seeds_to_reach
 from analysis.sensitivity import Sensitivity
 
 
@@ -22,14 +22,19 @@ def headline(whole: Contrast, dataset: str) -> str:
     size = words.points(whole.mean_diff, words.digits(whole.ci.low, whole.ci.high))
     found = f"With {name}, test accuracy differs by {size} points from that with {words.arm_name(whole.baseline)}"
     if math.isnan(whole.ci.low):
-        return f"{found}, {scope}; {whole.n_pairs} seed is a description and no evidence."
+        return f"{found}, {scope}; {words.seeds(whole.n_pairs)} is a description and no evidence."
     how_sure = f"{words.level(whole.ci.level)} interval {words.interval(whole.ci.low, whole.ci.high)}"
-    return f"{found} ({how_sure}, {whole.n_pairs} seeds), {scope}: here {VERDICTS[whole.verdict]}."
+    said = f"{found} ({how_sure}, {words.seeds(whole.n_pairs)}), {scope}"
+    if whole.verdict == "not testable" and whole.reason:
+        return f"{said}: here it cannot be tested, since {whole.reason}."
+    return f"{said}: here {VERDICTS[whole.verdict]}."
 
 
 def both_tests(whole: Contrast) -> str:
     """Both tests of the contrast over all cells, with their n and endpoint."""
-    n = f"{whole.n_pairs} seed" + ("s" if whole.n_pairs != 1 else "")
+    n = words.seeds(whole.n_pairs)
+    if math.isnan(whole.sign_flip.pvalue):
+        return f"No test can be made with {n}. Endpoint: {words.endpoint(whole.endpoint)}."
     exact = whole.sign_flip.n_total == 2**whole.n_pairs
     flips = "Exact sign-flip test" if exact else "Sign-flip test over 99,999 random patterns"
     return (
@@ -44,7 +49,7 @@ def by_cell(cells: Sequence[Contrast], licensed: bool) -> str:
     counts = Counter(cell.verdict for cell in cells)
     tally = ", ".join(f"{verdict} in {count}" for verdict, count in counts.most_common())
     known = [cell for cell in cells if not math.isnan(cell.mean_diff)]
-    if len(known) < 2:
+    if len(known) < 2 or set(counts) == {"not testable"}:
         return f"By cell: {tally}."
     largest = max(known, key=lambda cell: cell.mean_diff)
     smallest = min(known, key=lambda cell: cell.mean_diff)
@@ -73,9 +78,15 @@ def failures(whole: Contrast) -> str:
 
 def what_would_change_it(whole: Contrast, found: Sensitivity, plan: Plan) -> list[str]:
     """How far the answer is from another one: a line a reason."""
-    if math.isnan(whole.mean_diff):
-        return []
+    if whole.verdict == "not testable":
+        return [*_enough_seeds(whole)]
     return [*_other_ways(found), *_restricted(found), *_how_far(whole, found), *_more_seeds(whole, plan)]
+
+
+def _enough_seeds(whole: Contrast) -> Iterator[str]:
+    enough = seeds_to_reach(whole.alpha)
+    if whole.n_pairs < enough:
+        yield f"More seeds would: the exact test needs {enough} to reach {words.level(whole.alpha)}."
 
 
 def _other_ways(found: Sensitivity) -> Iterator[str]:
@@ -84,7 +95,7 @@ def _other_ways(found: Sensitivity) -> Iterator[str]:
         yield f"Another analysis would not: {n} others of the same records give the same verdict."
     for way in found.others:
         size = words.estimate(*words.of(way.interval))
-        yield f"Another analysis would: {way.what} gives {size} points, {way.n} seeds: {VERDICTS[way.verdict]}."
+        yield f"Another analysis would: {way.what} gives {size} points, {words.seeds(way.n)}: {VERDICTS[way.verdict]}."
 
 
 def _restricted(found: Sensitivity) -> Iterator[str]:
@@ -97,12 +108,12 @@ def _restricted(found: Sensitivity) -> Iterator[str]:
 
 def _how_far(whole: Contrast, found: Sensitivity) -> Iterator[str]:
     least = found.least_difference
-    if math.isfinite(least) and whole.verdict not in ("not testable",):
+    if math.isfinite(least):
         places = words.digits(whole.ci.low, whole.ci.high)
         smallest, ours = words.points(least, places).lstrip("+"), words.points(whole.mean_diff, places)
         yield (
-            f"With this spread over {whole.n_pairs} seeds the paired t test rejects where the mean difference is at"
-            f" least {smallest} points in size; it is {ours}."
+            f"With this spread over {words.seeds(whole.n_pairs)} the paired t test rejects where the mean difference is"
+            f" at least {smallest} points in size; it is {ours}."
         )
 
 
@@ -137,4 +148,5 @@ def _size(contrast: Contrast) -> str:
     if math.isnan(contrast.mean_diff):
         return "no pairs"
     size = words.estimate(contrast.mean_diff, contrast.ci.low, contrast.ci.high)
-    return f"{size} points, {contrast.n_pairs} seeds, sign-flip test {words.p_equals(contrast.sign_flip)}"
+    tested = "" if math.isnan(contrast.sign_flip.pvalue) else f", sign-flip test {words.p_equals(contrast.sign_flip)}"
+    return f"{size} points, {words.seeds(contrast.n_pairs)}{tested}"

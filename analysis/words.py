@@ -163,6 +163,14 @@ def count(n: int | None) -> str:
     return NO_NUMBER if n is None else f"{n:,}"
 
 
+def seeds(n: int) -> str:
+    """
+    >>> seeds(1), seeds(10)
+    ('1 seed', '10 seeds')
+    """
+    return "1 seed" if n == 1 else f"{n:,} seeds"
+
+
 def plain(value: object) -> str:
     return NO_NUMBER if value is None else str(value)
 

@@ -30,7 +30,7 @@ def _figure(study: Study, found: Comparison) -> Figure:
         subtitle=(
             f"Test accuracy {words.side(found.arm)} minus {words.side(found.baseline)}, in points: {here} beside"
             f" {there}."
-            f" {whole.here.n} and {whole.there.n} seeds, of which {found.n_common} are in both."
+            f" {whole.here.n} and {words.seeds(whole.there.n)}, of which {found.n_common} are in both."
         ),
         svg=svg(effects.forest(labels, series)),
         alt="; ".join(_alt(label, side) for label, side in zip(labels, found.sides, strict=True)) + ".",

@@ -35,7 +35,7 @@ def _figure(study: Study, found: Results, of_arm: Findings) -> Figure:
             f"Test accuracy of each seed {words.side(whole.baseline)} and {words.side(whole.arm)} (%), joined by a"
             " line;"
             f" beside it the differences in points and their mean. {words.endpoint(whole.endpoint).capitalize()};"
-            f" {whole.n_pairs} seeds."
+            f" {words.seeds(whole.n_pairs)}."
         ),
         svg=drawn,
         alt=" ".join(_alt(*panel) for panel in panels),
@@ -61,7 +61,8 @@ def _panels(found: Results, of_arm: Findings) -> list[tuple[Scores, Contrast]]:
 def _headline(scores: Scores, whole: Contrast) -> str:
     ahead = sum(b > a for a, b in zip(scores.of_baseline, scores.of_arm, strict=True))
     size = words.estimate(whole.mean_diff, whole.ci.low, whole.ci.high)
-    return f"{ahead} of {whole.n_pairs} seeds do better {words.side(whole.arm)}; the mean difference is {size} points"
+    n = words.seeds(whole.n_pairs)
+    return f"Better {words.side(whole.arm)} in {ahead} of {n}: the mean difference is {size} points"
 
 
 def _alt(scores: Scores, contrast: Contrast) -> str:

@@ -44,7 +44,7 @@ def _clean(modes: Modes) -> list[ModeResult]:
 
 
 def _n(results: list[ModeResult]) -> str:
-    return f"{max(r.n_networks for r in results)} networks, {max(r.n for r in results)} seeds"
+    return f"{max(r.n_networks for r in results)} networks, {words.seeds(max(r.n for r in results))}"
 
 
 # --- ways to predict
@@ -149,7 +149,7 @@ def _swaps(modes: Modes) -> Figure | None:
         headline=f"With {shown.n_swapped} of {shown.eval_batch_size} companions replaced, {flips} change class",
         subtitle=(
             "How far the batch mean moves (in standard deviations) and how many images change class (%), over"
-            f" sqrt(2k)/m for k of m images replaced; {shown.n} seeds, 1,000 images a network."
+            f" sqrt(2k)/m for k of m images replaced; {words.seeds(shown.n)}, 1,000 images a network."
         ),
         svg=svg(drawing.swaps(modes.swaps)),
         alt="; ".join(
@@ -226,7 +226,7 @@ def _statistics(modes: Modes) -> Figure | None:
         ),
         subtitle=(
             "Root mean square error over units of the mean (standard deviations) and of the log variance, against the"
-            f" exact statistics of all training images with the final weights; {worst.n} seeds."
+            f" exact statistics of all training images with the final weights; {words.seeds(worst.n)}."
         ),
         svg=svg(drawing.statistic_errors(modes.statistics)),
         alt="; ".join(_statistic_alt(s) for s in modes.statistics) + ".",

@@ -20,13 +20,16 @@ POST_COMMAND = "python -m study.run --dataset mnist --batch-sizes 32 --lrs 0.01 
 
 def part(study: Study, found: Results) -> Part:
     blocks: list[Block] = []
-    if found.curves:
+    learned = any(math.isfinite(mean) for curve in found.curves for mean in curve.mean[1:])
+    if learned:
         blocks.append(_four(found.curves))
+    elif found.curves:
+        blocks.append(Paragraph("No run has a loss or an accuracy after its first epoch: all diverged in it."))
     blocks += _claims(found.claims)
     for of_arm in found.of_arms.values():
         shown = [gap for gap in of_arm.gaps if gap.n and (gap.batch_size, gap.lr) in _shown_gaps(found.curves)]
         blocks += [_gaps(of_arm, shown)] if shown else []
-    if found.curves and len({(curve.batch_size, curve.lr) for curve in found.curves}) > 1:
+    if learned and len({(curve.batch_size, curve.lr) for curve in found.curves}) > 1:
         blocks.append(_by_cell(found.curves))
     return Part("curves", "How they learn", blocks)
 
@@ -43,7 +46,7 @@ def _four(curves: Sequence[Curve]) -> Figure:
         headline=f"At {words.cell(*cell)} test accuracy ends at {' and '.join(ends)}",
         subtitle=(
             "Loss (nats per image) and accuracy (%) on training and test images after each epoch, at"
-            f" {words.cell(*cell)}; mean over {_seeds(shown)} seeds."
+            f" {words.cell(*cell)}; mean over {words.seeds(_seeds(shown))}."
         ),
         svg=svg(drawing.learning_curves(shown)),
         alt="After the last epoch: " + "; ".join(_last(curve) for curve in shown) + ".",
@@ -141,9 +144,8 @@ def _claim(claim: Claim) -> str:
         return f"{said}; {claim.ours.n} seed here says nothing about where another would lie."
     where = "inside" if claim.inside else "outside"
     ends = words.share(*words.of(claim.ours))
-    return (
-        f"{said}, {where} of where one more run of ours would lie: {ends} (prediction interval, {claim.ours.n} seeds)."
-    )
+    how = f"prediction interval, {words.seeds(claim.ours.n)}"
+    return f"{said}, {where} of where one more run of ours would lie: {ends} ({how})."
 
 
 def _claim_row(claim: Claim) -> dict[str, Any]:
@@ -172,7 +174,7 @@ def _gaps(of_arm: Findings, shown: Sequence[Gap]) -> Figure:
         headline=_gap_headline(first),
         subtitle=(
             f"Test accuracy {words.side(of_arm.arm)} minus {words.side(of_arm.baseline)} after each epoch, in points;"
-            f" {first.n} seeds."
+            f" {words.seeds(first.n)}."
         ),
         svg=svg(drawing.gap_curves(shown)),
         alt=" ".join(_gap_alt(gap) for gap in shown),
@@ -243,7 +245,7 @@ def _by_cell(curves: Sequence[Curve]) -> Figure:
         headline=headline,
         subtitle=(
             "Test accuracy (%) after each epoch in every cell, batch sizes down and learning rates across; mean over"
-            f" up to {_seeds(tested)} seeds."
+            f" up to {words.seeds(_seeds(tested))}."
         ),
         svg=svg(drawing.accuracy_by_cell(curves)),
         alt="After the last epoch: " + "; ".join(f"{words.cell(c.batch_size, c.lr)}, {_last(c)}" for c in tested) + ".",

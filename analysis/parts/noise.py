@@ -21,7 +21,7 @@ def _about(of_arm: Findings) -> Paragraph:
     bought = "" if math.isnan(gain) else (
         f" Over all cells pairing was worth {words.decimals(gain)} times as many seeds (correlation of the arms over"
         " seeds:"
-        f" {words.decimals(whole.pairing.rho)}, {whole.pairing.n} seeds)."
+        f" {words.decimals(whole.pairing.rho)}, {words.seeds(whole.pairing.n)})."
     )  # fmt: skip
     return Paragraph(
         "The difference at the last epoch, from the answers to every test image: its interval for other seeds and these"

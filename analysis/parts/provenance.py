@@ -56,4 +56,4 @@ def _time(timings: Mapping[str, float]) -> str:
 
 
 def _look(look: Look) -> str:
-    return f"{words.side(look.arm)}, {look.seeds} seeds, alpha {look.alpha:g}"
+    return f"{words.side(look.arm)}, {words.seeds(look.seeds)}, alpha {look.alpha:g}"

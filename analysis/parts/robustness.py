@@ -40,7 +40,7 @@ def _figure(found: Results) -> Figure:
         headline=_headline(cells),
         subtitle=(
             f"Mean test accuracy (%), {words.endpoint(PRIMARY)}, and share of runs that failed (%), over the learning"
-            f" rate by batch size; up to {max(cell.n for cell in cells)} seeds a point."
+            f" rate by batch size; up to {words.seeds(max(cell.n for cell in cells))} a point."
         ),
         svg=svg(rates.robustness(cells)),
         alt="; ".join(
@@ -102,7 +102,7 @@ def _about_failures(of_arm: Findings) -> Paragraph:
     about = "A run fails where it diverges or ends below twice chance; no pair is left out for it."
     if not over.n_runs:
         return Paragraph(about)
-    test = f"sign-flip test of each seed's counts, {over.test.n} seeds"
+    test = f"sign-flip test of each seed's counts, {words.seeds(over.test.n)}"
     return Paragraph(f"{about} Over all cells: {words.p_equals(over.test)} ({test}).")
 
 
@@ -167,10 +167,11 @@ def _largest(of_arm: Findings) -> list[Block]:
 
 
 def _largest_words(of_arm: Findings, largest: LargestRate) -> str:
+    test = f"sign-flip test, {words.seeds(largest.sign_flip.n)}: {words.p_equals(largest.sign_flip)}"
     return (
         f"The largest usable rate, {words.side(of_arm.arm)} against {words.side(of_arm.baseline)}:"
-        f" {words.number(*words.of(largest.interval))} powers of ten (sign-flip test, {largest.sign_flip.n} seeds:"
-        f" {words.p_equals(largest.sign_flip)}). The grid ends the rates: who bears the largest may bear a larger one."
+        f" {words.number(*words.of(largest.interval))} powers of ten ({test}). The grid ends"
+        " the rates: who bears the largest may bear a larger one."
     )
 
 

@@ -10,7 +10,7 @@ from analysis.findings import Findings
 def blocks(of_arm: Findings) -> list[Block]:
     plan = of_arm.plan
     about = (
-        f"How many seeds? Over all cells, at the present {plan.n} seeds and their spread, for a margin of"
+        f"How many seeds? Over all cells, at the present {words.seeds(plan.n)} and their spread, for a margin of"
         f" {words.points(plan.margin).lstrip('+')} points. Who adds seeds and looks again should go by the e-value,"
         " which may"
         " be looked at after every seed; a p-value may not."
@@ -30,7 +30,7 @@ def _rows(of_arm: Findings) -> list[dict[str, Any]]:
     power = words.level(plan.power)
     rows: list[tuple[str, str, float | int | None]] = [
         (
-            f"smallest p that the exact sign-flip test of {plan.n} seeds can give",
+            f"smallest p that the exact sign-flip test of {words.seeds(plan.n)} can give",
             words.p_value(plan.attainable_p),
             plan.attainable_p,
         ),
@@ -47,12 +47,14 @@ def _rows(of_arm: Findings) -> list[dict[str, Any]]:
             plan.seeds_needed_upper,
         ),
     ]
-    rows += [(f"half width of the interval at {n} seeds", _in_points(half), half) for n, half in plan.half_widths]
+    rows += [
+        (f"half width of the interval at {words.seeds(n)}", _in_points(half), half) for n, half in plan.half_widths
+    ]
     if evidence.n:
         for name, values in (("Gaussian mixture", evidence.gaussian), ("signs alone", evidence.sign)):
             rows.append(
                 (
-                    f"e-value after {evidence.n} seeds, {name} (evidence from {evidence.threshold:g} on)",
+                    f"e-value after {words.seeds(evidence.n)}, {name} (evidence from {evidence.threshold:g} on)",
                     _e_value(values[-1]),
                     values[-1],
                 )

@@ -64,7 +64,7 @@ def _sensitivity(of_arm: Findings) -> Figure:
         subtitle=(
             f"The mean difference over all cells in points, {words.side(of_arm.arm)} minus"
             f" {words.side(of_arm.baseline)},"
-            f" and the same question asked in other ways; {ways[0].n} seeds as stated."
+            f" and the same question asked in other ways; {words.seeds(ways[0].n)} as stated."
         ),
         svg=svg(effects.forest([way.what for way in ways], series)),
         alt="; ".join(f"{way.what}: {words.estimate(*words.of(way.interval))} ({way.verdict})" for way in ways) + ".",

@@ -31,15 +31,13 @@ def part(study: Study, found: Results) -> Part:
 
 def _map(arm: str, cells: dict[tuple[int, float], Contrast]) -> Figure:
     known = [cell for cell in cells.values() if math.isfinite(cell.mean_diff)]
-    better = sum(cell.verdict.startswith("better") for cell in known)
-    worse = sum(cell.verdict.startswith("worse") for cell in known)
     n = max(cell.n_pairs for cell in known)
     return Figure(
         name=f"effect-{arm}",
-        headline=f"Better in {better}, worse in {worse} of {len(cells)} cells: {_range(known)}",
+        headline=f"{_tally(known)}: {_range(known)}",
         subtitle=(
             f"Test accuracy {words.side(arm)} minus {words.side(known[0].baseline)}, in points, by batch size and"
-            f" learning rate; {words.endpoint(PRIMARY)}; up to {n} seeds a cell."
+            f" learning rate; {words.endpoint(PRIMARY)}; up to {words.seeds(n)} a cell."
         ),
         svg=svg(effects.effect_map(cells)),
         alt="; ".join(
@@ -55,6 +53,13 @@ def _map(arm: str, cells: dict[tuple[int, float], Contrast]) -> Figure:
         ),
         table=_table(arm, cells),
     )
+
+
+def _tally(cells: list[Contrast]) -> str:
+    if all(cell.verdict == "not testable" for cell in cells):
+        return "No cell can be tested"
+    better, worse = (sum(cell.verdict.startswith(side) for cell in cells) for side in ("better", "worse"))
+    return f"Better in {better}, worse in {worse} of {len(cells)} cells"
 
 
 def _range(cells: list[Contrast]) -> str:
