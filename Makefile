@@ -11,6 +11,7 @@ report: $(VENV)/installed
 	$(RUN) -m study.run --seeds 10
 	$(RUN) -m analysis.report
 
+# Those of the page need a browser (apt-get install chromium, or playwright install chromium) and are skipped without.
 test: $(VENV)/installed-test
 	$(RUN) -m pytest
 

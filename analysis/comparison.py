@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from analysis import AnalysisError
 from analysis.intervals import Interval, simultaneous, t_interval
 from analysis.paired import Test, max_t, paired_t
-from analysis.pairs import Pairs, pair
+from analysis.pairs import Pairs, over_cells, pair, settled
 from analysis.tables import PRIMARY, Study
 
 
@@ -60,7 +60,7 @@ def compare(study: Study, other: Study, arm: str, level: float) -> Comparison:
         )
     tables = [_complete(here, cells), _complete(there, cells)]
     seeds = sorted(set(tables[0]) & set(tables[1]))
-    d = np.array([tables[0][seed] - tables[1][seed] for seed in seeds]).reshape(len(seeds), len(cells))
+    d = settled([tables[0][seed] - tables[1][seed] for seed in seeds]).reshape(len(seeds), len(cells))
     sides = [
         _over_cells(tables, d, level),
         *_in_cells(here, there, cells, d, level),
@@ -79,8 +79,10 @@ def _complete(pairs: Pairs, cells: Sequence[tuple[int, float]]) -> BySeed:
 
 
 def _over_cells(tables: Sequence[BySeed], d: NDArray[np.float64], level: float) -> Side:
-    here, there = (t_interval([row.mean() for row in table.values()], level) for table in tables)
-    means = d.mean(1) if len(d) else np.empty(0)
+    here, there = (
+        t_interval(over_cells(np.array([*table.values()]).reshape(-1, d.shape[1])), level) for table in tables
+    )
+    means = over_cells(d)
     return Side(None, None, here, there, t_interval(means, level), paired_t(means))
 
 

@@ -26,7 +26,7 @@ from analysis.intervals import (
     t_interval,
 )
 from analysis.paired import Test, equivalence, holm, max_t, paired_t, sign_flip, wilcoxon
-from analysis.pairs import Pairs, pair
+from analysis.pairs import Pairs, over_cells, pair
 from analysis.power import seeds_to_reach
 from analysis.tables import ENDPOINTS, PRIMARY, Study
 
@@ -147,8 +147,9 @@ def over_all_cells(pairs: Pairs, alpha: float, margin: float) -> Contrast:
     """The contrast of the seeds' means over the grid; seeds without a pair in some cell are left out."""
     table = pairs.complete
     sides = table.groupby("seed")[["of_baseline", "of_arm"]].mean().to_numpy(float)
-    found = _contrast(pairs, (None, None), sides, table, alpha, margin)
-    inner = t_interval(sides[:, 1] - sides[:, 0], 1 - 2 * alpha)
+    d = over_cells(pairs.rows(pairs.cells))
+    found = _contrast(pairs, (None, None), sides, d, table, alpha, margin)
+    inner = t_interval(d, 1 - 2 * alpha)
     return replace(found, verdict=verdict(found.t, found.mean_diff, inner, alpha, margin), reason=found.t.reason)
 
 
@@ -168,7 +169,8 @@ def in_cells(study: Study, pairs: Pairs, alpha: float, margin: float) -> list[Co
 
 def _in_cell(pairs: Pairs, cell: tuple[int, float], alpha: float, margin: float) -> Contrast:
     table = pairs.cell(*cell)
-    return _contrast(pairs, cell, table[["of_baseline", "of_arm"]].to_numpy(float), table, alpha, margin)
+    sides = table[["of_baseline", "of_arm"]].to_numpy(float)
+    return _contrast(pairs, cell, sides, table.difference.to_numpy(float), table, alpha, margin)
 
 
 def _among(contrast: Contrast, joint: Joint) -> Contrast:
@@ -184,12 +186,14 @@ def _contrast(
     pairs: Pairs,
     cell: tuple[int | None, float | None],
     sides: NDArray[np.float64],
+    d: NDArray[np.float64],
     runs: pd.DataFrame,
     alpha: float,
     margin: float,
 ) -> Contrast:
-    """``sides`` (n, 2): baseline and arm of every independent unit; ``runs``: the pairs behind them."""
-    d, level = sides[:, 1] - sides[:, 0], 1 - alpha
+    """``sides`` (n, 2): baseline and arm of every independent unit, ``d`` (n,) their difference; ``runs``: the pairs
+    behind them."""
+    level = 1 - alpha
     means = sides.mean(0) if len(sides) else np.full(2, math.nan)
     n_cells = len(pairs.cells) if cell == (None, None) else 1
     return Contrast(

@@ -9,6 +9,10 @@ from scipy import optimize, special, stats
 
 from analysis.paired import differences, snapped, why_no_spread
 
+LARGE_T = 25.0
+NODES, _weights = np.polynomial.hermite_e.hermegauss(120)
+WEIGHTS = _weights / _weights.sum()
+
 
 @dataclass(frozen=True)
 class Effect:
@@ -47,10 +51,27 @@ def cohen_dz(d: ArrayLike, level: float = 0.95) -> Effect:
 
 
 def _noncentrality(t: float, df: int, p: float) -> float:
-    """The noncentrality under which the noncentral t distribution has P(T <= t) = p."""
-    near = float(special.nctdtrinc(df, p, t))  # good to six digits
+    """The noncentrality under which the noncentral t distribution has P(T <= t) = p, for t >= 0."""
+    if t > LARGE_T:
+        near, below = t * math.sqrt(float(stats.chi2.isf(p, df)) / df), _below_large
+    else:
+        near, below = float(special.nctdtrinc(df, p, t)), _below  # good to six digits, or far off
     step = 1e-4 * max(1.0, abs(near))
-    return float(optimize.brentq(lambda delta: special.nctdtr(df, delta, t) - p, near - step, near + step, xtol=1e-13))
+    while below(t, df, near - step) < p or below(t, df, near + step) > p:
+        step *= 2
+    return float(optimize.brentq(lambda delta: below(t, df, delta) - p, near - step, near + step, xtol=1e-13))
+
+
+def _below(t: float, df: int, delta: float) -> float:
+    """P(T <= t), which falls as the noncentrality ``delta`` grows."""
+    return float(special.nctdtr(df, delta, t))
+
+
+def _below_large(t: float, df: int, delta: float) -> float:
+    """The same for a large t, where scipy's loses its digits: T = (Z + delta) / S with S = chi / sqrt(df), so it is the
+    mean over a normal Z of P(S >= (Z + delta) / t), which hardly bends: Gauss and Hermite's nodes."""
+    least = np.maximum(NODES + delta, 0) / t
+    return float(WEIGHTS @ stats.chi2.sf(df * least**2, df))
 
 
 def hedges_gz(d: ArrayLike, level: float = 0.95) -> Effect:

@@ -20,7 +20,7 @@ from analysis.curves import Curve, Gap, curves, gaps
 from analysis.intervals import Interval, t_interval
 from analysis.modes import Modes, modes
 from analysis.paired import Test
-from analysis.pairs import Pairs, pair
+from analysis.pairs import Pairs, over_cells, pair, settled
 from analysis.sensitivity import Sensitivity, sensitivity
 from analysis.tables import PRIMARY, Study, load_ablation
 
@@ -77,6 +77,7 @@ class Scores:
     seeds: list[int]
     of_baseline: list[float]
     of_arm: list[float]
+    differences: list[float]
 
 
 @dataclass(frozen=True)
@@ -155,9 +156,8 @@ def results(study: Study, alpha: float, margin: float, other: Study | None = Non
 def findings(study: Study, found: Sequence[Contrast], arm: str, alpha: float, margin: float) -> Findings:
     """Everything of one arm; ``found`` are the study's contrasts."""
     pairs, level = pair(study, arm, PRIMARY), 1 - alpha
-    matrix = pairs.matrix(pairs.cells)
-    complete = matrix[~np.isnan(matrix).any(1)]
-    of_seeds = complete.mean(1) if len(pairs.cells) else np.empty(0)
+    complete = pairs.rows(pairs.cells)
+    of_seeds = over_cells(complete)
     return Findings(
         arm=arm,
         baseline=pairs.baseline,
@@ -192,7 +192,8 @@ def _scores_by_seed(pairs: Pairs) -> list[Scores]:
 
 
 def _scores_in(cell: tuple[int | None, float | None], table: pd.DataFrame) -> Scores:
-    return Scores(*cell, *(table[name].tolist() for name in ("seed", "of_baseline", "of_arm")))
+    seeds, of_baseline, of_arm = (table[name].tolist() for name in ("seed", "of_baseline", "of_arm"))
+    return Scores(*cell, seeds, of_baseline, of_arm, settled(table.of_arm - table.of_baseline).tolist())
 
 
 # --- failures
@@ -275,17 +276,20 @@ def _noise(study: Study, pairs: Pairs, level: float) -> list[Noise]:
     for cell in pairs.cells:
         c = study.answered(pairs.arm, cell) - study.answered(pairs.baseline, cell)  # NaN where a run has no answers
         total += c
-        found.append(_noise_of(study, pairs, [cell], c, level))
-    return [_noise_of(study, pairs, pairs.cells, total / np.float32(len(pairs.cells)), level), *found]
+        found.append(_noise_of(study, pairs, cell, c, level))
+    mean = total / np.float32(len(pairs.cells))
+    return [_noise_of(study, pairs, None, mean, level), *found]
 
 
 def _noise_of(
-    study: Study, pairs: Pairs, cells: Sequence[tuple[int, float]], c: NDArray[np.floating], level: float
+    study: Study, pairs: Pairs, cell: tuple[int, float] | None, c: NDArray[np.floating], level: float
 ) -> Noise:
+    """Of a cell, or of the mean over all; ``c`` (seeds, images) as ``variance.two_way`` takes it."""
+    cells = pairs.cells if cell is None else [cell]
     curves = [study.accuracy_curves(arm, cells) for arm in (pairs.baseline, pairs.arm)]
     complete = ~np.isnan(curves).any((0, 2, 3))
     last = [curve[complete].mean(1)[:, -LAST_EPOCHS:] for curve in curves]  # (seeds, epochs)
-    batch_size, lr = cells[0] if len(cells) == 1 else (None, None)
+    batch_size, lr = cell or (None, None)
     return Noise(
         batch_size=batch_size,
         lr=lr,

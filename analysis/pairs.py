@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from analysis.tables import CELL, KEY, Study
 
@@ -37,11 +37,28 @@ class Pairs:
         wide = self.table.pivot(index="seed", columns=CELL, values=column)
         return wide.reindex(columns=pd.MultiIndex.from_tuples(cells, names=CELL)).to_numpy(float)
 
+    def rows(self, cells: Sequence[tuple[int, float]]) -> NDArray[np.float64]:
+        """(seeds, cells) of the differences, of the seeds that have a pair in each of ``cells``."""
+        table = self.matrix(cells)
+        return np.asarray(table[~np.isnan(table).any(1)])
+
     @property
     def complete(self) -> pd.DataFrame:
         """The rows of the seeds that have a pair in every one of ``cells``."""
         n_pairs = self.table.groupby("seed").difference.transform("size")
         return self.table[n_pairs == len(self.cells)]
+
+
+def settled(differences: ArrayLike) -> NDArray[np.float64]:
+    """Exactly zero where accuracies cancel but for rounding, lest noise have a sign: they are counts over images, and
+    no mean of a few epochs and cells differs from another by less than 1e-12."""
+    d = np.asarray(differences, dtype=np.float64)
+    return np.where(np.abs(d) < 1e-12, 0.0, d)
+
+
+def over_cells(D: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(seeds,) mean of each row of ``D`` (seeds, cells), settled; none where there is no cell."""
+    return settled(D.mean(1)) if D.shape[1] else np.empty(0)
 
 
 def pair(study: Study, arm: str, endpoint: str) -> Pairs:
@@ -53,7 +70,7 @@ def pair(study: Study, arm: str, endpoint: str) -> Pairs:
         for name in (baseline, arm)
     )
     table = of_baseline.merge(of_arm, on=KEY, suffixes=("_baseline", "_arm"), validate="one_to_one")
-    table["difference"] = table.of_arm - table.of_baseline
+    table["difference"] = settled(table.of_arm - table.of_baseline)
     table = table.sort_values(KEY, ignore_index=True)
     cells = study.common_cells(arm, baseline)
     return Pairs(arm, baseline, endpoint, table, cells, study.unpaired(arm, baseline))

@@ -15,7 +15,7 @@ from scipy import stats
 from analysis.contrasts import Contrast, verdict
 from analysis.intervals import Interval, hodges_lehmann, sign_flip_interval, t_interval
 from analysis.paired import Test, paired_t, sign_flip, wilcoxon
-from analysis.pairs import Pairs
+from analysis.pairs import Pairs, over_cells, settled
 
 STATED = "as stated"
 
@@ -65,35 +65,25 @@ Rows = NDArray[np.float64]
 
 def _asked(primary: Pairs, final: Pairs, sound: Sequence[tuple[int, float]]) -> Iterator[tuple[str, Rows, str, bool]]:
     """What is asked, the differences by seed, how they are tested, and whether the quantity is the stated one."""
-    grid = _complete(primary, primary.cells)
-    of_seeds = _means(grid)
+    grid = primary.rows(primary.cells)
+    of_seeds = over_cells(grid)
     yield "sign-flip test instead of t", of_seeds, "sign-flip", True
     yield "Wilcoxon's test, Hodges-Lehmann shift", of_seeds, "wilcoxon", True
-    yield "the last epoch instead of the last three", _means(_complete(final, final.cells)), "t", True
+    yield "the last epoch instead of the last three", over_cells(final.rows(final.cells)), "t", True
     yield (
         "the median over the cells instead of the mean",
-        np.median(grid, axis=1) if grid.size else of_seeds,
+        settled(np.median(grid, axis=1)) if grid.size else of_seeds,
         "t",
         False,
     )
     if 0 < len(sound) < len(primary.cells):
-        yield f"only the {len(sound)} cells in which no run failed", _means(_complete(primary, sound)), "t", False
+        yield f"only the {len(sound)} cells in which no run failed", over_cells(primary.rows(sound)), "t", False
     diverged = primary.table.diverged_baseline | primary.table.diverged_arm
     if diverged.any():
-        survivors = primary.table[~diverged].groupby("seed").difference.mean()
-        yield "only pairs of which neither diverged", survivors.to_numpy(float), "t", False
+        survivors = settled(primary.table[~diverged].groupby("seed").difference.mean())
+        yield "only pairs of which neither diverged", survivors, "t", False
     if len(of_seeds) > 3:
         yield "without the seed that speaks most for the answer", _without_strongest(of_seeds), "t", True
-
-
-def _complete(pairs: Pairs, cells: Sequence[tuple[int, float]]) -> Rows:
-    """(seeds, cells) of the seeds with a pair in each of ``cells``."""
-    table = pairs.matrix(cells)
-    return np.asarray(table[~np.isnan(table).any(1)])
-
-
-def _means(table: Rows) -> Rows:
-    return np.asarray(table.mean(1)) if table.size else np.empty(0)
 
 
 def _without_failures(pairs: Pairs) -> list[tuple[int, float]]:

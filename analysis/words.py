@@ -31,7 +31,7 @@ def digits(low: float, high: float, scale: float = 100) -> int:
     (1, 2, 0)
     """
     half = scale * (high - low) / 2
-    if not math.isfinite(half) or half <= 0:
+    if not half > 1e-12 * scale * max(abs(low), abs(high)) or math.isinf(half):
         return 2
     exponent = math.floor(math.log10(half))
     leading = round(half / 10.0 ** (exponent - 2))

@@ -5,14 +5,13 @@ A part is named by the sha256 of its bytes, so one that is damaged is seen, left
 """
 
 import hashlib
-import io
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from study import parquet
 from study.design import Design
 from study.errors import UsageError
 from study.folder import encode, write_atomically
@@ -128,18 +127,11 @@ def read_table(study: Path, name: str) -> pa.Table | None:
     """A table of a study as ``compact`` wrote it, None where there is none; a UsageError where it cannot be read."""
     path, schema = study / f"{name}.parquet", pa.schema([*STUDY_ID, *SCHEMAS[name]])
     try:
-        table = pq.ParquetFile(path).read(use_threads=False)
+        return parquet.read_file(path, schema)
     except FileNotFoundError:
         return None
-    except (OSError, pa.ArrowException) as error:
-        raise UsageError(
-            f"{path} is not a parquet file that can be read: {error}; remove it and run study.ablate"
-        ) from None
-    if not table.schema.equals(schema):
-        raise UsageError(
-            f"{path} has the columns {table.schema.names}; expected {schema.names}; remove it, run study.ablate"
-        )
-    return table
+    except parquet.Refused as refused:
+        raise UsageError(f"{path} cannot be read: {refused}. Remove it and run study.ablate.") from None
 
 
 def _further_keys(schema: pa.Schema) -> list[str]:
@@ -159,11 +151,10 @@ def _distinct(table: pa.Table, planned: set[str]) -> pa.Table:
 
 def _read_part(path: Path) -> pa.Table | None:
     name, _, promised = path.stem.partition("-")
-    content = path.read_bytes() if path.is_file() and not path.is_symlink() else b""
-    if hashlib.sha256(content).hexdigest()[:32] != promised:
-        return None
     try:
-        table = pq.ParquetFile(io.BytesIO(content)).read(use_threads=False).replace_schema_metadata()
-    except pa.ArrowException:
+        content = parquet.file_bytes(path)
+        if hashlib.sha256(content).hexdigest()[:32] != promised:
+            return None
+        return parquet.read_bytes(content, SCHEMAS[name]).replace_schema_metadata()
+    except (parquet.Refused, FileNotFoundError):
         return None
-    return table if table.schema.equals(SCHEMAS[name]) else None

@@ -28,6 +28,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from filelock import FileLock
 
+from study import parquet
 from study.design import Design, Run, digest
 from study.errors import EnvironmentFault, UsageError
 from study.plan import Cohort
@@ -133,7 +134,7 @@ class Folder:
 
     def commit(self, unit: str, table: pa.Table) -> Path:
         """Make the rows of a cohort part of the study, durably; doing it twice is doing it once."""
-        content = encode(table.replace_schema_metadata({"study.unit_id": unit}))
+        content = encode(table.replace_schema_metadata({"study.unit_id": unit, "study.n_runs": n_runs(table)}))
         path = self.parts / f"{unit}-{hashlib.sha256(content).hexdigest()[:32]}.parquet"
         if not path.exists():
             write_atomically(path, content)
@@ -204,16 +205,14 @@ class Folder:
     def read(self, name: str) -> pa.Table:
         """The table ``name`` (records or runs); a UsageError where it is absent or of another schema."""
         path = self.path / f"{name}.parquet"
-        schema = {"records": RECORDS_SCHEMA, "runs": RUNS_SCHEMA}[name]
         try:
-            table = pq.ParquetFile(path).read(use_threads=False)
+            return parquet.read_file(path, {"records": RECORDS_SCHEMA, "runs": RUNS_SCHEMA}[name])
         except FileNotFoundError:
             raise UsageError(f"{path} does not exist; run python -m study.run first") from None
-        except (OSError, pa.ArrowException) as error:
-            raise UsageError(f"{path} is not a parquet file that can be read: {error}") from None
-        if not table.schema.equals(schema):
-            raise UsageError(f"{path} has the columns {table.schema.names}; expected {schema.names} in their types")
-        return table
+        except parquet.Refused as refused:
+            raise UsageError(
+                f"{path} cannot be read: {refused}. Where parts/ is there, the study's own command makes it again."
+            ) from None
 
 
 def _missing_facts(manifest: dict[str, Any]) -> list[str]:
@@ -230,15 +229,21 @@ def _missing_facts(manifest: dict[str, Any]) -> list[str]:
 def _read_part(path: Path) -> pa.Table | None:
     """The rows of a part, None where its bytes are not those that its name promises."""
     unit, _, promised = path.stem.partition("-")
-    content = path.read_bytes() if path.is_file() and not path.is_symlink() else b""
-    if hashlib.sha256(content).hexdigest()[:32] != promised:
-        return None
     try:
-        table = pq.ParquetFile(io.BytesIO(content)).read(use_threads=False)
-    except pa.ArrowException:
+        content = parquet.file_bytes(path)
+        if hashlib.sha256(content).hexdigest()[:32] != promised:
+            return None
+        table = parquet.read_bytes(content, PART_SCHEMA)
+    except (parquet.Refused, FileNotFoundError):
         return None
-    own_unit = (table.schema.metadata or {}).get(b"study.unit_id", b"").decode()
-    return table if own_unit == unit and table.schema.equals(PART_SCHEMA) else None
+    facts = table.schema.metadata or {}
+    sound = facts.get(b"study.unit_id") == unit.encode() and facts.get(b"study.n_runs", n_runs(table)) == n_runs(table)
+    return table if sound else None
+
+
+def n_runs(table: pa.Table) -> bytes:
+    """As a part's metadata has it."""
+    return str(len(table)).encode()
 
 
 def encode(table: pa.Table) -> bytes:

@@ -49,11 +49,14 @@
 
   const headings = () => {
     const levels = all("h1, h2, h3, h4, h5, h6").map((heading) => Number(heading.localName[1]));
-    const skipped = levels.flatMap((level, i) => (level > (levels[i - 1] ?? 0) + 1 ? [`heading ${i} is an h${level}`] : []));
+    const skips = (level, i) => level > (levels[i - 1] ?? 0) + 1;
+    const skipped = levels.flatMap((level, i) => (skips(level, i) ? [`heading ${i} is an h${level}`] : []));
     return levels.filter((level) => level === 1).length === 1 ? skipped : [...skipped, "there is not one h1"];
   };
 
   // --- what is seen
+
+  const inSight = (selector) => all(selector).filter(shown).length;
 
   const written = () => {
     const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
@@ -68,7 +71,7 @@
   const scale = (element) => (inFigure(element) ? Math.hypot(element.getScreenCTM().a, element.getScreenCTM().b) : 1);
   const pixels = (element) => parseFloat(getComputedStyle(element).fontSize) * scale(element);
 
-  const sizes = (least) => faults(written(), { [`is at least ${least} pixels`]: (element) => pixels(element) >= least });
+  const small = () => faults(written(), { "is at least 9 pixels": (element) => pixels(element) >= 9 });
 
   const cutOff = () =>
     faults(written().filter(inFigure), {
@@ -77,6 +80,17 @@
         return text.left >= drawing.left - 1 && text.right <= drawing.right + 1 && text.top >= drawing.top - 1
           && text.bottom <= drawing.bottom + 1;
       },
+    });
+
+  const collisions = () =>
+    all("figure svg").flatMap((drawing) => {
+      const texts = all("text", drawing).filter(words).map((text) => [text, text.getBoundingClientRect()]);
+      const meet = (a, b) =>
+        Math.min(a.right, b.right) - Math.max(a.left, b.left) > 2
+        && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 4;
+      return texts.flatMap(([one, a], i) =>
+        texts.slice(i + 1).filter(([, b]) => meet(a, b)).map(([other]) => `${called(one)} lies on ${called(other)}`),
+      );
     });
 
   const sideways = (width) => {
@@ -114,33 +128,113 @@
   };
   const ancestors = (element) => (element ? [...ancestors(element.parentElement), element] : []);
   const ground = (element) =>
-    ancestors(element).reduce((below, one) => over(rgba(getComputedStyle(one).backgroundColor), below), [255, 255, 255, 1]);
-  const covers = (shape, x, y) => {
-    const box = shape.getBoundingClientRect();
-    if (x < box.left || x > box.right || y < box.top || y > box.bottom) return false;
-    return shape.isPointInFill(new DOMPoint(x, y).matrixTransform(shape.getScreenCTM().inverse()));
+    ancestors(element)
+      .map((one) => rgba(getComputedStyle(one).backgroundColor))
+      .reduce((below, colour) => over(colour, below), [255, 255, 255, 1]);
+  let boxes = new Map();
+  const shapes = (drawing) => {
+    if (!boxes.has(drawing)) {
+      const found = all("path, rect", drawing).filter((shape) => !shape.closest("defs, clipPath"));
+      boxes.set(drawing, found.map((shape) => [shape, shape.getBoundingClientRect()]));
+    }
+    return boxes.get(drawing);
   };
-  const below = (text) => {
-    const box = text.getBoundingClientRect();
-    const [x, y] = [box.left + box.width / 2, box.top + box.height / 2];
-    const earlier = (shape) => shape.compareDocumentPosition(text) & Node.DOCUMENT_POSITION_FOLLOWING;
-    return all("path, rect", text.closest("svg"))
-      .filter((shape) => !shape.closest("defs, clipPath") && earlier(shape))
-      .map((shape) => [shape, getComputedStyle(shape)])
-      .filter(([shape, style]) => style.fill !== "none" && covers(shape, x, y))
-      .reduce((under, [, style]) => over(rgba(style.fill), under, style.fillOpacity * style.opacity), ground(text.closest("svg")));
+  const beneath = (text) => {
+    const { left, top, width, height } = text.getBoundingClientRect();
+    const [x, y] = [left + width / 2, top + height / 2];
+    return shapes(text.closest("svg"))
+      .filter(([, box]) => x >= box.left && x <= box.right && y >= box.top && y <= box.bottom)
+      .map(([shape]) => shape)
+      .filter((shape) => shape.isPointInFill(new DOMPoint(x, y).matrixTransform(shape.getScreenCTM().inverse())))
+      .filter((shape) => shape.compareDocumentPosition(text) & Node.DOCUMENT_POSITION_FOLLOWING)
+      .map((shape) => getComputedStyle(shape))
+      .filter((style) => style.fill !== "none");
   };
-  const ratio = (element) => {
-    const style = getComputedStyle(element);
-    return inFigure(element)
-      ? contrast(rgba(style.fill), below(element))
-      : contrast(rgba(style.color), ground(element));
+  const groundOf = (element) =>
+    (inFigure(element) ? beneath(element) : []).reduce(
+      (under, style) => over(rgba(style.fill), under, style.fillOpacity * style.opacity),
+      ground(element),
+    );
+  const ink = (element) => rgba(getComputedStyle(element)[inFigure(element) ? "fill" : "color"]);
+  const onColour = (element) => inFigure(element) && beneath(element).length > 0;
+
+  const pale = (least, coloured) => {
+    boxes = new Map();
+    return written().filter((element) => onColour(element) === coloured).flatMap((element) => {
+      const found = contrast(ink(element), groundOf(element));
+      return found >= least ? [] : [`${called(element)}: a contrast of ${found.toFixed(2)} is below ${least}`];
+    });
   };
 
-  const pale = (least) => written().flatMap((element) => {
-    const found = ratio(element);
-    return found >= least ? [] : [`${called(element)}: a contrast of ${found.toFixed(2)} is below ${least}`];
-  });
+  const inks = () => {
+    const body = getComputedStyle(document.body).color;
+    const used = (drawing, selector, key) => all(selector, drawing).map((one) => getComputedStyle(one)[key]);
+    const lines = (drawing) =>
+      used(drawing, "path, use", "stroke").filter((line) => !["none", "rgb(255, 255, 255)"].includes(line));
+    return faults(all("figure svg"), {
+      "has words in the colour of the text": (drawing) => used(drawing, "text", "fill").includes(body),
+      "has lines in the colour of the text": (drawing) => !lines(drawing).length || lines(drawing).includes(body),
+      "has no black": (drawing) => ![...lines(drawing), ...used(drawing, "path, use", "fill")].includes("rgb(0, 0, 0)"),
+    });
+  };
 
-  return { figures, tables, ids, references, headings, sizes, cutOff, sideways, pale };
+  // --- what a keyboard reaches
+
+  const stops = () => all("a[href], button, summary, .scroll").filter(shown);
+  let visited = [];
+  const watch = () => {
+    document.addEventListener("focusin", ({ target }) => {
+      const { outlineStyle, outlineWidth, outlineColor } = getComputedStyle(target);
+      const box = target.getBoundingClientRect();
+      const drawn = outlineStyle === "solid" && parseFloat(outlineWidth) >= 2;
+      const marked = drawn && contrast(rgba(outlineColor), ground(target)) >= 3;
+      const inSight = box.right > 0 && box.left < innerWidth && box.bottom > 0 && box.top < innerHeight;
+      visited.push([target, marked && inSight]);
+    });
+    return stops().length;
+  };
+  const walked = () => {
+    const wanted = stops();
+    const skipped = wanted.filter((element, i) => visited[i]?.[0] !== element);
+    const unseen = visited.filter(([, seen]) => !seen).map(([element]) => `${called(element)}: the focus is not seen`);
+    const order = skipped.map((element) => `${called(element)} is not reached in its turn`);
+    return [...order, ...unseen, ...(visited.length === wanted.length ? [] : [`there are ${visited.length} stops`])];
+  };
+
+  // --- what sorting does
+
+  const orders = (body, index) => [...body.rows].map((row) => row.cells[index].dataset.order);
+  const disorder = (body, index, direction) => {
+    const found = orders(body, index);
+    const known = found.filter((order) => order !== "");
+    const numbers = known.every((order) => !Number.isNaN(Number(order)));
+    const step = (a, b) => direction * (numbers ? b - a : b.localeCompare(a));
+    const wrong = known.filter((order, i) => i > 0 && step(known[i - 1], order) < 0).map((order) => `${order} is late`);
+    return found.slice(known.length).every((order) => order === "") ? wrong : [...wrong, "what is empty is not last"];
+  };
+  const sorted = (table, index, name) => {
+    const [heading, body] = [table.tHead.rows[0].cells[index], [...table.tBodies].at(-1)];
+    const above = () => [...table.tBodies].slice(0, -1).map((one) => one.textContent).join();
+    const [totals, rows] = [above(), new Set(body.rows)];
+    heading.querySelector("button").click();
+    const marked = [...table.tHead.rows[0].cells].filter((cell) => cell.ariaSort !== null);
+    const rules = {
+      "aria-sort says so, there alone": marked.length === 1 && heading.ariaSort === name,
+      "totals stay": above() === totals,
+      "rows stay": rows.size === new Set([...rows, ...body.rows]).size && rows.size === body.rows.length,
+    };
+    const broken = Object.keys(rules).filter((rule) => !rules[rule]);
+    return [...broken, ...disorder(body, index, name === "ascending" ? 1 : -1)]
+      .map((fault) => `${called(table)}, ${words(heading)}, ${name}: ${fault}`);
+  };
+  const sorts = () =>
+    all("table").filter((table) => table.querySelector("button")).flatMap((table) =>
+      [...table.tHead.rows[0].cells].flatMap((_, index) =>
+        ["ascending", "descending"].flatMap((name) => sorted(table, index, name)),
+      ),
+    );
+
+  return {
+    figures, tables, ids, references, headings, inSight, small, cutOff, collisions, sideways, pale, inks, watch, walked, sorts,
+  };
 })()

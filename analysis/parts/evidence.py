@@ -1,6 +1,5 @@
 """Part 2: the answer seed by seed, in one figure."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -59,7 +58,7 @@ def _panels(found: Results, of_arm: Findings) -> list[tuple[Scores, Contrast]]:
 
 
 def _headline(scores: Scores, whole: Contrast) -> str:
-    ahead = sum(b > a for a, b in zip(scores.of_baseline, scores.of_arm, strict=True))
+    ahead = sum(d > 0 for d in scores.differences)
     size = words.estimate(whole.mean_diff, whole.ci.low, whole.ci.high)
     n = words.seeds(whole.n_pairs)
     return f"Better {words.side(whole.arm)} in {ahead} of {n}: the mean difference is {size} points"
@@ -101,7 +100,7 @@ def _rows(scores: Scores) -> Sequence[dict[str, Any]]:
             "seed": seed,
             "of_baseline": a,
             "of_arm": b,
-            "difference": b - a if math.isfinite(a) and math.isfinite(b) else None,
+            "difference": d,
         }
-        for seed, a, b in zip(scores.seeds, scores.of_baseline, scores.of_arm, strict=True)
+        for seed, a, b, d in zip(scores.seeds, scores.of_baseline, scores.of_arm, scores.differences, strict=True)
     ]

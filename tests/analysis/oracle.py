@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 
 Floats = NDArray[np.float64]
 Cell = tuple[int, float]
@@ -39,7 +39,7 @@ VERDICTS = {
     "worse, by less than the margin": "it hurts, by less than the margin that matters",
     "equivalent": "any difference is smaller than the margin that matters",
     "inconclusive": "the data do not decide",
-    "not testable": "too few pairs, or differences without spread, for a test",
+    "not testable": "there are too few pairs, or differences without spread, for a test",
 }
 SIDE = {"bn": "with BN", "no_bn": "without BN"}
 DATA = {"mnist": "MNIST", "digits": "scikit-learn's digits"}
@@ -102,7 +102,7 @@ POINTS, SHARE, NUMBER, SIZE = Unit(100, True), Unit(100, False, " %"), Unit(1, T
 
 def places_of(half: float) -> int:
     """Two significant digits of the half width, one where its leading three are 355 to 949 (Particle Data Group)."""
-    if not math.isfinite(half) or half <= 1e-12:
+    if not math.isfinite(half) or half <= 0:
         return 2
     mantissa, exponent = f"{half:.2e}".split("e")
     leading = int(mantissa.replace(".", ""))
@@ -118,7 +118,9 @@ def spellings(value: float, places: int, unit: Unit, edge: float = EDGE) -> set[
 
 
 def all_places(found: Interval, unit: Unit) -> set[int]:
-    half = unit.scale * (found.high - found.low) / 2
+    """Of an interval; it has no width where its ends are equal but for rounding."""
+    flat = found.high - found.low <= 1e-12 * max(abs(found.low), abs(found.high))
+    half = 0.0 if flat else unit.scale * (found.high - found.low) / 2
     return {places_of(half * nudge) for nudge in (1 - EDGE, 1, 1 + EDGE)}
 
 
@@ -195,6 +197,10 @@ def p_equals(text: str) -> str:
     return f"p {text}" if text.startswith("<") else f"p = {text}"
 
 
+def seeds(n: int) -> str:
+    return "1 seed" if n == 1 else f"{n:,} seeds"
+
+
 def level_text(level: float) -> str:
     return f"{round(100 * level, 6):g} %"
 
@@ -217,6 +223,17 @@ def signs(n: int) -> Floats:
     if n > 16:
         raise NotImplementedError("beyond 16 pairs the page draws patterns at random; this oracle enumerates")
     return np.array(list(itertools.product((1.0, -1.0), repeat=n))).reshape(2**n, n)
+
+
+def snapped(d: Any) -> Floats:
+    """Exactly zero where numbers cancel but for rounding; what stands here are fractions of at most 10,000 images."""
+    d = np.asarray(d, dtype=np.float64)
+    return np.where(np.abs(d) < 1e-12, 0.0, d)
+
+
+def over(rows: Floats) -> Floats:
+    """The mean of each row (of a seed over its cells)."""
+    return rows.mean(axis=1) if rows.size else np.empty(0)
 
 
 def constant(d: Floats) -> bool:
@@ -358,6 +375,17 @@ def sign_flip_interval(d: Floats, level: float) -> Interval:
     return Interval(float(d.mean()), float(means[k - 1]), float(means[-k]), n)
 
 
+@functools.cache
+def chi_over_root(df: int) -> Floats:
+    """20,000 equally likely values of chi / sqrt(df)."""
+    return np.asarray(np.sqrt(stats.chi2.ppf((np.arange(20_000) + 0.5) / 20_000, df) / df))
+
+
+def noncentral_t(t: float, df: int, delta: float) -> float:
+    """P(T <= t) of T = (Z + delta) / (chi / sqrt(df)), the mean of P(Z <= t s - delta) over s."""
+    return float(special.ndtr(t * chi_over_root(df) - delta).mean())
+
+
 def hedges(d: Floats, level: float) -> Interval:
     """g_z, with the noncentralities under which |t| would be at either end of its law."""
     m = len(d) - 1
@@ -367,7 +395,7 @@ def hedges(d: Floats, level: float) -> Interval:
     d_z, root = float(d.mean() / d.std(ddof=1)), math.sqrt(len(d))
     t = abs(d_z) * root
     low, high = (
-        optimize.brentq(lambda delta, p=p: stats.nct.cdf(t, m, delta) - p, t - 8 - t, t + 8 + 2 * t)
+        optimize.brentq(lambda delta, p=p: noncentral_t(t, m, delta) - p, -9 - t, 9 + 9 * t)
         for p in ((1 + level) / 2, (1 - level) / 2)
     )
     low, high = (low, high) if d_z > 0 else (-high, -low)
@@ -393,7 +421,7 @@ def verdict(p: float, reason: str | None, mean: float, inner: Interval, alpha: f
 
 class Records:
     """A study's runs as arrays (seeds, cells) by arm: scores with chance where a run diverged, NaN where there is no
-    run. Differences are rounded to 1e-12, so that those which are equal are equal."""
+    run."""
 
     def __init__(self, folder: Path):
         manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
@@ -440,7 +468,7 @@ class Records:
         }
 
     def _score(self, arm: str, last: int) -> Floats:
-        scores = np.round(self.curve[arm][:, :, -last:].mean(axis=2), 12)
+        scores = self.curve[arm][:, :, -last:].mean(axis=2)
         return np.where(self.there[arm], np.where(self.diverged[arm], CHANCE, scores), np.nan)
 
     def filled(self, arm: str) -> Floats:
@@ -449,13 +477,13 @@ class Records:
         return np.where(np.isnan(curve) & self.there[arm][:, :, None], CHANCE, curve)
 
     def complete(self, cells: Sequence[int]) -> NDArray[np.bool_]:
-        """Which seeds have a pair in each of the cells."""
-        return self.paired[:, cells].all(axis=1)
+        """Which seeds have a pair in each of the cells; none where there is no cell."""
+        return self.paired[:, cells].all(axis=1) & bool(len(cells))
 
     def difference(self, endpoint: str = "last3") -> Floats:
         """(seeds, cells), NaN where there is no pair."""
         of = self.score[endpoint]
-        return np.where(self.paired, np.round(of["bn"] - of["no_bn"], 12), np.nan)
+        return np.where(self.paired, snapped(of["bn"] - of["no_bn"]), np.nan)
 
     def matrix(self, endpoint: str = "last3") -> Floats:
         """The differences of the seeds with any pair."""
@@ -464,8 +492,7 @@ class Records:
     def by_seed(self, endpoint: str = "last3", cells: Sequence[int] | None = None) -> Floats:
         """Mean differences over the cells, of the seeds with a pair in each."""
         cells = self.common if cells is None else cells
-        rows = self.difference(endpoint)[self.complete(cells)][:, cells]
-        return np.round(rows.mean(axis=1), 12) if rows.size else np.empty(0)
+        return snapped(over(self.difference(endpoint)[self.complete(cells)][:, cells]))
 
     @property
     def grid(self) -> NDArray[np.bool_] | None:
@@ -479,10 +506,10 @@ class Contrast:
 
     cell: Cell | None
     d: Floats
-    sides: tuple[Floats, Floats]
+    sides: Sequence[Floats]
     n_runs: int
-    failed: tuple[int, int]
-    diverged: tuple[int, int]
+    failed: Sequence[int]
+    diverged: Sequence[int]
     ci: Interval
     joint: Interval | None = None
     max_t: Exact = field(default_factory=Exact)
@@ -523,27 +550,18 @@ class Oracle:
         """Over all cells, then in each of the grid."""
         of, d = self.of, self.of.by_seed(endpoint)
         complete = of.complete(of.common)
-        mask = np.zeros_like(of.paired)
-        mask[np.ix_(complete, of.common)] = True
+        mask = complete[:, None] & np.isin(np.arange(len(of.cells)), of.common)
         sides = [of.score[endpoint][arm][complete][:, of.common] for arm in ("no_bn", "bn")]
-        whole = self._contrast(None, d, (sides[0].mean(1), sides[1].mean(1)), mask)
+        whole = self._contrast(None, d, (over(sides[0]), over(sides[1])), mask)
         whole.reason = no_spread(d)
         inner = t_interval(d, 1 - 2 * self.alpha)
         whole.verdict = verdict(paired_t(d), whole.reason, whole.mean, inner, self.alpha, self.margin)
         return [whole, *self._in_cells(endpoint)]
 
-    def _contrast(self, cell: Cell | None, d: Floats, sides: tuple[Floats, Floats], mask: NDArray) -> Contrast:
+    def _contrast(self, cell: Cell | None, d: Floats, sides: Sequence[Floats], mask: NDArray) -> Contrast:
         of, arms = self.of, ("no_bn", "bn")
-        failed, diverged = (tuple(int(flags[arm][mask].sum()) for arm in arms) for flags in (of.failed, of.diverged))
-        return Contrast(
-            cell,
-            d,
-            sides,
-            int(mask.sum()),
-            failed,
-            diverged,
-            t_interval(d, self.level),  # type: ignore[arg-type]
-        )
+        failed, diverged = ([int(flags[arm][mask].sum()) for arm in arms] for flags in (of.failed, of.diverged))
+        return Contrast(cell, d, sides, int(mask.sum()), failed, diverged, t_interval(d, self.level))
 
     def _in_cells(self, endpoint: str) -> list[Contrast]:
         of, D = self.of, self.of.matrix(endpoint)
@@ -552,8 +570,8 @@ class Oracle:
         for i, cell in enumerate(of.cells):
             mask = np.zeros_like(of.paired)
             mask[of.paired[:, i], i] = True
-            sides = tuple(of.score[endpoint][arm][mask] for arm in ("no_bn", "bn"))
-            one = self._contrast(cell, of.difference(endpoint)[mask], sides, mask)  # type: ignore[arg-type]
+            sides = [of.score[endpoint][arm][mask] for arm in ("no_bn", "bn")]
+            one = self._contrast(cell, of.difference(endpoint)[mask], sides, mask)
             few = f"{one.n} pairs: the exact test needs {self.seeds_to_reach}" if one.n < self.seeds_to_reach else None
             one.reason = no_spread(one.d) or few
             one.joint, one.max_t = joint[i], tests[i]
@@ -570,8 +588,10 @@ class Oracle:
             _answer, _seed_by_seed, _effects, _slopes, _curves, _claims, _gaps, _robustness, _failures, _largest, _best,
             _times, _inference, _compared, _completeness, _sensitivity, _noise, _swaps_of_labels, _plan, _all_cells,
         )  # fmt: skip
+        pairs_alone = (_gaps, _failures, _noise)
         for part in parts:
-            part(self, found)
+            if self.of.common or part not in pairs_alone:
+                part(self, found)
         return found
 
 
@@ -583,42 +603,34 @@ def expectation(folder: Path, alpha: float, margin: float, compare: Path | None)
 def _answer(o: Oracle, say: Expected) -> None:
     whole, n = o.whole, o.whole.n
     if n < o.seeds_to_reach:
-        say.say(
-            "header",
-            f"Only {n} seeds with a pair in every cell: the exact test cannot fall below p = {min(1, 2 / 2**n):g}",
-        )
-    flip = p_equals(sign_flip(o.d).text)
-    seeds = f"{n} seed{'' if n == 1 else 's'}"
-    say.say(
-        "answer",
-        f"Paired t test over {seeds}: {p_equals(p_text(paired_t(o.d)))}. Exact sign-flip test, {seeds}: {flip}.",
-        _by_cell(o),
-    )
+        smallest = f"the exact test cannot fall below p = {min(1, 2 / 2**n):g}"
+        say.say("header", f"Only {seeds(n)} with a pair in every cell: {smallest}")
     if n > 1:
+        flip = p_equals(sign_flip(o.d).text)
+        t = f"Paired t test over {seeds(n)}: {p_equals(p_text(paired_t(o.d)))}."
+        say.say("answer", f"{t} Exact sign-flip test, {seeds(n)}: {flip}.")
         say.say("answer", either(_headline(o, text) for text in estimates(whole.ci)))
-    if n:
-        say.say("answer", *_what_would_change_it(o))
+    say.say("answer", _by_cell(o), *_what_would_change_it(o))
 
 
 def _headline(o: Oracle, text: str) -> str:
     size, interval = text.split(" ", 1)
-    k = len(o.of.common)
+    whole, k = o.whole, len(o.of.common)
     cells = "in the one cell" if k == 1 else f"averaged over the {k} cells"
+    why = f"it cannot be tested, since {whole.reason}" if whole.reason else VERDICTS[whole.verdict]
     return (
-        f"With batch normalisation, test accuracy differs by {size} points from that with no batch normalisation"
-        f" ({level_text(o.level)} interval {interval}, {o.whole.n} seeds), {cells} of this design on"
-        f" {DATA[o.of.dataset]}: here {VERDICTS[o.whole.verdict]}."
+        f"test accuracy differs by {size} points from that with no batch normalisation ({level_text(o.level)} interval"
+        f" {interval}, {seeds(whole.n)}), {cells} of this design on {DATA[o.of.dataset]}: here {why}."
     )
 
 
 def _by_cell(o: Oracle) -> str:
     counts = Counter(cell.verdict for cell in o.in_cells)
     tally = ", ".join(f"{said} in {count}" for said, count in sorted(counts.items(), key=lambda item: -item[1]))
-    if sum(cell.n > 0 for cell in o.in_cells) < 2:
+    if sum(cell.n > 0 for cell in o.in_cells) < 2 or set(counts) == {"not testable"}:
         return f"By cell: {tally}."
     smallest, largest = _extremes(o)
-    p = paired_t(o.d)
-    exploratory = "" if p <= o.alpha else " Exploratory, since the test over all cells did not reject."
+    exploratory = "" if paired_t(o.d) <= o.alpha else " Exploratory, since the test over all cells did not reject."
     return (
         f"Of {len(o.in_cells)} cells, tested together (step-down max-T): {tally}.{exploratory} The difference runs"
         f" from {points(smallest.mean)} points ({place(smallest.cell)}) to {points(largest.mean)} points"
@@ -632,35 +644,34 @@ def _extremes(o: Oracle) -> tuple[Contrast, Contrast]:
 
 
 def _what_would_change_it(o: Oracle) -> Iterator[str]:
-    stated, *ways = _ways(o)
+    whole, (stated, *ways) = o.whole, _ways(o)
+    if whole.verdict == "not testable":
+        return
     others = [way for way in ways if way.verdict != stated.verdict]
     if not others:
-        yield f"Another analysis would not: {len(ways)} others of the same records give the same verdict."
+        yield f"{len(ways)} others of the same records give the same verdict."
     for way in others:
-        size = estimate(way.interval)
-        yield f"Another analysis would: {way.what} gives {size} points, {way.n} seeds: {VERDICTS[way.verdict]}."
+        yield f"{way.what} gives {estimate(way.interval)} points, {seeds(way.n)}: {VERDICTS[way.verdict]}."
     sizes = [f"{estimate(way.interval)} points for {way.what}" for way in ways if not way.same and way.n]
     if sizes:
         yield f"Another grid would change the size: {'; '.join(sizes)}."
-    if o.whole.n > 1 and o.whole.verdict != "not testable":
-        least = float(stats.t.isf(o.alpha / 2, o.whole.n - 1) * stats.sem(o.d))
-        yield either(
-            f"the paired t test rejects where the mean difference is at least {small.lstrip('+')} points in size; it"
-            f" is {ours}."
-            for places in all_places(o.whole.ci, POINTS)
-            for small in spellings(least, places, POINTS)
-            for ours in spellings(o.whole.mean, places, POINTS)
-        )
-    needed = seeds_needed(o.margin / float(o.d.std(ddof=1)), o.alpha) if not no_spread(o.d) else None
-    if o.whole.verdict == "inconclusive" and needed:
-        yield (
-            f"More seeds might: {needed:,} are needed to detect the margin of {unsigned(points(o.margin))} points with"
-            f" 80 % power, and there are {o.whole.n}."
-        )
+    least = float(stats.t.isf(o.alpha / 2, whole.n - 1) * stats.sem(o.d))
+    yield either(
+        f"the paired t test rejects where the mean difference is at least {small.lstrip('+')} points in size; it is"
+        f" {ours}."
+        for places in all_places(whole.ci, POINTS)
+        for small in spellings(least, places, POINTS)
+        for ours in spellings(whole.mean, places, POINTS)
+    )
+    if whole.verdict == "inconclusive":
+        needed, margin = seeds_needed(o.margin / float(o.d.std(ddof=1)), o.alpha), unsigned(points(o.margin))
+        yield f"{needed:,} are needed to detect the margin of {margin} points with 80 % power, and there are {whole.n}."
 
 
 def _seed_by_seed(o: Oracle, say: Expected) -> None:
     of, rows = o.of, []
+    if not o.whole.n:
+        return
     scopes: list[tuple[Cell | None, list[int]]] = [(None, of.common), *((of.cells[i], [i]) for i in of.common)]
     for cell, columns in scopes:
         there = of.complete(columns)
@@ -675,12 +686,10 @@ def _seed_by_seed(o: Oracle, say: Expected) -> None:
             }
             for seed, x, y in zip(np.array(of.seeds)[there], a, b, strict=True)
         ]
-    if not o.whole.n:
-        return
     say.table("pairs-bn", ("batch size", "rate", "seed"), rows)
     ahead = int((o.d > 0).sum())
     mean = estimate(o.whole.ci)
-    say.say("seeds", f"{ahead} of {o.whole.n} seeds do better with BN; the mean difference is {mean} points")
+    say.say("seeds", f"Better with BN in {ahead} of {seeds(o.whole.n)}: the mean difference is {mean} points")
     shown = next(cell for cell in o.in_cells if cell.cell == o.shown)
     panels = [o.whole, *([shown] if len(o.in_cells) > 1 and shown.n else [])]
     say.say("seeds", *(_panel(panel, rows) for panel in panels))
@@ -710,9 +719,12 @@ def _effects(o: Oracle, say: Expected) -> None:
     known = [cell for cell in o.in_cells if cell.n]
     better, worse = (sum(cell.verdict.startswith(side) for cell in known) for side in ("better", "worse"))
     low, high = (points(cell.mean) for cell in _extremes(o))
-    say.say("map", f"Better in {better}, worse in {worse} of {len(rows)} cells: from {low} to {high} points")
+    tally = f"Better in {better}, worse in {worse} of {len(known)} cells"
+    if all(cell.verdict == "not testable" for cell in known):
+        tally = "No cell can be tested"
+    say.say("map", f"{tally}: from {low} to {high} points")
     say.say("map", *(f"{place(cell.cell)}: {estimate(cell.joint)} points{_failed(cell)}" for cell in o.in_cells))
-    say.drawn["map"] = [ends(cell.joint) for cell in o.in_cells]
+    say.drawn["map"] = [text for cell in o.in_cells if (text := ends(cell.joint)) != NO_NUMBER]
 
 
 def _failed(cell: Contrast) -> str:
@@ -722,25 +734,11 @@ def _failed(cell: Contrast) -> str:
 
 
 def _slopes(o: Oracle, say: Expected) -> None:
-    """Each seed's least-squares fit of 1, log2 batch size, log10 rate and their product, the factors centred."""
-    of = o.of
-    if of.grid is None or not of.grid.any():
+    fitted = _fits(o.of)
+    if not fitted:
         return
-    x = np.log2([size for size, _ in of.cells]) - np.mean(np.log2(of.sizes))
-    z = np.log10([lr for _, lr in of.cells]) - np.mean(np.log10(of.lrs))
-    terms = {
-        ("batch size", "per doubling of the batch size"): x,
-        ("rate", "per tenfold rate"): z,
-        ("batch size x rate", "per doubling of the batch size and tenfold rate"): x * z,
-    }
-    terms = {name: term for name, term in terms.items() if np.abs(term).max() > 1e-9}
-    if not terms:
-        return
-    design = np.column_stack([np.ones(len(of.cells)), *terms.values()])
-    fitted = np.linalg.lstsq(design, of.difference()[of.grid].T, rcond=None)[0][1:]
-    slopes = np.round(fitted.T, 12)
-    rows, phrases = [], []
-    for (name, unit), slope, joint in zip(terms, slopes.T, max_t(slopes), strict=True):
+    rows, phrases, joint = [], [], max_t(np.column_stack(list(fitted.values())))
+    for ((name, unit), slope), test in zip(fitted.items(), joint, strict=True):
         size = estimate(t_interval(slope, o.level))
         phrases.append(f"{size} points {unit}")
         rows.append({
@@ -749,10 +747,28 @@ def _slopes(o: Oracle, say: Expected) -> None:
             "estimate, points": size,
             "p, paired t": p_text(paired_t(slope)),
             "p, sign-flip": sign_flip(slope).text,
-            "p, all slopes together (step-down max-T)": joint.text,
+            "p, all slopes together (step-down max-T)": test.text,
         })  # fmt: skip
     say.table("slopes-bn", ("slope of the difference",), rows)
     say.say("map", f"How the difference changes over the grid: {'; '.join(phrases)}.")
+
+
+def _fits(of: Records) -> dict[tuple[str, str], Floats]:
+    """By term its slope in each seed's least-squares fit of 1, log2 batch size, log10 rate and their product, the
+    factors centred; a factor with one level has none."""
+    if of.grid is None or not of.grid.any():
+        return {}
+    x = np.log2([size for size, _ in of.cells]) - np.mean(np.log2(of.sizes))
+    z = np.log10([lr for _, lr in of.cells]) - np.mean(np.log10(of.lrs))
+    terms = {
+        ("batch size", "per doubling of the batch size"): x,
+        ("rate", "per tenfold rate"): z,
+        ("batch size x rate", "per doubling of the batch size and tenfold rate"): x * z,
+    }
+    terms = {name: term for name, term in terms.items() if np.abs(term).max() > 1e-9}
+    design = np.column_stack([np.ones(len(of.cells)), *terms.values()])
+    fitted = np.linalg.lstsq(design, of.difference()[of.grid].T, rcond=None)[0][1:]
+    return dict(zip(terms, snapped(fitted), strict=True))
 
 
 def _curve_rows(o: Oracle, cell: Cell, arm: str, split: str, metric: str) -> list[Row]:
@@ -798,7 +814,7 @@ def _curves(o: Oracle, say: Expected) -> None:
 
 def _last(row: Row) -> str:
     split = {"train": "training", "test": "test"}[row["split"]]
-    return f"{split} {row['metric']} {row['arm']} {row['mean [band]']}"
+    return f"{split} {row['metric']} {row['arm']} {row['mean [band]']}, {row['n']} seeds"
 
 
 def _curves_by_cell(o: Oracle, say: Expected, keys: Sequence[str]) -> None:
@@ -850,11 +866,11 @@ def _claims(o: Oracle, say: Expected) -> None:
 
 
 def _gaps(o: Oracle, say: Expected) -> None:
-    of, rows = o.of, []
-    d = np.where(of.paired[:, :, None], np.round(of.filled("bn") - of.filled("no_bn"), 12), np.nan)
+    of, rows, said = o.of, [], ""
+    d = np.where(of.paired[:, :, None], snapped(of.filled("bn") - of.filled("no_bn")), np.nan)
     scopes: list[tuple[Cell | None, list[int]]] = [(None, of.common), *((of.cells[i], [i]) for i in of.common)]
     for cell, columns in scopes:
-        table = np.round(d[:, columns].mean(axis=1)[of.complete(columns)], 12)
+        table = snapped(d[:, columns].mean(axis=1)[of.complete(columns)])
         bands = sup_t(table, o.level) if len(table) else [Interval(math.nan)] * of.epochs
         rows += [
             (IN_ALL_CELLS if cell is None else where(cell))
@@ -866,13 +882,15 @@ def _gaps(o: Oracle, say: Expected) -> None:
             }
             for epoch, band in enumerate(bands, 1)
         ]
-        if cell is None and len(table):
+        if len(table) and cell in (None, o.shown) and not said:
+            said = "Over all cells" if cell is None else f"At {place(cell)}"
             early, late = (estimate(bands[i]) for i in (0, -1))
             say.say(
                 "curves",
-                f"Over all cells the difference is {early} points after epoch 1 and {late} after epoch {of.epochs}",
+                f"{said} the difference is {early} points after epoch 1 and {late} after epoch {of.epochs}",
             )
-    say.table("gap-bn", ("batch size", "rate", "epoch"), rows)
+    if said:
+        say.table("gap-bn", ("batch size", "rate", "epoch"), rows)
 
 
 def _robustness(o: Oracle, say: Expected) -> None:
@@ -910,13 +928,12 @@ FAILURES = (
 def _failures(o: Oracle, say: Expected) -> None:
     of = o.of
     complete = of.complete(of.common)
-    mask = np.zeros_like(of.paired)
-    mask[np.ix_(complete, of.common)] = True
+    mask = complete[:, None] & np.isin(np.arange(len(of.cells)), of.common)
     counts = [np.where(mask, of.failed[arm], 0).sum(1)[complete] for arm in ("no_bn", "bn")]
     test = sign_flip((counts[1] - counts[0]).astype(float))
     survived = np.where(mask & ~of.diverged["bn"] & ~of.diverged["no_bn"], of.difference(), np.nan)
     means = [row[~np.isnan(row)].mean() for row in survived if not np.isnan(row).all()]
-    left = t_interval(np.round(means, 12), o.level)
+    left = t_interval(snapped(means), o.level)
     shared = _failure_cells(o, mask, left)
     rows = [IN_ALL_CELLS | shared | dict.fromkeys((*FAILURES[6:9],), NO_NUMBER) | {FAILURES[5]: test.text}]
     for i in of.common:
@@ -925,7 +942,7 @@ def _failures(o: Oracle, say: Expected) -> None:
         rows.append(where(of.cells[i]) | _failures_in(o, one))
     say.table("failures-bn", ("batch size", "rate"), rows)
     if complete.any():
-        about = f"(sign-flip test of each seed's counts, {complete.sum()} seeds)"
+        about = f"(sign-flip test of each seed's counts, {seeds(complete.sum())})"
         say.say("robustness", f"Over all cells: {p_equals(test.text)} {about}")
 
 
@@ -994,10 +1011,10 @@ def _largest(o: Oracle, say: Expected) -> None:
     for arm in ("no_bn", "bn"):
         failed = of.failed[arm][of.grid].reshape(shape)
         largest[arm] = [[max((i + 1 for i in range(len(lrs)) if not row[i]), default=0) for row in of] for of in failed]
-    shift = np.array([
+    shift = snapped([
         np.mean([math.log10(rates[b] / rates[a]) for a, b in zip(*pair, strict=True)])
         for pair in zip(largest["no_bn"], largest["bn"], strict=True)
-    ]).round(12)  # fmt: skip
+    ])  # fmt: skip
     every = {arm: [i for seed in largest[arm] for i in seed] for arm in largest}
     rows = [
         {"largest usable rate": rate(lrs[i - 1]) if i else "none"}
@@ -1008,32 +1025,29 @@ def _largest(o: Oracle, say: Expected) -> None:
     say.say(
         "robustness",
         f"The largest usable rate, with BN against without BN: {estimate(t_interval(shift, o.level), NUMBER)} powers of"
-        f" ten (sign-flip test, {len(shift)} seeds: {p_equals(sign_flip(shift).text)}).",
+        f" ten (sign-flip test, {seeds(len(shift))}: {p_equals(sign_flip(shift).text)}).",
     )
 
 
 def _best(o: Oracle, say: Expected) -> None:
-    """The page's resamples follow from a hash of the data; here others are drawn, and an end may be any shift between
-    the quantiles that 9,999 draws are sure to keep to (five standard errors)."""
     of = o.of
     if of.grid is None or not of.grid.any():
         return
     rows = []
-    for i, size in enumerate(of.sizes):
+    for size in of.sizes:
         cells = [of.cells.index((size, lr)) for lr in of.lrs]
         scores = [of.score["last3"][arm][of.grid][:, cells] for arm in ("no_bn", "bn")]
-        n = len(scores[0])
         tied = [_tied(side.mean(0)) for side in scores]
-        shift = math.log10(of.lrs[tied[1][0]] / of.lrs[tied[0][0]])
-        words = [f"{len(t)} rates are equally good for {side}" for t, side in zip(tied, ("the baseline", "the arm"), strict=True) if len(t) > 1]  # fmt: skip
-        shown = estimate(Interval(shift), NUMBER) if n < 6 else _resampled_shifts(scores, of.lrs, shift, o.alpha, i)
+        best = [of.lrs[which[0]] for which in tied]
+        shift, n = math.log10(best[1] / best[0]), len(scores[0])
+        shown = estimate(Interval(shift), NUMBER) if n < 6 else _resampled_shifts(scores, of.lrs, shift, o.alpha)
         rows.append({
             "batch size": str(size),
-            "best rate without BN": rate(of.lrs[tied[0][0]]),
-            "best rate with BN": rate(of.lrs[tied[1][0]]),
+            "best rate without BN": rate(best[0]),
+            "best rate with BN": rate(best[1]),
             "n": str(n),
             "shift, powers of ten (seeds resampled, choice repeated)": shown,
-            "ties": f"{' and '.join(words)}: the smallest is taken" if words else NO_NUMBER,
+            "ties": _ties(tied),
         })  # fmt: skip
     say.table("best-bn", ("batch size",), rows)
 
@@ -1042,41 +1056,52 @@ def _tied(means: Floats) -> list[int]:
     return [int(i) for i in np.flatnonzero(means >= means.max() - 1e-11)]
 
 
-def _resampled_shifts(scores: Sequence[Floats], lrs: Sequence[float], shift: float, alpha: float, seed: int) -> str:
+def _ties(tied: Sequence[Sequence[int]]) -> str:
+    sides = zip(tied, ("the baseline", "the arm"), strict=True)
+    said = [f"{len(which)} rates are equally good for {side}" for which, side in sides if len(which) > 1]
+    return f"{' and '.join(said)}: the smallest is taken" if said else NO_NUMBER
+
+
+def _resampled_shifts(scores: Sequence[Floats], lrs: Sequence[float], shift: float, alpha: float) -> str:
+    """The page's resamples follow from a hash of the data; here others are drawn, and an end may be any shift between
+    the quantiles that 9,999 draws are sure to keep to (five standard errors)."""
     n, draws = len(scores[0]), 9_999
-    weights = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), draws) / n
-    chosen = [(means := weights @ side) >= means.max(axis=1, keepdims=True) - 1e-11 for side in scores]
-    shifts = np.sort(np.log10(lrs)[chosen[1].argmax(1)] - np.log10(lrs)[chosen[0].argmax(1)]).round(9)
+    weights = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), draws) / n
+    means = [weights @ side for side in scores]
+    chosen = [np.log10(lrs)[(side >= side.max(axis=1, keepdims=True) - 1e-11).argmax(axis=1)] for side in means]
+    shifts = np.sort(np.round(chosen[1] - chosen[0], 9))
     slack = 5 * math.sqrt(2 * alpha / 2 * (1 - alpha / 2) / draws)
     low, high = (
-        {shifts[min(max(int(draws * q), 0), draws - 1)] for q in np.linspace(tail - slack, tail + slack, 200)}
+        np.unique(shifts[max(0, int(draws * (tail - slack))) : int(draws * (tail + slack)) + 1])
         for tail in (alpha / 2, 1 - alpha / 2)
     )
-    every = (Interval(shift, a, b) for a in low for b in high)
+    every = (Interval(shift, float(a), float(b)) for a in low for b in high)
     return either(text for interval in every for text in estimates(interval, NUMBER))
 
 
 def _times(o: Oracle, say: Expected) -> None:
-    of = o.of
+    of, thresholds = o.of, (0.9, 0.95, 0.97)
     complete = of.complete(of.common)
     if not complete.any():
         return
-    first, E = {}, of.epochs
-    for threshold, arm in itertools.product((0.9, 0.95, 0.97), ("no_bn", "bn")):
-        curves = of.curve[arm][complete][:, of.common]
-        first[threshold, arm] = np.array([[_first(curve, threshold) for curve in row] for row in curves])
-    thresholds = sorted({threshold for threshold, _ in first})
-    pairs = {threshold: (first[threshold, "no_bn"], first[threshold, "bn"]) for threshold in thresholds}
-    reached = [t for t in thresholds if any(np.isfinite(side).any() for side in pairs[t])]
-    d = {t: np.round((np.minimum(pairs[t][1], E) - np.minimum(pairs[t][0], E)).mean(1), 12) for t in reached}
-    joint = dict(zip(reached, max_t(np.column_stack([d[t] for t in reached])) if reached else [], strict=True))
-    rows = [_time_row(threshold, pairs[threshold], d.get(threshold), joint.get(threshold, Exact()), o) for threshold in thresholds]  # fmt: skip
+    curves = [of.curve[arm][complete][:, of.common] for arm in ("no_bn", "bn")]
+    pairs = {
+        t: tuple(np.array([[_first(run, t) for run in row] for row in side]) for side in curves) for t in thresholds
+    }
+    reached = [t for t in thresholds if np.isfinite(pairs[t]).any()]
+    restricted = {t: [np.minimum(side, of.epochs) for side in pairs[t]] for t in reached}
+    d = {t: snapped((b - a).mean(axis=1)) for t, (a, b) in restricted.items()}
+    joint = dict(zip(reached, max_t(np.column_stack(list(d.values()))) if reached else [], strict=True))
+    rows = [_time_row(t, pairs[t], d.get(t), joint.get(t, Exact()), o.level) for t in thresholds]
     say.table("times-bn", ("test accuracy",), rows)
     shares = [
         {"test accuracy": percent(t, 0), "epoch": str(epoch)}
-        | {SIDE[arm]: percent(float((first[t, arm] <= epoch).mean())) for arm in ("no_bn", "bn")}
+        | {
+            SIDE[arm]: percent(float((side <= epoch).mean()))
+            for arm, side in zip(("no_bn", "bn"), pairs[t], strict=True)
+        }
         for t in thresholds
-        for epoch in range(1, E + 1)
+        for epoch in range(1, of.epochs + 1)
     ]
     say.table("reached-bn", ("test accuracy", "epoch"), shares)
 
@@ -1088,7 +1113,7 @@ def _first(curve: Floats, threshold: float) -> float:
     return next((epoch for epoch, accuracy in enumerate(curve, 1) if accuracy >= threshold), math.inf)
 
 
-def _time_row(threshold: float, pair: tuple[Floats, Floats], d: Floats | None, joint: Exact, o: Oracle) -> Row:
+def _time_row(threshold: float, pair: Sequence[Floats], d: Floats | None, joint: Exact, level: float) -> Row:
     a, b = pair
     medians = [float(np.median(side)) for side in pair]
     counts = [int(np.isfinite(side).sum()) for side in pair]
@@ -1097,7 +1122,7 @@ def _time_row(threshold: float, pair: tuple[Floats, Floats], d: Floats | None, j
         "reached without | with": f"{counts[0]} | {counts[1]} of {a.size}",
         "median epoch without | with": " | ".join(f"{m:g}" if math.isfinite(m) else "not reached" for m in medians),
         "seeds": str(len(a)),
-        "difference, epochs": NO_NUMBER if d is None else estimate(t_interval(d, o.level), NUMBER),
+        "difference, epochs": NO_NUMBER if d is None else estimate(t_interval(d, level), NUMBER),
         "p, sign-flip": NO_NUMBER if d is None else sign_flip(d).text,
         "p, all thresholds together (step-down max-T)": joint.text,
         "pairs faster | tied | slower with": f"{(b < a).sum()} | {(b == a).sum()} | {(b > a).sum()}",
@@ -1161,57 +1186,65 @@ def _inference(o: Oracle, say: Expected) -> None:
     if not (o.of.folder / "ablation.parquet").is_file():
         return
     table = pd.read_parquet(o.of.folder / "ablation.parquet")
-    ways = [way for key, rows in table.groupby(["shift", "severity"]) for way in _under(o, *key, rows)]
+    ways = [
+        way
+        for (shift, severity), rows in grouped(table, "shift", "severity")
+        for way in _under(o, shift, severity, rows)
+    ]
     clean = [way for way in ways if way.clean]
-    _ways_to_predict(say, ways, clean)
-    _companions(o, say)
+    _clean_ways(say, clean)
+    _swaps(o, say)
+    _compositions(o, say)
     _statistics(o, say)
     _ledger(o, say, ways)
     changed = [way for way in ways if not way.clean and way.trial != RUNNING]
     if changed:
+        _all_ways(say, ways)
         most = max(changed, key=lambda way: abs(way.running.estimate))
         size = estimate(most.running)
         say.say("inference", f"The largest change: {size} points under {most.condition}, by {most.name}")
 
 
+def grouped(table: pd.DataFrame, *columns: str) -> Iterator[tuple[Any, pd.DataFrame]]:
+    """The rows by their values in the columns, none of which is one too, in the table's order."""
+    return iter(table.groupby(list(columns), sort=False, dropna=False))
+
+
 def over_cells(rows: pd.DataFrame, column: str) -> pd.Series:
     """Means over the cells by seed, of the seeds with a network in each."""
-    return rows.pivot(index="seed", columns=["batch_size", "lr"], values=column).dropna().mean(axis=1).round(12)
+    return rows.pivot(index="seed", columns=["batch_size", "lr"], values=column).dropna().mean(axis=1)
 
 
 def _under(o: Oracle, shift: str, severity: int, rows: pd.DataFrame) -> list[Way]:
     """All ways under one condition; they are tested together."""
     groups: dict[Trial, pd.DataFrame] = {}
-    for (inference, size, order), group in rows.groupby(["inference", "eval_batch_size", "order"], dropna=False):
+    for (inference, size, order), group in grouped(rows, "inference", "eval_batch_size", "order"):
         groups[inference, None if pd.isna(size) else int(size), None if pd.isna(order) else order] = group
     scores = {trial: over_cells(group, "accuracy") for trial, group in groups.items()}
     base = scores.pop(("none", None, None), None)
     if RUNNING not in scores:
         return []
-    d = pd.DataFrame({i: one - scores[RUNNING] for i, one in enumerate(scores.values())}).round(12)
+    d = pd.DataFrame({i: one - scores[RUNNING] for i, one in enumerate(scores.values())})
     tests = max_t(d.to_numpy(float))
     ways = [
-        Way(
-            trial,
-            shift,
-            severity,
-            *(float(groups[trial][name].mean()) for name in ("accuracy", "loss", "ece")),
-            float((groups[trial].n_flips / groups[trial].n_examples).mean()),
-            bool(groups[trial].degenerate.any()),
-            t_interval(d[i].dropna().to_numpy(float), o.level),
-            tests[i],
-        )  # fmt: skip
+        _way(trial, (shift, severity), groups[trial], t_interval(d[i].dropna().to_numpy(float), o.level), tests[i])
         for i, trial in enumerate(scores)
     ]
     if base is None:
         return ways
-    d = pd.DataFrame({i: one - base.reindex(d.index) for i, one in enumerate(scores.values())}).round(12)
+    d = pd.DataFrame({i: one - base.reindex(d.index) for i, one in enumerate(scores.values())})
     against = [t_interval(d[i].dropna().to_numpy(float), o.level) for i in d]
     joint = max_t(d.to_numpy(float))
     return [replace(way, without=against[i], p_without=joint[i]) for i, way in enumerate(ways)]
 
 
-def _ways_to_predict(say: Expected, ways: Sequence[Way], clean: Sequence[Way]) -> None:
+def _way(trial: Trial, condition: tuple[str, int], rows: pd.DataFrame, running: Interval, test: Exact) -> Way:
+    accuracy, loss, ece = (float(rows[name].mean()) for name in ("accuracy", "loss", "ece"))
+    flips, degenerate = float((rows.n_flips / rows.n_examples).mean()), bool(rows.degenerate.any())
+    return Way(trial, *condition, accuracy, loss, ece, flips, degenerate, running, test)
+
+
+def _clean_ways(say: Expected, clean: Sequence[Way]) -> None:
     rows = [
         {
             "way to predict": way.name + (" (degenerate)" if way.degenerate else ""),
@@ -1228,7 +1261,8 @@ def _ways_to_predict(say: Expected, ways: Sequence[Way], clean: Sequence[Way]) -
         for way in clean
     ]
     say.table("modes-clean", ("way to predict",), rows)
-    kept = [way for way in clean if way.trial[2] in (None, "shuffled") and (way.trial[0] in NAMES or "blend" in way.trial[0])]  # fmt: skip
+    fair = [way for way in clean if way.trial[2] in (None, "shuffled")]
+    kept = [way for way in fair if way.trial[0] in NAMES or "blend" in way.trial[0]]
     calibration = [
         {
             "way to predict": way.name,
@@ -1239,6 +1273,9 @@ def _ways_to_predict(say: Expected, ways: Sequence[Way], clean: Sequence[Way]) -
         for way in kept
     ]
     say.table("calibration", ("way to predict",), calibration)
+
+
+def _all_ways(say: Expected, ways: Sequence[Way]) -> None:
     every = [
         {
             "condition": way.shift,
@@ -1255,43 +1292,32 @@ def _ways_to_predict(say: Expected, ways: Sequence[Way], clean: Sequence[Way]) -
         }
         for way in ways
     ]
-    if any(not way.clean and way.trial != RUNNING for way in ways):
-        say.table("modes", ("condition", "severity", "way", "batch", "order"), every)
+    say.table("modes", ("condition", "severity", "way", "batch", "order"), every)
 
 
 def _ledger(o: Oracle, say: Expected, ways: Sequence[Way]) -> None:
+    """Which statistics to use when, in phrases."""
     by_trial = {way.trial: way for way in ways if way.clean}
-
-    def against(way: Way) -> str:
-        return f"{estimate(way.running)} points"
-
-    small = [by_trial["batch", size, "shuffled"] for size in (8, 32) if ("batch", size, "shuffled") in by_trial]
-    changes = [f"{against(way)} in shuffled batches of {way.trial[1]}" for way in small]
-    say.say("inference", f"those of the test batch change accuracy by {' and '.join(changes)};")
-    close = [
-        way
-        for way in by_trial.values()
-        if (way.trial[0], way.trial[2]) == ("batch", "shuffled") and abs(way.running.estimate) < 0.001
-    ]
-    if close:
-        first = min(close, key=lambda way: way.trial[1] or 0)
-        say.say(
-            "inference",
-            f"From batches of {first.trial[1]} on the test batch is within a tenth of a point of the running averages"
-            f" ({against(first)}).",
-        )
+    shuffled = {way.trial[1] or 0: way for way in by_trial.values() if way.trial[::2] == ("batch", "shuffled")}
+    small = [f"{_against(shuffled[size])} in shuffled batches of {size}" for size in (8, 32) if size in shuffled]
+    close = [size for size, way in shuffled.items() if abs(way.running.estimate) < 0.001]
     names = ("population", "precise", "cumulative_last", "cumulative_all")
     trained = [by_trial[name, None, None] for name in names if (name, None, None) in by_trial]
-    listed = "; ".join(f"{way.name} {against(way)}" for way in trained)
-    say.say("inference", f"Against the running averages: {listed}.")
     tried = [way for way in ways if not way.clean and way.trial[:2] == ("batch", 128)]
-    if tried:
-        helped, hurt = (_significant(tried, side, o.alpha) for side in (1, -1))
-        say.say(
-            "inference",
-            f"of {len(tried)} conditions the statistics of shuffled test batches of 128 are better than the running"
-            f" averages in {helped} and worse in {hurt} (step-down max-T within each condition).",
-        )
+    helped, hurt = (_significant(tried, side, o.alpha) for side in (1, -1))
+    phrases = {
+        f"those of the test batch change accuracy by {' and '.join(small)};": bool(small),
+        f"From batches of {min(close, default=0)} on the test batch is within a tenth of a point of the running"
+        f" averages ({_against(shuffled[min(close)]) if close else ''}).": bool(close),
+        f"Against the running averages: {'; '.join(f'{way.name} {_against(way)}' for way in trained)}.": bool(trained),
+        f"of {len(tried)} conditions the statistics of shuffled test batches of 128 are better than the running"
+        f" averages in {helped} and worse in {hurt} (step-down max-T within each condition).": bool(tried),
+    }
+    say.say("inference", *(phrase for phrase, there in phrases.items() if there))
+
+
+def _against(way: Way) -> str:
+    return f"{estimate(way.running)} points"
 
 
 def _significant(tried: Sequence[Way], side: int, alpha: float) -> str:
@@ -1300,53 +1326,54 @@ def _significant(tried: Sequence[Way], side: int, alpha: float) -> str:
     if not found:
         return "0"
     most = max(found, key=lambda way: abs(way.running.estimate))
-    return f"{len(found)} (most: {most.condition}, {estimate(most.running)} points)"
+    return f"{len(found)} (most: {most.condition}, {_against(most)})"
 
 
-def _companions(o: Oracle, say: Expected) -> None:
-    """One image in two batches, and all images in 32 compositions."""
-
-    def over_seeds(rows: pd.DataFrame, column: str, unit: Unit) -> str:
-        return estimate(t_interval(over_cells(rows, column).to_numpy(float), o.level), unit)
-
-    swaps = pd.read_parquet(o.of.folder / "swaps.parquet")
+def _swaps(o: Oracle, say: Expected) -> None:
+    """One image in two batches."""
+    table = pd.read_parquet(o.of.folder / "swaps.parquet")
     rows = [
         {
             "batch": f"{size:,}",
             "replaced": f"{k:,}",
             "n": str(group.seed.nunique()),
-            "batch mean moves, sd": over_seeds(group, "mean_change", SIZE),
+            "batch mean moves, sd": _over_seeds(o, group, "mean_change", SIZE),
             "expected": decimals(math.sqrt(2 * k) / size, 3),
-            "own value moves, sd": over_seeds(group, "value_change", SIZE),
-            "logits move": over_seeds(group, "logit_change", SIZE),
-            "class flips": over_seeds(group, "flip_rate", SHARE),
+            "own value moves, sd": _over_seeds(o, group, "value_change", SIZE),
+            "logits move": _over_seeds(o, group, "logit_change", SIZE),
+            "class flips": _over_seeds(o, group, "flip_rate", SHARE),
         }
-        for (size, k), group in swaps.groupby(["eval_batch_size", "n_swapped"])
+        for (size, k), group in grouped(table, "eval_batch_size", "n_swapped")
     ]
     say.table("swaps", ("batch", "replaced"), rows)
-    first = swaps.iloc[0]
-    shown = next((row for row in rows if (row["batch"], row["replaced"]) == ("8", "2")), None) or next(
-        row for row in rows if (row["batch"], row["replaced"]) == (str(first.eval_batch_size), str(first.n_swapped))
-    )
+    shown = next((row for row in rows if (row["batch"], row["replaced"]) == ("8", "2")), rows[0])
     companions = f"With {shown['replaced']} of {shown['batch']} companions replaced"
     say.say("inference", f"{companions}, {shown['class flips']} change class")
-    compositions = pd.read_parquet(o.of.folder / "compositions.parquet")
+
+
+def _compositions(o: Oracle, say: Expected) -> None:
+    """All test images in 32 random compositions of the batches."""
+    table = pd.read_parquet(o.of.folder / "compositions.parquet")
     rows = [
         {
             "batch": f"{size:,}",
             "n": str(group.seed.nunique()),
-            "images whose class ever flips": over_seeds(group, "any_flip", SHARE),
-            "share of logit variance from companions": over_seeds(group, "mates_share", SHARE),
+            "images whose class ever flips": _over_seeds(o, group, "any_flip", SHARE),
+            "share of logit variance from companions": _over_seeds(o, group, "mates_share", SHARE),
         }
-        for size, group in compositions.groupby("eval_batch_size")
+        for (size,), group in grouped(table, "eval_batch_size")
     ]
     say.table("compositions", ("batch",), rows)
+
+
+def _over_seeds(o: Oracle, rows: pd.DataFrame, column: str, unit: Unit) -> str:
+    return estimate(t_interval(over_cells(rows, column).to_numpy(float), o.level), unit)
 
 
 def _statistics(o: Oracle, say: Expected) -> None:
     table = pd.read_parquet(o.of.folder / "statistics.parquet")
     rows, worst = [], (-1.0, "")
-    for (inference, layer), group in table.groupby(["inference", "layer"]):
+    for (inference, layer), group in grouped(table, "inference", "layer"):
         mean, log_var = (
             t_interval(over_cells(group, name).to_numpy(float), o.level)
             for name in ("rms_mean_error", "rms_log_var_error")
@@ -1377,10 +1404,10 @@ def _compared(o: Oracle, say: Expected) -> None:
         for study, at, rows in zip((here, there), columns, complete, strict=True)
     ]
     common = sorted(set(tables[0]) & set(tables[1]))
-    d = np.round([tables[0][seed] - tables[1][seed] for seed in common], 12).reshape(len(common), len(cells))
-    means = np.round(d.mean(1), 12)
-    sides = [t_interval(np.round([row.mean() for row in table.values()], 12), o.level) for table in tables]
-    found = [(None, *sides, t_interval(means, o.level), p_text(paired_t(means)))]
+    d = snapped([tables[0][seed] - tables[1][seed] for seed in common]).reshape(len(common), len(cells))
+    means = snapped(d.mean(1))
+    sides = [t_interval(snapped([row.mean() for row in table.values()]), o.level) for table in tables]
+    found: list[tuple[Any, ...]] = [(None, *sides, t_interval(means, o.level), p_text(paired_t(means)))]
     for i, (difference, test) in enumerate(zip(sup_t(d, o.level), max_t(d), strict=True)):
         alone = (
             t_interval(study.difference()[study.paired[:, at[i]], at[i]], o.level)
@@ -1456,7 +1483,7 @@ def _ways(o: Oracle) -> list[Analysis]:
         ("the last epoch instead of the last three", of.by_seed("final"), "paired t", True),
         (
             "the median over the cells instead of the mean",
-            np.round(np.median(grid, axis=1), 12) if grid.size else o.d,
+            snapped(np.median(grid, axis=1)) if grid.size else o.d,
             "paired t",
             False,
         ),
@@ -1469,7 +1496,7 @@ def _ways(o: Oracle) -> list[Analysis]:
     gone = (of.diverged["bn"] | of.diverged["no_bn"]) & of.paired
     if gone.any():
         left = [row[~np.isnan(row)] for row in np.where(gone, np.nan, of.difference())]
-        survivors = np.round([row.mean() for row in left if len(row)], 12)
+        survivors = snapped([row.mean() for row in left if len(row)])
         asked.append(("only pairs of which neither diverged", survivors, "paired t", False))
     if len(o.d) > 3:
         asked.append(("without the seed that speaks most for the answer", _weakest(o.d), "paired t", True))
@@ -1495,6 +1522,8 @@ def _asked(o: Oracle, what: str, d: Floats, how: str, same: bool) -> Analysis:
 
 
 def _sensitivity(o: Oracle, say: Expected) -> None:
+    if not o.whole.n:
+        return
     ways = _ways(o)
     rows = [
         {
@@ -1512,38 +1541,38 @@ def _sensitivity(o: Oracle, say: Expected) -> None:
 
 
 def _noise(o: Oracle, say: Expected) -> None:
-    of, rows = o.of, []
-    answered = [_answered(of, i) for i in of.common]
-    scopes: list[tuple[Cell | None, list[int], Floats]] = [(None, of.common, np.mean(answered, axis=0))]
-    scopes += [([of.cells[i]][0], [i], c) for i, c in zip(of.common, answered, strict=True)]
-    for cell, columns, c in scopes:
-        c = c[~np.isnan(c).any(axis=1)]
-        these, new, sd_seeds, sd_images = _two_way(c, o.level)
-        complete = of.complete(columns)
-        last = [of.filled(arm)[complete][:, columns].mean(axis=1)[:, -3:] for arm in ("no_bn", "bn")]
-        gain, rho = _pairing(*(np.round(side.mean(axis=1), 12) for side in last))
-        epochs = [math.sqrt(side.var(axis=1, ddof=1).mean()) if side.shape[1] > 1 and len(side) else math.nan for side in last]  # fmt: skip
-        edge = EDGE if cell else 1e-5  # the page averages the cells' answers in single precision
-        rows.append(
-            (where(cell) if cell else IN_ALL_CELLS)
-            | {
-                "n": str(len(c)),
-                "these test images, points": estimate(these, edge=edge),
-                "new test images, points": estimate(new, edge=edge),
-                "sd over seeds, points": decimals(100 * sd_seeds),
-                "sd over test images": decimals(100 * sd_images),
-                "sd over the last epochs, without | with": " | ".join(decimals(100 * sd) for sd in epochs),
-                "pairing gain": decimals(gain),
-                "correlation": _correlation(rho),
-            }
-        )
-        if cell is None and not math.isnan(gain):
-            say.say(
-                "trust",
-                f"Over all cells pairing was worth {decimals(gain)} times as many seeds (correlation of the arms over"
-                f" seeds: {_correlation(rho)}, {len(last[0])} seeds).",
-            )
+    of, answered = o.of, [_answered(o.of, i) for i in o.of.common]
+    single = 1e-5  # the page averages the cells' answers in single precision
+    rows = [IN_ALL_CELLS | _noise_row(o, of.common, np.mean(answered, axis=0), single)]
+    rows += [where(of.cells[i]) | _noise_row(o, [i], c, EDGE) for i, c in zip(of.common, answered, strict=True)]
     say.table("noise-bn", ("batch size", "rate"), rows)
+    gain = rows[0]["pairing gain"]
+    if gain != NO_NUMBER:
+        say.say(
+            "trust",
+            f"Over all cells pairing was worth {gain} times as many seeds (correlation of the arms over seeds:"
+            f" {rows[0]['correlation']}, {seeds(o.whole.n)}).",
+        )
+
+
+def _noise_row(o: Oracle, cells: Sequence[int], c: Floats, edge: float) -> Row:
+    c = c[~np.isnan(c).any(axis=1)]
+    these, new, sd_seeds, sd_images = _two_way(c, o.level)
+    there = o.of.complete(cells)
+    last = [o.of.filled(arm)[there][:, cells].mean(axis=1)[:, -3:] for arm in ("no_bn", "bn")]
+    gain, rho = _pairing(*(side.mean(axis=1) for side in last))
+    many = there.any() and o.of.epochs > 1
+    epochs = [math.sqrt(side.var(axis=1, ddof=1).mean()) if many else math.nan for side in last]
+    return {
+        "n": str(len(c)),
+        "these test images, points": estimate(these, edge=edge),
+        "new test images, points": estimate(new, edge=edge),
+        "sd over seeds, points": decimals(100 * sd_seeds),
+        "sd over test images": decimals(100 * sd_images),
+        "sd over the last epochs, without | with": " | ".join(decimals(100 * sd) for sd in epochs),
+        "pairing gain": decimals(gain),
+        "correlation": _correlation(rho),
+    }
 
 
 def _correlation(rho: float) -> str:
@@ -1554,10 +1583,10 @@ def _answered(of: Records, i: int) -> Floats:
     """(seeds, images): 1 where the arm alone was right after the last epoch, -1 where the baseline alone was."""
     found = np.full((len(of.seeds), of.n_test), np.nan)
     for row, seed in enumerate(of.seeds):
-        bits = [of.answers.get((arm, *of.cells[i], seed)) for arm in ("bn", "no_bn")]
-        if all(isinstance(one, bytes) for one in bits):
-            a, b = (np.unpackbits(np.frombuffer(one, np.uint8))[: of.n_test].astype(float) for one in bits)
-            found[row] = a - b
+        packed = [of.answers.get((arm, *of.cells[i], seed)) for arm in ("bn", "no_bn")]
+        bits = [np.unpackbits(np.frombuffer(one, np.uint8))[: of.n_test] for one in packed if isinstance(one, bytes)]
+        if len(bits) == 2:
+            found[row] = bits[0].astype(float) - bits[1]
     return found
 
 
@@ -1565,21 +1594,21 @@ def _two_way(c: Floats, level: float) -> tuple[Interval, Interval, float, float]
     """Intervals of the mean for these images and for new ones, and the deviations by seeds and images: the table of
     a two-way layout without replicates."""
     S, N = c.shape
-    these = t_interval(np.round(c.mean(axis=1), 12), level)
+    these = t_interval(snapped(c.mean(axis=1)), level)
     if S < 2:
-        return these, Interval(these.estimate, n=S), math.nan, math.nan
+        return these, Interval(these.estimate), math.nan, math.nan
     mean, of_seeds, of_images = c.mean(), c.mean(axis=1, keepdims=True), c.mean(axis=0, keepdims=True)
-    sums = [N * ((of_seeds - mean) ** 2).sum(), S * ((of_images - mean) ** 2).sum(), ((c - of_seeds - of_images + mean) ** 2).sum()]  # fmt: skip
-    dfs = (S - 1, N - 1, (S - 1) * (N - 1))
-    ms = [ss / df if ss > 1e-13 * (c**2).sum() else 0.0 for ss, df in zip(sums, dfs, strict=True)]
-    signed = (ms[0], ms[1], -ms[2]) if ms[0] + ms[1] > ms[2] else (ms[0], ms[1], 0.0)
-    total, deviations = sum(signed), [math.sqrt(max(0.0, m - ms[2])) for m in ms[:2]]
-    if total == 0:
-        return these, Interval(mean, mean, mean, S), deviations[0] / math.sqrt(N), deviations[1] / math.sqrt(S * N)
-    df = total**2 / sum(part**2 / of for part, of in zip(signed, dfs, strict=True))
-    df = max(df, min(S, N) - 1) if signed[2] else df
-    half = float(stats.t.isf((1 - level) / 2, df)) * math.sqrt(total / (S * N))
-    return these, Interval(mean, mean - half, mean + half, S), deviations[0] / math.sqrt(N), deviations[1] / math.sqrt(S * N)  # fmt: skip
+    parts = (of_seeds - mean) * np.ones_like(c), (of_images - mean) * np.ones_like(c), c - of_seeds - of_images + mean
+    sums, dfs = [(part**2).sum() for part in parts], (S - 1, N - 1, (S - 1) * (N - 1))
+    seed, image, rest = (ss / df if ss > 1e-13 * (c**2).sum() else 0.0 for ss, df in zip(sums, dfs, strict=True))
+    deviations = math.sqrt(max(0.0, seed - rest) / N), math.sqrt(max(0.0, image - rest) / (S * N))
+    if seed + image == 0:
+        return these, Interval(mean, mean, mean), *deviations
+    rest = rest if seed + image > rest else 0.0
+    total = seed + image - rest
+    df = total**2 / sum(ms**2 / df for ms, df in zip((seed, image, rest), dfs, strict=True))
+    half = float(stats.t.isf((1 - level) / 2, max(df, min(S, N) - 1))) * math.sqrt(total / (S * N))
+    return these, Interval(mean, mean - half, mean + half), *deviations
 
 
 def _pairing(a: Floats, b: Floats) -> tuple[float, float]:
@@ -1605,40 +1634,159 @@ def _swaps_of_labels(o: Oracle, say: Expected) -> None:
     methods: dict[str, Callable[[Floats], bool]] = {
         "paired t over the grid": lambda D: paired_t(D.mean(1)) <= o.alpha,
         "sign-flip over the grid": lambda D: sign_flip(D.mean(1)).p <= o.alpha,
-        "Wilcoxon over the grid": lambda D: wilcoxon(np.round(D.mean(1), 12)).p <= o.alpha,
+        "Wilcoxon over the grid": lambda D: wilcoxon(snapped(D.mean(1))).p <= o.alpha,
         "any cell, step-down max-T": lambda D: any(test.p <= o.alpha for test in max_t(D)),
         "any cell, t uncorrected": lambda D: any(not constant(x) and paired_t(x) <= o.alpha for x in D.T),
     }
-    rows = []
-    for method, rejects in methods.items():
-        k = sum(rejects(D * swap[:, None]) for swap in swaps)
-        rows.append(_size_row(method, n, str(k), len(swaps), f"{len(swaps)}, all there are", percent(k / len(swaps))))
-    rows.append(_bootstrap_row(D, len(swaps), o.alpha))
-    heads = ("method", "seeds", "rejected", "of swaps", f"size (wanted: at most {level_text(o.alpha)})")
-    say.table("sizes-bn", ("method",), (dict(zip(heads, row, strict=True)) for row in rows))
+    rows = [
+        _size_row(D, method, str(k := sum(rejects(D * swap[:, None]) for swap in swaps)), percent(k / len(swaps)), 1)
+        for method, rejects in methods.items()
+    ]
+    head = f"size (wanted: at most {level_text(o.alpha)})"
+    say.table("sizes-bn", ("method",), ({head: row.pop("size"), **row} for row in (*rows, _bootstrap_row(D, o.alpha))))
 
 
-def _size_row(method: str, n: int, rejected: str, n_swaps: int, of: str, size: Any) -> tuple[Any, ...]:
-    return method, str(n), rejected, of, size
+def _size_row(D: Floats, method: str, rejected: str, size: str | Callable[[Row], str], step: int) -> Row:
+    n, n_swaps = len(D), len(range(0, 2 ** (len(D) - 1), step))
+    of = f"{n_swaps}{', all there are' if step == 1 else ' drawn'}"
+    return {"method": method, "seeds": str(n), "rejected": rejected, "of swaps": of, "size": size}
 
 
-def _bootstrap_row(D: Floats, n_swaps: int, alpha: float) -> tuple[Any, ...]:
-    """Resampled, so its count may be any between the swaps that other draws find surely and possibly rejected; the
-    size and its interval follow from the count that the page prints."""
-    step = math.ceil(n_swaps / 100)
-    used = len(range(0, n_swaps, step))
-    surely, possibly = _bootstrap_rejections(D, step, alpha)
-    heads = f"size (wanted: at most {level_text(alpha)})"
-    assert heads
+def _bootstrap_row(D: Floats, alpha: float) -> Row:
+    """Resampled, so its count may be any from the swaps that other draws surely reject to those that they may reject;
+    size and interval must be those of the count that the page prints."""
+    patterns = _canonical_swaps(D)
+    step = math.ceil(len(patterns) / 100)
+    used = patterns[::step]
+    tails = [_bootstrap_tail((D * pattern[:, None]).mean(1)) for pattern in used]
+    slack = 5 * math.sqrt(2 * alpha / 2 * (1 - alpha / 2) / 9_999)
+    surely, possibly = (sum(tail <= alpha / 2 + side * slack for tail in tails) for side in (-1, 1))
 
-    def size(row: Mapping[str, str]) -> str:
+    def size(row: Row) -> str:
         k = int(row["rejected"].replace(",", ""))
-        return percent(k / used) if step == 1 else estimate(clopper_pearson(k, used, 0.95), SHARE)
+        return percent(k / len(used)) if step == 1 else estimate(clopper_pearson(k, len(used), 0.95), SHARE)
 
     counts = either(str(k) for k in range(surely, possibly + 1))
-    of = f"{used}, all there are" if step == 1 else f"{used} drawn"
-    return "bootstrap-t interval over the grid", str(len(D)), counts, of, size
+    return _size_row(D, "bootstrap-t interval over the grid", counts, size, step)
 
 
-def _bootstrap_rejections(D: Floats, step: int, alpha: float) -> tuple[int, int]:
-    raise NotImplementedError
+def _canonical_swaps(D: Floats) -> Floats:
+    """The signs of rows that the page takes in turn: it sorts the rows by the sizes in them, makes no sum negative,
+    and counts up in binary; here the rows stay where they are."""
+    n, sizes = len(D), np.sort(np.abs(D), axis=1)
+    order = np.lexsort(sizes.T[::-1])
+    counted = 1 - 2 * (np.arange(2 ** (n - 1))[:, None] >> np.arange(n) & 1)
+    found = np.empty(counted.shape)
+    found[:, order] = counted * np.where(D[order].sum(1) < 0, -1, 1)
+    return found
+
+
+def _bootstrap_tail(d: Floats) -> float:
+    """The share of resampled t at least as far out as the observed one, on its side."""
+    if len(d) < 6 or constant(d):
+        return 1.0
+    drawn = d[np.random.default_rng(0).integers(0, len(d), (9_999, len(d)))]
+    gap, error = drawn.mean(1) - d.mean(), drawn.std(1, ddof=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = np.where(error > 1e-13, gap / error, np.sign(gap) * np.inf)
+    observed = d.mean() / d.std(ddof=1)
+    return float(np.mean(t >= observed if observed > 0 else t <= observed))
+
+
+def power(d_z: float, n: int, alpha: float) -> float:
+    """Of the paired t test, both tails."""
+    critical, away = float(stats.t.isf(alpha / 2, n - 1)), abs(d_z) * math.sqrt(n)
+    return 1 - noncentral_t(critical, n - 1, away) + noncentral_t(-critical, n - 1, away)
+
+
+def seeds_needed(d_z: float, alpha: float) -> int:
+    """The fewest seeds with 80 % power: between a half that is too few and a double that is enough."""
+    enough = 2
+    while power(d_z, enough, alpha) < 0.8:
+        enough *= 2
+    few = enough // 2
+    while enough - few > 1:
+        middle = (enough + few) // 2
+        few, enough = (few, middle) if power(d_z, middle, alpha) >= 0.8 else (middle, enough)
+    return max(2, enough)
+
+
+def _plan(o: Oracle, say: Expected) -> None:
+    d, n, alpha = o.d, len(o.d), o.alpha
+    answers = {f"smallest p that the exact sign-flip test of {seeds(n)} can give": p_text(min(1.0, 2 / 2**n))}
+    questions = (
+        "power of the paired t test to see a difference of the margin",
+        "difference that is seen with 80 % power",
+        "seeds needed to see the margin with 80 % power",
+        "the same, at the upper 80 % limit of the spread",
+    )
+    answers |= dict(zip(questions, [NO_NUMBER] * 4 if no_spread(d) else _planned(d, o), strict=True))
+    for k in (5, 10, 20, 50, 100):
+        half = math.nan if no_spread(d) else float(stats.t.isf(alpha / 2, k - 1)) * d.std(ddof=1) / math.sqrt(k)
+        answers[f"half width of the interval at {k} seeds"] = _in_points(half)
+    if n:
+        for name, value in (("Gaussian mixture", _gaussian_evidence(d)), ("signs alone", _sign_evidence(d))):
+            answers[f"e-value after {seeds(n)}, {name} (evidence from {1 / alpha:g} on)"] = _e_value(value)
+    say.table("plan-bn", ("question",), ({"question": key, "answer": text} for key, text in answers.items()))
+
+
+def _planned(d: Floats, o: Oracle) -> list[str]:
+    n, sd = len(d), float(d.std(ddof=1))
+    upper = sd * math.sqrt((n - 1) / stats.chi2.ppf(0.2, n - 1))
+    detectable = optimize.brentq(lambda d_z: power(d_z, n, o.alpha) - 0.8, 0.0, 100.0)
+    return [
+        percent(power(o.margin / sd, n, o.alpha), 0),
+        _in_points(detectable * sd),
+        f"{seeds_needed(o.margin / sd, o.alpha):,}",
+        f"{seeds_needed(o.margin / upper, o.alpha):,}",
+    ]
+
+
+def _in_points(fraction: float) -> str:
+    text = unsigned(points(fraction))
+    return text if text == NO_NUMBER else f"{text} points"
+
+
+def _gaussian_evidence(d: Floats) -> float:
+    """sqrt(1/(n + 1)) (1 - S^2 / ((n + 1) V))^(-n/2), S the sum and V the sum of squares (Lai 1976)."""
+    n, total, squares = len(d), d.sum(), (d**2).sum()
+    return 1.0 if squares == 0 else float(math.sqrt(1 / (n + 1)) * (1 - total**2 / ((n + 1) * squares)) ** (-n / 2))
+
+
+def _sign_evidence(d: Floats) -> float:
+    """2^m B(k + 1/2, m - k + 1/2) / B(1/2, 1/2): k of the m differences that are not zero are positive."""
+    k, m = int((d > 0).sum()), int((d != 0).sum())
+    return float(2**m * special.beta(k + 0.5, m - k + 0.5) / special.beta(0.5, 0.5))
+
+
+def _e_value(value: float) -> str:
+    near = (value * (1 - EDGE), value, value * (1 + EDGE))
+    return either(f"{e:,.0f}" if 100 <= e < 1e9 else f"{e:.3g}" for e in near)
+
+
+def _all_cells(o: Oracle, say: Expected) -> None:
+    rows = [_contrast_row(o, ENDPOINTS[name], one) for name, every in o.contrasts.items() for one in every]
+    say.table("contrasts", ("batch size", "rate", "endpoint"), rows)
+
+
+def _contrast_row(o: Oracle, endpoint: str, one: Contrast) -> Row:
+    d, (a, b) = one.d, one.sides
+    return one.where | {
+        "endpoint": endpoint,
+        "n": str(one.n),
+        "without BN": percent(float(a.mean()) if one.n else math.nan),
+        "with BN": percent(float(b.mean()) if one.n else math.nan),
+        "failed without | with": one.failures,
+        "difference": estimate(one.ci),
+        "[all cells at once]": ends(one.joint),
+        "Hodges-Lehmann": estimate(hodges_lehmann(d, o.level)),
+        "p, paired t": p_text(paired_t(d)),
+        "p, sign-flip": sign_flip(d).text,
+        "p, Wilcoxon": wilcoxon(d).text,
+        "p, step-down max-T": one.max_t.text,
+        "p, sign-flip with Holm": p_text(one.holm),
+        "g_z": estimate(hedges(d, o.level), NUMBER),
+        "P(with > without)": decimals(float(np.mean((np.sign(d) + 1) / 2)) if one.n else math.nan),
+        "p, equivalence (two one-sided t)": p_text(equivalence(d, o.margin)),
+        "verdict": one.verdict + (f" ({one.reason})" if one.reason else ""),
+    }

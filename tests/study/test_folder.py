@@ -284,7 +284,7 @@ def test_foreign_tables_and_manifests_are_refused_with_the_reason(folder: Folder
     with pytest.raises(UsageError, match=r"has the columns \['x'\]; expected"):
         folder.read("records")
     (folder.path / "records.parquet").write_bytes(b"PAR1")
-    with pytest.raises(UsageError, match="is not a parquet file that can be read"):
+    with pytest.raises(UsageError, match="cannot be read: it is not a parquet file"):
         folder.read("records")
     folder.manifest.unlink()
     assert folder.read_manifest() is None

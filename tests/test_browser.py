@@ -1,0 +1,326 @@
+"""The page in a real browser: what it asks for, whether all can read it, and what its buttons do."""
+
+import functools
+import io
+import json
+import re
+import statistics
+import unicodedata
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from analysis import report
+from tests import browser
+from tests.browser import Visit
+from tests.browser_studies import DEFAULT, HOSTILE, PLAIN, STUDIES
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+WIDE, NARROW = 1200, 360
+"""Pixels."""
+BUILT = ("figures", "tables", "ids", "references", "headings")
+"""The looks of browser.js at how a page is built."""
+LETTERS = ("small", "cutOff", "collisions")
+
+both_schemes = pytest.mark.parametrize("scheme", ["light", "dark"])
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator["Browser"]:
+    reason = browser.missing()
+    if reason is not None:
+        browser.give_up(reason)
+    with browser.started() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def page_of(chromium: "Browser", tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The report of one of ``STUDIES``, made once."""
+
+    @functools.cache
+    def made(name: str) -> Path:
+        folder = STUDIES[name](tmp_path_factory.mktemp("studies") / "s")
+        return report.report(report.Options(folder)).page
+
+    return made
+
+
+@pytest.fixture
+def visit(chromium: "Browser", page_of: Callable[[str], Path]) -> Iterator[Callable[..., Visit]]:
+    """Open the report of a study, or a file, as a reader of certain habits has it."""
+
+    def opened(which: str | Path, width: int = WIDE, scheme: browser.Scheme = "light", **options: Any) -> Visit:
+        context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, **options)
+        found = Visit(context.new_page())
+        found.page.goto((which if isinstance(which, Path) else page_of(which)).as_uri())
+        return found
+
+    yield opened
+    for context in chromium.contexts:
+        context.close()
+
+
+# --- it asks for nothing
+
+
+@pytest.mark.parametrize(("name", "scheme"), [(DEFAULT, "dark"), *((name, "light") for name in STUDIES)])
+def test_a_page_is_one_request_and_says_nothing_to_the_console(
+    name: str, scheme: browser.Scheme, visit: Callable[..., Visit], page_of: Callable[[str], Path]
+) -> None:
+    opened = visit(name, scheme=scheme).unfold()
+    opened.page.mouse.wheel(0, 5000)
+    assert opened.requests == [page_of(name).as_uri()]
+    assert opened.messages == []
+
+
+def test_without_javascript_every_part_figure_and_table_is_shown(visit: Callable[..., Visit]) -> None:
+    kinds = ("section", "figure svg", "summary", "table", "tbody tr")
+    scripted, plain = visit(DEFAULT).unfold(), visit(DEFAULT, java_script_enabled=False)
+    plain.page.locator("summary").first.click()
+    assert plain.page.locator("figure table").first.is_visible()
+    plain.unfold()
+    counts = [plain.look("inSight", kind) for kind in kinds]
+    assert counts == [scripted.page.locator(kind).count() for kind in kinds]
+    assert min(counts) > 10
+    assert [one.page.locator("th button").count() > 0 for one in (plain, scripted)] == [False, True]
+
+
+INTRUDERS = """<script>document.body.dataset.script = "ran"</script>
+<style>#intruder { font-size: 50px }</style><p id="intruder" style="color: rgb(255, 0, 0)">I should not be red</p>
+<img src="data:," onerror="document.body.dataset.handler = 'ran'">
+<img src="http://away.test/image"><link rel="stylesheet" href="http://away.test/sheet">
+<script src="http://away.test/code"></script><iframe src="http://away.test/frame"></iframe>"""
+"""What a page that was tampered with, or that shows words of strangers unescaped, could hold."""
+
+
+def intruded(opened: Visit) -> set[str]:
+    """Which of the intruders got through."""
+    return set(
+        opened.page.evaluate(
+            """() => {
+                const { color, fontSize } = getComputedStyle(document.querySelector("#intruder"));
+                const { script, handler } = document.body.dataset;
+                const found = { script, handler, attribute: color === "rgb(255, 0, 0)", style: fontSize === "50px" };
+                return Object.keys(found).filter((name) => found[name]);
+            }"""
+        )
+    )
+
+
+@pytest.mark.parametrize("policy", [True, False])
+def test_the_policy_and_nothing_else_keeps_intruders_out(
+    policy: bool, visit: Callable[..., Visit], page_of: Callable[[str], Path], tmp_path: Path
+) -> None:
+    text = page_of(PLAIN).read_text("utf-8").replace("</main>", f"</main>{INTRUDERS}")
+    (tmp_path / "page.html").write_text(text if policy else text.replace("Content-Security-Policy", "none"), "utf-8")
+    opened, left = visit(tmp_path / "page.html"), []
+    opened.page.context.route("http://**/*", lambda route: (left.append(route.request.url[17:]), route.abort()))
+    opened.page.reload()
+    found = intruded(opened) | set(left)
+    everything = {"script", "handler", "attribute", "style", "image", "sheet", "code", "frame"}
+    assert found == (set() if policy else everything)
+    assert any("Content Security Policy" in message for message in opened.messages) is policy
+
+
+# --- all can read it
+
+
+as_axe_looks = pytest.mark.parametrize(("scheme", "width"), [("light", WIDE), ("dark", WIDE), ("light", NARROW)])
+
+
+@as_axe_looks
+def test_axe_finds_nothing_wrong(scheme: browser.Scheme, width: int, visit: Callable[..., Visit]) -> None:
+    assert visit(DEFAULT, width, scheme).unfold().cut(2).axe() == []
+
+
+@pytest.mark.slow
+@as_axe_looks
+def test_axe_finds_nothing_wrong_in_any_row(scheme: browser.Scheme, width: int, visit: Callable[..., Visit]) -> None:
+    assert visit(DEFAULT, width, scheme).unfold().axe() == []
+
+
+@pytest.mark.parametrize("name", [name for name in STUDIES if name != DEFAULT])
+def test_axe_finds_nothing_wrong_with_an_odd_study(name: str, visit: Callable[..., Visit]) -> None:
+    assert visit(name).unfold().cut(2).axe() == []
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_page_can_be_read_by_ear_and_by_eye(name: str, visit: Callable[..., Visit]) -> None:
+    opened = visit(name).unfold()
+    assert opened.page.locator("table").count() > 0
+    for look in (*BUILT, *LETTERS):
+        assert opened.look(look) == []
+
+
+def test_tab_goes_through_the_page_in_its_order_and_is_always_seen(visit: Callable[..., Visit]) -> None:
+    opened = visit(PLAIN).unfold()
+    for _ in range(opened.look("watch")):
+        opened.page.keyboard.press("Tab")
+    assert opened.look("walked") == []
+
+
+def test_the_first_stop_leads_to_the_answer(visit: Callable[..., Visit]) -> None:
+    page = visit(PLAIN).page
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.keyboard.press("Enter")
+    assert page.url.endswith("#answer")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.closest('nav') !== null")
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_narrow_page_scrolls_sideways_only_in_the_regions_of_wide_things(
+    name: str, visit: Callable[..., Visit]
+) -> None:
+    opened = visit(name, NARROW).unfold()
+    assert opened.page.evaluate("document.scrollingElement.scrollWidth") <= NARROW
+    assert opened.look("sideways", NARROW) == []
+    assert opened.look("small") == []
+
+
+# --- its colours
+
+
+@both_schemes
+@pytest.mark.parametrize("forced", ["none", "active"])
+def test_words_stand_out_from_their_ground(scheme: browser.Scheme, forced: str, visit: Callable[..., Visit]) -> None:
+    opened = visit(DEFAULT, scheme=scheme, forced_colors=forced).unfold().cut(5)
+    assert opened.look("pale", 4.5, False) == []
+
+
+@pytest.mark.xfail(strict=True, reason="figures.style.ink chooses by place on the scale, not by contrast")
+def test_words_on_coloured_cells_stand_out(visit: Callable[..., Visit]) -> None:
+    assert visit(DEFAULT).look("pale", 4.5, True) == []
+
+
+def test_a_figure_is_drawn_in_the_ink_of_the_page_which_is_light_or_dark(visit: Callable[..., Visit]) -> None:
+    grounds = []
+    for scheme in ("light", "dark"):
+        opened = visit(DEFAULT, scheme=scheme)
+        assert opened.look("inks") == []
+        grounds.append(opened.page.evaluate("getComputedStyle(document.body).backgroundColor"))
+    assert grounds == ["rgb(255, 255, 255)", "rgb(13, 17, 23)"]
+
+
+# --- its buttons
+
+
+def orders(page: "Page", table: str, column: int) -> list[str]:
+    """By what the rows of a table that are no totals are sorted, from the top."""
+    return page.eval_on_selector_all(
+        f"#table-{table} tbody:last-of-type tr", "(rows, i) => rows.map((row) => row.cells[i].dataset.order)", column
+    )
+
+
+@pytest.mark.parametrize("key", ["Enter", "Space"])
+def test_a_heading_s_button_sorts_up_and_then_down(key: str, visit: Callable[..., Visit]) -> None:
+    page = visit(PLAIN).page
+    headings = page.locator("#table-contrasts thead th")
+    texts = headings.all_inner_texts()
+    column = next(i for i, text in enumerate(texts) if text.startswith("difference"))
+    totals = page.locator("#table-contrasts tbody.totals").inner_text()
+    headings.nth(column).locator("button").focus()
+    for state, reverse in (("ascending", False), ("descending", True), ("ascending", False)):
+        page.keyboard.press(key)
+        assert headings.nth(column).get_attribute("aria-sort") == state
+        found = [float(order) for order in orders(page, "contrasts", column)]
+        assert found == sorted(found, reverse=reverse)
+        assert len(set(found)) > 2
+    assert page.locator("#table-contrasts tbody").first.inner_text() == totals
+
+
+def test_rows_without_a_number_stay_last(visit: Callable[..., Visit]) -> None:
+    page = visit(PLAIN).unfold().page
+    before = orders(page, "pairs-bn", 0)
+    assert before[0] == ""
+    page.locator("#table-pairs-bn thead button").first.focus()
+    for _ in range(2):
+        page.keyboard.press("Enter")
+        found = orders(page, "pairs-bn", 0)
+        assert found[-before.count("") :] == [""] * before.count("")
+        assert sorted(found) == sorted(before)
+
+
+@pytest.mark.parametrize("name", ["in which all runs failed", PLAIN, DEFAULT])
+def test_every_column_of_every_table_sorts(name: str, visit: Callable[..., Visit]) -> None:
+    assert visit(name).unfold().look("sorts") == []
+
+
+# --- in time, and on paper
+
+
+def test_the_default_page_can_be_used_within_a_second(visit: Callable[..., Visit]) -> None:
+    """Parsed, scripted and laid out."""
+    times = [visit(DEFAULT).page.evaluate("performance.getEntriesByType('navigation')[0].toJSON()") for _ in range(3)]
+    assert statistics.median(time["domContentLoadedEventEnd"] for time in times) < 1000
+    assert statistics.median(time["loadEventEnd"] for time in times) < 1000
+
+
+def sheets(page: "Page") -> Iterator[tuple[float, str]]:
+    """Width, in points, and words of every sheet of A4."""
+    import pypdf
+
+    for sheet in pypdf.PdfReader(io.BytesIO(page.pdf(format="A4"))).pages:
+        yield float(sheet.mediabox.width), " ".join(unicodedata.normalize("NFKC", sheet.extract_text()).split())
+
+
+def test_all_words_are_on_paper_and_the_answer_is_on_the_first_sheet(
+    visit: Callable[..., Visit], page_of: Callable[[str], Path]
+) -> None:
+    page = visit(DEFAULT).page
+    printed = list(sheets(page))
+    said = json.loads((page_of(DEFAULT).parent / "report.json").read_text("utf-8"))
+    assert said["verdicts"][0]["headline"] in printed[0][1]
+    assert len(printed) > 3
+    assert all(590 < width < 596 for width, _ in printed)
+    page.emulate_media(media="print")
+    seen = re.findall(r"\w+", unicodedata.normalize("NFKC", page.inner_text("body")))
+    paper = " ".join(text for _, text in printed)
+    assert [word for word in seen if word not in paper] == []
+
+
+@both_schemes
+def test_paper_is_white(scheme: browser.Scheme, visit: Callable[..., Visit]) -> None:
+    page = visit(PLAIN, scheme=scheme).page
+    page.emulate_media(media="print")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+
+
+def test_a_table_over_many_sheets_has_its_headings_on_each(visit: Callable[..., Visit]) -> None:
+    page = visit(PLAIN).page
+    page.evaluate(
+        """() => {
+            const table = document.querySelector("#table-contrasts"), body = table.tBodies[1];
+            for (let i = 0; i < 4; i++) body.append(...[...body.rows].map((row) => row.cloneNode(true)));
+            document.body.replaceChildren(table);
+        }"""
+    )
+    printed = [text for _, text in sheets(page)]
+    assert len(printed) > 2
+    assert all("equivalence" in text for text in printed)
+
+
+# --- hostile words, and no browser
+
+
+def test_a_hostile_name_is_shown_as_text(visit: Callable[..., Visit]) -> None:
+    page = visit("with a hostile name").page
+    assert page.locator("script").count() == 1
+    assert page.title().startswith(HOSTILE)
+    assert HOSTILE in page.inner_text("h1")
+    assert page.locator("dd", has_text=HOSTILE).count() >= 3
+
+
+@pytest.mark.parametrize(("set_to", "outcome"), [("", pytest.skip.Exception), ("required", pytest.fail.Exception)])
+def test_a_missing_browser_skips_at_home_and_fails_where_it_is_required(
+    set_to: str, outcome: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(browser.REQUIRED, set_to)
+    with pytest.raises(outcome, match="no browser: because"):
+        browser.give_up("because")
