@@ -64,3 +64,17 @@ def test_degenerate_samples_say_why() -> None:
     assert cohen_dz([3.0, 3.0, 3.0]).reason == "all differences are equal: the spread is zero"
     assert math.isnan(hedges_gz([1.0]).estimate)
     assert hedges_gz([1.0, 2.0]).reason == "2 pairs: J is 0"
+
+
+@pytest.mark.parametrize("t", [0.0, 0.001, 0.03, 2.0, 24.9, 25.1, 300.0, 1e5])
+@pytest.mark.parametrize("n", [2, 5, 10, 100])
+def test_the_interval_of_an_effect_of_any_size_is_where_the_noncentral_t_says(n: int, t: float) -> None:
+    """Its ends are noncentralities whose law has t at either 0.5 % point: by quadrature over chi, which is exact enough
+    for every t; scipy's own noncentral t has no digits left beyond a few hundred."""
+    d = np.linspace(-1, 1, n)
+    d = d / d.std(ddof=1) + t / math.sqrt(n)
+    found = cohen_dz(d, level=0.99)
+    s = np.sqrt(stats.chi2.ppf((np.arange(200_000) + 0.5) / 200_000, n - 1) / (n - 1))
+    for end, p in ((found.low, 0.995), (found.high, 0.005)):
+        below = stats.norm.cdf(t * s - end * math.sqrt(n)).mean()
+        assert below == pytest.approx(p, abs=2e-4)

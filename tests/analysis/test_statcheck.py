@@ -16,7 +16,8 @@ import pytest
 
 from analysis import report
 from study.design import Design, Run
-from tests.analysis.oracle import VERDICTS, Expected, ExpectedTable, Row, expectation, pattern
+from tests.analysis.oracle.expectation import expectation
+from tests.analysis.oracle.spelling import VERDICTS, Expected, ExpectedTable, Row, pattern
 from tests.analysis.planted import plant
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference-mnist"
