@@ -194,7 +194,6 @@ def test_words_stand_out_from_their_ground(scheme: browser.Scheme, forced: str, 
     assert opened.look("pale", 4.5, False) == []
 
 
-@pytest.mark.xfail(strict=True, reason="figures.style.ink chooses by place on the scale, not by contrast")
 def test_words_on_coloured_cells_stand_out(visit: Callable[..., Visit]) -> None:
     assert visit(DEFAULT).look("pale", 4.5, True) == []
 

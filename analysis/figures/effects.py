@@ -12,7 +12,7 @@ from matplotlib.ticker import NullLocator
 
 from analysis import words
 from analysis.contrasts import Contrast
-from analysis.figures.style import COLOUR, GREY, MARKER, SMALL, WIDTH, heat, ink, styled
+from analysis.figures.style import COLOUR, GREY, MARKER, SMALL, WIDTH, heat, styled
 from analysis.findings import Scores
 from analysis.intervals import Interval
 
@@ -59,11 +59,10 @@ def effect_map(cells: Mapping[tuple[int, float], Contrast]) -> Figure:
     values = 100 * np.array([[cells[size, lr].mean_diff for lr in lrs] for size in sizes])
     figure = Figure(figsize=(max(WIDTH, 1.3 + 1.4 * len(lrs)), 1.0 + 0.95 * len(sizes)), layout="constrained")
     axes = figure.subplots()
-    scale = heat(axes, values)
+    ink = heat(axes, values)
     for (size, lr), cell in cells.items():
         row, column = sizes.index(size), lrs.index(lr)
-        value = values[row, column]
-        _write_cell(axes, column, row, cell, ink(scale, value) if math.isfinite(value) else "black")
+        _write_cell(axes, column, row, cell, ink(values[row, column]))
     axes.set_xticks(range(len(lrs)), [words.rate(lr) for lr in lrs])
     axes.set_yticks(range(len(sizes)), [str(size) for size in sizes])
     axes.set(xlabel="learning rate", ylabel="batch size")

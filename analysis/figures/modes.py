@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis import words
-from analysis.figures.style import BLUE, GREEN, GREY, PALETTE, PURPLE, VERMILLION, WIDTH, heat, ink, logarithmic, styled
+from analysis.figures.style import BLUE, GREEN, GREY, PALETTE, PURPLE, VERMILLION, WIDTH, heat, logarithmic, styled
 from analysis.intervals import Interval
 from analysis.mode_words import NAMES
 from analysis.modes import CLEAN, ModeResult, Modes, StatisticResult, SwapResult
@@ -101,11 +101,10 @@ def shift_map(rows: Sequence[str], columns: Sequence[str], values: np.ndarray) -
     """The difference from the running averages by condition (rows) and way to predict (columns), in points."""
     figure = Figure(figsize=(max(WIDTH, 2.5 + 0.62 * len(columns)), 1.3 + 0.25 * len(rows)), layout="constrained")
     axes = figure.subplots()
-    scale = heat(axes, values)
+    ink = heat(axes, values)
     for (row, column), value in np.ndenumerate(values):
         if np.isfinite(value):
-            colour = ink(scale, value)
-            axes.text(column, row, words.signed(value, 1), ha="center", va="center", size=9, color=colour)
+            axes.text(column, row, words.signed(value, 1), ha="center", va="center", size=9, color=ink(value))
     axes.set_yticks(range(len(rows)), rows, size=9)
     axes.set_xticks(range(len(columns)), columns, size=9)
     axes.xaxis.tick_top()

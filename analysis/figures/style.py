@@ -5,6 +5,7 @@ least one pixel on the page: nothing is smaller than 9.
 """
 
 import io
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ WIDTH = 9.5
 SMALL = 9.5
 PALETTE = [to_hex(colour) for colour in sns.color_palette("colorblind")]
 BLUE, VERMILLION, GREEN, PURPLE, GREY = PALETTE[0], PALETTE[3], PALETTE[2], PALETTE[4], "#808080"
-ON_LIGHT, ON_DARK = "#111111", "#ffffff"
+ON_LIGHT, ON_DARK = "#010101", "#ffffff"
 """Text on a coloured ground, which keeps its colour whatever the page's."""
 COLOUR = {"bn": BLUE, "no_bn": VERMILLION}
 LINE = {"bn": "-", "no_bn": "--"}
@@ -132,19 +133,22 @@ def logarithmic(axes: Axes, which: str, values: Sequence[float]) -> None:
     axis.set_minor_locator(NullLocator())
 
 
-def heat(axes: Axes, values: np.ndarray) -> SymLogNorm:
+def heat(axes: Axes, values: np.ndarray) -> Callable[[float], str]:
     """Coloured cells of a matrix of points, first row on top: linear below half a point, logarithmic beyond, since
-    effects of a tenth of a point and of seventy live in one matrix."""
+    effects of a tenth of a point and of seventy live in one matrix. Returns the colour of text on a cell by its value.
+    """
     limit = max(float(np.nanmax(np.abs(values), initial=0)), 1.0)
     scale = SymLogNorm(linthresh=0.5, vmin=-limit, vmax=limit)
     edges = [np.arange(n + 1) - 0.5 for n in reversed(values.shape)]
-    axes.pcolormesh(*edges, values, cmap="vlag_r", norm=scale, edgecolors="white", linewidth=1.5)
+    mesh = axes.pcolormesh(*edges, values, cmap="vlag_r", norm=scale, edgecolors="white", linewidth=1.5)
     axes.invert_yaxis()
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    return scale
+    return lambda value: _ink(mesh.to_rgba(np.array([value]))[0]) if math.isfinite(value) else "black"
 
 
-def ink(scale: SymLogNorm, value: float) -> str:
-    """The colour of text on a cell."""
-    return ON_DARK if abs(float(scale(value)) - 0.5) > 0.33 else ON_LIGHT
+def _ink(ground: np.ndarray) -> str:
+    """Light or dark, whichever stands out more: at least 4.5 to 1 (WCAG 2.2, relative luminance)."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in ground[:3]]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return ON_DARK if 1.05 / (luminance + 0.05) > (luminance + 0.05) / 0.05 else ON_LIGHT
