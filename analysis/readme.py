@@ -19,7 +19,7 @@ def quoted(study: Path) -> str:
     lines = []
     for verdict in report["verdicts"]:
         lines += [f"> **{verdict['headline']}**", ">", f"> {verdict['tests']} {verdict['by_cell']}"]
-        lines += [line for change in verdict["what_would_change_it"] for line in (">", f"> {change}")]
+        lines += [">", "> What would change it:", ">", *(f"> - {line}" for line in verdict["what_would_change_it"])]
         figure = f"{study.as_posix()}/figures/pairs-{verdict['arm']}.svg"
         lines += [
             "",

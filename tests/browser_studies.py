@@ -12,7 +12,7 @@ from tests.analysis.planted import plant
 SHIPPED = Path(__file__).parent.parent / "results" / "reference-mnist"
 DESIGN = Design("digits", batch_sizes=(32, 64), lrs=(0.01, 0.1), seeds=tuple(range(6)), epochs=3)
 HOSTILE = "<script>alert(1)</script>\"'&한국어{{ 7 * 7 }}".ljust(200, "x")
-"""A name, as long as a folder's may be, of which the end cannot be broken into lines."""
+"""Of 200 characters, the last of which cannot be broken into lines."""
 
 
 def score(run: Run, epoch: int) -> float:
