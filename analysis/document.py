@@ -81,6 +81,9 @@ def _cell(column: Column, row: Row) -> Cell:
 
 
 def _raw(value: Any) -> Any:
+    """None for no number; a text that a spreadsheet would take for a formula begins with an apostrophe instead."""
+    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return f"'{value}"
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

@@ -81,7 +81,7 @@ def report(options: Options) -> Written:
     files |= {f"tables/{table.name}.csv": table.to_csv().encode() for table in document.tables(parts)}
     files["report.json"] = json.dumps(said, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
     files["report.html"] = page.render(study, said, parts).encode()
-    _write(study.path, files)
+    tables.write(study, files)
     tables.record_looks(study, said["looks"])
     return Written(
         study.path / "report.html",
@@ -101,19 +101,6 @@ def newest(out: Path) -> Path:
             f"there is no study under {out}; run python -m study.run --seeds 10 first, or name a study's folder"
         )
     return max(made_here, key=lambda path: (path / "manifest.json").stat().st_mtime)
-
-
-def _write(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Each file under its name or not at all."""
-    try:
-        for name, content in files.items():
-            path = folder / name
-            path.parent.mkdir(exist_ok=True)
-            temporary = path.with_name(f".{path.name}.new")
-            temporary.write_bytes(content)
-            temporary.replace(path)
-    except OSError as error:
-        raise AnalysisError(f"{error.filename} cannot be written: {error.strerror}") from None
 
 
 def _lines(written: Written) -> Iterator[str]:

@@ -3,7 +3,7 @@
 A run that diverged is an outcome and scores chance; what has no records, or says two things of one run, is named.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,7 @@ from analysis import AnalysisError
 from study import BASELINE, ablation_tables
 from study.design import Design
 from study.errors import StudyError
-from study.folder import Folder, Manifest
+from study.folder import Folder, Manifest, inside, write_atomically
 from study.history import DIVERGED, NOT_APPLICABLE, OK
 
 CELL = ["batch_size", "lr"]
@@ -175,6 +175,18 @@ def load_ablation(study: Study) -> Ablation | None:
     if found[0] is None:
         return None
     return Ablation(*(pd.DataFrame() if table is None else table.to_pandas(use_threads=False) for table in found))
+
+
+def write(study: Study, files: Mapping[str, bytes]) -> None:
+    """Each file into the study's folder, under its name and whole, or not at all."""
+    try:
+        for name, content in files.items():
+            path = study.path / name
+            if path.parent != study.path:
+                inside(study.path, path.parent.name)
+            write_atomically(path, content)
+    except (StudyError, OSError) as error:
+        raise AnalysisError(str(error)) from None
 
 
 def record_looks(study: Study, looks: list[dict[str, Any]]) -> None:

@@ -14,7 +14,7 @@ import pyarrow as pa
 from study import parquet
 from study.design import Design
 from study.errors import UsageError
-from study.folder import encode, write_atomically
+from study.folder import encode, inside, write_atomically
 from study.records import KEYS, SCHEMA_VERSION, STUDY_ID, in_order
 
 Row = Mapping[str, Any]
@@ -81,7 +81,7 @@ class Store:
 
     def commit(self, rows: Mapping[str, Iterable[Row]]) -> None:
         """The rows of one group under one condition, by table; a table may have none."""
-        self.parts.mkdir(exist_ok=True)
+        inside(self.study, "ablation")
         for name, schema in SCHEMAS.items():
             table = pa.Table.from_pylist([dict(row) for row in rows.get(name, ())], schema=schema)
             if len(table):

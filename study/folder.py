@@ -1,16 +1,6 @@
 """A study's folder: what is committed in it, what is done, and the tables made of that. Imports no torch.
 
-**Commit protocol.** The unit of work is a cohort. It commits one immutable file,
-
-    parts/<unit id>-<first 32 hex of the sha256 of its bytes>.parquet
-
-The unit id is the sha256 of everything that the numbers follow from. A part is written under a temporary
-name, flushed to disk, then renamed: the rename is the commit. The same work writes the same name, so
-committing twice is committing once. No times, hosts or process ids stand in it.
-
-**Done** is a run that stands in a part whose bytes match its name. Any other part is set aside in
-``quarantine/`` and its runs are trained again. The tables are the sorted union of the parts and can be
-made again from them at any time; the parts are never deleted.
+How it is written, and what may be relied on after a crash, is the commit protocol in ``study.records``.
 """
 
 import hashlib
@@ -90,7 +80,8 @@ class Folder:
         self.manifest = path / "manifest.json"
 
     def prepare(self) -> None:
-        self.parts.mkdir(parents=True, exist_ok=True)
+        self.path.mkdir(parents=True, exist_ok=True)
+        inside(self.path, "parts")
 
     def exclusively(self) -> FileLock:
         """For the moment of reading and writing what all shards share: the manifest and the tables."""
@@ -149,8 +140,7 @@ class Folder:
         """Move the parts whose bytes do not match their names to ``quarantine/``; returns where they are now."""
         damaged = [path for path in self._part_files() if _read_part(path) is None]
         for path in damaged:
-            (self.path / "quarantine").mkdir(exist_ok=True)
-            path.rename(self.path / "quarantine" / path.name)
+            path.rename(inside(self.path, "quarantine") / path.name)
         return [self.path / "quarantine" / path.name for path in damaged]
 
     def _part_files(self) -> list[Path]:
@@ -244,6 +234,15 @@ def _read_part(path: Path) -> pa.Table | None:
 def n_runs(table: pa.Table) -> bytes:
     """As a part's metadata has it."""
     return str(len(table)).encode()
+
+
+def inside(study: Path, name: str) -> Path:
+    """The folder ``name`` of a study, made if need be; a link is refused, since it may lead out of the study."""
+    path = study / name
+    if path.is_symlink():
+        raise UsageError(f"{path} is a link: nothing is written through it. Put a folder in its place.")
+    path.mkdir(exist_ok=True)
+    return path
 
 
 def encode(table: pa.Table) -> bytes:

@@ -52,9 +52,11 @@ def read_file(path: Path, schema: pa.Schema) -> pa.Table:
     return read_bytes(file_bytes(path), schema)
 
 
-def file_bytes(path: Path) -> bytes:
-    """The content of a regular file of bounded size; links are not followed, nothing waits on a pipe. An OSError where
-    the machine does not let it be read."""
+def file_bytes(path: Path, most: int | None = None) -> bytes:
+    """The content of a regular file of at most MOST_BYTES, or ``most``.
+
+    Links are not followed, nothing waits on a pipe. An OSError where the machine does not let it be read.
+    """
     try:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
     except OSError as error:
@@ -65,10 +67,11 @@ def file_bytes(path: Path) -> bytes:
         facts = os.fstat(handle)
         if not stat.S_ISREG(facts.st_mode):
             raise Refused("it is not a regular file")
-        if facts.st_size > MOST_BYTES:
-            raise Refused(f"it has {facts.st_size:,} bytes, at most {MOST_BYTES:,} are read")
+        most = MOST_BYTES if most is None else most
+        if facts.st_size > most:
+            raise Refused(f"it has {facts.st_size:,} bytes, at most {most:,} are read")
         with open(handle, "rb", closefd=False) as file:
-            return file.read(MOST_BYTES)
+            return file.read(most)
     finally:
         os.close(handle)
 

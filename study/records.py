@@ -1,8 +1,22 @@
-"""The parquet contract: schemas, and rows from what a training leaves behind. Imports no torch.
+"""The parquet contract: schemas, rows from what a training leaves behind, and what it takes to commit them. No torch.
 
-A *part* is what a cohort commits: a row per run with its epochs nested inside, so that a run and its
-records cannot come apart. ``runs.parquet`` is the parts without the epochs, ``records.parquet`` the
-epochs unnested.
+**What a cohort commits.** A *part*: a row per run with its epochs nested inside, so that a run and its records cannot
+come apart. One immutable file,
+
+    parts/<unit id>-<first 32 hex of the sha256 of its bytes>.parquet
+
+The unit id is the sha256 of everything that the numbers follow from; the footer repeats it and counts the runs. No
+times, hosts or process ids stand in it: the same work has the same name, and a part written twice is one.
+
+**In which order.** The networks (``weights/``) first, then the part; each written under a temporary name that nobody
+reads, flushed to the disk, renamed, and its folder flushed. The rename of the part is the commit.
+
+**What counts as done.** A run that stands in a part whose bytes match its name. Any other part is set aside in
+``quarantine/``, never deleted, and its runs are trained again. Two parts that say different things of a run are an error.
+
+**What a reader may see.** ``runs.parquet`` is the parts without their epochs, ``records.parquet`` the epochs unnested:
+the sorted union of the parts, written in the same way, so a reader sees the old table or the new one. They can be made
+again at any time; parts are never deleted, and the tables are never the only copy.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

@@ -12,13 +12,18 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from study import parquet
 from study.design import Design, Run
 from study.errors import UsageError
-from study.folder import write_atomically
+from study.folder import inside, write_atomically
 from study.history import History
 
 STATISTICS = ("running", "cumulative_last", "cumulative_all")
 """What is kept of each batch norm beside gamma (weight) and beta (bias), each a mean and a var."""
+
+
+MOST_BYTES = 2**28
+"""Of a network's file: an order of magnitude above what the widest design takes."""
 
 
 def path_of(study: Path, run_id: str) -> Path:
@@ -27,7 +32,7 @@ def path_of(study: Path, run_id: str) -> Path:
 
 def keep(study: Path, design: Design, runs: Sequence[Run], history: History) -> None:
     """Write the networks of a cohort; one that diverged has nothing worth keeping."""
-    (study / "weights").mkdir(exist_ok=True)
+    inside(study, "weights")
     for run, bad, tensors in zip(runs, history.first_bad_epoch, history.weights, strict=True):
         if bad is None:
             # save takes bytes as they lie
@@ -39,13 +44,13 @@ def read(study: Path, design: Design, run: Run) -> dict[str, NDArray[np.float32]
     """The network of a run; a UsageError where its file is missing, damaged, or of another design."""
     path = path_of(study, design.run_id(run))
     try:
-        tensors = load(path.read_bytes())
+        tensors = load(parquet.file_bytes(path, MOST_BYTES))
     except FileNotFoundError:
         raise UsageError(
             f"{path} is missing: trained before networks were kept, or removed. Restore it, or train under another"
             " --study-id."
         ) from None
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, parquet.Refused) as error:
         raise UsageError(f"{path} cannot be read: {error}. Restore it, or train under another --study-id.") from None
     _check(path, tensors, shapes(design, run.arm))
     return tensors

@@ -235,6 +235,7 @@
     );
 
   return {
-    figures, tables, ids, references, headings, inSight, small, cutOff, collisions, sideways, pale, inks, watch, walked, sorts,
+    figures, tables, ids, references, headings, inSight, small, cutOff, collisions, sideways,
+    pale, inks, watch, walked, sorts,
   };
 })()

@@ -32,7 +32,7 @@ ARROWS = {
     "study.records": {"study", "study.design", "study.errors", "study.history"},
     "study.parquet": set(),
     "study.folder": {"study.design", "study.errors", "study.parquet", "study.plan", "study.records"},
-    "study.weights": {"study.design", "study.errors", "study.folder", "study.history"},
+    "study.weights": {"study.design", "study.errors", "study.folder", "study.history", "study.parquet"},
     "study.modes": {"study.normalization"},
     "study.moments": {"study.modes"},
     "study.predictions": {"study.modes"},

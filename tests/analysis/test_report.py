@@ -87,7 +87,7 @@ def test_the_page_says_what_the_records_say(tmp_path: Path, capsys: pytest.Captu
         assert f"[{100 * row.ci_low:+.2f}, {100 * row.ci_high:+.2f}]" in page.text
     assert len(page.drawings) == 8
     titles = [word for word in page.words if re.match(r"\d+\. ", word)]
-    assert [title.split(". ")[0] for title in titles] == [str(n) for n in range(2, 14)]
+    assert [title.split(". ")[0] for title in titles] == [str(n) for n in range(1, 14)]
     assert "Every planned pair is there." in page.text
 
 
