@@ -97,7 +97,8 @@ def _check(content: bytes, facts: Struct) -> None:
     if n_rows > MOST_VALUES:
         raise Refused(f"it says that it has {n_rows:,} rows, at most {MOST_VALUES:,} are read")
     n_bytes = n_nested = 0
-    for column in (column for group in groups for column in _structs(group, 1)):
+    full = [group for group in groups if _number(group, 3)]  # a column of no rows has no place in the file
+    for column in (column for group in full for column in _structs(group, 1)):
         pages, nested = _checked_pages(content, column), len(_path(column)) > 1
         n_bytes += sum(page.n_bytes for page in pages)
         n_nested += sum(page.n_values for page in pages if page.kind != DICTIONARY) if nested else 0

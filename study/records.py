@@ -12,7 +12,7 @@ times, hosts or process ids stand in it: the same work has the same name, and a 
 reads, flushed to the disk, renamed, and its folder flushed. The rename of the part is the commit.
 
 **What counts as done.** A run that stands in a part whose bytes match its name. Any other part is set aside in
-``quarantine/``, never deleted, and its runs are trained again. Two parts that say different things of a run are an error.
+``quarantine/``, never deleted, and its runs are trained again. Two parts that disagree on a run are an error.
 
 **What a reader may see.** ``runs.parquet`` is the parts without their epochs, ``records.parquet`` the epochs unnested:
 the sorted union of the parts, written in the same way, so a reader sees the old table or the new one. They can be made

@@ -2,7 +2,7 @@
 
 from analysis import contrasts, words
 from analysis.columns import CELL, count_column, interval_column, p_column, text_column
-from analysis.document import Column, Paragraph, Part, Table
+from analysis.document import Column, Missing, Paragraph, Part, Table
 from analysis.findings import Results
 from analysis.tables import ENDPOINTS, Study
 
@@ -20,6 +20,12 @@ def part(study: Study, found: Results) -> Part:
         )
         + "."
     )
+    if not found.contrasts:
+        return Part(
+            "cells",
+            "All cells",
+            [Missing("There is nothing to compare with one arm; train both:", "python -m study.run")],
+        )
     rows = contrasts.rows(found.contrasts)
     n_totals = sum(contrast.over_all_cells for contrast in found.contrasts)
     table = Table("contrasts", "All cells and both endpoints", _columns(study), rows, n_totals)

@@ -513,7 +513,7 @@ def spoil_no_study(study: Path) -> None:
         (spoil_all_missing, 2, "is missing: trained before networks were kept, or removed"),
         (spoil_other_images, 2, "holds other images than those that"),
         (spoil_no_runs, 2, "does not exist; run python -m study.run first"),
-        (spoil_runs, 2, "is not a parquet file that can be read"),
+        (spoil_runs, 2, "cannot be read: it is not a parquet file"),
         (spoil_manifest, 3, "cannot be read"),
         (spoil_no_study, 2, "holds no study (no manifest.json); run python -m study.run first"),
     ],
@@ -591,7 +591,7 @@ def test_a_table_that_cannot_be_read_is_an_error_in_words(few: None, study: Path
     path = study / "ablation.parquet"
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(
-        UsageError, match=r"ablation\.parquet is not a parquet file that can be read: .*run study\.ablate$"
+        UsageError, match=r"ablation\.parquet cannot be read: .*run study\.ablate\.$"
     ):
         read_table(study, "ablation")
     pq.write_table(table.drop_columns("ece"), path)

@@ -42,6 +42,7 @@ def test_what_this_program_writes_is_read_as_it_is() -> None:
     flat = records_of(nested).add_column(0, "study_id", pa.repeat("s", len(records_of(nested))))
     for table, schema in ((nested, PART_SCHEMA), (flat, RECORDS_SCHEMA)):
         assert parquet.read_bytes(encode(table), schema).equals(table)
+        assert parquet.read_bytes(encode(table.slice(0, 0)), schema).equals(table.slice(0, 0))
 
 
 @pytest.mark.parametrize("kind", ["link", "pipe", "folder", "device"])
