@@ -4,6 +4,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 RUN := $(VENV)/bin/python
+# A process a core, each with whole files of tests, whose fixtures are dear.
+SIDE_BY_SIDE := -n auto --dist loadfile
 
 .PHONY: report test slow lint bench reference clean
 
@@ -13,10 +15,10 @@ report: $(VENV)/installed
 
 # Those of the page need a browser (apt-get install chromium, or playwright install chromium) and are skipped without.
 test: $(VENV)/installed-test
-	$(RUN) -m pytest
+	$(RUN) -m pytest $(SIDE_BY_SIDE)
 
 slow: $(VENV)/installed-test
-	$(RUN) -m pytest -m slow
+	$(RUN) -m pytest -m slow $(SIDE_BY_SIDE)
 
 lint: $(VENV)/installed-lint
 	$(RUN) -m ruff check

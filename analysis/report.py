@@ -11,7 +11,10 @@ from typing import Annotated, Any
 import tyro
 
 from analysis import AnalysisError
+from study import arguments
+from study.errors import StudyError
 
+MACHINE = 3
 INCOMPLETE = 4
 """Exit code with --strict where planned runs have no records."""
 LARGE = 5e6
@@ -123,12 +126,15 @@ def _lines(written: Written) -> Iterator[str]:
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; every error is one sentence on stderr."""
     try:
-        options = tyro.cli(Options, args=argv, prog="python -m analysis.report").check()
+        options = arguments.read(Options, argv, "python -m analysis.report").check()
         written = report(options)
         print(*_lines(written), sep="\n")
-    except AnalysisError as error:
+    except (AnalysisError, StudyError) as error:
         print(f"analysis.report: {error}", file=sys.stderr)
         return 2
+    except OSError as error:  # the disk, permissions: the machine's doing
+        print(f"analysis.report: {error}", file=sys.stderr)
+        return MACHINE
     except KeyboardInterrupt:
         return 130
     return INCOMPLETE if options.strict and written.n_missing else 0

@@ -4,25 +4,28 @@ A run that diverged is an outcome and scores chance; what has no records, or say
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from analysis import AnalysisError
-from study import BASELINE, ablation_tables
+from study import BASELINE, SPLITS, ablation_tables
 from study.design import Design
-from study.errors import StudyError
-from study.folder import Folder, Manifest, inside, write_atomically
+from study.errors import StudyError, plain
+from study.folder import Folder, inside, write_atomically
 from study.history import DIVERGED, NOT_APPLICABLE, OK
+from study.manifest import Manifest
 
 CELL = ["batch_size", "lr"]
 KEY = [*CELL, "seed"]
 RUN = [*KEY, "arm"]
+RECORD = [*RUN, "epoch", "split"]
+NAMES = ["run_id", "pair_id"]
 
 ENDPOINTS = {
     "last3": "mean test accuracy of the last three epochs",
@@ -151,7 +154,7 @@ def load(path: Path) -> Study:
         design = Design.from_dict(manifest["design"])
         records = folder.read("records").to_pandas(use_threads=False)
         runs = folder.read("runs").to_pandas(use_threads=False)
-    except StudyError as error:
+    except (StudyError, OSError) as error:
         raise AnalysisError(str(error)) from None
     check(records, runs, manifest["study_id"], design)
     return Study(path, manifest, design, records, runs)
@@ -169,9 +172,11 @@ class Ablation:
 
 def load_ablation(study: Study) -> Ablation | None:
     """None where ``study.ablate`` has not been there; an AnalysisError where a table is not what it should be."""
-    found = [
-        ablation_tables.read_table(study.path, name) for name in ("ablation", "swaps", "compositions", "statistics")
-    ]
+    names = ("ablation", "swaps", "compositions", "statistics")
+    try:
+        found = [ablation_tables.read_table(study.path, name) for name in names]
+    except (StudyError, OSError) as error:
+        raise AnalysisError(str(error)) from None
     if found[0] is None:
         return None
     return Ablation(*(pd.DataFrame() if table is None else table.to_pandas(use_threads=False) for table in found))
@@ -204,21 +209,41 @@ def record_looks(study: Study, looks: list[dict[str, Any]]) -> None:
 
 
 def check(records: pd.DataFrame, runs: pd.DataFrame, study_id: str, design: Design) -> None:
-    """Refuse tables that do not say one thing about each run of the design; the error names the rows."""
+    """Refuse tables that do not say one thing, which can be, about each run of the design; the error names the rows."""
     if records.empty:
         raise AnalysisError("the records are empty: no run has been committed yet; run python -m study.run again")
-    foreign = sorted({*records.study_id.unique(), *runs.study_id.unique()} - {study_id})
-    if foreign:
-        raise AnalysisError(f"the tables of {study_id!r} hold rows of other studies: {', '.join(foreign)}")
-    for name, table, key in (("records", records, [*RUN, "epoch", "split"]), ("runs", runs, RUN)):
-        twice = table[table.duplicated(key)]
-        if len(twice):
-            raise AnalysisError(f"{name} holds rows twice: {_name(twice.iloc[0], key)} and {len(twice) - 1} more")
-    lost = records[(records.status == OK) & (records.accuracy.isna() | records.loss.isna())]
-    if len(lost):
-        where = _name(lost.iloc[0], [*RUN, "epoch", "split"])
-        raise AnalysisError(f"a metric is missing though the status is ok: {where} and {len(lost) - 1} more")
+    for name, table, key in (("records", records, RECORD), ("runs", runs, RUN)):
+        _refuse(f"{name} has a key missing", table, key, table[["study_id", *NAMES, *key, "status"]].isna().any(axis=1))
+        foreign = sorted({*table.study_id.unique()} - {study_id})
+        if foreign:
+            raise AnalysisError(
+                f"the tables of {study_id!r} hold rows of other studies: {', '.join(map(plain, foreign[:5]))}"
+            )
+        _refuse(f"{name} holds rows twice", table, key, table.duplicated(key))
+        wrong = ~table.status.isin((OK, DIVERGED, NOT_APPLICABLE))
+        _refuse(f"{name} has a status that is none of ok, diverged and not_applicable", table, [*key, "status"], wrong)
+    _check_metrics(records, design)
     _check_together(records, runs, design)
+    _check_runs(runs, design)
+    _check_outcomes(records, runs, design)
+
+
+def _check_metrics(records: pd.DataFrame, design: Design) -> None:
+    """Each record by itself: it stands in the design's epochs and splits, and its numbers can be."""
+    n_examples = records.split.map({"train": design.facts.n_train, "test": design.facts.n_test})
+    ok, metrics = records.status == OK, records[["loss", "accuracy", "n_correct"]]
+    rules = {
+        f"an epoch lies outside of 0 to {design.epochs}": ~records.epoch.between(0, design.epochs),
+        "a split is neither train nor test": ~records.split.isin(SPLITS),
+        "n_examples is not what the data set has": records.n_examples != n_examples,
+        "a metric is missing though the status is ok": ok & metrics.isna().any(axis=1),
+        "there is a metric though the status is not ok": ~ok & metrics.notna().any(axis=1),
+        "the loss is not finite though the status is ok": ok & ~np.isfinite(records.loss),
+        "n_correct lies outside of 0 to n_examples": ok & ~records.n_correct.between(0, records.n_examples),
+        "accuracy is not n_correct over n_examples": ok & (records.accuracy != records.n_correct / records.n_examples),
+    }
+    for rule, wrong in rules.items():
+        _refuse(rule, records, RECORD, wrong)
 
 
 def _check_together(records: pd.DataFrame, runs: pd.DataFrame, design: Design) -> None:
@@ -232,10 +257,56 @@ def _check_together(records: pd.DataFrame, runs: pd.DataFrame, design: Design) -
     ]
     if wrong:
         raise AnalysisError(
-            f"records.parquet, runs.parquet and manifest.json do not belong together: {wrong[0]} and"
+            f"records.parquet, runs.parquet and manifest.json do not belong together: {plain(wrong[0])} and"
             f" {len(wrong) - 1} more runs differ; the same study.run command again makes them agree"
         )
+    _refuse_others_keys("records", records, runs)
 
 
-def _name(row: pd.Series, key: list[str]) -> str:
-    return ", ".join(f"{column} {row[column]}" for column in key)
+def _check_runs(runs: pd.DataFrame, design: Design) -> None:
+    """Each run by itself: it has the design's key, and what its status says that it has."""
+    keys = [(*astuple(run), run.applicable, design.run_id(run), design.pair_id(run)) for run in design.runs]
+    planned = pd.DataFrame(keys, columns=[*RUN, "applicable", *NAMES])
+    _refuse_others_keys("runs", runs, planned)
+    applicable = runs.run_id.map(planned.set_index("run_id").applicable)
+    diverged, bad = runs.status == DIVERGED, runs.first_bad_epoch
+    n_parameters = runs.arm.map({arm: design.n_parameters(arm) for arm in design.arms})
+    n_bytes = np.where(runs.status == OK, -(-design.facts.n_test // 8), -1)
+    rules = {
+        "not_applicable does not go with the run": (runs.status == NOT_APPLICABLE) == applicable,
+        "the first bad epoch is not one of a run that diverged": np.where(
+            diverged, ~bad.between(0, design.epochs), bad.notna()
+        ),
+        "n_steps is below zero or missing": ~(runs.n_steps >= 0),
+        "n_parameters is not what the design has": runs.n_parameters != n_parameters,
+        "test_correct is not a bit for each test image of a run that is ok": n_bytes
+        != runs.test_correct.map(lambda bits: len(bits) if isinstance(bits, bytes) else -1),
+    }
+    for rule, wrong in rules.items():
+        _refuse(rule, runs, RUN, wrong)
+
+
+def _check_outcomes(records: pd.DataFrame, runs: pd.DataFrame, design: Design) -> None:
+    """The records of a run say what its row says."""
+    run = runs.set_index("run_id").loc[records.run_id]
+    bad = records.epoch.to_numpy() >= run.first_bad_epoch.fillna(np.inf).to_numpy(float)
+    status = np.where(run.status == NOT_APPLICABLE, NOT_APPLICABLE, np.where(bad, DIVERGED, OK))
+    _refuse("a record has another status than its run", records, RECORD, records.status != status)
+    last = records[(records.epoch == design.epochs) & (records.split == "test") & (records.status == OK)]
+    answered = last.run_id.map(runs.set_index("run_id").test_correct)
+    n_correct = [int(np.bitwise_count(np.frombuffer(bits, np.uint8)).sum()) for bits in answered]
+    _refuse("test_correct has another count than the last epoch", last, RECORD, last.n_correct != n_correct)
+
+
+def _refuse_others_keys(name: str, table: pd.DataFrame, known: pd.DataFrame) -> None:
+    """Where a row says of its run_id another pair, arm, seed, batch size or rate than ``known`` does."""
+    rows = known.set_index("run_id").loc[table.run_id]
+    differs = [table[column].to_numpy() != rows[column].to_numpy() for column in (*RUN, "pair_id")]
+    _refuse(f"{name} has a run_id that belongs to another key", table, [*RUN, "run_id"], np.any(differs, axis=0))
+
+
+def _refuse(what: str, table: pd.DataFrame, key: list[str], wrong: ArrayLike) -> None:
+    rows = table[np.asarray(wrong, dtype=bool)]
+    if len(rows):
+        where = ", ".join(f"{column} {plain(str(rows.iloc[0][column]))}" for column in key)
+        raise AnalysisError(f"{what}: {where} and {len(rows) - 1} more")

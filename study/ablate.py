@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 from filelock import FileLock
 
-from study import devices, weights
+from study import arguments, devices, weights
 from study.ablation_tables import Store
 from study.design import Design, Run
 from study.errors import EnvironmentFault, StudyError, UsageError
@@ -92,13 +92,12 @@ def ablate(
     with FileLock(folder.path / ".ablating"):
         for left_behind in folder.path.glob(f"{SHARED}*"):  # by a command that was killed
             shutil.rmtree(left_behind)
+        Store(folder.path).clear()
         todo = missing(folder, design, runs, clean)
         if todo:
             chosen = devices.choose(device, of_study=None)
             _evaluate(folder, design, todo, _images(folder, design, data_dir, chosen), n_workers, say)
-        manifest = folder.read_manifest()
-        assert manifest is not None, "a study with runs has one"
-        Store(folder.path).compact(manifest["study_id"], design)
+        Store(folder.path).compact(folder.own_manifest()["study_id"], design)
 
 
 def data_module() -> ModuleType:
@@ -255,11 +254,12 @@ def _groups(todo: Todo) -> Iterator[list[Run]]:
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; every error is one sentence on stderr."""
     try:
-        return run(tyro.cli(Options, args=argv, prog="python -m study.ablate"))
+        return run(arguments.read(Options, argv, "python -m study.ablate"))
     except StudyError as error:
         print(f"study.ablate: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
+        print("study.ablate: interrupted; what was committed is safe, the same command goes on", file=sys.stderr)
         return 130
     except OSError as error:
         print(f"study.ablate: {error}; what was committed is safe, the same command goes on", file=sys.stderr)

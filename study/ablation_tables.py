@@ -14,7 +14,7 @@ import pyarrow as pa
 from study import parquet
 from study.design import Design
 from study.errors import UsageError
-from study.folder import encode, inside, write_atomically
+from study.folder import Folder, encode, inside, remove_left_behind, write_atomically
 from study.records import KEYS, SCHEMA_VERSION, STUDY_ID, in_order
 
 Row = Mapping[str, Any]
@@ -79,6 +79,10 @@ class Store:
     def __init__(self, study: Path):
         self.study, self.parts = study, study / "ablation"
 
+    def clear(self) -> None:
+        """Remove what killed commands left behind; for a command that is alone with the ablation."""
+        remove_left_behind(self.parts, "*")
+
     def commit(self, rows: Mapping[str, Iterable[Row]]) -> None:
         """The rows of one group under one condition, by table; a table may have none."""
         inside(self.study, "ablation")
@@ -113,21 +117,23 @@ class Store:
         Tables that say it already are left alone.
         """
         planned = {design.run_id(run) for run in design.runs}
+        contents = {}
         for name, schema in SCHEMAS.items():
             table = _distinct(self.read(name), planned)
             columns = [(column, "ascending") for column in (*ORDER, *_further_keys(schema))]
             named = in_order(table, columns).add_column(0, "study_id", pa.repeat(study_id, len(table)))
             metadata = {"study.schema_version": str(SCHEMA_VERSION), "study.study_id": study_id}
-            path, content = self.study / f"{name}.parquet", encode(named.replace_schema_metadata(metadata))
-            if not path.exists() or path.read_bytes() != content:
-                write_atomically(path, content)
+            contents[name] = encode(named.replace_schema_metadata(metadata))
+        folder = Folder(self.study)
+        with folder.exclusively():
+            folder.write_tables(contents)
 
 
 def read_table(study: Path, name: str) -> pa.Table | None:
     """A table of a study as ``compact`` wrote it, None where there is none; a UsageError where it cannot be read."""
     path, schema = study / f"{name}.parquet", pa.schema([*STUDY_ID, *SCHEMAS[name]])
     try:
-        return parquet.read_file(path, schema)
+        return Folder(study).read_table(name, schema)
     except FileNotFoundError:
         return None
     except parquet.Refused as refused:

@@ -3,20 +3,36 @@
 Knows no torch and no files. A design is a full grid: arms x batch sizes x learning rates x seeds, on
 one data set with one network. A study may later grow along the seeds, the batch sizes and the rates;
 anything else makes it another study.
+
+A design may come from a stranger's manifest, so it is bounded: by what its tables could hold, and beyond all that
+anybody would train.
 """
 
 import difflib
 import hashlib
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from itertools import pairwise, product
 from typing import Any, Self
 
 from study import ARMS
-from study.errors import UsageError
+from study.errors import UsageError, plain, short, told
 
 EXTENDABLE = ("batch_sizes", "lrs", "seeds")
+ONE_VALUE = ("dataset", "epochs")
+
+MOST_RUNS = 1_000_000
+MOST_RECORDS = 20_000_000
+"""Rows of ``records.parquet``: those that are read again (``parquet.MOST_VALUES``)."""
+MOST_CELLS = 10_000
+MOST_SEEDS = 100_000
+MOST_SEED = 2**31 - 1
+MOST_EPOCHS = 2**15 - 1
+MOST_LAYERS = 100
+MOST_UNITS = 2**15
+MOST_PARAMETERS = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -78,17 +94,31 @@ class Design:
         for lr in self.lrs:
             if not 1e-30 <= lr <= 1e30:  # NaN neither; the engine stores weights over rates in float32
                 raise UsageError(
-                    f"--lrs {lr}: a learning rate is a finite number above 0 (1e-30 to 1e30), such as 0.01"
+                    f"--lrs {told(lr)}: a learning rate is a finite number above 0 (1e-30 to 1e30), such as 0.01"
                 )
         _check_whole("--batch-sizes", self.batch_sizes, 1, self.facts.n_train, f"images, as {self.dataset} has")
-        _check_whole("--seeds", self.seeds, 0, 2**31 - 1, "for a seed")
-        _check_whole("--epochs", (self.epochs,), 1, 2**15 - 1, "epochs")
+        _check_whole("--seeds", self.seeds, 0, MOST_SEED, "for a seed")
+        _check_whole("--epochs", (self.epochs,), 1, MOST_EPOCHS, "epochs")
         if not self.hidden:
             raise UsageError("--hidden: the list is empty; give at least one layer, such as --hidden 32 32")
-        _check_whole("--hidden", self.hidden, 1, 2**15, "units")
+        _check_whole("--hidden", self.hidden, 1, MOST_UNITS, "units")
+        self._check_size()
         for name in EXTENDABLE:
             object.__setattr__(self, name, tuple(sorted(getattr(self, name))))
+        object.__setattr__(self, "lrs", tuple(map(float, self.lrs)))
         object.__setattr__(self, "arms", tuple(sorted(self.arms, key=ARMS.index)))
+
+    def _check_size(self) -> None:
+        """Refuse, before anything is made of it, a design whose runs or tables no machine would hold."""
+        _check_most("--seeds", len(self.seeds), MOST_SEEDS, "seeds")
+        n_cells = len(self.batch_sizes) * len(self.lrs)
+        _check_most("--batch-sizes times --lrs", n_cells, MOST_CELLS, "cells")
+        n_runs = n_cells * len(self.seeds) * len(self.arms)
+        _check_most("--batch-sizes times --lrs times --seeds times --arms", n_runs, MOST_RUNS, "runs")
+        n_records = 2 * n_runs * (self.epochs + 1)
+        _check_most(f"{n_runs:,} runs of --epochs {self.epochs}", n_records, MOST_RECORDS, "records")
+        _check_most("--hidden", len(self.hidden), MOST_LAYERS, "layers")
+        _check_most("--hidden", self.n_parameters("bn"), MOST_PARAMETERS, "weights")
 
     @property
     def facts(self) -> DatasetFacts:
@@ -140,12 +170,12 @@ class Design:
         """The design of a manifest; a UsageError where a field is unknown, missing or of the wrong kind."""
         names = {field.name for field in fields(cls)}
         if not isinstance(values, dict) or set(values) != names:
-            raise UsageError(f"a design has the fields {', '.join(sorted(names))}; this one is {values}")
+            found = f"has {_listed(values)}" if isinstance(values, dict) else f"is {told(values)}"
+            raise UsageError(f"a design has the fields {', '.join(sorted(names))}; this one {found}")
+        for name, value in values.items():
+            _check_kind(name, value)
         fixed: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
-        try:
-            return cls(**fixed)
-        except (TypeError, AttributeError) as error:
-            raise UsageError(f"this is not a design: {values} ({error})") from None
+        return cls(**fixed)
 
     def check_extends(self, older: Self) -> None:
         """Refuse, with the difference, a design that is not ``older`` with longer lists."""
@@ -169,27 +199,71 @@ def digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def _is_whole(value: object) -> bool:
+    return type(value) is int
+
+
+def _is_rate(value: object) -> bool:
+    return type(value) in (int, float)
+
+
+def _is_text(value: object) -> bool:
+    return type(value) is str
+
+
+KINDS: dict[str, tuple[Callable[[object], bool], str]] = {
+    "dataset": (_is_text, 'a text such as "mnist"'),
+    "arms": (_is_text, 'a list of texts such as ["bn", "no_bn"]'),
+    "batch_sizes": (_is_whole, "a list of whole numbers such as [32, 128]"),
+    "lrs": (_is_rate, "a list of numbers such as [0.01, 0.1]"),
+    "seeds": (_is_whole, "a list of whole numbers such as [0, 1]"),
+    "epochs": (_is_whole, "a whole number such as 10"),
+    "hidden": (_is_whole, "a list of whole numbers such as [32, 32]"),
+}
+"""What a field of a design is in a manifest, each item where it is a list."""
+
+
+def _check_kind(name: str, value: object) -> None:
+    is_of_kind, kind = KINDS[name]
+    is_list = isinstance(value, list | tuple)
+    if is_list == (name in ONE_VALUE):
+        raise UsageError(f"this is not a design: {name} is {told(value)}; give {kind}")
+    for item in value if isinstance(value, list | tuple) else (value,):
+        if not is_of_kind(item):
+            raise UsageError(f"this is not a design: {name} {'has' if is_list else 'is'} {told(item)}; give {kind}")
+
+
 def _check_distinct(name: str, values: Sequence[Any]) -> None:
     option = "--" + name.replace("_", "-")
     if not values:
         raise UsageError(f"{option}: the list is empty; give at least one value")
-    repeated = sorted({value for value in values if values.count(value) > 1})
+    repeated = sorted(value for value, n in Counter(values).items() if n > 1)
     if repeated:
-        raise UsageError(f"{option} {_words(values)}: {_words(repeated)} is given twice; give each value once")
+        raise UsageError(f"{option} {_listed(values)}: {_listed(repeated)} is given twice; give each value once")
 
 
 def _check_whole(option: str, values: Sequence[int], low: int, high: int, what: str) -> None:
     for value in values:
         if not low <= value <= high:
-            raise UsageError(f"{option} {value}: give a whole number from {low} to {high} {what}")
+            raise UsageError(f"{option} {told(value)}: give a whole number from {low} to {high} {what}")
+
+
+def _check_most(what: str, n: int, most: int, unit: str) -> None:
+    if n > most:
+        raise UsageError(f"{what}: these are {n:,} {unit}; give at most {most:,}")
 
 
 def check_known(what: str, name: str, known: Sequence[str]) -> None:
     """Refuse a name that is not one of ``known``, offering the nearest."""
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+        near = difflib.get_close_matches(short(name), known, n=1, cutoff=0.4)
         hint = f" (did you mean {near[0]}?)" if near else ""
-        raise UsageError(f"{what} {name!r} is unknown{hint}; choose from: {', '.join(known)}")
+        raise UsageError(f"{what} {short(name)!r} is unknown{hint}; choose from: {', '.join(known)}")
+
+
+def _listed(values: Sequence[Any] | dict[str, Any]) -> str:
+    """The first of them, if they are many."""
+    return short(_words([plain(value) if isinstance(value, str) else value for value in [*values][:20]]), 200)
 
 
 def _words(value: Any) -> str:

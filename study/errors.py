@@ -1,5 +1,7 @@
 """What can go wrong, by exit code: an error is one sentence for the user, never a traceback."""
 
+from typing import Any
+
 
 class StudyError(Exception):
     """Stops the command with ``exit_code``; its text quotes the input, the rule and a valid choice."""
@@ -17,3 +19,28 @@ class EnvironmentFault(StudyError):
     """The machine cannot do it now: no data, no space, no CUDA, another process at work."""
 
     exit_code = 3
+
+
+def short(text: str, most: int = 80) -> str:
+    """As a sentence quotes what may be long."""
+    return text if len(text) <= most else f"{text[:most]}..."
+
+
+def plain(text: str) -> str:
+    """As a sentence quotes it: as it is where a terminal shows it so, else escaped."""
+    return short(text) if text and text.isprintable() else repr(short(text))
+
+
+def told(value: Any) -> str:
+    """A value of a file as a sentence quotes it: neither long nor deep, whatever it is."""
+    if isinstance(value, str):
+        return repr(short(value))
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "null"}[value]
+    if isinstance(value, int):
+        return str(value) if abs(value) < 10**30 else f"a number of {value.bit_length()} bits"
+    if isinstance(value, float):
+        return repr(value)
+    if isinstance(value, list | tuple):
+        return "a list"
+    return "an object" if isinstance(value, dict) else f"a {type(value).__name__}"

@@ -8,19 +8,21 @@ import io
 import json
 import os
 import secrets
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from filelock import FileLock
 
+from study import manifest as manifest_module
 from study import parquet
 from study.design import Design, Run, digest
 from study.errors import EnvironmentFault, UsageError
+from study.manifest import Manifest
 from study.plan import Cohort
 from study.records import (
     PART_SCHEMA,
@@ -47,30 +49,6 @@ def unit_id(design: Design, cohort: Cohort, data_sha256: str, engine: str) -> st
     )
 
 
-class Manifest(TypedDict):
-    """What ``manifest.json`` says of the study, and of the command that last worked on it."""
-
-    schema_version: int
-    study_id: str
-    design: dict[str, Any]
-    digest: str
-    data: dict[str, Any]
-    """name, sha256 by file, notice (why it is not the data set that was wanted, or null)."""
-    argv: str
-    versions: dict[str, str]
-    git: dict[str, Any]
-    device: dict[str, Any]
-    """kind (cpu or cuda), name, workers, and engine but in studies of before it had a name."""
-    timings: dict[str, float]
-    earlier: list[dict[str, Any]]
-    """The fields SESSION of the commands before."""
-    looks: NotRequired[list[dict[str, Any]]]
-    """What reports have shown of the study so far: who adds seeds after a look must say so."""
-
-
-SESSION = ("argv", "versions", "git", "device", "timings")
-
-
 class Folder:
     """The folder of one study, ``<out>/<study id>/``."""
 
@@ -87,26 +65,25 @@ class Folder:
         """For the moment of reading and writing what all shards share: the manifest and the tables."""
         return FileLock(self.path / ".writing")
 
+    def clear(self) -> None:
+        """Remove what killed commands left behind in training; for a command that is alone with the study."""
+        for folder in (self.parts, self.path / "weights"):
+            remove_left_behind(folder, "*")
+        for shared in self.path.glob(".data-*-of-*"):
+            shutil.rmtree(shared)
+
     # --- manifest
 
     def read_manifest(self) -> Manifest | None:
         """The manifest, None where there is none yet; a UsageError where it is not ours to read."""
-        try:
-            manifest = json.loads(self.manifest.read_text("utf-8"))
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError) as error:
-            raise EnvironmentFault(f"{self.manifest} cannot be read: {error}. Restore it or move it away.") from None
-        version = manifest.get("schema_version") if isinstance(manifest, dict) else None
-        if version != SCHEMA_VERSION:
-            raise UsageError(
-                f"{self.manifest} has schema version {version!r}, this program reads {SCHEMA_VERSION};"
-                " choose another --study-id."
-            )
-        missing = [*Manifest.__required_keys__ - manifest.keys(), *_missing_facts(manifest)]
-        if missing:
-            raise UsageError(f"{self.manifest} lacks {', '.join(sorted(missing))}. Restore it or move it away.")
-        return cast(Manifest, manifest)
+        return manifest_module.read(self.manifest)
+
+    def own_manifest(self) -> Manifest:
+        """The manifest of a study at work, which wrote one: an EnvironmentFault where somebody has removed it."""
+        manifest = self.read_manifest()
+        if manifest is None:
+            raise EnvironmentFault(f"{self.manifest} has vanished while this command was at work; restore it.")
+        return manifest
 
     def write_manifest(self, manifest: Manifest) -> None:
         text = json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False)
@@ -171,32 +148,47 @@ class Folder:
         parts of all.
         """
         with self.exclusively():
-            manifest = self.read_manifest()
-            assert manifest is not None, "a study has a manifest before it has parts"
+            manifest = self.own_manifest()
             study_id, design = manifest["study_id"], Design.from_dict(manifest["design"])
             table = unite([*self.read_parts(), not_applicable_table(design)])
             planned = pa.array([design.run_id(run) for run in design.runs])
             table = table.filter(pc.is_in(table["run_id"], planned))
-            self._write_table("runs", table.drop_columns("history"), study_id, design)
-            self._write_table("records", records_of(table), study_id, design)
+            contents = {
+                "runs": _encode_table(table.drop_columns("history"), study_id, design),
+                "records": _encode_table(records_of(table), study_id, design),
+            }
+            self.write_tables(contents)
 
-    def _write_table(self, name: str, table: pa.Table, study_id: str, design: Design) -> None:
-        named = table.add_column(0, "study_id", pa.repeat(study_id, len(table)))
-        metadata = {
-            "study.schema_version": str(SCHEMA_VERSION),
-            "study.study_id": study_id,
-            "study.digest": design.digest,
-            "study.design": json.dumps(design.to_dict(), sort_keys=True),
-        }
-        path, content = self.path / f"{name}.parquet", encode(named.replace_schema_metadata(metadata))
-        if not path.exists() or path.read_bytes() != content:
-            write_atomically(path, content)
+    def write_tables(self, contents: Mapping[str, bytes]) -> None:
+        """Write the tables that do not say it already, then their digests into the manifest; to be called exclusively.
+
+        A process killed in between leaves a table that no reader takes, until the same command makes them agree.
+        """
+        remove_left_behind(self.path, "manifest.json", *(f"{name}.parquet" for name in contents))
+        for name, content in contents.items():
+            path = self.path / f"{name}.parquet"
+            if not path.exists() or path.read_bytes() != content:
+                write_atomically(path, content)
+        manifest = self.own_manifest()
+        digests = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+        tables = manifest.get("tables", {}) | digests
+        if tables != manifest.get("tables"):
+            self.write_manifest({**manifest, "tables": tables})
+
+    def read_table(self, name: str, schema: pa.Schema) -> pa.Table:
+        """The table as it was written; a Refused where it is another, a FileNotFoundError where there is none."""
+        content = parquet.file_bytes(self.path / f"{name}.parquet")
+        manifest = self.read_manifest()
+        promised = None if manifest is None else manifest.get("tables", {}).get(name)
+        if promised not in (None, hashlib.sha256(content).hexdigest()):
+            raise parquet.Refused("its sha256 is not the one in manifest.json: it was changed, or a command was killed")
+        return parquet.read_bytes(content, schema)
 
     def read(self, name: str) -> pa.Table:
-        """The table ``name`` (records or runs); a UsageError where it is absent or of another schema."""
+        """The table ``name`` (records or runs); a UsageError where it is absent or not what was written."""
         path = self.path / f"{name}.parquet"
         try:
-            return parquet.read_file(path, {"records": RECORDS_SCHEMA, "runs": RUNS_SCHEMA}[name])
+            return self.read_table(name, {"records": RECORDS_SCHEMA, "runs": RUNS_SCHEMA}[name])
         except FileNotFoundError:
             raise UsageError(f"{path} does not exist; run python -m study.run first") from None
         except parquet.Refused as refused:
@@ -205,15 +197,15 @@ class Folder:
             ) from None
 
 
-def _missing_facts(manifest: dict[str, Any]) -> list[str]:
-    """The fields that are missing one level down."""
-    promised = {"data": ("name", "sha256", "notice"), "device": ("kind", "name", "workers"), "git": ("commit", "dirty")}
-    missing = []
-    for field, names in promised.items():
-        facts = manifest.get(field)
-        present = facts.keys() if isinstance(facts, dict) else ()
-        missing += [f"{field}.{name}" for name in names if name not in present]
-    return missing
+def _encode_table(table: pa.Table, study_id: str, design: Design) -> bytes:
+    named = table.add_column(0, "study_id", pa.repeat(study_id, len(table)))
+    metadata = {
+        "study.schema_version": str(SCHEMA_VERSION),
+        "study.study_id": study_id,
+        "study.digest": design.digest,
+        "study.design": json.dumps(design.to_dict(), sort_keys=True),
+    }
+    return encode(named.replace_schema_metadata(metadata))
 
 
 def _read_part(path: Path) -> pa.Table | None:
@@ -260,6 +252,10 @@ def encode(table: pa.Table) -> bytes:
     return buffer.getvalue()
 
 
+TOKEN = "[0-9a-f]" * 16
+"""At the end of a temporary name."""
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """All of ``content`` under ``path`` or nothing: temporary name, flush, rename, flush of the folder."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
@@ -274,6 +270,13 @@ def write_atomically(path: Path, content: bytes) -> None:
             temporary.unlink(missing_ok=True)
             raise
         _flush_folder(path.parent)
+
+
+def remove_left_behind(folder: Path, *names: str) -> None:
+    """The temporary files of processes that were killed while they wrote ``names``, which nobody else may write now."""
+    for name in names if not folder.is_symlink() else ():
+        for temporary in folder.glob(f".{name}.{TOKEN}"):
+            temporary.unlink()
 
 
 def _flush_folder(path: Path) -> None:

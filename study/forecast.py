@@ -8,6 +8,7 @@ the rate makes good.
 """
 
 import json
+import math
 import platform
 import time
 from collections.abc import Iterable
@@ -17,6 +18,7 @@ import numpy as np
 
 from study.design import Design
 from study.errors import StudyError
+from study.parquet import file_bytes
 from study.plan import Cohort
 
 STEP_OF_RUN = 28.0  # images
@@ -25,6 +27,7 @@ EVALUATED_IMAGE = 0.4
 PER_FLOP = 0.33  # units of work a second for each FLOP a second of the timed matrix product, over the parameters
 ABLATION = 300.0  # evaluations of the test images: every way to predict of one network with batch norm
 START_SECONDS = 8.0  # torch imported, in the command and in its workers
+MOST_BYTES = 2**24  # of a manifest
 PROCESS_BYTES = 450e6  # torch, imported
 
 
@@ -81,13 +84,13 @@ def _recorded_rate(design: Design, out: Path) -> float | None:
     newest = sorted(out.glob("*/manifest.json"), key=lambda path: path.stat().st_mtime, reverse=True)
     for path in newest:
         try:
-            manifest = json.loads(path.read_text("utf-8"))
+            manifest = json.loads(file_bytes(path, MOST_BYTES))
             other = Design.from_dict(manifest["design"])
-            if (other.dataset, other.widths) == (design.dataset, design.widths) and manifest["device"][
-                "name"
-            ] == processor():
-                return float(manifest["timings"]["work_per_second_and_worker"])
-        except (OSError, ValueError, KeyError, TypeError, StudyError):
+            alike = (other.dataset, other.widths) == (design.dataset, design.widths)
+            rate = float(manifest["timings"]["work_per_second_and_worker"])
+            if alike and manifest["device"]["name"] == processor() and 0 < rate < math.inf:
+                return rate
+        except (OSError, ValueError, KeyError, TypeError, RecursionError, StudyError):
             continue  # a folder that is not ours, or that has not trained yet, has no say in a forecast
     return None
 
@@ -98,8 +101,9 @@ def _measured_rate() -> float:
     By the processor's time, which counts every core that numpy's product takes.
     """
     a, b = np.ones((512, 784), np.float32), np.ones((784, 256), np.float32)
-    n, began, a_b = 0, time.process_time(), a @ b
-    while time.process_time() - began < 0.05:
+    a_b = a @ b
+    n, began = 0, time.process_time()
+    while n == 0 or time.process_time() - began < 0.05:
         np.matmul(a, b, out=a_b)
         n += 1
     return PER_FLOP * 2 * a.size * b.shape[1] * n / (time.process_time() - began)

@@ -5,22 +5,23 @@ import os
 import re
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_origin, get_type_hints
 
-import tyro
-
-from study import ARMS
-from study.design import DATASETS, Design, check_known
-from study.errors import UsageError
+from study import ARMS, arguments, parquet
+from study.design import DATASETS, MOST_SEED, MOST_SEEDS, Design, check_known
+from study.errors import UsageError, plain, short, told
 
 DATA_DIR = Path(os.environ.get("STUDY_DATA_DIR", "data"))
-MOST_SEEDS = 100_000
 STUDY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
-DURATION = re.compile(r"(\d+(?:\.\d+)?)([smh]?)")
-SHARD = re.compile(r"(\d+)/(\d+)")
+DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]{1,3})?")
+DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)([smh]?)")
+SHARD = re.compile(r"([0-9]{1,9})/([0-9]{1,9})")
+CONFIG_BYTES = 10**6
+"""Of a TOML file, at most."""
+MOST_DOTS = 1000
+"""Of a TOML file between two commas or line ends: the time to read ``a.a.a.a = 1`` grows with their square."""
 
 
 @dataclass(frozen=True)
@@ -81,13 +82,15 @@ class Options:
         """Refuse what no data set could make right; returns self."""
         if not 1 <= self.seeds <= MOST_SEEDS:
             raise UsageError(f"--seeds {self.seeds}: a study has 1 to {MOST_SEEDS} seeds, such as --seeds 10")
-        if self.first_seed < 0:
-            raise UsageError(f"--first-seed {self.first_seed}: a seed is 0 or above")
+        if not 0 <= self.first_seed <= MOST_SEED:
+            raise UsageError(f"--first-seed {self.first_seed}: a seed is 0 or above, up to {MOST_SEED}")
         if self.workers < 0:
             raise UsageError(f"--workers {self.workers}: give 1 or more, or 0 for one per core")
         if self.study_id is not None:
             _check_pattern("--study-id", self.study_id, STUDY_ID, "letters, digits, '.', '_', '-'; e.g. mnist-2")
         _check_pattern("--device", self.device, DEVICE, "auto, cpu, cuda or cuda:0")
+        if self.tf32 and self.device == "cpu":
+            raise UsageError("--tf32: only a GPU has it; leave it out, or choose --device cuda")
         check_known("--dataset", self.dataset, ["auto", *DATASETS])
         self.shard_of, self.seconds  # noqa: B018  parsed here for their errors
         return self
@@ -102,7 +105,7 @@ class Options:
         """(i, n) with 1 <= i <= n; (1, 1) is everything."""
         match = SHARD.fullmatch(self.shard or "1/1")
         if not match or not 1 <= int(match[1]) <= int(match[2]):
-            raise UsageError(f"--shard {self.shard}: give i/n with i from 1 to n, such as 2/8")
+            raise UsageError(f"--shard {plain(str(self.shard))}: give i/n with i from 1 to n, such as 2/8")
         return int(match[1]), int(match[2])
 
     @property
@@ -123,7 +126,7 @@ class Options:
             return None
         match = DURATION.fullmatch(self.max_time)
         if not match or float(match[1]) <= 0:
-            raise UsageError(f"--max-time {self.max_time}: give a time above 0 such as 90s, 50m or 2h")
+            raise UsageError(f"--max-time {plain(self.max_time)}: give a time above 0 such as 90s, 50m or 2h")
         return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
 
 
@@ -138,37 +141,65 @@ def parse(argv: Sequence[str]) -> Options:
     peek.add_argument("--config", type=Path, nargs="?")
     config = peek.parse_known_args(argv)[0].config
     from_file = _arguments(config) if config else []
-    return tyro.cli(
-        Options,
-        args=[*from_file, *argv],
-        prog="python -m study.run",
-    ).check()
+    return arguments.read(Options, [*from_file, *argv], "python -m study.run").check()
 
 
 def _arguments(path: Path) -> list[str]:
     """The options of a TOML file as they would stand on the command line."""
-    try:
-        values = tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise UsageError(f"--config {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"--config {path} is not TOML: {error}") from None
-    known = sorted({field.name.replace("_", "-") for field in fields(Options)} - {"config"})
-    arguments: list[str] = []
+    arguments.check_text(str(path))
+    values, hints = _toml(path), get_type_hints(Options)
+    known = sorted({name.replace("_", "-") for name in hints} - {"config"})
+    found: list[str] = []
     for key, value in values.items():
         name = key.replace("_", "-")
         check_known(f"--config {path}:", name, known)
-        arguments += _as_arguments(f"--{name}", value)
-    return arguments
+        try:
+            found += _as_arguments(f"--{name}", value, hints[name.replace("-", "_")])
+        except UsageError as error:
+            raise UsageError(f"--config {path}: {error}") from None
+    return found
 
 
-def _as_arguments(option: str, value: Any) -> list[str]:
-    if isinstance(value, bool):
+def _toml(path: Path) -> dict[str, Any]:
+    """What stands in a regular file of bounded size, or in the one that a link leads to."""
+    try:
+        content = parquet.file_bytes(Path(os.path.realpath(path)), CONFIG_BYTES)
+        if any(piece.count(b".") > MOST_DOTS for piece in re.split(rb"[,\n]", content)):
+            raise parquet.Refused(f"it has a name of more than {MOST_DOTS} parts")
+        return tomllib.loads(content.decode("utf-8"))
+    except OSError as error:
+        raise UsageError(f"--config {path}: {error.strerror}") from None
+    except parquet.Refused as refused:
+        raise UsageError(f"--config {path}: {refused}; give a file of options such as seeds = 10") from None
+    except RecursionError:
+        raise UsageError(f"--config {path} is nested too deeply; give options such as seeds = 10") from None
+    except ValueError as error:
+        raise UsageError(f"--config {path} is not TOML: {short(str(error), 200)}") from None
+
+
+def _as_arguments(option: str, value: Any, hint: Any) -> list[str]:
+    if hint is bool:
+        if not isinstance(value, bool):
+            raise UsageError(f"{option[2:]} = {told(value)}: give true or false")
         return [option] if value else []
     items = value if isinstance(value, list) else [value]
+    if isinstance(value, list) and get_origin(hint) is not tuple:
+        raise UsageError(f"{option[2:]} is a list: give one value, without brackets")
+    for item in items:
+        if not _is_plain(item):
+            raise UsageError(f"{option[2:]} = {told(item)}: give a number or a text, or a list of these")
+    if len({isinstance(item, str) for item in items}) > 1:
+        raise UsageError(f"{option[2:]} = {told(items[0])}, {told(items[1])}: give a list of numbers or of texts alone")
     return [option, *map(str, items)]
+
+
+def _is_plain(item: object) -> bool:
+    """Whether a command line could say it as one value."""
+    if isinstance(item, str):
+        return not item.startswith("--")
+    return isinstance(item, float) or (type(item) is int and abs(item) < 10**100)
 
 
 def _check_pattern(option: str, value: str, pattern: re.Pattern[str], rule: str) -> None:
     if not pattern.fullmatch(value):
-        raise UsageError(f"{option} {value!r}: choose {rule}")
+        raise UsageError(f"{option} {short(value)!r}: choose {rule}")

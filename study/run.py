@@ -8,7 +8,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
@@ -36,8 +36,8 @@ def run(options: Options, argv: Sequence[str]) -> int:
     name, notice = sources.choose(options.dataset, options.data_dir)
     design = options.design(name)
     folder = _folder(options, design)
-    if options.device.startswith("cuda"):
-        devices.choose(options.device, of_study=None)  # before anything is written
+    if options.tf32 or options.device.startswith("cuda"):  # before anything is written
+        devices.engine(devices.choose(options.device, of_study=None), options.tf32)
     with _sole_worker(folder, options):
         older = _agreed_design(folder, design)
         damaged, done = folder.quarantine(), folder.done(design)
@@ -49,7 +49,10 @@ def run(options: Options, argv: Sequence[str]) -> int:
             outcome = Session(options, argv, design, folder, notice).train(plan, progress)
         folder.compact()
         folder.touch()
-        complete = not missing_runs(design, folder.done(design))
+        missing = missing_runs(design, folder.done(design))
+        if outcome == Outcome():
+            _check_kept(folder, plan, missing)
+        complete = not missing
         if complete and not outcome.failures and outcome.stopped is None and not options.no_ablation:
             outcome = _ablate(options, design, folder, progress)
     return _conclude(progress, folder, outcome, complete, notice if plan else None)
@@ -112,23 +115,26 @@ def _absent(options: Options, name: str) -> list[str]:
 def _sole_worker(folder: Folder, options: Options) -> Iterator[None]:
     """Hold the lock of this shard (a whole study is shard 1 of 1), while nobody holds one of another division."""
     folder.prepare()
-    own = FileLock(folder.path / f".lock{options.shard_suffix}", timeout=0)
-    division = f"-of-{options.shard_of[1]}"
-    try:
-        own.acquire()
-        for other in folder.path.glob(".lock-*"):
-            if not other.name.endswith(division):
-                with FileLock(other, timeout=0):
-                    pass
-    except Timeout:
-        own.release()
-        raise EnvironmentFault(
-            f"another process is at work on {folder.path}; wait for it, or choose another --study-id."
-        ) from None
-    try:
+    own, division = folder.path / f".lock{options.shard_suffix}", f"-of-{options.shard_of[1]}"
+    with ExitStack() as stack:
+        with folder.exclusively():  # a look at a lock holds it for a moment: one process looks at a time
+            held = [path for path in folder.path.glob(".lock-*") if _is_held(path)]
+            if own in held or not all(path.name.endswith(division) for path in held):
+                raise EnvironmentFault(
+                    f"another process is at work on {folder.path}; wait for it, or choose another --study-id."
+                )
+            stack.enter_context(FileLock(own, timeout=0))
+            if not held:
+                folder.clear()
         yield
-    finally:
-        own.release()
+
+
+def _is_held(path: Path) -> bool:
+    try:
+        with FileLock(path, timeout=0):
+            return False
+    except Timeout:
+        return True
 
 
 def _plan(options: Options, design: Design, done: set[Run]) -> list[Cohort]:
@@ -154,6 +160,15 @@ def _say_first(progress: Progress, notice: str | None, damaged: Sequence[Path]) 
 
 
 # --- after
+
+
+def _check_kept(folder: Folder, plan: list[Cohort], missing: Sequence[Run]) -> None:
+    """Refuse to call a study well from which somebody took what this command committed."""
+    lost = {run for cohort in plan for run in cohort.runs}.intersection(missing)
+    if lost:
+        raise EnvironmentFault(
+            f"{len(lost)} runs that were committed are no longer in {folder.parts}; the same command trains them again."
+        )
 
 
 def _ablate(options: Options, design: Design, folder: Folder, progress: Progress) -> Outcome:
@@ -207,10 +222,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except StudyError as error:
         print(f"study.run: {error}", file=sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except Terminated:
-        return TERMINATED
+    except (KeyboardInterrupt, Terminated) as stop:  # before or after the training, which stops in its own words
+        code = INTERRUPTED if isinstance(stop, KeyboardInterrupt) else TERMINATED
+        print(f"study.run: {STOPS[code]}; what was committed is safe, the same command goes on", file=sys.stderr)
+        return code
     except OSError as error:  # the disk, the network, permissions: the machine's doing, not the study's
         print(f"study.run: {error}; what was committed is safe, the same command goes on", file=sys.stderr)
         return EnvironmentFault.exit_code

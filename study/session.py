@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from study import devices, forecast, provenance, workers
 from study.design import Design
 from study.errors import EnvironmentFault, UsageError
-from study.folder import SESSION, Folder, Manifest
+from study.folder import Folder
+from study.manifest import SESSION, Manifest
 from study.options import Options
 from study.plan import Cohort
 from study.progress import Progress
@@ -74,7 +75,7 @@ class Session:
 
     def _train_stoppably(self, plan: list[Cohort], data: "Dataset", place: Place, progress: Progress) -> Outcome:
         prefix = f".data{self.options.shard_suffix}-"
-        for left_behind in self.folder.path.glob(f"{prefix}*"):  # by a command that was killed
+        for left_behind in self.folder.path.glob(f"{prefix}*"):  # by this shard when it was killed, if not alone now
             shutil.rmtree(left_behind)
         try:
             with tempfile.TemporaryDirectory(prefix=prefix, dir=self.folder.path) as shared:
@@ -169,14 +170,14 @@ class Session:
                     "timings": {},
                     "earlier": [*older["earlier"], {key: older[key] for key in SESSION}] if older else [],  # type: ignore[literal-required]
                     "looks": older.get("looks", []) if older else [],
+                    "tables": older.get("tables", {}) if older else {},
                 }
             )
 
     def _write_timings(self, timings: dict[str, float]) -> None:
         """Into what the manifest says of this command, which may have become an earlier one beside shards."""
         with self.folder.exclusively():
-            manifest = self.folder.read_manifest()
-            assert manifest is not None, "this command wrote one"
+            manifest = self.folder.own_manifest()
             for command in (manifest, *reversed(manifest["earlier"])):
                 if command["argv"] == self._command() and not command["timings"]:
                     command["timings"] = timings

@@ -31,7 +31,10 @@ def _terms(study: Study, found: Results) -> Iterator[Term]:
     yield Term("program", _program(manifest["git"]))
     yield Term("versions", ", ".join(f"{name} {version}" for name, version in manifest["versions"].items()))
     device = manifest["device"]
-    yield Term("device", f"{device['kind']}: {device['name']}, {device['workers']} workers, engine {device['engine']}")
+    yield Term(
+        "device",
+        f"{device['kind']}: {device['name']}, {device['workers']} workers, engine {device.get('engine', 'not named')}",
+    )
     yield Term("data", manifest["data"]["name"])
     for file, sha256 in manifest["data"]["sha256"].items():
         yield Term(f"sha256 of {file}", sha256, code=True)

@@ -15,9 +15,7 @@ from datetime import date
 from itertools import pairwise, product
 from pathlib import Path
 
-import tyro
-
-from study import data, forecast, provenance, sources
+from study import arguments, data, forecast, provenance, sources
 from study.bench import ablation, report, scaling
 from study.bench.team import PEAK, Team, check_agreement
 from study.design import Design
@@ -163,7 +161,7 @@ def _write(out: Path, kind: str, dataset: str, found: dict[str, object]) -> None
 
 def main(argv: Sequence[str] | None = None) -> int:
     try:
-        run(tyro.cli(Options, args=argv, prog="python -m study.bench"))
+        run(arguments.read(Options, argv, "python -m study.bench"))
     except StudyError as error:
         print(f"study.bench: {error}", file=sys.stderr)
         return error.exit_code

@@ -1,11 +1,12 @@
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from analysis import AnalysisError
 from analysis.pairs import pair
-from analysis.tables import Study, check, load
+from analysis.tables import Study, check, load, load_ablation
 from study.design import Design, Run
 from study.folder import Folder
 from tests.analysis.planted import plant, planted
@@ -117,6 +118,100 @@ def test_a_cell_without_any_pair_is_still_a_cell_that_every_seed_lacks(tmp_path:
 def test_tables_that_say_nothing_or_two_things_are_refused(study: Study, spoil, message: str) -> None:
     with pytest.raises(AnalysisError, match=message):
         check(*spoil(study.records, study.runs), study.name, study.design)
+
+
+def at(table: pd.DataFrame, column: str, value: object, row: int = 7) -> pd.DataFrame:
+    """The table with one other value."""
+    changed = table.astype({column: object})
+    changed.iloc[row, changed.columns.get_loc(column)] = value
+    return changed if isinstance(value, str | bytes | None) else changed.astype({column: "float64"})
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("study_id", None, "records has a key missing: batch_size 32, lr 0.01, seed 3, arm bn, epoch 3, split train"),
+        ("study_id", "\x1b[2J", r"hold rows of other studies: '\\x1b\[2J'"),
+        ("study_id", "x" * 256, "hold rows of other studies: x{80}...$"),
+        ("run_id", None, "records has a key missing"),
+        ("run_id", "bn_of_another", "do not belong together: bn_b0032_lr1e-02_s003-.* and 1 more runs differ"),
+        (
+            "pair_id",
+            "another",
+            "records has a run_id that belongs to another key: .* arm bn, run_id bn_b0032_lr1e-02_s003-",
+        ),
+        ("arm", "layer_norm", "records has a run_id that belongs to another key: .* arm layer_norm"),
+        ("seed", 4, "records holds rows twice: batch_size 32, lr 0.01, seed 4"),
+        ("seed", 9, "records has a run_id that belongs to another key: .* seed 9"),
+        ("batch_size", 33, "records has a run_id that belongs to another key: batch_size 33"),
+        ("lr", np.nan, "records has a key missing: batch_size 32, lr nan"),
+        ("lr", np.inf, "records has a run_id that belongs to another key: batch_size 32, lr inf"),
+        ("epoch", 5, "an epoch lies outside of 0 to 4: .* epoch 5"),
+        ("epoch", -1, "an epoch lies outside of 0 to 4: .* epoch -1"),
+        ("split", "validation", "a split is neither train nor test: .* split validation"),
+        ("status", "cooked", "records has a status that is none of ok, diverged and not_applicable: .* status cooked"),
+        ("status", "diverged", "there is a metric though the status is not ok"),
+        ("n_examples", 1438, "n_examples is not what the data set has"),
+        ("n_correct", -1, "n_correct lies outside of 0 to n_examples"),
+        ("n_correct", 1438, "n_correct lies outside of 0 to n_examples"),
+        ("n_correct", 1, "accuracy is not n_correct over n_examples"),
+        ("accuracy", 7.0, "accuracy is not n_correct over n_examples: .* and 0 more"),
+        ("accuracy", np.nan, "a metric is missing though the status is ok"),
+        ("n_correct", np.nan, "a metric is missing though the status is ok"),
+        ("loss", np.inf, "the loss is not finite though the status is ok"),
+        ("loss", -np.inf, "the loss is not finite though the status is ok"),
+    ],
+)
+def test_a_record_that_cannot_be_is_refused(study: Study, column: str, value: object, message: str) -> None:
+    row = 7 if column not in ("n_correct", "n_examples") else 6  # the test images of an epoch come before its others
+    row += study.records.split.iloc[row] != "train"
+    with pytest.raises(AnalysisError, match=message) as refusal:
+        check(at(study.records, column, value, row), study.runs, study.name, study.design)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("run_id", "another", "do not belong together"),
+        ("pair_id", "another", "runs has a run_id that belongs to another key|records has a run_id that belongs"),
+        ("seed", 9, "has a run_id that belongs to another key"),
+        ("status", "cooked", "runs has a status that is none of ok, diverged and not_applicable: .* status cooked"),
+        ("status", "not_applicable", "not_applicable does not go with the run: batch_size 32, lr 0.01, seed 3, arm bn"),
+        ("status", "diverged", "the first bad epoch is not one of a run that diverged"),
+        ("first_bad_epoch", 2, "the first bad epoch is not one of a run that diverged"),
+        ("n_steps", -1, "n_steps is below zero or missing"),
+        ("n_steps", np.nan, "n_steps is below zero or missing"),
+        ("n_parameters", 5, "n_parameters is not what the design has"),
+        ("test_correct", None, "test_correct is not a bit for each test image of a run that is ok"),
+        ("test_correct", b"\xff" * 44, "test_correct is not a bit for each test image"),
+        ("test_correct", b"\xff" * 45, "test_correct has another count than the last epoch: .* epoch 4, split test"),
+    ],
+)
+def test_a_run_that_cannot_be_is_refused(study: Study, column: str, value: object, message: str) -> None:
+    with pytest.raises(AnalysisError, match=message):
+        check(study.records, at(study.runs, column, value, 0), study.name, study.design)
+
+
+def test_a_run_that_diverged_has_the_records_of_one(tmp_path: Path) -> None:
+    def diverging(run: Run, epoch: int) -> float | None:
+        return None if run == Run(32, 0.01, 3, "bn") and epoch >= 2 else score(run, epoch)
+
+    study = planted(tmp_path / "s", DESIGN, diverging)
+    for epoch in (1, 3):
+        runs = at(study.runs, "first_bad_epoch", epoch, 0)
+        with pytest.raises(AnalysisError, match=r"a record has another status than its run: .* arm bn, epoch [12]"):
+            check(study.records, runs, study.name, study.design)
+    with pytest.raises(AnalysisError, match="the first bad epoch is not one of a run that diverged"):
+        check(study.records, at(study.runs, "first_bad_epoch", 5, 0), study.name, study.design)
+    check(study.records, study.runs, study.name, study.design)
+
+
+def test_tables_of_the_inference_modes_that_cannot_be_read_are_refused_in_words(study: Study) -> None:
+    (study.path / "ablation.parquet").mkdir()
+    with pytest.raises(AnalysisError, match=r"ablation\.parquet cannot be read: it is not a regular file"):
+        load_ablation(study)
+    (study.path / "ablation.parquet").rmdir()
 
 
 def test_a_folder_without_a_study_is_refused(tmp_path: Path) -> None:

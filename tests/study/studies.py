@@ -1,10 +1,30 @@
 """What the tests of the command share: a study's tables and parts, and the command as a process."""
 
+import multiprocessing
+import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
+import pytest
+
+from study import run
+from study.ablation_tables import SCHEMAS
 from tests.conftest import SMALL
+
+TINY = (
+    *("--dataset", "digits", "--epochs", "1", "--workers", "1", "--quiet", "--seeds", "2", "--hidden", "12", "9"),
+    *("--batch-sizes", "128", "512", "--lrs", "0.01", "0.1"),
+)
+"""Two cohorts in a third of a second, or twice that with the inference modes."""
+LOCKS = {".writing", ".ablating"}
+IMPORTED = ("study.run", "study.training", "study.data", "study.ablation", "study.shifts", "sklearn.datasets")
 
 
 def tables(folder: Path) -> tuple[bytes, ...]:
@@ -15,6 +35,100 @@ def parts(folder: Path) -> dict[str, float]:
     return {path.name: path.stat().st_mtime for path in (folder / "parts").iterdir()}
 
 
+def results(folder: Path) -> dict[str, bytes]:
+    """All that a study comes to: its tables, those of its inference modes if it has any, its networks."""
+    names = [f"{name}.parquet" for name in ("records", "runs", *SCHEMAS)]
+    paths = [*(folder / name for name in names), *folder.glob("weights/[!.]*")]
+    return {path.name: path.read_bytes() for path in paths if path.exists()}
+
+
+def litter(folder: Path) -> list[str]:
+    """What a study leaves behind that is neither a result nor a lock."""
+    hidden = [path for path in folder.rglob(".*") if path.name not in LOCKS]
+    return [str(path) for path in hidden if not path.name.startswith(".lock-")]
+
+
 def start(out: Path, *options: str) -> subprocess.Popen:
     command = [sys.executable, "-m", "study.run", *SMALL, "--out", str(out), "--study-id", "s", *options]
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+
+
+def say(capsys: pytest.CaptureFixture[str], count: str) -> None:
+    """What a slow test reached, for whoever runs it."""
+    with capsys.disabled():
+        sys.stdout.write(f"\n{count}\n")
+
+
+# --- processes that have imported everything
+
+
+@dataclass(frozen=True)
+class Ended:
+    code: int
+    """Of the exit; below zero the signal that killed it."""
+    error: str
+    seconds: float
+
+
+class Child:
+    """A process, forked from one that has imported torch, that does ``work`` and exits with what it returns."""
+
+    def __init__(self, errors: Path, work: Callable[..., int], *arguments: object):
+        self.errors, self.began = errors, time.monotonic()
+        errors.unlink(missing_ok=True)
+        self.process = _server().Process(target=_live, args=(errors, work, arguments))
+        self.process.start()
+
+    def end(self, after: float | None = None, by: int | None = None) -> Ended:
+        """Wait for its end; ``after`` so many seconds it gets the signal ``by``, if it lives."""
+        self.process.join(after)
+        if by is not None and self.process.is_alive():
+            assert self.process.pid
+            with suppress(ProcessLookupError):  # gone this very moment
+                os.kill(self.process.pid, by)
+        self.process.join(120)
+        code = self.process.exitcode
+        assert code is not None, f"still at work after {time.monotonic() - self.began:.0f} seconds"
+        self.process.close()
+        error = self.errors.read_text() if self.errors.exists() else ""
+        return Ended(code, error, time.monotonic() - self.began)
+
+
+def study(out: Path, *options: str) -> list[str]:
+    """The arguments of ``study.run`` for the small study ``s`` under ``out``; later options override."""
+    return [*TINY, "--out", str(out), "--study-id", "s", *options]
+
+
+def launch(out: Path, *options: str) -> Child:
+    """``study.run`` on the small study ``s`` under ``out``."""
+    return Child(out / "stderr", run.main, study(out, *options))
+
+
+class Together:
+    """``study.run`` when all of ``n`` processes are there."""
+
+    def __init__(self, n: int):
+        self.barrier = _server().Barrier(n)
+
+    def __call__(self, arguments: list[str]) -> int:
+        self.barrier.wait(60)
+        return run.main(arguments)
+
+
+@cache
+def _server() -> ForkServerContext:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([*IMPORTED, __name__])
+    return context
+
+
+def _live(errors: Path, work: Callable[..., int], arguments: tuple) -> None:
+    handle = os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(handle, 2)
+    sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115  pytest's own may have been inherited
+    try:
+        code = work(*arguments)
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        code = 99
+    run.leave(code)

@@ -23,6 +23,7 @@ import pytest
 from safetensors.numpy import save
 
 from study import ablate, ablation_tables, run, shifts, weights
+from study import folder as folder_module
 from study.ablation_tables import SCHEMAS, Store, read_table
 from study.errors import UsageError
 from study.folder import Folder
@@ -338,11 +339,11 @@ def test_stopped_between_two_commits_and_started_again_gives_equal_bytes(
     assert len(parts(study)) == PARTS
 
 
-@pytest.mark.parametrize("n", [1, 3, PARTS - 1, PARTS, PARTS + 2])
+@pytest.mark.parametrize("n", [1, 3, PARTS - 1, PARTS, PARTS + 2, PARTS + 4])
 def test_stopped_between_two_files_and_started_again_gives_equal_bytes(
     n: int, few: None, study: Path, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Within a commit, whose rows of the ablation come last; and, at last, between the tables."""
+    """Within a commit, whose rows of the ablation come last; between the tables; and before their digests are kept."""
     write, writes = ablation_tables.write_atomically, iter(range(n))
 
     def counted(path: Path, content: bytes) -> None:
@@ -352,6 +353,7 @@ def test_stopped_between_two_files_and_started_again_gives_equal_bytes(
 
     with monkeypatch.context() as patch:
         patch.setattr(ablation_tables, "write_atomically", counted)
+        patch.setattr(folder_module, "write_atomically", counted)
         assert evaluate(study) == 130
     assert evaluate(study) == 0
     assert tables(study) == whole
@@ -513,7 +515,7 @@ def spoil_no_study(study: Path) -> None:
         (spoil_all_missing, 2, "is missing: trained before networks were kept, or removed"),
         (spoil_other_images, 2, "holds other images than those that"),
         (spoil_no_runs, 2, "does not exist; run python -m study.run first"),
-        (spoil_runs, 2, "cannot be read: it is not a parquet file"),
+        (spoil_runs, 2, "cannot be read: its sha256 is not the one in manifest.json"),
         (spoil_manifest, 3, "cannot be read"),
         (spoil_no_study, 2, "holds no study (no manifest.json); run python -m study.run first"),
     ],
@@ -590,10 +592,11 @@ def test_a_table_that_cannot_be_read_is_an_error_in_words(few: None, study: Path
     assert table is not None
     path = study / "ablation.parquet"
     path.write_bytes(path.read_bytes()[:-9])
-    with pytest.raises(
-        UsageError, match=r"ablation\.parquet cannot be read: .*run study\.ablate\.$"
-    ):
+    with pytest.raises(UsageError, match=r"ablation\.parquet cannot be read: .*run study\.ablate\.$"):
         read_table(study, "ablation")
     pq.write_table(table.drop_columns("ece"), path)
+    with pytest.raises(UsageError, match=r"its sha256 is not the one in manifest\.json"):
+        read_table(study, "ablation")
+    folder_module.Folder(study).write_tables({"ablation": path.read_bytes()})
     with pytest.raises(UsageError, match=r"has the columns \['study_id', .*\]; expected \['study_id', .*'ece'"):
         read_table(study, "ablation")

@@ -239,7 +239,6 @@ def running(state: dict[str, np.ndarray]) -> modes.Statistics:
         (Trial("layer_0", 8, "shuffled"), lambda source: modes.OneLayer(0, modes.Batch(8), modes.Fixed(source))),
         (Trial("layer_1", 0, "natural"), lambda source: modes.OneLayer(1, modes.Batch(353), modes.Fixed(source))),
     ],
-    ids=str,
 )
 def test_a_trial_is_the_mode_of_its_name_over_the_running_statistics(
     trial: Trial, mode: Callable[[modes.Statistics], modes.Mode], weights: Weights, images: Dataset, group_of: GroupOf

@@ -11,8 +11,9 @@ from study import folder as folder_module
 from study import records
 from study.design import Design
 from study.errors import EnvironmentFault, StudyError, UsageError
-from study.folder import Folder, Manifest
+from study.folder import Folder
 from study.history import History
+from study.manifest import Manifest
 from study.plan import Cohort, cohorts, missing_runs
 
 DESIGN = Design("digits", batch_sizes=(1, 32), lrs=(0.01, 0.1), seeds=(0, 1), epochs=2)
@@ -289,7 +290,7 @@ def test_foreign_tables_and_manifests_are_refused_with_the_reason(folder: Folder
     folder.manifest.unlink()
     assert folder.read_manifest() is None
     folder.manifest.write_text('{"schema_version": 99}')
-    with pytest.raises(UsageError, match="has schema version 99, this program reads 1"):
+    with pytest.raises(UsageError, match=r"was made by a newer program \(schema 99, this one reads 1\): update it"):
         folder.read_manifest()
     folder.manifest.write_text('{"schema_version": 1, "data": {"name": "digits"}}')
     with pytest.raises(UsageError, match=r"lacks argv, data.notice, data.sha256, design"):

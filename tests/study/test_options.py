@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -39,18 +40,40 @@ def test_options_become_a_design() -> None:
         ("--shard half", "--shard half: "),
         ("--max-time soon", "--max-time soon: give a time above 0 such as 90s, 50m or 2h"),
         ("--max-time 0m", "--max-time 0m: "),
+        ("--max-time ١h", "--max-time ١h: "),
+        (f"--max-time {'9' * 400}h", "--max-time 9{80}...: "),
+        (f"--shard {'1' * 5000}/2", "1{80}...: this argument has 5002 characters"),
+        ("--device cuda:１", "--device 'cuda:１': "),
+        ("--lrs fast", r"--lrs fast: give a number in the digits 0 to 9, such as 0\.01"),
+        ("--lrs 0.1 １.5", "--lrs １.5: "),
+        ("--lrs 1_0", "--lrs 1_0: "),
+        ("--lrs= --seeds 2", "--lrs '': "),
+        ("--lrs nan", "--lrs nan: give a number"),
+        ("--lrs 1e400", "--lrs 1e400 would be read as inf: give a number such as 0.01"),
+        ("--lrs -1e400", "--lrs -1e400 would be read as -inf"),
+        ("--lrs 1e-400", "--lrs 1e-400 would be read as 0.0"),
+        ("--lrs 0e5", "--lrs 0e5 would be read as 0.0|--lrs 0.0: a learning rate is a finite number above 0"),
+        ("--seeds 1_000", "--seeds 1_000: give a whole number in the digits 0 to 9, such as 10"),
+        ("--seeds=1_000", "--seeds 1_000: "),
+        ("--first_seed 1_0", "--first_seed 1_0: "),
+        ("--epochs 1.5", "--epochs 1.5: "),
+        ("--epochs １０", "--epochs １０: "),
+        ("--batch-sizes 32 x", "--batch-sizes x: "),
+        ("--hidden 32 ٣", "--hidden ٣: "),
+        ("--workers 0x10", "--workers 0x10: "),
+        ("--first-seed 2147483648", "--first-seed 2147483648: a seed is 0 or above, up to 2147483647"),
     ],
 )
 def test_a_wrong_option_is_refused_with_the_rule(arguments: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        parse(arguments.split())
+        parse(arguments.split()).design("digits")
 
 
 @pytest.mark.parametrize(
     "arguments",
-    ["--lrs fast", "--epochs 1.5", "--seeds", "--nonsense 1", "--on-error ignore", "--batch-sizes 32 x", "stray"],
+    ["--seeds", "--nonsense 1", "--on-error ignore", "stray", "--quiet yes"],
 )
-def test_what_is_no_option_or_no_number_exits_2(arguments: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_no_option_exits_2(arguments: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         parse(arguments.split())
     assert stop.value.code == 2
@@ -92,12 +115,67 @@ def test_a_wrong_toml_file_is_refused(text: str, message: str, tmp_path: Path) -
         parse(["--config", str(tmp_path / "absent.toml")])
 
 
-def test_every_option_of_a_config_is_an_option(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('lrs = ["fast"]', "--lrs fast: give a number"),
+        ("lrs = [inf]", "--lrs inf: give a number"),
+        ('lrs = ["1_0"]', "--lrs 1_0: "),
+        ('lrs = [0.1, "0.2"]', "study.toml: lrs = 0.1, '0.2': give a list of numbers or of texts alone"),
+        ("lrs = [[0.1]]", "study.toml: lrs = a list: give a number or a text, or a list of these"),
+        ("lrs = [true]", "study.toml: lrs = true: "),
+        ("seeds = 4.0", "--seeds 4.0: give a whole number"),
+        ("seeds = [1, 2]", "study.toml: seeds is a list: give one value, without brackets"),
+        ("seeds = true", "study.toml: seeds = true: "),
+        ("seeds = 1979-05-27", "study.toml: seeds = a date: "),
+        ("[seeds]\nof = 3", "study.toml: seeds = an object: "),
+        ("seeds.of.all = 3", "study.toml: seeds = an object: "),
+        ("quiet = 1", "study.toml: quiet = 1: give true or false"),
+        ("quiet = []", "study.toml: quiet = a list: give true or false"),
+        ('study_id = "--dry-run"', "study.toml: study-id = '--dry-run': "),
+        ('arms = ["bn", "--quiet"]', "study.toml: arms = '--quiet': "),
+        ('out = "a\\u0000b"', r"'a\\x00b': this argument holds a NUL"),
+        ('config = "other.toml"', "'config' is unknown"),
+        ("seeds = 4\nseeds = 5", "is not TOML: Cannot overwrite a value"),
+        (f"seeds = {'9' * 5000}", "is not TOML: Exceeds the limit"),
+        (f"seeds = 0x{'f' * 5000}", "seeds = a number of 20000 bits"),
+        (f"lrs = {'[' * 5000}", "study.toml is nested too deeply"),
+        ("a." * 5000 + "a = 1", "study.toml: it has a name of more than 1000 parts"),
+        ("#" * (10**6 + 1), "study.toml: it has 1,000,001 bytes, at most 1,000,000 are read; give a file of options"),
+    ],
+)
+def test_a_toml_file_holds_options_and_nothing_else(text: str, message: str, tmp_path: Path) -> None:
     config = tmp_path / "study.toml"
-    config.write_text('lrs = ["fast"]')
-    with pytest.raises(SystemExit) as stop:
+    config.write_text(text)
+    with pytest.raises(UsageError, match=message):
         parse(["--config", str(config)])
-    assert stop.value.code == 2
+
+
+def test_a_config_is_a_regular_file_or_a_link_to_one(tmp_path: Path) -> None:
+    (tmp_path / "study.toml").write_text("seeds = 1_000\nlrs = [1, 0.5]\n")
+    (tmp_path / "link").symlink_to(tmp_path / "study.toml")
+    options = parse(["--config", str(tmp_path / "link")])
+    assert (options.seeds, options.lrs) == (1000, (1.0, 0.5))
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "self").symlink_to(tmp_path / "self")
+    for path in (tmp_path / "pipe", tmp_path, Path("/dev/zero"), tmp_path / "self", tmp_path / ("x" * 300)):
+        with pytest.raises(UsageError, match="--config /"):
+            parse(["--config", str(path)])
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [("a\0b", "holds a NUL"), ("a\udcff", "is not UTF-8"), ("x" * 4097, "has 4097 characters; give at most 4096")],
+)
+@pytest.mark.parametrize("option", ["--out", "--config", "--nonsense"])
+def test_what_can_be_no_name_is_refused(option: str, word: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        parse([option, word])
+
+
+@pytest.mark.parametrize("text", ["+3", "3", "003"])
+def test_numbers_in_plain_digits_stay_numbers(text: str) -> None:
+    assert parse(["--seeds", text, "--lrs", ".5", "1e-3", "2.", "+1E-2", "4"]).seeds == 3
 
 
 def test_options_are_frozen() -> None:

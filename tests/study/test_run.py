@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from study import run, workers
+from study import folder, run, workers
 from study.folder import Folder
 from tests.study.studies import parts, tables
 
@@ -57,7 +57,7 @@ def test_the_manifest_keeps_what_earlier_commands_said(study_run: StudyRun, tmp_
     assert manifest["design"]["seeds"] == [0, 1]
     assert set(manifest) == {
         "schema_version", "study_id", "design", "digest", "data", "argv", "versions", "git", "device", "timings",
-        "earlier", "looks",
+        "earlier", "looks", "tables",
     }  # fmt: skip
     assert set(manifest["data"]) == {"name", "sha256", "notice"}
 
@@ -196,14 +196,14 @@ def test_a_stop_while_the_tables_are_written_is_mended_by_the_next_command(
 ) -> None:
     """Everything is committed by then, so the next command has nothing to train: it must look all the same."""
     study_run("--seeds", "1")
-    write = Folder._write_table
+    write = folder.write_atomically
 
-    def stop(self: Folder, name: str, *rest: object) -> None:
-        if name == table:
+    def stop(path: Path, content: bytes) -> None:
+        if path.stem == table:
             raise KeyboardInterrupt
-        write(self, name, *rest)  # type: ignore[arg-type]
+        write(path, content)
 
-    monkeypatch.setattr(Folder, "_write_table", stop)
+    monkeypatch.setattr(folder, "write_atomically", stop)
     assert study_run("--seeds", "2") == 130
     monkeypatch.undo()
     assert study_run("--seeds", "2") == 0

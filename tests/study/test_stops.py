@@ -12,7 +12,7 @@ import pytest
 
 from study import run, session, workers
 from tests.conftest import SMALL
-from tests.study.studies import start, tables
+from tests.study.studies import launch, litter, results, say, start, tables
 
 LONG = ("--seeds", "20", "--epochs", "10", "--batch-sizes", "32", "64", "--no-ablation")
 
@@ -41,11 +41,14 @@ def test_stopped_in_the_middle_and_started_again_gives_equal_bytes(
 ) -> None:
     process = start(tmp_path, *LONG)
     wait_for_parts(tmp_path / "s", process)
+    began = time.monotonic()
     for number in signals:
         os.kill(process.pid, number)
     _, error = process.communicate(timeout=30)
+    assert time.monotonic() - began < 5
     assert process.returncode == code
     assert "Traceback" not in error
+    assert (error.count("\n"), "the same command goes on" in error) == ((0, False) if code == -9 else (1, True))
     assert run.main([*SMALL, *LONG, "--out", str(tmp_path), "--study-id", "s"]) == 0
     assert tables(tmp_path / "s") == uninterrupted
     assert not list((tmp_path / "s").glob(".data*"))
@@ -103,3 +106,66 @@ def test_twenty_kills_at_random_moments_leave_the_tables_of_an_uninterrupted_stu
         assert "Traceback" not in error
     assert run.main([*SMALL, *LONG, "--out", str(tmp_path), "--study-id", "s"]) == 0
     assert tables(tmp_path / "s") == uninterrupted
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_at_random_moments_end_a_study_soon_in_one_line_and_it_goes_on(
+    number: signal.Signals, code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In training, between files, and in the inference modes."""
+    assert launch(tmp_path).end().code == 0
+    (tmp_path / "usual").mkdir()
+    usual = launch(tmp_path / "usual").end().seconds
+    expected, moments, seconds = results(tmp_path / "s"), random.Random(number), []
+    for study in range(100):
+        out = tmp_path / str(study)
+        out.mkdir()
+        while True:
+            child, delay = launch(out), moments.uniform(0.05, usual)
+            ended = child.end(delay, number)
+            if ended.code == 0:
+                break
+            assert ended.code == code, ended.error
+            assert ended.error.count("\n") == 1
+            assert "the same command goes on" in ended.error
+            seconds.append(ended.seconds - delay)
+        assert results(out / "s") == expected
+        assert litter(out / "s") == []
+        if len(seconds) >= 15:
+            break
+    assert max(seconds) < 5
+    say(capsys, f"{number.name}: {len(seconds)} times, ended after {max(seconds):.2f} s at the latest")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_command_with_workers_ends_within_five_seconds(
+    number: signal.Signals, code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Large cohorts, so that each worker is in the middle of one."""
+    options = ("--workers", "2", "--seeds", "40", "--epochs", "200", "--batch-sizes", "16", "32")
+    process = start(tmp_path, *options)
+    wait_for_parts(tmp_path / "s", process, 0)
+    time.sleep(8)
+    began = time.monotonic()
+    os.kill(process.pid, number)
+    _, error = process.communicate(timeout=30)
+    seconds = time.monotonic() - began
+    assert process.returncode == code
+    assert (error.count("\n"), "the same command goes on" in error) == (1, True)
+    assert seconds < 5
+    say(capsys, f"{number.name} to two workers: ended after {seconds:.2f} s")
+
+
+@pytest.mark.slow
+def test_a_study_in_short_sittings_is_that_of_one_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options, codes = ("--epochs", "10", "--batch-sizes", "16", "32", "64", "128"), []
+    (tmp_path / "whole").mkdir()
+    assert launch(tmp_path / "whole", *options).end().code == 0
+    while not codes or codes[-1]:
+        codes.append(launch(tmp_path, *options, "--max-time", "0.5s").end().code)
+        assert len(codes) < 30
+    assert set(codes[:-1]) == {75}
+    assert results(tmp_path / "s") == results(tmp_path / "whole" / "s")
+    say(capsys, f"--max-time: exit 75 {len(codes) - 1} times, then complete")
