@@ -291,6 +291,7 @@ def trimmed(folder: Path) -> Path:
     manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
     names = {"seed": "seeds", "batch_size": "batch_sizes", "lr": "lrs"}
     manifest["design"] |= {names[name]: values for name, values in kept.items()}
+    del manifest["tables"]  # the digests of what was cut
     (folder / "manifest.json").write_text(json.dumps(manifest), "utf-8")
     return folder
 

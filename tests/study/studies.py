@@ -53,9 +53,9 @@ def start(out: Path, *options: str) -> subprocess.Popen:
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
 
 
-def say(capsys: pytest.CaptureFixture[str], count: str) -> None:
+def say(capture: pytest.CaptureFixture[str], count: str) -> None:
     """What a slow test reached, for whoever runs it."""
-    with capsys.disabled():
+    with capture.disabled():
         sys.stdout.write(f"\n{count}\n")
 
 

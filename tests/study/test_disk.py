@@ -126,10 +126,10 @@ def test_writes_that_are_cut_short_go_on_where_they_were_cut(trained_already: No
 @pytest.mark.parametrize("stays", [False, True])
 @pytest.mark.parametrize("number", FULL)
 def test_a_fault_of_any_kind_at_any_call_that_passes_or_stays(
-    number: int, stays: bool, here: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    number: int, stays: bool, here: Command, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     fatal = trouble_at_every_call(tmp_path, lambda root, at: Failing(root, at, number, stays), here)
-    say(capsys, f"{errno.errorcode[number]}: {len(fatal)} calls failed, exit 3 every time, all studies equal")
+    say(capfd, f"{errno.errorcode[number]}: {len(fatal)} calls failed, exit 3 every time, all studies equal")
 
 
 @pytest.mark.slow
