@@ -233,7 +233,9 @@ def inside(study: Path, name: str) -> Path:
     path = study / name
     if path.is_symlink():
         raise UsageError(f"{path} is a link: nothing is written through it. Put a folder in its place.")
-    path.mkdir(exist_ok=True)
+    if not path.is_dir():
+        path.mkdir(exist_ok=True)
+        _flush_folder(study)
     return path
 
 

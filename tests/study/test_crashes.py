@@ -159,4 +159,4 @@ def test_a_study_that_is_killed_at_any_call_is_completed_by_the_next_command(
         assert results(out / "s") == expected
         assert litter(out / "s") == []
         number += every
-    say(capsys, f"{number // every} crashes at chosen calls survived, every {every} of {number - 1}; all studies equal")
+    say(capsys, f"{(number - 1) // every} crashes survived, at every {every}. call; all studies equal")

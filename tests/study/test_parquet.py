@@ -156,3 +156,8 @@ def survives(n: int, seed: int) -> int:
 
 def test_a_damaged_table_is_refused_or_a_table_never_an_accident() -> None:
     assert survives(400, seed=0) > 200
+
+
+@pytest.mark.slow
+def test_of_twenty_thousand_damaged_tables_none_is_an_accident() -> None:
+    assert survives(20_000, seed=1) > 10_000
