@@ -83,8 +83,8 @@ def _few_seeds(study: Study, found: Results) -> Iterator[str]:
     enough = seeds_to_reach(found.alpha)
     if n_seeds < enough:
         yield (
-            f"Only {words.seeds(n_seeds)} with a pair in every cell: the exact test cannot fall below"
-            f" p = {attainable_p(n_seeds):g}. It takes {enough} to reach {found.alpha:g}."
+            f"Only {words.seeds(n_seeds)} with a pair in every cell: the exact test cannot fall below p ="
+            f" {attainable_p(n_seeds):g}. It takes {enough} to reach {found.alpha:g}."
         )
 
 
@@ -108,9 +108,8 @@ def _looked(study: Study, found: Results) -> Iterator[str]:
     most = max(seen.values(), key=len, default=[])
     if len(most) > 1:
         yield (
-            f"These data have been looked at {len(most)} times, with {', '.join(map(str, most))} seeds: a p-value of"
-            " a later"
-            " look is not what it seems; the e-value in part 9 is."
+            f"These data have been looked at {len(most)} times, with {', '.join(map(str, most))} seeds: a p-value of a"
+            " later look is not what it seems; the e-value in part 9 is."
         )
 
 

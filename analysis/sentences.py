@@ -38,8 +38,8 @@ def both_tests(whole: Contrast) -> str:
     exact = whole.sign_flip.n_total == 2**whole.n_pairs
     flips = "Exact sign-flip test" if exact else "Sign-flip test over 99,999 random patterns"
     return (
-        f"Paired t test over {n}: {words.p_equals(whole.t)}. {flips}, {n}: {words.p_equals(whole.sign_flip)}."
-        f" Endpoint: {words.endpoint(whole.endpoint)}."
+        f"Paired t test over {n}: {words.p_equals(whole.t)}. {flips}, {n}: {words.p_equals(whole.sign_flip)}. Endpoint:"
+        f" {words.endpoint(whole.endpoint)}."
     )
 
 
@@ -55,8 +55,8 @@ def by_cell(cells: Sequence[Contrast], licensed: bool) -> str:
     smallest = min(known, key=lambda cell: cell.mean_diff)
     status = "" if licensed else " Exploratory, since the test over all cells did not reject."
     return (
-        f"Of {len(cells)} cells, tested together (step-down max-T): {tally}.{status}"
-        f" The difference runs from {_at(smallest)} to {_at(largest)}."
+        f"Of {len(cells)} cells, tested together (step-down max-T): {tally}.{status} The difference runs from"
+        f" {_at(smallest)} to {_at(largest)}."
     )
 
 
@@ -69,8 +69,8 @@ def failures(whole: Contrast) -> str:
         (whole.arm, whole.n_diverged_arm, whole.n_failed_arm),
     )
     parts = [
-        f"with {words.arm_name(arm)} {diverged} of {whole.n_runs} runs diverged"
-        f" and {failed - diverged} of {whole.n_runs} failed to learn"
+        f"with {words.arm_name(arm)} {diverged} of {whole.n_runs} runs diverged and {failed - diverged} of"
+        f" {whole.n_runs} failed to learn"
         for arm, diverged, failed in sides
     ]
     return f"Failures: {'; '.join(parts)}."
@@ -122,8 +122,7 @@ def _more_seeds(whole: Contrast, plan: Plan) -> Iterator[str]:
         margin = words.points(plan.margin).lstrip("+")
         yield (
             f"More seeds might: {words.count(plan.seeds_needed)} are needed to detect the margin of {margin} points"
-            " with"
-            f" {words.level(plan.power)} power, and there are {plan.n}."
+            f" with {words.level(plan.power)} power, and there are {plan.n}."
         )
 
 

@@ -151,10 +151,6 @@ ARROWS = {
         "analysis.figures.style", "analysis.findings", "analysis.parts.shown", "analysis.tables", "analysis.words",
     },
     "analysis.parts.glossary": {"analysis.document", "analysis.findings", "analysis.tables"},
-    "analysis.parts.inference": {
-        "analysis.columns", "analysis.document", "analysis.figures.modes", "analysis.figures.style",
-        "analysis.findings", "analysis.mode_words", "analysis.modes", "analysis.tables", "analysis.words",
-    },
     "analysis.parts.learning": {
         "analysis.arms", "analysis.columns", "analysis.curves", "analysis.document", "analysis.figures.curves",
         "analysis.figures.style", "analysis.findings", "analysis.parts.shown", "analysis.tables", "analysis.words",
@@ -183,12 +179,6 @@ ARROWS = {
         "analysis.columns", "analysis.contrasts", "analysis.document", "analysis.factors", "analysis.figures.effects",
         "analysis.figures.style", "analysis.findings", "analysis.tables", "analysis.words",
     },
-    "analysis.reading_order": {
-        "analysis.document", "analysis.findings", "analysis.parts.cells", "analysis.parts.compared",
-        "analysis.parts.evidence", "analysis.parts.glossary", "analysis.parts.inference", "analysis.parts.learning",
-        "analysis.parts.methods", "analysis.parts.provenance", "analysis.parts.robustness", "analysis.parts.speed",
-        "analysis.parts.trust", "analysis.parts.tuning", "analysis.parts.where", "analysis.tables",
-    },
     "analysis.sentences": {
         "analysis.arms", "analysis.contrasts", "analysis.findings", "analysis.power", "analysis.sensitivity",
         "analysis.words",
@@ -199,6 +189,21 @@ ARROWS = {
     },
     "analysis.svg": {"analysis.figures.style"},
     "analysis.page": {"analysis.document", "analysis.svg", "analysis.tables"},
+    "analysis.parts.shifts": {
+        "analysis.columns", "analysis.document", "analysis.figures.modes", "analysis.figures.style",
+        "analysis.mode_words", "analysis.modes", "analysis.words",
+    },
+    "analysis.parts.inference": {
+        "analysis.columns", "analysis.document", "analysis.figures.modes", "analysis.figures.style",
+        "analysis.findings", "analysis.mode_words", "analysis.modes", "analysis.parts.shifts", "analysis.tables",
+        "analysis.words",
+    },
+    "analysis.reading_order": {
+        "analysis.document", "analysis.findings", "analysis.parts.cells", "analysis.parts.compared",
+        "analysis.parts.evidence", "analysis.parts.glossary", "analysis.parts.inference", "analysis.parts.learning",
+        "analysis.parts.methods", "analysis.parts.provenance", "analysis.parts.robustness", "analysis.parts.speed",
+        "analysis.parts.trust", "analysis.parts.tuning", "analysis.parts.where", "analysis.tables",
+    },
     "analysis.report": {
         "analysis", "analysis.completeness", "analysis.contents", "analysis.document", "analysis.findings",
         "analysis.page", "analysis.reading_order", "analysis.sentences", "analysis.tables", "study.arguments",

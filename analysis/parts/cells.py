@@ -12,9 +12,9 @@ SHORT = {"last3": "last three epochs", "final": "last epoch"}
 def part(study: Study, found: Results) -> Part:
     level = words.level(1 - found.alpha)
     about = (
-        f"Differences in points, with {level} intervals. Failed runs: diverged or failed to learn, of the runs of"
-        " each arm."
-        " p-values are two-sided; max-T and Holm are corrected for the number of cells, the others are not. Endpoints: "
+        f"Differences in points, with {level} intervals. Failed runs: diverged or failed to learn, of the runs of each"
+        " arm. p-values are two-sided; max-T and Holm are corrected for the number of cells, the others are not."
+        " Endpoints: "
         + "; ".join(
             f"{SHORT[name]}, {text}{' (primary)' if i == 0 else ''}" for i, (name, text) in enumerate(ENDPOINTS.items())
         )

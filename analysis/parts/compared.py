@@ -29,15 +29,13 @@ def _figure(study: Study, found: Comparison) -> Figure:
         headline=_headline(whole),
         subtitle=(
             f"Test accuracy {words.side(found.arm)} minus {words.side(found.baseline)}, in points: {here} beside"
-            f" {there}."
-            f" {whole.here.n} and {words.seeds(whole.there.n)}, of which {found.n_common} are in both."
+            f" {there}. {whole.here.n} and {words.seeds(whole.there.n)}, of which {found.n_common} are in both."
         ),
         svg=svg(effects.forest(labels, series)),
         alt="; ".join(_alt(label, side) for label, side in zip(labels, found.sides, strict=True)) + ".",
         caption=(
             f"Bars: Student's {words.level(whole.here.level)} intervals, each on its own. The studies are compared"
-            " within"
-            f" the seeds that both have, since these share their random streams.{_differs(found)}"
+            f" within the seeds that both have, since these share their random streams.{_differs(found)}"
         ),
         table=_table(found),
     )

@@ -32,8 +32,7 @@ def _figure(study: Study, found: Results, of_arm: Findings) -> Figure:
         headline=_headline(*panels[0]),
         subtitle=(
             f"Test accuracy of each seed {words.side(whole.baseline)} and {words.side(whole.arm)} (%), joined by a"
-            " line;"
-            f" beside it the differences in points and their mean. {words.endpoint(whole.endpoint).capitalize()};"
+            f" line; beside it the differences in points and their mean. {words.endpoint(whole.endpoint).capitalize()};"
             f" {words.seeds(whole.n_pairs)}."
         ),
         svg=drawn,

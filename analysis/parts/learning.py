@@ -51,7 +51,7 @@ def _four(curves: Sequence[Curve]) -> Figure:
         svg=svg(drawing.learning_curves(shown)),
         alt="After the last epoch: " + "; ".join(_last(curve) for curve in shown) + ".",
         caption=(
-            f"Thick: mean over the seeds; band: holds for all epochs of a curve at once (sup-t,"
+            "Thick: mean over the seeds; band: holds for all epochs of a curve at once (sup-t,"
             f" {words.level(shown[0].level)}, from 5 seeds on); thin: single seeds{_drawn(shown)}. A seed ends where it"
             " diverges. The untrained network is in the table."
         ),
@@ -180,8 +180,7 @@ def _gaps(of_arm: Findings, shown: Sequence[Gap]) -> Figure:
         alt=" ".join(_gap_alt(gap) for gap in shown),
         caption=(
             f"Outer band: holds for the whole curve at once (sup-t, {words.level(first.level)}); inner: each epoch on"
-            " its"
-            " own. A diverged run scores chance from there on."
+            " its own. A diverged run scores chance from there on."
         ),
         table=_gap_table(of_arm),
     )

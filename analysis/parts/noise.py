@@ -20,14 +20,12 @@ def _about(of_arm: Findings) -> Paragraph:
     gain = whole.pairing.gain
     bought = "" if math.isnan(gain) else (
         f" Over all cells pairing was worth {words.decimals(gain)} times as many seeds (correlation of the arms over"
-        " seeds:"
-        f" {words.decimals(whole.pairing.rho)}, {words.seeds(whole.pairing.n)})."
+        f" seeds: {words.decimals(whole.pairing.rho)}, {words.seeds(whole.pairing.n)})."
     )  # fmt: skip
     return Paragraph(
-        "The difference at the last epoch, from the answers to every test image: its interval for other seeds and these"
-        f" images, and for other seeds and other images of the kind (two-way layout).{bought} A gain below 1 says"
-        " that the"
-        " shared weights and batches did not help here."
+        "The difference at the last epoch, from the answers to every test image: its interval for other seeds and"
+        f" these images, and for other seeds and other images of the kind (two-way layout).{bought} A gain below 1 says"
+        " that the shared weights and batches did not help here."
     )
 
 

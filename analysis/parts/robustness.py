@@ -51,9 +51,8 @@ def _figure(found: Results) -> Figure:
         + ".",
         caption=(
             f"Bars: {words.level(found.arm_cells[0].accuracy.level)} intervals, Student's of the mean and Clopper and"
-            " Pearson's of the share, each on its own; two that overlap say nothing about the paired difference. A"
-            " run fails"
-            " where it diverges or ends below twice chance."
+            " Pearson's of the share, each on its own; two that overlap say nothing about the paired difference. A run"
+            " fails where it diverges or ends below twice chance."
         ),
         table=_table(found),
     )
@@ -170,8 +169,8 @@ def _largest_words(of_arm: Findings, largest: LargestRate) -> str:
     test = f"sign-flip test, {words.seeds(largest.sign_flip.n)}: {words.p_equals(largest.sign_flip)}"
     return (
         f"The largest usable rate, {words.side(of_arm.arm)} against {words.side(of_arm.baseline)}:"
-        f" {words.number(*words.of(largest.interval))} powers of ten ({test}). The grid ends"
-        " the rates: who bears the largest may bear a larger one."
+        f" {words.number(*words.of(largest.interval))} powers of ten ({test}). The grid ends the rates: who bears the"
+        " largest may bear a larger one."
     )
 
 

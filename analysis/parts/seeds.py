@@ -12,8 +12,7 @@ def blocks(of_arm: Findings) -> list[Block]:
     about = (
         f"How many seeds? Over all cells, at the present {words.seeds(plan.n)} and their spread, for a margin of"
         f" {words.points(plan.margin).lstrip('+')} points. Who adds seeds and looks again should go by the e-value,"
-        " which may"
-        " be looked at after every seed; a p-value may not."
+        " which may be looked at after every seed; a p-value may not."
     )
     columns = [
         Column("question", str, ("question",), words=True),

@@ -63,8 +63,8 @@ def _sensitivity(of_arm: Findings) -> Figure:
         headline=headline,
         subtitle=(
             f"The mean difference over all cells in points, {words.side(of_arm.arm)} minus"
-            f" {words.side(of_arm.baseline)},"
-            f" and the same question asked in other ways; {words.seeds(ways[0].n)} as stated."
+            f" {words.side(of_arm.baseline)}, and the same question asked in other ways; {words.seeds(ways[0].n)} as"
+            " stated."
         ),
         svg=svg(effects.forest([way.what for way in ways], series)),
         alt="; ".join(f"{way.what}: {words.estimate(*words.of(way.interval))} ({way.verdict})" for way in ways) + ".",
@@ -115,8 +115,7 @@ def _sizes(of_arm: Findings) -> list[Block]:
     ]
     about = (
         "A/A: within each seed the arms' labels are swapped, in all cells at once, so that there is nothing to find;"
-        " then"
-        " every method is run as above. An exact method cannot exceed its level over all swaps."
+        " then every method is run as above. An exact method cannot exceed its level over all swaps."
     )
     rows = [_size_row(size) for size in of_arm.sizes]
     return [Paragraph(about), Table(f"sizes-{of_arm.arm}", "How often a method finds what is not there", columns, rows)]

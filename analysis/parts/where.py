@@ -46,9 +46,8 @@ def _map(arm: str, cells: dict[tuple[int, float], Contrast]) -> Figure:
         )
         + ".",
         caption=(
-            f"Intervals hold for all cells at once (sup-t, {words.level(known[0].ci.level)}, from 5 pairs on). ✕:"
-            " runs that"
-            " diverged or ended below twice chance, without | with. Colours are linear up to half a point,"
+            f"Intervals hold for all cells at once (sup-t, {words.level(known[0].ci.level)}, from 5 pairs on). ✕: runs"
+            " that diverged or ended below twice chance, without | with. Colours are linear up to half a point,"
             " logarithmic beyond."
         ),
         table=_table(arm, cells),
@@ -113,8 +112,7 @@ def _slope_words(of_arm: Findings) -> Paragraph:
     found = [f"{words.estimate(*words.of(slope.interval))} points {slope.unit}" for slope in of_arm.slopes]
     return Paragraph(
         f"How the difference changes over the grid: {'; '.join(found)}. Each seed has a least-squares fit of its own,"
-        " and"
-        " its slopes are tested as any difference is."
+        " and its slopes are tested as any difference is."
     )
 
 
