@@ -6,52 +6,25 @@ All on the primary endpoint and by the rooms of arrays; nothing is computed here
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis import aa, factors, failures, power, times, variance
+from analysis import aa, factors, power, times, variance
 from analysis.arms import ArmCell, Claim, arm_cells, claims
 from analysis.comparison import Comparison, compare
 from analysis.contrasts import Contrast, Step, contrasts, sequence, whole
 from analysis.curves import Curve, Gap, curves, gaps
-from analysis.intervals import Interval, t_interval
+from analysis.failing import Failures, count_failures
 from analysis.modes import Modes, modes
-from analysis.paired import Test
 from analysis.pairs import Pairs, over_cells, pair, settled
 from analysis.sensitivity import Sensitivity, sensitivity
 from analysis.tables import PRIMARY, Study, load_ablation
 
 LAST_EPOCHS = 3
 FINAL = "final"
-
-
-@dataclass(frozen=True)
-class Failures:
-    """Runs that diverged or failed to learn, in a cell or over all cells; and what divergence does to the accuracy."""
-
-    batch_size: int | None
-    lr: float | None
-    n_runs: int
-    """Of each arm: the pairs."""
-    n_failed_baseline: int
-    n_failed_arm: int
-    n_diverged_baseline: int
-    n_diverged_arm: int
-    n_only_baseline: int
-    """Pairs in which the baseline failed and the arm did not."""
-    n_only_arm: int
-    test: Test
-    """In a cell exact McNemar; over all cells a sign-flip test of each seed's counts."""
-    mid_p: float | None
-    interval: Interval | None
-    """Of the difference of the failure rates, arm minus baseline; in a cell."""
-    worst_rank: Test | None
-    """Wilcoxon with divergence as the worst score; in a cell."""
-    survivors: failures.Survivors
-    """Sensitivity only: pairs in which neither diverged, and the bounds over all pairs."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +139,7 @@ def findings(study: Study, found: Sequence[Contrast], arm: str, alpha: float, ma
         sequence=sequence(found, arm),
         scores=_scores_by_seed(pairs),
         sensitivity=sensitivity(pairs, pair(study, arm, FINAL), whole(found, arm)),
-        failures=_failures(pairs, level),
+        failures=count_failures(pairs, level),
         gaps=gaps(study, arm, pairs.baseline, level),
         times=_times(study, pairs, level),
         noise=_noise(study, pairs, level),
@@ -194,64 +167,6 @@ def _scores_by_seed(pairs: Pairs) -> list[Scores]:
 def _scores_in(cell: tuple[int | None, float | None], table: pd.DataFrame) -> Scores:
     seeds, of_baseline, of_arm = (table[name].tolist() for name in ("seed", "of_baseline", "of_arm"))
     return Scores(*cell, seeds, of_baseline, of_arm, settled(table.of_arm - table.of_baseline).tolist())
-
-
-# --- failures
-
-
-def _failures(pairs: Pairs, level: float) -> list[Failures]:
-    return [_failures_over_cells(pairs, level), *(_failures_in(pairs, cell, level) for cell in pairs.cells)]
-
-
-def _failures_in(pairs: Pairs, cell: tuple[int, float], level: float) -> Failures:
-    table = pairs.cell(*cell)
-    failed = table.failed_baseline.to_numpy(bool), table.failed_arm.to_numpy(bool)
-    scores = _scores(table)
-    return Failures(
-        batch_size=cell[0],
-        lr=cell[1],
-        **_counts(table),
-        test=failures.mcnemar(*failed),
-        mid_p=failures.mcnemar(*failed, mid=True).pvalue,
-        interval=failures.risk_difference(*failed, level),
-        worst_rank=failures.worst_rank(*scores),
-        survivors=failures.survivors(*scores, level),
-    )
-
-
-def _failures_over_cells(pairs: Pairs, level: float) -> Failures:
-    """Of the seeds with a pair in every cell."""
-    table = pairs.complete
-    by_seed = table.groupby("seed")[["failed_baseline", "failed_arm"]].sum().to_numpy(float)
-    left = table[~(table.diverged_baseline | table.diverged_arm)].groupby("seed").difference.mean().to_numpy(float)
-    return Failures(
-        batch_size=None,
-        lr=None,
-        **_counts(table),
-        test=failures.over_cells(by_seed[:, 0], by_seed[:, 1]),
-        mid_p=None,
-        interval=None,
-        worst_rank=None,
-        survivors=replace(failures.survivors(*_scores(table), level), interval=t_interval(left, level)),
-    )
-
-
-def _counts(table: pd.DataFrame) -> dict[str, int]:
-    baseline, arm = table.failed_baseline, table.failed_arm
-    counts = {
-        "n_failed_baseline": baseline,
-        "n_failed_arm": arm,
-        "n_diverged_baseline": table.diverged_baseline,
-        "n_diverged_arm": table.diverged_arm,
-        "n_only_baseline": baseline & ~arm,
-        "n_only_arm": arm & ~baseline,
-    }
-    return {"n_runs": len(table)} | {name: int(column.sum()) for name, column in counts.items()}
-
-
-def _scores(table: pd.DataFrame) -> tuple[NDArray, NDArray, NDArray, NDArray]:
-    columns = ("of_baseline", "of_arm", "diverged_baseline", "diverged_arm")
-    return tuple(table[name].to_numpy() for name in columns)  # type: ignore[return-value]
 
 
 # --- speed, noise

@@ -128,11 +128,17 @@ ARROWS = {
     "analysis.parts": set(),
     "analysis.parts.shown": {"analysis.arms", "analysis.curves"},
     "analysis.sensitivity": {"analysis.contrasts", "analysis.intervals", "analysis.paired", "analysis.pairs"},
+    "analysis.svg": {"analysis.figures.style"},
+    "analysis.page": {"analysis.document", "analysis.svg", "analysis.tables"},
+    "analysis.parts.shifts": {
+        "analysis.columns", "analysis.document", "analysis.figures.modes", "analysis.figures.style",
+        "analysis.mode_words", "analysis.modes", "analysis.words",
+    },
+    "analysis.failing": {"analysis.failures", "analysis.intervals", "analysis.paired", "analysis.pairs"},
     "analysis.findings": {
         "analysis.aa", "analysis.arms", "analysis.comparison", "analysis.contrasts", "analysis.curves",
-        "analysis.factors", "analysis.failures", "analysis.intervals", "analysis.modes", "analysis.paired",
-        "analysis.pairs", "analysis.power", "analysis.sensitivity", "analysis.tables", "analysis.times",
-        "analysis.variance",
+        "analysis.factors", "analysis.failing", "analysis.modes", "analysis.pairs", "analysis.power",
+        "analysis.sensitivity", "analysis.tables", "analysis.times", "analysis.variance",
     },
     "analysis.figures.effects": {
         "analysis.contrasts", "analysis.figures.style", "analysis.findings", "analysis.intervals", "analysis.words",
@@ -161,8 +167,8 @@ ARROWS = {
         "analysis.document", "analysis.findings", "analysis.looks", "analysis.tables", "analysis.words",
     },
     "analysis.parts.robustness": {
-        "analysis.arms", "analysis.columns", "analysis.document", "analysis.factors", "analysis.figures.rates",
-        "analysis.figures.style", "analysis.findings", "analysis.tables", "analysis.words",
+        "analysis.arms", "analysis.columns", "analysis.document", "analysis.factors", "analysis.failing",
+        "analysis.figures.rates", "analysis.figures.style", "analysis.findings", "analysis.tables", "analysis.words",
     },
     "analysis.parts.seeds": {"analysis.document", "analysis.findings", "analysis.words"},
     "analysis.parts.speed": {
@@ -186,12 +192,6 @@ ARROWS = {
     "analysis.contents": {
         "analysis.completeness", "analysis.contrasts", "analysis.findings", "analysis.looks", "analysis.mode_words",
         "analysis.pairs", "analysis.power", "analysis.sentences", "analysis.tables", "analysis.words",
-    },
-    "analysis.svg": {"analysis.figures.style"},
-    "analysis.page": {"analysis.document", "analysis.svg", "analysis.tables"},
-    "analysis.parts.shifts": {
-        "analysis.columns", "analysis.document", "analysis.figures.modes", "analysis.figures.style",
-        "analysis.mode_words", "analysis.modes", "analysis.words",
     },
     "analysis.parts.inference": {
         "analysis.columns", "analysis.document", "analysis.figures.modes", "analysis.figures.style",

@@ -16,9 +16,10 @@ from analysis.columns import (
 from analysis.document import Block, Column, Figure, Missing, Paragraph, Part, Table
 from analysis.factors import BestRate as Rates
 from analysis.factors import LargestRate
+from analysis.failing import Failures
 from analysis.figures import rates
 from analysis.figures.style import svg
-from analysis.findings import BestRate, Failures, Findings, Results
+from analysis.findings import BestRate, Findings, Results
 from analysis.tables import PRIMARY, Study
 
 
