@@ -9,7 +9,6 @@ from analysis import contrasts, mode_words, sentences, words
 from analysis.completeness import completeness, n_missing
 from analysis.findings import Results
 from analysis.looks import looks
-from analysis.pairs import pair
 from analysis.power import attainable_p, seeds_to_reach
 from analysis.tables import PRIMARY, Study
 
@@ -35,7 +34,7 @@ def contents(study: Study, found: Results) -> dict[str, Any]:
             "ledger": [] if found.modes is None else mode_words.ledger(found.modes, found.alpha),
             "looks": [asdict(look) for look in looks(study, found)],
             "completeness": completeness(study),
-            "unpaired": [line for arm in study.contenders for line in pair(study, arm, PRIMARY).unpaired],
+            "unpaired": [line for arm in study.contenders for line in study.unpaired(arm, study.baseline)],
             "curves": [asdict(curve) for curve in found.curves],
             "arm_cells": [asdict(cell) for cell in found.arm_cells],
             "claims": [asdict(claim) for claim in found.claims],

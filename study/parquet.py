@@ -47,11 +47,6 @@ class Refused(ValueError):
     """The bytes are no table of the schema, or ask for more than they could hold; the text says which."""
 
 
-def read_file(path: Path, schema: pa.Schema) -> pa.Table:
-    """The table in a regular file; a Refused says why there is none, a FileNotFoundError that there is no file."""
-    return read_bytes(file_bytes(path), schema)
-
-
 def file_bytes(path: Path, most: int | None = None) -> bytes:
     """The content of a regular file of at most MOST_BYTES, or ``most``.
 

@@ -177,7 +177,7 @@ ARROWS = {
     },
     "analysis.parts.trust": {
         "analysis.aa", "analysis.columns", "analysis.completeness", "analysis.document", "analysis.figures.effects",
-        "analysis.figures.style", "analysis.findings", "analysis.pairs", "analysis.parts.noise", "analysis.parts.seeds",
+        "analysis.figures.style", "analysis.findings", "analysis.parts.noise", "analysis.parts.seeds",
         "analysis.sensitivity", "analysis.tables", "analysis.words",
     },
     "analysis.parts.tuning": {"analysis.document", "analysis.findings", "analysis.tables"},
@@ -191,7 +191,7 @@ ARROWS = {
     },
     "analysis.contents": {
         "analysis.completeness", "analysis.contrasts", "analysis.findings", "analysis.looks", "analysis.mode_words",
-        "analysis.pairs", "analysis.power", "analysis.sentences", "analysis.tables", "analysis.words",
+        "analysis.power", "analysis.sentences", "analysis.tables", "analysis.words",
     },
     "analysis.parts.inference": {
         "analysis.columns", "analysis.document", "analysis.figures.modes", "analysis.figures.style",

@@ -10,10 +10,9 @@ from analysis.document import Block, Column, Figure, Listing, Paragraph, Part, T
 from analysis.figures import effects
 from analysis.figures.style import svg
 from analysis.findings import Findings, Results
-from analysis.pairs import pair
 from analysis.parts import noise, seeds
 from analysis.sensitivity import Way
-from analysis.tables import PRIMARY, Study
+from analysis.tables import Study
 
 MOST_LINES = 50
 """Of missing pairs named on the page; the completeness table counts all."""
@@ -39,7 +38,7 @@ def _complete(study: Study) -> list[Block]:
 
 
 def _unpaired(study: Study) -> list[Block]:
-    lines = [line for arm in study.contenders for line in pair(study, arm, PRIMARY).unpaired]
+    lines = [line for arm in study.contenders for line in study.unpaired(arm, study.baseline)]
     if not lines:
         return [Paragraph("Every planned pair is there.")] if study.contenders else []
     more = [f"and {len(lines) - MOST_LINES:,} more"] if len(lines) > MOST_LINES else []

@@ -58,7 +58,7 @@ def test_what_is_no_regular_file_is_not_opened_as_one(kind: str, tmp_path: Path)
     else:
         path = Path("/dev/zero")
     with pytest.raises(Refused, match="regular file"):
-        parquet.read_file(path, PART_SCHEMA)
+        parquet.file_bytes(path)
 
 
 def test_a_file_that_is_too_large_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,7 +66,7 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path: Path, monkeypatch: pytes
     path.write_bytes(encode(part()))
     monkeypatch.setattr(parquet, "MOST_BYTES", 1000)
     with pytest.raises(Refused, match=r"has [\d,]+ bytes, at most 1,000 are read"):
-        parquet.read_file(path, PART_SCHEMA)
+        parquet.file_bytes(path)
 
 
 def test_other_columns_are_refused_before_any_is_read() -> None:
