@@ -14,3 +14,5 @@ The study trains and knows no statistics; ``analysis`` concludes and imports no 
 BASELINE = "no_bn"
 ARMS = ("bn", BASELINE)
 SPLITS = ("train", "test")
+UNTUNED = (32, 0.01)
+"""Batch size and rate of the tutorial, which tuned neither arm."""

@@ -1,8 +1,8 @@
 """What is trained: the frozen design of a study, its runs, and what may be changed later.
 
 Knows no torch and no files. A design is a full grid: arms x batch sizes x learning rates x seeds, on
-one data set with one network. A study may later grow along the seeds, the batch sizes and the rates;
-anything else makes it another study.
+one data set with one network; a tuned study adds one cell, in which every arm has a configuration of its
+own. A study may later grow along the seeds, the batch sizes and the rates; anything else makes it another study.
 
 A design may come from a stranger's manifest, so it is bounded: by what its tables could hold, and beyond all that
 anybody would train.
@@ -69,8 +69,17 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Configuration:
+    """What tuning chose for an arm."""
+
+    arm: str
+    batch_size: int
+    lr: float
+
+
+@dataclass(frozen=True)
 class Design:
-    """The grid of a study.
+    """The grid of a study, and its tuned cell if it has one.
 
     >>> design = Design("digits", batch_sizes=(32,), lrs=(0.01,), seeds=(0, 1), epochs=2)
     >>> [design.run_id(run) for run in design.runs][0]
@@ -84,6 +93,8 @@ class Design:
     seeds: tuple[int, ...] = tuple(range(10))
     epochs: int = 10
     hidden: tuple[int, ...] = (32, 32)
+    tuned: tuple[Configuration, ...] = ()
+    """One an arm: the tuned cell, whose pairs differ in what tuning chose as well. None in a study of a grid alone."""
 
     def __post_init__(self) -> None:
         for name in ("arms", *EXTENDABLE):
@@ -91,29 +102,39 @@ class Design:
         check_known("--dataset", self.dataset, list(DATASETS))
         for arm in self.arms:
             check_known("--arms", arm, ARMS)
-        for lr in self.lrs:
+        for lr in (*self.lrs, *(chosen.lr for chosen in self.tuned)):
             if not 1e-30 <= lr <= 1e30:  # NaN neither; the engine stores weights over rates in float32
                 raise UsageError(
                     f"--lrs {told(lr)}: a learning rate is a finite number above 0 (1e-30 to 1e30), such as 0.01"
                 )
-        _check_whole("--batch-sizes", self.batch_sizes, 1, self.facts.n_train, f"images, as {self.dataset} has")
+        sizes = (*self.batch_sizes, *(chosen.batch_size for chosen in self.tuned))
+        _check_whole("--batch-sizes", sizes, 1, self.facts.n_train, f"images, as {self.dataset} has")
         _check_whole("--seeds", self.seeds, 0, MOST_SEED, "for a seed")
         _check_whole("--epochs", (self.epochs,), 1, MOST_EPOCHS, "epochs")
         if not self.hidden:
             raise UsageError("--hidden: the list is empty; give at least one layer, such as --hidden 32 32")
         _check_whole("--hidden", self.hidden, 1, MOST_UNITS, "units")
+        self._check_tuned()
         self._check_size()
         for name in EXTENDABLE:
             object.__setattr__(self, name, tuple(sorted(getattr(self, name))))
         object.__setattr__(self, "lrs", tuple(map(float, self.lrs)))
         object.__setattr__(self, "arms", tuple(sorted(self.arms, key=ARMS.index)))
+        object.__setattr__(self, "tuned", tuple(sorted(self.tuned, key=lambda chosen: ARMS.index(chosen.arm))))
+
+    def _check_tuned(self) -> None:
+        arms = sorted(chosen.arm for chosen in self.tuned)
+        if self.tuned and arms != sorted(self.arms):
+            raise UsageError(
+                f"the tuned cell has {_listed(arms)}; give each arm of {_listed(self.arms)} one configuration"
+            )
 
     def _check_size(self) -> None:
         """Refuse, before anything is made of it, a design whose runs or tables no machine would hold."""
         _check_most("--seeds", len(self.seeds), MOST_SEEDS, "seeds")
         n_cells = len(self.batch_sizes) * len(self.lrs)
         _check_most("--batch-sizes times --lrs", n_cells, MOST_CELLS, "cells")
-        n_runs = n_cells * len(self.seeds) * len(self.arms)
+        n_runs = (n_cells + bool(self.tuned)) * len(self.seeds) * len(self.arms)
         _check_most("--batch-sizes times --lrs times --seeds times --arms", n_runs, MOST_RUNS, "runs")
         n_records = 2 * n_runs * (self.epochs + 1)
         _check_most(f"{n_runs:,} runs of --epochs {self.epochs}", n_records, MOST_RECORDS, "records")
@@ -131,8 +152,18 @@ class Design:
 
     @property
     def runs(self) -> list[Run]:
-        """Every run of the grid, sorted by (batch size, learning rate, seed, arm)."""
+        """Every run, of the grid or of the tuned cell or of both, sorted by (batch size, learning rate, seed, arm)."""
+        return sorted({*self.grid, *self.tuned_runs})
+
+    @property
+    def grid(self) -> list[Run]:
+        """Every run of the grid, sorted likewise."""
         return sorted(Run(*key) for key in product(self.batch_sizes, self.lrs, self.seeds, self.arms))
+
+    @property
+    def tuned_runs(self) -> list[Run]:
+        """Every run of the tuned cell, sorted likewise."""
+        return sorted(Run(c.batch_size, c.lr, seed, c.arm) for c in self.tuned for seed in self.seeds)
 
     def steps_per_epoch(self, batch_size: int) -> int:
         """The last incomplete batch is dropped while training."""
@@ -163,23 +194,31 @@ class Design:
         return digest(self.to_dict())
 
     def to_dict(self) -> dict[str, Any]:
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        """JSON values; a study of a grid alone says nothing of a tuned cell."""
+        values = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        return values if self.tuned else {name: value for name, value in values.items() if name != "tuned"}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """The design of a manifest; a UsageError where a field is unknown, missing or of the wrong kind."""
-        names = {field.name for field in fields(cls)}
-        if not isinstance(values, dict) or set(values) != names:
+        names = {field.name for field in fields(cls)} - {"tuned"}
+        if not isinstance(values, dict) or {*values} - {"tuned"} != names:
             found = f"has {_listed(values)}" if isinstance(values, dict) else f"is {told(values)}"
             raise UsageError(f"a design has the fields {', '.join(sorted(names))}; this one {found}")
         for name, value in values.items():
             _check_kind(name, value)
         fixed: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+        fixed["tuned"] = tuple(Configuration(**chosen) for chosen in values.get("tuned", ()))
         return cls(**fixed)
 
     def check_extends(self, older: Self) -> None:
-        """Refuse, with the difference, a design that is not ``older`` with longer lists."""
-        old, new = older.to_dict(), self.to_dict()
+        """Refuse, with the difference, a design that is not ``older`` with longer lists.
+
+        More trials may choose other configurations for a tuned cell: its runs are then others.
+        """
+        old, new = (
+            {**design.to_dict(), "tuned": "a tuned cell" if design.tuned else "none"} for design in (older, self)
+        )
         changed = [
             f"{name}: the study has {_words(old[name])}, the command asks for {_words(new[name])}"
             for name in new
@@ -211,6 +250,11 @@ def _is_text(value: object) -> bool:
     return type(value) is str
 
 
+def _is_configuration(value: object) -> bool:
+    kinds = {"arm": _is_text, "batch_size": _is_whole, "lr": _is_rate}
+    return isinstance(value, dict) and {*value} == {*kinds} and all(kinds[name](value[name]) for name in kinds)
+
+
 KINDS: dict[str, tuple[Callable[[object], bool], str]] = {
     "dataset": (_is_text, 'a text such as "mnist"'),
     "arms": (_is_text, 'a list of texts such as ["bn", "no_bn"]'),
@@ -219,6 +263,7 @@ KINDS: dict[str, tuple[Callable[[object], bool], str]] = {
     "seeds": (_is_whole, "a list of whole numbers such as [0, 1]"),
     "epochs": (_is_whole, "a whole number such as 10"),
     "hidden": (_is_whole, "a list of whole numbers such as [32, 32]"),
+    "tuned": (_is_configuration, 'a list of objects such as {"arm": "bn", "batch_size": 32, "lr": 0.01}'),
 }
 """What a field of a design is in a manifest, each item where it is a list."""
 

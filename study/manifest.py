@@ -41,6 +41,8 @@ class Manifest(TypedDict):
     """What reports have shown of the study so far: who adds seeds after a look must say so."""
     tables: NotRequired[dict[str, str]]
     """The sha256 of each table that was written; absent in studies of before it was kept."""
+    tuning: NotRequired[dict[str, Any]]
+    """On which terms ``study.tune`` chose the configurations of the tuned cell."""
 
 
 SESSION = ("argv", "versions", "git", "device", "timings")
@@ -257,6 +259,20 @@ LOOK = Fields(
     }
 )
 """The fields of ``analysis.looks.Look``."""
+TUNING = Fields(
+    {
+        "trials": WHOLE,
+        "space": TEXT,
+        "epochs": WHOLE,
+        "first_seed": WHOLE,
+        "n_seeds": WHOLE,
+        "sampler": TEXT,
+        "sampler_seed": WHOLE,
+        "pruner": TEXT,
+        "storage": TEXT,
+        "optuna": TEXT,
+    }
+)
 MANIFEST = Fields(
     {
         "schema_version": VERSION,
@@ -267,5 +283,5 @@ MANIFEST = Fields(
         **COMMANDS,
         "earlier": Each(Fields(COMMANDS)),
     },
-    {"looks": Each(LOOK), "tables": Named(TEXT)},
+    {"looks": Each(LOOK), "tables": Named(TEXT), "tuning": TUNING},
 )

@@ -45,7 +45,7 @@ class Progress:
         elif time.monotonic() - self.last_line > LINE_SECONDS:
             self._event("progress", f"{self._runs()} done, {self.fraction:.0%} of the work, {self._left()} left")
 
-    def committed(self, cohort: Cohort, seconds: float) -> None:
+    def committed(self, cohort: Cohort, seconds: float, kept: object = None) -> None:
         self.n_done += len(cohort.runs)
         self.worked += self.weight(cohort)
         self.worker_seconds += seconds

@@ -7,7 +7,7 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -38,6 +38,18 @@ def run(options: Options, argv: Sequence[str]) -> int:
     folder = _folder(options, design)
     if options.tf32 or options.device.startswith("cuda"):  # before anything is written
         devices.engine(devices.choose(options.device, of_study=None), options.tf32)
+    return complete(options, argv, design, folder, notice)
+
+
+def complete(
+    options: Options,
+    argv: Sequence[str],
+    design: Design,
+    folder: Folder,
+    notice: str | None,
+    program: str = "study.run",
+) -> int:
+    """Train what is missing of ``design`` in ``folder``, for the command ``program``; returns the exit code."""
     with _sole_worker(folder, options):
         older = _agreed_design(folder, design)
         damaged, done = folder.quarantine(), folder.done(design)
@@ -46,7 +58,7 @@ def run(options: Options, argv: Sequence[str]) -> int:
         _say_first(progress, notice, damaged)
         outcome = Outcome()
         if plan or older != design:
-            outcome = Session(options, argv, design, folder, notice).train(plan, progress)
+            outcome = Session(options, argv, design, folder, notice, program).train(plan, progress)
         folder.compact()
         folder.touch()
         missing = missing_runs(design, folder.done(design))
@@ -213,24 +225,29 @@ def _terminate(signum: int, frame: object) -> None:
     raise Terminated
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """The command; every error is one sentence on stderr."""
-    arguments = sys.argv[1:] if argv is None else list(argv)
+def guarded(program: str, work: Callable[[], int]) -> int:
+    """The exit code of ``work``; every error is one sentence of ``program`` on stderr."""
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
-        return run(parse(arguments), arguments)
+        return work()
     except StudyError as error:
-        print(f"study.run: {error}", file=sys.stderr)
+        print(f"{program}: {error}", file=sys.stderr)
         return error.exit_code
     except (KeyboardInterrupt, Terminated) as stop:  # before or after the training, which stops in its own words
         code = INTERRUPTED if isinstance(stop, KeyboardInterrupt) else TERMINATED
-        print(f"study.run: {STOPS[code]}; what was committed is safe, the same command goes on", file=sys.stderr)
+        print(f"{program}: {STOPS[code]}; what was committed is safe, the same command goes on", file=sys.stderr)
         return code
     except OSError as error:  # the disk, the network, permissions: the machine's doing, not the study's
-        print(f"study.run: {error}; what was committed is safe, the same command goes on", file=sys.stderr)
+        print(f"{program}: {error}; what was committed is safe, the same command goes on", file=sys.stderr)
         return EnvironmentFault.exit_code
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command."""
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    return guarded("study.run", lambda: run(parse(arguments), arguments))
 
 
 def leave(code: int) -> NoReturn:

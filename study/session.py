@@ -54,6 +54,7 @@ class Session:
     design: Design
     folder: Folder
     notice: str | None
+    program: str
 
     def train(self, plan: list[Cohort], progress: Progress) -> Outcome:
         """Train ``plan`` and commit each cohort; the manifest says first what, and at last how long."""
@@ -113,7 +114,7 @@ class Session:
         engine = devices.engine(device, self.options.tf32)
         devices.check_engine(engine, older and older["device"].get("engine", "torch-1"))
         wanted = self._wanted_workers(plan, device)
-        n_workers = self._fitting_workers(plan, wanted)
+        n_workers = fitting_workers(self.design, plan, wanted)
         if n_workers < wanted:
             progress.say("notice", f"memory is short: {n_workers} of {wanted} workers", sys.stderr)
         return Place(device, engine, n_workers)
@@ -124,25 +125,13 @@ class Session:
         little = forecast.seconds(self.design, plan, 1, rate) < 2 * forecast.START_SECONDS
         return 1 if device != "cpu" or little else min(self.options.n_workers, max(1, len(plan)))
 
-    def _fitting_workers(self, plan: list[Cohort], wanted: int) -> int:
-        """As many of the wanted as memory holds; an EnvironmentFault where not one fits."""
-        room = devices.memory_left("cpu")
-        needs = {n: forecast.memory(self.design, plan, n) for n in range(wanted, 0, -1)}
-        fitting = [n for n, need in needs.items() if room is None or need <= room]
-        if not fitting:
-            raise EnvironmentFault(
-                f"training needs about {needs[1] / 1e9:.1f} GB of memory and {(room or 0) / 1e9:.1f} GB are free."
-                " Free some, or choose a smaller --hidden or --batch-sizes."
-            )
-        return fitting[0]
-
     def _at_once(self, plan: list[Cohort], device: str) -> int:
         """How many cohorts a GPU's free memory holds side by side."""
         room, largest = devices.memory_left(device), max(forecast.cohort_bytes(self.design, c) for c in plan)
         return max(1, int((room or 0.0) / largest))
 
     def _command(self) -> str:
-        return shlex.join(["python", "-m", "study.run", *self.argv])
+        return shlex.join(["python", "-m", self.program, *self.argv])
 
     def _write_manifest(self, data: "Dataset", place: Place) -> None:
         """Say what this command is about to do; what the manifest says of an earlier one moves to ``earlier``."""
@@ -151,28 +140,29 @@ class Session:
             if older is not None:
                 self.design.check_extends(Design.from_dict(older["design"]))
                 check_same_data(self.folder, older, data.sha256)
-            self.folder.write_manifest(
-                {
-                    "schema_version": SCHEMA_VERSION,
-                    "study_id": older["study_id"] if older else self.folder.path.name,
-                    "design": self.design.to_dict(),
-                    "digest": self.design.digest,
-                    "data": {"name": data.name, "sha256": data.sha256, "notice": self.notice},
-                    "argv": self._command(),
-                    "versions": provenance.versions(),
-                    "git": provenance.git(),
-                    "device": {
-                        "kind": devices.kind(place.device),
-                        "name": devices.name(place.device),
-                        "engine": place.engine,
-                        "workers": place.n_workers,
-                    },
-                    "timings": {},
-                    "earlier": [*older["earlier"], {key: older[key] for key in SESSION}] if older else [],  # type: ignore[literal-required]
-                    "looks": older.get("looks", []) if older else [],
-                    "tables": older.get("tables", {}) if older else {},
-                }
-            )
+            manifest: Manifest = {
+                "schema_version": SCHEMA_VERSION,
+                "study_id": older["study_id"] if older else self.folder.path.name,
+                "design": self.design.to_dict(),
+                "digest": self.design.digest,
+                "data": {"name": data.name, "sha256": data.sha256, "notice": self.notice},
+                "argv": self._command(),
+                "versions": provenance.versions(),
+                "git": provenance.git(),
+                "device": {
+                    "kind": devices.kind(place.device),
+                    "name": devices.name(place.device),
+                    "engine": place.engine,
+                    "workers": place.n_workers,
+                },
+                "timings": {},
+                "earlier": [*older["earlier"], {key: older[key] for key in SESSION}] if older else [],  # type: ignore[literal-required]
+                "looks": older.get("looks", []) if older else [],
+                "tables": older.get("tables", {}) if older else {},
+            }
+            if older and "tuning" in older:
+                manifest["tuning"] = older["tuning"]
+            self.folder.write_manifest(manifest)
 
     def _write_timings(self, timings: dict[str, float]) -> None:
         """Into what the manifest says of this command, which may have become an earlier one beside shards."""
@@ -183,6 +173,19 @@ class Session:
                     command["timings"] = timings
                     break
             self.folder.write_manifest(manifest)
+
+
+def fitting_workers(design: Design, plan: Sequence[Cohort], wanted: int) -> int:
+    """As many of the wanted as memory holds; an EnvironmentFault where not one fits."""
+    room = devices.memory_left("cpu")
+    needs = {n: forecast.memory(design, plan, n) for n in range(wanted, 0, -1)}
+    fitting = [n for n, need in needs.items() if room is None or need <= room]
+    if not fitting:
+        raise EnvironmentFault(
+            f"training needs about {needs[1] / 1e9:.1f} GB of memory and {(room or 0) / 1e9:.1f} GB are free."
+            " Free some, or choose a smaller --hidden or --batch-sizes."
+        )
+    return fitting[0]
 
 
 def check_same_data(folder: Folder, manifest: Manifest, sha256: dict[str, str]) -> None:

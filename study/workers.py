@@ -1,4 +1,4 @@
-"""Train cohorts and commit each: here, or in processes of one thread that share the data.
+"""Train cohorts and keep what comes of each: here, or in processes of one thread that share the data.
 
 One thread a worker, because torch's threads scale worse than processes and a kernel's bits may follow
 their number. A process that dies takes its cohort with it and nothing else, and a cohort that failed in a
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from study import devices, folder, forecast, weights
 from study.design import Design
@@ -24,6 +24,7 @@ from study.records import part_table
 
 if TYPE_CHECKING:  # torch is imported by those who train
     from study.data import Dataset
+    from study.history import History
 
 TRIES = 2
 
@@ -33,7 +34,9 @@ class Report(Protocol):
 
     def epoch(self, cohort: Cohort) -> None: ...
 
-    def committed(self, cohort: Cohort, seconds: float) -> None: ...
+    def committed(self, cohort: Cohort, seconds: float, kept: Any) -> None:
+        """``kept`` is what the job's ``keep`` returned."""
+        ...
 
     def failed(self, cohort: Cohort, reason: str, last: bool) -> None: ...
 
@@ -44,7 +47,7 @@ class OutOfTime(BaseException):
 
 @dataclass(frozen=True)
 class Job:
-    """What every cohort of a command has in common; travels to the workers."""
+    """What every cohort of a command has in common, and what becomes of a trained one; travels to the workers."""
 
     design: Design
     study: Path
@@ -56,6 +59,12 @@ class Job:
     deadline: float | None = None
     """``time.monotonic()`` at which to stop."""
     stop_on_error: bool = False
+
+    def keep(self, cohort: Cohort, history: "History", data: "Dataset") -> Any:
+        """Commit a trained cohort to the study: the networks before the part, which makes them done."""
+        weights.keep(self.study, self.design, cohort.runs, history)
+        unit = folder.unit_id(self.design, cohort, data.digest, self.engine)
+        folder.Folder(self.study).commit(unit, part_table(self.design, cohort.runs, history))
 
     def check_time(self) -> None:
         if self.deadline is not None and time.monotonic() > self.deadline:
@@ -75,9 +84,9 @@ def train_here(job: Job, cohorts: Sequence[Cohort], data: "Dataset", report: Rep
         job.check_time()
         some = left[:at_once]
         try:
-            seconds = _train_and_commit(job, some, data, partial(_tick, job, some, report))
-            for cohort in some:
-                report.committed(cohort, seconds / len(some))
+            seconds, kept = _train_and_keep(job, some, data, partial(_tick, job, some, report))
+            for cohort, of_cohort in zip(some, kept, strict=True):
+                report.committed(cohort, seconds / len(some), of_cohort)
         except (StudyError, OSError):
             raise
         except torch.OutOfMemoryError as error:
@@ -114,53 +123,64 @@ def _no_room(job: Job, cohort: Cohort, error: Exception) -> str:
     )
 
 
-def _train_and_commit(job: Job, cohorts: Sequence[Cohort], data: "Dataset", on_epoch: Callable[[], None]) -> float:
-    """Returns the seconds that it took."""
+def _train_and_keep(
+    job: Job, cohorts: Sequence[Cohort], data: "Dataset", on_epoch: Callable[[], None]
+) -> tuple[float, list[Any]]:
+    """Returns the seconds that it took, and of each cohort what keeping it returned."""
     from study import training
 
     began = time.monotonic()
     histories = training.train_together(job.design, cohorts, data, on_epoch)
-    for cohort, history in zip(cohorts, histories, strict=True):
-        weights.keep(job.study, job.design, cohort.runs, history)  # before the part, which makes them done
-        unit = folder.unit_id(job.design, cohort, data.digest, job.engine)
-        folder.Folder(job.study).commit(unit, part_table(job.design, cohort.runs, history))
-    return time.monotonic() - began
+    kept = [job.keep(cohort, history, data) for cohort, history in zip(cohorts, histories, strict=True)]
+    return time.monotonic() - began, kept
 
 
 # --- processes
 
 
 def train_in_processes(job: Job, cohorts: Sequence[Cohort], n_workers: int, data: "Dataset", report: Report) -> int:
-    """Train and commit in ``n_workers`` processes; returns the number of cohorts that failed for good."""
-    from study import data as data_module
+    """Train and keep in ``n_workers`` processes; returns the number of cohorts that failed for good."""
+    with Team(job, min(n_workers, len(cohorts)), data) as team:
+        return team.train(cohorts, report)
 
-    data_module.share(data, job.shared_data)
-    queue = deque((cohort, 1) for cohort in cohorts)
-    team = [Worker(job) for _ in range(min(n_workers, len(cohorts)))]
-    failures = 0
-    try:
-        while queue or any(worker.task for worker in team):
-            job.check_time()
-            for index, worker in enumerate(team):
+
+class Team:
+    """Processes that train cohorts of one job, until they are dismissed."""
+
+    def __init__(self, job: Job, n_workers: int, data: "Dataset"):
+        from study import data as data_module
+
+        data_module.share(data, job.shared_data)
+        self.job, self.workers = job, [Worker(job) for _ in range(n_workers)]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for worker in self.workers:
+            worker.stop()
+
+    def train(self, cohorts: Sequence[Cohort], report: Report) -> int:
+        """Train and keep ``cohorts``; returns the number of those that failed for good."""
+        queue, failures = deque((cohort, 1) for cohort in cohorts), 0
+        while queue or any(worker.task for worker in self.workers):
+            self.job.check_time()
+            for index, worker in enumerate(self.workers):
                 if queue and worker.task is None:
-                    team[index] = worker if worker.process.is_alive() else Worker(job)
-                    team[index].give(*queue.popleft())
-            for worker in _ready(team):
+                    self.workers[index] = worker if worker.process.is_alive() else Worker(self.job)
+                    self.workers[index].give(*queue.popleft())
+            for worker in self._ready():
                 retry, failed = worker.listen(report)
                 queue.extendleft(retry)
                 failures += failed
-            if failures and job.stop_on_error:
+            if failures and self.job.stop_on_error:
                 break
-    finally:
-        for worker in team:
-            worker.stop()
-    return failures
+        return failures
 
-
-def _ready(team: Sequence["Worker"]) -> list["Worker"]:
-    """The workers that have said something or died, after a second at most."""
-    by_connection: dict[Any, Worker] = {worker.connection: worker for worker in team if worker.task}
-    return [by_connection[connection] for connection in wait(list(by_connection), timeout=1)]
+    def _ready(self) -> list["Worker"]:
+        """The workers that have said something or died, after a second at most."""
+        by_connection: dict[Any, Worker] = {worker.connection: worker for worker in self.workers if worker.task}
+        return [by_connection[connection] for connection in wait(list(by_connection), timeout=1)]
 
 
 class Worker:
@@ -199,7 +219,7 @@ class Worker:
             return [], 0
         self.task = None
         if kind == "committed":
-            report.committed(cohort, value)
+            report.committed(cohort, *value)
             return [], 0
         last = attempt == TRIES
         report.failed(cohort, value, last)
@@ -224,8 +244,8 @@ def _work(job: Job, connection: Connection) -> None:
         except EOFError:
             return
         try:
-            seconds = _train_and_commit(job, [cohort], data, lambda: connection.send(("epoch", None)))
-            connection.send(("committed", seconds))
+            seconds, (kept,) = _train_and_keep(job, [cohort], data, lambda: connection.send(("epoch", None)))
+            connection.send(("committed", (seconds, kept)))
         except (BrokenPipeError, ConnectionResetError):
             return
         except (StudyError, OSError) as fault:

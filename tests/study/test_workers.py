@@ -22,7 +22,7 @@ class Told:
     def epoch(self, cohort: Cohort) -> None:
         self.events.append(("epoch", cohort.batch_size))
 
-    def committed(self, cohort: Cohort, seconds: float) -> None:
+    def committed(self, cohort: Cohort, seconds: float, kept: object) -> None:
         assert seconds > 0
         self.events.append(("committed", cohort.batch_size))
 

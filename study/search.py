@@ -1,0 +1,326 @@
+"""One arm's search: an Optuna study whose trials are asked for, trained elsewhere and told, by any number of workers.
+
+**Slots.** A search over n trials has the slots 0 to n - 1. Each slot is put in the queue as a waiting trial, and a slot
+whose trial failed, or whose worker died, is put there again with the same parameters. So the target is a total, a
+restart finds what is missing, and two workers that fill the queue at once do no harm: of several trials of a slot the
+one with the lowest number counts, which every worker sees alike, since a trial and its slot are written as one.
+
+**Who is alive.** A worker holds a lock in the study's folder as long as it lives, and says on each of its trials who it
+is and when it was last seen. Who has no lock in this folder, being on another machine, is given up after ``GRACE``.
+"""
+
+import hashlib
+import secrets
+import shutil
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
+
+from study.errors import UsageError, told
+from study.space import Point, Space, point
+
+if TYPE_CHECKING:
+    from optuna import Study, Trial
+    from optuna.pruners import BasePruner
+    from optuna.samplers import BaseSampler
+    from optuna.storages import BaseStorage
+    from optuna.trial import FrozenTrial
+
+SAMPLERS = ("sobol", "tpe", "gp")
+PRUNERS = ("none", "median", "halving")
+SLOT, WORKER, SEEN, SCORES = "slot", "worker", "seen", "scores"
+"""What a trial says of itself."""
+GRACE = 600.0
+"""Seconds without a sign of life of a worker elsewhere after which its trials are tried again."""
+SEEN_EVERY = 30.0
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What both arms' searches have in common, and what no later command may change."""
+
+    dataset: str
+    data: str
+    """The sha256 over the files of the data set."""
+    space: str
+    epochs: int
+    hidden: tuple[int, ...]
+    seeds: tuple[int, ...]
+    engine: str
+    sampler: str
+    sampler_seed: int
+    pruner: str
+
+    def to_dict(self) -> dict[str, Any]:
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+
+
+@dataclass(frozen=True)
+class Score:
+    """One seed of a trial, on the held-out images after its last epoch; None where it diverged."""
+
+    seed: int
+    epoch: int
+    loss: float | None
+    n_correct: int | None
+    n_examples: int
+    first_bad_epoch: int | None
+
+    @property
+    def accuracy(self) -> float:
+        """The worst there is where the seed diverged: an outcome, not a gap."""
+        return 0.0 if self.n_correct is None else self.n_correct / self.n_examples
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A slot's trial that was told: ``pruned`` where it was stopped before its last epoch."""
+
+    slot: int
+    point: Point
+    scores: tuple[Score, ...]
+    pruned: bool
+
+    @property
+    def value(self) -> float:
+        return mean_accuracy(self.scores)
+
+
+def mean_accuracy(scores: Sequence[Score]) -> float:
+    """A trial's value: the mean over its seeds."""
+    return sum(score.accuracy for score in scores) / len(scores)
+
+
+def best(finished: Sequence[Finished]) -> Finished:
+    """The trial with the highest value of those that trained to the end; of equal ones the first slot's."""
+    return max((trial for trial in finished if not trial.pruned), key=lambda trial: (trial.value, -trial.slot))
+
+
+class Presence:
+    """That this worker lives: a lock in the study's folder, which the system gives back however the worker ends; and
+    what it has there for itself."""
+
+    def __init__(self, folder: Path):
+        self.folder, self.token = folder, secrets.token_hex(8)
+        self.path = self._path(self.token)
+
+    def _path(self, token: str) -> Path:
+        return self.folder / f".tuner-{token}"
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        with FileLock(self.path):
+            self.images.mkdir()
+            try:
+                yield
+            finally:
+                shutil.rmtree(self.images)
+                self.path.unlink(missing_ok=True)
+
+    def lives(self, token: str, seen: float) -> bool:
+        """Whether the worker ``token``, last ``seen`` then (seconds since 1970), is still at work."""
+        if token == self.token:
+            return True
+        if not self._path(token).exists():
+            return time.time() - seen < GRACE
+        try:
+            with FileLock(self._path(token), timeout=0):
+                return False
+        except Timeout:
+            return True
+
+    @property
+    def images(self) -> Path:
+        """The folder in which this worker shares its images with its processes."""
+        return self._images(self.token)
+
+    def _images(self, token: str) -> Path:
+        return self.folder / f".data-trials-{token}"
+
+    def clear(self) -> None:
+        """Remove what the dead left, whose trials were given up; to be called while nobody else asks."""
+        for path in self.folder.glob(".tuner-*"):
+            token = path.name.removeprefix(".tuner-")
+            if not self.lives(token, 0.0):
+                shutil.rmtree(self._images(token), ignore_errors=True)
+                path.unlink(missing_ok=True)
+
+
+class Search:
+    """The trials of one arm, as this worker sees them."""
+
+    def __init__(self, storage: "BaseStorage", name: str, terms: Terms, presence: Presence, shared_lock: bool):
+        """``shared_lock``: every worker asks under a lock of the study's folder, so that a trial which runs without
+        saying for whom was left by a dead one. The Optuna study ``name`` is made where it is not there yet; a
+        UsageError where it was made on other terms."""
+        import optuna
+
+        self.terms, self.presence, self.shared_lock = terms, presence, shared_lock
+        self.space = Space.parse(terms.space)
+        self.mine: dict[int, Trial] = {}
+        self.seen = time.monotonic()
+        self.study: Study = optuna.create_study(
+            storage=storage, study_name=name, direction="maximize", load_if_exists=True, pruner=_pruner(terms)
+        )
+        self._check_terms(name)
+
+    def _check_terms(self, name: str) -> None:
+        wanted = self.terms.to_dict()
+        if "terms" not in self.study.user_attrs:
+            self.study.set_user_attr("terms", wanted)
+        has = self.study.user_attrs["terms"]
+        changed = [
+            f"{key}: the search has {told_list(has.get(key))}, the command asks for {told_list(value)}"
+            for key, value in wanted.items()
+            if not isinstance(has, dict) or has.get(key) != value
+        ]
+        if changed:
+            raise UsageError(
+                f"the search {name} was begun otherwise:\n  " + "\n  ".join(changed) + "\nIt can be extended by more"
+                " --trials; for anything else choose another --study-id."
+            )
+
+    def check_total(self, arm: str, n_trials: int) -> None:
+        """Refuse a total below what there is: trials are not taken back."""
+        most = 1 + max(self._counting(), default=-1)
+        if most > n_trials:
+            raise UsageError(f"--trials {n_trials}: the search of {arm} has {most} trials already; give {most} or more")
+
+    # --- what there is
+
+    def _trials(self, *states: str) -> list["FrozenTrial"]:
+        """In the order of their numbers."""
+        from optuna.trial import TrialState
+
+        return self.study.get_trials(deepcopy=False, states=[TrialState[state] for state in states])
+
+    def _counting(self) -> dict[int, "FrozenTrial"]:
+        """The trial that counts, by slot: the lowest number that did not fail."""
+        counting: dict[int, FrozenTrial] = {}
+        for trial in self._trials("WAITING", "RUNNING", "COMPLETE", "PRUNED"):
+            if SLOT in trial.user_attrs:
+                counting.setdefault(trial.user_attrs[SLOT], trial)
+        return counting
+
+    def finished(self) -> list[Finished]:
+        """The slots that were told, in order."""
+        told = {slot: trial for slot, trial in self._counting().items() if trial.state.is_finished()}
+        return [
+            Finished(
+                slot,
+                point(trial.params),
+                tuple(Score(**score) for score in trial.user_attrs[SCORES]),
+                trial.state.name == "PRUNED",
+            )
+            for slot, trial in sorted(told.items())
+        ]
+
+    # --- asking
+
+    def fill(self, n_trials: int) -> None:
+        """Give up the trials of dead workers, and put every slot that has no trial in the queue."""
+        for trial in self._trials("RUNNING"):
+            if not self._lives(trial):
+                self._tell(trial.number, "FAIL")
+        last_try = {trial.user_attrs.get(SLOT): trial.params for trial in self._trials("FAIL") if trial.params}
+        there = self._counting()
+        drawn = (
+            self.space.sobol(n_trials, self.terms.sampler_seed) if self.terms.sampler == "sobol" else [{}] * n_trials
+        )
+        missing = [(last_try.get(slot, drawn[slot]), slot) for slot in range(n_trials) if slot not in there]
+        # Trials of one batch size train in lockstep, so they come one after another.
+        for params, slot in sorted(missing, key=lambda item: (item[0].get("log2_batch_size", 0), item[1])):
+            self.study.enqueue_trial(params, user_attrs={SLOT: slot})
+
+    def _lives(self, trial: "FrozenTrial") -> bool:
+        attrs, began = trial.user_attrs, trial.datetime_start
+        if WORKER in attrs:
+            return self.presence.lives(attrs[WORKER], attrs[SEEN])
+        return not self.shared_lock and began is not None and time.time() - began.timestamp() < GRACE
+
+    def _tell(self, number: int, state: str, value: float | None = None) -> bool:
+        """False where the trial was told meanwhile."""
+        from optuna.exceptions import UpdateFinishedTrialError
+        from optuna.trial import TrialState
+
+        try:
+            self.study.tell(number, value, state=TrialState[state])
+            return True
+        except (UpdateFinishedTrialError, ValueError):
+            return False
+
+    def ask(self, most: int) -> list[tuple[int, Point]]:
+        """At most so many trials from the queue, now this worker's: their slots and configurations."""
+        asked: list[tuple[int, Point]] = []
+        while len(asked) < most and (waiting := self._trials("WAITING")):
+            self.study.sampler = _sampler(self.terms, waiting[0].user_attrs.get(SLOT, 0))
+            trial = self.study.ask(self.space.distributions)
+            trial.set_user_attr(WORKER, self.presence.token)
+            trial.set_user_attr(SEEN, time.time())
+            slot = trial.user_attrs.get(SLOT)
+            if slot is None or self._counting()[slot].number != trial.number:
+                self._tell(trial.number, "FAIL")
+            else:
+                self.mine[slot] = trial
+                asked.append((slot, point(trial.params)))
+        return asked
+
+    # --- telling
+
+    def sign_of_life(self) -> None:
+        """For workers on other machines, now and then."""
+        if time.monotonic() - self.seen > SEEN_EVERY:
+            self.seen = time.monotonic()
+            for trial in self.mine.values():
+                trial.set_user_attr(SEEN, time.time())
+
+    def tell(self, slot: int, scores: Sequence[Score], pruned: bool = False) -> bool:
+        """The outcome of a trial of this worker; False where it was given up meanwhile and another has its slot."""
+        trial = self.mine.pop(slot)
+        try:
+            trial.set_user_attr(SCORES, [asdict(score) for score in scores])
+        except Exception as error:  # Optuna's name for it differs between storages and versions
+            if "pdateFinishedTrial" not in type(error).__name__:
+                raise
+            return False
+        return self._tell(trial.number, "PRUNED" if pruned else "COMPLETE", mean_accuracy(scores))
+
+    def release(self) -> None:
+        """Give back what was asked for and not told: it is tried again."""
+        for slot in [*self.mine]:
+            self._tell(self.mine.pop(slot).number, "FAIL")
+
+
+def told_list(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else told(value)
+
+
+def _sampler(terms: Terms, slot: int) -> "BaseSampler":
+    """Its random numbers follow from the terms and the slot alone, however often the search was stopped; both arms
+    draw the same. The points of ``sobol`` stand in the queue."""
+    from optuna import samplers
+
+    seed = int.from_bytes(hashlib.sha256(f"{terms.sampler_seed}/{slot}".encode()).digest()[:4], "big")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # ExperimentalWarning
+        if terms.sampler == "tpe":
+            return samplers.TPESampler(multivariate=True, constant_liar=True, seed=seed)
+        if terms.sampler == "gp":
+            return samplers.GPSampler(seed=seed)
+        return samplers.RandomSampler(seed=seed)
+
+
+def _pruner(terms: Terms) -> "BasePruner":
+    from optuna import pruners
+
+    if terms.pruner == "median":
+        return pruners.MedianPruner()
+    if terms.pruner == "halving":
+        return pruners.SuccessiveHalvingPruner()
+    return pruners.NopPruner()

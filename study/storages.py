@@ -1,0 +1,187 @@
+"""Where trials are kept: Optuna's journal in the study's folder, or a database that a URL names.
+
+A password in a URL is for the database alone: ``shown`` is what may stand in a log, a manifest or an error.
+"""
+
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, quote_plus
+
+from filelock import FileLock, Timeout
+
+from study.errors import EnvironmentFault, UsageError, short
+
+if TYPE_CHECKING:  # Optuna takes half a second to import; --help needs none of it
+    from optuna.storages import BaseStorage
+
+JOURNAL = "tuning.journal"
+CONNECT_SECONDS = 10
+DRIVERS = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}
+"""What to install for a module that SQLAlchemy asks for, where the names differ."""
+EXAMPLE = "such as postgresql://user@host/database"
+
+
+def shown(url: str) -> str:
+    """``url`` without what is secret in it: the password and the query.
+
+    >>> shown("postgresql://ada:secret@db.example:5432/trials?sslpassword=secret")
+    'postgresql://ada:***@db.example:5432/trials'
+    """
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        return make_url(url).set(query={}).render_as_string(hide_password=True)
+    except (ArgumentError, ValueError):
+        return f"{(re.match(r'[a-z0-9+]*', url) or [''])[0]}:..."
+
+
+@contextmanager
+def opened(folder: Path, url: str | None) -> Iterator["BaseStorage"]:
+    """The storage of ``url``, by default the journal in ``folder``; what becomes of it meanwhile is one sentence.
+
+    Raises UsageError where the URL is none, EnvironmentFault where it cannot be reached.
+    """
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # it would say every trial
+    if url is None:
+        yield _journal(folder / JOURNAL)
+        return
+    with _alone_if_sqlite(url), _faults(url):
+        yield _database(url)
+
+
+def _journal(path: Path) -> "BaseStorage":
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise UsageError(f"{path} is no file of its own: nothing is written through it. Move it away.")
+    lock: Any = _WholeLines(path)
+    try:
+        backend = JournalFileBackend(str(path), lock)
+        with lock.lock:
+            _cut_torn_line(path)
+        return JournalStorage(backend)
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise EnvironmentFault(
+            f"{path} is damaged: {short(str(error), 200)}. Restore it, or move it away and tune again."
+        ) from None
+
+
+class _WholeLines:
+    """The journal's lock, as Optuna takes one: it dies with its process, unlike Optuna's own, and before anything is
+    written it cuts off what a killed or full write left of a line, which nobody was told is written (optuna#5138)."""
+
+    def __init__(self, path: Path):
+        self.path, self.lock = path, FileLock(path.with_name(f".{path.name}.lock"))
+
+    def acquire(self) -> bool:
+        self.lock.acquire()
+        try:
+            _cut_torn_line(self.path)
+        except BaseException:
+            self.lock.release()
+            raise
+        return True
+
+    def release(self) -> None:
+        self.lock.release()
+
+
+def _cut_torn_line(path: Path) -> None:
+    with open(path, "r+b") as file:
+        end = file.seek(0, 2)
+        if end == 0:
+            return
+        file.seek(end - 1)
+        if file.read(1) == b"\n":
+            return
+        file.seek(0)
+        file.truncate(file.read().rfind(b"\n") + 1)
+
+
+def _database(url: str) -> "BaseStorage":
+    from optuna.storages import RDBStorage
+    from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+    timeout = {} if url.startswith("sqlite") else {"connect_timeout": CONNECT_SECONDS}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return RDBStorage(url, engine_kwargs={"pool_pre_ping": True, "connect_args": timeout})
+    except (ArgumentError, NoSuchModuleError):
+        raise UsageError(f"--storage {shown(url)} is no URL of a database; give one {EXAMPLE}") from None
+    except ImportError as error:
+        module = getattr(error.__cause__, "name", None) or getattr(error, "name", None) or "of this kind"
+        package = DRIVERS.get(module, module)
+        raise EnvironmentFault(f"--storage {shown(url)} needs the driver {module}: pip install '{package}'") from None
+
+
+@contextmanager
+def _faults(url: str) -> Iterator[None]:
+    """What a database says goes on as one sentence without its secrets."""
+    from optuna.exceptions import StorageInternalError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (SQLAlchemyError, StorageInternalError) as error:
+        cause = error.__cause__ if isinstance(error, StorageInternalError) and error.__cause__ else error
+        raise EnvironmentFault(
+            f"--storage {shown(url)} cannot be reached or failed: {_without_secrets(str(cause), url)}. What was told is"
+            " kept; the same command goes on."
+        ) from None
+
+
+def _without_secrets(text: str, url: str) -> str:
+    """The first line of ``text``, without the password and the values of the query of ``url``."""
+    from sqlalchemy.engine import make_url
+
+    parts = make_url(url)
+    password = str(parts.password or "")
+    secrets = [password, quote(password), quote_plus(password)] if password else []
+    for value in parts.query.values():
+        secrets += [value] if isinstance(value, str) else list(value)
+    line = text.strip().partition("\n")[0]
+    for secret in secrets:
+        line = line.replace(secret, "***")
+    return short(line, 200)
+
+
+@contextmanager
+def _alone_if_sqlite(url: str) -> Iterator[None]:
+    """SQLite has no lock on the row that a worker takes: two would be handed the same trial."""
+    database = _sqlite_file(url)
+    if database is None:
+        yield
+        return
+    try:
+        with FileLock(f"{database}.lock", timeout=0):
+            yield
+    except Timeout:
+        raise UsageError(
+            f"--storage {shown(url)}: another process is at work on it, and SQLite hands out trials twice. Wait for it,"
+            f" or give several workers the default journal or a database {EXAMPLE}"
+        ) from None
+
+
+def _sqlite_file(url: str) -> str | None:
+    """The file of a SQLite URL, None for another database."""
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        parts = make_url(url)
+    except (ArgumentError, ValueError):
+        raise UsageError(f"--storage {shown(url)} is no URL of a database; give one {EXAMPLE}") from None
+    if parts.get_backend_name() != "sqlite":
+        return None
+    if not parts.database or parts.database == ":memory:":
+        raise UsageError(f"--storage {shown(url)} would forget its trials; name a file, such as sqlite:///trials.db")
+    return parts.database
