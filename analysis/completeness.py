@@ -38,4 +38,5 @@ def _total(arm: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def n_missing(study: Study) -> int:
     """Planned runs without records."""
-    return len(study.design.runs) - len(study.runs)
+    known = {*study.runs.run_id, *(study.tuned.runs.run_id if study.tuned else ())}
+    return len(study.design.runs) - len(known)

@@ -38,6 +38,7 @@ def contents(study: Study, found: Results) -> dict[str, Any]:
             "curves": [asdict(curve) for curve in found.curves],
             "arm_cells": [asdict(cell) for cell in found.arm_cells],
             "claims": [asdict(claim) for claim in found.claims],
+            "tuned": [asdict(of_arm) for of_arm in found.tuned],
             "comparisons": [asdict(comparison) for comparison in found.comparisons],
         }
     )
@@ -49,9 +50,15 @@ def _verdict(study: Study, found: Results, arm: str) -> dict[str, Any]:
     return {
         "arm": arm,
         "verdict": whole.verdict,
-        "headline": sentences.headline(whole, study.design.dataset),
+        "headline": sentences.headline(whole, study.design.dataset, bool(study.design.tuned)),
         "tests": sentences.both_tests(whole),
         "by_cell": sentences.by_cell(cells, of_arm.sequence[-1].licensed),
+        "tuned": [
+            line
+            for of_tuned in found.tuned
+            if of_tuned.arm == arm
+            for line in (sentences.tuned(of_tuned, study.design.dataset), sentences.share_of_gap(of_tuned))
+        ],
         "failures": sentences.failures(whole),
         "what_would_change_it": sentences.what_would_change_it(whole, of_arm.sensitivity, of_arm.plan),
     }
@@ -116,9 +123,10 @@ def _scope(study: Study) -> str:
     design = study.design
     network = "-".join(map(str, design.widths))
     sizes, lrs = ", ".join(map(str, design.batch_sizes)), ", ".join(map(words.rate, design.lrs))
+    tuned = ", and what each arm was tuned to" if design.tuned else ""
     return (
         f"Scope: a {network} network with ReLU, Adam, cross-entropy, {design.epochs} epochs on"
-        f" {words.DATASET_NAMES[design.dataset]}; batch sizes {sizes}; learning rates {lrs};"
+        f" {words.DATASET_NAMES[design.dataset]}; batch sizes {sizes}; learning rates {lrs}{tuned};"
         f" {words.seeds(len(design.seeds))}, the same for both arms. Nothing is claimed beyond it."
     )
 

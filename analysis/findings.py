@@ -16,12 +16,14 @@ from analysis import aa, factors, power, times, variance
 from analysis.arms import ArmCell, Claim, arm_cells, claims
 from analysis.comparison import Comparison, compare
 from analysis.contrasts import Contrast, Step, contrasts, sequence, whole
+from analysis.crossfit import CrossFit, crossfit
 from analysis.curves import Curve, Gap, curves, gaps
 from analysis.failing import Failures, count_failures
 from analysis.modes import Modes, modes
 from analysis.pairs import Pairs, over_cells, pair, settled
 from analysis.sensitivity import Sensitivity, sensitivity
 from analysis.tables import PRIMARY, Study, load_ablation
+from analysis.tuned import Tuned, tuned
 
 LAST_EPOCHS = 3
 FINAL = "final"
@@ -60,6 +62,15 @@ class BestRate:
 
 
 @dataclass(frozen=True)
+class BestCell:
+    """Both sides tuned on the grid: each in the cell that it did best in on the other seeds."""
+
+    cells: list[tuple[int, float]]
+    """Those that there are to choose from, in the order of the choices in ``found``."""
+    found: CrossFit
+
+
+@dataclass(frozen=True)
 class Evidence:
     """E-values for those who add seeds and look again: at least 1/alpha, at any look, is evidence at level alpha."""
 
@@ -87,6 +98,8 @@ class Findings:
     slopes: list[factors.Slope]
     largest_rate: factors.LargestRate | None
     best_rates: list[BestRate]
+    best_cell: BestCell | None
+    """None where there is but one cell, or no seed with a pair in each."""
     plan: power.Plan
     evidence: Evidence
     sizes: list[aa.Size]
@@ -105,6 +118,8 @@ class Results:
     of_arms: dict[str, Findings]
     modes: Modes | None
     """None where ``study.ablate`` has not been there."""
+    tuned: list[Tuned]
+    """An arm each, where the study was tuned."""
     comparisons: list[Comparison]
     """With another study, where one was named: an arm each."""
 
@@ -122,6 +137,7 @@ def results(study: Study, alpha: float, margin: float, other: Study | None = Non
         claims=claims(study, level),
         of_arms={arm: findings(study, found, arm, alpha, margin) for arm in study.contenders},
         modes=None if ablation is None else modes(study, ablation, level),
+        tuned=tuned(study, found, alpha, margin),
         comparisons=[] if other is None else [compare(study, other, arm, level) for arm in study.contenders],
     )
 
@@ -146,6 +162,7 @@ def findings(study: Study, found: Sequence[Contrast], arm: str, alpha: float, ma
         slopes=_slopes(study, pairs, level),
         largest_rate=_largest_rate(study, pairs, level),
         best_rates=_best_rates(study, pairs, level),
+        best_cell=_best_cell(pairs, level),
         plan=power.plan(of_seeds, margin, alpha),
         evidence=Evidence(
             len(of_seeds),
@@ -251,3 +268,10 @@ def _best_rates(study: Study, pairs: Pairs, level: float) -> list[BestRate]:
         BestRate(size, factors.best_rate(scores[0][:, i], scores[1][:, i], lrs, level))
         for i, size in enumerate(study.design.batch_sizes)
     ]
+
+
+def _best_cell(pairs: Pairs, level: float) -> BestCell | None:
+    scores = [pairs.matrix(pairs.cells, column) for column in ("of_baseline", "of_arm")] if pairs.cells else []
+    if len(pairs.cells) < 2 or not len(pairs.rows(pairs.cells)):
+        return None
+    return BestCell(pairs.cells, crossfit(scores[0], scores[1], level))

@@ -51,6 +51,32 @@ def t_interval(d: ArrayLike, level: float = 0.95) -> Interval:
     return Interval("t", n, mean, mean - half, mean + half, level)
 
 
+def fieller(numerator: ArrayLike, denominator: ArrayLike, level: float = 0.95) -> Interval:
+    """The ratio of the means of paired values (n,): each r for which t does not reject numerator - r denominator of
+    mean zero (Fieller 1954, equation 5). No interval where the denominator itself is not told from zero.
+
+    >>> found = fieller([1.0, 2.0, 1.5, 1.2], [2.1, 3.9, 3.2, 2.3])
+    >>> round(found.estimate, 4), round(found.low, 4), round(found.high, 4)
+    (0.4957, 0.4593, 0.5331)
+    """
+    y, x = differences(numerator), differences(denominator)
+    n, method = len(y), "Fieller"
+    if len(x) != n:
+        raise ValueError(f"a ratio takes pairs, these are {n} and {len(x)} values")
+    ratio = float(y.mean() / x.mean()) if n and x.mean() else math.nan
+    reason = why_no_spread(x)
+    if reason:
+        return Interval(method, n, ratio, math.nan, math.nan, level, reason)
+    (vyy, vyx), (_, vxx) = np.cov(y, x) / n
+    t2 = float(stats.t.ppf((1 + level) / 2, n - 1)) ** 2
+    a, b, c = x.mean() ** 2 - t2 * vxx, x.mean() * y.mean() - t2 * vyx, y.mean() ** 2 - t2 * vyy
+    if a <= 0:
+        reason = "the denominator is not told from zero, so the ratio may be anything"
+        return Interval(method, n, ratio, math.nan, math.nan, level, reason)
+    half = math.sqrt(max(0.0, b**2 - a * c))
+    return Interval(method, n, ratio, float((b - half) / a), float((b + half) / a), level)
+
+
 def prediction(y: ArrayLike, level: float = 0.95) -> Interval:
     """Where one more value of the kind of ``y`` (n,) would lie: mean +- t_{n-1} s sqrt(1 + 1/n).
 

@@ -112,6 +112,7 @@ def _lines(written: Written) -> Iterator[str]:
     yield from (f"! {notice}" for notice in said["notices"])
     for verdict in said["verdicts"]:
         yield verdict["headline"]
+        yield from verdict["tuned"]
     width = max((len(name) for name, _ in written.numbers), default=0)
     yield from (f"  {name:<{width}}  {text}" for name, text in written.numbers)
     size = written.page.stat().st_size

@@ -10,12 +10,14 @@ from analysis.contrasts import VERDICTS, Contrast
 from analysis.findings import Results
 from analysis.power import Plan, seeds_to_reach
 from analysis.sensitivity import Sensitivity
+from analysis.tuned import Tuned
 
 
-def headline(whole: Contrast, dataset: str) -> str:
-    """The answer in one sentence: estimate, interval, n, scope, verdict."""
+def headline(whole: Contrast, dataset: str, tuned: bool = False) -> str:
+    """The answer in one sentence: estimate, interval, n, scope, verdict; ``tuned`` where there is a tuned cell beside."""
     name, data = words.arm_name(whole.arm), words.DATASET_NAMES[dataset]
     cells = "in the one cell" if whole.n_cells == 1 else f"averaged over the {whole.n_cells} cells"
+    cells += " that nobody tuned" if tuned else ""
     scope = f"{cells} of this design on {data}"
     if math.isnan(whole.mean_diff):
         return f"There is no seed with a pair in every cell, so nothing can be said of {name} {scope}."
@@ -28,6 +30,38 @@ def headline(whole: Contrast, dataset: str) -> str:
     if whole.verdict == "not testable" and whole.reason:
         return f"{said}: here it cannot be tested, since {whole.reason}."
     return f"{said}: here {VERDICTS[whole.verdict]}."
+
+
+def tuned(of_arm: Tuned, dataset: str) -> str:
+    """The answer once both arms had the same tuning budget, in one sentence."""
+    found, (chosen, _) = of_arm.primary, of_arm.chosen
+    budget = f"Tuned with equal budgets ({chosen.n_trials} trials an arm on held-out images of"
+    data = f"{words.DATASET_NAMES[dataset]})"
+    if math.isnan(found.mean_diff):
+        return f"{budget} {data}, no seed has a run of both arms yet."
+    size = words.estimate(found.mean_diff, found.ci.low, found.ci.high)
+    said = (
+        f"{budget} {data}, test accuracy with {words.arm_name(found.arm)} differs by {size} points from that with"
+        f" {words.arm_name(found.baseline)} ({words.level(found.ci.level)} interval, {words.seeds(found.n_pairs)},"
+        f" sign-flip test {words.p_equals(found.sign_flip)})"
+    )
+    return f"{said}: here {VERDICTS[found.verdict]}."
+
+
+def share_of_gap(of_arm: Tuned) -> str:
+    """How much of the difference at the setting that nobody tuned is tuning."""
+    before, after, away = of_arm.untuned, of_arm.primary, of_arm.taken_away
+    setting = words.cell(before.batch_size, before.lr)
+    if of_arm.share.reason is not None or before.mean_diff <= 0:
+        why = "no share is given, since the untuned difference is not told from zero"
+        return f"Tuning takes {words.estimate(*words.of(away))} points away from the difference at {setting}; {why}."
+    return (
+        f"At {setting}, which nobody tuned, the same seeds differ by"
+        f" {words.estimate(before.mean_diff, before.ci.low, before.ci.high)} points; tuned,"
+        f" {words.estimate(after.mean_diff, after.ci.low, after.ci.high)} are left. Tuning accounts for"
+        f" {words.estimate(*words.of(away))} points, {words.share(*words.of(of_arm.share))} of that difference"
+        f" (Fieller's interval, {words.seeds(away.n)})."
+    )
 
 
 def both_tests(whole: Contrast) -> str:
@@ -139,6 +173,7 @@ def main_numbers(found: Results) -> list[tuple[str, str]]:
         if shown is not None:
             lines.append((f"at {words.cell(*POST_CELL)}", _size(shown)))
         failed = f"{whole.n_failed_baseline} {words.side(whole.baseline)}, {whole.n_failed_arm} {words.side(arm)}"
+        lines += [("tuned against tuned", _size(t.primary)) for t in found.tuned if t.arm == arm]
         lines.append(("runs that failed", f"{failed}, of {whole.n_runs} each"))
     return lines
 

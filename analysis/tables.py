@@ -4,7 +4,7 @@ A run that diverged is an outcome and scores chance; what has no records, or say
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from analysis import AnalysisError
 from study import BASELINE, SPLITS, ablation_tables
-from study.design import Design
+from study.design import Design, Run
 from study.errors import StudyError, plain
 from study.folder import Folder, inside, write_atomically
 from study.history import DIVERGED, NOT_APPLICABLE, OK
@@ -45,6 +45,9 @@ class Study:
     design: Design
     records: pd.DataFrame
     runs: pd.DataFrame
+    """Those of the grid, as the records are."""
+    tuned: "Study | None" = None
+    """The runs of the tuned cell alone, where there is one."""
 
     @property
     def name(self) -> str:
@@ -72,7 +75,7 @@ class Study:
     def common_cells(self, arm: str, baseline: str) -> list[tuple[int, float]]:
         """The planned cells in which both can be trained, in order."""
         possible = [
-            {(run.batch_size, run.lr) for run in self.design.runs if run.arm == name and run.applicable}
+            {(run.batch_size, run.lr) for run in self.design.grid if run.arm == name and run.applicable}
             for name in (arm, baseline)
         ]
         return sorted(set.intersection(*possible))
@@ -91,7 +94,7 @@ class Study:
         """Every planned pair that is not one, with the reason."""
         status = self.runs.set_index(RUN).status.to_dict()
         reasons = []
-        for run in (run for run in self.design.runs if run.arm == arm):
+        for run in (run for run in self.design.grid if run.arm == arm):
             found = [(name, status.get((run.batch_size, run.lr, run.seed, name))) for name in (arm, baseline)]
             missing = [f"{name} {_WHY[what]}" for name, what in found if what in _WHY]
             if missing:
@@ -157,7 +160,14 @@ def load(path: Path) -> Study:
     except (StudyError, OSError) as error:
         raise AnalysisError(str(error)) from None
     check(records, runs, manifest["study_id"], design)
-    return Study(path, manifest, design, records, runs)
+
+    def part(planned: Sequence[Run]) -> Study:
+        ids = {design.run_id(run) for run in planned}
+        mine = (table[table.run_id.isin(ids)].reset_index(drop=True) for table in (records, runs))
+        return Study(path, manifest, design, *mine)
+
+    grid = part(design.grid)
+    return replace(grid, tuned=part(design.tuned_runs)) if design.tuned else grid
 
 
 @dataclass(frozen=True)

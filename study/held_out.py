@@ -3,8 +3,8 @@
 What is left trains the trials. The test images take no part: only the runs that follow the tuning see them.
 """
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Self
 
 from study.design import DATASETS, DatasetFacts, Design
 
@@ -20,6 +20,11 @@ PARTS = 6
 @dataclass(frozen=True)
 class TrialDesign(Design):
     """A design whose runs train on what is not held out and are tested on what is."""
+
+    @classmethod
+    def of(cls, design: Design) -> Self:
+        """``design`` on these images, without its tuned cell."""
+        return cls(**{field.name: getattr(design, field.name) for field in fields(Design) if field.name != "tuned"})
 
     @property
     def facts(self) -> DatasetFacts:

@@ -14,7 +14,7 @@ import secrets
 import shutil
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from study.errors import UsageError, told
+from study.errors import EnvironmentFault, UsageError, told
 from study.space import Point, Space, point
 
 if TYPE_CHECKING:
@@ -166,7 +166,12 @@ class Search:
         self.mine: dict[int, Trial] = {}
         self.seen = time.monotonic()
         self.study: Study = optuna.create_study(
-            storage=storage, study_name=name, direction="maximize", load_if_exists=True, pruner=_pruner(terms)
+            storage=storage,
+            study_name=name,
+            direction="maximize",
+            load_if_exists=True,
+            sampler=optuna.samplers.RandomSampler(),  # of no account: all that is asked for stands in the queue
+            pruner=_pruner(terms),
         )
         self._check_terms(name)
 
@@ -185,6 +190,11 @@ class Search:
                 f"the search {name} was begun otherwise:\n  " + "\n  ".join(changed) + "\nIt can be extended by more"
                 " --trials; for anything else choose another --study-id."
             )
+
+    @property
+    def prunes(self) -> bool:
+        """Whether trials may be stopped before their last epoch."""
+        return self.terms.pruner != "none"
 
     def check_total(self, arm: str, n_trials: int) -> None:
         """Refuse a total below what there is: trials are not taken back."""
@@ -211,32 +221,59 @@ class Search:
     def finished(self) -> list[Finished]:
         """The slots that were told, in order."""
         told = {slot: trial for slot, trial in self._counting().items() if trial.state.is_finished()}
-        return [
-            Finished(
-                slot,
-                point(trial.params),
-                tuple(Score(**score) for score in trial.user_attrs[SCORES]),
-                trial.state.name == "PRUNED",
-            )
-            for slot, trial in sorted(told.items())
-        ]
+        try:
+            return [_finished(slot, trial) for slot, trial in sorted(told.items())]
+        except (KeyError, TypeError, ValueError) as error:
+            raise EnvironmentFault(
+                f"the search {self.study.study_name} has a trial that was not told by this program: {error!r}. Restore"
+                " its storage, or choose another --study-id."
+            ) from None
 
     # --- asking
 
-    def fill(self, n_trials: int) -> None:
-        """Give up the trials of dead workers, and put every slot that has no trial in the queue."""
+    def fill(self, n_trials: int, at_once: int) -> None:
+        """Give up the trials of dead workers, and put into the queue what was tried and not told, as it was; else the
+        next slots, ``at_once`` of them unless their points are known beforehand."""
         for trial in self._trials("RUNNING"):
             if not self._lives(trial):
                 self._tell(trial.number, "FAIL")
-        last_try = {trial.user_attrs.get(SLOT): trial.params for trial in self._trials("FAIL") if trial.params}
         there = self._counting()
-        drawn = (
-            self.space.sobol(n_trials, self.terms.sampler_seed) if self.terms.sampler == "sobol" else [{}] * n_trials
-        )
-        missing = [(last_try.get(slot, drawn[slot]), slot) for slot in range(n_trials) if slot not in there]
+        tried = {trial.user_attrs.get(SLOT): _queued(trial) for trial in reversed(self._trials("FAIL"))}
+        missing = [slot for slot in range(n_trials) if slot not in there]
+        again = {slot: tried[slot] for slot in missing if slot in tried}
+        if self.terms.sampler == "sobol":
+            drawn = self.space.sobol(n_trials, self.terms.sampler_seed)
+            queue = {slot: drawn[slot] for slot in missing}
+        else:
+            queue = again or self._propose(missing, there, at_once, tried.keys())
         # Trials of one batch size train in lockstep, so they come one after another.
-        for params, slot in sorted(missing, key=lambda item: (item[0].get("log2_batch_size", 0), item[1])):
+        for slot, params in sorted(queue.items(), key=lambda item: (item[1]["log2_batch_size"], item[0])):
             self.study.enqueue_trial(params, user_attrs={SLOT: slot})
+
+    def _propose(
+        self, slots: Sequence[int], there: Mapping[int, "FrozenTrial"], at_once: int, tried: Collection[Any]
+    ) -> dict[int, dict[str, Any]]:
+        """The sampler's points for the first of ``slots``, which follow from the outcomes of the other slots alone. A
+        batch is told before the next is proposed, so that a worker that was stopped goes on as if it had not been."""
+        import optuna
+        from optuna.trial import TrialState
+
+        waiting = {slot for slot, trial in there.items() if trial.state == TrialState.WAITING}
+        if waiting & {*tried}:
+            return {}
+        scratch, proposed = optuna.create_study(direction="maximize"), {}
+        for _, trial in sorted(there.items()):
+            scratch.add_trial(self._in_hand(trial) if trial.state == TrialState.WAITING else trial)
+        for slot in slots[: max(0, at_once - len(waiting))]:
+            scratch.sampler = _sampler(self.terms, slot)
+            proposed[slot] = dict(scratch.ask(self.space.distributions).params)
+        return proposed
+
+    def _in_hand(self, trial: "FrozenTrial") -> "FrozenTrial":
+        """A trial of the queue as one that runs, whose outcome is unknown as well."""
+        from optuna.trial import TrialState, create_trial
+
+        return create_trial(state=TrialState.RUNNING, params=_queued(trial), distributions=self.space.distributions)
 
     def _lives(self, trial: "FrozenTrial") -> bool:
         attrs, began = trial.user_attrs, trial.datetime_start
@@ -253,16 +290,17 @@ class Search:
             self.study.tell(number, value, state=TrialState[state])
             return True
         except (UpdateFinishedTrialError, ValueError):
+            if not self.study.get_trials(deepcopy=False)[number].state.is_finished():
+                raise
             return False
 
     def ask(self, most: int) -> list[tuple[int, Point]]:
         """At most so many trials from the queue, now this worker's: their slots and configurations."""
         asked: list[tuple[int, Point]] = []
-        while len(asked) < most and (waiting := self._trials("WAITING")):
-            self.study.sampler = _sampler(self.terms, waiting[0].user_attrs.get(SLOT, 0))
+        while len(asked) < most and self._trials("WAITING"):
             trial = self.study.ask(self.space.distributions)
-            trial.set_user_attr(WORKER, self.presence.token)
             trial.set_user_attr(SEEN, time.time())
+            trial.set_user_attr(WORKER, self.presence.token)
             slot = trial.user_attrs.get(SLOT)
             if slot is None or self._counting()[slot].number != trial.number:
                 self._tell(trial.number, "FAIL")
@@ -280,6 +318,11 @@ class Search:
             for trial in self.mine.values():
                 trial.set_user_attr(SEEN, time.time())
 
+    def should_prune(self, slot: int, scores: Sequence[Score]) -> bool:
+        """Whether the pruner would stop a trial of this worker, of which ``scores`` is what it has come to."""
+        self.mine[slot].report(mean_accuracy(scores), scores[0].epoch)
+        return self.mine[slot].should_prune()
+
     def tell(self, slot: int, scores: Sequence[Score], pruned: bool = False) -> bool:
         """The outcome of a trial of this worker; False where it was given up meanwhile and another has its slot."""
         trial = self.mine.pop(slot)
@@ -289,7 +332,9 @@ class Search:
             if "pdateFinishedTrial" not in type(error).__name__:
                 raise
             return False
-        return self._tell(trial.number, "PRUNED" if pruned else "COMPLETE", mean_accuracy(scores))
+        if pruned:
+            return self._tell(trial.number, "PRUNED")  # its value is what it reported last
+        return self._tell(trial.number, "COMPLETE", mean_accuracy(scores))
 
     def release(self) -> None:
         """Give back what was asked for and not told: it is tried again."""
@@ -297,13 +342,22 @@ class Search:
             self._tell(self.mine.pop(slot).number, "FAIL")
 
 
+def _finished(slot: int, trial: "FrozenTrial") -> Finished:
+    scores = tuple(Score(**score) for score in trial.user_attrs[SCORES])
+    return Finished(slot, point(trial.params), scores, trial.state.name == "PRUNED")
+
+
 def told_list(value: Any) -> str:
     return " ".join(map(str, value)) if isinstance(value, list) else told(value)
 
 
+def _queued(trial: "FrozenTrial") -> dict[str, Any]:
+    """The parameters with which Optuna has a trial in its queue."""
+    return dict(trial.system_attrs.get("fixed_params", {}))
+
+
 def _sampler(terms: Terms, slot: int) -> "BaseSampler":
-    """Its random numbers follow from the terms and the slot alone, however often the search was stopped; both arms
-    draw the same. The points of ``sobol`` stand in the queue."""
+    """Its random numbers follow from the terms and the slot alone; both arms draw the same."""
     from optuna import samplers
 
     seed = int.from_bytes(hashlib.sha256(f"{terms.sampler_seed}/{slot}".encode()).digest()[:4], "big")
@@ -311,9 +365,7 @@ def _sampler(terms: Terms, slot: int) -> "BaseSampler":
         warnings.simplefilter("ignore")  # ExperimentalWarning
         if terms.sampler == "tpe":
             return samplers.TPESampler(multivariate=True, constant_liar=True, seed=seed)
-        if terms.sampler == "gp":
-            return samplers.GPSampler(seed=seed)
-        return samplers.RandomSampler(seed=seed)
+        return samplers.GPSampler(seed=seed)
 
 
 def _pruner(terms: Terms) -> "BasePruner":

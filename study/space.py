@@ -114,7 +114,7 @@ def _ranges(text: str) -> dict[str, tuple[str, str]]:
     for piece in text.split(","):
         match = RANGE.fullmatch(piece.strip())
         if not match:
-            raise UsageError(f"--space {plain(text)}: {piece.strip()!r} is no range; {FORM}")
+            raise UsageError(f"--space {plain(text)}: {short(piece.strip())!r} is no range; {FORM}")
         name, low, high = match[1].strip(), match[2].strip(), match[3]
         if name not in ("lr", "batch_size"):
             raise UsageError(f"--space {plain(text)}: {short(name)!r} cannot be tuned; {FORM}")

@@ -3,6 +3,7 @@
 A password in a URL is for the database alone: ``shown`` is what may stand in a log, a manifest or an error.
 """
 
+import json
 import re
 import warnings
 from collections.abc import Iterator
@@ -35,9 +36,12 @@ def shown(url: str) -> str:
     from sqlalchemy.exc import ArgumentError
 
     try:
-        return make_url(url).set(query={}).render_as_string(hide_password=True)
+        parts = make_url(url)
     except (ArgumentError, ValueError):
+        parts = None
+    if parts is None or "@" in (parts.host or ""):  # the end of a password
         return f"{(re.match(r'[a-z0-9+]*', url) or [''])[0]}:..."
+    return parts.set(query={}).render_as_string(hide_password=True)
 
 
 @contextmanager
@@ -52,7 +56,7 @@ def opened(folder: Path, url: str | None) -> Iterator["BaseStorage"]:
     if url is None:
         yield _journal(folder / JOURNAL)
         return
-    with _alone_if_sqlite(url), _faults(url):
+    with _alone_if_sqlite(url), faults(url):
         yield _database(url)
 
 
@@ -60,6 +64,7 @@ def _journal(path: Path) -> "BaseStorage":
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
+    path.parent.mkdir(parents=True, exist_ok=True)
     if path.is_symlink() or (path.exists() and not path.is_file()):
         raise UsageError(f"{path} is no file of its own: nothing is written through it. Move it away.")
     lock: Any = _WholeLines(path)
@@ -67,8 +72,11 @@ def _journal(path: Path) -> "BaseStorage":
         backend = JournalFileBackend(str(path), lock)
         with lock.lock:
             _cut_torn_line(path)
+            _check_last_line(path)
         return JournalStorage(backend)
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # whatever Optuna makes of lines that it has not written
         raise EnvironmentFault(
             f"{path} is damaged: {short(str(error), 200)}. Restore it, or move it away and tune again."
         ) from None
@@ -106,6 +114,12 @@ def _cut_torn_line(path: Path) -> None:
         file.truncate(file.read().rfind(b"\n") + 1)
 
 
+def _check_last_line(path: Path) -> None:
+    """A ValueError where it is damaged: Optuna says so only once another stands behind it."""
+    *_, last = path.read_bytes().splitlines() or [b"{}"]
+    json.loads(last)
+
+
 def _database(url: str) -> "BaseStorage":
     from optuna.storages import RDBStorage
     from sqlalchemy.exc import ArgumentError, NoSuchModuleError
@@ -121,11 +135,16 @@ def _database(url: str) -> "BaseStorage":
         module = getattr(error.__cause__, "name", None) or getattr(error, "name", None) or "of this kind"
         package = DRIVERS.get(module, module)
         raise EnvironmentFault(f"--storage {shown(url)} needs the driver {module}: pip install '{package}'") from None
+    except (RuntimeError, TypeError, ValueError) as error:  # tables of another Optuna; values in the query
+        raise EnvironmentFault(f"--storage {shown(url)} cannot be used: {_without_secrets(str(error), url)}") from None
 
 
 @contextmanager
-def _faults(url: str) -> Iterator[None]:
-    """What a database says goes on as one sentence without its secrets."""
+def faults(url: str | None) -> Iterator[None]:
+    """What the database of ``url`` says goes on as one sentence without its secrets."""
+    if url is None:
+        yield
+        return
     from optuna.exceptions import StorageInternalError
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -180,8 +199,10 @@ def _sqlite_file(url: str) -> str | None:
         parts = make_url(url)
     except (ArgumentError, ValueError):
         raise UsageError(f"--storage {shown(url)} is no URL of a database; give one {EXAMPLE}") from None
+    if "@" in (parts.host or ""):
+        raise UsageError(f"--storage {shown(url)}: a password with an @ in it is not read as one; write it as %40")
     if parts.get_backend_name() != "sqlite":
         return None
-    if not parts.database or parts.database == ":memory:":
+    if not parts.database or parts.database == ":memory:" or parts.database.startswith("file:"):
         raise UsageError(f"--storage {shown(url)} would forget its trials; name a file, such as sqlite:///trials.db")
     return parts.database

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -53,7 +54,7 @@ class Options:
     first_seed: int = 0
     """The first of them."""
     sampler: Literal["sobol", "tpe", "gp"] = "sobol"
-    """sobol: evenly spread, and the same points for both arms, so that trials pair; tpe, gp: where it went well so far."""
+    """sobol: evenly spread, the same points for both arms, so that trials pair; tpe, gp: where it went well so far."""
     sampler_seed: int = 0
     """Of the sampler's random numbers."""
     space: str = DEFAULT
@@ -142,7 +143,6 @@ def tune(asked: Options, argv: Sequence[str]) -> int:
         print(notice, file=sys.stderr)
     data, job = _job(asked, trial, folder, manifest)
     terms = _terms(asked, space, data, job.engine)
-    folder.prepare()
     try:
         tuned = _search(asked, terms, job, data, folder, say)
     except OutOfTime:
@@ -230,13 +230,15 @@ def _search(
 ) -> trials.Tuned | int:
     """What both searches came to; or the number of cohorts that failed for good. Raises OutOfTime."""
     presence, local = Presence(folder.path), asked.storage is None
-    with presence.shown(), storages.opened(folder.path, asked.storage) as storage:
+    with storages.opened(folder.path, asked.storage) as storage:
         searches = {arm: Search(storage, f"{folder.path.name}/{arm}", terms, presence, local) for arm in ARMS}
         for arm, search in searches.items():
             search.check_total(arm, asked.trials)
-        job = replace(job, shared_data=presence.images)
-        tuning = Tuning(searches, asked.trials, job, FileLock(folder.path / ".asking"), say)
-        failures = tuning.run(data, _n_workers(asked, job), asked.at_once)
+        folder.prepare()
+        with presence.shown():
+            job, faults = replace(job, shared_data=presence.images), partial(storages.faults, asked.storage)
+            tuning = Tuning(searches, asked.trials, job, FileLock(folder.path / ".asking"), faults, say)
+            failures = tuning.run(data, _n_workers(asked, job), asked.at_once)
         return failures or trials.Tuned({arm: search.finished() for arm, search in searches.items()})
 
 
@@ -273,17 +275,28 @@ def _confirm(
     of_runs = asked.of_runs(dataset)
     if of_runs.seconds is not None:
         left = of_runs.seconds - (time.monotonic() - began)
-        if left <= 0:
+        if left < 0.001:
             return _out_of_time(folder)
         of_runs = replace(of_runs, max_time=f"{left:.3f}s")
     design = replace(of_runs.design(dataset), tuned=tuned.chosen)
-    words = [word.replace(asked.storage, storages.shown(asked.storage)) if asked.storage else word for word in argv]
     with FileLock(folder.path / ".confirming"):
-        code = run.complete(of_runs, words, design, folder, notice, "study.tune")
+        code = run.complete(of_runs, _without_secrets(argv), design, folder, notice, "study.tune")
         if code == 0:
             trials.write(folder, tuned, tuning)
             say(f"tuned and trained in {duration(time.monotonic() - began)}")
     return code
+
+
+def _without_secrets(argv: Sequence[str]) -> list[str]:
+    """As a manifest may keep it: every URL as it may be shown, the one that was overridden too."""
+    words, option = [], "--storage"
+    for before, word in zip(("", *argv), argv, strict=False):
+        if before == option:
+            word = storages.shown(word)
+        elif word.startswith(f"{option}="):
+            word = f"{option}={storages.shown(word.removeprefix(f'{option}='))}"
+        words.append(word)
+    return words
 
 
 def _out_of_time(folder: Folder) -> int:

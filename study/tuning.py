@@ -7,7 +7,7 @@ told, because the command was stopped, is given back.
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # torch is imported by those who train
 
 WAIT_SECONDS = 1.0
 Say = Callable[[str], None]
+Guard = Callable[[], AbstractContextManager[None]]
 Trial = tuple[str, int]
 """(arm, slot)."""
 
@@ -51,9 +52,12 @@ def score(run: Run, history: "History", i: int, n_held_out: int) -> Score:
 class Tuning:
     """A worker's part in the searches."""
 
-    def __init__(self, searches: Mapping[str, Search], n_trials: int, job: TrialJob, asking: FileLock, say: Say):
-        """``asking``: held while trials are asked for."""
-        self.searches, self.n_trials, self.job, self.asking, self.say = searches, n_trials, job, asking, say
+    def __init__(
+        self, searches: Mapping[str, Search], n_trials: int, job: TrialJob, asking: FileLock, faults: Guard, say: Say
+    ):
+        """``asking``: held while trials are asked for; ``faults``: makes those of the storage the command's."""
+        self.searches, self.n_trials, self.job = searches, n_trials, job
+        self.asking, self.faults, self.say = asking, faults, say
         self.began, self.n_before = time.monotonic(), self._n_finished()
         self.failures = 0
 
@@ -83,13 +87,14 @@ class Tuning:
         return self.n_trials * len(self.searches)
 
     def _n_finished(self) -> int:
-        return sum(len(search.finished()) for search in self.searches.values())
+        """Of this worker's total: another may have been given a larger one."""
+        return sum(trial.slot < self.n_trials for search in self.searches.values() for trial in search.finished())
 
     def _ask(self, at_once: int) -> dict[Trial, Point]:
         asked: dict[Trial, Point] = {}
         with self.asking:
             for search in self.searches.values():
-                search.fill(self.n_trials)
+                search.fill(self.n_trials, at_once)
             for search in self.searches.values():
                 search.presence.clear()
             for arm, search in self.searches.items():
@@ -97,16 +102,30 @@ class Tuning:
         return asked
 
     def _train(self, asked: dict[Trial, Point], data: "Dataset", n_workers: int, team: workers.Team | None) -> None:
-        batch = Batch(self.searches, self.job.design, asked, self.say)
-        planned = cohorts(batch.runs, n_workers)
         try:
-            if team is not None:
-                self.failures += team.train(planned, batch)
+            if any(search.prunes for search in self.searches.values()):
+                self._train_one_by_one(asked, data)
             else:
-                self.failures += workers.train_here(self.job, planned, data, batch)
+                self._train_together(asked, data, n_workers, team)
         finally:
             for search in self.searches.values():
                 search.release()
+
+    def _train_together(
+        self, asked: dict[Trial, Point], data: "Dataset", n_workers: int, team: workers.Team | None
+    ) -> None:
+        batch = Batch(self.searches, self.job.design, asked, self.faults, self.say)
+        planned = cohorts(batch.runs, n_workers)
+        if team is not None:
+            self.failures += team.train(planned, batch)
+        else:
+            self.failures += workers.train_here(self.job, planned, data, batch)
+
+    def _train_one_by_one(self, asked: dict[Trial, Point], data: "Dataset") -> None:
+        from study import pruning
+
+        for (arm, slot), point in asked.items():
+            pruning.train(self.searches[arm], arm, slot, point, self.job, data)
 
     def _say_waiting(self) -> bool:
         self.say("the trials that are left are with other workers: waiting for them")
@@ -134,8 +153,15 @@ def best_so_far(finished: Sequence[Finished]) -> str:
 class Batch:
     """The trials in hand; told as soon as all their seeds are trained. Implements ``workers.Report``."""
 
-    def __init__(self, searches: Mapping[str, Search], design: Design, asked: Mapping[Trial, Point], say: Say):
-        self.searches, self.n_seeds, self.say = searches, len(design.seeds), say
+    def __init__(
+        self,
+        searches: Mapping[str, Search],
+        design: Design,
+        asked: Mapping[Trial, Point],
+        faults: Guard,
+        say: Say,
+    ):
+        self.searches, self.n_seeds, self.faults, self.say = searches, len(design.seeds), faults, say
         self.scores: dict[Trial, dict[int, Score]] = {trial: {} for trial in asked}
         self.trials_of: dict[Run, list[Trial]] = defaultdict(list)
         for (arm, slot), point in asked.items():
@@ -148,8 +174,9 @@ class Batch:
         return list(self.trials_of)
 
     def epoch(self, cohort: Cohort) -> None:
-        for search in self.searches.values():
-            search.sign_of_life()
+        with self.faults():  # else the cohort would seem to have failed
+            for search in self.searches.values():
+                search.sign_of_life()
 
     def committed(self, cohort: Cohort, seconds: float, kept: Any) -> None:
         for run, found in zip(cohort.runs, kept, strict=True):
@@ -158,9 +185,12 @@ class Batch:
         for (arm, slot), scores in sorted(self.scores.items()):
             if len(scores) == self.n_seeds:
                 del self.scores[arm, slot]
-                in_order = [scores[seed] for seed in sorted(scores)]
-                if not self.searches[arm].tell(slot, in_order):
-                    self.say(f"trial {slot} of {arm} was given up as another worker's: its outcome is not used")
+                self._tell(arm, slot, [scores[seed] for seed in sorted(scores)])
+
+    def _tell(self, arm: str, slot: int, scores: Sequence[Score]) -> None:
+        with self.faults():
+            if not self.searches[arm].tell(slot, scores):
+                self.say(f"trial {slot} of {arm} was given up as another worker's: its outcome is not used")
 
     def failed(self, cohort: Cohort, reason: str, last: bool) -> None:
         then = "given up" if last else "trying once more"

@@ -1,0 +1,115 @@
+"""What tuning tried, read and checked: ``trials.parquet`` as a matrix of scores for each arm."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from analysis import AnalysisError
+from analysis.tables import Study
+from study import UNTUNED, trials
+from study.errors import StudyError
+from study.folder import Folder
+from study.held_out import TrialDesign
+from study.history import DIVERGED
+from study.space import Space
+
+KEY = ["arm", "trial", "seed"]
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Both arms' trials, each in the order of its search."""
+
+    space: Space
+    configurations: Mapping[str, pd.DataFrame]
+    """By arm: trial, batch_size, lr, n_diverged (seeds), pruned."""
+    by_seed: Mapping[str, NDArray[np.float64]]
+    """By arm, (seeds, trials): accuracy on the held-out images, the worst there is where a seed diverged."""
+
+    def scores(self, arm: str) -> NDArray[np.float64]:
+        """(trials,): what the search was told."""
+        return np.asarray(self.by_seed[arm].mean(axis=0))
+
+    def best(self, arm: str) -> int:
+        """The row of the best trial that trained to the end; of equal ones the first."""
+        return int(np.where(self.configurations[arm].pruned, -1.0, self.scores(arm)).argmax())
+
+    def paired(self, one: str, other: str) -> bool:
+        """Whether both arms tried the same points, and none was stopped early."""
+        a, b = self.configurations[one], self.configurations[other]
+        same = len(a) == len(b) and a[["trial", "batch_size", "lr"]].equals(b[["trial", "batch_size", "lr"]])
+        return same and not (a.pruned.any() or b.pruned.any())
+
+
+def load_trials(study: Study) -> Trials | None:
+    """None for a study that was not tuned; an AnalysisError where the table is not what it should be."""
+    if not study.design.tuned:
+        return None
+    try:
+        table = trials.read(Folder(study.path)).to_pandas(use_threads=False)
+        space = Space.parse(study.manifest.get("tuning", {})["space"])
+    except (FileNotFoundError, KeyError):
+        raise AnalysisError(f"{study.path} has a tuned cell and no trials; its study.tune command makes them") from None
+    except (StudyError, OSError, ValueError) as error:
+        raise AnalysisError(f"{study.path / 'trials.parquet'} cannot be read: {error}") from None
+    _check(table, study)
+    if UNTUNED not in study.common_cells(study.design.arms[0], study.baseline):
+        raise AnalysisError(f"{study.path} has a tuned cell and not the setting that nobody tuned beside it")
+    found = _matrices(table.sort_values(KEY, ignore_index=True), space)
+    for chosen in study.design.tuned:
+        best = found.configurations[chosen.arm].iloc[found.best(chosen.arm)]
+        if (best.batch_size, best.lr) != (chosen.batch_size, chosen.lr):
+            raise AnalysisError(
+                f"the tuned cell is not what the trials of {chosen.arm} chose; the same study.tune command makes them"
+                " agree"
+            )
+    return found
+
+
+def _matrices(table: pd.DataFrame, space: Space) -> Trials:
+    configurations, by_seed = {}, {}
+    for arm, of_arm in table.groupby("arm"):
+        accuracy = of_arm.accuracy.fillna(0.0).to_numpy()
+        n_seeds = of_arm.seed.nunique()
+        by_seed[str(arm)] = accuracy.reshape(-1, n_seeds).T
+        configurations[str(arm)] = of_arm.groupby("trial", as_index=False).agg(
+            batch_size=("batch_size", "first"),
+            lr=("lr", "first"),
+            n_diverged=("status", lambda status: int((status == DIVERGED).sum())),
+            pruned=("status", lambda status: bool((status == trials.PRUNED).any())),
+        )
+    return Trials(space, configurations, by_seed)
+
+
+def _check(table: pd.DataFrame, study: Study) -> None:
+    """Refuse what no tuning of this design writes."""
+    design = study.design
+    n_held_out = TrialDesign.of(design).facts.n_test
+    ok = table.status != DIVERGED
+    at_one_point = table.groupby(["arm", "trial"])[["batch_size", "lr", "epoch"]].nunique() == 1
+    seeds = table.groupby(["arm", "trial"]).seed.agg(tuple)
+    rules = {
+        "it holds rows of another study": (table.study_id == study.name).all(),
+        "it lacks an arm, or has a foreign one": {*table.arm} == {*design.arms},
+        "it holds rows twice": not table.duplicated(KEY).any(),
+        "the trials of an arm are not numbered from 0": all(
+            [*dict.fromkeys(sorted(of_arm.trial))] == [*range(of_arm.trial.nunique())]
+            for _, of_arm in table.groupby("arm")
+        ),
+        "not every trial has the same seeds": len({*seeds}) == 1,
+        "a trial has two configurations": at_one_point.all(axis=None),
+        "a status is none of ok, diverged and pruned": table.status.isin(("ok", DIVERGED, trials.PRUNED)).all(),
+        "n_examples is not what is held out": (table.n_examples == n_held_out).all(),
+        "an epoch lies outside of the tuning": table.epoch.between(1, design.epochs).all(),
+        "n_correct lies outside of 0 to n_examples": table.n_correct[ok].between(0, n_held_out).all(),
+        "accuracy is not n_correct over n_examples": (table.accuracy[ok] == table.n_correct[ok] / n_held_out).all(),
+        "there is a metric though the seed diverged": table.loc[~ok, ["accuracy", "loss", "n_correct"]]
+        .isna()
+        .all(axis=None),
+    }
+    broken = [rule for rule, holds in rules.items() if not holds]
+    if table.empty or broken:
+        raise AnalysisError(f"{study.path / 'trials.parquet'}: {broken[0] if broken else 'it is empty'}")
