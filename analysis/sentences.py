@@ -17,8 +17,7 @@ def headline(whole: Contrast, dataset: str, tuned: bool = False) -> str:
     """The answer in one sentence: estimate, interval, n, scope, verdict; ``tuned`` where there is a tuned cell beside."""
     name, data = words.arm_name(whole.arm), words.DATASET_NAMES[dataset]
     cells = "in the one cell" if whole.n_cells == 1 else f"averaged over the {whole.n_cells} cells"
-    cells += " that nobody tuned" if tuned else ""
-    scope = f"{cells} of this design on {data}"
+    scope = f"{cells} of this design{' that nobody tuned,' if tuned else ''} on {data}"
     if math.isnan(whole.mean_diff):
         return f"There is no seed with a pair in every cell, so nothing can be said of {name} {scope}."
     size = words.points(whole.mean_diff, words.digits(whole.ci.low, whole.ci.high))

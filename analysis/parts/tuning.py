@@ -177,9 +177,9 @@ def _budget_figure(of_arm: Tuned) -> Figure:
     right = (
         ""
         if gap is None
-        else f" Right: with less without BN, in points, and a band for budgets of 1 to {gap.up_to} trials together."
+        else f" Right: with BN minus without BN, in points, and a band for budgets of 1 to {gap.up_to} trials together."
         if gap.up_to
-        else " Right: with less without BN, in points."
+        else " Right: with BN minus without BN, in points."
     )
     sides = "; ".join(
         f"{words.side(budget.arm)} "
@@ -218,8 +218,8 @@ def _budget_table(of_arm: Tuned) -> Table:
     gap = of_arm.gap_by_budget
     columns = [
         count_column("trials", "trials"),
-        interval_column(f"{words.side(baseline.arm)}, %", "of_baseline", words.share),
-        interval_column(f"{words.side(arm.arm)}, %", "of_arm", words.share),
+        interval_column(words.side(baseline.arm), "of_baseline", words.share),
+        interval_column(words.side(arm.arm), "of_arm", words.share),
         interval_column("difference, points", "difference"),
     ]
     rows = []
@@ -274,7 +274,7 @@ def _trials_table(of_arm: Tuned) -> Table:
         Column("trial", str, ("trial",)),
         Column("batch size", str, ("batch_size",)),
         Column("rate", lambda lr: words.rate(float(f"{lr:.3g}")), ("lr",)),
-        Column("score, %", words.percent, ("score",)),
+        Column("score", words.percent, ("score",)),
         Column("seeds that diverged", str, ("n_diverged",)),
         Column("stopped early", lambda pruned: "yes" if pruned else "no", ("pruned",)),
     ]
@@ -288,8 +288,8 @@ def _trials_table(of_arm: Tuned) -> Table:
 def _breadth_table(of_arm: Tuned) -> Table:
     columns = [
         text_column("good is", "what"),
-        interval_column(f"of the space {words.side(of_arm.baseline)}, %", "of_baseline", words.share),
-        interval_column(f"of the space {words.side(of_arm.arm)}, %", "of_arm", words.share),
+        interval_column(f"of the space {words.side(of_arm.baseline)}", "of_baseline", words.share),
+        interval_column(f"of the space {words.side(of_arm.arm)}", "of_arm", words.share),
         interval_column("difference, points", "difference"),
         p_column("p, McNemar", "p_mcnemar"),
     ]
