@@ -23,7 +23,9 @@ def quoted(study: Path) -> str:
     """The answer of a study and its main figure as Markdown: of a tuned one what is left of the difference, else what
     would change it."""
     report = json.loads((study / "report.json").read_text("utf-8"))
-    return "\n".join(line for verdict in report["verdicts"] for line in _verdict(verdict, f"{study.as_posix()}/figures"))
+    return "\n".join(
+        line for verdict in report["verdicts"] for line in _verdict(verdict, f"{study.as_posix()}/figures")
+    )
 
 
 def _verdict(verdict: Mapping[str, Any], figures: str) -> Iterator[str]:

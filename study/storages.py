@@ -57,7 +57,12 @@ def opened(folder: Path, url: str | None) -> Iterator["BaseStorage"]:
         yield _journal(folder / JOURNAL)
         return
     with _alone_if_sqlite(url), faults(url):
-        yield _database(url)
+        database: Any = _database(url)
+        try:
+            yield database
+        finally:
+            database.remove_session()
+            database.engine.dispose()
 
 
 def _journal(path: Path) -> "BaseStorage":
