@@ -100,6 +100,7 @@ def _check(table: pd.DataFrame, study: Study, space: Space) -> None:
     at_one_point = table.groupby(["arm", "trial"])[["batch_size", "lr", "epoch"]].nunique() == 1
     seeds = table.groupby(["arm", "trial"]).seed.agg(tuple)
     rules = {
+        "it is empty": not table.empty,
         "it holds rows of another study": (table.study_id == study.name).all(),
         "it lacks an arm, or has a foreign one": {*table.arm} == {*design.arms},
         "it holds rows twice": not table.duplicated(KEY).any(),
@@ -124,5 +125,5 @@ def _check(table: pd.DataFrame, study: Study, space: Space) -> None:
         .all(axis=None),
     }
     broken = [rule for rule, holds in rules.items() if not holds]
-    if table.empty or broken:
-        raise AnalysisError(f"{study.path / 'trials.parquet'}: {broken[0] if broken else 'it is empty'}")
+    if broken:
+        raise AnalysisError(f"{study.path / 'trials.parquet'}: {broken[0]}")

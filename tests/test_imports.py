@@ -57,7 +57,9 @@ ARROWS = {
         "study.data", "study.design", "study.devices", "study.errors", "study.folder", "study.forecast",
         "study.history", "study.plan", "study.records", "study.training", "study.weights",
     },
-    "study.pruning": {"study.data", "study.devices", "study.plan", "study.search", "study.space", "study.training"},
+    "study.pruning": {
+        "study.data", "study.devices", "study.plan", "study.search", "study.space", "study.training", "study.workers",
+    },
     "study.tuning": {
         "study.data", "study.design", "study.history", "study.plan", "study.progress", "study.pruning", "study.search",
         "study.space", "study.workers",

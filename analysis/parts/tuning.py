@@ -112,8 +112,8 @@ def _how(study: Study, of_arm: Tuned) -> str:
     pruned = "" if tuning["pruner"] == "none" else f" The pruner {tuning['pruner']} stopped trials of both arms early."
     return (
         f"Each arm had {budget} in the same space ({space}), drawn by {drawn}, and was scored on {n_held_out:,}"
-        " training images that no trial trained on. A seed that diverged scores 0. The best configuration of each then trained"
-        f" fresh seeds on all training images; the test images had no part in any choice.{pruned}"
+        " training images that no trial trained on. A seed that diverged scores 0. The best configuration of each then"
+        f" trained fresh seeds on all training images; the test images had no part in any choice.{pruned}"
     )
 
 

@@ -134,14 +134,14 @@ def tuned_tables(folder: Path) -> dict[str, bytes]:
 
 
 class Together:
-    """``study.run`` when all of ``n`` processes are there."""
+    """``study.run``, or another command, when all of ``n`` processes are there."""
 
-    def __init__(self, n: int):
-        self.barrier = _server().Barrier(n)
+    def __init__(self, n: int, command: Callable[[list[str]], int] = run.main):
+        self.barrier, self.command = _server().Barrier(n), command
 
     def __call__(self, arguments: list[str]) -> int:
         self.barrier.wait(60)
-        return run.main(arguments)
+        return self.command(arguments)
 
 
 @cache

@@ -17,7 +17,7 @@ from study.search import SLOT
 from study.storages import opened
 from tests.study import postgresql
 from tests.study.postgresql import Server
-from tests.study.studies import litter, say, tuned_study, tuned_tables
+from tests.study.studies import Child, Together, litter, say, tune_impatiently, tuned_study, tuned_tables
 from tests.study.test_tune import N_TRIALS, Pair, files
 
 
@@ -91,6 +91,18 @@ def test_a_wrong_password_exits_3_in_one_sentence_without_it(
     assert "guess" not in error
     assert error.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_four_workers_that_find_an_empty_database_at_once_share_it(
+    url: str, tmp_path: Path, whole: dict[str, bytes]
+) -> None:
+    """Each makes its tables, of which one is first."""
+    at_once = Together(4, tune_impatiently)
+    arguments = tuned_study(tmp_path, "--storage", url, "--at-once", "2")
+    children = [Child(tmp_path / f"stderr{i}", at_once, arguments) for i in range(4)]
+    assert [(ended.code, ended.error) for ended in (child.end() for child in children)] == [(0, "")] * 4
+    assert told(tmp_path, url) == ONCE
+    assert tuned_tables(tmp_path / "s") == whole
 
 
 @pytest.mark.parametrize("sampler", ["sobol", "tpe"])

@@ -66,7 +66,7 @@ def states(search: Search) -> dict[str, int]:
 def test_the_planted_optimum_of_each_arm_is_found(sampler: str, n_trials: int, worker: Worker) -> None:
     for arm, optimum in OPTIMUM.items():
         search = worker(replace(TERMS, sampler=sampler), f"s/{arm}")
-        finished = finish(search, n_trials, arm=arm)
+        finished = finish(search, n_trials, at_once=4, arm=arm)
         assert slots(finished) == list(range(n_trials))
         top = best(finished)
         assert top.value == max(trial.value for trial in finished) > 0.8

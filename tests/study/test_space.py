@@ -1,12 +1,17 @@
 """What may be tuned: how a range is read and refused, and the points that are spread over it."""
 
 import math
+import signal
+from contextlib import suppress
 
 import numpy as np
 import pytest
 from optuna.distributions import FloatDistribution, IntDistribution
+from scipy.stats import qmc
 
 from study.errors import UsageError
+from study.run import guarded
+from study.session import Terminated
 from study.space import DEFAULT, LARGEST_BATCH, Point, Space, point
 
 WIDE = Space((1e-4, 1.0), (16, 1024))
@@ -121,3 +126,20 @@ def test_points_are_even_on_the_logarithmic_scale() -> None:
     assert {size: sizes.count(size) for size in sizes} == dict.fromkeys(2 ** np.arange(4, 12), 8)
     quadrants = {(strip // 8, size >= 256) for strip, size in zip(strips, sizes, strict=True)}
     assert len(quadrants) == 4
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_scipy_would_swallow_comes_when_the_points_are_drawn(
+    number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the points of its empty tables would be those of the search."""
+
+    class Swallowing(qmc.Sobol):
+        def random_base2(self, m: int) -> np.ndarray:
+            with suppress(KeyboardInterrupt, Terminated):
+                signal.raise_signal(number)
+                return super().random_base2(m)
+            return np.zeros((2**m, 2))
+
+    monkeypatch.setattr(qmc, "Sobol", Swallowing)
+    assert guarded("study.tune", lambda: len(WIDE.sobol(8, seed=0))) == 128 + number
