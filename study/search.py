@@ -261,15 +261,17 @@ class Search:
         import optuna
         from optuna.trial import TrialState
 
-        waiting = {slot for slot, trial in there.items() if trial.state == TrialState.WAITING}
-        if waiting & {*tried}:
+        waiting = {slot: trial for slot, trial in there.items() if trial.state == TrialState.WAITING}
+        if waiting.keys() & {*tried}:
             return {}
         scratch, proposed = optuna.create_study(direction="maximize"), {}
-        for _, trial in sorted(there.items()):
-            scratch.add_trial(self._in_hand(trial) if trial.state == TrialState.WAITING else trial)
-        for slot in slots[: max(0, at_once - len(waiting))]:
-            scratch.sampler = _sampler(self.terms, slot)
-            proposed[slot] = dict(scratch.ask(self.space.distributions).params)
+        scratch.add_trials([trial for slot, trial in sorted(there.items()) if slot not in waiting])
+        for slot in sorted([*waiting, *slots[: max(0, at_once - len(waiting))]]):
+            if slot in waiting:  # proposed before a stop
+                scratch.add_trial(self._in_hand(waiting[slot]))
+            else:
+                scratch.sampler = _sampler(self.terms, slot)
+                proposed[slot] = dict(scratch.ask(self.space.distributions).params)
         return proposed
 
     def _in_hand(self, trial: "FrozenTrial") -> "FrozenTrial":

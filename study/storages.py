@@ -128,7 +128,7 @@ def _check_last_line(path: Path) -> None:
 
 
 def _with_tables(url: str, settings: dict[str, Any]) -> "BaseStorage":
-    """Optuna's storage; of workers that make the tables of an empty database at once all but one fail, and look again."""
+    """Optuna's storage; of workers that make an empty database's tables at once all but one fail, and look again."""
     from optuna.storages import RDBStorage
     from sqlalchemy.exc import IntegrityError, ProgrammingError
 

@@ -18,7 +18,7 @@ from study import UNTUNED, run, trials, tune, tuning
 from study.folder import Folder
 from study.search import Search
 from study.storages import JOURNAL
-from study.tune import FIRST_SEED
+from study.tune_options import FIRST_SEED
 from study.workers import OutOfTime
 from tests.study.studies import Child, launch_tuning, litter, say, tuned_study, tuned_tables
 
