@@ -52,6 +52,7 @@ ARROWS = {
     "study.forecast": {"study.design", "study.errors", "study.parquet", "study.plan"},
     "study.devices": {"study.errors", "study.forecast"},
     "study.options": {"study", "study.arguments", "study.design", "study.errors", "study.parquet"},
+    "study.tune_options": {"study", "study.arguments", "study.design", "study.errors", "study.options", "study.space"},
     "study.progress": {"study.plan"},
     "study.workers": {
         "study.data", "study.design", "study.devices", "study.errors", "study.folder", "study.forecast",
@@ -78,10 +79,10 @@ ARROWS = {
         "study.options", "study.plan", "study.progress", "study.session", "study.sources", "study.weights",
     },
     "study.tune": {
-        "study", "study.arguments", "study.data", "study.design", "study.devices", "study.errors", "study.folder",
-        "study.held_out", "study.manifest", "study.options", "study.plan", "study.progress", "study.run",
-        "study.search", "study.session", "study.sources", "study.space", "study.storages", "study.trials",
-        "study.tuning", "study.workers",
+        "study", "study.data", "study.design", "study.devices", "study.errors", "study.folder", "study.held_out",
+        "study.manifest", "study.options", "study.plan", "study.progress", "study.run", "study.search", "study.session",
+        "study.sources", "study.space", "study.storages", "study.trials", "study.tune_options", "study.tuning",
+        "study.workers",
     },
     "study.bench": set(),
     "study.bench.ways": {

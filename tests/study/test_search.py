@@ -352,6 +352,16 @@ def test_a_kill_in_the_middle_of_a_batch_changes_no_point(sampler: str, told_bef
     assert finish(worker(terms), n_trials) == finish(worker(terms, "whole"), n_trials)
 
 
+def test_a_second_kill_before_anything_is_asked_for_changes_no_point_either(worker: Worker) -> None:
+    killed = worker(TPE, alive=False)
+    killed.fill(32, 16)
+    for slot, point in killed.ask(16)[:3]:
+        assert killed.tell(slot, scores(point))
+    die(killed)
+    worker(TPE).fill(32, 16)
+    assert finish(worker(TPE), 32, at_once=16) == finish(worker(TPE, "whole"), 32, at_once=16)
+
+
 @pytest.mark.parametrize(("terms", "every"), [(TERMS, 11), (TPE, 3)])
 def test_a_kill_between_two_writes_changes_nothing(terms: Terms, every: int, worker: Worker, tmp_path: Path) -> None:
     """The journal of a search, cut after some of its lines: the next worker completes it to the same search."""
