@@ -91,6 +91,11 @@ class Finished:
     def value(self) -> float:
         return mean_accuracy(self.scores)
 
+    @property
+    def n_correct(self) -> int:
+        """Over all seeds: what the value is made of, without rounding."""
+        return sum(score.n_correct or 0 for score in self.scores)
+
 
 def mean_accuracy(scores: Sequence[Score]) -> float:
     """A trial's value: the mean over its seeds."""
@@ -99,7 +104,7 @@ def mean_accuracy(scores: Sequence[Score]) -> float:
 
 def best(finished: Sequence[Finished]) -> Finished:
     """The trial with the highest value of those that trained to the end; of equal ones the first slot's."""
-    return max((trial for trial in finished if not trial.pruned), key=lambda trial: (trial.value, -trial.slot))
+    return max((trial for trial in finished if not trial.pruned), key=lambda trial: (trial.n_correct, -trial.slot))
 
 
 class Presence:

@@ -213,11 +213,6 @@ ARROWS = {
         "analysis.arms", "analysis.contrasts", "analysis.findings", "analysis.power", "analysis.sensitivity",
         "analysis.tuned", "analysis.words",
     },
-    "analysis.parts.tuning": {
-        "analysis.columns", "analysis.contrasts", "analysis.document", "analysis.figures.style",
-        "analysis.figures.tuning", "analysis.findings", "analysis.sentences", "analysis.tables", "analysis.tuned",
-        "analysis.words",
-    },
     "analysis.contents": {
         "analysis.completeness", "analysis.contrasts", "analysis.findings", "analysis.looks", "analysis.mode_words",
         "analysis.power", "analysis.sentences", "analysis.tables", "analysis.words",
@@ -226,6 +221,14 @@ ARROWS = {
         "analysis.columns", "analysis.document", "analysis.figures.modes", "analysis.figures.style",
         "analysis.findings", "analysis.mode_words", "analysis.modes", "analysis.parts.shifts", "analysis.tables",
         "analysis.words",
+    },
+    "analysis.parts.searches": {
+        "analysis.budget", "analysis.columns", "analysis.document", "analysis.figures.style", "analysis.figures.tuning",
+        "analysis.tuned", "analysis.words",
+    },
+    "analysis.parts.tuning": {
+        "analysis.columns", "analysis.contrasts", "analysis.document", "analysis.findings", "analysis.parts.searches",
+        "analysis.sentences", "analysis.tables", "analysis.tuned", "analysis.words",
     },
     "analysis.reading_order": {
         "analysis.document", "analysis.findings", "analysis.parts.cells", "analysis.parts.compared",
