@@ -25,7 +25,7 @@ CONNECT_SECONDS = 10
 LOOKS, LOOK_SECONDS = 20, 0.1
 DRIVERS = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}
 """What to install for a module that SQLAlchemy asks for, where the names differ."""
-EXAMPLE = "such as postgresql://user@host/database"
+EXAMPLE = "such as postgresql+psycopg://user@host/database"
 
 
 def shown(url: str) -> str:

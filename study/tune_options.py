@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Literal
 
 from study import UNTUNED, arguments, options
-from study.design import MOST_SEED
+from study.design import MOST_SEED, check_known
 from study.errors import UsageError
+from study.search import PRUNERS, SAMPLERS
 from study.space import DEFAULT
 
 FIRST_SEED = 2**30
@@ -32,14 +33,14 @@ class Options:
     """Fresh seeds for the best configuration of each arm."""
     first_seed: int = 0
     """The first of them."""
-    sampler: Literal["sobol", "tpe", "gp"] = "sobol"
+    sampler: str = "sobol"
     """sobol: evenly spread, the same points for both arms, so that trials pair; tpe, gp: where it went well so far."""
     sampler_seed: int = 0
     """Of the sampler's random numbers."""
     space: str = DEFAULT
     """The range of the rate, and that of the batch size in powers of two; what is not named is as by default."""
-    pruner: Literal["none", "median", "halving"] = "none"
-    """Stop trials of both arms that go badly; trials then train one by one."""
+    pruner: str = "none"
+    """none, median or halving: stop trials of both arms that go badly; trials then train one by one."""
     epochs: int = 5
     """Passes over the training images, of trials and of what follows."""
     hidden: tuple[int, ...] = (32, 32)
@@ -55,7 +56,7 @@ class Options:
     out: Path = Path("results")
     """The folder of studies."""
     storage: str | None = None
-    """The URL of a database for the trials, such as postgresql://user@host/database; a journal in the study's folder
+    """The URL of a database for the trials, such as postgresql+psycopg://user@host/database; a journal in the study's folder
     unless given."""
     at_once: int = 16
     """Trials of each arm that are asked for at once and train together."""
@@ -77,6 +78,8 @@ class Options:
         ):
             if not 1 <= value <= most:
                 raise UsageError(f"{option} {value}: give a whole number from 1 to {most}")
+        check_known("--sampler", self.sampler, SAMPLERS)
+        check_known("--pruner", self.pruner, PRUNERS)
         if not 0 <= self.sampler_seed <= MOST_SEED:
             raise UsageError(f"--sampler-seed {self.sampler_seed}: give a whole number from 0 to {MOST_SEED}")
         if self.first_seed + self.seeds > FIRST_SEED:

@@ -156,6 +156,30 @@ def test_every_seed_that_diverges_is_recorded(study_tune: Tune, tmp_path: Path) 
     assert set(diverged.first_bad_epoch) == {1}
 
 
+@pytest.mark.parametrize("pruner", ["median", "halving"])
+def test_a_pruner_stops_trials_of_both_arms_which_are_told_and_never_chosen(
+    pruner: str, study_tune: Tune, tmp_path: Path
+) -> None:
+    options = ("--trials", "16", "--epochs", "4", "--pruner", pruner, "--seeds", "1", "--tune-seeds", "1")
+    assert study_tune(*options) == 0
+    table = pd.read_parquet(tmp_path / "s" / "trials.parquet")
+    stopped = table[table.status == "pruned"]
+    assert set(stopped.arm) == {"bn", "no_bn"}
+    assert (stopped.epoch < 4).all()
+    assert (table.epoch[table.status == "ok"] == 4).all()
+    assert stopped.accuracy.notna().all()
+    assert table.groupby("arm").trial.nunique().tolist() == [16, 16]
+    design = json.loads((tmp_path / "s" / "manifest.json").read_text())["design"]
+    whole = table[table.status == "ok"]
+    for chosen in design["tuned"]:
+        of_arm = whole[whole.arm == chosen["arm"]]
+        best = of_arm.loc[of_arm.accuracy.idxmax()]
+        assert (chosen["batch_size"], chosen["lr"]) == (best.batch_size, best.lr)
+    before = tuned_tables(tmp_path / "s")
+    assert study_tune(*options) == 0
+    assert tuned_tables(tmp_path / "s") == before
+
+
 def test_the_study_is_named_after_its_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[Folder] = []
     monkeypatch.setattr(tune.Command, "run", lambda command: said.append(command.folder) or 1)
@@ -179,6 +203,9 @@ def test_the_study_is_named_after_its_data(tmp_path: Path, monkeypatch: pytest.M
         ("--at-once 0", "--at-once 0: give a whole number from 1 to 10000"),
         ("--sampler-seed -1", "--sampler-seed -1: give a whole number from 0 to 2147483647"),
         ("--first-seed 1073741822", "--first-seed 1073741822: seeds from 1073741824 on are the trials'; give a lower"),
+        ("--sampler random", "--sampler 'random' is unknown"),
+        ("--sampler spbol", "--sampler 'spbol' is unknown (did you mean sobol?); choose from: sobol, tpe, gp"),
+        ("--pruner hyperband", "--pruner 'hyperband' is unknown"),
         ("--space lr=2:1", "--space lr=2.0:1.0: the low end comes first; give ranges such as"),
         ("--space depth=1:2", "--space depth=1:2: 'depth' cannot be tuned"),
         ("--space batch_size=64:2048", "--space batch_size=64:2048: 1198 images of digits train a trial; give a range"),
@@ -200,8 +227,8 @@ def test_a_wrong_command_exits_2_in_one_sentence_and_makes_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("options", ["--sampler random", "--pruner hyperband", "--trial 3", "--trials"])
-def test_what_is_no_option_or_no_choice_exits_2_and_makes_nothing(
+@pytest.mark.parametrize("options", ["--trial 3", "--trials"])
+def test_what_is_no_option_exits_2_and_makes_nothing(
     options: str, study_tune: Tune, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as stop:
