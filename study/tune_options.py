@@ -56,8 +56,8 @@ class Options:
     out: Path = Path("results")
     """The folder of studies."""
     storage: str | None = None
-    """The URL of a database for the trials, such as postgresql+psycopg://user@host/database; a journal in the study's folder
-    unless given."""
+    """The URL of a database for the trials, such as postgresql+psycopg://user@host/database; a journal in the study's
+    folder unless given."""
     at_once: int = 16
     """Trials of each arm that are asked for at once and train together."""
     workers: int = 0

@@ -52,7 +52,9 @@ ARROWS = {
     "study.forecast": {"study.design", "study.errors", "study.parquet", "study.plan"},
     "study.devices": {"study.errors", "study.forecast"},
     "study.options": {"study", "study.arguments", "study.design", "study.errors", "study.parquet"},
-    "study.tune_options": {"study", "study.arguments", "study.design", "study.errors", "study.options", "study.space"},
+    "study.tune_options": {
+        "study", "study.arguments", "study.design", "study.errors", "study.options", "study.search", "study.space",
+    },
     "study.progress": {"study.plan"},
     "study.workers": {
         "study.data", "study.design", "study.devices", "study.errors", "study.folder", "study.forecast",
