@@ -57,7 +57,7 @@ def fieller(numerator: ArrayLike, denominator: ArrayLike, level: float = 0.95) -
 
     >>> found = fieller([1.0, 2.0, 1.5, 1.2], [2.1, 3.9, 3.2, 2.3])
     >>> round(found.estimate, 4), round(found.low, 4), round(found.high, 4)
-    (0.4957, 0.4593, 0.5331)
+    (0.4957, 0.4433, 0.5382)
     """
     y, x = differences(numerator), differences(denominator)
     n, method = len(y), "Fieller"

@@ -82,6 +82,7 @@ def test_a_tuned_page_says_what_the_trials_say_with_bands_and_failures(page: str
     assert any(row["seeds that diverged"] == "5" for row in found["trials-bn"])
 
 
+@pytest.mark.slow
 def test_at_another_level_and_margin_too(tuned_study: Path) -> None:
     assert differences(written(tuned_study, "--alpha", "0.1", "--margin", "0.5"), tuned_study, 0.1, 0.5) == []
     written(tuned_study)

@@ -96,6 +96,7 @@ def test_the_lock_of_a_process_that_was_killed_holds_nobody_up(tmp_path: Path) -
     assert litter(tmp_path / "s") == []
 
 
+@pytest.mark.slow
 def test_eight_shards_at_once_are_the_whole_whatever_locks_lie_about(tmp_path: Path) -> None:
     """Those of commands of other divisions, which each shard looks at for a moment."""
     options, at_once = ("--seeds", "8", "--batch-sizes", "512", "--lrs", "0.01"), Together(len(EIGHT))

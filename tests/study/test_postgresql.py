@@ -93,6 +93,7 @@ def test_a_wrong_password_exits_3_in_one_sentence_without_it(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_four_workers_that_find_an_empty_database_at_once_share_it(
     url: str, tmp_path: Path, whole: dict[str, bytes]
 ) -> None:
@@ -105,7 +106,7 @@ def test_four_workers_that_find_an_empty_database_at_once_share_it(
     assert tuned_tables(tmp_path / "s") == whole
 
 
-@pytest.mark.parametrize("sampler", ["sobol", "tpe"])
+@pytest.mark.parametrize("sampler", ["sobol", pytest.param("tpe", marks=pytest.mark.slow)])
 def test_two_workers_one_of_whom_is_killed_tell_each_slot_once(
     sampler: str, url: str, tmp_path: Path, whole: dict[str, bytes]
 ) -> None:

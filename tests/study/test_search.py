@@ -62,7 +62,9 @@ def states(search: Search) -> dict[str, int]:
 # --- what is found
 
 
-@pytest.mark.parametrize(("sampler", "n_trials"), [("sobol", 64), ("tpe", 60), ("gp", 24)])
+@pytest.mark.parametrize(
+    ("sampler", "n_trials"), [("sobol", 64), ("tpe", 60), pytest.param("gp", 24, marks=pytest.mark.slow)]
+)
 def test_the_planted_optimum_of_each_arm_is_found(sampler: str, n_trials: int, worker: Worker) -> None:
     for arm, optimum in OPTIMUM.items():
         search = worker(replace(TERMS, sampler=sampler), f"s/{arm}")
@@ -95,7 +97,7 @@ def test_a_sobol_search_has_the_points_of_the_space_in_the_order_of_its_slots(wo
     assert [trial.point for trial in finish(worker(), 20, at_once=3)] == drawn
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "gp"])
+@pytest.mark.parametrize("sampler", ["tpe", pytest.param("gp", marks=pytest.mark.slow)])
 def test_a_sampler_seed_gives_one_search_and_another_seed_another(sampler: str, worker: Worker, tmp_path: Path) -> None:
     seeds = {"one": 3, "two": 3, "other": 4}
     found = [
