@@ -1,0 +1,182 @@
+// The first layer over the lit pixels alone: adding 0 w for the others would change no bit.
+//
+// Pixels come as pairs of neighbours, which share an entry where either is lit: 19 % of MNIST's pixels are lit, 12 %
+// of its pairs. An entry is image << 16 | code of the second << 8 | code of the first; a code numbers one of at most
+// 256 values. A plan sorts the entries of a block of images by pair, so that a pair's two rows of the weight, or of
+// its gradient, stay in the registers while its images pass.
+#ifndef LIT_H
+#define LIT_H
+
+#include "adam.h"
+
+enum { MOST_VALUES = 256, SLOTS = 4 * MOST_VALUES };
+
+typedef struct {
+    uint32_t bits[SLOTS];
+    int16_t code[SLOTS];  // -1 where free
+} Codes;
+
+INLINE uint32_t slot_of(const Codes *codes, uint32_t bits) {
+    uint32_t slot = (bits * 2654435761u) >> 22;
+    while (codes->code[slot] >= 0 && codes->bits[slot] != bits) slot = (slot + 1) % SLOTS;
+    return slot;
+}
+
+INLINE uint32_t bits_of(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+static void add_code(Codes *codes, uint32_t bits, int code) {
+    uint32_t slot = slot_of(codes, bits);
+    codes->bits[slot] = bits;
+    codes->code[slot] = (int16_t)code;
+}
+
+// Adds to the ``n_values`` known values those of images (n_numbers) that are new. The number of all then, -1 where
+// these are more than a code can tell.
+int64_t kernel_values(const float *images, int64_t n_numbers, float *values, int64_t n_values) {
+    Codes codes;
+    memset(codes.code, -1, sizeof codes.code);
+    for (int i = 0; i < n_values; i++) add_code(&codes, bits_of(values[i]), i);
+    for (int64_t i = 0; i < n_numbers; i++) {
+        uint32_t bits = bits_of(images[i]);
+        if (codes.code[slot_of(&codes, bits)] >= 0) continue;
+        if (n_values == MOST_VALUES) return -1;
+        add_code(&codes, bits, (int)n_values);
+        values[n_values++] = images[i];
+    }
+    return n_values;
+}
+
+// The entries of images (n, n_features), image after image, pair << 16 | codes; those of image i are starts[i] to
+// starts[i + 1]. Without ``entries`` they are only counted. Returns 0 where a value has no code, else 1.
+int32_t kernel_entries(const float *images, int64_t n, int64_t n_features, const float *values, int64_t n_values,
+                       int64_t *starts, uint32_t *entries) {
+    Codes codes;
+    memset(codes.code, -1, sizeof codes.code);
+    for (int i = 0; i < n_values; i++) add_code(&codes, bits_of(values[i]), i);
+    int64_t found = 0;
+    for (int64_t i = 0; i < n; i++) {
+        const float *image = images + i * n_features;
+        starts[i] = found;
+        for (int64_t p = 0; p < n_features; p += 2) {
+            float first = image[p], second = p + 1 < n_features ? image[p + 1] : 0;
+            if (first == 0 && second == 0) continue;
+            int a = codes.code[slot_of(&codes, bits_of(first))], b = codes.code[slot_of(&codes, bits_of(second))];
+            if (a < 0 || b < 0) return 0;
+            if (entries) entries[found] = (uint32_t)(p / 2) << 16 | (uint32_t)b << 8 | (uint32_t)a;
+            found++;
+        }
+    }
+    starts[n] = found;
+    return 1;
+}
+
+// Sorts the entries of the n images in ``order`` by block and pair; a block ends with its batch at the latest. Counts
+// go to counts (blocks, n_pairs), the entries to planned; places (n_pairs) is scratch.
+void kernel_plan(const int64_t *starts, const uint32_t *entries, const int32_t *order, int64_t n, int64_t batch,
+                 int64_t n_pairs, uint16_t *counts, uint32_t *planned, uint32_t *places) {
+    for (int64_t first = 0, last; first < n; first = last) {
+        last = first + batch < n ? first + batch : n;
+        for (int64_t begin = first; begin < last; begin += BLOCK, counts += n_pairs) {
+            int64_t end = begin + BLOCK < last ? begin + BLOCK : last;
+            memset(counts, 0, (size_t)n_pairs * sizeof *counts);
+            for (int64_t i = begin; i < end; i++)
+                for (int64_t e = starts[order[i]]; e < starts[order[i] + 1]; e++) counts[entries[e] >> 16]++;
+            uint32_t place = 0;
+            for (int64_t q = 0; q < n_pairs; q++) {
+                places[q] = place;
+                place += counts[q];
+            }
+            for (int64_t i = begin; i < end; i++)
+                for (int64_t e = starts[order[i]]; e < starts[order[i] + 1]; e++)
+                    planned[places[entries[e] >> 16]++] = (uint32_t)(i - begin) << 16 | (entries[e] & 0xffff);
+            planned += place;
+        }
+    }
+}
+
+// A block of a plan, and the values of its codes.
+typedef struct {
+    const uint16_t *counts;   // (n_pairs)
+    const uint32_t *entries;  // pair after pair
+    const float *values;
+    const uint8_t *ever;      // (n_pairs) whether the pair is lit in any image at all
+    int64_t n_pairs;
+} Lit;
+
+INLINE vec first_value(const Lit *lit, uint32_t entry) { return splat(lit->values[entry & 255]); }
+INLINE vec second_value(const Lit *lit, uint32_t entry) { return splat(lit->values[entry >> 8 & 255]); }
+
+// z (images of the block, n_out) += x W, pixel by pixel in their order.
+INLINE void lit_forward_tile(const Lit *lit, const float *W, int64_t n_out, float *z, const int wide) {
+    const uint32_t *entry = lit->entries;
+    for (int64_t q = 0; q < lit->n_pairs; q++) {
+        const uint32_t *end = entry + lit->counts[q];
+        vec first[WIDE], second[WIDE];
+        for (int j = 0; j < wide; j++) {
+            first[j] = load(W + 2 * q * n_out + j * LANES);
+            second[j] = load(W + (2 * q + 1) * n_out + j * LANES);
+        }
+        for (; entry < end; entry++) {
+            float *row = z + (*entry >> 16) * n_out;
+            vec a = first_value(lit, *entry), b = second_value(lit, *entry);
+            for (int j = 0; j < wide; j++)
+                store(row + j * LANES, load(row + j * LANES) + a * first[j] + b * second[j]);
+        }
+    }
+}
+
+static void lit_forward(const Lit *lit, const float *W, int64_t n_out, float *z) {
+    int64_t u = 0;
+    for (; u + TILE <= n_out; u += TILE) lit_forward_tile(lit, W + u, n_out, z + u, WIDE);
+    if (u < n_out) lit_forward_tile(lit, W + u, n_out, z + u, WIDE / 2);
+}
+
+// The block's x^T d, added to what ``gradient`` (2 n_pairs, n_out) has of the blocks before, if there are any;
+// after the last block the weight at ``at`` moves. A pair that is never lit keeps its weights: its moments are zero.
+INLINE void lit_backward_tile(const Lit *lit, const float *d, int64_t n_out, float *gradient, Adam adam, int64_t at,
+                              int first_block, int last_block, const int wide) {
+    const uint32_t *entry = lit->entries;
+    for (int64_t q = 0; q < lit->n_pairs; q++) {
+        if (!lit->ever[q]) continue;
+        const uint32_t *end = entry + lit->counts[q];
+        vec first[WIDE], second[WIDE];
+        for (int j = 0; j < wide; j++) first[j] = second[j] = splat(0);
+        for (; entry < end; entry++) {
+            const float *row = d + (*entry >> 16) * n_out;
+            vec a = first_value(lit, *entry), b = second_value(lit, *entry);
+            for (int j = 0; j < wide; j++) {
+                first[j] += a * load(row + j * LANES);
+                second[j] += b * load(row + j * LANES);
+            }
+        }
+        int64_t place = 2 * q * n_out;
+        for (int j = 0; j < wide; j++, place += LANES) {
+            if (!first_block) {
+                first[j] = load(gradient + place) + first[j];
+                second[j] = load(gradient + place + n_out) + second[j];
+            }
+            if (last_block) {
+                move(adam, at + place, first[j]);
+                move(adam, at + place + n_out, second[j]);
+            } else {
+                store(gradient + place, first[j]);
+                store(gradient + place + n_out, second[j]);
+            }
+        }
+    }
+}
+
+static void lit_weight_step(const Lit *lit, const float *d, int64_t n_out, float *gradient, Adam adam, int64_t at,
+                            int first_block, int last_block) {
+    int64_t u = 0;
+    for (; u + TILE <= n_out; u += TILE)
+        lit_backward_tile(lit, d + u, n_out, gradient + u, adam, at + u, first_block, last_block, WIDE);
+    if (u < n_out)
+        lit_backward_tile(lit, d + u, n_out, gradient + u, adam, at + u, first_block, last_block, WIDE / 2);
+}
+
+#endif
