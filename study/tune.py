@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from filelock import FileLock
 
-from study import ARMS, UNTUNED, arguments, devices, options, run, sources, storages, trials
+from study import ARMS, UNTUNED, arguments, devices, engines, options, run, sources, storages, trials
 from study.design import MOST_SEED, Design
 from study.errors import UsageError
 from study.folder import Folder
@@ -71,6 +71,8 @@ class Options:
     """As for study.run."""
     device: str = "auto"
     """As for study.run."""
+    engine: Literal["auto", "torch", "kernel"] = "auto"
+    """As for study.run."""
     study_id: str | None = None
     """The name of the study and of its folder; by default the data set's and -tuned."""
     out: Path = Path("results")
@@ -118,6 +120,7 @@ class Options:
             dataset=dataset,
             data_dir=self.data_dir,
             device=self.device,
+            engine=self.engine,
             study_id=self.study_id or f"{dataset}-tuned",
             out=self.out,
             workers=self.workers,
@@ -183,8 +186,10 @@ def _job(asked: Options, design: TrialDesign, folder: Folder, manifest: Manifest
     from study.data import load
 
     device = devices.choose(asked.device, manifest and manifest["device"]["kind"])
-    engine = devices.engine(device, tf32=False)
-    devices.check_engine(engine, manifest and manifest["device"].get("engine"))
+    began_with = manifest and manifest["device"].get("engine")
+    engine, slower = engines.choose(asked.engine, design, device, tf32=False, of_study=began_with)
+    if slower:
+        print(slower, file=sys.stderr)
     data = load(design.dataset, asked.data_dir)
     if manifest is not None:
         check_same_data(folder, manifest, data.sha256)

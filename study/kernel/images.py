@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from study.data import Dataset, Split
+from study.data import Dataset
 from study.kernel.layout import aligned, padded
 from study.kernel.library import BLOCK, MOST_PAIRS, MOST_VALUES, Entries, Images, Library, Plan, n_blocks
 
@@ -108,11 +108,13 @@ def _lit(
     library: Library, splits: list[tuple[NDArray[np.float32], NDArray[np.int32]]], most_lit: float
 ) -> list[Pixels] | None:
     """The splits as lit pixels; None where whole rows are better."""
-    values: NDArray[np.float32] | None = np.zeros(1, np.float32)
+    values = np.zeros(1, np.float32)
     for images, _ in splits:
-        values = values is not None and library.values(images, values)
-    n_features = splits[0][0].shape[1]
-    if values is None or n_features > 2 * MOST_PAIRS:
+        found = library.values(images, values)
+        if found is None:
+            return None
+        values = found
+    if splits[0][0].shape[1] > 2 * MOST_PAIRS:
         return None
     entries = [library.entries(images, values) for images, _ in splits]
     if len(entries[0].entries) > most_lit * entries[0].n_pairs * len(splits[0][0]):

@@ -147,7 +147,7 @@ class Library:
     ) -> None:  # fmt: skip
         """Sort the entries of the images in ``order`` into ``counts`` (blocks, pairs) and ``planned``."""
         n = len(order)
-        _require(n > 0 and 0 <= order.min() and order.max() < len(of.starts) - 1 and batch > 0, "another order")
+        _require(n > 0 and order.min() >= 0 and order.max() < len(of.starts) - 1 and batch > 0, "another order")
         places, wanted = np.empty(of.n_pairs, np.uint32), int((of.starts[order + 1] - of.starts[order]).sum())
         self.c.kernel_plan(
             _address(of.starts, np.int64, len(of.starts)), _address(of.entries, np.uint32, int(of.starts[-1])),
@@ -225,7 +225,7 @@ def _network(layout: Layout) -> _Network:
 def _images(images: Images, layout: Layout, batch: int) -> _Images:
     n = len(images.labels)
     labels = images.labels
-    _require(n == 0 or (0 <= labels.min() and labels.max() < layout.widths[-1]), "labels of other classes")
+    _require(n == 0 or (labels.min() >= 0 and labels.max() < layout.widths[-1]), "labels of other classes")
     at = _address(labels, np.int32, n)
     if images.rows is not None:
         return _Images(rows=_floats(images.rows, n * layout.padded_widths[0]), labels=at)

@@ -5,18 +5,20 @@ call to the kernel lasts a fraction of a second, so that signals are answered.
 """
 
 import weakref
+from collections.abc import Iterator
 from itertools import product
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from study import streams
 from study.data import Dataset
 from study.design import Design, Run
 from study.history import History
-from study.kernel.images import PIECE, Pixels, Prepared
+from study.kernel.images import PIECE, Prepared
 from study.kernel.layout import Layout, view
-from study.kernel.library import BLOCK, Library, load
+from study.kernel.library import BLOCK, Images, Library, load
 from study.kernel.library import Run as State
 from study.plan import Cohort
 
@@ -28,6 +30,8 @@ class Training:
     """A cohort on its way through the epochs, and what was measured so far."""
 
     def __init__(self, design: Design, cohort: Cohort, data: Dataset):
+        if data.train.images.shape[1] != design.widths[0]:
+            raise ValueError(f"images of {data.train.images.shape[1]} pixels for networks of {design.widths[0]}")
         self.design, self.cohort, self.library = design, cohort, load()
         self.images = _prepared(self.library, data)
         self.networks = {run: Network(design, run, self.library) for run in cohort.runs}
@@ -47,21 +51,30 @@ class Training:
         """One pass over the images in the seeds' orders; the last incomplete batch is dropped."""
         for network in self.networks.values():
             network.begin_epoch()
-        size = self.cohort.batch_size
-        n_used = self.n_images // size * size
-        for seed in self.cohort.seeds:
-            order = streams.image_order(seed, number, self.n_images)[:n_used].numpy().astype(np.int32)
-            self._train(seed, order)
-        self.n_steps += n_used // size
+        for _ in self.pieces(number):
+            pass
+        self.n_steps += self.n_images // self.cohort.batch_size
 
-    def _train(self, seed: int, order: NDArray[np.int32]) -> None:
-        size = self.cohort.batch_size
-        piece = max(1, _at_once(self.design, PIECE) // size) * size
-        for start in range(0, len(order), piece):
-            images = self.images.train.piece(order[start : start + piece], size)
-            for arm, lr in product(self.cohort.arms, self.cohort.lrs):
-                network = self.networks[Run(size, lr, seed, arm)]
-                self.library.train(network.state, images, size, self.scratch[network.layout])
+    def pieces(self, epoch: int) -> Iterator[dict[Run, NDArray[np.float64]]]:
+        """Train on one piece of a seed's images after the other; yields by run the loss of each batch before its
+        step."""
+        size, piece = self.cohort.batch_size, self.steps_of_a_piece * self.cohort.batch_size
+        for seed in self.cohort.seeds:
+            order = streams.image_order(seed, epoch, self.n_images)[: self.n_images // size * size]
+            for some in torch.split(order.to(torch.int32), piece):
+                images = self.images.train.piece(some.numpy(), size)
+                runs = [Run(size, lr, seed, arm) for arm, lr in product(self.cohort.arms, self.cohort.lrs)]
+                yield {run: self._train(self.networks[run], images) for run in runs}
+
+    @property
+    def steps_of_a_piece(self) -> int:
+        """An epoch is parted evenly."""
+        n_steps = self.n_images // self.cohort.batch_size
+        most = max(1, _at_once(self.design, PIECE) // self.cohort.batch_size)
+        return max(1, -(-n_steps // -(-n_steps // most)))
+
+    def _train(self, network: "Network", images: Images) -> NDArray[np.float64]:
+        return self.library.train(network.state, images, self.cohort.batch_size, self.scratch[network.layout])
 
     def evaluate(self) -> None:
         """Keep losses and correct answers on all of both splits."""
