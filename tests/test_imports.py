@@ -31,6 +31,15 @@ ARROWS = {
     },
     "study.reference": {"study.streams", "study.data", "study.design"},
     "study.records": {"study", "study.design", "study.errors", "study.history"},
+    "study.kernel": set(),
+    "study.kernel.build": set(),
+    "study.kernel.layout": set(),
+    "study.kernel.library": {"study.kernel.build", "study.kernel.layout"},
+    "study.kernel.images": {"study.data", "study.kernel.layout", "study.kernel.library"},
+    "study.kernel.training": {
+        "study.data", "study.design", "study.history", "study.kernel.images", "study.kernel.layout",
+        "study.kernel.library", "study.plan", "study.streams",
+    },
     "study.parquet": set(),
     "study.manifest": {"study", "study.design", "study.errors", "study.parquet", "study.records"},
     "study.folder": {
@@ -50,16 +59,20 @@ ARROWS = {
     },
     "study.forecast": {"study.design", "study.errors", "study.parquet", "study.plan"},
     "study.devices": {"study.errors", "study.forecast"},
+    "study.engines": {
+        "study.design", "study.devices", "study.errors", "study.kernel.build", "study.kernel.library",
+        "study.kernel.training", "study.training",
+    },
     "study.options": {"study", "study.arguments", "study.design", "study.errors", "study.parquet"},
     "study.progress": {"study.plan"},
     "study.workers": {
-        "study.data", "study.design", "study.devices", "study.errors", "study.folder", "study.forecast", "study.plan",
-        "study.records", "study.training", "study.weights",
+        "study.data", "study.design", "study.devices", "study.engines", "study.errors", "study.folder",
+        "study.forecast", "study.plan", "study.records", "study.training", "study.weights",
     },
     "study.session": {
-        "study.data", "study.design", "study.devices", "study.errors", "study.folder", "study.forecast",
-        "study.manifest", "study.options", "study.plan", "study.progress", "study.provenance", "study.records",
-        "study.workers",
+        "study.data", "study.design", "study.devices", "study.engines", "study.errors", "study.folder",
+        "study.forecast", "study.manifest", "study.options", "study.plan", "study.progress", "study.provenance",
+        "study.records", "study.workers",
     },
     "study.ablate": {
         "study.ablation", "study.ablation_tables", "study.arguments", "study.data", "study.design", "study.devices",
@@ -71,12 +84,12 @@ ARROWS = {
     },
     "study.bench": set(),
     "study.bench.ways": {
-        "study.data", "study.design", "study.lockstep", "study.plan", "study.reference", "study.streams",
-        "study.training",
+        "study.data", "study.design", "study.kernel.training", "study.lockstep", "study.plan", "study.reference",
+        "study.streams", "study.training",
     },
     "study.bench.jax_way": {"study.bench.ways", "study.normalization"},
     "study.bench.team": {
-        "study.bench.jax_way", "study.bench.ways", "study.data", "study.devices", "study.errors",
+        "study.bench.jax_way", "study.bench.ways", "study.data", "study.devices", "study.engines", "study.errors",
     },
     "study.bench.scaling": set(),
     "study.bench.ablation": set(),

@@ -1,4 +1,4 @@
-"""Ways to train the same runs: the engine, and what one would write instead.
+"""Ways to train the same runs: the engines, and what one would write instead.
 
 All start from the weights of the study's streams and see the images in its order, so that their losses can be
 compared before anything is timed. A way is an iterator: each turn trains ``n_runs`` runs by ``n_steps`` steps
@@ -145,7 +145,7 @@ def _vmapped(task: Task) -> Turns:
 
 
 def lockstep(task: Task) -> Way:
-    """The study's engine: ten seeds by three rates of one arm."""
+    """The study's engine on torch: ten seeds by three rates of one arm."""
     cohort = Cohort(task.batch_size, (task.arm,), (LR, 0.003, 0.01), tuple(range(LANES // 3)))
     return Way("lockstep", LANES, 1, _lockstep(task, cohort))
 
@@ -207,5 +207,6 @@ def matrix_product() -> Way:
     return Way("matrix product", 1, 1, (list for _ in iter(lambda: torch.mm(a, a, out=product), None)))
 
 
-ENGINE: tuple[Callable[[Task], Way], ...] = (lockstep, both_arms, kernel, kernel_both_arms)
+ENGINE: tuple[Callable[[Task], Way], ...] = (lockstep, both_arms)
+KERNEL: tuple[Callable[[Task], Way], ...] = (kernel, kernel_both_arms)
 PEERS: tuple[Callable[[Task], Way], ...] = (post, plain, vmapped)

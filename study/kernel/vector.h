@@ -37,6 +37,7 @@ enum {
 
 typedef float vec __attribute__((vector_size(4 * LANES), may_alias));
 typedef int32_t ivec __attribute__((vector_size(4 * LANES), may_alias));
+typedef uint32_t uvec __attribute__((vector_size(4 * LANES), may_alias));
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -67,8 +68,8 @@ INLINE vec exponential(vec x) {
     p = p * r + splat(1.6666665459e-1f);
     p = p * r + splat(5.0000001201e-1f);
     p = p * (r * r) + r + splat(1);
-    ivec exponent = (ivec)shifted - (0x4b400000 - 127);
-    return p * (vec)(exponent * (1 << 23));
+    uvec exponent = (uvec)shifted - (0x4b400000u - 127);  // of a NaN whatever comes, and p is NaN
+    return p * (vec)(exponent << 23);
 }
 
 // log x for x >= 1; NaN for NaN and infinity. log(2^e m) = e log 2 + 2 artanh((m - 1) / (m + 1)), 0.7 < m < 1.5.

@@ -100,7 +100,8 @@ def test_the_sanitizers_find_nothing(tmp_path: Path) -> None:
     script = (
         "import sys, pytest\nfrom pathlib import Path\nfrom study.kernel import build\n"
         f"build.library_path = lambda: Path({str(path)!r})\n"
-        "sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', '-k', 'not mnist', 'tests/study/test_kernel.py']))\n"
+        "options = ['-q', '-s', '-p', 'no:cacheprovider', '-k', 'not mnist']\n"
+        "sys.exit(pytest.main([*options, 'tests/study/test_kernel.py']))\n"
     )
     environment = os.environ | {
         "LD_PRELOAD": runtime.stdout.strip(),
