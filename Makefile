@@ -28,14 +28,16 @@ lint: $(VENV)/installed-lint
 bench: $(VENV)/installed
 	$(RUN) -m study.bench
 
-# The study in the repository, and what the README quotes of it.
+# The studies in the repository, and what the README quotes of them.
+REFERENCES := results/reference-mnist results/reference-mnist-tuned
 reference: $(VENV)/installed
-	rm -rf results/reference-mnist
+	rm -rf $(REFERENCES)
 	$(RUN) -m study.run --dataset mnist --study-id reference-mnist
 	$(RUN) -m study.ablate results/reference-mnist
-	$(RUN) -m analysis.report results/reference-mnist
-	rm -rf $(addprefix results/reference-mnist/,parts ablation weights .[!.]*)
-	$(RUN) -m analysis.readme results/reference-mnist
+	$(RUN) -m study.tune --dataset mnist --study-id reference-mnist-tuned
+	for study in $(REFERENCES); do $(RUN) -m analysis.report $$study; done
+	rm -rf $(foreach study,$(REFERENCES),$(addprefix $(study)/,parts ablation weights .[!.]*))
+	$(RUN) -m analysis.readme $(REFERENCES)
 
 $(VENV)/installed: pyproject.toml
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)

@@ -1,31 +1,43 @@
-"""python -m analysis.readme STUDY_DIR [README]: what the README quotes of a study, printed by code.
+"""python -m analysis.readme STUDY_DIR... [--readme README.md]: what the README quotes of studies, printed by code.
 
-The text between the two marks is replaced by the headline of the study's report and its figure.
+The text between the two marks is replaced by the headlines of the studies' reports and their figures.
 """
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
 
 from analysis import AnalysisError
+from study import arguments
+from study.errors import StudyError
 
 BEGIN, END = "<!-- printed by analysis.readme: begin -->", "<!-- printed by analysis.readme: end -->"
 
 
 def quoted(study: Path) -> str:
-    """The answer of a study, what would change it and the main figure, as Markdown."""
+    """The answer of a study and its main figure as Markdown: of a tuned one what is left of the difference, else what
+    would change it."""
     report = json.loads((study / "report.json").read_text("utf-8"))
-    lines = []
-    for verdict in report["verdicts"]:
-        lines += [f"> **{verdict['headline']}**", ">", f"> {verdict['tests']} {verdict['by_cell']}"]
-        lines += [">", "> What would change it:", ">", *(f"> - {line}" for line in verdict["what_would_change_it"])]
-        figure = f"{study.as_posix()}/figures/pairs-{verdict['arm']}.svg"
-        lines += [
-            "",
-            f"![Test accuracy of every seed without and with batch normalisation, and the differences]({figure})",
-        ]
-    return "\n".join(lines)
+    return "\n".join(
+        line for verdict in report["verdicts"] for line in _verdict(verdict, f"{study.as_posix()}/figures")
+    )
+
+
+def _verdict(verdict: Mapping[str, Any], figures: str) -> Iterator[str]:
+    if verdict["tuned"]:
+        headline, share = verdict["tuned"]
+        yield from (f"> **{headline}**", ">", f"> {share}", "")
+        yield f"![What each trial buys: the expected best score of both arms]({figures}/budget-{verdict['arm']}.svg)"
+        return
+    yield from (f"> **{verdict['headline']}**", ">", f"> {verdict['tests']} {verdict['by_cell']}")
+    yield from (">", "> What would change it:", ">", *(f"> - {line}" for line in verdict["what_would_change_it"]), "")
+    alt = "Test accuracy of every seed without and with batch normalisation, and the differences"
+    yield f"![{alt}]({figures}/pairs-{verdict['arm']}.svg)"
 
 
 def update(readme: str, text: str) -> str:
@@ -36,15 +48,23 @@ def update(readme: str, text: str) -> str:
     return f"{before}{BEGIN}\n\n{text}\n\n{END}{rest.split(END)[1]}"
 
 
+@dataclass(frozen=True)
+class Options:
+    """Put the headlines of studies, whose reports are written, between the marks of the README."""
+
+    study_dirs: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """The folders of the studies, in the order in which they are quoted."""
+    readme: Path = Path("README.md")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    arguments = sys.argv[1:] if argv is None else list(argv)
-    if not 1 <= len(arguments) <= 2:
-        print("usage: python -m analysis.readme STUDY_DIR [README]", file=sys.stderr)
-        return 2
-    readme = Path(arguments[1] if len(arguments) == 2 else "README.md")
     try:
-        readme.write_text(update(readme.read_text("utf-8"), quoted(Path(arguments[0]))), "utf-8")
-    except (AnalysisError, OSError) as error:
+        options = arguments.read(Options, argv, "python -m analysis.readme")
+        if not options.study_dirs:
+            raise AnalysisError("name the folder of a study, such as results/reference-mnist")
+        text = "\n\n".join(quoted(study) for study in options.study_dirs)
+        options.readme.write_text(update(options.readme.read_text("utf-8"), text), "utf-8")
+    except (AnalysisError, StudyError, OSError) as error:
         print(f"analysis.readme: {error}", file=sys.stderr)
         return 2
     return 0

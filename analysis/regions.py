@@ -7,10 +7,11 @@ in, small named results out.
 import math
 from dataclasses import dataclass
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, stats
 
-from analysis.budget import check_same_trials, finite
+from analysis.budget import ROUNDING, check_same_trials, finite
 from analysis.intervals import Interval
 from analysis.paired import Test
 
@@ -38,7 +39,7 @@ def good_region(scores: ArrayLike, target: float, level: float = 0.95) -> Interv
     >>> found.estimate, round(found.low, 4), round(found.high, 4)
     (0.5, 0.0676, 0.9324)
     """
-    good = finite(scores) >= target
+    good = _good(scores, target)
     n, k = len(good), int(good.sum())
     if n == 0:
         return Interval("Clopper-Pearson", 0, math.nan, math.nan, math.nan, level, "0 trials")
@@ -61,11 +62,16 @@ def good_region_difference(
     """
     baseline, arm = finite(of_baseline), finite(of_arm)
     check_same_trials(baseline, arm)
-    good_baseline, good_arm = baseline >= target_baseline, arm >= target_arm
+    good_baseline, good_arm = _good(baseline, target_baseline), _good(arm, target_arm)
     n_both, n_neither = int((good_baseline & good_arm).sum()), int((~good_baseline & ~good_arm).sum())
     only_baseline, only_arm = int((good_baseline & ~good_arm).sum()), int((good_arm & ~good_baseline).sum())
     interval = _tango(only_arm, only_baseline, len(arm), level)
     return RegionDifference(interval, _mcnemar(only_baseline, only_arm), n_both, only_baseline, only_arm, n_neither)
+
+
+def _good(scores: ArrayLike, target: float) -> NDArray[np.bool_]:
+    """A mean of scores that is the target but for rounding reaches it."""
+    return np.asarray(finite(scores) >= target - ROUNDING)
 
 
 def _mcnemar(only_baseline: int, only_arm: int) -> Test:

@@ -14,11 +14,10 @@ from analysis.tuned import Tuned
 
 
 def headline(whole: Contrast, dataset: str, tuned: bool = False) -> str:
-    """The answer in one sentence: estimate, interval, n, scope, verdict; ``tuned`` where there is a tuned cell beside."""
+    """The answer in one sentence: estimate, interval, n, scope, verdict; ``tuned`` where there is a tuned cell too."""
     name, data = words.arm_name(whole.arm), words.DATASET_NAMES[dataset]
     cells = "in the one cell" if whole.n_cells == 1 else f"averaged over the {whole.n_cells} cells"
-    cells += " that nobody tuned" if tuned else ""
-    scope = f"{cells} of this design on {data}"
+    scope = f"{cells} of this design{' that nobody tuned,' if tuned else ''} on {data}"
     if math.isnan(whole.mean_diff):
         return f"There is no seed with a pair in every cell, so nothing can be said of {name} {scope}."
     size = words.points(whole.mean_diff, words.digits(whole.ci.low, whole.ci.high))
@@ -35,26 +34,35 @@ def headline(whole: Contrast, dataset: str, tuned: bool = False) -> str:
 def tuned(of_arm: Tuned, dataset: str) -> str:
     """The answer once both arms had the same tuning budget, in one sentence."""
     found, (chosen, _) = of_arm.primary, of_arm.chosen
-    budget = f"Tuned with equal budgets ({chosen.n_trials} trials an arm on held-out images of"
+    budget = f"Tuned with equal budgets ({words.trials(chosen.n_trials)} an arm on held-out images of"
     data = f"{words.DATASET_NAMES[dataset]})"
     if math.isnan(found.mean_diff):
         return f"{budget} {data}, no seed has a run of both arms yet."
     size = words.estimate(found.mean_diff, found.ci.low, found.ci.high)
     said = (
         f"{budget} {data}, test accuracy with {words.arm_name(found.arm)} differs by {size} points from that with"
-        f" {words.arm_name(found.baseline)} ({words.level(found.ci.level)} interval, {words.seeds(found.n_pairs)},"
-        f" sign-flip test {words.p_equals(found.sign_flip)})"
+        f" {words.arm_name(found.baseline)}"
     )
-    return f"{said}: here {VERDICTS[found.verdict]}."
+    if math.isnan(found.ci.low):
+        return f"{said}; {words.seeds(found.n_pairs)} is a description and no evidence."
+    how_sure = (
+        f"{words.level(found.ci.level)} interval, {words.seeds(found.n_pairs)}, sign-flip test"
+        f" {words.p_equals(found.sign_flip)}"
+    )
+    return f"{said} ({how_sure}): here {VERDICTS[found.verdict]}."
 
 
 def share_of_gap(of_arm: Tuned) -> str:
     """How much of the difference at the setting that nobody tuned is tuning."""
     before, after, away = of_arm.untuned, of_arm.primary, of_arm.taken_away
     setting = words.cell(before.batch_size, before.lr)
+    if math.isnan(away.estimate):
+        return f"No seed has a run of both arms, tuned and at {setting}: what tuning takes away is not known."
     if of_arm.share.reason is not None or before.mean_diff <= 0:
-        why = "no share is given, since the untuned difference is not told from zero"
-        return f"Tuning takes {words.estimate(*words.of(away))} points away from the difference at {setting}; {why}."
+        untold = of_arm.share.reason is not None
+        why = f"the untuned difference is {'not told from' if untold else 'below'} zero"
+        taken = f"Tuning takes {words.estimate(*words.of(away))} points away from the difference at {setting}"
+        return f"{taken}; no share is given, since {why}."
     return (
         f"At {setting}, which nobody tuned, the same seeds differ by"
         f" {words.estimate(before.mean_diff, before.ci.low, before.ci.high)} points; tuned,"

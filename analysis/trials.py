@@ -17,6 +17,8 @@ from study.history import DIVERGED
 from study.space import Space
 
 KEY = ["arm", "trial", "seed"]
+ROUNDING = 1e-12
+"""Scores that differ by less are equal: they are means of counts over images."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +35,14 @@ class Trials:
         """(trials,): what the search was told."""
         return np.asarray(self.by_seed[arm].mean(axis=0))
 
-    def best(self, arm: str) -> int:
-        """The row of the best trial that trained to the end; of equal ones the first."""
-        return int(np.where(self.configurations[arm].pruned, -1.0, self.scores(arm)).argmax())
+    def best(self, arm: str, batch_size: int, lr: float) -> int | None:
+        """The row of the trial that chose this configuration; None where none of it was best among those that trained
+        to the end. Which of equal ones was taken is the search's affair: its sums may be rounded otherwise."""
+        table = self.configurations[arm]
+        scores = np.where(table.pruned, -1.0, self.scores(arm))
+        same = (table.batch_size == batch_size) & (table.lr == lr)
+        rows = np.flatnonzero(same & (scores >= scores.max() - ROUNDING))
+        return int(rows[0]) if len(rows) else None
 
     def paired(self, one: str, other: str) -> bool:
         """Whether both arms tried the same points, and none was stopped early."""
@@ -55,13 +62,12 @@ def load_trials(study: Study) -> Trials | None:
         raise AnalysisError(f"{study.path} has a tuned cell and no trials; its study.tune command makes them") from None
     except (StudyError, OSError, ValueError) as error:
         raise AnalysisError(f"{study.path / 'trials.parquet'} cannot be read: {error}") from None
-    _check(table, study)
+    _check(table, study, space)
     if UNTUNED not in study.common_cells(study.design.arms[0], study.baseline):
         raise AnalysisError(f"{study.path} has a tuned cell and not the setting that nobody tuned beside it")
-    found = _matrices(table.sort_values(KEY, ignore_index=True), space)
+    found = _matrices(table.sort_values(KEY, ignore_index=True), space, study.design.epochs)
     for chosen in study.design.tuned:
-        best = found.configurations[chosen.arm].iloc[found.best(chosen.arm)]
-        if (best.batch_size, best.lr) != (chosen.batch_size, chosen.lr):
+        if found.best(chosen.arm, chosen.batch_size, chosen.lr) is None:
             raise AnalysisError(
                 f"the tuned cell is not what the trials of {chosen.arm} chose; the same study.tune command makes them"
                 " agree"
@@ -69,7 +75,9 @@ def load_trials(study: Study) -> Trials | None:
     return found
 
 
-def _matrices(table: pd.DataFrame, space: Space) -> Trials:
+def _matrices(table: pd.DataFrame, space: Space, epochs: int) -> Trials:
+    """A trial was stopped early where it ended before the last of the ``epochs``: if all its seeds diverged, no status
+    says so."""
     configurations, by_seed = {}, {}
     for arm, of_arm in table.groupby("arm"):
         accuracy = of_arm.accuracy.fillna(0.0).to_numpy()
@@ -79,12 +87,12 @@ def _matrices(table: pd.DataFrame, space: Space) -> Trials:
             batch_size=("batch_size", "first"),
             lr=("lr", "first"),
             n_diverged=("status", lambda status: int((status == DIVERGED).sum())),
-            pruned=("status", lambda status: bool((status == trials.PRUNED).any())),
+            pruned=("epoch", lambda epoch: bool((epoch < epochs).any())),
         )
     return Trials(space, configurations, by_seed)
 
 
-def _check(table: pd.DataFrame, study: Study) -> None:
+def _check(table: pd.DataFrame, study: Study, space: Space) -> None:
     """Refuse what no tuning of this design writes."""
     design = study.design
     n_held_out = TrialDesign.of(design).facts.n_test
@@ -92,6 +100,7 @@ def _check(table: pd.DataFrame, study: Study) -> None:
     at_one_point = table.groupby(["arm", "trial"])[["batch_size", "lr", "epoch"]].nunique() == 1
     seeds = table.groupby(["arm", "trial"]).seed.agg(tuple)
     rules = {
+        "it is empty": not table.empty,
         "it holds rows of another study": (table.study_id == study.name).all(),
         "it lacks an arm, or has a foreign one": {*table.arm} == {*design.arms},
         "it holds rows twice": not table.duplicated(KEY).any(),
@@ -101,9 +110,14 @@ def _check(table: pd.DataFrame, study: Study) -> None:
         ),
         "not every trial has the same seeds": len({*seeds}) == 1,
         "a trial has two configurations": at_one_point.all(axis=None),
+        "a configuration lies outside of the space": table.batch_size.isin(space.sizes).all()
+        and table.lr.between(*space.lr).all(),
         "a status is none of ok, diverged and pruned": table.status.isin(("ok", DIVERGED, trials.PRUNED)).all(),
         "n_examples is not what is held out": (table.n_examples == n_held_out).all(),
         "an epoch lies outside of the tuning": table.epoch.between(1, design.epochs).all(),
+        "a status does not go with its epoch": (
+            (table.epoch < design.epochs)[ok] == (table.status == trials.PRUNED)[ok]
+        ).all(),
         "n_correct lies outside of 0 to n_examples": table.n_correct[ok].between(0, n_held_out).all(),
         "accuracy is not n_correct over n_examples": (table.accuracy[ok] == table.n_correct[ok] / n_held_out).all(),
         "there is a metric though the seed diverged": table.loc[~ok, ["accuracy", "loss", "n_correct"]]
@@ -111,5 +125,5 @@ def _check(table: pd.DataFrame, study: Study) -> None:
         .all(axis=None),
     }
     broken = [rule for rule, holds in rules.items() if not holds]
-    if table.empty or broken:
-        raise AnalysisError(f"{study.path / 'trials.parquet'}: {broken[0] if broken else 'it is empty'}")
+    if broken:
+        raise AnalysisError(f"{study.path / 'trials.parquet'}: {broken[0]}")

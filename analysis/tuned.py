@@ -157,6 +157,7 @@ def _tuned(
     study: Study, runs: Study, trials: Trials, found: Sequence[Contrast], arm: str, alpha: float, margin: float
 ) -> Tuned:
     arms, level = (study.baseline, arm), 1 - alpha
+    chosen = {c.arm: (c.batch_size, c.lr) for c in study.design.tuned}
     endpoints = sorted(ENDPOINTS, key=lambda endpoint: endpoint != PRIMARY)
     both = _with_and_without_tuning(study, runs, arm)
     before, after = both["untuned"].to_numpy(float), both["tuned"].to_numpy(float)
@@ -164,7 +165,7 @@ def _tuned(
     return Tuned(
         arm=arm,
         baseline=study.baseline,
-        chosen=[_chosen(trials, one) for one in arms],
+        chosen=[_chosen(trials, one, *chosen[one]) for one in arms],
         contrasts=[_contrast(runs, arm, endpoint, alpha, margin) for endpoint in endpoints],
         untuned=contrasts.by_cell(found, arm)[UNTUNED],
         taken_away=t_interval(away, level),
@@ -230,14 +231,14 @@ def _gain(both: pd.DataFrame, arm: str, level: float) -> Gain:
 # --- the trials
 
 
-def _chosen(trials: Trials, arm: str) -> Chosen:
-    table, best = trials.configurations[arm], trials.best(arm)
-    row = table.iloc[best]
+def _chosen(trials: Trials, arm: str, batch_size: int, lr: float) -> Chosen:
+    table, best = trials.configurations[arm], trials.best(arm, batch_size, lr)
+    assert best is not None  # load_trials has seen to it
     return Chosen(
         arm=arm,
-        batch_size=int(row.batch_size),
-        lr=float(row.lr),
-        trial=int(row.trial),
+        batch_size=batch_size,
+        lr=lr,
+        trial=int(table.trial.iloc[best]),
         score=float(trials.scores(arm)[best]),
         n_trials=len(table),
         n_seeds=len(trials.by_seed[arm]),

@@ -171,6 +171,14 @@ def seeds(n: int) -> str:
     return "1 seed" if n == 1 else f"{n:,} seeds"
 
 
+def trials(n: int) -> str:
+    """
+    >>> trials(1), trials(64)
+    ('1 trial', '64 trials')
+    """
+    return "1 trial" if n == 1 else f"{n:,} trials"
+
+
 def plain(value: object) -> str:
     return NO_NUMBER if value is None else str(value)
 

@@ -116,10 +116,10 @@ def newest(out: Path) -> Path:
 
 
 def trained(folder: Folder, design: Design) -> list[Run]:
-    """The runs of ``design`` whose networks can predict."""
+    """The runs of the grid whose networks can predict: the pairs of a tuned cell differ in more than the arm."""
     table = folder.read("runs")
     status = dict(zip(table["run_id"].to_pylist(), table["status"].to_pylist(), strict=True))
-    return [run for run in design.runs if status.get(design.run_id(run)) == OK]
+    return [run for run in design.grid if status.get(design.run_id(run)) == OK]
 
 
 def any_norms(runs: Sequence[Run]) -> bool:

@@ -15,15 +15,36 @@ from study.plan import Cohort
 LINE_SECONDS = 30
 
 
-class Progress:
+class Voice:
+    """What a command says, in words or as JSON, one event a line."""
+
+    def __init__(self, log_format: str, quiet: bool):
+        self.log_format, self.quiet = log_format, quiet
+
+    def say(self, event: str, text: str, file: TextIO | None = None, **values: object) -> None:
+        """One event; one for stderr is printed even when quiet."""
+        if self.quiet and file is None:
+            return
+        if self.log_format == "json":
+            line = json.dumps({"event": event, "text": text, **values}, ensure_ascii=False)
+        else:
+            line = text
+        try:
+            tqdm.write(line, file=file or sys.stdout)
+            (file or sys.stdout).flush()
+        except BrokenPipeError:  # whoever read along has left, which is no reason to stop training
+            os.dup2(os.open(os.devnull, os.O_WRONLY), (file or sys.stdout).fileno())
+
+
+class Progress(Voice):
     """Counts committed runs and weighs finished epochs; implements ``workers.Report``."""
 
     def __init__(
         self, weight: Callable[[Cohort], float], epochs: int, n_done: int, n_runs: int, log_format: str, quiet: bool
     ):
+        super().__init__(log_format, quiet)
         self.weight, self.epochs = weight, epochs
         self.n_done, self.n_runs = n_done, n_runs
-        self.log_format, self.quiet = log_format, quiet
         self.finished: Counter[Cohort] = Counter()
         self.total = 0.0
         self.worked = self.worker_seconds = 0.0  # of the committed cohorts: what a forecast learns from
@@ -73,20 +94,6 @@ class Progress:
     @property
     def fraction(self) -> float:
         return sum(self.weight(cohort) * n / self.epochs for cohort, n in self.finished.items()) / self.total
-
-    def say(self, event: str, text: str, file: TextIO | None = None, **values: object) -> None:
-        """One event, in words or as JSON; an event for stderr is printed even when quiet."""
-        if self.quiet and file is None:
-            return
-        if self.log_format == "json":
-            line = json.dumps({"event": event, "text": text, **values}, ensure_ascii=False)
-        else:
-            line = text
-        try:
-            tqdm.write(line, file=file or sys.stdout)
-            (file or sys.stdout).flush()
-        except BrokenPipeError:  # whoever read along has left, which is no reason to stop training
-            os.dup2(os.open(os.devnull, os.O_WRONLY), (file or sys.stdout).fileno())
 
     def _event(self, event: str, text: str) -> None:
         self.last_line = time.monotonic()

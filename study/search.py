@@ -121,7 +121,10 @@ class Presence:
                 yield
             finally:
                 shutil.rmtree(self.images)
-                self.path.unlink(missing_ok=True)
+
+    def leave(self) -> None:
+        """To be called when nothing is in its hands; who does not come to that is found dead by the next."""
+        self.path.unlink(missing_ok=True)
 
     def lives(self, token: str, seen: float) -> bool:
         """Whether the worker ``token``, last ``seen`` then (seconds since 1970), is still at work."""
@@ -338,8 +341,10 @@ class Search:
 
     def release(self) -> None:
         """Give back what was asked for and not told: it is tried again."""
-        for slot in [*self.mine]:
-            self._tell(self.mine.pop(slot).number, "FAIL")
+        self.mine.clear()
+        for trial in self._trials("RUNNING"):
+            if trial.user_attrs.get(WORKER) == self.presence.token:
+                self._tell(trial.number, "FAIL")
 
 
 def _finished(slot: int, trial: "FrozenTrial") -> Finished:

@@ -5,6 +5,7 @@ A password in a URL is for the database alone: ``shown`` is what may stand in a 
 
 import json
 import re
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ if TYPE_CHECKING:  # Optuna takes half a second to import; --help needs none of 
 
 JOURNAL = "tuning.journal"
 CONNECT_SECONDS = 10
+LOOKS, LOOK_SECONDS = 20, 0.1
 DRIVERS = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}
 """What to install for a module that SQLAlchemy asks for, where the names differ."""
 EXAMPLE = "such as postgresql://user@host/database"
@@ -57,7 +59,12 @@ def opened(folder: Path, url: str | None) -> Iterator["BaseStorage"]:
         yield _journal(folder / JOURNAL)
         return
     with _alone_if_sqlite(url), faults(url):
-        yield _database(url)
+        database: Any = _database(url)
+        try:
+            yield database
+        finally:
+            database.remove_session()
+            database.engine.dispose()
 
 
 def _journal(path: Path) -> "BaseStorage":
@@ -120,15 +127,27 @@ def _check_last_line(path: Path) -> None:
     json.loads(last)
 
 
-def _database(url: str) -> "BaseStorage":
+def _with_tables(url: str, settings: dict[str, Any]) -> "BaseStorage":
+    """Optuna's storage; of workers that make the tables of an empty database at once all but one fail, and look again."""
     from optuna.storages import RDBStorage
+    from sqlalchemy.exc import IntegrityError, ProgrammingError
+
+    for _ in range(LOOKS):
+        try:
+            return RDBStorage(url, engine_kwargs=settings)
+        except (IntegrityError, ProgrammingError):
+            time.sleep(LOOK_SECONDS)
+    return RDBStorage(url, engine_kwargs=settings)
+
+
+def _database(url: str) -> "BaseStorage":
     from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
     timeout = {} if url.startswith("sqlite") else {"connect_timeout": CONNECT_SECONDS}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return RDBStorage(url, engine_kwargs={"pool_pre_ping": True, "connect_args": timeout})
+            return _with_tables(url, {"pool_pre_ping": True, "connect_args": timeout})
     except (ArgumentError, NoSuchModuleError):
         raise UsageError(f"--storage {shown(url)} is no URL of a database; give one {EXAMPLE}") from None
     except ImportError as error:

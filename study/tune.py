@@ -243,7 +243,10 @@ def _search(
         with presence.shown():
             job, faults = replace(job, shared_data=presence.images), partial(storages.faults, asked.storage)
             tuning = Tuning(searches, asked.trials, job, FileLock(folder.path / ".asking"), faults, say)
-            failures = tuning.run(data, _n_workers(asked, job), asked.at_once)
+            try:
+                failures = tuning.run(data, _n_workers(asked, job), asked.at_once)
+            finally:
+                tuning.leave()
         return failures or trials.Tuned({arm: search.finished() for arm, search in searches.items()})
 
 

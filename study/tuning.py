@@ -82,6 +82,13 @@ class Tuning:
                 self._say_progress()
         return self.failures
 
+    def leave(self) -> None:
+        """Give back what was asked for and not told, however the work ended."""
+        for search in self.searches.values():
+            search.release()
+        for search in self.searches.values():
+            search.presence.leave()
+
     @property
     def _n_in_all(self) -> int:
         return self.n_trials * len(self.searches)
@@ -102,14 +109,10 @@ class Tuning:
         return asked
 
     def _train(self, asked: dict[Trial, Point], data: "Dataset", n_workers: int, team: workers.Team | None) -> None:
-        try:
-            if any(search.prunes for search in self.searches.values()):
-                self._train_one_by_one(asked, data)
-            else:
-                self._train_together(asked, data, n_workers, team)
-        finally:
-            for search in self.searches.values():
-                search.release()
+        if any(search.prunes for search in self.searches.values()):
+            self._train_one_by_one(asked, data)
+        else:
+            self._train_together(asked, data, n_workers, team)
 
     def _train_together(
         self, asked: dict[Trial, Point], data: "Dataset", n_workers: int, team: workers.Team | None

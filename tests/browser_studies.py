@@ -7,7 +7,7 @@ from pathlib import Path
 
 from study.design import Design, Run
 from study.folder import Folder
-from tests.analysis.planted import plant
+from tests.analysis.planted import in_gains, on_a_cliff, on_a_hill, plant, plant_tuned, points
 
 SHIPPED = Path(__file__).parent.parent / "results" / "reference-mnist"
 DESIGN = Design("digits", batch_sizes=(32, 64), lrs=(0.01, 0.1), seeds=tuple(range(6)), epochs=3)
@@ -46,7 +46,9 @@ STUDIES: dict[str, Callable[[Path], Path]] = {
     "in which all runs failed": lambda path: plant(path, DESIGN, diverged),
     "of digits instead, without the inference modes": lambda path: plant(path, DESIGN, score, notice="NOT MNIST."),
     "of one arm": lambda path: plant(path, replace(DESIGN, arms=("bn",)), score),
+    "that was tuned": lambda path: plant_tuned(path, in_gains, on_a_cliff, points(64)),
+    "that was tuned with one seed": lambda path: plant_tuned(path, in_gains, on_a_hill, points(4), 1, seeds=(0,)),
     "with a hostile name": lambda path: named(path, HOSTILE),
     "the default": shipped,
 }
-PLAIN, DEFAULT = "of digits instead, without the inference modes", "the default"
+PLAIN, DEFAULT, TUNED = "of digits instead, without the inference modes", "the default", "that was tuned"

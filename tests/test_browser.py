@@ -15,7 +15,7 @@ import pytest
 from analysis import report
 from tests import browser
 from tests.browser import Visit
-from tests.browser_studies import DEFAULT, HOSTILE, PLAIN, STUDIES
+from tests.browser_studies import DEFAULT, HOSTILE, PLAIN, STUDIES, TUNED
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -190,8 +190,9 @@ def test_a_narrow_page_scrolls_sideways_only_in_the_regions_of_wide_things(
 @both_schemes
 @pytest.mark.parametrize("forced", ["none", "active"])
 def test_words_stand_out_from_their_ground(scheme: browser.Scheme, forced: str, visit: Callable[..., Visit]) -> None:
-    opened = visit(DEFAULT, scheme=scheme, forced_colors=forced).unfold().cut(5)
-    assert opened.look("pale", 4.5, False) == []
+    for name in (DEFAULT, TUNED):
+        opened = visit(name, scheme=scheme, forced_colors=forced).unfold().cut(5)
+        assert opened.look("pale", 4.5, False) == []
 
 
 def test_words_on_coloured_cells_stand_out(visit: Callable[..., Visit]) -> None:
@@ -201,8 +202,9 @@ def test_words_on_coloured_cells_stand_out(visit: Callable[..., Visit]) -> None:
 def test_a_figure_is_drawn_in_the_ink_of_the_page_which_is_light_or_dark(visit: Callable[..., Visit]) -> None:
     grounds = []
     for scheme in ("light", "dark"):
-        opened = visit(DEFAULT, scheme=scheme)
-        assert opened.look("inks") == []
+        for name in (TUNED, DEFAULT):
+            opened = visit(name, scheme=scheme)
+            assert opened.look("inks") == []
         grounds.append(opened.page.evaluate("getComputedStyle(document.body).backgroundColor"))
     assert grounds == ["rgb(255, 255, 255)", "rgb(13, 17, 23)"]
 
@@ -246,7 +248,7 @@ def test_rows_without_a_number_stay_last(visit: Callable[..., Visit]) -> None:
         assert sorted(found) == sorted(before)
 
 
-@pytest.mark.parametrize("name", ["in which all runs failed", PLAIN, DEFAULT])
+@pytest.mark.parametrize("name", ["in which all runs failed", PLAIN, TUNED, DEFAULT])
 def test_every_column_of_every_table_sorts(name: str, visit: Callable[..., Visit]) -> None:
     assert visit(name).unfold().look("sorts") == []
 

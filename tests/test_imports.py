@@ -10,7 +10,10 @@ ROOT = Path(__file__).parent.parent
 ARROWS = {
     "study": set(),
     "study.errors": set(),
+    "study.storages": {"study.errors"},
     "study.arguments": {"study.errors"},
+    "study.space": {"study.arguments", "study.errors"},
+    "study.search": {"study.errors", "study.space"},
     "study.history": set(),
     "study.design": {"study", "study.errors"},
     "study.plan": {"study.design"},
@@ -22,6 +25,7 @@ ARROWS = {
     "study.network": {"study.normalization", "study.parameters", "study.pixels", "study.streams"},
     "study.sources": {"study.errors"},
     "study.data": {"study.design", "study.errors", "study.pixels", "study.sources"},
+    "study.held_out": {"study.data", "study.design"},
     "study.evaluation": {"study.network", "study.pixels"},
     "study.lockstep": {"study.design", "study.network", "study.pixels", "study.plan"},
     "study.passes": {"study.data", "study.lockstep", "study.pixels"},
@@ -29,7 +33,7 @@ ARROWS = {
         "study.data", "study.design", "study.evaluation", "study.history", "study.lockstep", "study.passes",
         "study.plan", "study.streams",
     },
-    "study.reference": {"study.streams", "study.data", "study.design"},
+    "study.reference": {"study.data", "study.design", "study.streams"},
     "study.records": {"study", "study.design", "study.errors", "study.history"},
     "study.kernel": set(),
     "study.kernel.build": set(),
@@ -42,9 +46,8 @@ ARROWS = {
     },
     "study.parquet": set(),
     "study.manifest": {"study", "study.design", "study.errors", "study.parquet", "study.records"},
-    "study.folder": {
-        "study.design", "study.errors", "study.manifest", "study.parquet", "study.plan", "study.records",
-    },
+    "study.folder": {"study.design", "study.errors", "study.manifest", "study.parquet", "study.plan", "study.records"},
+    "study.trials": {"study.design", "study.errors", "study.folder", "study.history", "study.records", "study.search"},
     "study.weights": {"study.design", "study.errors", "study.folder", "study.history", "study.parquet"},
     "study.modes": {"study.normalization"},
     "study.moments": {"study.modes"},
@@ -54,9 +57,7 @@ ARROWS = {
         "study.data", "study.design", "study.modes", "study.moments", "study.normalization", "study.predictions",
         "study.records", "study.shifts", "study.streams", "study.weights",
     },
-    "study.ablation_tables": {
-        "study.design", "study.errors", "study.folder", "study.parquet", "study.records",
-    },
+    "study.ablation_tables": {"study.design", "study.errors", "study.folder", "study.parquet", "study.records"},
     "study.forecast": {"study.design", "study.errors", "study.parquet", "study.plan"},
     "study.devices": {"study.errors", "study.forecast"},
     "study.engines": {
@@ -67,7 +68,15 @@ ARROWS = {
     "study.progress": {"study.plan"},
     "study.workers": {
         "study.data", "study.design", "study.devices", "study.engines", "study.errors", "study.folder",
-        "study.forecast", "study.plan", "study.records", "study.training", "study.weights",
+        "study.forecast", "study.history", "study.plan", "study.records", "study.training", "study.weights",
+    },
+    "study.pruning": {
+        "study.data", "study.devices", "study.engines", "study.plan", "study.search", "study.space", "study.training",
+        "study.workers",
+    },
+    "study.tuning": {
+        "study.data", "study.design", "study.history", "study.plan", "study.progress", "study.pruning", "study.search",
+        "study.space", "study.workers",
     },
     "study.session": {
         "study.data", "study.design", "study.devices", "study.engines", "study.errors", "study.folder",
@@ -81,6 +90,12 @@ ARROWS = {
     "study.run": {
         "study.ablate", "study.design", "study.devices", "study.errors", "study.folder", "study.forecast",
         "study.options", "study.plan", "study.progress", "study.session", "study.sources", "study.weights",
+    },
+    "study.tune": {
+        "study", "study.arguments", "study.data", "study.design", "study.devices", "study.engines", "study.errors",
+        "study.folder", "study.held_out", "study.manifest", "study.options", "study.plan", "study.progress", "study.run",
+        "study.search", "study.session", "study.sources", "study.space", "study.storages", "study.trials",
+        "study.tuning", "study.workers",
     },
     "study.bench": set(),
     "study.bench.ways": {
@@ -112,22 +127,33 @@ ARROWS = {
     "analysis.factors": {"analysis.flips", "analysis.intervals", "analysis.paired"},
     "analysis.times": {"analysis.intervals", "analysis.paired"},
     "analysis.aa": {"analysis.flips", "analysis.intervals", "analysis.paired"},
+    "analysis.budget": {"analysis.flips"},
+    "analysis.crossfit": {"analysis.flips", "analysis.intervals"},
+    "analysis.regions": {"analysis.budget", "analysis.intervals", "analysis.paired"},
     "analysis.tables": {
         "analysis", "study", "study.ablation_tables", "study.design", "study.errors", "study.folder", "study.history",
         "study.manifest",
+    },
+    "analysis.trials": {
+        "analysis", "analysis.tables", "study", "study.errors", "study.folder", "study.held_out", "study.history",
+        "study.space", "study.trials",
     },
     "analysis.pairs": {"analysis.tables"},
     "analysis.contrasts": {
         "analysis.effects", "analysis.intervals", "analysis.paired", "analysis.pairs", "analysis.power",
         "analysis.tables",
     },
+    "analysis.tuned": {
+        "analysis.budget", "analysis.contrasts", "analysis.crossfit", "analysis.intervals", "analysis.paired",
+        "analysis.pairs", "analysis.regions", "analysis.tables", "analysis.times", "analysis.trials", "study",
+    },
     "analysis.curves": {"analysis.intervals", "analysis.tables"},
     "analysis.modes": {"analysis.intervals", "analysis.paired", "analysis.tables"},
     "analysis.words": {"analysis.intervals", "analysis.paired", "analysis.tables"},
     "analysis.mode_words": {"analysis.intervals", "analysis.modes", "analysis.words"},
     "analysis.figures": set(),
-    "analysis.readme": {"analysis"},
-    "analysis.arms": {"analysis.intervals", "analysis.tables"},
+    "analysis.readme": {"analysis", "study.arguments", "study.errors"},
+    "analysis.arms": {"analysis.intervals", "analysis.tables", "study"},
     "analysis.comparison": {"analysis", "analysis.intervals", "analysis.paired", "analysis.pairs", "analysis.tables"},
     "analysis.completeness": {"analysis.tables"},
     "analysis.document": set(),
@@ -138,6 +164,7 @@ ARROWS = {
         "analysis.figures.style", "analysis.intervals", "analysis.mode_words", "analysis.modes", "analysis.words",
     },
     "analysis.figures.rates": {"analysis.arms", "analysis.figures.style", "analysis.words"},
+    "analysis.figures.tuning": {"analysis.budget", "analysis.figures.style", "analysis.tuned", "analysis.words"},
     "analysis.parts": set(),
     "analysis.parts.shown": {"analysis.arms", "analysis.curves"},
     "analysis.sensitivity": {"analysis.contrasts", "analysis.intervals", "analysis.paired", "analysis.pairs"},
@@ -149,9 +176,9 @@ ARROWS = {
     },
     "analysis.failing": {"analysis.failures", "analysis.intervals", "analysis.paired", "analysis.pairs"},
     "analysis.findings": {
-        "analysis.aa", "analysis.arms", "analysis.comparison", "analysis.contrasts", "analysis.curves",
-        "analysis.factors", "analysis.failing", "analysis.modes", "analysis.pairs", "analysis.power",
-        "analysis.sensitivity", "analysis.tables", "analysis.times", "analysis.variance",
+        "analysis.aa", "analysis.arms", "analysis.comparison", "analysis.contrasts", "analysis.crossfit",
+        "analysis.curves", "analysis.factors", "analysis.failing", "analysis.modes", "analysis.pairs", "analysis.power",
+        "analysis.sensitivity", "analysis.tables", "analysis.times", "analysis.tuned", "analysis.variance",
     },
     "analysis.figures.effects": {
         "analysis.contrasts", "analysis.figures.style", "analysis.findings", "analysis.intervals", "analysis.words",
@@ -193,13 +220,17 @@ ARROWS = {
         "analysis.figures.style", "analysis.findings", "analysis.parts.noise", "analysis.parts.seeds",
         "analysis.sensitivity", "analysis.tables", "analysis.words",
     },
-    "analysis.parts.tuning": {"analysis.document", "analysis.findings", "analysis.tables"},
     "analysis.parts.where": {
         "analysis.columns", "analysis.contrasts", "analysis.document", "analysis.factors", "analysis.figures.effects",
         "analysis.figures.style", "analysis.findings", "analysis.tables", "analysis.words",
     },
     "analysis.sentences": {
         "analysis.arms", "analysis.contrasts", "analysis.findings", "analysis.power", "analysis.sensitivity",
+        "analysis.tuned", "analysis.words",
+    },
+    "analysis.parts.tuning": {
+        "analysis.columns", "analysis.contrasts", "analysis.document", "analysis.figures.style",
+        "analysis.figures.tuning", "analysis.findings", "analysis.sentences", "analysis.tables", "analysis.tuned",
         "analysis.words",
     },
     "analysis.contents": {
@@ -257,11 +288,13 @@ def test_the_arrows_run_one_way() -> None:
         above.add(module)
 
 
-def test_only_two_rooms_cross_from_analysis_to_study() -> None:
+def test_only_readers_and_commands_cross_from_analysis_to_study() -> None:
+    """Beyond its words, which stand in ``study`` itself."""
     crossing = {
-        m for m, imports in ARROWS.items() if m.startswith("analysis") and any(i.startswith("study") for i in imports)
+        m for m, imports in ARROWS.items() if m.startswith("analysis") and any(i.startswith("study.") for i in imports)
     }
-    assert crossing == {"analysis.tables", "analysis.report"}  # the one reads studies, the other a command line
+    readers, commands = {"analysis.tables", "analysis.trials"}, {"analysis.report", "analysis.readme"}
+    assert crossing == readers | commands
 
 
 def test_the_analysis_imports_no_torch() -> None:

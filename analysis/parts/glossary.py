@@ -25,6 +25,9 @@ WORDS = {
     "sup-t": "the interval that belongs to max-T",
     "running averages": "the statistics kept while training, by which batch normalisation usually predicts",
     "calibration error": "how far stated probabilities lie from how often they are right",
+    "trial": "one configuration that tuning tried, trained with a few seeds",
+    "held out": "training images that no trial trains on and that score the trials",
+    "tuned": "in the configuration that an arm's own search found best; both arms have equal budgets",
     "e-value": "evidence that may be looked at after every seed; at least 1/alpha rejects at alpha",
 }
 

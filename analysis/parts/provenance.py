@@ -38,6 +38,8 @@ def _terms(study: Study, found: Results) -> Iterator[Term]:
     yield Term("data", manifest["data"]["name"])
     for file, sha256 in manifest["data"]["sha256"].items():
         yield Term(f"sha256 of {file}", sha256, code=True)
+    if "tuning" in manifest:
+        yield Term("tuning", ", ".join(f"{name} {value}" for name, value in manifest["tuning"].items()), code=True)
     yield Term("time", _time(manifest["timings"]))
 
 

@@ -1,5 +1,6 @@
 """Part 8: tuned against tuned, with equal budgets where the study was tuned, else on the study's own grid."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -97,6 +98,8 @@ def _tuned(study: Study, of_arm: Tuned) -> Iterator[Block]:
 
 def _how(study: Study, of_arm: Tuned) -> str:
     tuning, chosen = study.manifest["tuning"], of_arm.chosen[0]
+    drawn = SAMPLERS.get(tuning["sampler"], tuning["sampler"])
+    budget = f"{words.trials(chosen.n_trials)} of {words.seeds(chosen.n_seeds)} and {tuning['epochs']} epochs"
     n_held_out = study.design.facts.n_train // 6
     space = (
         tuning["space"]
@@ -108,10 +111,9 @@ def _how(study: Study, of_arm: Tuned) -> str:
     )
     pruned = "" if tuning["pruner"] == "none" else f" The pruner {tuning['pruner']} stopped trials of both arms early."
     return (
-        f"Each arm had {chosen.n_trials} trials of {words.seeds(chosen.n_seeds)} and {tuning['epochs']} epochs in the"
-        f" same space ({space}), drawn by {SAMPLERS[tuning['sampler']]}, and was scored on {n_held_out:,} training"
-        " images that no trial trained on. A seed that diverged scores 0. The best configuration of each then trained"
-        f" fresh seeds on all training images; the test images had no part in any choice.{pruned}"
+        f"Each arm had {budget} in the same space ({space}), drawn by {drawn}, and was scored on {n_held_out:,}"
+        " training images that no trial trained on. A seed that diverged scores 0. The best configuration of each then"
+        f" trained fresh seeds on all training images; the test images had no part in any choice.{pruned}"
     )
 
 
@@ -177,9 +179,9 @@ def _budget_figure(of_arm: Tuned) -> Figure:
     right = (
         ""
         if gap is None
-        else f" Right: with less without BN, in points, and a band for budgets of 1 to {gap.up_to} trials together."
+        else f" Right: with BN minus without BN, in points, and a band for budgets of 1 to {gap.up_to} trials together."
         if gap.up_to
-        else " Right: with less without BN, in points."
+        else " Right: with BN minus without BN, in points."
     )
     sides = "; ".join(
         f"{words.side(budget.arm)} "
@@ -190,7 +192,8 @@ def _budget_figure(of_arm: Tuned) -> Figure:
         name=f"budget-{of_arm.arm}",
         headline=_budget_headline(of_arm),
         subtitle=(
-            f"Left: the expected best score on held-out images over the number of trials (%), {n} trials an arm.{right}"
+            "Left: the expected best score on held-out images over the number of trials (%),"
+            f" {words.trials(n)} an arm.{right}"
         ),
         svg=svg(drawing.budgets(of_arm.budgets, gap)),
         alt=f"Expected best score by number of trials: {sides}.",
@@ -218,8 +221,8 @@ def _budget_table(of_arm: Tuned) -> Table:
     gap = of_arm.gap_by_budget
     columns = [
         count_column("trials", "trials"),
-        interval_column(f"{words.side(baseline.arm)}, %", "of_baseline", words.share),
-        interval_column(f"{words.side(arm.arm)}, %", "of_arm", words.share),
+        interval_column(words.side(baseline.arm), "of_baseline", words.share),
+        interval_column(words.side(arm.arm), "of_arm", words.share),
         interval_column("difference, points", "difference"),
     ]
     rows = []
@@ -263,7 +266,7 @@ def _chosen_words(chosen: Chosen) -> str:
     failed = f", {chosen.n_diverged} of {chosen.n_trials} trials diverged" if chosen.n_diverged else ""
     stopped = f", {chosen.n_pruned} were stopped early" if chosen.n_pruned else ""
     return (
-        f"{words.side(chosen.arm)} the best of {chosen.n_trials} trials has {words.percent(chosen.score)} at"
+        f"{words.side(chosen.arm)} the best of {words.trials(chosen.n_trials)} has {words.percent(chosen.score)} at"
         f" {words.cell(chosen.batch_size, float(f'{chosen.lr:.3g}'))}{failed}{stopped}"
     )
 
@@ -274,7 +277,7 @@ def _trials_table(of_arm: Tuned) -> Table:
         Column("trial", str, ("trial",)),
         Column("batch size", str, ("batch_size",)),
         Column("rate", lambda lr: words.rate(float(f"{lr:.3g}")), ("lr",)),
-        Column("score, %", words.percent, ("score",)),
+        Column("score", words.percent, ("score",)),
         Column("seeds that diverged", str, ("n_diverged",)),
         Column("stopped early", lambda pruned: "yes" if pruned else "no", ("pruned",)),
     ]
@@ -288,8 +291,8 @@ def _trials_table(of_arm: Tuned) -> Table:
 def _breadth_table(of_arm: Tuned) -> Table:
     columns = [
         text_column("good is", "what"),
-        interval_column(f"of the space {words.side(of_arm.baseline)}, %", "of_baseline", words.share),
-        interval_column(f"of the space {words.side(of_arm.arm)}, %", "of_arm", words.share),
+        interval_column(f"of the space {words.side(of_arm.baseline)}", "of_baseline", words.share),
+        interval_column(f"of the space {words.side(of_arm.arm)}", "of_arm", words.share),
         interval_column("difference, points", "difference"),
         p_column("p, McNemar", "p_mcnemar"),
     ]
@@ -310,6 +313,9 @@ def _breadth_table(of_arm: Tuned) -> Table:
 
 def _on_the_trials(of_arm: Tuned) -> str:
     found = of_arm.crossfit
+    if math.isnan(found.interval.estimate):
+        naive = words.points(found.naive)
+        return f"On the trials themselves, chosen and scored on the same seed, the tuned arms differ by {naive} points."
     said = (
         "On the trials themselves, chosen on all seeds but one and scored on that one, the tuned arms differ by"
         f" {words.estimate(*words.of(found.interval))} points on held-out images"

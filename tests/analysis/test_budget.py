@@ -17,6 +17,7 @@ from scipy import optimize, stats
 from scipy.stats import qmc
 
 from analysis import budget as room
+from analysis import regions
 from analysis.budget import band, expected_best, expected_best_difference
 from analysis.flips import generator
 from analysis.regions import good_region, good_region_difference
@@ -271,7 +272,7 @@ def test_a_published_table_has_its_tango_interval_and_exact_mcnemar_test() -> No
 @pytest.mark.parametrize(("plus", "minus", "n"), [(3, 1, 20), (12, 2, 50), (0, 4, 30), (5, 5, 10), (1, 7, 21)])
 def test_tangos_ends_are_where_the_likeliest_shares_leave_z_standard_errors(plus: int, minus: int, n: int) -> None:
     """Oracle: the share under d by maximising the likelihood numerically."""
-    found = room._tango(plus, minus, n, 0.95)
+    found = regions._tango(plus, minus, n, 0.95)
     for d in (found.low, found.high):
         share = optimize.minimize_scalar(
             lambda q, d=d: (

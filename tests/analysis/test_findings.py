@@ -164,3 +164,34 @@ def test_every_look_is_kept_in_the_manifest_once(tmp_path: Path) -> None:
     said = json.loads((folder / "report.json").read_text())
     assert [look["seeds"] for look in said["looks"]] == [6, 8]
     assert "looked at 2 times, with 6, 8 seeds" in " ".join((folder / "report.html").read_text().split())
+
+
+def test_best_cells_are_chosen_on_all_seeds_but_one_and_scored_on_that(tmp_path: Path) -> None:
+    """Without batch norm two cells differ by luck alone: which is better on five seeds is worse on the sixth."""
+    luck = np.array([[0, 3], [4, 0], [0, 3], [4, 0], [0, 3], [4, 3]])
+    design = Design("digits", batch_sizes=(32,), lrs=(0.01, 0.1), seeds=SEEDS[:6], epochs=1)
+
+    def lucky(run: Run, _: int) -> float:
+        gain = 20 * (run.lr == 0.1) if run.arm == "bn" else luck[run.seed, int(run.lr == 0.1)]
+        return (300 + gain) / 360
+
+    best = findings.results(planted(tmp_path / "s", design, lucky), 0.05, 0.002).of_arms["bn"].best_cell
+    assert best
+    assert best.cells == [(32, 0.01), (32, 0.1)]
+    assert (best.found.best_baseline, best.found.best_arm) == (0, 1)
+    others = [luck.sum(0) - row for row in luck]
+    held_out = [20 - row[int(sums[1] > sums[0])] for row, sums in zip(luck, others, strict=True)]
+    assert best.found.interval.estimate == pytest.approx(np.mean(held_out) / 360)
+    assert best.found.naive == pytest.approx((20 - luck.mean(0).max()) / 360)
+    assert best.found.interval.estimate > best.found.naive
+
+
+def test_of_one_cell_or_without_a_whole_seed_there_is_no_best_cell(tmp_path: Path) -> None:
+    one = Design("digits", batch_sizes=(32,), lrs=(0.01,), seeds=SEEDS, epochs=1)
+    two = Design("digits", batch_sizes=(32,), lrs=(0.01, 0.1), seeds=(0, 1), epochs=1)
+    lost = {Run(32, 0.01, 0, "bn"), Run(32, 0.1, 1, "no_bn")}
+    for name, study in (
+        ("one", planted(tmp_path / "one", one, score)),
+        ("gaps", planted(tmp_path / "two", two, score, lost=lost)),
+    ):
+        assert findings.results(study, 0.05, 0.002).of_arms["bn"].best_cell is None, name

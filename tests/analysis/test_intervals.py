@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from analysis import flips
-from analysis.intervals import bootstrap_t, hodges_lehmann, sign_flip_interval, simultaneous, t_interval
+from analysis.intervals import bootstrap_t, fieller, hodges_lehmann, sign_flip_interval, simultaneous, t_interval
 from analysis.paired import sign_flip
 from tests.analysis.test_paired import SLEEP
 
@@ -153,3 +153,58 @@ def test_constant_and_empty_columns_say_so() -> None:
     assert math.isnan(empty.estimate)
     assert flips.is_exact(16)
     assert not flips.is_exact(17)
+
+
+# --- ratios
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([0.8, 0.95]))
+@settings(max_examples=60)
+def test_fieller_holds_the_ratios_that_the_paired_t_test_does_not_reject(seed: int, level: float) -> None:
+    """By trying them: r is within where t does not reject that y - r x has mean zero."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(2, 1, 8)
+    y = 0.5 * x + rng.normal(0.3, 0.7, 8)
+    found = fieller(y, x, level)
+    if found.reason:
+        assert stats.ttest_1samp(x, 0).pvalue >= 1 - level
+        return
+    assert found.estimate == pytest.approx(y.mean() / x.mean())
+    for r in (*np.linspace(found.low - 1, found.high + 1, 41), found.low + 1e-9, found.high - 1e-9):
+        p = stats.ttest_1samp(y - r * x, 0).pvalue
+        assert (found.low <= r <= found.high) == (p >= 1 - level)
+
+
+def test_fieller_covers_the_ratio_as_often_as_it_says() -> None:
+    """4,000 samples of seven correlated normal pairs whose denominator is always told from zero."""
+    rng, truth, n = np.random.default_rng(0), 0.6, 7
+    shared = rng.normal(0, 1, (4000, n))
+    x = 5.0 + 0.7 * shared + rng.normal(0, 0.6, shared.shape)
+    y = 5.0 * truth + 0.5 * shared + rng.normal(0, 0.6, shared.shape)
+    covered = [found.low <= truth <= found.high for found in map(fieller, y, x)]
+    assert abs(np.mean(covered) - 0.95) < 3 * math.sqrt(0.95 * 0.05 / 4000)
+
+
+@pytest.mark.parametrize(
+    ("y", "x", "why"),
+    [
+        ([1.0], [2.0], "1 pair: no estimate of the spread"),
+        ([], [], "0 pairs: no estimate of the spread"),
+        ([1.0, 2.0, 1.5], [2.0, 2.0, 2.0], "all differences are equal: the spread is zero"),
+        ([1.0, 2.0, 1.5], [0.0, 0.0, 0.0], "all differences are zero: the spread is zero"),
+        ([1.0, 2.0, 1.5], [1.0, -1.0, 0.5], "the denominator is not told from zero, so the ratio may be anything"),
+    ],
+)
+def test_a_ratio_without_an_interval_says_why(y: list[float], x: list[float], why: str) -> None:
+    found = fieller(y, x)
+    assert found.reason == why
+    assert math.isnan(found.low)
+
+
+def test_a_thing_is_all_of_itself_and_twice_it_is_twice_as_much() -> None:
+    x = [2.1, 3.9, 3.2, 2.3]
+    for times in (1, 2, -1, 0):
+        found = fieller(times * np.array(x), x)
+        assert (found.estimate, found.low, found.high) == pytest.approx((times, times, times), abs=1e-9)
+    with pytest.raises(ValueError, match="a ratio takes pairs, these are 3 and 4 values"):
+        fieller(x[:3], x)

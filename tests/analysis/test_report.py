@@ -18,7 +18,7 @@ from analysis import report
 from analysis.contrasts import COLUMNS
 from analysis.figures.effects import effect_map
 from study.design import Design, Run
-from tests.analysis.planted import plant
+from tests.analysis.planted import TUNED_GAINS, in_gains, on_a_hill, plant, plant_tuned, points
 
 DESIGN = Design("digits", batch_sizes=(32, 64), lrs=(0.01, 0.1), seeds=tuple(range(6)), epochs=3)
 FILES = ("report.html", "report.json", "tables/contrasts.csv")
@@ -212,6 +212,37 @@ def test_the_terminal_says_verdict_numbers_path_size_and_time(
     ]  # fmt: skip
     assert re.fullmatch(rf"{folder}/report.html \(0.\d\d MB, \d+.\d s and \d+.\d s of imports\)", told[4])
     assert told[5] == "! The page is larger than 0.1 MB; browsers may be slow to show it."
+
+
+def test_of_a_tuned_study_page_terminal_json_and_csv_say_the_same(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = plant_tuned(tmp_path / "s", in_gains, on_a_hill, points(50))
+    page = make(folder)
+    told = capsys.readouterr()
+    said = json.loads((folder / "report.json").read_text())
+    lines, (of_arm,) = said["verdicts"][0]["tuned"], said["tuned"]
+    assert told.err == ""
+    assert told.out.splitlines()[1:3] == lines
+    assert all(line in page.text for line in lines)
+    assert re.search(r"^  tuned against tuned +\+1.9 \[\+\S+, \+\S+\] points, 8 seeds", told.out, re.MULTILINE)
+    tables = {name: pd.read_csv(folder / "tables" / f"{name}-bn.csv") for name in ("tuned", "trials", "importance")}
+    assert of_arm["contrasts"][0]["mean_diff"] == pytest.approx(np.mean(TUNED_GAINS) / 360)
+    assert tables["tuned"].difference[0] == of_arm["contrasts"][0]["mean_diff"]
+    assert tables["trials"].score.tolist() == [trial["score"] for trial in of_arm["trials"]]
+    assert tables["importance"].lr.tolist() == [importance["lr"] for importance in of_arm["importances"]]
+    assert len(page.drawings) == 9
+    assert "python -m study.tune" not in page.text.split("Provenance")[0]
+
+
+def test_trials_that_cannot_be_exit_2_in_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = plant_tuned(tmp_path / "s", in_gains, on_a_hill, points(2))
+    (folder / "trials.parquet").unlink()
+    assert report.main([str(folder)]) == 2
+    told = capsys.readouterr()
+    assert (told.out, told.err.count("\n")) == ("", 1)
+    assert told.err.startswith("analysis.report: ")
+    assert "its study.tune command makes them" in told.err
 
 
 def test_without_a_name_the_study_made_last_is_reported_and_never_a_shipped_one(

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from study import run
+from study import run, tune, tuning
 from study.ablation_tables import SCHEMAS
 from tests.conftest import SMALL
 
@@ -23,8 +23,16 @@ TINY = (
     *("--batch-sizes", "128", "512", "--lrs", "0.01", "0.1"),
 )
 """Two cohorts in a third of a second, or twice that with the inference modes."""
-LOCKS = {".writing", ".ablating"}
-IMPORTED = ("study.run", "study.training", "study.data", "study.ablation", "study.shifts", "sklearn.datasets")
+TINY_TUNED = (
+    *("--dataset", "digits", "--epochs", "1", "--workers", "1", "--quiet", "--seeds", "3", "--hidden", "12", "9"),
+    *("--trials", "8", "--tune-seeds", "2", "--space", "lr=1e-3:1,batch_size=64:256"),
+)
+"""Sixteen trials and twelve runs in half a second."""
+LOCKS = {".writing", ".ablating", ".asking", ".confirming", ".tuning.journal.lock"}
+IMPORTED = (
+    *("study.run", "study.training", "study.data", "study.ablation", "study.shifts", "sklearn.datasets"),
+    *("study.tune", "optuna", "optuna.storages.journal", "sqlalchemy"),
+)
 
 
 def tables(folder: Path) -> tuple[bytes, ...]:
@@ -104,15 +112,36 @@ def launch(out: Path, *options: str) -> Child:
     return Child(out / "stderr", run.main, study(out, *options))
 
 
-class Together:
-    """``study.run`` when all of ``n`` processes are there."""
+def tuned_study(out: Path, *options: str) -> list[str]:
+    """The arguments of ``study.tune`` for the small study ``s`` under ``out``; later options override."""
+    return [*TINY_TUNED, "--out", str(out), "--study-id", "s", *options]
 
-    def __init__(self, n: int):
-        self.barrier = _server().Barrier(n)
+
+def tune_impatiently(arguments: list[str]) -> int:
+    """``study.tune``, which looks more often whether other workers are done."""
+    tuning.WAIT_SECONDS = 0.02
+    return tune.main(arguments)
+
+
+def launch_tuning(out: Path, *options: str, errors: str = "stderr") -> Child:
+    """``study.tune`` on the small study ``s`` under ``out``."""
+    return Child(out / errors, tune_impatiently, tuned_study(out, *options))
+
+
+def tuned_tables(folder: Path) -> dict[str, bytes]:
+    """All that a tuned study comes to."""
+    return {name: (folder / f"{name}.parquet").read_bytes() for name in ("trials", "records", "runs")}
+
+
+class Together:
+    """``study.run``, or another command, when all of ``n`` processes are there."""
+
+    def __init__(self, n: int, command: Callable[[list[str]], int] = run.main):
+        self.barrier, self.command = _server().Barrier(n), command
 
     def __call__(self, arguments: list[str]) -> int:
         self.barrier.wait(60)
-        return run.main(arguments)
+        return self.command(arguments)
 
 
 @cache

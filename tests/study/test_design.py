@@ -1,6 +1,9 @@
+import json
+from dataclasses import replace
+
 import pytest
 
-from study.design import Design, Run
+from study.design import Configuration, Design, Run
 from study.errors import UsageError
 
 DESIGN = Design("digits", batch_sizes=(32, 64), lrs=(0.01, 0.1), seeds=(0, 1, 2), epochs=2)
@@ -104,3 +107,96 @@ def test_any_other_change_is_refused_with_the_difference() -> None:
     assert "epochs: the study has 2, the command asks for 3" in text
     assert "lrs" not in text
     assert "--study-id" in text
+
+
+# --- a tuned cell
+
+
+BEST = (Configuration("bn", 64, 0.3), Configuration("no_bn", 32, 0.01))
+TUNED = replace(DESIGN, tuned=BEST)
+BN, NO_BN = ({"arm": c.arm, "batch_size": c.batch_size, "lr": c.lr} for c in BEST)
+
+
+def test_the_runs_of_a_tuned_study_are_those_of_the_grid_and_of_the_cell_each_once() -> None:
+    """The configuration of no_bn stands in the grid already."""
+    assert TUNED.grid == DESIGN.runs == DESIGN.grid
+    assert TUNED.tuned_runs == sorted(Run(c.batch_size, c.lr, seed, c.arm) for c in BEST for seed in (0, 1, 2))
+    assert set(TUNED.runs) == {*TUNED.grid, *TUNED.tuned_runs}
+    assert len(TUNED.runs) == 24 + 3
+    assert TUNED.runs == sorted(TUNED.runs)
+    assert DESIGN.tuned_runs == []
+
+
+def test_ids_do_not_depend_on_a_tuned_cell_and_a_design_without_one_is_what_it_was() -> None:
+    assert [TUNED.run_id(run) for run in DESIGN.runs] == [DESIGN.run_id(run) for run in DESIGN.runs]
+    assert DESIGN.run_id(Run(32, 0.01, 0, "bn")) == "bn_b0032_lr1e-02_s000-77968779"
+    assert DESIGN.digest == "09372518e7bb27e84658948ae2716a04d113ea0b3bd734a4d74a4c232130a0ff"
+    assert "tuned" not in DESIGN.to_dict()
+    assert TUNED.digest != DESIGN.digest
+
+
+def test_the_order_in_which_the_configurations_are_given_is_nothing() -> None:
+    swapped = replace(DESIGN, tuned=BEST[::-1])
+    assert swapped == TUNED
+    assert swapped.digest == TUNED.digest
+
+
+def test_a_tuned_design_is_read_from_a_manifest_as_it_was_written() -> None:
+    assert Design.from_dict(json.loads(json.dumps(TUNED.to_dict()))) == TUNED
+    assert Design.from_dict(DESIGN.to_dict() | {"tuned": []}) == DESIGN
+
+
+@pytest.mark.parametrize(
+    ("tuned", "message"),
+    [
+        ([BN], "the tuned cell has bn; give each arm of bn no_bn one configuration"),
+        ([BN, BN], "the tuned cell has bn bn; give each arm of bn no_bn one configuration"),
+        ([BN, NO_BN, NO_BN], "the tuned cell has bn no_bn no_bn; "),
+        ([BN, NO_BN | {"arm": "nb"}], "the tuned cell has bn nb; "),
+        ([BN, NO_BN | {"lr": 0.0}], "--lrs 0.0: a learning rate is a finite number above 0"),
+        ([BN, NO_BN | {"lr": float("nan")}], "--lrs nan: "),
+        ([BN, NO_BN | {"lr": "0.1"}], "this is not a design: tuned has an object; give a list of objects such as"),
+        ([BN, NO_BN | {"batch_size": 0}], "--batch-sizes 0: give a whole number from 1 to 1437 images"),
+        ([BN, NO_BN | {"batch_size": 1438}], "--batch-sizes 1438: "),
+        ([BN, NO_BN | {"batch_size": 2.0}], "this is not a design: tuned has an object"),
+        ([BN, NO_BN | {"batch_size": True}], "this is not a design: tuned has an object"),
+        ([BN, NO_BN | {"seed": 3}], "this is not a design: tuned has an object"),
+        ([BN, {"arm": "no_bn"}], "this is not a design: tuned has an object"),
+        ([BN, None], "this is not a design: tuned has null"),
+        (BN, "this is not a design: tuned is an object"),
+        (None, "this is not a design: tuned is null"),
+        ("bn", "this is not a design: tuned is 'bn'"),
+    ],
+)
+def test_a_tuned_cell_that_cannot_be_is_refused_with_the_rule(tuned: object, message: str) -> None:
+    with pytest.raises(UsageError) as refusal:
+        Design.from_dict(DESIGN.to_dict() | {"tuned": tuned})
+    assert str(refusal.value).startswith(message)
+
+
+def test_a_tuned_study_may_get_more_seeds_and_other_configurations() -> None:
+    """More trials may find better ones."""
+    better = (Configuration("bn", 128, 0.3), BEST[1])
+    replace(TUNED, tuned=better, seeds=tuple(range(5))).check_extends(TUNED)
+
+
+@pytest.mark.parametrize(
+    ("older", "newer", "message"),
+    [
+        (DESIGN, TUNED, "tuned: the study has none, the command asks for a tuned cell"),
+        (TUNED, DESIGN, "tuned: the study has a tuned cell, the command asks for none"),
+    ],
+)
+def test_a_tuned_cell_neither_comes_nor_goes(older: Design, newer: Design, message: str) -> None:
+    with pytest.raises(UsageError) as refusal:
+        newer.check_extends(older)
+    assert message in str(refusal.value)
+    assert "seeds:" not in str(refusal.value)
+
+
+def test_the_runs_of_a_tuned_cell_count() -> None:
+    cell = (Configuration("bn", 64, 0.3), Configuration("no_bn", 32, 0.3))
+    grid = Design("digits", batch_sizes=(32,), lrs=(0.01,), seeds=tuple(range(100_000)), epochs=1)
+    assert len(replace(grid, tuned=cell, seeds=tuple(range(10))).runs) == 2 * 20
+    with pytest.raises(UsageError, match="these are 1,200,000 runs; give at most 1,000,000"):
+        replace(grid, tuned=cell, lrs=(0.1, 0.2, 0.3, 0.4, 0.5))

@@ -52,10 +52,11 @@ def _headline(o: Oracle, text: str) -> str:
     size, interval = text.split(" ", 1)
     whole, k = o.whole, len(o.of.common)
     cells = "in the one cell" if k == 1 else f"averaged over the {k} cells"
+    design = "this design that nobody tuned," if o.of.is_tuned else "this design"
     why = f"it cannot be tested, since {whole.reason}" if whole.reason else VERDICTS[whole.verdict]
     return (
         f"test accuracy differs by {size} points from that with no batch normalisation ({level_text(o.level)} interval"
-        f" {interval}, {seeds(whole.n)}), {cells} of this design on {DATA[o.of.dataset]}: here {why}."
+        f" {interval}, {seeds(whole.n)}), {cells} of {design} on {DATA[o.of.dataset]}: here {why}."
     )
 
 

@@ -16,6 +16,7 @@ from tests.analysis.oracle.side_by_side import say_compared
 from tests.analysis.oracle.speed import say_times
 from tests.analysis.oracle.spelling import Expected
 from tests.analysis.oracle.trust import say_completeness, say_noise, say_sensitivity
+from tests.analysis.oracle.tuning import say_best_cell, say_tuned
 
 PARTS = (
     say_answer,
@@ -31,6 +32,8 @@ PARTS = (
     say_best,
     say_times,
     say_inference,
+    say_tuned,
+    say_best_cell,
     say_compared,
     say_completeness,
     say_sensitivity,

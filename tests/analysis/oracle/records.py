@@ -36,6 +36,7 @@ class Records:
         design = manifest["design"]
         self.folder, self.name, self.dataset = folder, manifest["study_id"], design["dataset"]
         self.epochs, self.hidden, self.arms = design["epochs"], design["hidden"], design["arms"]
+        self.is_tuned = bool(design.get("tuned"))
         self.seeds, self.sizes, self.lrs = (sorted(design[name]) for name in ("seeds", "batch_sizes", "lrs"))
         self.cells: list[Cell] = list(itertools.product(self.sizes, self.lrs))
         self.records = pd.read_parquet(folder / "records.parquet")
@@ -59,13 +60,16 @@ class Records:
         self.curve = {arm: np.full((*shape, self.epochs), np.nan) for arm in self.arms}
         at = {key: i for i, key in enumerate(itertools.product(self.seeds, self.cells))}
         for (arm, size, lr, seed), status in self.status.items():
+            if (size, lr) not in self.cells:  # a run of the tuned cell alone
+                continue
             place = np.unravel_index(at[seed, (size, lr)], shape)
             self.there[arm][place] = status != "not_applicable"
             self.diverged[arm][place] = status == "diverged"
         tested = self.records[(self.records.split == "test") & (self.records.epoch > 0)]
         columns = (tested[name] for name in ("arm", "batch_size", "lr", "seed", "epoch", "accuracy"))
         for arm, size, lr, seed, epoch, accuracy in zip(*columns, strict=True):
-            self.curve[arm][(*np.unravel_index(at[seed, (size, lr)], shape), epoch - 1)] = accuracy
+            if (size, lr) in self.cells:
+                self.curve[arm][(*np.unravel_index(at[seed, (size, lr)], shape), epoch - 1)] = accuracy
         self.paired = np.logical_and.reduce([self.there[arm] for arm in self.arms])
         self.score = {
             endpoint: {arm: self._score(arm, last) for arm in self.arms}

@@ -190,6 +190,10 @@ def seeds(n: int) -> str:
     return "1 seed" if n == 1 else f"{n:,} seeds"
 
 
+def trials(n: int) -> str:
+    return "1 trial" if n == 1 else f"{n:,} trials"
+
+
 def level_text(level: float) -> str:
     return f"{round(100 * level, 6):g} %"
 
