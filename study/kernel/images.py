@@ -14,7 +14,7 @@ from torch import Tensor
 
 from study.data import Dataset
 from study.kernel.layout import aligned, padded
-from study.kernel.library import BLOCK, MOST_PAIRS, MOST_VALUES, Entries, Images, Library, Plan, n_blocks
+from study.kernel.library import BLOCK, MOST_PAIRS, MOST_VALUES, Entries, Images, Library, Plan
 
 MOST_LIT = 0.5
 """Of the pairs of neighbouring pixels; where more are lit, whole rows are as fast."""
@@ -66,33 +66,21 @@ class Lit:
     ):  # fmt: skip
         """``ever`` (pairs,): whether a pair is lit in any training image."""
         self.library, self.entries, self.labels, self.values, self.ever = library, entries, labels, values, ever
-        self.counts, self.planned = np.zeros(0, np.uint16), np.zeros(0, np.uint32)
-        self.natural = self._plan(np.arange(len(labels), dtype=np.int32), BLOCK)
+        self.natural = self.piece(np.arange(len(labels), dtype=np.int32), BLOCK)
 
     def piece(self, order: NDArray[np.int32], batch: int) -> Images:
-        return Images(self.labels[order], plan=self._plan(order, batch))
-
-    def _plan(self, order: NDArray[np.int32], batch: int) -> Plan:
-        n_pairs, wanted = self.entries.n_pairs, int(self._sizes(order).sum())
-        counts = np.empty((n_blocks(len(order), batch), n_pairs), np.uint16)
-        planned = np.empty(wanted, np.uint32)
-        self.library.plan(self.entries, order, batch, counts, planned)
-        return Plan(counts, planned, self.values, self.ever)
-
-    def _sizes(self, order: NDArray[np.int32]) -> NDArray[np.int64]:
-        return self.entries.starts[order + 1] - self.entries.starts[order]
+        return Images(self.labels[order], plan=self.library.plan(self.entries, order, batch, self.ever, self.values))
 
     def chunks(self, n: int) -> Iterator[Images]:
         """n a multiple of BLOCK."""
-        per_block = self.natural.counts.sum(1, dtype=np.int64)
-        begins = np.concatenate([[0], per_block.cumsum()])
+        plan = self.natural.plan
+        assert plan is not None, "lit pixels have a plan"
+        ends = plan.starts[:, -1].cumsum(dtype=np.int64)
         for start in range(0, len(self.labels), n):
-            block = start // BLOCK
-            plan = Plan(
-                self.natural.counts[block : block + n // BLOCK], self.natural.entries[begins[block] :],
-                self.values, self.ever,
-            )  # fmt: skip
-            yield Images(self.labels[start : start + n], plan=plan)
+            block, stop = start // BLOCK, (start + n) // BLOCK
+            entries = plan.entries[ends[block - 1] if block else 0 :]
+            some = Plan(plan.starts[block:stop], plan.visits[block:stop], entries, self.values)
+            yield Images(self.labels[start : start + n], plan=some)
 
 
 class Prepared:

@@ -27,11 +27,7 @@ typedef struct {
 // The images of some steps, of a split's evaluation: either form, block after block.
 typedef struct {
     const float *rows;        // (n, features), NULL where the plan is given
-    const uint16_t *counts;
-    const uint32_t *entries;
-    const float *values;
-    const uint8_t *ever;
-    int64_t n_pairs;
+    Lit lit;
     const int32_t *labels;    // (n)
 } Images;
 
@@ -109,28 +105,13 @@ static void find_statistics(const Network *net, const Run *run, Scratch *scratch
 
 // --- the first layer, in either form
 
-static Lit lit_of(const Images *images) {
-    return (Lit){images->counts, images->entries, images->values, images->ever, images->n_pairs};
-}
-
-static int64_t n_entries(const Lit *lit) {
-    int64_t n = 0;
-    for (int64_t q = 0; q < lit->n_pairs; q++) n += lit->counts[q];
-    return n;
-}
-
-static void next_block(Lit *lit) {
-    lit->entries += n_entries(lit);
-    lit->counts += lit->n_pairs;
-}
-
 // z (n, n_out) = b + x W
 static void first_forward(const Images *images, int64_t n, const Layer *layer, const float *W, const float *b, float *z) {
     if (images->rows) {
         linear_forward(images->rows, n, layer->n_in, W, layer->n_out, b, z);
         return;
     }
-    Lit lit = lit_of(images);
+    Lit lit = images->lit;
     for (int64_t i = 0; i < n; i++) memcpy(z + i * layer->n_out, b, (size_t)layer->n_out * sizeof *b);
     for (int64_t begin = 0; begin < n; begin += BLOCK, next_block(&lit))
         lit_forward(&lit, W, layer->n_out, z + begin * layer->n_out);
@@ -142,7 +123,7 @@ static void first_weight_step(const Images *images, const float *d, int64_t n, c
         weight_step(images->rows, d, n, layer->n_in, layer->n_out, adam, layer->weight);
         return;
     }
-    Lit lit = lit_of(images);
+    Lit lit = images->lit;
     for (int64_t begin = 0; begin < n; begin += BLOCK, next_block(&lit))
         lit_weight_step(&lit, d + begin * layer->n_out, layer->n_out, gradient, adam, layer->weight, begin == 0,
                         begin + BLOCK >= n);
@@ -151,14 +132,10 @@ static void first_weight_step(const Images *images, const float *d, int64_t n, c
 // Past the n images of a batch.
 static void skip_images(Images *images, int64_t n, int64_t n_features) {
     images->labels += n;
-    if (images->rows) {
+    if (images->rows)
         images->rows += n * n_features;
-        return;
-    }
-    Lit lit = lit_of(images);
-    for (int64_t begin = 0; begin < n; begin += BLOCK) next_block(&lit);
-    images->counts = lit.counts;
-    images->entries = lit.entries;
+    else
+        for (int64_t begin = 0; begin < n; begin += BLOCK) next_block(&images->lit);
 }
 
 // --- one step of training

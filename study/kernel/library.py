@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from study.kernel import build
 from study.kernel.layout import LINE, Layout, aligned
 
-BLOCK = 128
+BLOCK = 256
 """Images, as in vector.h."""
 MOST_VALUES = 256
 MOST_LINEARS = 101
@@ -37,11 +37,16 @@ class _Run(ctypes.Structure):
     )  # fmt: skip
 
 
+class _Plan(ctypes.Structure):
+    _fields_ = (("starts", c_void_p), ("visits", c_void_p), ("entries", c_void_p))
+
+
+class _Lit(ctypes.Structure):
+    _fields_ = (*_Plan._fields_, ("values", c_void_p), ("n_pairs", c_int64), ("n_visits", c_int64))
+
+
 class _Images(ctypes.Structure):
-    _fields_ = (
-        ("rows", c_void_p), ("counts", c_void_p), ("entries", c_void_p), ("values", c_void_p), ("ever", c_void_p),
-        ("n_pairs", c_int64), ("labels", c_void_p),
-    )  # fmt: skip
+    _fields_ = (("rows", c_void_p), ("lit", _Lit), ("labels", c_void_p))
 
 
 SIGNATURES = {
@@ -49,7 +54,7 @@ SIGNATURES = {
     "kernel_scratch_floats": (c_int64, (POINTER(_Network), c_int64)),
     "kernel_values": (c_int64, (c_void_p, c_int64, c_void_p, c_int64)),
     "kernel_entries": (c_int32, (c_void_p, c_int64, c_int64, c_void_p, c_int64, c_void_p, c_void_p)),
-    "kernel_plan": (None, (c_void_p, c_void_p, c_void_p, c_int64, c_int64, c_int64, c_void_p, c_void_p, c_void_p)),
+    "kernel_plan": (None, (c_void_p, c_void_p, c_void_p, *[c_int64] * 3, c_void_p, c_int64, _Plan, c_void_p)),
     "kernel_train": (None, (POINTER(_Network), POINTER(_Run), _Images, c_int64, c_int64, c_void_p, c_void_p)),
     "kernel_fold": (None, (POINTER(_Network), POINTER(_Run), c_void_p)),
     "kernel_evaluate": (c_double, (POINTER(_Network), c_void_p, _Images, c_int64, c_void_p, c_void_p)),
@@ -70,13 +75,13 @@ class Entries:
 class Plan:
     """The entries of some images sorted by blocks and pairs, and what their codes stand for (lit.h)."""
 
-    counts: NDArray[np.uint16]
-    """(blocks, pairs)"""
+    starts: NDArray[np.uint32]
+    """(blocks, pairs + 1)"""
+    visits: NDArray[np.uint16]
+    """(blocks, pairs that a training image lights)"""
     entries: NDArray[np.uint32]
     values: NDArray[np.float32]
     """(MOST_VALUES,)"""
-    ever: NDArray[np.uint8]
-    """(pairs,) whether the pair is lit in any training image."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +135,9 @@ class Library:
     def entries(self, images: NDArray[np.float32], values: NDArray[np.float32]) -> Entries:
         """The entries of images (n, features); ``values`` have to hold zero and all that the images do."""
         n, n_features = images.shape
-        _require(n_features <= 2 * MOST_PAIRS and values.size <= MOST_VALUES, "more pixels or values than have codes")
+        _require(
+            n_features <= 2 * MOST_PAIRS and 0 < values.size <= MOST_VALUES, "more pixels or values than have codes"
+        )
         starts = np.zeros(n + 1, np.int64)
         common = (
             _address(images, np.float32, n * n_features), n, n_features,
@@ -142,19 +149,25 @@ class Library:
         return Entries(starts, entries, -(-n_features // 2))
 
     def plan(
-        self, of: Entries, order: NDArray[np.int32], batch: int, counts: NDArray[np.uint16],
-        planned: NDArray[np.uint32],
-    ) -> None:  # fmt: skip
-        """Sort the entries of the images in ``order`` into ``counts`` (blocks, pairs) and ``planned``."""
-        n = len(order)
+        self, of: Entries, order: NDArray[np.int32], batch: int, ever: NDArray[np.uint8], values: NDArray[np.float32]
+    ) -> Plan:
+        """Of the images in ``order``; ``ever`` (pairs,) is 1 where a training image lights the pair."""
+        n, n_pairs = len(order), of.n_pairs
         _require(n > 0 and order.min() >= 0 and order.max() < len(of.starts) - 1 and batch > 0, "another order")
-        places, wanted = np.empty(of.n_pairs, np.uint32), int((of.starts[order + 1] - of.starts[order]).sum())
+        places = np.empty(n_pairs, np.uint32)  # held by name: an address alone holds nothing
+        plan = Plan(
+            np.empty((n_blocks(n, batch), n_pairs + 1), np.uint32),
+            np.empty((n_blocks(n, batch), int(np.count_nonzero(ever))), np.uint16),
+            np.empty(int((of.starts[order + 1] - of.starts[order]).sum()), np.uint32),
+            values,
+        )
         self.c.kernel_plan(
             _address(of.starts, np.int64, len(of.starts)), _address(of.entries, np.uint32, int(of.starts[-1])),
-            _address(order, np.int32, n), n, batch, of.n_pairs,
-            _address(counts, np.uint16, n_blocks(n, batch) * of.n_pairs), _address(planned, np.uint32, wanted),
-            _address(places, np.uint32, of.n_pairs),
+            _address(order, np.int32, n), n, batch, n_pairs, _address(ever, np.uint8, n_pairs), plan.visits.shape[1],
+            _Plan(plan.starts.ctypes.data, plan.visits.ctypes.data, plan.entries.ctypes.data),
+            _address(places, np.uint32, n_pairs),
         )  # fmt: skip
+        return plan
 
     def scratch(self, layout: Layout, batch: int) -> NDArray[np.float32]:
         """What the kernel needs beside its inputs, for batches of one size."""
@@ -231,17 +244,14 @@ def _images(images: Images, layout: Layout, batch: int) -> _Images:
         return _Images(rows=_floats(images.rows, n * layout.padded_widths[0]), labels=at)
     plan = images.plan
     assert plan is not None, "images have one form"
-    n_pairs = plan.counts.shape[1]
-    _require(2 * n_pairs <= layout.padded_widths[0], "a plan of other images")
-    counts = plan.counts[: n_blocks(n, batch)]
-    return _Images(
-        counts=_address(counts, np.uint16, n_blocks(n, batch) * n_pairs),
-        entries=_address(plan.entries, np.uint32, int(counts.sum(dtype=np.int64))),
-        values=_address(plan.values, np.float32, MOST_VALUES),
-        ever=_address(plan.ever, np.uint8, n_pairs),
-        n_pairs=n_pairs,
-        labels=at,
-    )
+    blocks, n_pairs, n_visits = n_blocks(n, batch), plan.starts.shape[1] - 1, plan.visits.shape[1]
+    _require(2 * n_pairs <= layout.padded_widths[0] and len(plan.starts) >= blocks, "a plan of other images")
+    lit = _Lit(
+        _address(plan.starts, np.uint32, blocks * (n_pairs + 1)), _address(plan.visits, np.uint16, blocks * n_visits),
+        _address(plan.entries, np.uint32, int(plan.starts[:blocks, -1].sum(dtype=np.int64))),
+        _address(plan.values, np.float32, MOST_VALUES), n_pairs, n_visits,
+    )  # fmt: skip
+    return _Images(lit=lit, labels=at)
 
 
 def _floats(array: NDArray[np.float32], length: int) -> int:

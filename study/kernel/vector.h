@@ -31,7 +31,7 @@
 enum {
     LINE = 16,          // floats; every width is padded to whole lines of a cache
     TILE = 2 * LINE,    // units that are in the registers at once
-    BLOCK = 128,        // images whose features stay in the first cache; a sum over images is one of blocks' sums
+    BLOCK = 256,        // images whose features stay in the first cache; a sum over images is one of blocks' sums
     WIDE = TILE / LANES // vectors of a tile
 };
 
@@ -55,10 +55,11 @@ INLINE vec square_root(vec x) {
     return root;
 }
 
-// e^x for x <= 0, NaN for NaN; 1e-38 from -87 on. Cephes' expf: 2^n e^r with |r| <= log(2) / 2.
+// e^x for x <= 0, NaN for NaN; 0 below -87. Cephes' expf: 2^n e^r with |r| <= log(2) / 2.
 INLINE vec exponential(vec x) {
     const vec whole = splat(12582912.0f);  // 1.5 * 2^23: what is added to it has no fraction left
-    x = select(x < splat(-87), splat(-87), x);
+    ivec tiny = x < splat(-87);
+    x = select(tiny, splat(-87), x);
     vec shifted = x * splat(1.44269504088896341f) + whole, n = shifted - whole;
     vec r = x - n * splat(0.693359375f) + n * splat(2.12194440e-4f);
     vec p = splat(1.9875691500e-4f);
@@ -69,7 +70,7 @@ INLINE vec exponential(vec x) {
     p = p * r + splat(5.0000001201e-1f);
     p = p * (r * r) + r + splat(1);
     uvec exponent = (uvec)shifted - (0x4b400000u - 127);  // of a NaN whatever comes, and p is NaN
-    return p * (vec)(exponent << 23);
+    return (vec)(~tiny & (ivec)(p * (vec)(exponent << 23)));
 }
 
 // log x for x >= 1; NaN for NaN and infinity. log(2^e m) = e log 2 + 2 artanh((m - 1) / (m + 1)), 0.7 < m < 1.5.
