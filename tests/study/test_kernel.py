@@ -3,6 +3,7 @@
 import math
 import statistics
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from study.kernel import images as images_module
 from study.kernel import training as kernel
 from study.kernel.images import Prepared
 from study.kernel.layout import Layout, aligned, view
-from study.kernel.library import BLOCK, Images, Library, Plan, load
+from study.kernel.library import BLOCK, Entries, Images, Library, load
 from study.kernel.library import Run as State
 from study.plan import Cohort
 from tests.study.test_grouping import ALL_LRS, ALL_SEEDS, PARTS, Bits, bits
@@ -271,25 +272,48 @@ def test_every_array_s_length_kind_and_place_is_checked(digits: data.Dataset) ->
 def test_a_plan_is_checked_too(digits: data.Dataset) -> None:
     library, (layout, state) = load(), network_of()
     entries = library.entries(digits.train.images.numpy(), np.arange(17, dtype=np.float32) / 16)
-    order, counts = np.arange(64, dtype=np.int32), np.zeros((2, 32), np.uint16)
-    planned = np.zeros(64 * 32, np.uint32)
-    library.plan(entries, order, 32, counts, planned)
-    whole = Plan(counts, planned, aligned(256), np.ones(32, np.uint8))
+    order, ever, values = np.arange(64, dtype=np.int32), np.ones(32, np.uint8), aligned(256)
+    whole = library.plan(entries, order, 32, ever, values)
     scratch, labels = library.scratch(layout, 32), np.zeros(64, np.int32)
     library.train(state, Images(labels, plan=whole), 32, scratch)
-    short = Plan(counts, planned[:10], whole.values, whole.ever)
-    wide = Plan(np.zeros((2, 33), np.uint16), planned, whole.values, np.ones(33, np.uint8))
+    wide = library.plan(Entries(entries.starts, entries.entries, 33), order, 32, np.ones(33, np.uint8), values)
     wrong: dict[str, Callable[[], object]] = {
-        "another order": lambda: library.plan(entries, order - 1, 32, counts, planned),
-        "of 0 where": lambda: library.plan(entries, order, 32, counts[:0], planned),
-        "of 10 where": lambda: library.plan(entries, order, 32, counts, planned[:10]),
-        r"of 10 where \d+": lambda: library.train(state, Images(labels, plan=short), 32, scratch),
-        "other images": lambda: library.train(state, Images(labels, plan=wide), 32, scratch),
+        "another order": lambda: library.plan(entries, order - 1, 32, ever, values),
+        "of 31 where 32 are needed": lambda: library.plan(entries, order, 32, ever[1:], values),
+        r"of 10 where \d+": lambda: library.train(
+            state, Images(labels, plan=replace(whole, entries=whole.entries[:10])), 32, scratch
+        ),
+        "of 255 where 256": lambda: library.train(
+            state, Images(labels, plan=replace(whole, values=values[:-1])), 32, scratch
+        ),
+        "a plan of other": lambda: library.train(state, Images(labels, plan=wide), 32, scratch),
+        "other images": lambda: library.train(state, Images(labels, plan=whole), 16, scratch),
         "values without": lambda: library.entries(digits.train.images.numpy(), np.zeros(1, np.float32)),
     }
     for message, call in wrong.items():
         with pytest.raises(ValueError, match=message):
             call()
+
+
+def test_a_plan_holds_every_lit_pixel_once_pair_by_pair(digits: data.Dataset) -> None:
+    """Read back, it is the images in their order; the visits are of the pairs that are ever lit, by their entries."""
+    prepared = Prepared(load(), digits, most_lit=1.0).train
+    assert isinstance(prepared, images_module.Lit)
+    order = np.arange(1000, 400, -1, dtype=np.int32)
+    plan = prepared.piece(order, 300).plan
+    assert plan is not None
+    found, begin = np.zeros((600, 64), np.float32), 0
+    first_images = [0, 256, 300, 556]
+    for first, starts, visits in zip(first_images, plan.starts, plan.visits, strict=True):
+        own = plan.entries[begin : begin + starts[-1]]
+        begin += int(starts[-1])
+        pairs = np.repeat(np.arange(32), np.diff(starts))
+        found[first + (own >> 16), 2 * pairs] = plan.values[own & 255]
+        found[first + (own >> 16), 2 * pairs + 1] = plan.values[own >> 8 & 255]
+        counts = np.diff(starts)[visits]
+        assert (np.diff(counts.astype(int)) >= 0).all()
+        assert sorted(visits) == np.flatnonzero(prepared.ever).tolist()
+    assert (found == digits.train.images.numpy()[order]).all()
 
 
 def test_images_with_more_values_than_codes_are_whole_rows(digits: data.Dataset) -> None:
