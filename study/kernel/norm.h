@@ -12,30 +12,27 @@ typedef struct {
     double *means, *vars;   // (width) sums over the batches of this epoch; var biased
 } Norm;
 
-// sum over n images of z, or of (z - mean)^2, in blocks
-INLINE vec column_sum(const float *z, int64_t n, int64_t width) {
-    vec sum = splat(0);
-    for (int64_t begin = 0; begin < n; begin += BLOCK) {
-        int64_t end = begin + BLOCK < n ? begin + BLOCK : n;
-        vec part = splat(0);
-        for (int64_t i = begin; i < end; i++) part += load(z + i * width);
-        sum += part;
-    }
-    return sum;
-}
+// A mean, and what rounding left of it: a unit that hardly varies is divided by next to nothing, and so is the error.
+typedef struct {
+    vec mean, rest;
+} Centre;
 
-INLINE vec squares_sum(const float *z, int64_t n, int64_t width, vec mean) {
+INLINE vec centred(const float *z, Centre centre) { return (load(z) - centre.mean) - centre.rest; }
+
+// The mean over n images of z about the centre (power 1), or of its square (2); summed in blocks.
+INLINE vec moment(const float *z, int64_t n, int64_t width, Centre centre, const int power) {
     vec sum = splat(0);
     for (int64_t begin = 0; begin < n; begin += BLOCK) {
         int64_t end = begin + BLOCK < n ? begin + BLOCK : n;
         vec part = splat(0);
         for (int64_t i = begin; i < end; i++) {
-            vec centred = load(z + i * width) - mean;
-            part += centred * centred;
+            vec x = centred(z + i * width, centre);
+            if (power == 2) x = x * x;
+            part += x;
         }
         sum += part;
     }
-    return sum;
+    return sum / splat((float)n);
 }
 
 INLINE void keep_statistics(const Norm *norm, int64_t u, vec mean, vec var, int64_t n) {
@@ -52,14 +49,16 @@ INLINE void keep_statistics(const Norm *norm, int64_t u, vec mean, vec var, int6
 static void norm_forward(float *z, int64_t n, int64_t width, const float *gamma, const float *beta, const Norm *norm,
                          float *h) {
     for (int64_t u = 0; u < width; u += LANES) {
-        vec mean = column_sum(z + u, n, width) / splat((float)n);
-        vec var = squares_sum(z + u, n, width, mean) / splat((float)n);
+        Centre centre = {splat(0), splat(0)};
+        centre.mean = moment(z + u, n, width, centre, 1);
+        centre.rest = moment(z + u, n, width, centre, 1);
+        vec var = moment(z + u, n, width, centre, 2);
         vec inverse_sd = splat(1) / square_root(var + splat(EPS));
-        keep_statistics(norm, u, mean, var, n);
+        keep_statistics(norm, u, centre.mean + centre.rest, var, n);
         store(norm->inverse_sd + u, inverse_sd);
         vec g = load(gamma + u), b = load(beta + u);
         for (int64_t i = 0; i < n; i++) {
-            vec x_hat = (load(z + i * width + u) - mean) * inverse_sd, y = x_hat * g + b;
+            vec x_hat = centred(z + i * width + u, centre) * inverse_sd, y = x_hat * g + b;
             store(z + i * width + u, x_hat);
             store(h + i * width + u, where_positive(y, y));
         }
