@@ -18,16 +18,18 @@ Asked = Literal["auto", "torch", "kernel"]
 KERNEL = "kernel-1/cpu/float32"
 """To be raised when the bits of a run change."""
 KNOWN_ARMS = frozenset({"bn", "no_bn"})
+MOST_UNITS = 256
+"""Of a layer; where there are more, torch's products are as fast (results/LOG.md)."""
 
 
 def choose(asked: Asked, design: Design, device: str, tf32: bool, of_study: str | None) -> tuple[str, str | None]:
     """The engine's name, and a notice where another would have been faster.
 
-    ``auto`` is the engine that the study began with, ``of_study``; for a new study the kernel where it can train. A
-    StudyError where the engine cannot train here, or is not the study's.
+    ``auto`` is the engine that the study began with, ``of_study``; for a new study the kernel where it can train and is
+    faster. A StudyError where the engine cannot train here, or is not the study's.
     """
     torch = devices.engine(device, tf32)
-    wanted = (_began_with(of_study) if of_study else "kernel") if asked == "auto" else asked
+    wanted = _best(design, of_study) if asked == "auto" else asked
     if wanted == "torch":
         devices.check_engine(torch, of_study)
         return torch, None
@@ -45,8 +47,10 @@ def choose(asked: Asked, design: Design, device: str, tf32: bool, of_study: str 
     return torch, f"{reason}: the torch engine trains, several times slower" if device == "cpu" else None
 
 
-def _began_with(of_study: str) -> str:
-    return "kernel" if of_study.startswith("kernel-") else "torch"
+def _best(design: Design, of_study: str | None) -> str:
+    if of_study is not None:
+        return "kernel" if of_study.startswith("kernel-") else "torch"
+    return "kernel" if max(design.hidden) <= MOST_UNITS else "torch"
 
 
 def why_no_kernel(design: Design, device: str) -> str | None:

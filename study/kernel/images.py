@@ -16,8 +16,8 @@ from study.data import Dataset
 from study.kernel.layout import aligned, padded
 from study.kernel.library import BLOCK, MOST_PAIRS, MOST_VALUES, Entries, Images, Library, Plan
 
-MOST_LIT = 0.5
-"""Of the pairs of neighbouring pixels; where more are lit, whole rows are as fast."""
+MOST_LIT = 0.45
+"""Of the pairs of neighbouring pixels; where more are lit, whole rows are as fast (results/LOG.md)."""
 PIECE = 8192
 """Images that are prepared at once, for all runs of a seed."""
 

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,8 @@ def test_auto_is_what_the_study_began_with_and_the_kernel_for_a_new_one_on_a_cpu
     assert engines.choose("auto", DESIGN, "cpu", False, engines.KERNEL) == (engines.KERNEL, None)
     assert engines.choose("auto", DESIGN, "cpu", False, TORCH) == (TORCH, None)
     assert engines.choose("auto", DESIGN, "cuda", False, None) == (devices.engine("cuda", False), None)
+    assert engines.choose("auto", replace(DESIGN, hidden=(32, 257)), "cpu", False, None) == (TORCH, None)
+    assert engines.choose("kernel", replace(DESIGN, hidden=(32, 257)), "cpu", False, None) == (engines.KERNEL, None)
     assert engines.training_of(engines.KERNEL) is kernel.Training
     assert engines.training_of(TORCH) is training.Training
 
