@@ -41,6 +41,7 @@ class Training:
         }
         self.n_images = len(data.train.labels)
         self.n_steps = 0
+        self.steps_of_a_piece = steps_at_once(design, cohort.batch_size, self.n_images)
         self.loss: list[NDArray[np.float64]] = []
         self.n_correct: list[NDArray[np.int64]] = []
         self.finite: list[NDArray[np.bool_]] = []
@@ -65,13 +66,6 @@ class Training:
                 images = self.images.train.piece(some.numpy(), size)
                 runs = [Run(size, lr, seed, arm) for arm, lr in product(self.cohort.arms, self.cohort.lrs)]
                 yield {run: self._train(self.networks[run], images) for run in runs}
-
-    @property
-    def steps_of_a_piece(self) -> int:
-        """An epoch is parted evenly."""
-        n_steps = self.n_images // self.cohort.batch_size
-        most = max(1, _at_once(self.design, PIECE) // self.cohort.batch_size)
-        return max(1, -(-n_steps // -(-n_steps // most)))
 
     def _train(self, network: "Network", images: Images) -> NDArray[np.float64]:
         return self.library.train(network.state, images, self.cohort.batch_size, self.scratch[network.layout])
@@ -152,6 +146,13 @@ class Network:
         with np.errstate(invalid="ignore", over="ignore"):
             n = n_epochs * self.n_batches
             return (sums * correction / n if n else np.full_like(sums, np.nan)).astype(np.float32)
+
+
+def steps_at_once(design: Design, batch_size: int, n_images: int) -> int:
+    """Of a call; one at the least, and an epoch of ``n_images`` parted evenly."""
+    n_steps = n_images // batch_size
+    most = max(1, _at_once(design, PIECE) // batch_size)
+    return -(-n_steps // -(-n_steps // most)) if n_steps else 1
 
 
 def _at_once(design: Design, most: int) -> int:

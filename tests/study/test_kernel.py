@@ -195,6 +195,17 @@ def test_lit_pixels_and_whole_rows_have_the_same_bits(
     assert found[0] == found[1]
 
 
+@pytest.mark.parametrize("batch_size", [2, 32, 60_000])
+@pytest.mark.parametrize("hidden", [(32, 32), (256, 256), (4096, 4096)])
+def test_a_call_is_short_or_a_single_step(hidden: tuple[int, ...], batch_size: int) -> None:
+    """Signals wait for it: WORK takes a fraction of a second. An epoch is parted evenly."""
+    design = Design("mnist", batch_sizes=(batch_size,), hidden=hidden)
+    n_steps = kernel.steps_at_once(design, batch_size, 60_000)
+    assert n_steps == 1 or n_steps * batch_size * design.n_parameters("bn") <= kernel.WORK
+    n_pieces = -(-(60_000 // batch_size) // n_steps)
+    assert 0 <= n_pieces * n_steps - 60_000 // batch_size < n_pieces
+
+
 # --- outcomes
 
 
