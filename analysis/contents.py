@@ -66,7 +66,7 @@ def _verdict(study: Study, found: Results, arm: str) -> dict[str, Any]:
 
 def notices(study: Study, found: Results) -> list[str]:
     """What a reader must know before the answer: other data, gaps, nothing to compare, few seeds, failures, looks."""
-    rules = (_data, _gaps, _few_seeds, _few_epochs, _failed, _looked)
+    rules = (_data, _gaps, _few_seeds, _few_epochs, _failed, _failed_tuned, _looked)
     return [notice for rule in rules for notice in rule(study, found)]
 
 
@@ -107,6 +107,17 @@ def _failed(study: Study, found: Results) -> Iterator[str]:
         of_arm = {arm: outcomes.failed[outcomes.arm == arm] for arm in reversed(study.design.arms)}  # baseline first
         sides = [f"{failed.sum()} of {len(failed)} {words.side(arm)}" for arm, failed in of_arm.items()]
         yield f"Some runs failed: {' and '.join(sides)}. They count as they ended, a diverged one as chance."
+
+
+def _failed_tuned(study: Study, found: Results) -> Iterator[str]:
+    for of_arm in found.tuned:
+        runs = of_arm.primary
+        if runs.n_failed_baseline or runs.n_failed_arm:
+            sides = [
+                f"{n_failed} of {runs.n_runs} {words.side(arm)}"
+                for arm, n_failed in ((runs.baseline, runs.n_failed_baseline), (runs.arm, runs.n_failed_arm))
+            ]
+            yield f"Some tuned runs failed: {' and '.join(sides)}. They count as they ended, a diverged one as chance."
 
 
 def _looked(study: Study, found: Results) -> Iterator[str]:

@@ -17,6 +17,8 @@ from study.history import DIVERGED
 from study.space import Space
 
 KEY = ["arm", "trial", "seed"]
+UNIFORM = "sobol"
+"""The sampler that does not learn."""
 ROUNDING = 1e-12
 """Scores that differ by less are equal: they are means of counts over images."""
 
@@ -26,6 +28,7 @@ class Trials:
     """Both arms' trials, each in the order of its search."""
 
     space: Space
+    sampler: str
     configurations: Mapping[str, pd.DataFrame]
     """By arm: trial, batch_size, lr, n_diverged (seeds), pruned."""
     by_seed: Mapping[str, NDArray[np.float64]]
@@ -34,6 +37,10 @@ class Trials:
     def scores(self, arm: str) -> NDArray[np.float64]:
         """(trials,): what the search was told."""
         return np.asarray(self.by_seed[arm].mean(axis=0))
+
+    def whole(self, arm: str) -> NDArray[np.float64]:
+        """(seeds, trials) of those that trained to the end."""
+        return self.by_seed[arm][:, ~self.configurations[arm].pruned.to_numpy(bool)]
 
     def best(self, arm: str, batch_size: int, lr: float) -> int | None:
         """The row of the trial that chose this configuration; None where none of it was best among those that trained
@@ -44,11 +51,11 @@ class Trials:
         rows = np.flatnonzero(same & (scores >= scores.max() - ROUNDING))
         return int(rows[0]) if len(rows) else None
 
-    def paired(self, one: str, other: str) -> bool:
-        """Whether both arms tried the same points, and none was stopped early."""
-        a, b = self.configurations[one], self.configurations[other]
-        same = len(a) == len(b) and a[["trial", "batch_size", "lr"]].equals(b[["trial", "batch_size", "lr"]])
-        return same and not (a.pruned.any() or b.pruned.any())
+    @property
+    def uniform(self) -> bool:
+        """Whether the trials lie over the space as chance would have it, the same for all arms and all trained to the
+        end: what they say of the space then holds for other searches too."""
+        return self.sampler == UNIFORM and not any(table.pruned.any() for table in self.configurations.values())
 
 
 def load_trials(study: Study) -> Trials | None:
@@ -57,15 +64,16 @@ def load_trials(study: Study) -> Trials | None:
         return None
     try:
         table = trials.read(Folder(study.path)).to_pandas(use_threads=False)
-        space = Space.parse(study.manifest.get("tuning", {})["space"])
+        tuning = study.manifest.get("tuning", {})
+        space, sampler = Space.parse(tuning["space"]), str(tuning["sampler"])
     except (FileNotFoundError, KeyError):
         raise AnalysisError(f"{study.path} has a tuned cell and no trials; its study.tune command makes them") from None
     except (StudyError, OSError, ValueError) as error:
         raise AnalysisError(f"{study.path / 'trials.parquet'} cannot be read: {error}") from None
-    _check(table, study, space)
+    _check(table, study, space, sampler)
     if UNTUNED not in study.common_cells(study.design.arms[0], study.baseline):
         raise AnalysisError(f"{study.path} has a tuned cell and not the setting that nobody tuned beside it")
-    found = _matrices(table.sort_values(KEY, ignore_index=True), space, study.design.epochs)
+    found = Trials(space, sampler, *_matrices(table.sort_values(KEY, ignore_index=True), study.design.epochs))
     for chosen in study.design.tuned:
         if found.best(chosen.arm, chosen.batch_size, chosen.lr) is None:
             raise AnalysisError(
@@ -75,10 +83,11 @@ def load_trials(study: Study) -> Trials | None:
     return found
 
 
-def _matrices(table: pd.DataFrame, space: Space, epochs: int) -> Trials:
-    """A trial was stopped early where it ended before the last of the ``epochs``: if all its seeds diverged, no status
-    says so."""
-    configurations, by_seed = {}, {}
+def _matrices(table: pd.DataFrame, epochs: int) -> tuple[dict[str, pd.DataFrame], dict[str, NDArray[np.float64]]]:
+    """By arm its configurations and its scores. A trial was stopped early where it ended before the last of the
+    ``epochs``: if all its seeds diverged, no status says so."""
+    configurations: dict[str, pd.DataFrame] = {}
+    by_seed: dict[str, NDArray[np.float64]] = {}
     for arm, of_arm in table.groupby("arm"):
         accuracy = of_arm.accuracy.fillna(0.0).to_numpy()
         n_seeds = of_arm.seed.nunique()
@@ -89,10 +98,10 @@ def _matrices(table: pd.DataFrame, space: Space, epochs: int) -> Trials:
             n_diverged=("status", lambda status: int((status == DIVERGED).sum())),
             pruned=("epoch", lambda epoch: bool((epoch < epochs).any())),
         )
-    return Trials(space, configurations, by_seed)
+    return configurations, by_seed
 
 
-def _check(table: pd.DataFrame, study: Study, space: Space) -> None:
+def _check(table: pd.DataFrame, study: Study, space: Space, sampler: str) -> None:
     """Refuse what no tuning of this design writes."""
     design = study.design
     n_held_out = TrialDesign.of(design).facts.n_test
@@ -112,6 +121,11 @@ def _check(table: pd.DataFrame, study: Study, space: Space) -> None:
         "a trial has two configurations": at_one_point.all(axis=None),
         "a configuration lies outside of the space": table.batch_size.isin(space.sizes).all()
         and table.lr.between(*space.lr).all(),
+        "the arms have different points, which the sampler sobol never gives them": sampler != UNIFORM
+        or (
+            (table.groupby("trial")[["batch_size", "lr"]].nunique() == 1).all(axis=None)
+            and table.groupby("arm").trial.nunique().nunique() == 1
+        ),
         "a status is none of ok, diverged and pruned": table.status.isin(("ok", DIVERGED, trials.PRUNED)).all(),
         "n_examples is not what is held out": (table.n_examples == n_held_out).all(),
         "an epoch lies outside of the tuning": table.epoch.between(1, design.epochs).all(),

@@ -98,8 +98,7 @@ class Breadth:
     target_arm: float
     of_baseline: Interval
     of_arm: Interval
-    difference: RegionDifference | None
-    """None where the arms did not try the same points."""
+    difference: RegionDifference
 
 
 @dataclass(frozen=True)
@@ -132,8 +131,8 @@ class Tuned:
     crossfit: CrossFit
     """On the trials: both choose on all seeds but one and are scored on that."""
     budgets: list[Budget]
+    """None there, as of the next two, where the trials followed a sampler that learns or a pruner."""
     gap_by_budget: BestDifference | None
-    """None where the arms did not try the same points."""
     breadths: list[Breadth]
     importances: list[Importance]
     """None there where trials are too few or were stopped early."""
@@ -172,10 +171,10 @@ def _tuned(
         taken_away_test=sign_flip(away),
         share=fieller(away, before, level),
         gains=[_gain(both, one, level) for one in arms],
-        crossfit=crossfit(trials.by_seed[study.baseline], trials.by_seed[arm], level),
-        budgets=[_budget(trials, one, level) for one in arms],
-        gap_by_budget=_gap_by_budget(trials, arms, level),
-        breadths=_breadths(trials, arms, level),
+        crossfit=crossfit(trials.whole(study.baseline), trials.whole(arm), level),
+        budgets=[_budget(trials, one, level) for one in arms] if trials.uniform else [],
+        gap_by_budget=_gap_by_budget(trials, arms, level) if trials.uniform else None,
+        breadths=_breadths(trials, arms, level) if trials.uniform else [],
         importances=_importances(trials, arms),
         trials=[trial for one in arms for trial in _tried(trials, one)],
     )
@@ -265,9 +264,7 @@ def _budget(trials: Trials, arm: str, level: float) -> Budget:
     return Budget(arm, expected_best(scores).tolist(), low.tolist(), high.tolist())
 
 
-def _gap_by_budget(trials: Trials, arms: tuple[str, str], level: float) -> BestDifference | None:
-    if not trials.paired(*arms):
-        return None
+def _gap_by_budget(trials: Trials, arms: tuple[str, str], level: float) -> BestDifference:
     baseline, arm = arms
     return expected_best_difference(trials.scores(baseline), trials.scores(arm), level)
 
@@ -278,14 +275,12 @@ def _breadths(trials: Trials, arms: tuple[str, str], level: float) -> list[Bread
     targets = [(f"accuracy of at least {100 * fixed:g} %", (fixed, fixed)) for fixed in THRESHOLDS]
     near = (float(scores[0].max()) - NEAR, float(scores[1].max()) - NEAR)
     targets.append((f"within {100 * NEAR:g} point of the arm's own best trial", near))
-    return [_breadth(what, scores, target, trials.paired(*arms), level) for what, target in targets]
+    return [_breadth(what, scores, target, level) for what, target in targets]
 
 
-def _breadth(
-    what: str, scores: tuple[Scores, Scores], targets: tuple[float, float], paired: bool, level: float
-) -> Breadth:
+def _breadth(what: str, scores: tuple[Scores, Scores], targets: tuple[float, float], level: float) -> Breadth:
     of_baseline, of_arm = (good_region(side, target, level) for side, target in zip(scores, targets, strict=True))
-    difference = good_region_difference(scores[0], scores[1], *targets, level) if paired else None
+    difference = good_region_difference(scores[0], scores[1], *targets, level)
     return Breadth(what, *targets, of_baseline, of_arm, difference)
 
 

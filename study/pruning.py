@@ -13,11 +13,11 @@ from study.plan import Cohort
 from study.search import Score, Search
 from study.space import Point
 from study.training import Trains
-from study.tuning import TrialJob
+from study.workers import Job
 
 
 @torch.no_grad()
-def train(search: Search, arm: str, slot: int, point: Point, job: TrialJob, data: Dataset) -> None:
+def train(search: Search, arm: str, slot: int, point: Point, job: Job, data: Dataset) -> None:
     """Train the trial ``slot`` of ``arm`` and tell it, to the end or as far as its pruner lets it."""
     devices.prepare(job.engine)
     cohort = Cohort(point.batch_size, (arm,), (point.lr,), job.design.seeds)
@@ -34,6 +34,6 @@ def train(search: Search, arm: str, slot: int, point: Point, job: TrialJob, data
     search.tell(slot, scores)
 
 
-def _scores(job: TrialJob, cohort: Cohort, training: Trains, data: Dataset) -> Sequence[Score]:
+def _scores(job: Job, cohort: Cohort, training: Trains, data: Dataset) -> Sequence[Score]:
     scores: Sequence[Score] = job.keep(cohort, training.history(), data)
     return scores

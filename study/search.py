@@ -91,6 +91,11 @@ class Finished:
     def value(self) -> float:
         return mean_accuracy(self.scores)
 
+    @property
+    def n_correct(self) -> int:
+        """Over all seeds: what the value is made of, without rounding."""
+        return sum(score.n_correct or 0 for score in self.scores)
+
 
 def mean_accuracy(scores: Sequence[Score]) -> float:
     """A trial's value: the mean over its seeds."""
@@ -99,7 +104,7 @@ def mean_accuracy(scores: Sequence[Score]) -> float:
 
 def best(finished: Sequence[Finished]) -> Finished:
     """The trial with the highest value of those that trained to the end; of equal ones the first slot's."""
-    return max((trial for trial in finished if not trial.pruned), key=lambda trial: (trial.value, -trial.slot))
+    return max((trial for trial in finished if not trial.pruned), key=lambda trial: (trial.n_correct, -trial.slot))
 
 
 class Presence:
@@ -261,15 +266,17 @@ class Search:
         import optuna
         from optuna.trial import TrialState
 
-        waiting = {slot for slot, trial in there.items() if trial.state == TrialState.WAITING}
-        if waiting & {*tried}:
+        waiting = {slot: trial for slot, trial in there.items() if trial.state == TrialState.WAITING}
+        if waiting.keys() & {*tried}:
             return {}
         scratch, proposed = optuna.create_study(direction="maximize"), {}
-        for _, trial in sorted(there.items()):
-            scratch.add_trial(self._in_hand(trial) if trial.state == TrialState.WAITING else trial)
-        for slot in slots[: max(0, at_once - len(waiting))]:
-            scratch.sampler = _sampler(self.terms, slot)
-            proposed[slot] = dict(scratch.ask(self.space.distributions).params)
+        scratch.add_trials([trial for slot, trial in sorted(there.items()) if slot not in waiting])
+        for slot in sorted([*waiting, *slots[: max(0, at_once - len(waiting))]]):
+            if slot in waiting:  # proposed before a stop
+                scratch.add_trial(self._in_hand(waiting[slot]))
+            else:
+                scratch.sampler = _sampler(self.terms, slot)
+                proposed[slot] = dict(scratch.ask(self.space.distributions).params)
         return proposed
 
     def _in_hand(self, trial: "FrozenTrial") -> "FrozenTrial":

@@ -25,7 +25,7 @@ CONNECT_SECONDS = 10
 LOOKS, LOOK_SECONDS = 20, 0.1
 DRIVERS = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}
 """What to install for a module that SQLAlchemy asks for, where the names differ."""
-EXAMPLE = "such as postgresql://user@host/database"
+EXAMPLE = "such as postgresql+psycopg://user@host/database"
 
 
 def shown(url: str) -> str:
@@ -128,7 +128,7 @@ def _check_last_line(path: Path) -> None:
 
 
 def _with_tables(url: str, settings: dict[str, Any]) -> "BaseStorage":
-    """Optuna's storage; of workers that make the tables of an empty database at once all but one fail, and look again."""
+    """Optuna's storage; of workers that make an empty database's tables at once all but one fail, and look again."""
     from optuna.storages import RDBStorage
     from sqlalchemy.exc import IntegrityError, ProgrammingError
 

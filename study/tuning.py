@@ -4,6 +4,7 @@ Trials of both arms at one point share their images, and trials of one batch siz
 told, because the command was stopped, is given back.
 """
 
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +17,7 @@ from filelock import FileLock
 from study import workers
 from study.design import Design, Run
 from study.plan import Cohort, cohorts
-from study.progress import duration
+from study.progress import Voice, duration
 from study.search import Finished, Score, Search, best
 from study.space import Point
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:  # torch is imported by those who train
     from study.history import History
 
 WAIT_SECONDS = 1.0
-Say = Callable[[str], None]
 Guard = Callable[[], AbstractContextManager[None]]
 Trial = tuple[str, int]
 """(arm, slot)."""
@@ -53,11 +53,17 @@ class Tuning:
     """A worker's part in the searches."""
 
     def __init__(
-        self, searches: Mapping[str, Search], n_trials: int, job: TrialJob, asking: FileLock, faults: Guard, say: Say
+        self,
+        searches: Mapping[str, Search],
+        n_trials: int,
+        job: TrialJob,
+        asking: FileLock,
+        faults: Guard,
+        voice: Voice,
     ):
         """``asking``: held while trials are asked for; ``faults``: makes those of the storage the command's."""
         self.searches, self.n_trials, self.job = searches, n_trials, job
-        self.asking, self.faults, self.say = asking, faults, say
+        self.asking, self.faults, self.voice = asking, faults, voice
         self.began, self.n_before = time.monotonic(), self._n_finished()
         self.failures = 0
 
@@ -117,7 +123,7 @@ class Tuning:
     def _train_together(
         self, asked: dict[Trial, Point], data: "Dataset", n_workers: int, team: workers.Team | None
     ) -> None:
-        batch = Batch(self.searches, self.job.design, asked, self.faults, self.say)
+        batch = Batch(self.searches, self.job.design, asked, self.faults, self.voice)
         planned = cohorts(batch.runs, n_workers)
         if team is not None:
             self.failures += team.train(planned, batch)
@@ -131,7 +137,7 @@ class Tuning:
             pruning.train(self.searches[arm], arm, slot, point, self.job, data)
 
     def _say_waiting(self) -> bool:
-        self.say("the trials that are left are with other workers: waiting for them")
+        self.voice.say("waiting", "the trials that are left are with other workers: waiting for them")
         return True
 
     def _say_progress(self) -> None:
@@ -141,7 +147,7 @@ class Tuning:
         bests = "; ".join(
             f"{arm} {best_so_far(search.finished())}" for arm, search in self.searches.items() if search.finished()
         )
-        self.say(f"{n} of {self._n_in_all} trials, {left} left. Best on held-out images: {bests}")
+        self.voice.say("progress", f"{n} of {self._n_in_all} trials, {left} left. Best on held-out images: {bests}")
 
 
 def best_so_far(finished: Sequence[Finished]) -> str:
@@ -162,9 +168,9 @@ class Batch:
         design: Design,
         asked: Mapping[Trial, Point],
         faults: Guard,
-        say: Say,
+        voice: Voice,
     ):
-        self.searches, self.n_seeds, self.faults, self.say = searches, len(design.seeds), faults, say
+        self.searches, self.n_seeds, self.faults, self.voice = searches, len(design.seeds), faults, voice
         self.scores: dict[Trial, dict[int, Score]] = {trial: {} for trial in asked}
         self.trials_of: dict[Run, list[Trial]] = defaultdict(list)
         for (arm, slot), point in asked.items():
@@ -193,8 +199,9 @@ class Batch:
     def _tell(self, arm: str, slot: int, scores: Sequence[Score]) -> None:
         with self.faults():
             if not self.searches[arm].tell(slot, scores):
-                self.say(f"trial {slot} of {arm} was given up as another worker's: its outcome is not used")
+                text = f"trial {slot} of {arm} was given up as another worker's: its outcome is not used"
+                self.voice.say("lost", text, sys.stderr)
 
     def failed(self, cohort: Cohort, reason: str, last: bool) -> None:
         then = "given up" if last else "trying once more"
-        self.say(f"batch size {cohort.batch_size}, rates {cohort.lrs}: {reason}; {then}")
+        self.voice.say("failed", f"batch size {cohort.batch_size}, rates {cohort.lrs}: {reason}; {then}", sys.stderr)

@@ -65,6 +65,9 @@ ARROWS = {
         "study.kernel.training", "study.training",
     },
     "study.options": {"study", "study.arguments", "study.design", "study.errors", "study.parquet"},
+    "study.tune_options": {
+        "study", "study.arguments", "study.design", "study.errors", "study.options", "study.search", "study.space",
+    },
     "study.progress": {"study.plan"},
     "study.workers": {
         "study.data", "study.design", "study.devices", "study.engines", "study.errors", "study.folder",
@@ -92,10 +95,11 @@ ARROWS = {
         "study.options", "study.plan", "study.progress", "study.session", "study.sources", "study.weights",
     },
     "study.tune": {
-        "study", "study.arguments", "study.data", "study.design", "study.devices", "study.engines", "study.errors",
-        "study.folder", "study.held_out", "study.manifest", "study.options", "study.plan", "study.progress", "study.run",
+        "study", "study.data", "study.design", "study.devices", "study.engines", "study.errors", "study.folder",
+        "study.held_out", "study.manifest", "study.options", "study.plan", "study.progress", "study.run",
         "study.search", "study.session", "study.sources", "study.space", "study.storages", "study.trials",
-        "study.tuning", "study.workers",
+        "study.tune_options", "study.tuning",
+        "study.workers",
     },
     "study.bench": set(),
     "study.bench.ways": {
@@ -228,11 +232,6 @@ ARROWS = {
         "analysis.arms", "analysis.contrasts", "analysis.findings", "analysis.power", "analysis.sensitivity",
         "analysis.tuned", "analysis.words",
     },
-    "analysis.parts.tuning": {
-        "analysis.columns", "analysis.contrasts", "analysis.document", "analysis.figures.style",
-        "analysis.figures.tuning", "analysis.findings", "analysis.sentences", "analysis.tables", "analysis.tuned",
-        "analysis.words",
-    },
     "analysis.contents": {
         "analysis.completeness", "analysis.contrasts", "analysis.findings", "analysis.looks", "analysis.mode_words",
         "analysis.power", "analysis.sentences", "analysis.tables", "analysis.words",
@@ -241,6 +240,14 @@ ARROWS = {
         "analysis.columns", "analysis.document", "analysis.figures.modes", "analysis.figures.style",
         "analysis.findings", "analysis.mode_words", "analysis.modes", "analysis.parts.shifts", "analysis.tables",
         "analysis.words",
+    },
+    "analysis.parts.searches": {
+        "analysis.budget", "analysis.columns", "analysis.document", "analysis.figures.style", "analysis.figures.tuning",
+        "analysis.tuned", "analysis.words",
+    },
+    "analysis.parts.tuning": {
+        "analysis.columns", "analysis.contrasts", "analysis.document", "analysis.findings", "analysis.parts.searches",
+        "analysis.sentences", "analysis.tables", "analysis.tuned", "analysis.words",
     },
     "analysis.reading_order": {
         "analysis.document", "analysis.findings", "analysis.parts.cells", "analysis.parts.compared",

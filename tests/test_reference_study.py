@@ -1,4 +1,4 @@
-"""The study in the repository: what it says, and that the README quotes it."""
+"""The studies in the repository: what they say, and that the README quotes them."""
 
 import io
 import json
@@ -7,11 +7,15 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
 
-from analysis import contents, contrasts, findings, readme, tables
+from analysis import contents, contrasts, findings, readme, tables, trials
 
 ROOT = Path(__file__).parent.parent
 STUDY = ROOT / "results" / "reference-mnist"
+TUNED = ROOT / "results" / "reference-mnist-tuned"
 
 
 @pytest.fixture(scope="module")
@@ -53,31 +57,63 @@ def test_the_shipped_tables_are_those_of_the_shipped_records(table: pd.DataFrame
     pd.testing.assert_frame_equal(recomputed, table, rtol=1e-9)
 
 
-def test_the_shipped_report_says_what_the_program_says_of_the_records() -> None:
-    study = tables.load(STUDY)
+@pytest.mark.parametrize("folder", [STUDY, TUNED], ids=["grid", "tuned"])
+def test_the_shipped_report_says_what_the_program_says_of_the_records(folder: Path) -> None:
+    study = tables.load(folder)
     said = contents.contents(study, findings.results(study, 0.05, 0.002))
-    shipped = json.loads((STUDY / "report.json").read_text("utf-8"))
+    shipped = json.loads((folder / "report.json").read_text("utf-8"))
     for part in ("notices", "verdicts", "scope", "completeness", "unpaired", "looks"):
         assert said[part] == shipped[part]
-    page = (STUDY / "report.html").read_text("utf-8")
+    page = (folder / "report.html").read_text("utf-8")
     assert shipped["verdicts"][0]["headline"] in page
 
 
-def test_the_readme_quotes_the_study(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_tuned_study_is_the_default_tuning_on_real_mnist() -> None:
+    study = tables.load(TUNED)
+    assert study.manifest["tuning"]["space"] == "lr=0.0001:1.0,batch_size=16:1024"
+    assert study.manifest["data"]["sha256"] == tables.load(STUDY).manifest["data"]["sha256"]
+    tried = trials.load_trials(study)
+    assert tried is not None
+    assert {arm: scores.shape for arm, scores in tried.by_seed.items()} == {"bn": (3, 64), "no_bn": (3, 64)}
+    assert study.tuned is not None
+    assert len(study.tuned.runs) == len(study.runs) == 20
+
+
+def test_of_the_gap_at_the_post_s_setting_about_half_is_tuning() -> None:
+    study = tables.load(TUNED)
+    (found,) = findings.results(study, 0.05, 0.002).tuned
+    assert found.untuned.mean_diff == pytest.approx(0.018, abs=0.003)
+    assert found.primary.mean_diff == pytest.approx(0.008, abs=0.002)
+    assert found.primary.verdict == "better"
+    assert found.share.estimate == pytest.approx(0.56, abs=0.1)
+
+
+def test_optuna_opens_the_shipped_journal() -> None:
+    storage = JournalStorage(JournalFileBackend(str(TUNED / "tuning.journal")))
+    studies = {study.study_name: study for study in storage.get_all_studies()}
+    assert {name.split("/")[1] for name in studies} == {"bn", "no_bn"}
+    for study in studies.values():
+        states = [trial.state for trial in storage.get_all_trials(study._study_id)]
+        assert states == [TrialState.COMPLETE] * 64
+
+
+def test_the_readme_quotes_the_studies(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     text = Path("README.md").read_text("utf-8")
-    assert readme.update(text, readme.quoted(Path("results/reference-mnist"))) == text
+    quoted = [readme.quoted(Path("results") / folder.name) for folder in (STUDY, TUNED)]
+    assert readme.update(text, "\n\n".join(quoted)) == text
 
 
-def test_the_shipped_study_names_no_folder_of_the_machine_that_made_it() -> None:
-    for name in ("manifest.json", "report.json"):
-        text = (STUDY / name).read_text("utf-8")
+@pytest.mark.parametrize("folder", [STUDY, TUNED], ids=["grid", "tuned"])
+def test_a_shipped_study_names_no_folder_of_the_machine_that_made_it(folder: Path) -> None:
+    for path in folder.rglob("*.[jc]*"):
+        text = path.read_text("utf-8")
         assert os.fspath(Path.home()) not in text
         assert "/tmp" not in text
 
 
 def test_a_readme_without_marks_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "README.md").write_text("no marks")
-    assert readme.main([str(STUDY), str(tmp_path / "README.md")]) == 2
+    assert readme.main([str(STUDY), "--readme", str(tmp_path / "README.md")]) == 2
     assert "once each" in capsys.readouterr().err
     assert readme.main([]) == 2

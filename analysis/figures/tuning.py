@@ -13,10 +13,10 @@ from analysis.tuned import Budget, Chosen, Trial
 
 
 @styled
-def budgets(found: Sequence[Budget], gap: BestDifference | None) -> Figure:
+def budgets(found: Sequence[Budget], gap: BestDifference) -> Figure:
     """The expected best score of each arm over the number of trials, and the difference of the two."""
     figure = Figure(figsize=(WIDTH, 3.8), layout="constrained")
-    panels = figure.subplots(1, 1 if gap is None else 2, squeeze=False)[0]
+    panels = figure.subplots(1, 2)
     errors = Errors.around(accuracy for budget in found for accuracy in budget.expected)
     for budget in found:
         _budget(panels[0], budget, errors)
@@ -24,8 +24,7 @@ def budgets(found: Sequence[Budget], gap: BestDifference | None) -> Figure:
     panels[0].set(xlabel="trials", ylabel="expected best score (%),\nstretched towards 100")
     logarithmic(panels[0], "x", [1, max(len(budget.expected) for budget in found)])
     panels[0].legend(loc="lower right")
-    if gap is not None:
-        _gap(panels[1], gap)
+    _gap(panels[1], gap)
     return figure
 
 

@@ -41,16 +41,17 @@ def is_untuned(arm: str, at: Point, k: int) -> float:
 STOPPED = {("bn", 0), ("bn", 5), ("no_bn", 0), ("no_bn", 7)}
 """Of ``FEW`` points: in trial 0 all seeds diverged without batch norm, and in 7."""
 ODD: dict[str, dict[str, Any]] = {
-    "one lone trial": {"tried": points(1)},
-    "four seeds": {"tried": FEW, "seeds": range(4)},
-    "one seed, of runs and of trials": {"tried": FEW, "seeds": (0,), "n_trial_seeds": 1},
+    "one of everything": {"tried": points(1), "seeds": (0,), "n_trial_seeds": 1},
+    "four seeds, and batch norm loses untuned": {"tried": FEW, "seeds": range(4), "accuracy": below},
     "pruned": {"tried": FEW, "trial": on_a_cliff, "pruned": STOPPED},
-    "other points": {"tried": {"bn": FEW, "no_bn": points(8, 1)}, "sampler": "tpe"},
+    "other points, and runs are missing": {
+        "tried": {"bn": FEW, "no_bn": points(8, 1)},
+        "sampler": "tpe",
+        "lost": {Run(32, 0.01, 2, "bn"), Run(32, 0.01, 3, "no_bn")},
+    },
     "the untuned setting itself is best": {"tried": [Point(*UNTUNED), *FEW], "trial": is_untuned},
     "every trial of an arm diverged": {"tried": FEW, "trial": lambda *of: None if of[0] == "bn" else on_a_hill(*of)},
-    "batch norm loses untuned": {"tried": FEW, "accuracy": below},
     "tuned runs diverged": {"tried": FEW, "accuracy": fails_tuned},
-    "runs are missing": {"tried": FEW, "lost": {Run(32, 0.01, 2, "bn"), Run(32, 0.01, 3, "no_bn")}},
     "runs do not differ": {"tried": FEW, "accuracy": lambda run, epoch: 0.9},
 }
 

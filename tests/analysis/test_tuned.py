@@ -171,15 +171,21 @@ def test_a_mean_that_is_the_target_but_for_rounding_reaches_it(tmp_path: Path) -
     assert good_region([0.8999, 0.9, 0.8], 0.9).estimate == pytest.approx(1 / 3)
 
 
-@pytest.mark.parametrize(
-    "options", [{"tried": {"bn": TRIED, "no_bn": points(24, 1)}}, {"pruned": {("no_bn", 3)}}], ids=["tpe", "pruned"]
-)
-def test_trials_that_do_not_pair_give_no_paired_differences(options: dict, tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [{"sampler": "tpe"}, {"pruned": {("no_bn", 3)}}], ids=["tpe", "pruned"])
+def test_trials_that_learnt_or_were_stopped_say_nothing_of_the_space(options: dict, tmp_path: Path) -> None:
     found = made(tmp_path / "s", **options)
     assert found.gap_by_budget is None
-    assert [breadth.difference for breadth in found.breadths] == [None] * 4
-    assert found.breadths[0].of_arm.n == 24
+    assert found.budgets == []
+    assert found.breadths == []
     assert found.crossfit.interval.estimate > 0
+
+
+def test_a_stopped_trial_is_no_choice_however_well_it_stood(tmp_path: Path) -> None:
+    """Its score is of an earlier epoch."""
+    best = int(np.argmax([on_a_hill("bn", at, 0) for at in TRIED]))
+    whole = made(tmp_path / "whole", tried=TRIED[:best] + TRIED[best + 1 :])
+    stopped = made(tmp_path / "stopped", tried=TRIED, pruned={("bn", best), ("no_bn", best)})
+    assert stopped.crossfit.differences == whole.crossfit.differences
 
 
 # --- importances

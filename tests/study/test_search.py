@@ -69,7 +69,7 @@ def test_the_planted_optimum_of_each_arm_is_found(sampler: str, n_trials: int, w
         finished = finish(search, n_trials, at_once=4, arm=arm)
         assert slots(finished) == list(range(n_trials))
         top = best(finished)
-        assert top.value == max(trial.value for trial in finished) > 0.8
+        assert top.value == max(trial.value for trial in finished) > 0.7
         assert abs(math.log10(top.point.lr / optimum.lr)) < 0.35
         assert abs(math.log2(top.point.batch_size / optimum.batch_size)) <= 1
 
@@ -209,6 +209,20 @@ def test_two_workers_that_fill_the_queue_at_once_tell_each_slot_once(
     assert states(one) == {"COMPLETE": 6, "FAIL": 6}
 
 
+def test_a_slot_that_was_told_is_not_handed_out_again_though_it_was_put_in_the_queue_twice(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, late = worker(shared_lock=False), worker(shared_lock=False)
+    before = one._counting()
+    finished = finish(one, 1)
+    with monkeypatch.context() as blind:
+        blind.setattr(Search, "_counting", lambda self: dict(before))
+        late.fill(1, 1)
+    assert states(one) == {"COMPLETE": 1, "WAITING": 1}
+    assert finish(late, 1) == finished
+    assert states(one) == {"COMPLETE": 1, "FAIL": 1}
+
+
 def test_who_finds_the_queue_emptied_by_another_has_nothing(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     """Optuna makes a trial of its own then, which is nobody's slot."""
     one, other = (worker(shared_lock=False) for _ in range(2))
@@ -338,13 +352,25 @@ def test_a_kill_in_the_middle_of_a_batch_changes_no_point(sampler: str, told_bef
     assert finish(worker(terms), n_trials) == finish(worker(terms, "whole"), n_trials)
 
 
-@pytest.mark.parametrize("terms", [TERMS, TPE])
-def test_a_kill_between_any_two_writes_changes_nothing(terms: Terms, worker: Worker, tmp_path: Path) -> None:
-    """The journal of a search, cut after each of its lines: the next worker completes it to the same search."""
-    whole = finish(worker(terms, alive=False), 6, at_once=4)
+def test_a_second_kill_before_anything_is_asked_for_changes_no_point_either(worker: Worker) -> None:
+    killed = worker(TPE, alive=False)
+    killed.fill(32, 16)
+    for slot, point in killed.ask(16)[:3]:
+        assert killed.tell(slot, scores(point))
+    die(killed)
+    worker(TPE).fill(32, 16)
+    assert finish(worker(TPE), 32, at_once=16) == finish(worker(TPE, "whole"), 32, at_once=16)
+
+
+@pytest.mark.parametrize(("terms", "first", "every"), [(TERMS, 0, 11), (TPE, 72, 3)])
+def test_a_kill_between_two_writes_changes_nothing(
+    terms: Terms, first: int, every: int, worker: Worker, tmp_path: Path
+) -> None:
+    """The journal of a search, cut after some of its lines: the next worker completes it to the same search."""
+    whole = finish(worker(terms, alive=False), 16, at_once=12)
     lines = (tmp_path / storages.JOURNAL).read_bytes().splitlines(keepends=True)
-    assert len(lines) > 40
-    for n_lines in range(len(lines)):
+    assert len(lines) > 120
+    for n_lines in range(first, len(lines), every):
         folder = tmp_path / str(n_lines)
         folder.mkdir()
         (folder / storages.JOURNAL).write_bytes(b"".join(lines[:n_lines]))
@@ -352,7 +378,7 @@ def test_a_kill_between_any_two_writes_changes_nothing(terms: Terms, worker: Wor
             (folder / f".tuner-{token}").touch()
         with storages.opened(folder, None) as storage:
             search = Search(storage, "s/bn", terms, Presence(folder), shared_lock=True)
-            assert finish(search, 6, at_once=4) == whole, f"after {n_lines} lines"
+            assert finish(search, 16, at_once=12) == whole, f"after {n_lines} lines"
 
 
 def parsed(line: bytes) -> dict:

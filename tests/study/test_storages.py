@@ -53,7 +53,7 @@ def refused(folder: Path, url: str | None) -> tuple[int, str]:
 @pytest.mark.parametrize(
     ("url", "sentence"),
     [
-        ("", "--storage :... is no URL of a database; give one such as postgresql://user@host/database"),
+        ("", "--storage :... is no URL of a database; give one such as postgresql+psycopg://user@host/database"),
         ("trials.db", "--storage trials:... is no URL of a database; give one such as"),
         ("postgresql://ada:secret@host:port/trials", "--storage postgresql:... is no URL of a database"),
         ("nosql://ada:secret@host/trials", "--storage nosql://ada:***@host/trials is no URL of a database"),
@@ -128,7 +128,7 @@ def test_a_second_worker_on_one_sqlite_file_is_refused_while_the_first_is_at_wor
         code, told = refused(tmp_path, url)
     assert code == 2
     assert f"--storage sqlite:///{tmp_path}/trials.db: another process is at work on it" in told
-    assert "the default journal or a database such as postgresql://user@host/database" in told
+    assert "the default journal or a database such as postgresql+psycopg://user@host/database" in told
     with opened(tmp_path, url) as storage:
         assert storage.get_all_studies() == []
 

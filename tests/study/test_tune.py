@@ -10,15 +10,17 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
+import optuna
 import pandas as pd
 import pytest
 
 from study import UNTUNED, run, trials, tune, tuning
 from study.folder import Folder
-from study.search import Search
-from study.storages import JOURNAL
-from study.tune import FIRST_SEED
+from study.search import Presence, Score, Search, Terms
+from study.storages import JOURNAL, opened
+from study.tune_options import FIRST_SEED
 from study.workers import OutOfTime
 from tests.study.studies import Child, launch_tuning, litter, say, tuned_study, tuned_tables
 
@@ -154,13 +156,36 @@ def test_every_seed_that_diverges_is_recorded(study_tune: Tune, tmp_path: Path) 
     assert set(diverged.first_bad_epoch) == {1}
 
 
+@pytest.mark.parametrize("pruner", ["median", "halving"])
+def test_a_pruner_stops_trials_of_both_arms_which_are_told_and_never_chosen(
+    pruner: str, study_tune: Tune, tmp_path: Path
+) -> None:
+    options = ("--trials", "16", "--epochs", "4", "--pruner", pruner, "--seeds", "1", "--tune-seeds", "1")
+    assert study_tune(*options) == 0
+    table = pd.read_parquet(tmp_path / "s" / "trials.parquet")
+    stopped = table[table.status == "pruned"]
+    assert set(stopped.arm) == {"bn", "no_bn"}
+    assert (stopped.epoch < 4).all()
+    assert (table.epoch[table.status == "ok"] == 4).all()
+    assert stopped.accuracy.notna().all()
+    assert table.groupby("arm").trial.nunique().tolist() == [16, 16]
+    design = json.loads((tmp_path / "s" / "manifest.json").read_text())["design"]
+    whole = table[table.status == "ok"]
+    for chosen in design["tuned"]:
+        of_arm = whole[whole.arm == chosen["arm"]]
+        best = of_arm.loc[of_arm.accuracy.idxmax()]
+        assert (chosen["batch_size"], chosen["lr"]) == (best.batch_size, best.lr)
+    before = tuned_tables(tmp_path / "s")
+    assert study_tune(*options) == 0
+    assert tuned_tables(tmp_path / "s") == before
+
+
 def test_the_study_is_named_after_its_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tune, "_search", lambda *_: 1)
+    said: list[Folder] = []
+    monkeypatch.setattr(tune.Command, "run", lambda command: said.append(command.folder) or 1)
     options = tuned_study(tmp_path)
     at = options.index("--study-id")
-    said: list[Folder] = []
-    monkeypatch.setattr(tune, "_tuned_before", said.append)
-    assert tune.main([*options[:at], *options[at + 2 :]]) == run.SOME_FAILED
+    assert tune.main([*options[:at], *options[at + 2 :]]) == 1
     assert [folder.path for folder in said] == [tmp_path / "digits-tuned"]
 
 
@@ -178,6 +203,9 @@ def test_the_study_is_named_after_its_data(tmp_path: Path, monkeypatch: pytest.M
         ("--at-once 0", "--at-once 0: give a whole number from 1 to 10000"),
         ("--sampler-seed -1", "--sampler-seed -1: give a whole number from 0 to 2147483647"),
         ("--first-seed 1073741822", "--first-seed 1073741822: seeds from 1073741824 on are the trials'; give a lower"),
+        ("--sampler random", "--sampler 'random' is unknown"),
+        ("--sampler spbol", "--sampler 'spbol' is unknown (did you mean sobol?); choose from: sobol, tpe, gp"),
+        ("--pruner hyperband", "--pruner 'hyperband' is unknown"),
         ("--space lr=2:1", "--space lr=2.0:1.0: the low end comes first; give ranges such as"),
         ("--space depth=1:2", "--space depth=1:2: 'depth' cannot be tuned"),
         ("--space batch_size=64:2048", "--space batch_size=64:2048: 1198 images of digits train a trial; give a range"),
@@ -199,8 +227,8 @@ def test_a_wrong_command_exits_2_in_one_sentence_and_makes_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("options", ["--sampler random", "--pruner hyperband", "--trial 3", "--trials"])
-def test_what_is_no_option_or_no_choice_exits_2_and_makes_nothing(
+@pytest.mark.parametrize("options", ["--trial 3", "--trials"])
+def test_what_is_no_option_exits_2_and_makes_nothing(
     options: str, study_tune: Tune, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as stop:
@@ -533,15 +561,32 @@ def test_two_workers_one_of_whom_is_killed_tell_each_slot_once_as_one_undisturbe
     assert litter(tmp_path / "s") == []
 
 
-def test_who_has_a_smaller_total_ends_though_another_goes_on(tmp_path: Path, whole: dict[str, bytes]) -> None:
-    pair = Pair(tmp_path, "--at-once", "1")
-    pair.start(0)
-    wait_for_told(tmp_path / "s", 1)
-    fewer = launch_tuning(tmp_path, "--at-once", "1", "--trials", "4", errors="fewer")
-    assert fewer.end().code in (0, 2)
-    pair.end()
-    assert launch_tuning(tmp_path).end().code == 0
-    assert tuned_tables(tmp_path / "s") == whole
+@pytest.mark.parametrize("more", [4, 6])
+def test_who_has_nothing_left_waits_for_the_others_until_its_own_total_is_told(
+    more: int, study_tune: Tune, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another worker has one of four trials of bn in hand, and tells it, or six, while this one waits."""
+    assert study_tune("--trials", "3") == 0
+    waits = iter(range(2))
+
+    def others_turn(_: float) -> None:
+        assert next(waits, None) is not None, "it waits for more than its total"
+        other.fill(more, more)
+        other.ask(more)
+        for slot in [*other.mine]:
+            assert other.tell(slot, [Score(FIRST_SEED + i, 1, 0.1, 1, 239, None) for i in range(2)])
+
+    presence = Presence(tmp_path / "s")
+    with presence.shown(), opened(tmp_path / "s", None) as storage:
+        asked = optuna.load_study(study_name="s/bn", storage=storage).user_attrs["terms"]
+        terms = Terms(**{name: tuple(value) if isinstance(value, list) else value for name, value in asked.items()})
+        other = Search(storage, "s/bn", terms, presence, shared_lock=True)
+        other.fill(4, 4)
+        assert len(other.ask(1)) == 1
+        monkeypatch.setattr(tuning, "time", SimpleNamespace(monotonic=time.monotonic, sleep=others_turn))
+        assert study_tune("--trials", "4") == 0
+    table = trials.read(Folder(tmp_path / "s")).to_pandas()
+    assert table.groupby("arm").trial.nunique().to_dict() == {"bn": more, "no_bn": 4}
 
 
 @pytest.mark.slow

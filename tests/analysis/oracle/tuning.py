@@ -67,8 +67,9 @@ def say_tuned(o: Oracle, say: Expected) -> None:
     if set(ARMS) <= chosen.keys():
         made = Trials(pd.read_parquet(o.of.folder / "trials.parquet"), o.of.epochs)
         _runs(o, say, chosen, len(made.tried["bn"]))
-        _budgets(o, say, made)
-        _breadths(o, say, made)
+        if manifest["tuning"]["sampler"] == "sobol" and not made.stopped:
+            _budgets(o, say, made)
+            _breadths(o, say, made)
         _on_the_trials(o, say, made)
         _every_trial(say, made)
         n_trials, n_seeds = (max(map(len, sides)) for sides in (made.tried.values(), [made.by_seed("bn")]))
@@ -223,13 +224,12 @@ class Trials:
         return np.array([tried.score for tried in self.tried[arm]])
 
     def by_seed(self, arm: str) -> Floats:
-        """(seeds, trials)."""
-        return np.array([tried.accuracies for tried in self.tried[arm]]).T
+        """(seeds, trials) of those that were not stopped."""
+        return np.array([tried.accuracies for tried in self.tried[arm] if not tried.pruned]).T
 
     @property
-    def paired(self) -> bool:
-        cells = [[tried.cell for tried in self.tried[arm]] for arm in ARMS]
-        return cells[0] == cells[1] and not any(tried.pruned for arm in ARMS for tried in self.tried[arm])
+    def stopped(self) -> bool:
+        return any(tried.pruned for arm in ARMS for tried in self.tried[arm])
 
 
 def _every_trial(say: Expected, made: Trials) -> None:
@@ -268,7 +268,7 @@ def _budgets(o: Oracle, say: Expected, made: Trials) -> None:
     scores = [made.scores(arm) for arm in ARMS]
     expected, bands = [expected_best(side) for side in scores], [band(side, o.level) for side in scores]
     budgets = [2**k for k in range(11) if 2**k <= min(map(len, scores))]
-    gaps = dict.fromkeys(budgets, NO_NUMBER) | (_gaps(*scores, expected, o.level) if made.paired else {})
+    gaps = dict.fromkeys(budgets, NO_NUMBER) | _gaps(*scores, expected, o.level)
     rows = [
         {"trials": f"{b:,}", "difference, points": gaps[b]}
         | {
@@ -418,7 +418,7 @@ def _breadths(o: Oracle, say: Expected, made: Trials) -> None:
     for what, target in targets:
         good = [side >= least - 1e-12 for side, least in zip(scores, target, strict=True)]
         shares = [clopper_pearson(int(side.sum()), len(side), o.level) for side in good]
-        rows.append({"good is": what, **_difference_of_shares(o, made, good)} | {
+        rows.append({"good is": what, **_difference_of_shares(o, good)} | {
             f"of the space {SIDE[arm]}": estimate(share, SHARE) for arm, share in zip(ARMS, shares, strict=True)
         })  # fmt: skip
     say.table("breadth-bn", ("good is",), rows)
@@ -426,9 +426,7 @@ def _breadths(o: Oracle, say: Expected, made: Trials) -> None:
     say.say("tuned", f"{ours[1]} and {ours[0]} is {near}")
 
 
-def _difference_of_shares(o: Oracle, made: Trials, good: Sequence[NDArray[np.bool_]]) -> Row:
-    if not made.paired:
-        return {"difference, points": NO_NUMBER, "p, McNemar": NO_NUMBER}
+def _difference_of_shares(o: Oracle, good: Sequence[NDArray[np.bool_]]) -> Row:
     baseline, arm = (int((one & ~other).sum()) for one, other in (good, good[::-1]))
     return {
         "difference, points": estimate(tango(arm, baseline, len(good[0]), o.level)),
