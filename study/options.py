@@ -55,6 +55,10 @@ class Options:
     """auto, cpu, cuda or cuda:1; auto is what the study began on, for a new study the first GPU if there is one."""
     tf32: bool = False
     """On a GPU, multiply in TensorFloat-32: faster, 10 bits of mantissa; recorded, and not mixed with float32."""
+    engine: Literal["auto", "torch", "kernel"] = "auto"
+    """torch, or a kernel in C that the system's compiler makes at first use, faster and for CPUs alone; auto is what
+    the study began with, for a new study on a CPU the kernel if it can be made and the layers are narrow. Recorded, and
+    not mixed."""
     study_id: str | None = None
     """The name of the study and of its folder; the data set's name unless given."""
     out: Path = Path("results")

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 import torch
 
-from study import devices
+from study import devices, engines
 from study.data import Dataset
 from study.plan import Cohort
 from study.search import Score, Search
 from study.space import Point
-from study.training import Training
+from study.training import Trains
 from study.workers import Job
 
 
@@ -21,7 +21,7 @@ def train(search: Search, arm: str, slot: int, point: Point, job: Job, data: Dat
     """Train the trial ``slot`` of ``arm`` and tell it, to the end or as far as its pruner lets it."""
     devices.prepare(job.engine)
     cohort = Cohort(point.batch_size, (arm,), (point.lr,), job.design.seeds)
-    training = Training(job.design, cohort, data)
+    training = engines.training_of(job.engine)(job.design, cohort, data)
     for epoch in range(1, job.design.epochs + 1):
         job.check_time()
         training.epoch(epoch)
@@ -34,6 +34,6 @@ def train(search: Search, arm: str, slot: int, point: Point, job: Job, data: Dat
     search.tell(slot, scores)
 
 
-def _scores(job: Job, cohort: Cohort, training: Training, data: Dataset) -> Sequence[Score]:
+def _scores(job: Job, cohort: Cohort, training: Trains, data: Dataset) -> Sequence[Score]:
     scores: Sequence[Score] = job.keep(cohort, training.history(), data)
     return scores

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from study import devices, forecast, provenance, workers
+from study import devices, engines, forecast, provenance, workers
 from study.design import Design
 from study.errors import EnvironmentFault, UsageError
 from study.folder import Folder
@@ -111,8 +111,10 @@ class Session:
     def _place(self, plan: list[Cohort], older: Manifest | None, progress: Progress) -> Place:
         """As the options say and as the study began; a StudyError where these do not go together."""
         device = devices.choose(self.options.device, older and older["device"]["kind"])
-        engine = devices.engine(device, self.options.tf32)
-        devices.check_engine(engine, older and older["device"].get("engine", "torch-1"))
+        began_with = older and older["device"].get("engine", "torch-1")
+        engine, slower = engines.choose(self.options.engine, self.design, device, self.options.tf32, began_with)
+        if slower:
+            progress.say("notice", slower, sys.stderr)
         wanted = self._wanted_workers(plan, device)
         n_workers = fitting_workers(self.design, plan, wanted)
         if n_workers < wanted:

@@ -6,6 +6,7 @@ every arm and learning rate, so the runs of a pair see the same batches.
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -32,10 +33,17 @@ def train(design: Design, cohort: Cohort, data: Dataset, on_epoch: Callable[[], 
 
 @torch.no_grad()
 def train_together(
-    design: Design, cohorts: Sequence[Cohort], data: Dataset, on_epoch: Callable[[], None] | None = None
+    design: Design,
+    cohorts: Sequence[Cohort],
+    data: Dataset,
+    on_epoch: Callable[[], None] | None = None,
+    make: "Make | None" = None,
 ) -> list[History]:
-    """Train cohorts side by side, which a GPU needs to be busy; their numbers know nothing of one another."""
-    trainings = [Training(design, cohort, data) for cohort in cohorts]
+    """Train cohorts side by side, which a GPU needs to be busy; their numbers know nothing of one another.
+
+    ``make`` is another engine than torch's.
+    """
+    trainings = [(make or Training)(design, cohort, data) for cohort in cohorts]
     for epoch in range(1, design.epochs + 1):
         for training in trainings:  # a GPU is only told here what to do
             training.epoch(epoch)
@@ -44,6 +52,23 @@ def train_together(
         if on_epoch and epoch < design.epochs:
             on_epoch()
     return [training.history() for training in trainings]
+
+
+class Trains(Protocol):
+    """A cohort on its way through the epochs, by any engine; made, it has evaluated the untrained networks."""
+
+    def epoch(self, number: int) -> None:
+        """One pass over the images in the seeds' orders."""
+        ...
+
+    def evaluate(self) -> None:
+        """Keep losses and correct answers on all of both splits."""
+        ...
+
+    def history(self) -> History: ...
+
+
+Make = Callable[[Design, Cohort, Dataset], Trains]
 
 
 class Training:

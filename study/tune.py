@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from study import ARMS, devices, options, run, sources, storages, trials
+from study import ARMS, devices, engines, options, run, sources, storages, trials
 from study.design import Design
 from study.errors import StudyError, UsageError
 from study.folder import Folder
@@ -76,8 +76,10 @@ class Command:
         from study.data import load
 
         device = devices.choose(self.asked.device, manifest and manifest["device"]["kind"])
-        engine = devices.engine(device, tf32=False)
-        devices.check_engine(engine, manifest and manifest["device"].get("engine"))
+        began_with = manifest and manifest["device"].get("engine")
+        engine, slower = engines.choose(self.asked.engine, design, device, tf32=False, of_study=began_with)
+        if slower:
+            self.voice.say("notice", slower, sys.stderr)
         data = load(self.dataset, self.asked.data_dir)
         if manifest is not None:
             check_same_data(self.folder, manifest, data.sha256)

@@ -51,6 +51,8 @@ class Options:
     """As for study.run."""
     device: str = "auto"
     """As for study.run."""
+    engine: Literal["auto", "torch", "kernel"] = "auto"
+    """As for study.run."""
     study_id: str | None = None
     """The name of the study and of its folder; by default the data set's and -tuned."""
     out: Path = Path("results")
@@ -102,6 +104,7 @@ class Options:
             dataset=dataset,
             data_dir=self.data_dir,
             device=self.device,
+            engine=self.engine,
             study_id=self.study_id or f"{dataset}-tuned",
             out=self.out,
             workers=self.workers,

@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from study import devices, folder, forecast, weights
+from study import devices, engines, folder, forecast, weights
 from study.design import Design
 from study.errors import EnvironmentFault, StudyError
 from study.plan import Cohort
@@ -130,7 +130,7 @@ def _train_and_keep(
     from study import training
 
     began = time.monotonic()
-    histories = training.train_together(job.design, cohorts, data, on_epoch)
+    histories = training.train_together(job.design, cohorts, data, on_epoch, engines.training_of(job.engine))
     kept = [job.keep(cohort, history, data) for cohort, history in zip(cohorts, histories, strict=True)]
     return time.monotonic() - began, kept
 

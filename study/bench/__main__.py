@@ -27,7 +27,7 @@ WINDOW_SECONDS = 0.25
 
 @dataclass(frozen=True)
 class Options:
-    """Time the engine on all cores against what one would write instead: the tutorial's DataLoader loop, torch.nn
+    """Time the engines on all cores against what one would write instead: the tutorial's DataLoader loop, torch.nn
     with the images in memory, torch.func, JAX where the extra ``bench`` is installed; and against the time that its
     dense arithmetic takes at this machine's own matrix-product peak."""
 
@@ -63,7 +63,9 @@ class Row:
     share_of_peak: float
     """The time of the dense arithmetic at the matrix-product peak, over this."""
     lockstep_is_faster: float
-    """The run-steps a second of the engine over those of this way."""
+    """The run-steps a second of torch's engine over those of this way."""
+    kernel_is_faster: float | None
+    """Those of the kernel; None where it cannot be built."""
 
 
 def measure(teams: Sequence[Team], name: str, batch_size: int, arm: str, rounds: int, peak: float) -> list[Row]:
@@ -76,8 +78,10 @@ def measure(teams: Sequence[Team], name: str, batch_size: int, arm: str, rounds:
         for way in of_team:
             best[way] = max(best[way], team.time(way, WINDOW_SECONDS, facts[way].whole_machine))
     ideal = peak / dense_flop(Design(name, batch_sizes=(batch_size,)))
+    kernel = best.get("kernel")
     return [
-        Row(batch_size, arm, way, 1e6 / speed, speed / ideal, best["lockstep"] / speed) for way, speed in best.items()
+        Row(batch_size, arm, way, 1e6 / speed, speed / ideal, best["lockstep"] / speed, kernel and kernel / speed)
+        for way, speed in best.items()
     ]
 
 
@@ -97,13 +101,19 @@ def matrix_product_peak(team: Team, rounds: int) -> float:
 def table(rows: Sequence[Row], n_cores: int, peak: float) -> str:
     lines = [
         f"{forecast.processor()}, {n_cores} cores, matrix-product peak {peak / 1e9:.0f} GFLOP/s",
-        f"{'batch':>5} {'arm':>6} {'way':<22} {'us/run-step':>11} {'of peak':>8} {'lockstep is':>15}",
+        f"{'batch':>5} {'arm':>6} {'way':<22} {'us/run-step':>11} {'of peak':>8} {'lockstep is':>15} {'kernel is':>15}",
     ]
     for row in rows:
-        faster = "" if row.way.startswith("lockstep") else f"{row.lockstep_is_faster:.1f} x as fast"
+        ours = row.way.startswith(("lockstep", "kernel"))
+        faster = "" if ours else f"{row.lockstep_is_faster:.1f} x as fast"
+        kernel = (
+            ""
+            if row.kernel_is_faster is None or row.way.startswith("kernel")
+            else f"{row.kernel_is_faster:.1f} x as fast"
+        )
         lines.append(
             f"{row.batch_size:>5} {row.arm:>6} {row.way:<22} {row.microseconds:>11.1f}"
-            f" {row.share_of_peak:>8.2f} {faster:>15}"
+            f" {row.share_of_peak:>8.2f} {faster:>15} {kernel:>15}".rstrip()
         )
     return "\n".join(lines)
 

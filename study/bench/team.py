@@ -19,7 +19,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from study import devices
+from study import devices, engines
 from study.errors import StudyError
 
 if TYPE_CHECKING:
@@ -114,10 +114,13 @@ def _work(pipe: Connection, core: int, of_engine: bool, name: str, sha256: dict[
 
 
 def _make(task: "Task", of_engine: bool) -> tuple[dict[str, Facts], dict[str, "Way"]]:
-    """The engine's or the peers' ways to train ``task``, with their first losses; JAX's where it is installed."""
+    """The engines' or the peers' ways to train ``task``, with their first losses; the kernel's where it can be built,
+    JAX's where it is installed."""
     from study.bench import ways
 
     makers = list(ways.ENGINE if of_engine else ways.PEERS)
+    if of_engine and engines.why_no_kernel(task.design, "cpu") is None:
+        makers += ways.KERNEL
     if not of_engine and importlib.util.find_spec("jax"):
         from study.bench.jax_way import scanned
 

@@ -1,4 +1,4 @@
-"""Ways to train the same runs: the engine, and what one would write instead.
+"""Ways to train the same runs: the engines, and what one would write instead.
 
 All start from the weights of the study's streams and see the images in its order, so that their losses can be
 compared before anything is timed. A way is an iterator: each turn trains ``n_runs`` runs by ``n_steps`` steps
@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, replace_all_batch_norm_modules_, stack_module_state, vmap
@@ -21,6 +23,7 @@ from torchvision.transforms.functional import to_tensor
 from study import reference, streams
 from study.data import Dataset, Split
 from study.design import Design, Run
+from study.kernel.training import Training as KernelTraining
 from study.lockstep import Lockstep
 from study.plan import LANES, Cohort
 from study.training import image_orders
@@ -142,7 +145,7 @@ def _vmapped(task: Task) -> Turns:
 
 
 def lockstep(task: Task) -> Way:
-    """The study's engine: ten seeds by three rates of one arm."""
+    """The study's engine on torch: ten seeds by three rates of one arm."""
     cohort = Cohort(task.batch_size, (task.arm,), (LR, 0.003, 0.01), tuple(range(LANES // 3)))
     return Way("lockstep", LANES, 1, _lockstep(task, cohort))
 
@@ -169,6 +172,34 @@ def _lockstep(task: Task, cohort: Cohort) -> Turns:
             yield lambda: [team.losses()[first].item()]
 
 
+def kernel(task: Task) -> Way:
+    """The kernel in C, a run after the other: the three rates of a seed on the images that are prepared for it."""
+    return _kernel("kernel", task, (task.arm,))
+
+
+def kernel_both_arms(task: Task) -> Way:
+    """The same with both arms, as the study trains."""
+    return _kernel("kernel, both arms", task, ("bn", "no_bn"))
+
+
+def _kernel(name: str, task: Task, arms: tuple[str, ...]) -> Way:
+    cohort = Cohort(task.batch_size, arms, (LR, 0.003, 0.01), tuple(range(LANES // 3)))
+    training = KernelTraining(task.design, cohort, task.data)
+    return Way(
+        name, len(arms) * 3, training.steps_of_a_piece, _by_pieces(training, Run(task.batch_size, LR, 0, task.arm))
+    )
+
+
+def _by_pieces(training: KernelTraining, first: Run) -> Turns:
+    for epoch in range(1, sys.maxsize):
+        for losses in training.pieces(epoch):
+            yield partial(_listed, losses, first)
+
+
+def _listed(losses: dict[Run, NDArray[np.float64]], run: Run) -> list[float]:
+    return losses[run].tolist() if run in losses else []
+
+
 def matrix_product() -> Way:
     """A square float32 product: what the machine can do at most; no run of anything."""
     a = torch.rand(PRODUCT, PRODUCT, generator=streams.generator(0, "bench", 0))
@@ -177,4 +208,5 @@ def matrix_product() -> Way:
 
 
 ENGINE: tuple[Callable[[Task], Way], ...] = (lockstep, both_arms)
+KERNEL: tuple[Callable[[Task], Way], ...] = (kernel, kernel_both_arms)
 PEERS: tuple[Callable[[Task], Way], ...] = (post, plain, vmapped)

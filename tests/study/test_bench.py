@@ -30,7 +30,7 @@ def test_the_loader_makes_the_same_batches_as_the_tensors_in_memory(digits: data
 @pytest.mark.parametrize("arm", ["no_bn", "bn"])
 def test_every_way_has_the_losses_of_the_plain_loop(arm: str, digits: data.Dataset) -> None:
     engine, peers = (team._make(ways.Task(digits, 32, arm), of_engine)[0] for of_engine in (True, False))
-    assert (len(engine), len(peers)) == (2, 3 + bool(importlib.util.find_spec("jax")))
+    assert (len(engine), len(peers)) == (4, 3 + bool(importlib.util.find_spec("jax")))
     team.check_agreement(engine | peers)
 
 

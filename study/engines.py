@@ -1,0 +1,80 @@
+"""Which engine trains: torch's, which knows every device and arm, or the kernel in C, which is faster on a CPU.
+
+A study keeps to the engine that it began with, since their bits differ. Both have one contract
+(``study.training.Training``), so whoever trains asks here by the engine's name and needs to know no more.
+"""
+
+from typing import TYPE_CHECKING, Literal
+
+from study import devices
+from study.design import Design
+from study.errors import EnvironmentFault, UsageError
+
+if TYPE_CHECKING:
+    from study.training import Make
+
+Asked = Literal["auto", "torch", "kernel"]
+
+KERNEL = "kernel-1/cpu/float32"
+"""To be raised when the bits of a run change."""
+KNOWN_ARMS = frozenset({"bn", "no_bn"})
+MOST_UNITS = 256
+"""Of a layer; where there are more, torch's products are as fast (results/LOG.md)."""
+
+
+def choose(asked: Asked, design: Design, device: str, tf32: bool, of_study: str | None) -> tuple[str, str | None]:
+    """The engine's name, and a notice where another would have been faster.
+
+    ``auto`` is the engine that the study began with, ``of_study``; for a new study the kernel where it can train and is
+    faster. A StudyError where the engine cannot train here, or is not the study's.
+    """
+    torch = devices.engine(device, tf32)
+    wanted = _best(design, of_study) if asked == "auto" else asked
+    if wanted == "torch":
+        devices.check_engine(torch, of_study)
+        return torch, None
+    reason = why_no_kernel(design, device)
+    if reason is None:
+        devices.check_engine(KERNEL, of_study)
+        return KERNEL, None
+    if asked == "kernel":
+        raise (UsageError if device != "cpu" else EnvironmentFault)(f"--engine kernel: {reason}; choose --engine torch")
+    if of_study is not None:
+        raise EnvironmentFault(
+            f"the study was trained by the engine {of_study}, and here {reason};"
+            " go on where it began, or choose another --study-id."
+        )
+    return torch, f"{reason}: the torch engine trains, several times slower" if device == "cpu" else None
+
+
+def _best(design: Design, of_study: str | None) -> str:
+    if of_study is not None:
+        return "kernel" if of_study.startswith("kernel-") else "torch"
+    return "kernel" if max(design.hidden) <= MOST_UNITS else "torch"
+
+
+def why_no_kernel(design: Design, device: str) -> str | None:
+    """In words, None where there is one; it is built if need be."""
+    if device != "cpu":
+        return "the kernel trains on a CPU alone"
+    unknown = sorted(set(design.arms) - KNOWN_ARMS)
+    if unknown:
+        return f"the kernel does not know the arm {unknown[0]}"
+    from study.kernel import build, library
+
+    try:
+        library.load()
+    except build.NoKernel as none:
+        return str(none)
+    return None
+
+
+def training_of(engine: str) -> "Make":
+    """What makes the training of a cohort by ``engine``."""
+    if engine == KERNEL:
+        from study.kernel.training import Training
+
+        return Training
+    from study import training
+
+    return training.Training

@@ -1,0 +1,95 @@
+"""The kernel's library: compiled by the system's compiler at first use, and kept in the user's cache.
+
+A file is named by what made it (sources, flags, compiler, processor) and put in place whole, so that processes may
+build at once and a home be shared by machines. No compiler is no error here: the reason is returned.
+"""
+
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+SOURCE = Path(__file__).with_name("kernel.c")
+COMPILERS = ("cc", "gcc", "clang")
+FLAGS = ("-std=gnu11", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math")
+ALWAYS = ("-ffp-contract=off", "-shared", "-fPIC")
+"""A multiplication and an addition stay two operations, whatever the processor has: equal bits everywhere."""
+SECONDS = 60
+"""Of a compiler, at most; it takes about one."""
+
+
+class NoKernel(Exception):
+    """Why there is none: one sentence without a full stop."""
+
+
+def cache_folder() -> Path:
+    """As freedesktop.org's base directories have it."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "batch-norm-study"
+
+
+@cache
+def library_path() -> Path:
+    """The compiled library for this machine, built if need be; a NoKernel where that cannot be."""
+    try:
+        return build(cache_folder())
+    except OSError as error:
+        raise NoKernel(f"the kernel cannot be kept in {cache_folder()} ({error.strerror or error})") from None
+
+
+def build(folder: Path, flags: Sequence[str] = FLAGS) -> Path:
+    """The library under ``folder``, compiled with ``flags`` unless it is there."""
+    compiler = find_compiler()
+    path = folder / f"kernel-{_key(compiler, flags)}.so"
+    if not path.exists():
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".building-") as beside:
+            made = Path(beside) / "kernel.so"
+            _compile(compiler, flags, made)
+            os.replace(made, path)
+    return path
+
+
+def find_compiler() -> str:
+    for name in COMPILERS:
+        found = shutil.which(name)
+        if found:
+            return found
+    raise NoKernel("there is no C compiler (cc, gcc, clang)")
+
+
+def _compile(compiler: str, flags: Sequence[str], made: Path) -> None:
+    command = [compiler, *flags, *ALWAYS, str(SOURCE), "-o", str(made), "-lm"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        raise NoKernel(f"{compiler} had not compiled the kernel after {SECONDS} seconds") from None
+    if done.returncode:
+        said = next((line for line in done.stderr.splitlines() if "error" in line), f"exit code {done.returncode}")
+        raise NoKernel(f"{compiler} did not compile the kernel ({said.strip()})")
+
+
+def _key(compiler: str, flags: Sequence[str]) -> str:
+    sources = [path.read_bytes() for path in sorted(SOURCE.parent.glob("*.[ch]"))]
+    made_by = "\n".join((compiler, _version(compiler), *flags, *ALWAYS, platform.machine(), _processor()))
+    return hashlib.sha256(b"\0".join((*sources, made_by.encode()))).hexdigest()[:24]
+
+
+def _version(compiler: str) -> str:
+    stat = os.stat(compiler)
+    return f"{os.path.realpath(compiler)} {stat.st_size} {stat.st_mtime_ns}"
+
+
+def _processor() -> str:
+    """What ``-march=native`` goes by."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    kinds = ("model name", "flags", "Features", "CPU part", "CPU implementer")
+    return "\n".join(sorted({line for line in lines if line.startswith(kinds)}))

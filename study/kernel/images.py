@@ -1,0 +1,121 @@
+"""The images of a data set in the form that the kernel multiplies fastest: lit pixels, or whole rows.
+
+Both forms give the same bits, since what is left out adds nothing and the order of every sum is one. So which is
+taken is a matter of speed: where more than MOST_LIT of the pixels' pairs are lit, or where they have too many values
+for codes, whole rows serve.
+"""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from study.data import Dataset
+from study.kernel.layout import aligned, padded
+from study.kernel.library import BLOCK, MOST_PAIRS, MOST_VALUES, Entries, Images, Library, Plan
+
+MOST_LIT = 0.45
+"""Of the pairs of neighbouring pixels; where more are lit, whole rows are as fast (results/LOG.md)."""
+PIECE = 8192
+"""Images that are prepared at once, for all runs of a seed."""
+
+
+class Pixels(Protocol):
+    """The images of a split."""
+
+    def piece(self, order: NDArray[np.int32], batch: int) -> Images:
+        """Those at ``order``, in batches; valid until the next piece is asked for."""
+        ...
+
+    def chunks(self, n: int) -> Iterator[Images]:
+        """All of them in their own order, n at a time."""
+        ...
+
+
+class Rows:
+    """Whole rows, padded to lines."""
+
+    def __init__(self, images: NDArray[np.float32], labels: NDArray[np.int32]):
+        self.labels = labels
+        self.n, n_features = images.shape
+        self.width = padded(n_features)
+        self.images = aligned(self.n * self.width).reshape(self.n, self.width)
+        self.images[:, :n_features] = images
+        self.gathered = aligned(0)
+
+    def piece(self, order: NDArray[np.int32], batch: int) -> Images:
+        if self.gathered.size < len(order) * self.width:
+            self.gathered = aligned(len(order) * self.width)
+        rows = self.gathered[: len(order) * self.width].reshape(len(order), self.width)
+        np.take(self.images, order, axis=0, out=rows, mode="clip")
+        return Images(self.labels[order], rows)
+
+    def chunks(self, n: int) -> Iterator[Images]:
+        for start in range(0, self.n, n):
+            yield Images(self.labels[start : start + n], self.images[start : start + n])
+
+
+class Lit:
+    """The entries of the lit pixels."""
+
+    def __init__(
+        self, library: Library, entries: Entries, labels: NDArray[np.int32], values: NDArray[np.float32],
+        ever: NDArray[np.uint8],
+    ):  # fmt: skip
+        """``ever`` (pairs,): whether a pair is lit in any training image."""
+        self.library, self.entries, self.labels, self.values, self.ever = library, entries, labels, values, ever
+        self.natural = self.piece(np.arange(len(labels), dtype=np.int32), BLOCK)
+
+    def piece(self, order: NDArray[np.int32], batch: int) -> Images:
+        return Images(self.labels[order], plan=self.library.plan(self.entries, order, batch, self.ever, self.values))
+
+    def chunks(self, n: int) -> Iterator[Images]:
+        """n a multiple of BLOCK."""
+        plan = self.natural.plan
+        assert plan is not None, "lit pixels have a plan"
+        ends = plan.starts[:, -1].cumsum(dtype=np.int64)
+        for start in range(0, len(self.labels), n):
+            block, stop = start // BLOCK, (start + n) // BLOCK
+            entries = plan.entries[ends[block - 1] if block else 0 :]
+            some = Plan(plan.starts[block:stop], plan.visits[block:stop], entries, self.values)
+            yield Images(self.labels[start : start + n], plan=some)
+
+
+class Prepared:
+    """Both splits of a data set."""
+
+    def __init__(self, library: Library, data: Dataset, most_lit: float = MOST_LIT):
+        splits = [(_numbers(split.images), split.labels.numpy().astype(np.int32)) for split in (data.train, data.test)]
+        lit = _lit(library, splits, most_lit)
+        self.train, self.test = lit or [Rows(*split) for split in splits]
+
+
+def _lit(
+    library: Library, splits: list[tuple[NDArray[np.float32], NDArray[np.int32]]], most_lit: float
+) -> list[Pixels] | None:
+    """The splits as lit pixels; None where whole rows are better."""
+    values = np.zeros(1, np.float32)
+    for images, _ in splits:
+        found = library.values(images, values)
+        if found is None:
+            return None
+        values = found
+    if splits[0][0].shape[1] > 2 * MOST_PAIRS:
+        return None
+    entries = [library.entries(images, values) for images, _ in splits]
+    if len(entries[0].entries) > most_lit * entries[0].n_pairs * len(splits[0][0]):
+        return None
+    ever = np.zeros(entries[0].n_pairs, np.uint8)
+    ever[entries[0].entries >> 16] = 1
+    table = np.zeros(MOST_VALUES, np.float32)
+    table[: len(values)] = values
+    return [Lit(library, own, labels, table, ever) for own, (_, labels) in zip(entries, splits, strict=True)]
+
+
+def _numbers(images: Tensor) -> NDArray[np.float32]:
+    array = images.numpy()
+    if array.dtype != np.float32:
+        raise ValueError(f"the kernel trains on float32, these images are {array.dtype}")
+    return np.ascontiguousarray(array)

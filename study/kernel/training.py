@@ -1,0 +1,171 @@
+"""The training of a cohort by the kernel: the same contract as ``study.training.Training``.
+
+Runs train one by one, each by itself; those of a seed share the images that are prepared for it, piece by piece. A
+call to the kernel lasts a fraction of a second, so that signals are answered.
+"""
+
+import weakref
+from collections.abc import Iterator
+from itertools import product
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from study import streams
+from study.data import Dataset
+from study.design import Design, Run
+from study.history import History
+from study.kernel.images import PIECE, Prepared
+from study.kernel.layout import Layout, view
+from study.kernel.library import BLOCK, Images, Library, load
+from study.kernel.library import Run as State
+from study.plan import Cohort
+
+WORK = 2e9
+"""Images times parameters of one call, a few tenths of a second."""
+
+
+class Training:
+    """A cohort on its way through the epochs, and what was measured so far."""
+
+    def __init__(self, design: Design, cohort: Cohort, data: Dataset):
+        if data.train.images.shape[1] != design.widths[0]:
+            raise ValueError(f"images of {data.train.images.shape[1]} pixels for networks of {design.widths[0]}")
+        self.design, self.cohort, self.library = design, cohort, load()
+        self.images = _prepared(self.library, data)
+        self.networks = {run: Network(design, run, self.library) for run in cohort.runs}
+        self.scratch = {
+            network.layout: self.library.scratch(network.layout, max(cohort.batch_size, BLOCK))
+            for network in self.networks.values()
+        }
+        self.n_images = len(data.train.labels)
+        self.n_steps = 0
+        self.steps_of_a_piece = steps_at_once(design, cohort.batch_size, self.n_images)
+        self.loss: list[NDArray[np.float64]] = []
+        self.n_correct: list[NDArray[np.int64]] = []
+        self.finite: list[NDArray[np.bool_]] = []
+        self.test_correct = np.zeros((len(cohort.runs), len(data.test.labels)), bool)
+        self.evaluate()
+
+    def epoch(self, number: int) -> None:
+        """One pass over the images in the seeds' orders; the last incomplete batch is dropped."""
+        for network in self.networks.values():
+            network.begin_epoch()
+        for _ in self.pieces(number):
+            pass
+        self.n_steps += self.n_images // self.cohort.batch_size
+
+    def pieces(self, epoch: int) -> Iterator[dict[Run, NDArray[np.float64]]]:
+        """Train on one piece of a seed's images after the other; yields by run the loss of each batch before its
+        step."""
+        size, piece = self.cohort.batch_size, self.steps_of_a_piece * self.cohort.batch_size
+        for seed in self.cohort.seeds:
+            order = streams.image_order(seed, epoch, self.n_images)[: self.n_images // size * size]
+            for some in torch.split(order.to(torch.int32), piece):
+                images = self.images.train.piece(some.numpy(), size)
+                runs = [Run(size, lr, seed, arm) for arm, lr in product(self.cohort.arms, self.cohort.lrs)]
+                yield {run: self._train(self.networks[run], images) for run in runs}
+
+    def _train(self, network: "Network", images: Images) -> NDArray[np.float64]:
+        return self.library.train(network.state, images, self.cohort.batch_size, self.scratch[network.layout])
+
+    def evaluate(self) -> None:
+        """Keep losses and correct answers on all of both splits."""
+        found = [self._evaluate(network) for network in self.networks.values()]
+        self.loss.append(np.array([losses for losses, _ in found]))
+        self.n_correct.append(np.array([[int(own.sum()) for own in correct] for _, correct in found]))
+        self.test_correct = np.stack([correct[1] for _, correct in found])
+        self.finite.append(np.array([network.finite() for network in self.networks.values()]))
+
+    def _evaluate(self, network: "Network") -> tuple[list[float], list[NDArray[np.bool_]]]:
+        folded, scratch = self.library.fold(network.state), self.scratch[network.layout]
+        at_once = max(1, _at_once(self.design, 2**16) // BLOCK) * BLOCK
+        losses, correct = [], []
+        for split in (self.images.train, self.images.test):
+            parts = [self.library.evaluate(network.layout, folded, some, scratch) for some in split.chunks(at_once)]
+            correct.append(np.concatenate([right for _, right in parts]).astype(bool))
+            losses.append(sum(loss for loss, _ in parts) / len(correct[-1]))
+        return losses, correct
+
+    def history(self) -> History:
+        return History(
+            loss=np.stack(self.loss, axis=1),
+            n_correct=np.stack(self.n_correct, axis=1),
+            finite=np.stack(self.finite, axis=1),
+            test_correct=self.test_correct,
+            n_steps=self.n_steps,
+            weights=[network.tensors() for network in self.networks.values()],
+        )
+
+
+class Network:
+    """The network of one run, and the sums that its cumulative statistics are made of."""
+
+    def __init__(self, design: Design, run: Run, library: Library):
+        self.layout = Layout(design.widths, run.arm == "bn")
+        self.state = State(self.layout, run.lr)
+        self.batch_size = run.batch_size
+        self.n_batches = design.steps_per_epoch(run.batch_size)
+        self.earlier, self.n_earlier_epochs = np.zeros_like(self.state.sums), -1
+        for index in range(len(design.widths) - 1):
+            weight, bias = streams.initial_linear(run.seed, index, *design.widths[index : index + 2])
+            self.parameter(f"linears.{index}.weight")[:] = weight.numpy()
+            self.parameter(f"linears.{index}.bias")[:] = bias.numpy()
+        for name, place in self.layout.statistics.items():
+            if name.endswith("var"):
+                view(self.state.running, place)[:] = 1
+                self.parameter(name.replace("var", "weight"))[:] = 1
+
+    def parameter(self, name: str) -> NDArray[np.float32]:
+        """A view of it, weights (in, out)."""
+        return view(self.state.w, self.layout.parameters[name])
+
+    def begin_epoch(self) -> None:
+        self.earlier += self.state.sums
+        self.state.sums[:] = 0
+        self.n_earlier_epochs += 1
+
+    def finite(self) -> bool:
+        return bool(np.isfinite(self.state.w).all() and np.isfinite(self.state.running).all())
+
+    def tensors(self) -> dict[str, NDArray[np.float32]]:
+        """Under the names and in the shapes of torch.nn, with the running and the cumulative statistics."""
+        found = {name: self.parameter(name).T.copy() for name in self.layout.parameters}
+        for name, place in self.layout.statistics.items():
+            norm, what = name.rsplit(".", 1)
+            found[f"{norm}.running_{what}"] = view(self.state.running, place).copy()
+            this_epoch, earlier = view(self.state.sums, place), view(self.earlier, place)
+            for window, sums, n in (("last", this_epoch, 1), ("all", earlier + this_epoch, self.n_earlier_epochs + 1)):
+                found[f"{norm}.cumulative_{window}_{what}"] = self._mean(sums, n, what)
+        return found
+
+    def _mean(self, sums: NDArray[np.float64], n_epochs: int, what: str) -> NDArray[np.float32]:
+        """Over the batches of ``n_epochs``, NaN where there were none; of variances, of the unbiased ones."""
+        correction = self.batch_size / (self.batch_size - 1) if what == "var" else 1.0
+        with np.errstate(invalid="ignore", over="ignore"):
+            n = n_epochs * self.n_batches
+            return (sums * correction / n if n else np.full_like(sums, np.nan)).astype(np.float32)
+
+
+def steps_at_once(design: Design, batch_size: int, n_images: int) -> int:
+    """Of a call; one at the least, and an epoch of ``n_images`` parted evenly."""
+    n_steps = n_images // batch_size
+    most = max(1, _at_once(design, PIECE) // batch_size)
+    return -(-n_steps // -(-n_steps // most)) if n_steps else 1
+
+
+def _at_once(design: Design, most: int) -> int:
+    """Images that one call may train on or evaluate."""
+    return int(min(most, WORK / design.n_parameters("bn")))
+
+
+_latest: tuple[weakref.ref[Dataset], Prepared] | None = None
+
+
+def _prepared(library: Library, data: Dataset) -> Prepared:
+    """Of the data set in use, which all cohorts of a process share."""
+    global _latest
+    if _latest is None or _latest[0]() is not data:
+        _latest = (weakref.ref(data), Prepared(library, data))
+    return _latest[1]
