@@ -66,10 +66,16 @@ class Lit:
     ):  # fmt: skip
         """``ever`` (pairs,): whether a pair is lit in any training image."""
         self.library, self.entries, self.labels, self.values, self.ever = library, entries, labels, values, ever
+        self.room = np.empty(0, np.uint32)
         self.natural = self.piece(np.arange(len(labels), dtype=np.int32), BLOCK)
+        self.room = np.empty(0, np.uint32)
 
     def piece(self, order: NDArray[np.int32], batch: int) -> Images:
-        return Images(self.labels[order], plan=self.library.plan(self.entries, order, batch, self.ever, self.values))
+        wanted = self.entries.count(order)
+        if wanted > len(self.room):
+            self.room = np.empty(wanted + wanted // 8, np.uint32)
+        plan = self.library.plan(self.entries, order, batch, self.ever, self.values, self.room)
+        return Images(self.labels[order], plan=plan)
 
     def chunks(self, n: int) -> Iterator[Images]:
         """n a multiple of BLOCK."""

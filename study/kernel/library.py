@@ -70,6 +70,10 @@ class Entries:
     entries: NDArray[np.uint32]
     n_pairs: int
 
+    def count(self, order: NDArray[np.int32]) -> int:
+        """Of the images in ``order``."""
+        return int((self.starts[order + 1] - self.starts[order]).sum())
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -149,22 +153,24 @@ class Library:
         return Entries(starts, entries, -(-n_features // 2))
 
     def plan(
-        self, of: Entries, order: NDArray[np.int32], batch: int, ever: NDArray[np.uint8], values: NDArray[np.float32]
-    ) -> Plan:
-        """Of the images in ``order``; ``ever`` (pairs,) is 1 where a training image lights the pair."""
+        self, of: Entries, order: NDArray[np.int32], batch: int, ever: NDArray[np.uint8], values: NDArray[np.float32],
+        room: NDArray[np.uint32],
+    ) -> Plan:  # fmt: skip
+        """Of the images in ``order``; ``ever`` (pairs,) is 1 where a training image lights the pair. The
+        entries go to ``room``."""
         n, n_pairs = len(order), of.n_pairs
         _require(n > 0 and order.min() >= 0 and order.max() < len(of.starts) - 1 and batch > 0, "another order")
         places = np.empty(n_pairs, np.uint32)  # held by name: an address alone holds nothing
         plan = Plan(
             np.empty((n_blocks(n, batch), n_pairs + 1), np.uint32),
             np.empty((n_blocks(n, batch), int(np.count_nonzero(ever))), np.uint16),
-            np.empty(int((of.starts[order + 1] - of.starts[order]).sum()), np.uint32),
+            room,
             values,
         )
         self.c.kernel_plan(
             _address(of.starts, np.int64, len(of.starts)), _address(of.entries, np.uint32, int(of.starts[-1])),
             _address(order, np.int32, n), n, batch, n_pairs, _address(ever, np.uint8, n_pairs), plan.visits.shape[1],
-            _Plan(plan.starts.ctypes.data, plan.visits.ctypes.data, plan.entries.ctypes.data),
+            _Plan(plan.starts.ctypes.data, plan.visits.ctypes.data, _address(room, np.uint32, of.count(order))),
             _address(places, np.uint32, n_pairs),
         )  # fmt: skip
         return plan

@@ -281,13 +281,17 @@ def test_a_plan_is_checked_too(digits: data.Dataset) -> None:
     library, (layout, state) = load(), network_of()
     entries = library.entries(digits.train.images.numpy(), np.arange(17, dtype=np.float32) / 16)
     order, ever, values = np.arange(64, dtype=np.int32), np.ones(32, np.uint8), aligned(256)
-    whole = library.plan(entries, order, 32, ever, values)
+    room = np.zeros(64 * 32, np.uint32)
+    whole = library.plan(entries, order, 32, ever, values, room)
     scratch, labels = library.scratch(layout, 32), np.zeros(64, np.int32)
     library.train(state, Images(labels, plan=whole), 32, scratch)
-    wide = library.plan(Entries(entries.starts, entries.entries, 33), order, 32, np.ones(33, np.uint8), values)
+    wide = library.plan(
+        Entries(entries.starts, entries.entries, 33), order, 32, np.ones(33, np.uint8), values, room.copy()
+    )
     wrong: dict[str, Callable[[], object]] = {
-        "another order": lambda: library.plan(entries, order - 1, 32, ever, values),
-        "of 31 where 32 are needed": lambda: library.plan(entries, order, 32, ever[1:], values),
+        "where 1[0-9]+ are needed": lambda: library.plan(entries, order, 32, ever, values, room[:10]),
+        "another order": lambda: library.plan(entries, order - 1, 32, ever, values, room),
+        "of 31 where 32 are needed": lambda: library.plan(entries, order, 32, ever[1:], values, room),
         r"of 10 where \d+": lambda: library.train(
             state, Images(labels, plan=replace(whole, entries=whole.entries[:10])), 32, scratch
         ),
