@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 ROOT = Path(__file__).parent.parent
 
@@ -34,6 +35,7 @@ def test_two_commands_make_a_report(tmp_path: Path) -> None:
     assert whole.p_sign_flip == 2 / 64
 
 
+@pytest.mark.slow
 def test_looks_stay_in_the_manifest_when_seeds_are_added(tmp_path: Path) -> None:
     from analysis import report
     from study import run

@@ -228,7 +228,7 @@ def n_blocks(n: int, batch: int) -> int:
     """Of n images, where a block ends with its batch.
 
     >>> n_blocks(1000, 500)
-    8
+    4
     """
     batches, rest = divmod(n, batch)
     return batches * -(-batch // BLOCK) + -(-rest // BLOCK)

@@ -48,6 +48,7 @@ def test_ways_that_disagree_are_not_timed() -> None:
         team.check_agreement(facts(2.0, float("nan")))
 
 
+@pytest.mark.slow
 def test_the_command_prints_a_table_and_writes_its_numbers(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

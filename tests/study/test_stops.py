@@ -34,7 +34,11 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, ...]
 
 @pytest.mark.parametrize(
     ("signals", "code"),
-    [((signal.SIGKILL,), -9), ((signal.SIGTERM,), 143), ((signal.SIGINT,), 130)],
+    [
+        ((signal.SIGKILL,), -9),
+        pytest.param((signal.SIGTERM,), 143, marks=pytest.mark.slow),
+        pytest.param((signal.SIGINT,), 130, marks=pytest.mark.slow),
+    ],
 )
 def test_stopped_in_the_middle_and_started_again_gives_equal_bytes(
     signals: tuple[signal.Signals, ...], code: int, tmp_path: Path, uninterrupted: tuple[bytes, ...]

@@ -78,7 +78,7 @@ def test_lockstep_equals_the_torch_nn_loop_in_float64(batch_size: int, both64: d
     assert max(errors(design_of(batch_size, (1e-3, 1e-2), (0, 5)), both64, both64)) <= 1e-9
 
 
-@pytest.mark.parametrize("batch_size", [32, 100])
+@pytest.mark.parametrize("batch_size", [32, pytest.param(100, marks=pytest.mark.slow)])
 def test_most_float32_runs_stay_with_the_float64_loop(batch_size: int, both: data.Dataset) -> None:
     """Weights and losses to 1e-5 after 200 steps at a rate of 0.001, for at least half of the runs. The others
     forked: once rounding changes the sign of a pre-activation, two correct loops part for good, torch's own
