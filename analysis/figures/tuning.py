@@ -55,7 +55,7 @@ def _gap(axes: Axes, gap: BestDifference) -> None:
 
 @styled
 def tried(trials: Sequence[Trial], chosen: Sequence[Chosen]) -> Figure:
-    """Every trial's score over its rate, a panel an arm, darker for larger batches; the chosen one ringed."""
+    """Every trial's score over its rate, a panel an arm, fainter for smaller batches; the chosen one ringed."""
     figure = Figure(figsize=(WIDTH, 3.8), layout="constrained")
     panels = figure.subplots(1, len(chosen), sharex=True, sharey=True, squeeze=False)[0]
     errors = Errors.around(trial.score for trial in trials)

@@ -74,7 +74,7 @@ def tried(of_arm: Tuned) -> Figure:
         name=f"trials-{of_arm.arm}",
         headline=_trials_headline(of_arm),
         subtitle=(
-            "Score of every trial on held-out images (%) over its learning rate, one panel an arm; darker for larger"
+            "Score of every trial on held-out images (%) over its learning rate, one panel an arm; fainter for smaller"
             " batches, the chosen one ringed."
         ),
         svg=svg(drawing.tried(of_arm.trials, of_arm.chosen)),
