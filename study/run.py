@@ -17,12 +17,13 @@ from filelock import FileLock, Timeout
 
 from study import ablate, devices, forecast, sources, weights
 from study.design import Design, Run
-from study.errors import EnvironmentFault, StudyError
+from study.errors import EnvironmentFault, StudyError, UsageError
 from study.folder import Folder
 from study.options import Options, parse
 from study.plan import Cohort, cohorts, missing_runs, shard
 from study.progress import Progress, duration
 from study.session import INTERRUPTED, OUT_OF_TIME, TERMINATED, Outcome, Session, Terminated
+from study.storages import JOURNAL
 
 SOME_FAILED = 1
 STOPS = {OUT_OF_TIME: "--max-time is over", INTERRUPTED: "interrupted", TERMINATED: "terminated"}
@@ -76,6 +77,10 @@ def complete(
 def _folder(options: Options, design: Design) -> Folder:
     folder = Folder(options.out / (options.study_id or design.dataset))
     folder.check_not_shipped()
+    if (folder.path / JOURNAL).exists() and not folder.manifest.exists():
+        raise UsageError(
+            f"{folder.path} holds a tuning that has not ended: python -m study.tune goes on; choose another --study-id."
+        )
     return folder
 
 

@@ -92,7 +92,8 @@ ARROWS = {
     },
     "study.run": {
         "study.ablate", "study.design", "study.devices", "study.errors", "study.folder", "study.forecast",
-        "study.options", "study.plan", "study.progress", "study.session", "study.sources", "study.weights",
+        "study.options", "study.plan", "study.progress", "study.session", "study.sources", "study.storages",
+        "study.weights",
     },
     "study.tune": {
         "study", "study.data", "study.design", "study.devices", "study.engines", "study.errors", "study.folder",

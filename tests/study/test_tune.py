@@ -277,6 +277,18 @@ def test_what_would_be_another_study_is_refused_with_the_difference(
 GRID = ("--dataset", "digits", "--epochs", "1", "--hidden", "12", "9", "--seeds", "3", "--quiet", "--workers", "1")
 
 
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)], ids=["run", "dry run"])
+def test_a_grid_is_not_trained_where_a_tuning_has_not_ended(
+    dry: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / JOURNAL).touch()
+    assert run.main([*GRID, "--out", str(tmp_path), "--study-id", "s", *dry]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"study.run: {tmp_path / 's'} holds a tuning that has not ended: python -m study.tune goes")
+    assert [path.name for path in (tmp_path / "s").iterdir()] == [JOURNAL]
+
+
 def test_a_grid_is_not_trained_in_a_tuned_study(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Though all else is equal."""
     before, (batch_size, lr) = files(finished), UNTUNED
