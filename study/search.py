@@ -38,6 +38,9 @@ SLOT, WORKER, SEEN, SCORES = "slot", "worker", "seen", "scores"
 """What a trial says of itself."""
 GRACE = 600.0
 """Seconds without a sign of life of a worker elsewhere after which its trials are tried again."""
+NAMELESS = 30.0
+"""Seconds after which a trial that runs without saying for whom is tried again: its worker died between two writes. One
+that was only slow comes too late to tell it."""
 SEEN_EVERY = 30.0
 
 
@@ -289,7 +292,7 @@ class Search:
         attrs, began = trial.user_attrs, trial.datetime_start
         if WORKER in attrs:
             return self.presence.lives(attrs[WORKER], attrs[SEEN])
-        return not self.shared_lock and began is not None and time.time() - began.timestamp() < GRACE
+        return not self.shared_lock and began is not None and time.time() - began.timestamp() < NAMELESS
 
     def _tell(self, number: int, state: str, value: float | None = None) -> bool:
         """False where the trial was told meanwhile."""

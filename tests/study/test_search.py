@@ -18,7 +18,7 @@ import pytest
 from study import search as search_module
 from study import storages
 from study.errors import UsageError
-from study.search import GRACE, SEEN, WORKER, Finished, Presence, Score, Search, Terms, best
+from study.search import GRACE, NAMELESS, SEEN, WORKER, Finished, Presence, Score, Search, Terms, best
 from study.space import Point, Space
 from tests.study.searches import OPTIMUM, TERMS, finish, scores
 
@@ -306,6 +306,25 @@ def test_a_worker_elsewhere_is_given_up_after_a_while_and_comes_too_late(
     assert near.finished() == []
     assert near.tell(slot, scores(point))
     assert not near.finished()[0].pruned
+    assert states(near) == {"COMPLETE": 1, "FAIL": 1}
+
+
+def test_a_trial_that_does_not_say_for_whom_it_runs_is_soon_tried_again_and_its_worker_comes_too_late(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    far, near = worker(shared_lock=False, where="elsewhere"), worker(shared_lock=False)
+    far.fill(1, 1)
+    nameless = far.study.ask(far.space.distributions)
+    now = time.time()
+    monkeypatch.setattr(search_module.time, "time", lambda: now + NAMELESS - 5)
+    near.fill(1, 1)
+    assert near.ask(1) == []
+    monkeypatch.setattr(search_module.time, "time", lambda: now + NAMELESS + 5)
+    near.fill(1, 1)
+    ((slot, point),) = near.ask(1)
+    far.mine[slot] = nameless
+    assert not far.tell(slot, scores(point))
+    assert near.tell(slot, scores(point))
     assert states(near) == {"COMPLETE": 1, "FAIL": 1}
 
 
