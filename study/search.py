@@ -6,23 +6,18 @@ restart finds what is missing, and two workers that fill the queue at once do no
 one with the lowest number counts, which every worker sees alike, since a trial and its slot are written as one.
 
 **Who is alive.** A worker holds a lock in the study's folder as long as it lives, and says on each of its trials who it
-is and when it was last seen. Who has no lock in this folder, being on another machine, is given up after ``GRACE``.
+is and when it was last seen (``study.presence``).
 """
 
 import hashlib
-import secrets
-import shutil
 import time
 import warnings
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock, Timeout
-
 from study.errors import EnvironmentFault, UsageError, told
+from study.presence import Presence
 from study.space import Point, Space, point
 
 if TYPE_CHECKING:
@@ -36,8 +31,6 @@ SAMPLERS = ("sobol", "tpe", "gp")
 PRUNERS = ("none", "median", "halving")
 SLOT, WORKER, SEEN, SCORES = "slot", "worker", "seen", "scores"
 """What a trial says of itself."""
-GRACE = 600.0
-"""Seconds without a sign of life of a worker elsewhere after which its trials are tried again."""
 NAMELESS = 30.0
 """Seconds after which a trial that runs without saying for whom is tried again: its worker died between two writes. One
 that was only slow comes too late to tell it."""
@@ -108,59 +101,6 @@ def mean_accuracy(scores: Sequence[Score]) -> float:
 def best(finished: Sequence[Finished]) -> Finished:
     """The trial with the highest value of those that trained to the end; of equal ones the first slot's."""
     return max((trial for trial in finished if not trial.pruned), key=lambda trial: (trial.n_correct, -trial.slot))
-
-
-class Presence:
-    """That this worker lives: a lock in the study's folder, which the system gives back however the worker ends; and
-    what it has there for itself."""
-
-    def __init__(self, folder: Path):
-        self.folder, self.token = folder, secrets.token_hex(8)
-        self.path = self._path(self.token)
-
-    def _path(self, token: str) -> Path:
-        return self.folder / f".tuner-{token}"
-
-    @contextmanager
-    def shown(self) -> Iterator[None]:
-        with FileLock(self.path):
-            self.images.mkdir()
-            try:
-                yield
-            finally:
-                shutil.rmtree(self.images)
-
-    def leave(self) -> None:
-        """To be called when nothing is in its hands; who does not come to that is found dead by the next."""
-        self.path.unlink(missing_ok=True)
-
-    def lives(self, token: str, seen: float) -> bool:
-        """Whether the worker ``token``, last ``seen`` then (seconds since 1970), is still at work."""
-        if token == self.token:
-            return True
-        if not self._path(token).exists():
-            return time.time() - seen < GRACE
-        try:
-            with FileLock(self._path(token), timeout=0):
-                return False
-        except Timeout:
-            return True
-
-    @property
-    def images(self) -> Path:
-        """The folder in which this worker shares its images with its processes."""
-        return self._images(self.token)
-
-    def _images(self, token: str) -> Path:
-        return self.folder / f".data-trials-{token}"
-
-    def clear(self) -> None:
-        """Remove what the dead left, whose trials were given up; to be called while nobody else asks."""
-        for path in self.folder.glob(".tuner-*"):
-            token = path.name.removeprefix(".tuner-")
-            if not self.lives(token, 0.0):
-                shutil.rmtree(self._images(token), ignore_errors=True)
-                path.unlink(missing_ok=True)
 
 
 class Search:

@@ -20,8 +20,9 @@ from study.folder import Folder
 from study.held_out import TrialDesign, hold_out
 from study.manifest import Manifest
 from study.plan import LANES, Cohort
+from study.presence import Presence
 from study.progress import Voice, duration
-from study.search import Presence, Search, Terms
+from study.search import Search, Terms
 from study.session import OUT_OF_TIME, check_same_data, fitting_workers
 from study.space import Space
 from study.trials import Tuned

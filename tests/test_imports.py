@@ -13,7 +13,8 @@ ARROWS = {
     "study.storages": {"study.errors"},
     "study.arguments": {"study.errors"},
     "study.space": {"study.arguments", "study.errors"},
-    "study.search": {"study.errors", "study.space"},
+    "study.presence": set(),
+    "study.search": {"study.errors", "study.presence", "study.space"},
     "study.history": set(),
     "study.design": {"study", "study.errors"},
     "study.plan": {"study.design"},
@@ -97,10 +98,9 @@ ARROWS = {
     },
     "study.tune": {
         "study", "study.data", "study.design", "study.devices", "study.engines", "study.errors", "study.folder",
-        "study.held_out", "study.manifest", "study.options", "study.plan", "study.progress", "study.run",
-        "study.search", "study.session", "study.sources", "study.space", "study.storages", "study.trials",
-        "study.tune_options", "study.tuning",
-        "study.workers",
+        "study.held_out", "study.manifest", "study.options", "study.plan", "study.presence",
+        "study.progress", "study.run", "study.search", "study.session", "study.sources", "study.space",
+        "study.storages", "study.trials", "study.tune_options", "study.tuning", "study.workers",
     },
     "study.bench": set(),
     "study.bench.ways": {

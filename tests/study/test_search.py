@@ -18,7 +18,8 @@ import pytest
 from study import search as search_module
 from study import storages
 from study.errors import UsageError
-from study.search import GRACE, NAMELESS, SEEN, WORKER, Finished, Presence, Score, Search, Terms, best
+from study.presence import GRACE, Presence
+from study.search import NAMELESS, SEEN, WORKER, Finished, Score, Search, Terms, best
 from study.space import Point, Space
 from tests.study.searches import OPTIMUM, TERMS, finish, scores
 

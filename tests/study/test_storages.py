@@ -13,7 +13,8 @@ from optuna.storages.journal import JournalFileBackend
 from sqlalchemy.exc import OperationalError
 
 from study.errors import EnvironmentFault, StudyError
-from study.search import Finished, Presence, Search
+from study.presence import Presence
+from study.search import Finished, Search
 from study.storages import JOURNAL, faults, opened, shown
 from tests.study.searches import TERMS, finish
 

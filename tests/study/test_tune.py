@@ -18,7 +18,8 @@ import pytest
 
 from study import UNTUNED, run, trials, tune, tuning
 from study.folder import Folder
-from study.search import Presence, Score, Search, Terms
+from study.presence import Presence
+from study.search import Score, Search, Terms
 from study.storages import JOURNAL, opened
 from study.tune_options import FIRST_SEED
 from study.workers import OutOfTime
