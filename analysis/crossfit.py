@@ -12,15 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from analysis.factors import FEWEST, RESAMPLES, ROUNDING
 from analysis.flips import generator
 from analysis.intervals import Interval, t_interval
 
 METHOD = "cross-fitted percentile bootstrap, no shorter than t"
-RESAMPLES = 9_999
-FEWEST = 6
-"""Seeds below which a bootstrap of seeds covers far too seldom to be shown."""
-ROUNDING = 1e-12
-"""Sums that differ by less than this share of the sizes summed are one sum, added in another order."""
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from study.errors import StudyError
 from study.folder import Folder
 from study.held_out import TrialDesign
 from study.history import DIVERGED
-from study.space import Space
+from study.space import Point, Space, params
 
 KEY = ["arm", "trial", "seed"]
 UNIFORM = "sobol"
@@ -29,6 +30,8 @@ class Trials:
 
     space: Space
     sampler: str
+    n_held_out: int
+    """Images that score."""
     configurations: Mapping[str, pd.DataFrame]
     """By arm: trial, batch_size, lr, n_diverged (seeds), pruned."""
     by_seed: Mapping[str, NDArray[np.float64]]
@@ -37,6 +40,11 @@ class Trials:
     def scores(self, arm: str) -> NDArray[np.float64]:
         """(trials,): what the search was told."""
         return np.asarray(self.by_seed[arm].mean(axis=0))
+
+    def params(self, arm: str) -> list[dict[str, Any]]:
+        """As Optuna had them."""
+        table = self.configurations[arm]
+        return [params(Point(*at)) for at in zip(table.batch_size.tolist(), table.lr.tolist(), strict=True)]
 
     def whole(self, arm: str) -> NDArray[np.float64]:
         """(seeds, trials) of those that trained to the end."""
@@ -70,10 +78,12 @@ def load_trials(study: Study) -> Trials | None:
         raise AnalysisError(f"{study.path} has a tuned cell and no trials; its study.tune command makes them") from None
     except (StudyError, OSError, ValueError) as error:
         raise AnalysisError(f"{study.path / 'trials.parquet'} cannot be read: {error}") from None
-    _check(table, study, space, sampler)
+    n_held_out = TrialDesign.of(study.design).facts.n_test
+    _check(table, study, space, sampler, n_held_out)
     if UNTUNED not in study.common_cells(study.design.arms[0], study.baseline):
         raise AnalysisError(f"{study.path} has a tuned cell and not the setting that nobody tuned beside it")
-    found = Trials(space, sampler, *_matrices(table.sort_values(KEY, ignore_index=True), study.design.epochs))
+    matrices = _matrices(table.sort_values(KEY, ignore_index=True), study.design.epochs)
+    found = Trials(space, sampler, n_held_out, *matrices)
     for chosen in study.design.tuned:
         if found.best(chosen.arm, chosen.batch_size, chosen.lr) is None:
             raise AnalysisError(
@@ -101,10 +111,9 @@ def _matrices(table: pd.DataFrame, epochs: int) -> tuple[dict[str, pd.DataFrame]
     return configurations, by_seed
 
 
-def _check(table: pd.DataFrame, study: Study, space: Space, sampler: str) -> None:
+def _check(table: pd.DataFrame, study: Study, space: Space, sampler: str, n_held_out: int) -> None:
     """Refuse what no tuning of this design writes."""
     design = study.design
-    n_held_out = TrialDesign.of(design).facts.n_test
     ok = table.status != DIVERGED
     at_one_point = table.groupby(["arm", "trial"])[["batch_size", "lr", "epoch"]].nunique() == 1
     seeds = table.groupby(["arm", "trial"]).seed.agg(tuple)

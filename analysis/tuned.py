@@ -14,12 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis import contrasts
-from analysis.budget import (
-    BestDifference,
-    band,
-    expected_best,
-    expected_best_difference,
-)
+from analysis.budget import BestDifference, band, expected_best, expected_best_difference
 from analysis.contrasts import Contrast
 from analysis.crossfit import CrossFit, crossfit
 from analysis.intervals import Interval, fieller, t_interval
@@ -116,10 +111,15 @@ class Tuned:
 
     arm: str
     baseline: str
+    lrs: tuple[float, float]
+    """The lowest and the highest of the space, as of the batch sizes."""
+    batch_sizes: tuple[int, int]
+    n_held_out: int
+    """Images that scored the trials."""
     chosen: list[Chosen]
     """The baseline's, then the arm's."""
     contrasts: list[Contrast]
-    """Of the tuned cell, one an endpoint, the primary first."""
+    """Of the tuned cell, one an endpoint."""
     untuned: Contrast
     """At the setting that nobody tuned, of the same seeds."""
     taken_away: Interval
@@ -141,7 +141,7 @@ class Tuned:
 
     @property
     def primary(self) -> Contrast:
-        return self.contrasts[0]
+        return next(contrast for contrast in self.contrasts if contrast.endpoint == PRIMARY)
 
 
 def tuned(study: Study, found: Sequence[Contrast], alpha: float, margin: float) -> list[Tuned]:
@@ -157,15 +157,17 @@ def _tuned(
 ) -> Tuned:
     arms, level = (study.baseline, arm), 1 - alpha
     chosen = {c.arm: (c.batch_size, c.lr) for c in study.design.tuned}
-    endpoints = sorted(ENDPOINTS, key=lambda endpoint: endpoint != PRIMARY)
     both = _with_and_without_tuning(study, runs, arm)
     before, after = both["untuned"].to_numpy(float), both["tuned"].to_numpy(float)
     away = settled(before - after)
     return Tuned(
         arm=arm,
         baseline=study.baseline,
+        lrs=trials.space.lr,
+        batch_sizes=trials.space.batch_size,
+        n_held_out=trials.n_held_out,
         chosen=[_chosen(trials, one, *chosen[one]) for one in arms],
-        contrasts=[_contrast(runs, arm, endpoint, alpha, margin) for endpoint in endpoints],
+        contrasts=[_contrast(runs, arm, endpoint, alpha, margin) for endpoint in ENDPOINTS],
         untuned=contrasts.by_cell(found, arm)[UNTUNED],
         taken_away=t_interval(away, level),
         taken_away_test=sign_flip(away),
@@ -306,15 +308,11 @@ def _importance(trials: Trials, arm: str) -> Importance:
     """By Optuna, of a search made again from the table."""
     import optuna
 
-    table = trials.configurations[arm]
     with warnings.catch_warnings(), _silent_optuna():
         warnings.simplefilter("ignore")  # ExperimentalWarning
         study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0))
-        for size, lr, value in zip(table.batch_size, table.lr, trials.scores(arm), strict=True):
-            params = {"lr": float(lr), "log2_batch_size": int(size).bit_length() - 1}
-            study.add_trial(
-                optuna.create_trial(params=params, distributions=trials.space.distributions, value=float(value))
-            )
+        for params, value in zip(trials.params(arm), trials.scores(arm).tolist(), strict=True):
+            study.add_trial(optuna.create_trial(params=params, distributions=trials.space.distributions, value=value))
         evaluator = optuna.importance.PedAnovaImportanceEvaluator()
         found = optuna.importance.get_param_importances(study, evaluator=evaluator)
     return Importance(arm, float(found.get("lr", 0.0)), float(found.get("log2_batch_size", 0.0)))

@@ -132,7 +132,7 @@ class Search:
             self.study.set_user_attr("terms", wanted)
         has = self.study.user_attrs["terms"]
         changed = [
-            f"{key}: the search has {told_list(has.get(key))}, the command asks for {told_list(value)}"
+            f"{key}: the search has {_told_list(has.get(key))}, the command asks for {_told_list(value)}"
             for key, value in wanted.items()
             if not isinstance(has, dict) or has.get(key) != value
         ]
@@ -189,8 +189,10 @@ class Search:
             if not self._lives(trial):
                 self._tell(trial.number, "FAIL")
         there = self._counting()
-        tried = {trial.user_attrs.get(SLOT): _queued(trial) for trial in reversed(self._trials("FAIL"))}
         missing = [slot for slot in range(n_trials) if slot not in there]
+        if not missing:
+            return
+        tried = {trial.user_attrs.get(SLOT): _queued(trial) for trial in reversed(self._trials("FAIL"))}
         again = {slot: tried[slot] for slot in missing if slot in tried}
         if self.terms.sampler == "sobol":
             drawn = self.space.sobol(n_trials, self.terms.sampler_seed)
@@ -302,7 +304,7 @@ def _finished(slot: int, trial: "FrozenTrial") -> Finished:
     return Finished(slot, point(trial.params), scores, trial.state.name == "PRUNED")
 
 
-def told_list(value: Any) -> str:
+def _told_list(value: Any) -> str:
     return " ".join(map(str, value)) if isinstance(value, list) else told(value)
 
 

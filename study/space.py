@@ -111,7 +111,7 @@ class Space:
 @contextmanager
 def _signals_held() -> Iterator[None]:
     """Until scipy has read its tables: it swallows what a signal raises meanwhile, and then draws one point again and
-    again (3 of 200 studies that were stopped at random moments)."""
+    again."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -129,6 +129,15 @@ def _signals_held() -> Iterator[None]:
 def point(params: Params) -> Point:
     """The configuration of a trial."""
     return Point(2 ** int(params["log2_batch_size"]), float(params["lr"]))
+
+
+def params(at: Point) -> dict[str, Any]:
+    """The trial of a configuration.
+
+    >>> point(params(Point(32, 0.01)))
+    Point(batch_size=32, lr=0.01)
+    """
+    return {"lr": at.lr, "log2_batch_size": at.batch_size.bit_length() - 1}
 
 
 def _ranges(text: str) -> dict[str, tuple[str, str]]:

@@ -144,9 +144,7 @@ class Tuning:
         n, elapsed = self._n_finished(), time.monotonic() - self.began
         done = n - self.n_before
         left = duration(elapsed / done * (self._n_in_all - n)) if done else "unknown time"
-        bests = "; ".join(
-            f"{arm} {best_so_far(search.finished())}" for arm, search in self.searches.items() if search.finished()
-        )
+        bests = "; ".join(f"{arm} {best_so_far(search.finished())}" for arm, search in self.searches.items())
         self.voice.say("progress", f"{n} of {self._n_in_all} trials, {left} left. Best on held-out images: {bests}")
 
 

@@ -133,7 +133,7 @@ ARROWS = {
     "analysis.times": {"analysis.intervals", "analysis.paired"},
     "analysis.aa": {"analysis.flips", "analysis.intervals", "analysis.paired"},
     "analysis.budget": {"analysis.flips"},
-    "analysis.crossfit": {"analysis.flips", "analysis.intervals"},
+    "analysis.crossfit": {"analysis.factors", "analysis.flips", "analysis.intervals"},
     "analysis.regions": {"analysis.budget", "analysis.intervals", "analysis.paired"},
     "analysis.tables": {
         "analysis", "study", "study.ablation_tables", "study.design", "study.errors", "study.folder", "study.history",

@@ -103,18 +103,11 @@ def _how(study: Study, of_arm: Tuned) -> str:
     tuning, chosen = study.manifest["tuning"], of_arm.chosen[0]
     drawn = SAMPLERS.get(tuning["sampler"], tuning["sampler"])
     budget = f"{words.trials(chosen.n_trials)} of {words.seeds(chosen.n_seeds)} and {tuning['epochs']} epochs"
-    n_held_out = study.design.facts.n_train // 6
-    space = (
-        tuning["space"]
-        .replace("=", " ")
-        .replace(":", " to ")
-        .replace(",", ", ")
-        .replace("_", " ")
-        .replace("lr", "rate")
-    )
+    (low, high), sizes = of_arm.lrs, of_arm.batch_sizes
+    space = f"rate {words.rate(low)} to {words.rate(high)}, batch size {sizes[0]} to {sizes[1]}"
     pruned = "" if tuning["pruner"] == "none" else f" The pruner {tuning['pruner']} stopped trials of both arms early."
     return (
-        f"Each arm had {budget} in the same space ({space}), drawn by {drawn}, and was scored on {n_held_out:,}"
+        f"Each arm had {budget} in the same space ({space}), drawn by {drawn}, and was scored on {of_arm.n_held_out:,}"
         " training images that no trial trained on. A seed that diverged scores 0. The best configuration of each then"
         f" trained fresh seeds on all training images; the test images had no part in any choice.{pruned}"
     )
