@@ -1,11 +1,12 @@
 """The images of a data set in the form that the kernel multiplies fastest: lit pixels, or whole rows.
 
 Both forms give the same bits, since what is left out adds nothing and the order of every sum is one. So which is
-taken is a matter of speed: where more than MOST_LIT of the pixels' pairs are lit, or where they have too many values
+taken is a matter of speed: where more than MOST_LIT of the pixels' groups are lit, or where they have too many values
 for codes, whole rows serve.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -14,10 +15,10 @@ from torch import Tensor
 
 from study.data import Dataset
 from study.kernel.layout import aligned, padded
-from study.kernel.library import BLOCK, MOST_PAIRS, MOST_VALUES, Entries, Images, Library, Plan
+from study.kernel.library import BLOCK, MOST_GROUPS, MOST_VALUES, Entries, Images, Library
 
 MOST_LIT = 0.45
-"""Of the pairs of neighbouring pixels; where more are lit, whole rows are as fast (results/LOG.md)."""
+"""Of the groups of neighbouring pixels; where more are lit, whole rows are as fast (results/LOG.md)."""
 PIECE = 8192
 """Images that are prepared at once, for all runs of a seed."""
 
@@ -64,16 +65,16 @@ class Lit:
         self, library: Library, entries: Entries, labels: NDArray[np.int32], values: NDArray[np.float32],
         ever: NDArray[np.uint8],
     ):  # fmt: skip
-        """``ever`` (pairs,): whether a pair is lit in any training image."""
+        """``ever`` (groups,): whether a group is lit in any training image."""
         self.library, self.entries, self.labels, self.values, self.ever = library, entries, labels, values, ever
-        self.room = np.empty(0, np.uint32)
+        self.room = np.empty(0, np.uint64)
         self.natural = self.piece(np.arange(len(labels), dtype=np.int32), BLOCK)
-        self.room = np.empty(0, np.uint32)
+        self.room = np.empty(0, np.uint64)
 
     def piece(self, order: NDArray[np.int32], batch: int) -> Images:
         wanted = self.entries.count(order)
         if wanted > len(self.room):
-            self.room = np.empty(wanted + wanted // 8, np.uint32)
+            self.room = np.empty(wanted + wanted // 8, np.uint64)
         plan = self.library.plan(self.entries, order, batch, self.ever, self.values, self.room)
         return Images(self.labels[order], plan=plan)
 
@@ -85,7 +86,7 @@ class Lit:
         for start in range(0, len(self.labels), n):
             block, stop = start // BLOCK, (start + n) // BLOCK
             entries = plan.entries[ends[block - 1] if block else 0 :]
-            some = Plan(plan.starts[block:stop], plan.visits[block:stop], entries, self.values)
+            some = replace(plan, starts=plan.starts[block:stop], visits=plan.visits[block:stop], entries=entries)
             yield Images(self.labels[start : start + n], plan=some)
 
 
@@ -108,13 +109,13 @@ def _lit(
         if found is None:
             return None
         values = found
-    if splits[0][0].shape[1] > 2 * MOST_PAIRS:
+    if splits[0][0].shape[1] > library.group * MOST_GROUPS:
         return None
     entries = [library.entries(images, values) for images, _ in splits]
-    if len(entries[0].entries) > most_lit * entries[0].n_pairs * len(splits[0][0]):
+    if len(entries[0].entries) > most_lit * entries[0].n_groups * len(splits[0][0]):
         return None
-    ever = np.zeros(entries[0].n_pairs, np.uint8)
-    ever[entries[0].entries >> 16] = 1
+    ever = np.zeros(entries[0].n_groups, np.uint8)
+    ever[entries[0].entries >> 32] = 1
     table = np.zeros(MOST_VALUES, np.float32)
     table[: len(values)] = values
     return [Lit(library, own, labels, table, ever) for own, (_, labels) in zip(entries, splits, strict=True)]

@@ -112,9 +112,8 @@ static void first_forward(const Images *images, int64_t n, const Layer *layer, c
         return;
     }
     Lit lit = images->lit;
-    for (int64_t i = 0; i < n; i++) memcpy(z + i * layer->n_out, b, (size_t)layer->n_out * sizeof *b);
     for (int64_t begin = 0; begin < n; begin += BLOCK, next_block(&lit))
-        lit_forward(&lit, W, layer->n_out, z + begin * layer->n_out);
+        lit_forward(&lit, begin + BLOCK < n ? BLOCK : n - begin, W, layer->n_out, b, z + begin * layer->n_out);
 }
 
 static void first_weight_step(const Images *images, const float *d, int64_t n, const Layer *layer, float *gradient,
@@ -125,8 +124,8 @@ static void first_weight_step(const Images *images, const float *d, int64_t n, c
     }
     Lit lit = images->lit;
     for (int64_t begin = 0; begin < n; begin += BLOCK, next_block(&lit))
-        lit_weight_step(&lit, d + begin * layer->n_out, layer->n_out, gradient, adam, layer->weight, begin == 0,
-                        begin + BLOCK >= n);
+        lit_weight_step(&lit, d + begin * layer->n_out, layer->n_out,
+                        (Gradient){gradient, begin == 0, begin + BLOCK >= n}, adam, layer->weight);
 }
 
 // Past the n images of a batch.

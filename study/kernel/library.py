@@ -5,7 +5,7 @@ Raises ValueError for an array of the wrong kind or length, before the kernel se
 
 import ctypes
 from ctypes import POINTER, byref, c_double, c_int32, c_int64, c_void_p
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -19,8 +19,8 @@ BLOCK = 256
 """Images, as in vector.h."""
 MOST_VALUES = 256
 MOST_LINEARS = 101
-MOST_PAIRS = 2**16
-"""As entries have room for, in lit.h."""
+MOST_GROUPS = 2**16
+"""As a plan's visits can number."""
 
 
 class _Network(ctypes.Structure):
@@ -42,7 +42,7 @@ class _Plan(ctypes.Structure):
 
 
 class _Lit(ctypes.Structure):
-    _fields_ = (*_Plan._fields_, ("values", c_void_p), ("n_pairs", c_int64), ("n_visits", c_int64))
+    _fields_ = (*_Plan._fields_, ("values", c_void_p), ("n_groups", c_int64), ("n_visits", c_int64))
 
 
 class _Images(ctypes.Structure):
@@ -51,6 +51,7 @@ class _Images(ctypes.Structure):
 
 SIGNATURES = {
     "kernel_lanes": (c_int64, ()),
+    "kernel_group": (c_int64, ()),
     "kernel_scratch_floats": (c_int64, (POINTER(_Network), c_int64)),
     "kernel_values": (c_int64, (c_void_p, c_int64, c_void_p, c_int64)),
     "kernel_entries": (c_int32, (c_void_p, c_int64, c_int64, c_void_p, c_int64, c_void_p, c_void_p)),
@@ -67,8 +68,10 @@ class Entries:
 
     starts: NDArray[np.int64]
     """(images + 1,) where those of each image begin."""
-    entries: NDArray[np.uint32]
-    n_pairs: int
+    entries: NDArray[np.uint64]
+    group: int
+    """Neighbouring pixels that share an entry."""
+    n_groups: int
 
     def count(self, order: NDArray[np.int32]) -> int:
         """Of the images in ``order``."""
@@ -77,15 +80,16 @@ class Entries:
 
 @dataclass(frozen=True)
 class Plan:
-    """The entries of some images sorted by blocks and pairs, and what their codes stand for (lit.h)."""
+    """The entries of some images sorted by blocks and groups, and what their codes stand for (lit.h)."""
 
     starts: NDArray[np.uint32]
-    """(blocks, pairs + 1)"""
+    """(blocks, groups + 1)"""
     visits: NDArray[np.uint16]
-    """(blocks, pairs that a training image lights)"""
-    entries: NDArray[np.uint32]
+    """(blocks, groups that a training image lights)"""
+    entries: NDArray[np.uint64]
     values: NDArray[np.float32]
     """(MOST_VALUES,)"""
+    group: int
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,8 @@ class Images:
     rows: NDArray[np.float32] | None = None
     """(n, padded features)"""
     plan: Plan | None = None
+    checked: dict[tuple[int, int, int], _Images] = field(default_factory=dict, repr=False)
+    """What the kernel is handed, by features, classes and batch size: several runs train on the same images."""
 
 
 class Run:
@@ -127,6 +133,11 @@ class Library:
         """Floats of a vector."""
         return int(self.c.kernel_lanes())
 
+    @property
+    def group(self) -> int:
+        """Neighbouring pixels that share an entry."""
+        return int(self.c.kernel_group())
+
     def values(self, images: NDArray[np.float32], known: NDArray[np.float32]) -> NDArray[np.float32] | None:
         """``known`` and after them what else ``images`` hold; None where these are more than MOST_VALUES."""
         found = np.zeros(MOST_VALUES, np.float32)
@@ -140,7 +151,8 @@ class Library:
         """The entries of images (n, features); ``values`` have to hold zero and all that the images do."""
         n, n_features = images.shape
         _require(
-            n_features <= 2 * MOST_PAIRS and 0 < values.size <= MOST_VALUES, "more pixels or values than have codes"
+            n_features <= self.group * MOST_GROUPS and 0 < values.size <= MOST_VALUES,
+            "more pixels or values than have codes",
         )
         starts = np.zeros(n + 1, np.int64)
         common = (
@@ -148,30 +160,31 @@ class Library:
             _address(values, np.float32, values.size), values.size, _address(starts, np.int64, n + 1),
         )  # fmt: skip
         _require(self.c.kernel_entries(*common, None) == 1, "values without the pixels'")
-        entries = np.zeros(int(starts[-1]), np.uint32)
-        self.c.kernel_entries(*common, _address(entries, np.uint32, int(starts[-1])))
-        return Entries(starts, entries, -(-n_features // 2))
+        entries = np.zeros(int(starts[-1]), np.uint64)
+        self.c.kernel_entries(*common, _address(entries, np.uint64, int(starts[-1])))
+        return Entries(starts, entries, self.group, -(-n_features // self.group))
 
     def plan(
         self, of: Entries, order: NDArray[np.int32], batch: int, ever: NDArray[np.uint8], values: NDArray[np.float32],
-        room: NDArray[np.uint32],
+        room: NDArray[np.uint64],
     ) -> Plan:  # fmt: skip
-        """Of the images in ``order``; ``ever`` (pairs,) is 1 where a training image lights the pair. The
+        """Of the images in ``order``; ``ever`` (groups,) is 1 where a training image lights the group. The
         entries go to ``room``."""
-        n, n_pairs = len(order), of.n_pairs
+        n, n_groups = len(order), of.n_groups
         _require(n > 0 and order.min() >= 0 and order.max() < len(of.starts) - 1 and batch > 0, "another order")
-        places = np.empty(n_pairs, np.uint32)  # held by name: an address alone holds nothing
+        places = np.empty(n_groups, np.uint32)  # held by name: an address alone holds nothing
         plan = Plan(
-            np.empty((n_blocks(n, batch), n_pairs + 1), np.uint32),
+            np.empty((n_blocks(n, batch), n_groups + 1), np.uint32),
             np.empty((n_blocks(n, batch), int(np.count_nonzero(ever))), np.uint16),
             room,
             values,
+            of.group,
         )
         self.c.kernel_plan(
-            _address(of.starts, np.int64, len(of.starts)), _address(of.entries, np.uint32, int(of.starts[-1])),
-            _address(order, np.int32, n), n, batch, n_pairs, _address(ever, np.uint8, n_pairs), plan.visits.shape[1],
-            _Plan(plan.starts.ctypes.data, plan.visits.ctypes.data, _address(room, np.uint32, of.count(order))),
-            _address(places, np.uint32, n_pairs),
+            _address(of.starts, np.int64, len(of.starts)), _address(of.entries, np.uint64, int(of.starts[-1])),
+            _address(order, np.int32, n), n, batch, n_groups, _address(ever, np.uint8, n_groups), plan.visits.shape[1],
+            _Plan(plan.starts.ctypes.data, plan.visits.ctypes.data, _address(room, np.uint64, of.count(order))),
+            _address(places, np.uint32, n_groups),
         )  # fmt: skip
         return plan
 
@@ -234,6 +247,7 @@ def n_blocks(n: int, batch: int) -> int:
     return batches * -(-batch // BLOCK) + -(-rest // BLOCK)
 
 
+@cache
 def _network(layout: Layout) -> _Network:
     widths = layout.padded_widths
     _require(2 <= len(widths) <= MOST_LINEARS + 1 and min(layout.widths) >= 1, "no network of this shape")
@@ -242,20 +256,26 @@ def _network(layout: Layout) -> _Network:
 
 
 def _images(images: Images, layout: Layout, batch: int) -> _Images:
-    n = len(images.labels)
-    labels = images.labels
-    _require(n == 0 or (labels.min() >= 0 and labels.max() < layout.widths[-1]), "labels of other classes")
+    facts = layout.padded_widths[0], layout.widths[-1], batch
+    if facts not in images.checked:
+        images.checked[facts] = _check_images(images, *facts)
+    return images.checked[facts]
+
+
+def _check_images(images: Images, n_features: int, n_classes: int, batch: int) -> _Images:
+    n, labels = len(images.labels), images.labels
+    _require(n == 0 or (labels.min() >= 0 and labels.max() < n_classes), "labels of other classes")
     at = _address(labels, np.int32, n)
     if images.rows is not None:
-        return _Images(rows=_floats(images.rows, n * layout.padded_widths[0]), labels=at)
+        return _Images(rows=_floats(images.rows, n * n_features), labels=at)
     plan = images.plan
     assert plan is not None, "images have one form"
-    blocks, n_pairs, n_visits = n_blocks(n, batch), plan.starts.shape[1] - 1, plan.visits.shape[1]
-    _require(2 * n_pairs <= layout.padded_widths[0] and len(plan.starts) >= blocks, "a plan of other images")
+    blocks, n_groups, n_visits = n_blocks(n, batch), plan.starts.shape[1] - 1, plan.visits.shape[1]
+    _require(plan.group * n_groups <= n_features and len(plan.starts) >= blocks, "a plan of other images")
     lit = _Lit(
-        _address(plan.starts, np.uint32, blocks * (n_pairs + 1)), _address(plan.visits, np.uint16, blocks * n_visits),
-        _address(plan.entries, np.uint32, int(plan.starts[:blocks, -1].sum(dtype=np.int64))),
-        _address(plan.values, np.float32, MOST_VALUES), n_pairs, n_visits,
+        _address(plan.starts, np.uint32, blocks * (n_groups + 1)), _address(plan.visits, np.uint16, blocks * n_visits),
+        _address(plan.entries, np.uint64, int(plan.starts[:blocks, -1].sum(dtype=np.int64))),
+        _address(plan.values, np.float32, MOST_VALUES), n_groups, n_visits,
     )  # fmt: skip
     return _Images(lit=lit, labels=at)
 

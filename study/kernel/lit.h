@@ -1,13 +1,23 @@
 // The first layer over the lit pixels alone: adding 0 w for the others would change no bit.
 //
-// Pixels come as pairs of neighbours, which share an entry where either is lit: 19 % of MNIST's pixels are lit, 24 %
-// of its pairs. A code numbers one of at most 256 values, 0 the value 0.
+// Pixels come in groups of neighbours, which share an entry where any is lit: of MNIST's pixels 19 % are lit, of its
+// pairs 22 %, of its fours 28 %. A code numbers one of at most 256 values, 0 the value 0.
 #ifndef LIT_H
 #define LIT_H
 
 #include "adam.h"
 
-enum { MOST_VALUES = 256, SLOTS = 4 * MOST_VALUES };
+enum {
+    GROUP = LANES == 16 ? 4 : 2,  // neighbouring pixels; where registers are few, pairs are faster (results/LOG.md)
+    HELD = 8 / GROUP,             // vectors of units whose weights to a group are in the registers at once
+    MOST_VALUES = 256,
+    SLOTS = 4 * MOST_VALUES
+};
+
+// An entry: an image or, in the images' own order, a group; and the group's codes, the first pixel's lowest.
+INLINE uint64_t entry_of(int64_t place, uint64_t codes) { return (uint64_t)place << 32 | codes; }
+INLINE int64_t place_of(uint64_t entry) { return (int64_t)(entry >> 32); }
+INLINE vec value_of(const float *values, uint64_t entry, int p) { return splat(values[entry >> 8 * p & 255]); }
 
 typedef struct {
     uint32_t bits[SLOTS];
@@ -48,10 +58,27 @@ int64_t kernel_values(const float *images, int64_t n_numbers, float *values, int
     return n_values;
 }
 
-// The entries of images (n, n_features), image after image, pair << 16 | codes; those of image i are starts[i] to
-// starts[i + 1]. Without ``entries`` they are only counted. Returns 0 where a value has no code, else 1.
+// The codes of the group of an image that begins at p; -1 where a value has none.
+static int64_t codes_of(const Codes *codes, const float *image, int64_t n_features, int64_t p) {
+    int64_t found = 0;
+    for (int i = 0; i < GROUP && p + i < n_features; i++) {
+        int code = codes->code[slot_of(codes, bits_of(image[p + i]))];
+        if (code < 0) return -1;
+        found |= (int64_t)code << 8 * i;
+    }
+    return found;
+}
+
+static int is_dark(const float *image, int64_t n_features, int64_t p) {
+    for (int i = 0; i < GROUP && p + i < n_features; i++)
+        if (!(image[p + i] == 0)) return 0;
+    return 1;
+}
+
+// The entries of images (n, n_features), image after image; those of image i are starts[i] to starts[i + 1]. Without
+// ``entries`` they are only counted. Returns 0 where a value has no code, else 1.
 int32_t kernel_entries(const float *images, int64_t n, int64_t n_features, const float *values, int64_t n_values,
-                       int64_t *starts, uint32_t *entries) {
+                       int64_t *starts, uint64_t *entries) {
     Codes codes;
     memset(codes.code, -1, sizeof codes.code);
     for (int i = 0; i < n_values; i++) add_code(&codes, bits_of(values[i]), i);
@@ -59,12 +86,11 @@ int32_t kernel_entries(const float *images, int64_t n, int64_t n_features, const
     for (int64_t i = 0; i < n; i++) {
         const float *image = images + i * n_features;
         starts[i] = found;
-        for (int64_t p = 0; p < n_features; p += 2) {
-            float first = image[p], second = p + 1 < n_features ? image[p + 1] : 0;
-            if (first == 0 && second == 0) continue;
-            int a = codes.code[slot_of(&codes, bits_of(first))], b = codes.code[slot_of(&codes, bits_of(second))];
-            if (a < 0 || b < 0) return 0;
-            if (entries) entries[found] = (uint32_t)(p / 2) << 16 | (uint32_t)b << 8 | (uint32_t)a;
+        for (int64_t p = 0; p < n_features; p += GROUP) {
+            if (is_dark(image, n_features, p)) continue;
+            int64_t own = codes_of(&codes, image, n_features, p);
+            if (own < 0) return 0;
+            if (entries) entries[found] = entry_of(p / GROUP, (uint64_t)own);
             found++;
         }
     }
@@ -72,61 +98,73 @@ int32_t kernel_entries(const float *images, int64_t n, int64_t n_features, const
     return 1;
 }
 
-// A plan has the entries of a block of images sorted by pair, image << 16 | codes, and says in which order the
-// gradient visits the pairs: by the number of their entries, since a loop whose length changes seldom is foretold
-// well (results/LOG.md). Pairs that no training image lights are not visited: their weights have
-// no gradient, and stay.
+// A plan has the entries of a block of images sorted by groups, and says in which order the gradient visits the groups:
+// by the number of their entries, since a loop whose length changes seldom is foretold well (results/LOG.md). Groups
+// that no training image lights are not visited: their weights have no gradient, and stay.
 typedef struct {
-    uint32_t *starts;   // (blocks, n_pairs + 1) where the entries of each pair begin
-    uint16_t *visits;   // (blocks, n_visits) pairs
-    uint32_t *entries;  // block after block
+    uint32_t *starts;   // (blocks, n_groups + 1) where the entries of each begin
+    uint16_t *visits;   // (blocks, n_visits) groups
+    uint64_t *entries;  // block after block
 } Plan;
 
-enum { AHEAD = 4 };  // images; they lie anywhere in memory
+enum { AHEAD = 6 };  // images; they lie anywhere in memory
 
-// Sorts the entries of n images; places (n_pairs) is scratch.
-static void sort_entries(const int64_t *starts, const uint32_t *entries, const int32_t *order, int64_t n,
-                         int64_t n_pairs, Plan plan, uint32_t *places) {
-    memset(places, 0, (size_t)n_pairs * sizeof *places);
+// The entries of an image.
+typedef struct {
+    const uint64_t *begin, *end;
+} Span;
+
+INLINE Span span_of(const int64_t *starts, const uint64_t *entries, int32_t image) {
+    return (Span){entries + starts[image], entries + starts[image + 1]};
+}
+
+// Sorts the entries of n images; places (n_groups) is scratch.
+static void sort_entries(const int64_t *starts, const uint64_t *entries, const int32_t *order, int64_t n,
+                         int64_t n_groups, Plan plan, uint32_t *places) {
+    memset(places, 0, (size_t)n_groups * sizeof *places);
     for (int64_t i = 0; i < n; i++) {
-        if (i + AHEAD < n)
-            for (int64_t e = starts[order[i + AHEAD]]; e < starts[order[i + AHEAD] + 1]; e += LINE)
-                __builtin_prefetch(entries + e);
-        for (int64_t e = starts[order[i]]; e < starts[order[i] + 1]; e++) places[entries[e] >> 16]++;
+        if (i + AHEAD < n) {
+            Span later = span_of(starts, entries, order[i + AHEAD]);
+            for (const uint64_t *e = later.begin; e < later.end; e += LINE / 2) __builtin_prefetch(e);
+        }
+        Span own = span_of(starts, entries, order[i]);
+        for (const uint64_t *e = own.begin; e < own.end; e++) places[place_of(*e)]++;
     }
     uint32_t begin = 0;
-    for (int64_t q = 0; q < n_pairs; q++) {
+    for (int64_t q = 0; q < n_groups; q++) {
         uint32_t count = places[q];
         places[q] = plan.starts[q] = begin;
         begin += count;
     }
-    plan.starts[n_pairs] = begin;
-    for (int64_t i = 0; i < n; i++)
-        for (int64_t e = starts[order[i]]; e < starts[order[i] + 1]; e++)
-            plan.entries[places[entries[e] >> 16]++] = (uint32_t)i << 16 | (entries[e] & 0xffff);
+    plan.starts[n_groups] = begin;
+    for (int64_t i = 0; i < n; i++) {
+        Span own = span_of(starts, entries, order[i]);
+        for (const uint64_t *e = own.begin; e < own.end; e++)
+            plan.entries[places[place_of(*e)]++] = entry_of(i, (uint32_t)*e);
+    }
 }
 
-// Sorts the pairs that are ever lit by the number of their entries, at most BLOCK.
-static void sort_visits(const uint32_t *begins, const uint8_t *ever, int64_t n_pairs, uint16_t *visits) {
+// Sorts the groups that are ever lit by the number of their entries, at most BLOCK.
+static void sort_visits(const uint32_t *begins, const uint8_t *ever, int64_t n_groups, uint16_t *visits) {
     uint32_t place[BLOCK + 2] = {0};
-    for (int64_t q = 0; q < n_pairs; q++)
+    for (int64_t q = 0; q < n_groups; q++)
         if (ever[q]) place[begins[q + 1] - begins[q] + 1]++;
     for (int n = 0; n <= BLOCK; n++) place[n + 1] += place[n];
-    for (int64_t q = 0; q < n_pairs; q++)
+    for (int64_t q = 0; q < n_groups; q++)
         if (ever[q]) visits[place[begins[q + 1] - begins[q]]++] = (uint16_t)q;
 }
 
-// Plans the n images in ``order``; a block ends with its batch at the latest. places (n_pairs) is scratch.
-void kernel_plan(const int64_t *starts, const uint32_t *entries, const int32_t *order, int64_t n, int64_t batch,
-                 int64_t n_pairs, const uint8_t *ever, int64_t n_visits, Plan plan, uint32_t *places) {
+// Plans the n images in ``order``; a block ends with its batch at the latest. places (n_groups) is scratch.
+void kernel_plan(const int64_t *starts, const uint64_t *entries, const int32_t *order, int64_t n, int64_t batch,
+                 int64_t n_groups, const uint8_t *ever, int64_t n_visits, Plan plan, uint32_t *places) {
     for (int64_t first = 0, last; first < n; first = last) {
         last = first + batch < n ? first + batch : n;
         for (int64_t begin = first; begin < last; begin += BLOCK) {
             int64_t some = begin + BLOCK < last ? BLOCK : last - begin;
-            sort_entries(starts, entries, order + begin, some, n_pairs, plan, places);
-            sort_visits(plan.starts, ever, n_pairs, plan.visits);
-            plan.entries += plan.starts[n_pairs];
-            plan.starts += n_pairs + 1;
+            sort_entries(starts, entries, order + begin, some, n_groups, plan, places);
+            sort_visits(plan.starts, ever, n_groups, plan.visits);
+            plan.entries += plan.starts[n_groups];
+            plan.starts += n_groups + 1;
             plan.visits += n_visits;
         }
     }
@@ -136,103 +174,136 @@ void kernel_plan(const int64_t *starts, const uint32_t *entries, const int32_t *
 typedef struct {
     const uint32_t *starts;
     const uint16_t *visits;
-    const uint32_t *entries;
+    const uint64_t *entries;
     const float *values;
-    int64_t n_pairs, n_visits;
+    int64_t n_groups, n_visits;
 } Lit;
 
 static void next_block(Lit *lit) {
-    lit->entries += lit->starts[lit->n_pairs];
-    lit->starts += lit->n_pairs + 1;
+    lit->entries += lit->starts[lit->n_groups];
+    lit->starts += lit->n_groups + 1;
     lit->visits += lit->n_visits;
 }
 
-INLINE int64_t image_of(uint32_t entry) { return entry >> 16; }
-INLINE vec first_value(const float *values, uint32_t entry) { return splat(values[entry & 255]); }
-INLINE vec second_value(const float *values, uint32_t entry) { return splat(values[entry >> 8 & 255]); }
-
-// z (images of the block, n_out) += x W, pixel by pixel in their order.
-INLINE void lit_forward_tile(const Lit *lit, const float *W, int64_t n_out, float *z, const int wide) {
-    const Lit plan = *lit;  // what is stored below could not be told from *lit
-    const float *values = plan.values;
-    const uint32_t *entry = plan.entries;
-    for (int64_t q = 0; q < plan.n_pairs; q++, W += 2 * n_out) {
-        const uint32_t *end = plan.entries + plan.starts[q + 1];
+// z (n images of the block, n_out) = b + x W for ``wide`` vectors of units, pixel by pixel in their order.
+INLINE void lit_forward_tile(const Lit *lit, int64_t n, const float *W, int64_t n_out, const float *b, float *z,
+                             const int wide) {
+    const float *values = lit->values;
+    const uint64_t *entry = lit->entries;
+    for (int64_t i = 0; i < n; i++)
+        for (int j = 0; j < wide; j++) store(z + i * n_out + j * LANES, load(b + j * LANES));
+    for (int64_t q = 0; q < lit->n_groups; q++, W += GROUP * n_out) {
+        const uint64_t *end = lit->entries + lit->starts[q + 1];
         if (entry == end) continue;
-        vec first[WIDE], second[WIDE];
-        for (int j = 0; j < wide; j++) {
-            first[j] = load(W + j * LANES);
-            second[j] = load(W + n_out + j * LANES);
-        }
+        vec w[GROUP][HELD];
+        for (int p = 0; p < GROUP; p++)
+            for (int j = 0; j < wide; j++) w[p][j] = load(W + p * n_out + j * LANES);
         for (; entry < end; entry++) {
-            float *row = z + image_of(*entry) * n_out;
-            vec a = first_value(values, *entry), b = second_value(values, *entry);
-            for (int j = 0; j < wide; j++)
-                store(row + j * LANES, load(row + j * LANES) + a * first[j] + b * second[j]);
+            float *row = z + place_of(*entry) * n_out;
+            vec sum[HELD];
+            for (int j = 0; j < wide; j++) sum[j] = load(row + j * LANES);
+            for (int p = 0; p < GROUP; p++) {
+                vec x = value_of(values, *entry, p);
+                for (int j = 0; j < wide; j++) sum[j] += x * w[p][j];
+            }
+            for (int j = 0; j < wide; j++) store(row + j * LANES, sum[j]);
         }
     }
 }
 
-static void lit_forward(const Lit *lit, const float *W, int64_t n_out, float *z) {
+INLINE void lit_forward_units(const Lit *lit, int64_t n, const float *W, int64_t n_out, const float *b, float *z) {
     int64_t u = 0;
-    for (; u + TILE <= n_out; u += TILE) lit_forward_tile(lit, W + u, n_out, z + u, WIDE);
-    if (u < n_out) lit_forward_tile(lit, W + u, n_out, z + u, WIDE / 2);
+    for (; u + HELD * LANES <= n_out; u += HELD * LANES) lit_forward_tile(lit, n, W + u, n_out, b + u, z + u, HELD);
+    if (u < n_out) lit_forward_tile(lit, n, W + u, n_out, b + u, z + u, HELD / 2);
+}
+
+NOINLINE static void lit_forward_any(Lit lit, int64_t n, const float *W, int64_t n_out, const float *b, float *z) {
+    lit_forward_units(&lit, n, W, n_out, b, z);
+}
+
+NOINLINE static void lit_forward_32(Lit lit, int64_t n, const float *W, const float *b, float *z) {
+    lit_forward_units(&lit, n, W, 32, b, z);
+}
+
+static void lit_forward(const Lit *lit, int64_t n, const float *W, int64_t n_out, const float *b, float *z) {
+    if (n_out == 32)
+        lit_forward_32(*lit, n, W, b, z);
+    else
+        lit_forward_any(*lit, n, W, n_out, b, z);
 }
 
 // Visits go to and fro, which the processor does not foresee: it is told of the next one.
-INLINE void fetch_pair(Adam adam, int64_t at, int64_t n_out, const int wide) {
-    for (int j = 0; j < wide; j++)
-        for (int64_t row = at + j * LANES; row <= at + n_out + j * LANES; row += n_out) {
-            __builtin_prefetch(adam.w + row, 1);
-            __builtin_prefetch(adam.m + row, 1);
-            __builtin_prefetch(adam.v + row, 1);
+INLINE void fetch_group(Adam adam, int64_t at, int64_t n_out, const int wide) {
+    for (int64_t row = at; row < at + GROUP * n_out; row += n_out)
+        for (int64_t place = row; place < row + wide * LANES; place += LINE) {
+            __builtin_prefetch(adam.w + place, 1);
+            __builtin_prefetch(adam.m + place, 1);
+            __builtin_prefetch(adam.v + place, 1);
         }
 }
 
-// The block's x^T d, added to what ``gradient`` (2 n_pairs, n_out) has of the blocks before, if there are any;
-// after the last block the weight at ``at`` moves.
-INLINE void lit_backward_tile(const Lit *lit, const float *d, int64_t n_out, float *gradient, Adam adam, int64_t at,
-                              int first_block, int last_block, const int wide) {
-    const Lit plan = *lit;  // what is stored below could not be told from *lit
-    const float *values = plan.values;
-    for (int64_t i = 0; i < plan.n_visits; i++) {
-        int64_t q = plan.visits[i];
-        if (i + 1 < plan.n_visits) fetch_pair(adam, at + 2 * n_out * plan.visits[i + 1], n_out, wide);
-        vec first[WIDE], second[WIDE];
-        for (int j = 0; j < wide; j++) first[j] = second[j] = splat(0);
-        const uint32_t *entry = plan.entries + plan.starts[q], *end = plan.entries + plan.starts[q + 1];
+// What the gradient is added to or kept in over the blocks of a batch: (n_features, n_out), of which the first block
+// reads nothing; after the last block the weight moves.
+typedef struct {
+    float *sums;
+    int first_block, last_block;
+} Gradient;
+
+// The block's x^T d for ``wide`` vectors of units, and what follows of it for the weight at ``at``.
+INLINE void lit_backward_tile(const Lit *lit, const float *d, int64_t n_out, Gradient gradient, Adam adam, int64_t at,
+                              const int wide) {
+    const float *values = lit->values;
+    for (int64_t i = 0; i < lit->n_visits; i++) {
+        int64_t q = lit->visits[i], place = GROUP * q * n_out;
+        if (gradient.last_block && i + 1 < lit->n_visits)
+            fetch_group(adam, at + GROUP * n_out * lit->visits[i + 1], n_out, wide);
+        vec sum[GROUP][HELD];
+        for (int p = 0; p < GROUP; p++)
+            for (int j = 0; j < wide; j++) sum[p][j] = splat(0);
+        const uint64_t *entry = lit->entries + lit->starts[q], *end = lit->entries + lit->starts[q + 1];
         for (; entry < end; entry++) {
-            const float *row = d + image_of(*entry) * n_out;
-            vec a = first_value(values, *entry), b = second_value(values, *entry);
+            const float *row = d + place_of(*entry) * n_out;
+            for (int p = 0; p < GROUP; p++) {
+                vec x = value_of(values, *entry, p);
+                for (int j = 0; j < wide; j++) sum[p][j] += x * load(row + j * LANES);
+            }
+        }
+        for (int p = 0; p < GROUP; p++, place += n_out)
             for (int j = 0; j < wide; j++) {
-                first[j] += a * load(row + j * LANES);
-                second[j] += b * load(row + j * LANES);
+                float *earlier = gradient.sums + place + j * LANES;
+                if (!gradient.first_block) sum[p][j] = load(earlier) + sum[p][j];
+                if (gradient.last_block)
+                    move(adam, at + place + j * LANES, sum[p][j]);
+                else
+                    store(earlier, sum[p][j]);
             }
-        }
-        int64_t place = 2 * q * n_out;
-        for (int j = 0; j < wide; j++, place += LANES) {
-            if (!first_block) {
-                first[j] = load(gradient + place) + first[j];
-                second[j] = load(gradient + place + n_out) + second[j];
-            }
-            if (last_block) {
-                move(adam, at + place, first[j]);
-                move(adam, at + place + n_out, second[j]);
-            } else {
-                store(gradient + place, first[j]);
-                store(gradient + place + n_out, second[j]);
-            }
-        }
     }
 }
 
-static void lit_weight_step(const Lit *lit, const float *d, int64_t n_out, float *gradient, Adam adam, int64_t at,
-                            int first_block, int last_block) {
+INLINE void lit_backward_units(const Lit *lit, const float *d, int64_t n_out, Gradient gradient, Adam adam,
+                               int64_t at) {
     int64_t u = 0;
-    for (; u + TILE <= n_out; u += TILE)
-        lit_backward_tile(lit, d + u, n_out, gradient + u, adam, at + u, first_block, last_block, WIDE);
-    if (u < n_out)
-        lit_backward_tile(lit, d + u, n_out, gradient + u, adam, at + u, first_block, last_block, WIDE / 2);
+    for (; u + HELD * LANES <= n_out; u += HELD * LANES, gradient.sums += HELD * LANES)
+        lit_backward_tile(lit, d + u, n_out, gradient, adam, at + u, HELD);
+    if (u < n_out) lit_backward_tile(lit, d + u, n_out, gradient, adam, at + u, HELD / 2);
 }
+
+NOINLINE static void lit_backward_any(Lit lit, const float *d, int64_t n_out, Gradient gradient, Adam adam,
+                                      int64_t at) {
+    lit_backward_units(&lit, d, n_out, gradient, adam, at);
+}
+
+NOINLINE static void lit_backward_32(Lit lit, const float *d, Gradient gradient, Adam adam, int64_t at) {
+    lit_backward_units(&lit, d, 32, gradient, adam, at);
+}
+
+static void lit_weight_step(const Lit *lit, const float *d, int64_t n_out, Gradient gradient, Adam adam, int64_t at) {
+    if (n_out == 32)
+        lit_backward_32(*lit, d, gradient, adam, at);
+    else
+        lit_backward_any(*lit, d, n_out, gradient, adam, at);
+}
+
+int64_t kernel_group(void) { return GROUP; }
 
 #endif

@@ -44,7 +44,7 @@ INLINE float largest_logit(float *z, int64_t width, const Line *outside) {
         float *last = z + width - LINE + j;
         vec most = load(last) + load(outside->line + j);
         store(last, most);
-        for (int64_t c = j; c < width - LINE; c += LINE) most = select(load(z + c) > most, load(z + c), most);
+        for (int64_t c = j; c < width - LINE; c += LINE) most = pick(load(z + c) > most, load(z + c), most);
         store(largest.line + j, most);
     }
     return line_largest(largest.line);
@@ -65,17 +65,31 @@ INLINE float exponentials(float *z, int64_t width, float largest) {
     return line_sum(sum.line);
 }
 
+// Sums of exponentials and how far the label's logit lies below the largest -> losses, whose sum is returned.
+// Apart, since this loop runs over images in vectors.
+static double sum_losses(const float *sums, const float *below, int64_t n) {
+    double losses[LINE], total = 0;
+    for (int64_t i = 0; i < LINE; i++) losses[i] = (double)below[i] + logarithm(sums[i]);
+    for (int64_t i = 0; i < n; i++) total += losses[i];
+    return total;
+}
+
 // Mean loss of a batch; the logits become its gradient, (softmax - one-hot) / n.
 static double cross_entropy(float *logits, int64_t n, int64_t width, int64_t n_classes, const int32_t *labels) {
     const Line outside = no_class(width, n_classes);
-    float share = 1 / (float)n;
+    float share = 1 / (float)n, sums[LINE] = {0}, below[LINE] = {0};
     double loss = 0;
-    for (int64_t i = 0; i < n; i++) {
-        float *z = logits + i * width, own = z[labels[i]];
-        float largest = largest_logit(z, width, &outside), sum = exponentials(z, width, largest);
-        loss += (double)(largest - own) + logarithm(sum);
-        for (int64_t c = 0; c < width; c += LANES) store(z + c, load(z + c) * splat(share / sum));
-        z[labels[i]] -= share;
+    for (int64_t begin = 0; begin < n; begin += LINE) {
+        int64_t some = begin + LINE < n ? LINE : n - begin;
+        for (int64_t i = 0; i < some; i++) {
+            float *z = logits + (begin + i) * width, own = z[labels[begin + i]];
+            float largest = largest_logit(z, width, &outside);
+            sums[i] = exponentials(z, width, largest);
+            below[i] = largest - own;
+            for (int64_t c = 0; c < width; c += LANES) store(z + c, load(z + c) * splat(share / sums[i]));
+            z[labels[begin + i]] -= share;
+        }
+        loss += sum_losses(sums, below, some);
     }
     return loss / (double)n;
 }
@@ -84,15 +98,20 @@ static double cross_entropy(float *logits, int64_t n, int64_t width, int64_t n_c
 static double answers(float *logits, int64_t n, int64_t width, int64_t n_classes, const int32_t *labels,
                       uint8_t *correct) {
     const Line outside = no_class(width, n_classes);
+    float sums[LINE] = {0}, below[LINE] = {0};
     double losses = 0;
-    for (int64_t i = 0; i < n; i++) {
-        float *z = logits + i * width, own = z[labels[i]];
-        float largest = largest_logit(z, width, &outside);
-        int32_t earlier = 0;
-        for (int32_t c = 0; c < n_classes; c++) earlier += (z[c] == largest) & (c < labels[i]);
-        double loss = (double)(largest - own) + logarithm(exponentials(z, width, largest));
-        correct[i] = own == largest && !earlier && loss == loss;
-        losses += loss;
+    for (int64_t begin = 0; begin < n; begin += LINE) {
+        int64_t some = begin + LINE < n ? LINE : n - begin;
+        for (int64_t i = 0; i < some; i++) {
+            int32_t label = labels[begin + i], earlier = 0;
+            float *z = logits + (begin + i) * width, own = z[label];
+            float largest = largest_logit(z, width, &outside);
+            for (int32_t c = 0; c < n_classes; c++) earlier += (z[c] == largest) & (c < label);
+            sums[i] = exponentials(z, width, largest);
+            below[i] = largest - own;
+            correct[begin + i] = own == largest && !earlier && sums[i] == sums[i];
+        }
+        losses += sum_losses(sums, below, some);
     }
     return losses;
 }

@@ -10,6 +10,11 @@
 #include <float.h>
 #include <stdint.h>
 #include <string.h>
+#if defined(__SSE__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
 
 #if !defined(__GNUC__)
 #error "vector extensions are needed: GCC or Clang"
@@ -40,26 +45,38 @@ typedef int32_t ivec __attribute__((vector_size(4 * LANES), may_alias));
 typedef uint32_t uvec __attribute__((vector_size(4 * LANES), may_alias));
 
 #define INLINE static inline __attribute__((always_inline))
+#define NOINLINE __attribute__((noinline))  // what has all registers to itself
 
 INLINE vec load(const float *p) { return *(const vec *)p; }
 INLINE void store(float *p, vec x) { *(vec *)p = x; }
 INLINE vec splat(float x) { return x - (vec){0}; }  // x - 0 is x, of either sign
-INLINE vec select(ivec mask, vec yes, vec no) { return (vec)((mask & (ivec)yes) | (~mask & (ivec)no)); }
+INLINE vec pick(ivec mask, vec yes, vec no) { return (vec)((mask & (ivec)yes) | (~mask & (ivec)no)); }
 
 // x where h > 0 or h is NaN, else 0: ReLU's own value where h = x, its gradient where h is what it gave.
 INLINE vec where_positive(vec h, vec x) { return (vec)(~(h <= splat(0)) & (ivec)x); }
 
+// By name, since compilers do not always find it in a loop.
 INLINE vec square_root(vec x) {
+#if LANES == 16 && defined(__AVX512F__)
+    return (vec)_mm512_sqrt_ps((__m512)x);
+#elif LANES == 8 && defined(__AVX__)
+    return (vec)_mm256_sqrt_ps((__m256)x);
+#elif LANES == 4 && defined(__SSE__)
+    return (vec)_mm_sqrt_ps((__m128)x);
+#elif LANES == 4 && defined(__aarch64__)
+    return (vec)vsqrtq_f32((float32x4_t)x);
+#else
     vec root;
     for (int i = 0; i < LANES; i++) root[i] = __builtin_sqrtf(x[i]);
     return root;
+#endif
 }
 
 // e^x for x <= 0, NaN for NaN; 0 below -87. Cephes' expf: 2^n e^r with |r| <= log(2) / 2.
 INLINE vec exponential(vec x) {
     const vec whole = splat(12582912.0f);  // 1.5 * 2^23: what is added to it has no fraction left
     ivec tiny = x < splat(-87);
-    x = select(tiny, splat(-87), x);
+    x = pick(tiny, splat(-87), x);
     vec shifted = x * splat(1.44269504088896341f) + whole, n = shifted - whole;
     vec r = x - n * splat(0.693359375f) + n * splat(2.12194440e-4f);
     vec p = splat(1.9875691500e-4f);

@@ -18,7 +18,7 @@ from study.kernel import images as images_module
 from study.kernel import training as kernel
 from study.kernel.images import Prepared
 from study.kernel.layout import Layout, aligned, view
-from study.kernel.library import BLOCK, Entries, Images, Library, load
+from study.kernel.library import BLOCK, Images, Library, load
 from study.kernel.library import Run as State
 from study.plan import Cohort
 from tests.study.test_grouping import ALL_LRS, ALL_SEEDS, PARTS, Bits, bits
@@ -280,18 +280,21 @@ def test_every_array_s_length_kind_and_place_is_checked(digits: data.Dataset) ->
 def test_a_plan_is_checked_too(digits: data.Dataset) -> None:
     library, (layout, state) = load(), network_of()
     entries = library.entries(digits.train.images.numpy(), np.arange(17, dtype=np.float32) / 16)
-    order, ever, values = np.arange(64, dtype=np.int32), np.ones(32, np.uint8), aligned(256)
-    room = np.zeros(64 * 32, np.uint32)
+    n_groups = 64 // library.group
+    order, ever, values = np.arange(64, dtype=np.int32), np.ones(n_groups, np.uint8), aligned(256)
+    room = np.zeros(64 * n_groups, np.uint64)
     whole = library.plan(entries, order, 32, ever, values, room)
     scratch, labels = library.scratch(layout, 32), np.zeros(64, np.int32)
     library.train(state, Images(labels, plan=whole), 32, scratch)
     wide = library.plan(
-        Entries(entries.starts, entries.entries, 33), order, 32, np.ones(33, np.uint8), values, room.copy()
+        replace(entries, n_groups=n_groups + 1), order, 32, np.ones(n_groups + 1, np.uint8), values, room.copy()
     )
     wrong: dict[str, Callable[[], object]] = {
-        "where 1[0-9]+ are needed": lambda: library.plan(entries, order, 32, ever, values, room[:10]),
+        r"of 10 where \d+ are needed": lambda: library.plan(entries, order, 32, ever, values, room[:10]),
         "another order": lambda: library.plan(entries, order - 1, 32, ever, values, room),
-        "of 31 where 32 are needed": lambda: library.plan(entries, order, 32, ever[1:], values, room),
+        rf"of {n_groups - 1} where {n_groups} are needed": lambda: library.plan(
+            entries, order, 32, ever[1:], values, room
+        ),
         r"of 10 where \d+": lambda: library.train(
             state, Images(labels, plan=replace(whole, entries=whole.entries[:10])), 32, scratch
         ),
@@ -307,8 +310,8 @@ def test_a_plan_is_checked_too(digits: data.Dataset) -> None:
             call()
 
 
-def test_a_plan_holds_every_lit_pixel_once_pair_by_pair(digits: data.Dataset) -> None:
-    """Read back, it is the images in their order; the visits are of the pairs that are ever lit, by their entries."""
+def test_a_plan_holds_every_lit_pixel_once_group_by_group(digits: data.Dataset) -> None:
+    """Read back, it is the images in their order; the visits are of the groups that are ever lit, by their entries."""
     prepared = Prepared(load(), digits, most_lit=1.0).train
     assert isinstance(prepared, images_module.Lit)
     order = np.arange(1000, 400, -1, dtype=np.int32)
@@ -319,9 +322,10 @@ def test_a_plan_holds_every_lit_pixel_once_pair_by_pair(digits: data.Dataset) ->
     for first, starts, visits in zip(first_images, plan.starts, plan.visits, strict=True):
         own = plan.entries[begin : begin + starts[-1]]
         begin += int(starts[-1])
-        pairs = np.repeat(np.arange(32), np.diff(starts))
-        found[first + (own >> 16), 2 * pairs] = plan.values[own & 255]
-        found[first + (own >> 16), 2 * pairs + 1] = plan.values[own >> 8 & 255]
+        groups = np.repeat(np.arange(64 // plan.group), np.diff(starts))
+        for p in range(plan.group):
+            pixel = plan.group * groups + p
+            found[first + (own >> 32).astype(int), pixel] = plan.values[(own >> 8 * p & 255).astype(int)]
         counts = np.diff(starts)[visits]
         assert (np.diff(counts.astype(int)) >= 0).all()
         assert sorted(visits) == np.flatnonzero(prepared.ever).tolist()
