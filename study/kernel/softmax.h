@@ -65,10 +65,10 @@ INLINE float exponentials(float *z, int64_t width, float largest) {
     return line_sum(sum.line);
 }
 
-// Sums of exponentials and how far the label's logit lies below the largest -> losses, whose sum is returned.
-// Apart, since this loop runs over images in vectors.
-static double sum_losses(const float *sums, const float *below, int64_t n) {
-    double losses[LINE], total = 0;
+// ``total`` and n losses more, of images by their sums of exponentials and how far the label's logit lies below the
+// largest. Apart from these, since compilers take logarithms in vectors.
+static double add_losses(double total, const float *sums, const float *below, int64_t n) {
+    double losses[LINE];
     for (int64_t i = 0; i < LINE; i++) losses[i] = (double)below[i] + logarithm(sums[i]);
     for (int64_t i = 0; i < n; i++) total += losses[i];
     return total;
@@ -89,7 +89,7 @@ static double cross_entropy(float *logits, int64_t n, int64_t width, int64_t n_c
             for (int64_t c = 0; c < width; c += LANES) store(z + c, load(z + c) * splat(share / sums[i]));
             z[labels[begin + i]] -= share;
         }
-        loss += sum_losses(sums, below, some);
+        loss = add_losses(loss, sums, below, some);
     }
     return loss / (double)n;
 }
@@ -111,7 +111,7 @@ static double answers(float *logits, int64_t n, int64_t width, int64_t n_classes
             below[i] = largest - own;
             correct[begin + i] = own == largest && !earlier && sums[i] == sums[i];
         }
-        losses += sum_losses(sums, below, some);
+        losses = add_losses(losses, sums, below, some);
     }
     return losses;
 }
