@@ -6,8 +6,8 @@ index into these tensors.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 import torch
@@ -25,12 +25,13 @@ class Split:
     """(n, features) in [0, 1]."""
     labels: Tensor
     """(n,) int64, 0 to n_classes - 1."""
-    pixels: Pixels
-    """The images in the form that the first layer multiplies fastest."""
+    form: Pixels | None = None
+    """Of the images, where it is known already."""
 
-    @classmethod
-    def of(cls, images: Tensor, labels: Tensor) -> Self:
-        return cls(images, labels, pixels.of(images))
+    @cached_property
+    def pixels(self) -> Pixels:
+        """The images in the form that the first layer of torch's engine multiplies fastest."""
+        return self.form or pixels.of(self.images)
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Dataset:
     def to(self, device: torch.device | str, dtype: torch.dtype = torch.float32) -> "Dataset":
         """The same images on another device or in another precision."""
         train, test = (
-            Split.of(split.images.to(device, dtype), split.labels.to(device)) for split in (self.train, self.test)
+            Split(split.images.to(device, dtype), split.labels.to(device)) for split in (self.train, self.test)
         )
         return Dataset(self.name, train, test, self.sha256)
 
@@ -90,8 +91,8 @@ def _load_idx(name: str, data_dir: Path) -> Dataset:
     # The readers, not the class: it would prefer an unchecked processed/training.pt if one lies about.
     folder = sources.SOURCES[name].folder(data_dir)
     images, labels = _reader(folder, read_image_file), _reader(folder, read_label_file)
-    train = Split.of(_unit_interval(images("train-images-idx3-ubyte")), labels("train-labels-idx1-ubyte"))
-    test = Split.of(_unit_interval(images("t10k-images-idx3-ubyte")), labels("t10k-labels-idx1-ubyte"))
+    train = Split(_unit_interval(images("train-images-idx3-ubyte")), labels("train-labels-idx1-ubyte"))
+    test = Split(_unit_interval(images("t10k-images-idx3-ubyte")), labels("t10k-labels-idx1-ubyte"))
     return Dataset(name, train, test, sha256)
 
 
@@ -105,7 +106,7 @@ def _unit_interval(pixels: Tensor) -> Tensor:
 
 
 def _split(images: np.ndarray, labels: np.ndarray) -> Split:
-    return Split.of(torch.from_numpy(images).to(torch.float32), torch.from_numpy(labels).to(torch.int64))
+    return Split(torch.from_numpy(images).to(torch.float32), torch.from_numpy(labels).to(torch.int64))
 
 
 def share(data: Dataset, folder: Path) -> None:

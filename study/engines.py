@@ -4,6 +4,8 @@ A study keeps to the engine that it began with, since their bits differ. Both ha
 (``study.training.Training``), so whoever trains asks here by the engine's name and needs to know no more.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from study import devices
@@ -69,12 +71,18 @@ def why_no_kernel(design: Design, device: str) -> str | None:
     return None
 
 
-def training_of(engine: str) -> "Make":
-    """What makes the training of a cohort by ``engine``."""
+def in_threads(engine: str) -> bool:
+    """Whether several workers of ``engine`` are best threads of one process: the kernel lets go of Python's lock."""
+    return engine == KERNEL
+
+
+def training_of(engine: str, between: Callable[[], None] | None = None) -> "Make":
+    """What makes the training of a cohort by ``engine``; one in threads calls ``between`` many times a second, and ends
+    by what that raises."""
     if engine == KERNEL:
         from study.kernel.training import Training
 
-        return Training
+        return partial(Training, between=between) if between else Training
     from study import training
 
     return training.Training

@@ -47,7 +47,7 @@ def hold_out(data: "Dataset") -> "Dataset":
     )
 
     def split(rows: "Tensor") -> Split:
-        return Split.of(data.train.images[rows], data.train.labels[rows])
+        return Split(data.train.images[rows], data.train.labels[rows])
 
     train, test = (split(torch.from_numpy(np.sort(rows))) for rows in (kept, held))
     return Dataset(data.name, train, test, data.sha256)

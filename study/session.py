@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from study import devices, engines, forecast, provenance, workers
+from study import devices, engines, forecast, provenance, team, workers
 from study.design import Design
 from study.errors import EnvironmentFault, UsageError
 from study.folder import Folder
@@ -82,7 +82,7 @@ class Session:
             with tempfile.TemporaryDirectory(prefix=prefix, dir=self.folder.path) as shared:
                 job = self._job(data, place, Path(shared))
                 if place.n_workers > 1:
-                    return Outcome(workers.train_in_processes(job, plan, place.n_workers, data, progress))
+                    return Outcome(team.train(job, plan, place.n_workers, data, progress))
                 if place.device == "cpu":
                     return Outcome(workers.train_here(job, plan, data, progress))
                 at_once = self._at_once(plan, place.device)

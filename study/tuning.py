@@ -20,6 +20,7 @@ from study.plan import Cohort, cohorts
 from study.progress import Voice, duration
 from study.search import Finished, Score, Search, best
 from study.space import Point
+from study.team import Team
 
 if TYPE_CHECKING:  # torch is imported by those who train
     from study.data import Dataset
@@ -72,7 +73,7 @@ class Tuning:
         which it stops."""
         waited = False
         with ExitStack() as stack:
-            team: workers.Team | None = None
+            team: Team | None = None
             while not self.failures:
                 asked = self._ask(at_once)
                 if not asked and self._n_finished() == self._n_in_all:
@@ -83,7 +84,7 @@ class Tuning:
                     time.sleep(WAIT_SECONDS)
                     continue
                 if team is None and n_workers > 1:
-                    team = stack.enter_context(workers.Team(self.job, n_workers, data))
+                    team = stack.enter_context(Team(self.job, n_workers, data))
                 self._train(asked, data, n_workers, team)
                 self._say_progress()
         return self.failures
@@ -114,15 +115,13 @@ class Tuning:
                 asked |= {(arm, slot): point for slot, point in search.ask(at_once)}
         return asked
 
-    def _train(self, asked: dict[Trial, Point], data: "Dataset", n_workers: int, team: workers.Team | None) -> None:
+    def _train(self, asked: dict[Trial, Point], data: "Dataset", n_workers: int, team: Team | None) -> None:
         if any(search.prunes for search in self.searches.values()):
             self._train_one_by_one(asked, data)
         else:
             self._train_together(asked, data, n_workers, team)
 
-    def _train_together(
-        self, asked: dict[Trial, Point], data: "Dataset", n_workers: int, team: workers.Team | None
-    ) -> None:
+    def _train_together(self, asked: dict[Trial, Point], data: "Dataset", n_workers: int, team: Team | None) -> None:
         batch = Batch(self.searches, self.job.design, asked, self.faults, self.voice)
         planned = cohorts(batch.runs, n_workers)
         if team is not None:

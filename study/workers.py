@@ -1,20 +1,11 @@
-"""Train cohorts and keep what comes of each: here, or in processes of one thread that share the data.
+"""Train cohorts and keep what comes of each, here and now; team.py has several do so at once."""
 
-One thread a worker, because torch's threads scale worse than processes and a kernel's bits may follow
-their number. A process that dies takes its cohort with it and nothing else, and a cohort that failed in a
-process is tried once more.
-"""
-
-import multiprocessing
-import signal
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol
 
 from study import devices, engines, folder, forecast, weights
 from study.design import Design
@@ -25,8 +16,7 @@ from study.records import part_table
 if TYPE_CHECKING:  # torch is imported by those who train
     from study.data import Dataset
     from study.history import History
-
-TRIES = 2
+    from study.training import Make
 
 
 class Report(Protocol):
@@ -79,12 +69,13 @@ def train_here(job: Job, cohorts: Sequence[Cohort], data: "Dataset", report: Rep
     import torch
 
     devices.prepare(job.engine)
+    make = engines.training_of(job.engine)
     left, failures = list(cohorts), 0
     while left:
         job.check_time()
         some = left[:at_once]
         try:
-            seconds, kept = _train_and_keep(job, some, data, partial(_tick, job, some, report))
+            seconds, kept = train_and_keep(job, some, data, make, partial(_tick, job, some, report))
             for cohort, of_cohort in zip(some, kept, strict=True):
                 report.committed(cohort, seconds / len(some), of_cohort)
         except (StudyError, OSError):
@@ -102,7 +93,7 @@ def train_here(job: Job, cohorts: Sequence[Cohort], data: "Dataset", report: Rep
         except Exception as error:
             failures += len(some)
             for cohort in some:
-                report.failed(cohort, _words(error), last=True)
+                report.failed(cohort, words(error), last=True)
             if job.stop_on_error:
                 break
         left = left[len(some) :]
@@ -123,140 +114,22 @@ def _no_room(job: Job, cohort: Cohort, error: Exception) -> str:
     )
 
 
-def _train_and_keep(
-    job: Job, cohorts: Sequence[Cohort], data: "Dataset", on_epoch: Callable[[], None]
+def train_and_keep(
+    job: Job, cohorts: Sequence[Cohort], data: "Dataset", make: "Make", on_epoch: Callable[[], None]
 ) -> tuple[float, list[Any]]:
     """Returns the seconds that it took, and of each cohort what keeping it returned."""
     from study import training
 
     began = time.monotonic()
-    histories = training.train_together(job.design, cohorts, data, on_epoch, engines.training_of(job.engine))
+    histories = training.train_together(job.design, cohorts, data, on_epoch, make)
     kept = [job.keep(cohort, history, data) for cohort, history in zip(cohorts, histories, strict=True)]
     return time.monotonic() - began, kept
-
-
-# --- processes
-
-
-def train_in_processes(job: Job, cohorts: Sequence[Cohort], n_workers: int, data: "Dataset", report: Report) -> int:
-    """Train and keep in ``n_workers`` processes; returns the number of cohorts that failed for good."""
-    with Team(job, min(n_workers, len(cohorts)), data) as team:
-        return team.train(cohorts, report)
-
-
-class Team:
-    """Processes that train cohorts of one job, until they are dismissed."""
-
-    def __init__(self, job: Job, n_workers: int, data: "Dataset"):
-        from study import data as data_module
-
-        data_module.share(data, job.shared_data)
-        self.job, self.workers = job, [Worker(job) for _ in range(n_workers)]
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        for worker in self.workers:
-            worker.stop()
-
-    def train(self, cohorts: Sequence[Cohort], report: Report) -> int:
-        """Train and keep ``cohorts``; returns the number of those that failed for good."""
-        queue, failures = deque((cohort, 1) for cohort in cohorts), 0
-        while queue or any(worker.task for worker in self.workers):
-            self.job.check_time()
-            for index, worker in enumerate(self.workers):
-                if queue and worker.task is None:
-                    self.workers[index] = worker if worker.process.is_alive() else Worker(self.job)
-                    self.workers[index].give(*queue.popleft())
-            for worker in self._ready():
-                retry, failed = worker.listen(report)
-                queue.extendleft(retry)
-                failures += failed
-            if failures and self.job.stop_on_error:
-                break
-        return failures
-
-    def _ready(self) -> list["Worker"]:
-        """The workers that have said something or died, after a second at most."""
-        by_connection: dict[Any, Worker] = {worker.connection: worker for worker in self.workers if worker.task}
-        return [by_connection[connection] for connection in wait(list(by_connection), timeout=1)]
-
-
-class Worker:
-    """A process, the pipe to it, and the cohort that it has in hand: (cohort, which try)."""
-
-    def __init__(self, job: Job):
-        context = multiprocessing.get_context("spawn")
-        self.connection, child = context.Pipe()
-        self.process = context.Process(target=_work, args=(job, child), daemon=True)
-        self.task: tuple[Cohort, int] | None = None
-        # Ctrl-C reaches the whole group; the workers leave it to the parent, from their first moment.
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        try:
-            self.process.start()
-        finally:
-            signal.signal(signal.SIGINT, before)
-        child.close()
-
-    def give(self, cohort: Cohort, attempt: int) -> None:
-        self.task = (cohort, attempt)
-        self.connection.send(cohort)
-
-    def listen(self, report: Report) -> tuple[list[tuple[Cohort, int]], int]:
-        """Take one message: (what to try again, how many cohorts failed for good)."""
-        assert self.task is not None
-        cohort, attempt = self.task
-        try:
-            kind, value = self.connection.recv()
-        except (EOFError, OSError):
-            self.process.join()
-            kind, value = "failed", f"its worker died with exit code {self.process.exitcode}"
-        if kind == "fault":
-            raise EnvironmentFault(value)
-        if kind == "epoch":
-            report.epoch(cohort)
-            return [], 0
-        self.task = None
-        if kind == "committed":
-            report.committed(cohort, *value)
-            return [], 0
-        last = attempt == TRIES
-        report.failed(cohort, value, last)
-        return ([], 1) if last else ([(cohort, attempt + 1)], 0)
-
-    def stop(self) -> None:
-        """End the process at once; what it had not committed is trained again by the next command."""
-        self.process.terminate()
-        self.process.join()
-        self.connection.close()
-
-
-def _work(job: Job, connection: Connection) -> None:
-    """A worker's life: cohorts in, epochs and outcomes out, until the parent is gone."""
-    from study import data as data_module
-
-    devices.prepare(job.engine)
-    data = data_module.open_shared(job.data_name, job.data_sha256, job.shared_data)
-    while True:
-        try:
-            cohort = connection.recv()
-        except EOFError:
-            return
-        try:
-            seconds, (kept,) = _train_and_keep(job, [cohort], data, lambda: connection.send(("epoch", None)))
-            connection.send(("committed", (seconds, kept)))
-        except (BrokenPipeError, ConnectionResetError):
-            return
-        except (StudyError, OSError) as fault:
-            connection.send(("fault", str(fault)))
-        except Exception as error:
-            connection.send(("failed", _words(error)))
 
 
 def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0]
 
 
-def _words(error: Exception) -> str:
+def words(error: Exception) -> str:
+    """What is reported of a cohort that failed."""
     return f"{type(error).__name__}: {error}"

@@ -23,11 +23,25 @@ PIECE = 8192
 """Images that are prepared at once, for all runs of a seed."""
 
 
+class Room:
+    """Memory for one piece after another, which is faulted in once."""
+
+    def __init__(self) -> None:
+        self.memory = aligned(0, np.uint8)
+
+    def of(self, n: int, dtype: type) -> NDArray:
+        """(n,) of anything."""
+        wanted = n * np.dtype(dtype).itemsize
+        if wanted > self.memory.size:
+            self.memory = aligned(wanted + wanted // 8, np.uint8)
+        return self.memory[:wanted].view(dtype)
+
+
 class Pixels(Protocol):
     """The images of a split."""
 
-    def piece(self, order: NDArray[np.int32], batch: int) -> Images:
-        """Those at ``order``, in batches; valid until the next piece is asked for."""
+    def piece(self, order: NDArray[np.int32], batch: int, room: Room) -> Images:
+        """Those at ``order``, in batches; valid until ``room`` has another piece."""
         ...
 
     def chunks(self, n: int) -> Iterator[Images]:
@@ -44,12 +58,9 @@ class Rows:
         self.width = padded(n_features)
         self.images = aligned(self.n * self.width).reshape(self.n, self.width)
         self.images[:, :n_features] = images
-        self.gathered = aligned(0)
 
-    def piece(self, order: NDArray[np.int32], batch: int) -> Images:
-        if self.gathered.size < len(order) * self.width:
-            self.gathered = aligned(len(order) * self.width)
-        rows = self.gathered[: len(order) * self.width].reshape(len(order), self.width)
+    def piece(self, order: NDArray[np.int32], batch: int, room: Room) -> Images:
+        rows = room.of(len(order) * self.width, np.float32).reshape(len(order), self.width)
         np.take(self.images, order, axis=0, out=rows, mode="clip")
         return Images(self.labels[order], rows)
 
@@ -67,15 +78,11 @@ class Lit:
     ):  # fmt: skip
         """``ever`` (groups,): whether a group is lit in any training image."""
         self.library, self.entries, self.labels, self.values, self.ever = library, entries, labels, values, ever
-        self.room = np.empty(0, np.uint64)
-        self.natural = self.piece(np.arange(len(labels), dtype=np.int32), BLOCK)
-        self.room = np.empty(0, np.uint64)
+        self.natural = self.piece(np.arange(len(labels), dtype=np.int32), BLOCK, Room())
 
-    def piece(self, order: NDArray[np.int32], batch: int) -> Images:
-        wanted = self.entries.count(order)
-        if wanted > len(self.room):
-            self.room = np.empty(wanted + wanted // 8, np.uint64)
-        plan = self.library.plan(self.entries, order, batch, self.ever, self.values, self.room)
+    def piece(self, order: NDArray[np.int32], batch: int, room: Room) -> Images:
+        entries = room.of(self.entries.count(order), np.uint64)
+        plan = self.library.plan(self.entries, order, batch, self.ever, self.values, entries)
         return Images(self.labels[order], plan=plan)
 
     def chunks(self, n: int) -> Iterator[Images]:

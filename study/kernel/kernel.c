@@ -248,15 +248,14 @@ void kernel_fold(const Network *net, const Run *run, float *folded) {
     restore(mode);
 }
 
-// The sum of the losses of n images under a folded network, and which of them it answers correctly.
-// ``memory`` is the scratch of a batch of BLOCK.
+// ``losses`` and those of n images more under a folded network, image by image, and which of them it answers
+// correctly. ``memory`` is the scratch of a batch of BLOCK.
 double kernel_evaluate(const Network *net, const float *folded, Images images, int64_t n, float *memory,
-                       uint8_t *correct) {
+                       double losses, uint8_t *correct) {
     Scratch scratch;
     uint64_t mode = flush_denormals();
     part_scratch(net, BLOCK, memory, &scratch);
     int last = net->n_linears - 1;
-    double losses = 0;
     for (int64_t begin = 0; begin < n; begin += BLOCK) {
         int64_t some = begin + BLOCK < n ? BLOCK : n - begin;
         const Layer *layer = scratch.layers;
@@ -267,7 +266,7 @@ double kernel_evaluate(const Network *net, const float *folded, Images images, i
             linear_forward(scratch.x[l - 1], some, layer->n_in, folded + layer->weight, layer->n_out,
                            folded + layer->bias, scratch.x[l]);
         }
-        losses += answers(scratch.x[last], some, layer->n_out, net->n_classes, images.labels, correct + begin);
+        losses = answers(losses, scratch.x[last], some, layer->n_out, net->n_classes, images.labels, correct + begin);
         skip_images(&images, some, net->widths[0]);
     }
     restore(mode);

@@ -58,7 +58,7 @@ SIGNATURES = {
     "kernel_plan": (None, (c_void_p, c_void_p, c_void_p, *[c_int64] * 3, c_void_p, c_int64, _Plan, c_void_p)),
     "kernel_train": (None, (POINTER(_Network), POINTER(_Run), _Images, c_int64, c_int64, c_void_p, c_void_p)),
     "kernel_fold": (None, (POINTER(_Network), POINTER(_Run), c_void_p)),
-    "kernel_evaluate": (c_double, (POINTER(_Network), c_void_p, _Images, c_int64, c_void_p, c_void_p)),
+    "kernel_evaluate": (c_double, (POINTER(_Network), c_void_p, _Images, c_int64, c_void_p, c_double, c_void_p)),
 }
 
 
@@ -212,16 +212,18 @@ class Library:
         return folded
 
     def evaluate(
-        self, layout: Layout, folded: NDArray[np.float32], images: Images, scratch: NDArray[np.float32]
-    ) -> tuple[float, NDArray[np.uint8]]:
-        """The sum of the losses and which answers are right (n,); ``scratch`` is that of batches of BLOCK."""
+        self, layout: Layout, folded: NDArray[np.float32], images: Images, scratch: NDArray[np.float32],
+        losses: float = 0.0,
+    ) -> tuple[float, NDArray[np.uint8]]:  # fmt: skip
+        """``losses`` with those of the images, and which answers are right (n,); ``scratch`` is that of batches of
+        BLOCK."""
         network, n = _network(layout), len(images.labels)
         correct = np.zeros(n, np.uint8)
-        losses = self.c.kernel_evaluate(
+        total = self.c.kernel_evaluate(
             byref(network), _floats(folded, layout.n_parameters), _images(images, layout, BLOCK), n,
-            self._scratch(scratch, network, BLOCK), _address(correct, np.uint8, n),
+            self._scratch(scratch, network, BLOCK), losses, _address(correct, np.uint8, n),
         )  # fmt: skip
-        return float(losses), correct
+        return float(total), correct
 
     def _scratch(self, scratch: NDArray[np.float32], network: _Network, batch: int) -> int:
         return _floats(scratch, self.c.kernel_scratch_floats(byref(network), batch))

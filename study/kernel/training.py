@@ -4,8 +4,9 @@ Runs train one by one, each by itself; those of a seed share the images that are
 call to the kernel lasts a fraction of a second, so that signals are answered.
 """
 
+import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 
 import numpy as np
@@ -16,7 +17,7 @@ from study import streams
 from study.data import Dataset
 from study.design import Design, Run
 from study.history import History
-from study.kernel.images import PIECE, Prepared
+from study.kernel.images import PIECE, Pixels, Prepared, Room
 from study.kernel.layout import Layout, view
 from study.kernel.library import BLOCK, Images, Library, load
 from study.kernel.library import Run as State
@@ -29,16 +30,20 @@ WORK = 2e9
 class Training:
     """A cohort on its way through the epochs, and what was measured so far."""
 
-    def __init__(self, design: Design, cohort: Cohort, data: Dataset):
+    def __init__(
+        self, design: Design, cohort: Cohort, data: Dataset, between: Callable[[], None] = lambda: None
+    ):  # fmt: skip
+        """``between`` is called between calls of the kernel; what it raises ends the training."""
         if data.train.images.shape[1] != design.widths[0]:
             raise ValueError(f"images of {data.train.images.shape[1]} pixels for networks of {design.widths[0]}")
-        self.design, self.cohort, self.library = design, cohort, load()
+        self.design, self.cohort, self.library, self.between = design, cohort, load(), between
         self.images = _prepared(self.library, data)
         self.networks = {run: Network(design, run, self.library) for run in cohort.runs}
         self.scratch = {
             network.layout: self.library.scratch(network.layout, max(cohort.batch_size, BLOCK))
             for network in self.networks.values()
         }
+        self.room = Room()
         self.n_images = len(data.train.labels)
         self.n_steps = 0
         self.steps_of_a_piece = steps_at_once(design, cohort.batch_size, self.n_images)
@@ -63,30 +68,40 @@ class Training:
         for seed in self.cohort.seeds:
             order = streams.image_order(seed, epoch, self.n_images)[: self.n_images // size * size]
             for some in torch.split(order.to(torch.int32), piece):
-                images = self.images.train.piece(some.numpy(), size)
+                images = self.images.train.piece(some.numpy(), size, self.room)
                 runs = [Run(size, lr, seed, arm) for arm, lr in product(self.cohort.arms, self.cohort.lrs)]
                 yield {run: self._train(self.networks[run], images) for run in runs}
 
     def _train(self, network: "Network", images: Images) -> NDArray[np.float64]:
+        self.between()
         return self.library.train(network.state, images, self.cohort.batch_size, self.scratch[network.layout])
 
     def evaluate(self) -> None:
         """Keep losses and correct answers on all of both splits."""
-        found = [self._evaluate(network) for network in self.networks.values()]
-        self.loss.append(np.array([losses for losses, _ in found]))
-        self.n_correct.append(np.array([[int(own.sum()) for own in correct] for _, correct in found]))
-        self.test_correct = np.stack([correct[1] for _, correct in found])
-        self.finite.append(np.array([network.finite() for network in self.networks.values()]))
+        networks = list(self.networks.values())
+        folded = [self.library.fold(network.state) for network in networks]
+        found = [self._evaluate(networks, folded, split) for split in (self.images.train, self.images.test)]
+        self.loss.append(np.stack([losses for losses, _ in found], axis=1))
+        self.n_correct.append(np.stack([correct.sum(1) for _, correct in found], axis=1))
+        self.test_correct = found[1][1]
+        self.finite.append(np.array([network.finite() for network in networks]))
 
-    def _evaluate(self, network: "Network") -> tuple[list[float], list[NDArray[np.bool_]]]:
-        folded, scratch = self.library.fold(network.state), self.scratch[network.layout]
-        at_once = max(1, _at_once(self.design, 2**16) // BLOCK) * BLOCK
-        losses, correct = [], []
-        for split in (self.images.train, self.images.test):
-            parts = [self.library.evaluate(network.layout, folded, some, scratch) for some in split.chunks(at_once)]
-            correct.append(np.concatenate([right for _, right in parts]).astype(bool))
-            losses.append(sum(loss for loss, _ in parts) / len(correct[-1]))
-        return losses, correct
+    def _evaluate(
+        self, networks: "Sequence[Network]", folded: Sequence[NDArray[np.float32]], split: Pixels
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Mean losses (runs,) and right answers (runs, n): some images by all networks, while they are in the cache."""
+        losses, correct = np.zeros(len(networks)), []
+        for some in split.chunks(max(1, _at_once(self.design, PIECE) // BLOCK) * BLOCK):
+            right = []
+            for i, (network, own) in enumerate(zip(networks, folded, strict=True)):
+                self.between()
+                losses[i], of_some = self.library.evaluate(
+                    network.layout, own, some, self.scratch[network.layout], losses[i]
+                )
+                right.append(of_some)
+            correct.append(np.stack(right))
+        every = np.concatenate(correct, axis=1).astype(bool)
+        return losses / every.shape[1], every
 
     def history(self) -> History:
         return History(
@@ -161,11 +176,13 @@ def _at_once(design: Design, most: int) -> int:
 
 
 _latest: tuple[weakref.ref[Dataset], Prepared] | None = None
+_preparing = threading.Lock()
 
 
 def _prepared(library: Library, data: Dataset) -> Prepared:
     """Of the data set in use, which all cohorts of a process share."""
     global _latest
-    if _latest is None or _latest[0]() is not data:
-        _latest = (weakref.ref(data), Prepared(library, data))
-    return _latest[1]
+    with _preparing:
+        if _latest is None or _latest[0]() is not data:
+            _latest = (weakref.ref(data), Prepared(library, data))
+        return _latest[1]

@@ -32,7 +32,7 @@ GroupOf = Callable[..., Group]
 @pytest.fixture(scope="module")
 def images(digits: Dataset) -> Dataset:
     n = 353
-    return replace(digits, test=Split.of(digits.test.images[:n], digits.test.labels[:n]))
+    return replace(digits, test=Split(digits.test.images[:n], digits.test.labels[:n]))
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +155,7 @@ def test_batches_are_torchs_in_train_mode_in_the_order_that_the_row_names(
     order: str, size: int, weights: Weights, images: Dataset, group_of: GroupOf
 ) -> None:
     """352 images: 10 and 64 leave a rest, 500 takes all."""
-    even = replace(images, test=Split.of(images.test.images[:352], images.test.labels[:352]))
+    even = replace(images, test=Split(images.test.images[:352], images.test.labels[:352]))
     rows = tried(group_of(*BN, data=even), Trial("batch", size, order))
     for run in BN:
         answers = in_train_mode(run, weights[run], even, ordered(order, run, even.test.labels), size)

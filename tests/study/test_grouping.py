@@ -73,7 +73,7 @@ def test_a_part_of_the_grid_has_the_bits_of_the_whole_at_odd_sizes(
 @pytest.mark.parametrize("batch_size", [32, 512])
 def test_a_part_of_the_grid_has_the_bits_of_the_whole_on_mnist(batch_size: int, mnist_dir: Path) -> None:
     mnist = data.load("mnist", mnist_dir)
-    some = data.Dataset("mnist", data.Split.of(mnist.train.images[:4096], mnist.train.labels[:4096]), mnist.test, {})
+    some = data.Dataset("mnist", data.Split(mnist.train.images[:4096], mnist.train.labels[:4096]), mnist.test, {})
     design = Design("mnist", batch_sizes=(batch_size,), seeds=tuple(range(10)), epochs=1)
     assert_parts_equal_the_whole(design, some, parts=[(("bn",), (0.01,), (1,)), (ARMS, (0.001, 0.1), (3, 9))])
 
@@ -110,7 +110,7 @@ def test_what_a_gpu_replays_is_what_a_cpu_does_step_by_step(digits: data.Dataset
 @pytest.mark.parametrize(("n_images", "unrolled"), [(1437, 14), (70, 7), (101 * 10, 1)])
 def test_a_graph_holds_as_many_steps_as_divide_the_epoch(n_images: int, unrolled: int, digits: data.Dataset) -> None:
     batch_size = {1437: 100, 70: 10, 1010: 10}[n_images]
-    split = data.Split.of(digits.train.images[:n_images], digits.train.labels[:n_images])
+    split = data.Split(digits.train.images[:n_images], digits.train.labels[:n_images])
     cohort = Cohort(batch_size, ("bn",), (0.01,), (0,))
     lockstep = Lockstep(design_of(batch_size), cohort, torch.float32, torch.device("cpu"))
     assert Recorded(lockstep, split, twin=lambda: lockstep).unrolled == unrolled

@@ -49,7 +49,7 @@ def test_every_training_image_is_in_one_part_with_its_label_and_no_test_image_in
 
 
 def test_another_test_set_changes_nothing(digits: Dataset) -> None:
-    blank = Split.of(torch.zeros_like(digits.test.images), torch.zeros_like(digits.test.labels))
+    blank = Split(torch.zeros_like(digits.test.images), torch.zeros_like(digits.test.labels))
     other = hold_out(Dataset(digits.name, digits.train, blank, digits.sha256))
     for one, two in ((hold_out(digits).train, other.train), (hold_out(digits).test, other.test)):
         assert torch.equal(one.images, two.images)

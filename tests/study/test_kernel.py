@@ -65,7 +65,7 @@ def test_every_step_equals_float64_from_the_same_state(
         inputs, labels = digits.train.images[rows].double(), digits.train.labels[rows]
         loss = torch.nn.functional.cross_entropy(exact(inputs), labels)
         torch.autograd.backward(loss)
-        images = form.train.piece(rows.numpy().astype(np.int32), batch_size)
+        images = form.train.piece(rows.numpy().astype(np.int32), batch_size, images_module.Room())
         (own,) = load().train(network.state, images, batch_size, scratch)
         assert own == pytest.approx(loss.item(), rel=1e-5, abs=1e-6)
         if not kinks.any():
@@ -233,7 +233,9 @@ def test_numbers_that_are_none_reach_the_loss_and_answer_nothing(
     assert not network.finite()
     assert not math.isfinite(losses)
     assert not correct.any()
-    found = load().train(network.state, form.train.piece(np.arange(64, dtype=np.int32), 32), 32, scratch)
+    found = load().train(
+        network.state, form.train.piece(np.arange(64, dtype=np.int32), 32, images_module.Room()), 32, scratch
+    )
     assert not math.isfinite(found[1])
 
 
@@ -315,7 +317,7 @@ def test_a_plan_holds_every_lit_pixel_once_group_by_group(digits: data.Dataset) 
     prepared = Prepared(load(), digits, most_lit=1.0).train
     assert isinstance(prepared, images_module.Lit)
     order = np.arange(1000, 400, -1, dtype=np.int32)
-    plan = prepared.piece(order, 300).plan
+    plan = prepared.piece(order, 300, images_module.Room()).plan
     assert plan is not None
     found, begin = np.zeros((600, 64), np.float32), 0
     first_images = [0, 256, 300, 556]
@@ -334,7 +336,7 @@ def test_a_plan_holds_every_lit_pixel_once_group_by_group(digits: data.Dataset) 
 
 def test_images_with_more_values_than_codes_are_whole_rows(digits: data.Dataset) -> None:
     noisy = digits.train.images * torch.linspace(0.5, 1, 64)
-    many = data.Dataset("digits", data.Split.of(noisy, digits.train.labels), digits.test, {})
+    many = data.Dataset("digits", data.Split(noisy, digits.train.labels), digits.test, {})
     assert isinstance(Prepared(load(), many, most_lit=1.0).train, images_module.Rows)
 
 
@@ -350,7 +352,7 @@ def test_only_float32_images_of_the_design_s_size_are_taken(digits: data.Dataset
 @pytest.mark.parametrize("batch_size", [32, 512])
 def test_mnist_s_lit_pixels_have_the_bits_of_whole_rows_and_torch_s_losses(batch_size: int, mnist_dir: Path) -> None:
     mnist = data.load("mnist", mnist_dir)
-    some = data.Dataset("mnist", data.Split.of(mnist.train.images[:4096], mnist.train.labels[:4096]), mnist.test, {})
+    some = data.Dataset("mnist", data.Split(mnist.train.images[:4096], mnist.train.labels[:4096]), mnist.test, {})
     design = Design("mnist", batch_sizes=(batch_size,), lrs=(1e-3,), seeds=(0,), epochs=1)
     cohort = Cohort(batch_size, ARMS, design.lrs, design.seeds)
     ours, theirs = trained(design, cohort, some), training.train(design, cohort, some)

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from study import data, devices, pixels, training, workers
+from study import data, devices, team, training, workers
 from study.design import Design
 from study.errors import EnvironmentFault
 from study.folder import Folder
@@ -47,7 +47,7 @@ def test_training_here_and_in_processes_commits_the_same_parts(
     names = {path.name: path.read_bytes() for path in (tmp_path / "s" / "parts").iterdir()}
     for path in (tmp_path / "s" / "parts").iterdir():
         path.unlink()
-    assert workers.train_in_processes(job, plan, 2, digits, there) == 0
+    assert team.train(job, plan, 2, digits, there) == 0
     assert {path.name: path.read_bytes() for path in (tmp_path / "s" / "parts").iterdir()} == names
     assert sorted(here.events) == sorted(there.events)
     assert len(names) == len(plan)
@@ -59,19 +59,19 @@ def test_a_worker_with_an_environment_fault_ends_the_study(
     (tmp_path / "s" / "parts").rmdir()
     (tmp_path / "s" / "parts").write_text("a file where the parts should go")
     with pytest.raises(EnvironmentFault, match="cannot be written"):
-        workers.train_in_processes(job, cohorts(missing_runs(DESIGN, ())), 2, digits, Told())
+        team.train(job, cohorts(missing_runs(DESIGN, ())), 2, digits, Told())
 
 
 def with_three_features(digits: data.Dataset) -> data.Dataset:
     """Images that no network of the design can take."""
     images = digits.train.images[:, :3]
-    return data.Dataset("digits", data.Split(images, digits.train.labels, pixels.Rows(images)), digits.test, {})
+    return data.Dataset("digits", data.Split(images, digits.train.labels), digits.test, {})
 
 
 def test_a_cohort_that_always_fails_is_given_up_after_two_tries(job: workers.Job, digits: data.Dataset) -> None:
     wrong = with_three_features(digits)
     told = Told()
-    assert workers.train_in_processes(job, cohorts(missing_runs(DESIGN, ()))[:1], 1, wrong, told) == 1
+    assert team.train(job, cohorts(missing_runs(DESIGN, ()))[:1], 1, wrong, told) == 1
     assert [event for event, _ in told.events] == ["failed", "given up"]
 
 
