@@ -3,21 +3,15 @@
 Needs the networks that ``study.run`` kept, and trains nothing. What is done is not done again.
 """
 
-import multiprocessing
-import os
-import shutil
-import signal
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
@@ -37,7 +31,6 @@ if TYPE_CHECKING:  # torch is imported by those who evaluate
 AT_ONCE = 6  # networks: what is in hand is bounded by these and the test images, however many runs there are
 SAY_EVERY = 10  # seconds
 CLEAN = ("clean", 0)
-SHARED = ".data-ablation-"
 
 Say = Callable[[str], None]
 Todo = Mapping[Run, list[tuple[str, int]]]
@@ -60,7 +53,7 @@ class Options:
     out: Path = Path("results")
     """The folder of studies."""
     workers: int = 0
-    """Processes of one thread each on a CPU; 0 is one per core."""
+    """Threads on a CPU; 0 is one per core."""
     quiet: bool = False
     """Print errors alone."""
 
@@ -79,32 +72,29 @@ def run(options: Options) -> int:
     if not any_norms(runs):
         raise UsageError(f"{folder.path} has no trained run with batch normalisation: there is nothing to compare")
     say: Say = (lambda text: None) if options.quiet else (lambda text: print(text, flush=True))
-    ablate(folder, design, runs, options.data_dir, options.device, options.clean, options.workers or cores(), say)
+
+    def load() -> "Dataset":
+        from study import data
+
+        return data.load(design.dataset, options.data_dir)
+
+    ablate(folder, design, runs, load, options.device, options.clean, options.workers or cores(), say)
     say(f"{folder.path} is evaluated. Next: python -m analysis.report {folder.path}")
     return 0
 
 
 def ablate(
-    folder: Folder, design: Design, runs: Sequence[Run], data_dir: Path, device: str, clean: bool, n_workers: int,
-    say: Say,
+    folder: Folder, design: Design, runs: Sequence[Run], load: Callable[[], "Dataset"], device: str, clean: bool,
+    n_workers: int, say: Say,
 ) -> None:  # fmt: skip
     """Evaluate what is missing of ``runs`` and write the tables; whoever comes meanwhile waits and finds it done."""
     with FileLock(folder.path / ".ablating"):
-        for left_behind in folder.path.glob(f"{SHARED}*"):  # by a command that was killed
-            shutil.rmtree(left_behind)
         Store(folder.path).clear()
         todo = missing(folder, design, runs, clean)
         if todo:
             chosen = devices.choose(device, of_study=None)
-            _evaluate(folder, design, todo, _images(folder, design, data_dir, chosen), n_workers, say)
+            _evaluate(folder, design, todo, _images(folder, load(), chosen), n_workers, say)
         Store(folder.path).compact(folder.own_manifest()["study_id"], design)
-
-
-def data_module() -> ModuleType:
-    """torch takes seconds to import; a command that has nothing to evaluate never does."""
-    from study import data
-
-    return data
 
 
 def newest(out: Path) -> Path:
@@ -140,50 +130,53 @@ def _all_conditions() -> list[tuple[str, int]]:
     return [(condition.name, condition.severity) for condition in CONDITIONS]
 
 
-def _images(folder: Folder, design: Design, data_dir: Path, device: str) -> "Dataset":
+def _images(folder: Folder, images: "Dataset", device: str) -> "Dataset":
     manifest = folder.read_manifest()
-    images = data_module().load(design.dataset, data_dir)
     if manifest is None or images.sha256 != manifest["data"]["sha256"]:
-        raise UsageError(f"--data-dir {data_dir} holds other images than those that {folder.path} was trained on")
+        raise UsageError(f"--data-dir holds other images than those that {folder.path} was trained on")
     return images if device == "cpu" else images.to(device)
 
 
 def _evaluate(folder: Folder, design: Design, todo: Todo, images: "Dataset", n_workers: int, say: Say) -> None:
-    """Group by group, in this process or, where there are enough on a CPU, in several of one thread each."""
+    """Group by group, in this thread or, where there are enough on a CPU, in several."""
     groups = list(_groups(todo))
     device = images.test.images.device.type
     n_done, last = 0, time.monotonic()
-    with tempfile.TemporaryDirectory(prefix=SHARED, dir=folder.path) as shared:
-        job = Job(folder.path, design, devices.engine(device, tf32=False))
-        if device != "cpu" or min(n_workers, len(groups)) < 2:
-            devices.prepare(job.engine)
-            done: Iterator[int] = (job.evaluate(runs, todo[runs[0]], images) for runs in groups)
-        else:
-            data_module().share(images, Path(shared))
-            done = _in_processes(job, groups, todo, images, Path(shared), n_workers)
-        for n_runs in done:
-            n_done += n_runs
-            if time.monotonic() - last > SAY_EVERY:
-                last = time.monotonic()
-                say(f"{n_done} of {len(todo)} networks evaluated")
+    job = Job(folder.path, design, devices.engine(device, tf32=False))
+    if device != "cpu" or min(n_workers, len(groups)) < 2:
+        devices.prepare(job.engine)
+        done: Iterator[int] = (job.evaluate(runs, todo[runs[0]], images) for runs in groups)
+    else:
+        done = _in_threads(job, groups, todo, images, n_workers)
+    for n_runs in done:
+        n_done += n_runs
+        if time.monotonic() - last > SAY_EVERY:
+            last = time.monotonic()
+            say(f"{n_done} of {len(todo)} networks evaluated")
 
 
 @dataclass(frozen=True)
 class Job:
-    """What all groups have in common; travels to the processes."""
+    """What all groups have in common."""
 
     study: Path
     design: Design
     engine: str
 
-    def evaluate(self, runs: Sequence[Run], conditions: Sequence[tuple[str, int]], images: "Dataset") -> int:
-        """Evaluate a group of networks and commit it, condition by condition; returns their number."""
+    def evaluate(
+        self, runs: Sequence[Run], conditions: Sequence[tuple[str, int]], images: "Dataset",
+        between: Callable[[], None] = lambda: None,
+    ) -> int:  # fmt: skip
+        """Evaluate a group of networks and commit it, condition by condition; returns their number.
+
+        ``between`` is called some times a second; what it raises ends the work.
+        """
         import torch
 
         from study.ablation import Group
         from study.shifts import Condition
 
-        group = Group(self.design, runs, [weights.read(self.study, self.design, run) for run in runs], images)
+        group = Group(self.design, runs, [weights.read(self.study, self.design, run) for run in runs], images, between)
         with torch.no_grad():
             for key in conditions:
                 rows = {"ablation": group.rows(Condition(*key))}
@@ -195,49 +188,22 @@ class Job:
         return len(runs)
 
 
-_images_here: "Dataset"
-"""Of a process that evaluates, opened once."""
-
-
-def _in_processes(
-    job: Job, groups: Sequence[list[Run]], todo: Todo, images: "Dataset", shared: Path, n_workers: int
-) -> Iterator[int]:
-    context, opened = multiprocessing.get_context("spawn"), (job.engine, images.name, images.sha256, shared)
-    pool = ProcessPoolExecutor(min(n_workers, len(groups)), context, _begin, opened)
+def _in_threads(job: Job, groups: Sequence[list[Run]], todo: Todo, images: "Dataset", n_workers: int) -> Iterator[int]:
+    """torch lets go of Python's lock for each of its operations, which are long here."""
+    stopped = threading.Event()
+    pool = ThreadPoolExecutor(min(n_workers, len(groups)), initializer=devices.prepare, initargs=(job.engine,))
     try:
-        # Ctrl-C reaches the whole group; these processes leave it to the parent, from their first moment.
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        try:
-            futures = [pool.submit(_evaluate_here, job, runs, todo[runs[0]]) for runs in groups]
-        finally:
-            signal.signal(signal.SIGINT, before)
+        futures = [pool.submit(job.evaluate, runs, todo[runs[0]], images, partial(_check, stopped)) for runs in groups]
         for future in as_completed(futures):
             yield future.result()
-    except BrokenProcessPool as error:
-        raise EnvironmentFault(f"a process died while it evaluated ({error}); the same command goes on") from None
     finally:
-        for process in multiprocessing.active_children() if sys.exc_info()[0] else ():
-            process.terminate()  # stopped: what these had not committed is evaluated again
+        stopped.set()  # what is not committed then is evaluated again
         pool.shutdown(cancel_futures=True)
 
 
-def _begin(engine: str, name: str, sha256: dict[str, str], shared: Path) -> None:
-    global _images_here
-    threading.Thread(target=_end_with_the_parent, daemon=True).start()
-    devices.prepare(engine)
-    _images_here = data_module().open_shared(name, sha256, shared)
-
-
-def _end_with_the_parent() -> None:
-    """A pool's processes would wait for ever for work from a parent that was killed."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None, "a process of a pool has one"
-    parent.join()
-    os._exit(EnvironmentFault.exit_code)
-
-
-def _evaluate_here(job: Job, runs: Sequence[Run], conditions: Sequence[tuple[str, int]]) -> int:
-    return job.evaluate(runs, conditions, _images_here)
+def _check(stopped: threading.Event) -> None:
+    if stopped.is_set():
+        raise CancelledError
 
 
 def _groups(todo: Todo) -> Iterator[list[Run]]:

@@ -4,10 +4,10 @@ Networks of one arm and batch size are evaluated together; a row never depends o
 way to predict is tried, under the others a few. Nothing here trains, and nothing is written.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -22,6 +22,8 @@ from study.normalization import EPS
 from study.records import keys_of
 from study.shifts import Condition, apply
 from study.weights import STATISTICS
+
+Item = TypeVar("Item")
 
 CLEAN = Condition("clean", 0)
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000)
@@ -63,9 +65,11 @@ class Group:
     """Trained networks of one arm and batch size, and what batch norm may use of the training images."""
 
     def __init__(
-        self, design: Design, runs: Sequence[Run], weights: Sequence[Mapping[str, NDArray[np.float32]]], data: Dataset
-    ):
-        self.design, self.runs, self.data = design, runs, data
+        self, design: Design, runs: Sequence[Run], weights: Sequence[Mapping[str, NDArray[np.float32]]], data: Dataset,
+        between: Callable[[], None] = lambda: None,
+    ):  # fmt: skip
+        """``between`` is called some times a second; what it raises ends the work."""
+        self.design, self.runs, self.data, self.between = design, runs, data, between
         device = data.test.images.device
         self.states = [{name: torch.from_numpy(value).to(device) for name, value in state.items()} for state in weights]
         self.networks = Networks.of(self.states)
@@ -75,12 +79,17 @@ class Group:
         """Those of FROM_TRAINING; ``precise`` sees the training images in the file's order, by the runs' batch size."""
         kept = {name: moments.statistics(self.states, name) for name in STATISTICS}
         images, size = self.data.train.images, self.runs[0].batch_size
-        whole = images[: len(images) // size * size]
+        whole, chunks = images[: len(images) // size * size], moments.chunks(images)
         return {
             **kept,
-            "precise": moments.precise(self.networks, torch.split(whole, size)),
-            "population": moments.population(self.networks, moments.chunks(images)),
+            "precise": moments.precise(self.networks, self._each(torch.split(whole, size))),
+            "population": moments.population(self.networks, lambda: self._each(chunks())),
         }
+
+    def _each(self, items: Iterable[Item]) -> Iterator[Item]:
+        for item in items:
+            self.between()
+            yield item
 
     def rows(self, condition: Condition) -> list[dict[str, Any]]:
         """One for each run and trial, of ``ablation.parquet``."""
@@ -94,7 +103,7 @@ class Group:
             order: self._ordered(order, z, labels) for order in ORDERS if condition == CLEAN or order == "shuffled"
         }
         found, reference = [], None
-        for trial in (Trial("population"), *trials(condition, len(self.networks.norms))):
+        for trial in self._each((Trial("population"), *trials(condition, len(self.networks.norms)))):
             measured = predictions.measure(self._logits(trial, z, ordered), labels)
             if reference is None:  # the first, which comes again in its place
                 reference = measured.predicted
@@ -182,7 +191,7 @@ class Group:
         """The same images in two batches that differ in some of the others, of ``swaps.parquet``."""
         z = modes.first(self.networks, self.data.test.images)
         chosen = streams.test_order(0, z.shape[1])[: min(N_SWAPPED, z.shape[1])]
-        for index, (size, n_swapped) in enumerate(SWAPS):
+        for index, (size, n_swapped) in enumerate(self._each(SWAPS)):
             stream = streams.generator(0, "swap", index)
             found = predictions.swap(self.networks, z, size, n_swapped, chosen, stream)
             for i, run in enumerate(self.runs):
@@ -197,7 +206,7 @@ class Group:
     def composition_rows(self) -> Iterator[dict[str, Any]]:
         """All test images in many random batches, of ``compositions.parquet``."""
         z = modes.first(self.networks, self.data.test.images)
-        for index, size in enumerate(COMPOSED):
+        for index, size in enumerate(self._each(COMPOSED)):
             stream = streams.generator(0, "compositions", index)
             found = predictions.compositions(self.networks, z, size, stream)
             for i, run in enumerate(self.runs):

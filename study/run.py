@@ -9,9 +9,9 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from filelock import FileLock, Timeout
 
@@ -24,6 +24,9 @@ from study.plan import Cohort, cohorts, missing_runs, shard
 from study.progress import Progress, duration
 from study.session import INTERRUPTED, OUT_OF_TIME, TERMINATED, Outcome, Session, Terminated
 from study.storages import JOURNAL
+
+if TYPE_CHECKING:  # torch takes seconds to import; a command that has nothing to do never does
+    from study.data import Dataset
 
 SOME_FAILED = 1
 STOPS = {OUT_OF_TIME: "--max-time is over", INTERRUPTED: "interrupted", TERMINATED: "terminated"}
@@ -51,6 +54,13 @@ def complete(
     program: str = "study.run",
 ) -> int:
     """Train what is missing of ``design`` in ``folder``, for the command ``program``; returns the exit code."""
+
+    @cache
+    def load() -> "Dataset":
+        from study import data
+
+        return data.load(design.dataset, options.data_dir)
+
     with _sole_worker(folder, options):
         older = _agreed_design(folder, design)
         damaged, done = folder.quarantine(), folder.done(design)
@@ -59,7 +69,7 @@ def complete(
         _say_first(progress, notice, damaged)
         outcome = Outcome()
         if plan or older != design:
-            outcome = Session(options, argv, design, folder, notice, program).train(plan, progress)
+            outcome = Session(options, argv, design, folder, notice, program).train(plan, load, progress)
         folder.compact()
         folder.touch()
         missing = missing_runs(design, folder.done(design))
@@ -67,7 +77,7 @@ def complete(
             _check_kept(folder, plan, missing)
         complete = not missing
         if complete and not outcome.failures and outcome.stopped is None and not options.no_ablation:
-            outcome = _ablate(options, design, folder, progress)
+            outcome = _ablate(options, design, folder, load, progress)
     return _conclude(progress, folder, outcome, complete, notice if plan else None)
 
 
@@ -188,7 +198,9 @@ def _check_kept(folder: Folder, plan: list[Cohort], missing: Sequence[Run]) -> N
         )
 
 
-def _ablate(options: Options, design: Design, folder: Folder, progress: Progress) -> Outcome:
+def _ablate(
+    options: Options, design: Design, folder: Folder, load: Callable[[], "Dataset"], progress: Progress
+) -> Outcome:
     """The inference modes on the test images as they are, where there are networks that have any."""
     trained, say = ablate.trained(folder, design), partial(progress.say, "ablation")
     runs = [run for run in trained if weights.path_of(folder.path, design.run_id(run)).exists()]
@@ -198,7 +210,7 @@ def _ablate(options: Options, design: Design, folder: Folder, progress: Progress
     if not ablate.any_norms(runs):
         return Outcome()
     try:
-        ablate.ablate(folder, design, runs, options.data_dir, "cpu", True, options.n_workers, say)
+        ablate.ablate(folder, design, runs, load, "cpu", True, options.n_workers, say)
     except KeyboardInterrupt:
         return Outcome(stopped=INTERRUPTED)
     except Terminated:

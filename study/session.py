@@ -5,7 +5,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,13 +56,11 @@ class Session:
     notice: str | None
     program: str
 
-    def train(self, plan: list[Cohort], progress: Progress) -> Outcome:
+    def train(self, plan: list[Cohort], load: Callable[[], "Dataset"], progress: Progress) -> Outcome:
         """Train ``plan`` and commit each cohort; the manifest says first what, and at last how long."""
-        from study.data import load
-
         older = self.folder.read_manifest()
         place = self._place(plan, older, progress)
-        data = load(self.design.dataset, self.options.data_dir)
+        data = load()
         self._write_manifest(data, place)
         began = time.monotonic()
         progress.start(plan)

@@ -248,7 +248,7 @@ void kernel_fold(const Network *net, const Run *run, float *folded) {
     restore(mode);
 }
 
-// ``losses`` and those of n images more under a folded network, image by image, and which of them it answers
+// ``losses`` and those of n images more under a folded network, block by block, and which of them it answers
 // correctly. ``memory`` is the scratch of a batch of BLOCK.
 double kernel_evaluate(const Network *net, const float *folded, Images images, int64_t n, float *memory,
                        double losses, uint8_t *correct) {
@@ -266,7 +266,7 @@ double kernel_evaluate(const Network *net, const float *folded, Images images, i
             linear_forward(scratch.x[l - 1], some, layer->n_in, folded + layer->weight, layer->n_out,
                            folded + layer->bias, scratch.x[l]);
         }
-        losses = answers(losses, scratch.x[last], some, layer->n_out, net->n_classes, images.labels, correct + begin);
+        losses += answers(scratch.x[last], some, layer->n_out, net->n_classes, images.labels, correct + begin);
         skip_images(&images, some, net->widths[0]);
     }
     restore(mode);

@@ -94,11 +94,12 @@ static double cross_entropy(float *logits, int64_t n, int64_t width, int64_t n_c
     return loss / (double)n;
 }
 
-// ``losses`` and n more; whether the first largest logit is the label's goes to ``correct``, no where one is NaN.
-static double answers(double losses, float *logits, int64_t n, int64_t width, int64_t n_classes,
-                      const int32_t *labels, uint8_t *correct) {
+// Sum of the losses; whether the first largest logit is the label's goes to ``correct``, no where one is NaN.
+static double answers(float *logits, int64_t n, int64_t width, int64_t n_classes, const int32_t *labels,
+                      uint8_t *correct) {
     const Line outside = no_class(width, n_classes);
     float sums[LINE] = {0}, below[LINE] = {0};
+    double losses = 0;
     for (int64_t begin = 0; begin < n; begin += LINE) {
         int64_t some = begin + LINE < n ? LINE : n - begin;
         for (int64_t i = 0; i < some; i++) {
