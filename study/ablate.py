@@ -28,7 +28,7 @@ from study.options import DATA_DIR, DEVICE, cores
 if TYPE_CHECKING:  # torch is imported by those who evaluate
     from study.data import Dataset
 
-AT_ONCE = 6  # networks: what is in hand is bounded by these and the test images, however many runs there are
+AT_ONCE = 4  # networks: what is in hand is bounded by these and the test images, however many runs there are
 SAY_EVERY = 10  # seconds
 CLEAN = ("clean", 0)
 

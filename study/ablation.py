@@ -6,7 +6,8 @@ way to predict is tried, under the others a few. Nothing here trains, and nothin
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
+from itertools import islice
 from typing import Any, TypeVar
 
 import numpy as np
@@ -79,11 +80,11 @@ class Group:
         """Those of FROM_TRAINING; ``precise`` sees the training images in the file's order, by the runs' batch size."""
         kept = {name: moments.statistics(self.states, name) for name in STATISTICS}
         images, size = self.data.train.images, self.runs[0].batch_size
-        whole, chunks = images[: len(images) // size * size], moments.chunks(images)
+        z, n_whole = moments.passes(self.networks, images), len(images) // size
         return {
             **kept,
-            "precise": moments.precise(self.networks, self._each(torch.split(whole, size))),
-            "population": moments.population(self.networks, lambda: self._each(chunks())),
+            "precise": moments.precise(self.networks, self._each(islice(z(size), n_whole))),
+            "population": moments.population(self.networks, lambda: self._each(z(moments.CHUNK))),
         }
 
     def _each(self, items: Iterable[Item]) -> Iterator[Item]:
@@ -190,10 +191,8 @@ class Group:
     def swap_rows(self) -> Iterator[dict[str, Any]]:
         """The same images in two batches that differ in some of the others, of ``swaps.parquet``."""
         z = modes.first(self.networks, self.data.test.images)
-        chosen = streams.test_order(0, z.shape[1])[: min(N_SWAPPED, z.shape[1])]
         for index, (size, n_swapped) in enumerate(self._each(SWAPS)):
-            stream = streams.generator(0, "swap", index)
-            found = predictions.swap(self.networks, z, size, n_swapped, chosen, stream)
+            found = predictions.swap(self.networks, z, _pairs(z.shape[1], index))
             for i, run in enumerate(self.runs):
                 measured = {
                     "mean_change": float(found.mean[i]),
@@ -212,3 +211,11 @@ class Group:
             for i, run in enumerate(self.runs):
                 measured = {"any_flip": float(found.any_flip[i]), "mates_share": float(found.mates_share[i])}
                 yield {**keys_of(self.design, run), "eval_batch_size": size, **measured}
+
+
+@cache
+def _pairs(n_images: int, index: int) -> Tensor:
+    """Those of SWAPS, the same for all networks."""
+    size, n_swapped = SWAPS[index]
+    chosen = streams.test_order(0, n_images)[:N_SWAPPED]
+    return predictions.pairs(n_images, size, n_swapped, chosen, streams.generator(0, "swap", index))

@@ -16,6 +16,7 @@ from torch import Tensor
 from study.modes import Batch, Fixed, Moments, Networks, State, Statistics, depth, first, pre_activations, row
 
 CHUNK = 10_000  # images at a time, whatever their number
+KEPT = 2**24  # bytes of a network
 
 
 def statistics(states: Sequence[State], kind: str) -> Statistics:
@@ -26,22 +27,29 @@ def statistics(states: Sequence[State], kind: str) -> Statistics:
     return [(row(states, f"norms.{i}.{kind}_mean"), row(states, f"norms.{i}.{kind}_var")) for i in range(n_norms)]
 
 
-def chunks(images: Tensor, size: int = CHUNK) -> Callable[[], Iterable[Tensor]]:
-    """Images (n, features), ``size`` at a time, as often as they are asked for."""
-    return lambda: torch.split(images, size)
+def passes(networks: Networks, images: Tensor) -> Callable[[int], Iterable[Tensor]]:
+    """The first layer's z (L, m, width) of images (n, features) in their order, m at a time, as often as asked for.
+
+    Kept between passes where it takes little memory, whatever the number of networks.
+    """
+    weight, _ = networks.linears[0]
+    if len(images) * weight.shape[-1] * weight.element_size() > KEPT:
+        return lambda m: (first(networks, some) for some in torch.split(images, m))
+    z = first(networks, images)
+    return lambda m: torch.split(z, m, dim=1)
 
 
-def population(networks: Networks, images: Callable[[], Iterable[Tensor]]) -> Statistics:
+def population(networks: Networks, z: Callable[[], Iterable[Tensor]]) -> Statistics:
     """Exact moments over all images, weights frozen, each layer fed by inputs that are normalised with exact moments.
 
-    ``images`` gives the chunks (n_i, features) anew for every layer, since a layer's moments have to be whole
-    before the next one's begin; the biased variance, in float64.
+    ``z`` gives the first layer's (L, n_i, width), chunk by chunk and anew for every layer, since a layer's moments
+    have to be whole before the next one's begin; the biased variance, in float64.
     """
     exact: list[Moments] = []
     for layer in range(len(networks.norms)):
         mode = Fixed(exact)
-        passes = (pre_activations(networks, first(networks, chunk), mode) for chunk in images())
-        exact.append(_pooled(next(islice(zs, layer, None)) for zs in passes))
+        found = (pre_activations(networks, chunk, mode) for chunk in z())
+        exact.append(_pooled(next(islice(zs, layer, None)) for zs in found))
     return exact
 
 
@@ -61,17 +69,18 @@ def _pooled(parts: Iterable[Tensor]) -> Moments:
 
 
 def precise(networks: Networks, batches: Iterable[Tensor]) -> Statistics:
-    """Plain averages of the means and UNBIASED variances of batches (m, features) in train mode, weights frozen.
+    """Plain averages of the means and UNBIASED variances in train mode, weights frozen, of batches that come as z
+    (L, m, width) of the first layer.
 
     What torch.optim.swa_utils.update_bn computes with BatchNorm1d's momentum None; in float64.
     """
     sums: list[Moments] = []
     sizes: list[int] = []
     for batch in batches:
-        sizes.append(len(batch))
+        sizes.append(batch.shape[1])
         if sizes[-1] < 2 or sizes[-1] != sizes[0]:
             raise ValueError(f"batch {len(sizes) - 1} holds {sizes[-1]} images; all hold one number, 2 or more")
-        zs = pre_activations(networks, first(networks, batch), Batch(sizes[0]))
+        zs = pre_activations(networks, batch, Batch(sizes[0]))
         moments = [torch.var_mean(z.double(), 1, keepdim=True) for z in islice(zs, len(networks.norms))]
         old = sums or [(torch.zeros_like(mean), torch.zeros_like(var)) for var, mean in moments]
         sums = [(a + mean, b + var) for (a, b), (var, mean) in zip(old, moments, strict=True)]

@@ -91,33 +91,31 @@ class Swap:
     """Share of images whose class changes."""
 
 
-def swap(networks: Networks, z: Tensor, size: int, n_swapped: int, images: Tensor, generator: torch.Generator) -> Swap:
-    """Each of ``images`` (q,), rows of z (L, n, width), in two batches of ``size`` that differ in ``n_swapped`` mates.
+def pairs(n: int, size: int, n_swapped: int, images: Tensor, generator: torch.Generator) -> Tensor:
+    """Each of ``images`` (q,) in two batches of ``size`` that differ in ``n_swapped`` mates: rows (2, q, size) of n
+    images, its own first in both.
 
-    All mates and their replacements are drawn from the n images without replacement, by a generator on the CPU.
+    All mates and their replacements are drawn without replacement, by a generator on the CPU.
     """
-    n = z.shape[1]
     if not 0 <= n_swapped < size or size + n_swapped > n:
         raise ValueError(f"{n_swapped} mates swapped in batches of {size} from {n} images; k < size and size + k <= n")
     if not (images.numel() and images.min() >= 0 and images.max() < n):
         raise ValueError(f"images are {images.tolist()}; rows from 0 to {n - 1}, one at least")
-    sd = z.std(1, keepdim=True)
-    parts = []
-    for some in torch.split(images.cpu(), max(1, CHUNK // size)):
-        pair = _drawn(n, size, n_swapped, some, generator).to(z.device)
-        parts.append(_changes(networks, z, sd, pair))
-    mean, value, logit, flips = torch.cat(parts, -1).mean(-1)
-    return Swap(mean.sqrt(), value.sqrt(), logit.sqrt(), flips)
-
-
-def _drawn(n: int, size: int, n_swapped: int, images: Tensor, generator: torch.Generator) -> Tensor:
-    """Rows (2, q, size) of two batches for each image, which stands first in both."""
     n_others = size - 1 + n_swapped
     others = torch.stack([torch.randperm(n - 1, generator=generator)[:n_others] for _ in images])
-    image = images[:, None]
+    image = images.cpu()[:, None]
     others += others >= image  # numbers without the image's own
     old, new = others.tensor_split([size - 1], 1)
     return torch.stack([torch.cat([image, old], 1), torch.cat([image, old[:, n_swapped:], new], 1)])
+
+
+def swap(networks: Networks, z: Tensor, drawn: Tensor) -> Swap:
+    """What changes between the two batches of each of the ``pairs`` (2, q, size), rows of z (L, n, width)."""
+    sd = z.std(1, keepdim=True)
+    some = torch.split(drawn, max(1, CHUNK // drawn.shape[-1]), dim=1)
+    parts = [_changes(networks, z, sd, pair.to(z.device)) for pair in some]
+    mean, value, logit, flips = torch.cat(parts, -1).mean(-1)
+    return Swap(mean.sqrt(), value.sqrt(), logit.sqrt(), flips)
 
 
 def _changes(networks: Networks, z: Tensor, sd: Tensor, pair: Tensor) -> Tensor:

@@ -74,25 +74,28 @@ ARROWS = {
         "study.data", "study.design", "study.devices", "study.engines", "study.errors", "study.folder",
         "study.forecast", "study.history", "study.plan", "study.records", "study.training", "study.weights",
     },
+    "study.team": {
+        "study.data", "study.devices", "study.engines", "study.errors", "study.plan", "study.training", "study.workers",
+    },
     "study.pruning": {
         "study.data", "study.devices", "study.engines", "study.plan", "study.search", "study.space", "study.training",
         "study.workers",
     },
     "study.tuning": {
         "study.data", "study.design", "study.history", "study.plan", "study.progress", "study.pruning", "study.search",
-        "study.space", "study.workers",
+        "study.space", "study.team", "study.workers",
     },
     "study.session": {
         "study.data", "study.design", "study.devices", "study.engines", "study.errors", "study.folder",
         "study.forecast", "study.manifest", "study.options", "study.plan", "study.progress", "study.provenance",
-        "study.records", "study.workers",
+        "study.records", "study.team", "study.workers",
     },
     "study.ablate": {
         "study.ablation", "study.ablation_tables", "study.arguments", "study.data", "study.design", "study.devices",
         "study.errors", "study.folder", "study.history", "study.options", "study.shifts", "study.weights",
     },
     "study.run": {
-        "study.ablate", "study.design", "study.devices", "study.errors", "study.folder", "study.forecast",
+        "study.ablate", "study.data", "study.design", "study.devices", "study.errors", "study.folder", "study.forecast",
         "study.options", "study.plan", "study.progress", "study.session", "study.sources", "study.storages",
         "study.weights",
     },

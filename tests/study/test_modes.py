@@ -3,7 +3,7 @@
 The networks are of someone else's making: torch.nn.Sequential, trained by a plain loop.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from copy import deepcopy
 from itertools import combinations
 
@@ -16,12 +16,12 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_linear_bn_eval
 from torch.optim.swa_utils import update_bn
 
-from study import predictions
+from study import moments, predictions
 from study.data import Dataset
 from study.modes import Batch, Blend, Fixed, MeanOnly, Mode, Networks, OneLayer, VarOnly, first, logits
-from study.moments import chunks, population, precise, statistics
+from study.moments import passes, population, precise, statistics
 from study.normalization import EPS, MOMENTUM
-from study.predictions import Flags, compositions, flags, measure, swap
+from study.predictions import Flags, compositions, flags, measure, pairs, swap
 
 Trained = tuple[list[nn.Sequential], Networks, Tensor, Tensor]
 """Two networks, the stack of them, training images, and test images."""
@@ -112,7 +112,7 @@ def test_one_layer_by_its_batch_is_torch_with_one_layer_in_train_mode(trained: T
 def test_fixed_statistics_fold_into_the_linear_layer_as_torch_does(trained: Trained) -> None:
     """Oracle: torch.nn.utils.fusion.fuse_linear_bn_eval, with statistics that torch did not make."""
     twins, networks, train, images = trained
-    exact = population(networks, chunks(train))
+    exact = population(networks, chunks(networks, train))
     for run, twin in enumerate(twins):
         folded = deepcopy(twin).eval()
         for layer, norm in enumerate(norms_of(folded)):
@@ -122,6 +122,11 @@ def test_fixed_statistics_fold_into_the_linear_layer_as_torch_does(trained: Trai
         close(predict(networks, images, Fixed(exact))[run], expected)
 
 
+def chunks(networks: Networks, images: Tensor, size: int = 1000) -> Callable[[], Iterable[Tensor]]:
+    """The first layer's z, ``size`` images at a time."""
+    return lambda: passes(networks, images)(size)
+
+
 # statistics
 
 
@@ -129,7 +134,7 @@ def test_precise_statistics_are_those_of_update_bn(trained: Trained) -> None:
     """Oracle: torch.optim.swa_utils.update_bn, momentum None: arithmetic means of means and of unbiased variances."""
     twins, networks, train, _ = trained
     batches = train[:1408].split(64)
-    ours = precise(networks, iter(batches))
+    ours = precise(networks, (first(networks, batch) for batch in batches))
     for run, twin in enumerate(deepcopy(twins)):
         update_bn(batches, twin)
         for (mean, var), norm in zip(ours, norms_of(twin), strict=True):
@@ -145,7 +150,7 @@ def test_running_averages_follow_their_closed_form(trained: Trained) -> None:
     for batch in batches:
         norm(first(networks, batch)[0])
     weights = [MOMENTUM * (1 - MOMENTUM) ** (len(batches) - 1 - t) for t in range(len(batches))]
-    each = [precise(networks, [batch])[0] for batch in batches]
+    each = [precise(networks, [first(networks, batch)])[0] for batch in batches]
     mean, var = (sum(w * moment[0, 0] for w, moment in zip(weights, of, strict=True)) for of in zip(*each, strict=True))
     close(mean, norm.running_mean)
     close(var + (1 - MOMENTUM) ** len(batches), norm.running_var)
@@ -155,9 +160,9 @@ def test_total_variance_is_within_and_between_batches(trained: Trained) -> None:
     """Law of total variance for equal batches, first layer: biased within + variance of batch means = pooled."""
     _, networks, train, _ = trained
     images, m = train[:1400], 50
-    mean, unbiased = precise(networks, images.split(m))[0]
-    means = torch.stack([precise(networks, [batch])[0][0] for batch in images.split(m)])
-    pooled_mean, pooled_var = population(networks, chunks(images))[0]
+    mean, unbiased = precise(networks, passes(networks, images)(m))[0]
+    means = torch.stack([precise(networks, [first(networks, batch)])[0][0] for batch in images.split(m)])
+    pooled_mean, pooled_var = population(networks, chunks(networks, images))[0]
     close(mean, pooled_mean)
     close(unbiased * (m - 1) / m + means.var(0, correction=0), pooled_var)
 
@@ -165,8 +170,20 @@ def test_total_variance_is_within_and_between_batches(trained: Trained) -> None:
 @pytest.mark.parametrize("chunk", [1, 7, 360, 10_000])
 def test_one_batch_of_all_images_is_their_population(trained: Trained, chunk: int) -> None:
     _, networks, _, images = trained
-    exact = population(networks, chunks(images, chunk))
+    exact = population(networks, chunks(networks, images, chunk))
     close(predict(networks, images, Batch(len(images))), predict(networks, images, Fixed(exact)), 1e-10)
+
+
+def test_passes_that_are_too_large_to_keep_are_made_anew(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, networks, _, images = trained
+    kept = passes(networks, images)
+    monkeypatch.setattr(moments, "KEPT", 360 * 24 * 8 - 1)
+    anew = passes(networks, images)
+    for m in (50, 360):
+        assert [len(z[0]) for z in anew(m)] == [len(z[0]) for z in kept(m)]
+        close(torch.cat([*anew(m)], 1), torch.cat([*kept(m)], 1))
+    assert next(iter(anew(50))) is not next(iter(anew(50)))
+    assert next(iter(kept(50))).data_ptr() == next(iter(kept(50))).data_ptr()
 
 
 def test_population_forgives_what_float32_cannot_sum(trained: Trained) -> None:
@@ -177,11 +194,13 @@ def test_population_forgives_what_float32_cannot_sum(trained: Trained) -> None:
         [(w.float(), b.float()) for w, b in networks.linears], [(g.float(), b.float()) for g, b in networks.norms]
     )
     single.linears[0] = (weight.float(), bias.float() + 1000)
-    (_, var), *_ = population(single, chunks(train.float(), 100))
-    _, exact = population(networks, chunks(train))[0]
+    (_, var), *_ = population(single, chunks(single, train.float(), 100))
+    _, exact = population(networks, chunks(networks, train))[0]
     assert var.dtype == torch.float64
     torch.testing.assert_close(var, exact, rtol=1e-3, atol=0)
-    assert predict(single, train.float(), Fixed(population(single, chunks(train.float())))).dtype == torch.float32
+    assert (
+        predict(single, train.float(), Fixed(population(single, chunks(single, train.float())))).dtype == torch.float32
+    )
 
 
 def test_population_removes_the_bias_before_batch_norm_and_stored_statistics_do_not(trained: Trained) -> None:
@@ -190,7 +209,7 @@ def test_population_removes_the_bias_before_batch_norm_and_stored_statistics_do_
     moved = Networks(
         [(weight, bias + 0.3) for weight, bias in networks.linears[:-1]] + networks.linears[-1:], networks.norms
     )
-    exact, exact_moved = (population(some, chunks(train)) for some in (networks, moved))
+    exact, exact_moved = (population(some, chunks(some, train)) for some in (networks, moved))
     close(predict(moved, images, Fixed(exact_moved)), predict(networks, images, Fixed(exact)), 1e-10)
     assert (predict(moved, images, Fixed(running)) - predict(networks, images, Fixed(running))).abs().max() > 0.1
 
@@ -266,7 +285,7 @@ def test_gradients_are_orthogonal_to_weights_and_zero_for_biases_before_batch_no
 def test_each_batch_is_fixed_at_the_moments_chosen_for_it(trained: Trained, kind: str) -> None:
     """The last batch, of 10 among 50s, weighs the source by its own size."""
     _, networks, train, images = trained
-    source = population(networks, chunks(train))
+    source = population(networks, chunks(networks, train))
     (s_mean, s_var), z = source[0], first(networks, images)
     mode: Mode = {"blend": Blend(source, 50, 16), "mean only": MeanOnly(source, 50), "var only": VarOnly(source, 50)}[
         kind
@@ -284,7 +303,7 @@ def test_each_batch_is_fixed_at_the_moments_chosen_for_it(trained: Trained, kind
 
 def test_blend_ends_in_the_batch_and_in_the_source(trained: Trained) -> None:
     _, networks, train, images = trained
-    source = population(networks, chunks(train))
+    source = population(networks, chunks(networks, train))
     assert torch.equal(predict(networks, images, Blend(source, 64, 0)), predict(networks, images, Batch(64)))
     for n_pseudo, tolerance in ((1e12, 1e-8), (float("inf"), 1e-12)):
         close(
@@ -320,8 +339,8 @@ def test_alone_and_in_a_batch_of_64_an_image_has_one_class_but_in_batch_mode(tra
     images = images[:64]
     sides = {
         "running": statistics([renamed(twin) for twin in twins], "running"),
-        "precise": precise(networks, train[:1408].split(64)),
-        "population": population(networks, chunks(train)),
+        "precise": precise(networks, passes(networks, train[:1408])(64)),
+        "population": population(networks, chunks(networks, train)),
     }
     for mode, same in [*((Fixed(side), True) for side in sides.values()), (Batch(64), False)]:
         alone = torch.cat([predict(networks, image[None], mode) for image in images], 1)
@@ -400,7 +419,7 @@ def stream() -> torch.Generator:
 def test_a_swap_moves_the_batch_mean_by_theory(trained: Trained, size: int, k: int) -> None:
     """rms sqrt(2 k) / m standard deviations."""
     _, networks, train, _ = trained
-    found = swap(networks, first(networks, train), size, k, torch.arange(len(train)), stream())
+    found = swap(networks, first(networks, train), pairs(len(train), size, k, torch.arange(len(train)), stream()))
     assert found.mean.tolist() == pytest.approx([(2 * k) ** 0.5 / size] * 2, rel=0.03)
 
 
@@ -408,8 +427,8 @@ def test_a_swap_is_torchs_train_mode_on_two_batches(trained: Trained) -> None:
     """One image at a time; the mean moves by (1 / m) sum (x_a - x_b) exactly."""
     twins, networks, _, images = trained
     z, some, m, k = first(networks, images), torch.tensor([3, 0, 359, 17, 17]), 6, 2
-    found = swap(networks, z, m, k, some, stream())
-    one, two = predictions._drawn(len(images), m, k, some, stream())
+    found = swap(networks, z, pairs(len(images), m, k, some, stream()))
+    one, two = pairs(len(images), m, k, some, stream())
     for run, twin in enumerate(deepcopy(twins)):
         twin.train()
         sd = twin[0](images).std(0)
@@ -440,7 +459,7 @@ def test_two_batches_share_the_image_and_all_mates_but_those_swapped(size: int, 
     """Of just enough images, so that each of them is in one of the two."""
     k = data.draw(st.integers(0, size - 1))
     n = size + k
-    for one, two in zip(*predictions._drawn(n, size, k, torch.arange(n), stream()).tolist(), strict=True):
+    for one, two in zip(*pairs(n, size, k, torch.arange(n), stream()).tolist(), strict=True):
         assert one[0] == two[0]
         assert len(set(one)) == len(set(two)) == size
         assert set(one) | set(two) == set(range(n))
@@ -448,7 +467,7 @@ def test_two_batches_share_the_image_and_all_mates_but_those_swapped(size: int, 
 
 def test_no_swap_changes_nothing(trained: Trained) -> None:
     _, networks, _, images = trained
-    found = swap(networks, first(networks, images), 8, 0, torch.arange(50), stream())
+    found = swap(networks, first(networks, images), pairs(len(images), 8, 0, torch.arange(50), stream()))
     for change in (found.mean, found.value, found.logit, found.flips):
         assert change.tolist() == [0, 0]
 
@@ -498,7 +517,7 @@ def test_mates_are_the_generators_alone_and_not_the_chunks(trained: Trained, mon
     z = first(networks, images)
 
     def both() -> list[Tensor]:
-        swapped = swap(networks, z, 8, 2, torch.arange(40), stream())
+        swapped = swap(networks, z, pairs(len(images), 8, 2, torch.arange(40), stream()))
         composed = compositions(networks, z, 7, stream(), 5)
         return [swapped.mean, swapped.value, swapped.logit, swapped.flips, composed.any_flip, composed.mates_share]
 
@@ -562,7 +581,7 @@ def test_statistics_that_were_not_stored_are_refused(trained: Trained) -> None:
 def calls(networks: Networks, images: Tensor) -> dict[str, Callable[[], object]]:
     """What is refused, by the words of the refusal."""
     z = first(networks, images)
-    source = population(networks, chunks(images))
+    source = population(networks, chunks(networks, images))
     plain = Networks(networks.linears, [])
     return {
         "mode NoneType for networks with 2 norms": lambda: logits(networks, z, None),
@@ -572,15 +591,15 @@ def calls(networks: Networks, images: Tensor) -> dict[str, Callable[[], object]]
         "n_pseudo is nan": lambda: logits(networks, z, Blend(source, 8, float("nan"))),
         "no images": lambda: population(networks, list),
         "no batches": lambda: precise(networks, []),
-        "batch 1 holds 60 images": lambda: precise(networks, images.split(300)),
-        "batch 0 holds 1 images": lambda: precise(networks, images.split(1)),
+        "batch 1 holds 60 images": lambda: precise(networks, passes(networks, images)(300)),
+        "batch 0 holds 1 images": lambda: precise(networks, passes(networks, images)(1)),
         "0 images in batches of 3": lambda: flags(0, 3),
         "2 images in batches of 0": lambda: flags(2, 0),
         "one label an image": lambda: measure(z, torch.zeros(3, dtype=torch.long)),
-        "8 mates swapped in batches of 8": lambda: swap(networks, z, 8, 8, torch.arange(3), stream()),
-        "2 mates swapped in batches of 359 from 360": lambda: swap(networks, z, 359, 2, torch.arange(3), stream()),
-        r"images are \[-1\]; rows from 0 to 359": lambda: swap(networks, z, 8, 2, torch.tensor([-1]), stream()),
-        r"images are \[\]": lambda: swap(networks, z, 8, 2, torch.arange(0), stream()),
+        "8 mates swapped in batches of 8": lambda: pairs(len(images), 8, 8, torch.arange(3), stream()),
+        "2 mates swapped in batches of 359 from 360": lambda: pairs(len(images), 359, 2, torch.arange(3), stream()),
+        r"images are \[-1\]; rows from 0 to 359": lambda: pairs(len(images), 8, 2, torch.tensor([-1]), stream()),
+        r"images are \[\]": lambda: pairs(len(images), 8, 2, torch.arange(0), stream()),
         "compositions of 360 images in 361s": lambda: compositions(networks, z, 361, stream()),
         "1 compositions": lambda: compositions(networks, z, 8, stream(), 1),
     }

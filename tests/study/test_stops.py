@@ -1,5 +1,6 @@
 """Whole processes, stopped in the middle: killed, terminated, interrupted, with and without workers."""
 
+import multiprocessing
 import os
 import random
 import signal
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from study import run, session, workers
+from study import run, session
 from tests.conftest import SMALL
 from tests.study.studies import launch, litter, results, say, start, tables
 
@@ -58,13 +59,17 @@ def test_stopped_in_the_middle_and_started_again_gives_equal_bytes(
     assert not list((tmp_path / "s").glob(".data*"))
 
 
+def test_two_threads_give_the_same_bytes(tmp_path: Path, uninterrupted: tuple[bytes, ...]) -> None:
+    assert run.main([*SMALL, *LONG, "--out", str(tmp_path), "--study-id", "s", "--workers", "2"]) == 0
+    assert tables(tmp_path / "s") == uninterrupted
+
+
 def test_workers_in_processes_give_the_same_bytes_even_if_one_is_killed(
-    tmp_path: Path,
-    uninterrupted: tuple[bytes, ...],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Two processes, one of them killed at its first epoch: its cohort is tried once more, nothing is lost."""
+    options = [*SMALL, *LONG, "--seeds", "4", "--epochs", "3", "--engine", "torch", "--study-id", "s"]
+    assert run.main([*options, "--out", str(tmp_path / "one")]) == 0
     monkeypatch.setattr(session.forecast, "START_SECONDS", 0.0)
     killed = []
 
@@ -72,14 +77,13 @@ def test_workers_in_processes_give_the_same_bytes_even_if_one_is_killed(
         def epoch(self, cohort) -> None:
             super().epoch(cohort)
             if not killed:
-                killed.append(next(w for w in workers.multiprocessing.active_children()))
+                killed.append(next(w for w in multiprocessing.active_children()))
                 killed[0].kill()
 
     monkeypatch.setattr(run, "Progress", Killing)
-    options = [*SMALL, *LONG, "--out", str(tmp_path), "--study-id", "s", "--workers", "2"]
-    assert run.main(options) == 0
+    assert run.main([*options, "--out", str(tmp_path / "two"), "--workers", "2"]) == 0
     assert "its worker died with exit code -9; trying once more" in capsys.readouterr().err
-    assert tables(tmp_path / "s") == uninterrupted
+    assert tables(tmp_path / "two" / "s") == tables(tmp_path / "one" / "s")
 
 
 def test_a_terminal_interrupt_reaches_workers_and_parent_alike(tmp_path: Path) -> None:

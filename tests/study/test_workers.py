@@ -1,13 +1,17 @@
+import threading
+import time
 from dataclasses import replace
+from itertools import chain, repeat
 from pathlib import Path
 
 import pytest
 import torch
 
-from study import data, devices, team, training, workers
+from study import data, devices, engines, pixels, team, training, workers
 from study.design import Design
 from study.errors import EnvironmentFault
 from study.folder import Folder
+from study.kernel import training as kernel
 from study.plan import Cohort, cohorts, missing_runs
 
 DESIGN = Design("digits", batch_sizes=(32, 64), lrs=(0.01,), seeds=(0, 1), epochs=1)
@@ -38,9 +42,12 @@ def job(tmp_path: Path, digits: data.Dataset) -> workers.Job:
     return workers.Job(DESIGN, tmp_path / "s", "cpu", engine, "digits", digits.sha256, tmp_path / "shared")
 
 
-def test_training_here_and_in_processes_commits_the_same_parts(
-    job: workers.Job, tmp_path: Path, digits: data.Dataset
+@pytest.mark.parametrize("engine", ["torch-2/cpu/float32", engines.KERNEL])
+def test_training_here_and_by_a_team_commits_the_same_parts(
+    engine: str, job: workers.Job, tmp_path: Path, digits: data.Dataset
 ) -> None:
+    """Of processes, or of threads."""
+    job = replace(job, engine=engine)
     plan = cohorts(missing_runs(DESIGN, ()))
     here, there = Told(), Told()
     assert workers.train_here(job, plan, digits, here) == 0
@@ -62,10 +69,27 @@ def test_a_worker_with_an_environment_fault_ends_the_study(
         team.train(job, cohorts(missing_runs(DESIGN, ())), 2, digits, Told())
 
 
+def test_threads_end_between_two_calls_of_the_kernel(
+    job: workers.Job, tmp_path: Path, digits: data.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In epochs without an end, of which nothing is committed."""
+    pieces = kernel.Training.pieces
+    monkeypatch.setattr(
+        kernel.Training, "pieces", lambda self, epoch: chain.from_iterable(pieces(self, e) for e in repeat(epoch))
+    )
+    end = time.monotonic() + 0.5
+    job = replace(job, engine=engines.KERNEL, deadline=end)
+    with pytest.raises(workers.OutOfTime):
+        team.train(job, cohorts(missing_runs(DESIGN, ())), 2, digits, Told())
+    assert threading.active_count() == 1
+    assert time.monotonic() - end < 3
+    assert not list((tmp_path / "s" / "parts").iterdir())
+
+
 def with_three_features(digits: data.Dataset) -> data.Dataset:
     """Images that no network of the design can take."""
     images = digits.train.images[:, :3]
-    return data.Dataset("digits", data.Split(images, digits.train.labels), digits.test, {})
+    return data.Dataset("digits", data.Split(images, digits.train.labels, pixels.Rows(images)), digits.test, {})
 
 
 def test_a_cohort_that_always_fails_is_given_up_after_two_tries(job: workers.Job, digits: data.Dataset) -> None:
