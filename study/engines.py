@@ -6,13 +6,14 @@ A study keeps to the engine that it began with, since their bits differ. Both ha
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from study import devices
+from study import devices, forecast
 from study.design import Design
 from study.errors import EnvironmentFault, UsageError
 
 if TYPE_CHECKING:
+    from study.data import Dataset
     from study.training import Make
 
 Asked = Literal["auto", "torch", "kernel"]
@@ -49,6 +50,15 @@ def choose(asked: Asked, design: Design, device: str, tf32: bool, of_study: str 
     return torch, f"{reason}: the torch engine trains, several times slower" if device == "cpu" else None
 
 
+def likely(asked: Asked, design: Design, device: str, of_study: str | None) -> str:
+    """How the name of the engine will begin, as far as can be told without torch and without building the kernel."""
+    from study.kernel import build
+
+    wanted = _best(design, of_study) if asked == "auto" else asked
+    able = not device.startswith("cuda") and KNOWN_ARMS.issuperset(design.arms) and build.has_compiler()
+    return "kernel-" if wanted == "kernel" and able else "torch-"
+
+
 def _best(design: Design, of_study: str | None) -> str:
     if of_study is not None:
         return "kernel" if of_study.startswith("kernel-") else "torch"
@@ -71,9 +81,19 @@ def why_no_kernel(design: Design, device: str) -> str | None:
     return None
 
 
+def first_layer(engine: str, design: Design, data: "Dataset") -> dict[str, Any] | None:
+    """In which form the kernel takes the images, which it times at start, and by how much; None of another engine."""
+    if engine != KERNEL:
+        return None
+    from study.kernel.training import prepared
+
+    images = prepared(design, data)
+    return {"form": images.form, "microseconds_of_an_image": dict(images.microseconds)}
+
+
 def in_threads(engine: str) -> bool:
     """Whether several workers of ``engine`` are best threads of one process: the kernel lets go of Python's lock."""
-    return engine == KERNEL
+    return forecast.of(engine).in_threads
 
 
 def training_of(engine: str, between: Callable[[], None] | None = None) -> "Make":

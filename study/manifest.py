@@ -33,7 +33,8 @@ class Manifest(TypedDict):
     versions: dict[str, str]
     git: dict[str, Any]
     device: dict[str, Any]
-    """kind (cpu or cuda), name, workers, and engine but in studies of before it had a name."""
+    """kind (cpu or cuda), name, workers, engine but in studies of before it had a name, and in which form the kernel
+    took the images (first_layer)."""
     timings: dict[str, float]
     earlier: list[dict[str, Any]]
     """The fields SESSION of the commands before."""
@@ -243,7 +244,10 @@ COMMANDS: dict[str, Spec] = {
     "argv": COMMAND,
     "versions": Named(TEXT),
     "git": Fields({"commit": _or_null(TEXT), "dirty": _or_null(BOOLEAN)}),
-    "device": Fields({"kind": DEVICE, "name": TEXT, "workers": WHOLE}, {"engine": TEXT}),
+    "device": Fields(
+        {"kind": DEVICE, "name": TEXT, "workers": WHOLE},
+        {"engine": TEXT, "first_layer": Fields({"form": TEXT, "microseconds_of_an_image": Named(NUMBER)})},
+    ),
     "timings": Named(NUMBER),
 }
 """By the names in SESSION."""

@@ -39,19 +39,20 @@ class Voice:
 class Progress(Voice):
     """Counts committed runs and weighs finished epochs; implements ``workers.Report``."""
 
-    def __init__(
-        self, weight: Callable[[Cohort], float], epochs: int, n_done: int, n_runs: int, log_format: str, quiet: bool
-    ):
+    weight: Callable[[Cohort], float]
+
+    def __init__(self, epochs: int, n_done: int, n_runs: int, log_format: str, quiet: bool):
         super().__init__(log_format, quiet)
-        self.weight, self.epochs = weight, epochs
+        self.epochs = epochs
         self.n_done, self.n_runs = n_done, n_runs
         self.finished: Counter[Cohort] = Counter()
         self.total = 0.0
         self.worked = self.worker_seconds = 0.0  # of the committed cohorts: what a forecast learns from
         self.bar: tqdm[Any] | None = None
 
-    def start(self, cohorts: list[Cohort]) -> None:
-        """The plan of this command: what 100 % is."""
+    def start(self, cohorts: list[Cohort], weight: Callable[[Cohort], float]) -> None:
+        """The plan of this command, and the work of a cohort: what 100 % is."""
+        self.weight = weight
         self.total = sum(map(self.weight, cohorts)) or 1.0
         self.began = self.last_line = time.monotonic()
         if sys.stderr.isatty() and self.log_format == "text" and not self.quiet:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from filelock import FileLock, Timeout
 
-from study import ablate, devices, forecast, sources, weights
+from study import ablate, devices, engines, forecast, sources, weights
 from study.design import Design, Run
 from study.errors import EnvironmentFault, StudyError, UsageError
 from study.folder import Folder
@@ -106,10 +106,15 @@ def _show_plan(options: Options, design: Design) -> int:
     """Runs, done, missing, expected time and memory; asks no network and touches nothing."""
     folder = _folder(options, design)
     _agreed_design(folder, design)
+    prices = _prices(options, design, folder)
     runs, done = design.runs, folder.done(design)
     plan = _plan(options, design, done)
     n_workers = min(options.n_workers, max(1, len(plan)))
-    rate, source = forecast.expected_rate(design, options.out)
+    rate, source = prices.expected_rate(design, options.out)
+    seconds, memory = prices.seconds(design, plan, n_workers, rate), prices.memory(design, plan, n_workers)
+    if not options.no_ablation:
+        seconds += prices.ablation_seconds(design, plan, n_workers, rate)
+        memory += forecast.ablation_bytes(design, n_workers)
     impossible = sum(not run.applicable for run in runs)
     lines = [
         *_absent(options, design.dataset),
@@ -117,17 +122,18 @@ def _show_plan(options: Options, design: Design) -> int:
         f"runs     {len(runs)} planned, {len(done)} done, {len(runs) - impossible - len(done)} missing"
         + (f", {impossible} not applicable (batch norm on batches of one)" if impossible else ""),
         f"now      {sum(len(cohort.runs) for cohort in plan)} runs in {len(plan)} cohorts on {n_workers} workers",
-        f"time     about {duration(_seconds(options, design, plan, n_workers, rate))} on the CPU, by {source}",
-        f"memory   about {forecast.memory(design, plan, n_workers) / 1e9:.1f} GB",
+        f"time     about {duration(seconds)} on the CPU, by {source}",
+        f"memory   about {memory / 1e9:.1f} GB",
     ]
     print("\n".join(lines))
     return 0
 
 
-def _seconds(options: Options, design: Design, plan: list[Cohort], n_workers: int, rate: float) -> float:
-    """Of the whole command."""
-    training = forecast.seconds(design, plan, n_workers, rate)
-    return training if options.no_ablation else training + forecast.ablation_seconds(design, plan, n_workers, rate)
+def _prices(options: Options, design: Design, folder: Folder) -> forecast.Prices:
+    """Of the engine that will most likely train."""
+    manifest = folder.read_manifest()
+    began_with = manifest and manifest["device"].get("engine")
+    return forecast.of(engines.likely(options.engine, design, options.device, began_with))
 
 
 def _absent(options: Options, name: str) -> list[str]:
@@ -173,7 +179,7 @@ def _plan(options: Options, design: Design, done: set[Run]) -> list[Cohort]:
 
 def _progress(options: Options, design: Design, n_done: int) -> Progress:
     n_runs = sum(run.applicable for run in design.runs)
-    return Progress(partial(forecast.work, design), design.epochs, n_done, n_runs, options.log_format, options.quiet)
+    return Progress(design.epochs, n_done, n_runs, options.log_format, options.quiet)
 
 
 def _say_first(progress: Progress, notice: str | None, damaged: Sequence[Path]) -> None:

@@ -7,8 +7,9 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from study import devices, engines, forecast, provenance, team, workers
 from study.design import Design
@@ -63,7 +64,7 @@ class Session:
         data = load()
         self._write_manifest(data, place)
         began = time.monotonic()
-        progress.start(plan)
+        progress.start(plan, partial(forecast.of(place.engine).work, self.design))
         outcome = self._train_stoppably(plan, data, place, progress)
         progress.close()
         timings = {"training_seconds": time.monotonic() - began}
@@ -113,17 +114,22 @@ class Session:
         engine, slower = engines.choose(self.options.engine, self.design, device, self.options.tf32, began_with)
         if slower:
             progress.say("notice", slower, sys.stderr)
-        wanted = self._wanted_workers(plan, device)
-        n_workers = fitting_workers(self.design, plan, wanted)
+        prices = forecast.of(engine)
+        wanted = self._wanted_workers(plan, device, prices)
+        n_workers = fitting_workers(prices, self.design, plan, wanted)
         if n_workers < wanted:
             progress.say("notice", f"memory is short: {n_workers} of {wanted} workers", sys.stderr)
         return Place(device, engine, n_workers)
 
-    def _wanted_workers(self, plan: list[Cohort], device: str) -> int:
+    def _wanted_workers(self, plan: list[Cohort], device: str, prices: forecast.Prices) -> int:
         """One for a GPU, and for so little that starting processes takes longer than the work; else as asked for."""
-        rate, _ = forecast.expected_rate(self.design, self.options.out)
-        little = forecast.seconds(self.design, plan, 1, rate) < 2 * forecast.START_SECONDS
-        return 1 if device != "cpu" or little else min(self.options.n_workers, max(1, len(plan)))
+        if device != "cpu":
+            return 1
+        if not prices.in_threads:
+            rate, _ = prices.expected_rate(self.design, self.options.out)
+            if prices.seconds(self.design, plan, 1, rate) < 2 * prices.start_seconds:
+                return 1
+        return min(self.options.n_workers, max(1, len(plan)))
 
     def _at_once(self, plan: list[Cohort], device: str) -> int:
         """How many cohorts a GPU's free memory holds side by side."""
@@ -135,6 +141,7 @@ class Session:
 
     def _write_manifest(self, data: "Dataset", place: Place) -> None:
         """Say what this command is about to do; what the manifest says of an earlier one moves to ``earlier``."""
+        device = self._device(data, place)
         with self.folder.exclusively():
             older = self.folder.read_manifest()
             if older is not None:
@@ -149,12 +156,7 @@ class Session:
                 "argv": self._command(),
                 "versions": provenance.versions(),
                 "git": provenance.git(),
-                "device": {
-                    "kind": devices.kind(place.device),
-                    "name": devices.name(place.device),
-                    "engine": place.engine,
-                    "workers": place.n_workers,
-                },
+                "device": device,
                 "timings": {},
                 "earlier": [*older["earlier"], {key: older[key] for key in SESSION}] if older else [],  # type: ignore[literal-required]
                 "looks": older.get("looks", []) if older else [],
@@ -163,6 +165,12 @@ class Session:
             if older and "tuning" in older:
                 manifest["tuning"] = older["tuning"]
             self.folder.write_manifest(manifest)
+
+    def _device(self, data: "Dataset", place: Place) -> dict[str, Any]:
+        kind, name = devices.kind(place.device), devices.name(place.device)
+        facts = {"kind": kind, "name": name, "engine": place.engine, "workers": place.n_workers}
+        first_layer = engines.first_layer(place.engine, self.design, data)
+        return facts | ({"first_layer": first_layer} if first_layer else {})
 
     def _write_timings(self, timings: dict[str, float]) -> None:
         """Into what the manifest says of this command, which may have become an earlier one beside shards."""
@@ -175,10 +183,10 @@ class Session:
             self.folder.write_manifest(manifest)
 
 
-def fitting_workers(design: Design, plan: Sequence[Cohort], wanted: int) -> int:
+def fitting_workers(prices: forecast.Prices, design: Design, plan: Sequence[Cohort], wanted: int) -> int:
     """As many of the wanted as memory holds; an EnvironmentFault where not one fits."""
     room = devices.memory_left("cpu")
-    needs = {n: forecast.memory(design, plan, n) for n in range(wanted, 0, -1)}
+    needs = {n: prices.memory(design, plan, n) for n in range(wanted, 0, -1)}
     fitting = [n for n, need in needs.items() if room is None or need <= room]
     if not fitting:
         raise EnvironmentFault(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from study import ARMS, devices, engines, options, run, sources, storages, trials
+from study import ARMS, devices, engines, forecast, options, run, sources, storages, trials
 from study.design import Design
 from study.errors import StudyError, UsageError
 from study.folder import Folder
@@ -192,7 +192,7 @@ def _n_workers(asked: Options, job: TrialJob) -> int:
         return 1
     space = Space.parse(asked.space)
     largest = Cohort(space.sizes[-1], ARMS, (space.lr[0],) * LANES, asked.seeds_of_trials[:1])
-    return fitting_workers(job.design, [largest], asked.workers or options.cores())
+    return fitting_workers(forecast.of(job.engine), job.design, [largest], asked.workers or options.cores())
 
 
 # --- after

@@ -62,7 +62,7 @@ ARROWS = {
     "study.forecast": {"study.design", "study.errors", "study.parquet", "study.plan"},
     "study.devices": {"study.errors", "study.forecast"},
     "study.engines": {
-        "study.design", "study.devices", "study.errors", "study.kernel.build", "study.kernel.library",
+        "study.data", "study.design", "study.devices", "study.errors", "study.forecast", "study.kernel.build", "study.kernel.library",
         "study.kernel.training", "study.training",
     },
     "study.options": {"study", "study.arguments", "study.design", "study.errors", "study.parquet"},
@@ -95,13 +95,13 @@ ARROWS = {
         "study.errors", "study.folder", "study.history", "study.options", "study.shifts", "study.weights",
     },
     "study.run": {
-        "study.ablate", "study.data", "study.design", "study.devices", "study.errors", "study.folder", "study.forecast",
-        "study.options", "study.plan", "study.progress", "study.session", "study.sources", "study.storages",
+        "study.ablate", "study.data", "study.design", "study.devices", "study.engines", "study.errors", "study.folder",
+        "study.forecast", "study.options", "study.plan", "study.progress", "study.session", "study.sources", "study.storages",
         "study.weights",
     },
     "study.tune": {
         "study", "study.data", "study.design", "study.devices", "study.engines", "study.errors", "study.folder",
-        "study.held_out", "study.manifest", "study.options", "study.plan", "study.presence",
+        "study.forecast", "study.held_out", "study.manifest", "study.options", "study.plan", "study.presence",
         "study.progress", "study.run", "study.search", "study.session", "study.sources", "study.space",
         "study.storages", "study.trials", "study.tune_options", "study.tuning", "study.workers",
     },

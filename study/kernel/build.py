@@ -55,6 +55,13 @@ def build(folder: Path, flags: Sequence[str] = FLAGS) -> Path:
     return path
 
 
+def has_compiler() -> bool:
+    try:
+        return bool(find_compiler())
+    except NoKernel:
+        return False
+
+
 def find_compiler() -> str:
     for name in COMPILERS:
         found = shutil.which(name)

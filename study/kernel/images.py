@@ -1,26 +1,31 @@
 """The images of a data set in the form that the kernel multiplies fastest: lit pixels, or whole rows.
 
 Both forms give the same bits, since what is left out adds nothing and the order of every sum is one. So which is
-taken is a matter of speed: where more than MOST_LIT of the pixels' groups are lit, or where they have too many values
-for codes, whole rows serve.
+taken is a matter of speed, and is timed at start; pixels that have too many values for codes come as whole rows.
 """
 
-from collections.abc import Iterator
-from dataclasses import replace
-from typing import Protocol
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
-from study.data import Dataset
-from study.kernel.layout import aligned, padded
-from study.kernel.library import BLOCK, MOST_GROUPS, MOST_VALUES, Entries, Images, Library
+from study.data import Dataset, Split
+from study.kernel.layout import Layout, aligned, padded
+from study.kernel.library import BLOCK, MOST_GROUPS, MOST_VALUES, Entries, Images, Library, Run
 
-MOST_LIT = 0.45
-"""Of the groups of neighbouring pixels; where more are lit, whole rows are as fast (results/LOG.md)."""
+Form = Literal["lit pixels", "whole rows"]
+LIT: Form = "lit pixels"
+ROWS: Form = "whole rows"
 PIECE = 8192
 """Images that are prepared at once, for all runs of a seed."""
+SAMPLE, TURNS = 2048, 4
+"""Images, and how often a form is timed on them."""
+
+Arrays = tuple[NDArray[np.float32], NDArray[np.int32]]
+"""Images (n, features), labels (n,)."""
 
 
 class Room:
@@ -39,6 +44,8 @@ class Room:
 
 class Pixels(Protocol):
     """The images of a split."""
+
+    labels: NDArray[np.int32]
 
     def piece(self, order: NDArray[np.int32], batch: int, room: Room) -> Images:
         """Those at ``order``, in batches; valid until ``room`` has another piece."""
@@ -97,30 +104,47 @@ class Lit:
             yield Images(self.labels[start : start + n], plan=some)
 
 
+@dataclass(frozen=True)
 class Prepared:
-    """Both splits of a data set."""
+    """Both splits of a data set in one form, and what that was chosen by."""
 
-    def __init__(self, library: Library, data: Dataset, most_lit: float = MOST_LIT):
-        splits = [(_numbers(split.images), split.labels.numpy().astype(np.int32)) for split in (data.train, data.test)]
-        lit = _lit(library, splits, most_lit)
-        self.train, self.test = lit or [Rows(*split) for split in splits]
+    train: Pixels
+    test: Pixels
+    form: Form
+    microseconds: Mapping[Form, float]
+    """Of an image in a training step, by the forms that these images can take."""
 
 
-def _lit(
-    library: Library, splits: list[tuple[NDArray[np.float32], NDArray[np.int32]]], most_lit: float
-) -> list[Pixels] | None:
-    """The splits as lit pixels; None where whole rows are better."""
-    values = np.zeros(1, np.float32)
-    for images, _ in splits:
-        found = library.values(images, values)
-        if found is None:
-            return None
-        values = found
+def prepare(library: Library, data: Dataset, widths: Sequence[int], form: Form | None = None) -> Prepared:
+    """The images in the form by which a network of these ``widths`` trains faster here and now; or in the ``form`` that
+    is asked for."""
+    splits = [_arrays(split) for split in (data.train, data.test)]
+    values = _values(library, splits)
+
+    def made(form: Form, splits: Sequence[Arrays]) -> Sequence[Pixels]:
+        return [Rows(*split) for split in splits] if values is None or form == ROWS else _lit(library, splits, values)
+
+    some = [(images[:SAMPLE], labels[:SAMPLE]) for images, labels in splits]
+    samples: dict[Form, Pixels] = {form: made(form, some)[0] for form in ((ROWS,) if values is None else (LIT, ROWS))}
+    took = _time(library, samples, Layout((widths[0], widths[1], widths[-1]), batch_norm=False))
+    faster: Form = min(took, key=took.__getitem__)
+    chosen = form or faster
+    train, test = made(chosen, splits)
+    return Prepared(train, test, chosen, took)
+
+
+def _values(library: Library, splits: Sequence[Arrays]) -> NDArray[np.float32] | None:
+    """What the pixels hold, 0 first; None where these are more than there are codes, or too many pixels."""
+    values: NDArray[np.float32] | None = np.zeros(1, np.float32)
     if splits[0][0].shape[1] > library.group * MOST_GROUPS:
         return None
+    for images, _ in splits:
+        values = None if values is None else library.values(images, values)
+    return values
+
+
+def _lit(library: Library, splits: Sequence[Arrays], values: NDArray[np.float32]) -> Sequence[Lit]:
     entries = [library.entries(images, values) for images, _ in splits]
-    if len(entries[0].entries) > most_lit * entries[0].n_groups * len(splits[0][0]):
-        return None
     ever = np.zeros(entries[0].n_groups, np.uint8)
     ever[entries[0].entries >> 32] = 1
     table = np.zeros(MOST_VALUES, np.float32)
@@ -128,8 +152,26 @@ def _lit(
     return [Lit(library, own, labels, table, ever) for own, (_, labels) in zip(entries, splits, strict=True)]
 
 
-def _numbers(images: Tensor) -> NDArray[np.float32]:
-    array = images.numpy()
-    if array.dtype != np.float32:
-        raise ValueError(f"the kernel trains on float32, these images are {array.dtype}")
-    return np.ascontiguousarray(array)
+def _time(library: Library, samples: Mapping[Form, Pixels], layout: Layout) -> dict[Form, float]:
+    """Microseconds of an image in a training step, the best of some turns."""
+    took = dict.fromkeys(samples, float("inf"))
+    for form in [*samples] * TURNS:
+        n = len(samples[form].labels)
+        batch = min(128, n)
+        order = np.arange(n // batch * batch, dtype=np.int32)
+        images, run, scratch = (
+            samples[form].piece(order, batch, Room()),
+            Run(layout, 0.0),
+            library.scratch(layout, batch),
+        )
+        began = time.perf_counter()
+        library.train(run, images, batch, scratch)
+        took[form] = min(took[form], 1e6 * (time.perf_counter() - began) / len(order))
+    return took
+
+
+def _arrays(split: Split) -> Arrays:
+    images = split.images.numpy()
+    if images.dtype != np.float32:
+        raise ValueError(f"the kernel trains on float32, these images are {images.dtype}")
+    return np.ascontiguousarray(images), split.labels.numpy().astype(np.int32)

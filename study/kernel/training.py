@@ -17,7 +17,7 @@ from study import streams
 from study.data import Dataset
 from study.design import Design, Run
 from study.history import History
-from study.kernel.images import PIECE, Pixels, Prepared, Room
+from study.kernel.images import PIECE, Pixels, Prepared, Room, prepare
 from study.kernel.layout import Layout, view
 from study.kernel.library import BLOCK, Images, Library, load
 from study.kernel.library import Run as State
@@ -37,7 +37,7 @@ class Training:
         if data.train.images.shape[1] != design.widths[0]:
             raise ValueError(f"images of {data.train.images.shape[1]} pixels for networks of {design.widths[0]}")
         self.design, self.cohort, self.library, self.between = design, cohort, load(), between
-        self.images = _prepared(self.library, data)
+        self.images = prepared(design, data)
         self.networks = {run: Network(design, run, self.library) for run in cohort.runs}
         self.scratch = {
             network.layout: self.library.scratch(network.layout, max(cohort.batch_size, BLOCK))
@@ -179,10 +179,10 @@ _latest: tuple[weakref.ref[Dataset], Prepared] | None = None
 _preparing = threading.Lock()
 
 
-def _prepared(library: Library, data: Dataset) -> Prepared:
-    """Of the data set in use, which all cohorts of a process share."""
+def prepared(design: Design, data: Dataset) -> Prepared:
+    """The images of the data set in use, which all cohorts of a process share."""
     global _latest
     with _preparing:
         if _latest is None or _latest[0]() is not data:
-            _latest = (weakref.ref(data), Prepared(library, data))
+            _latest = (weakref.ref(data), prepare(load(), data, design.widths))
         return _latest[1]

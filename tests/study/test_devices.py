@@ -1,6 +1,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -81,8 +82,8 @@ def test_a_container_s_limit_counts_without_what_it_could_drop(tmp_path: Path, m
 def test_little_memory_means_fewer_workers_and_then_a_clear_refusal(
     study_run: StudyRun, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    command = ("--seeds", "2", "--epochs", "1", "--workers", "4", "--no-ablation")
-    monkeypatch.setattr(forecast, "START_SECONDS", 0)  # however little there is to do
+    command = ("--seeds", "2", "--epochs", "1", "--workers", "4", "--no-ablation", "--engine", "torch")
+    monkeypatch.setattr(forecast, "TORCH", replace(forecast.TORCH, start_seconds=0.0))  # however little there is to do
     room = 1.5 * forecast.PROCESS_BYTES
     monkeypatch.setattr(devices, "memory_left", lambda device: room)
     assert study_run(*command) == 3

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from study import forecast
+from study import devices, engines, forecast
 from study.design import Design
 from study.plan import Cohort, cohorts, missing_runs
 
@@ -11,31 +11,54 @@ DESIGN = Design("mnist")
 PLAN = cohorts(missing_runs(DESIGN, ()), workers=2)
 
 
-def test_work_is_counted_by_hand() -> None:
+PRICES = pytest.mark.parametrize("prices", [forecast.TORCH, forecast.KERNEL], ids=["torch", "kernel"])
+
+
+@PRICES
+def test_work_is_counted_by_hand(prices: forecast.Prices) -> None:
     """Runs pay for themselves; the price of calling an arm's operations is shared."""
-    one = forecast.work(DESIGN, Cohort(32, ("bn",), (0.1,), (0,)))
-    two = forecast.work(DESIGN, Cohort(32, ("bn",), (0.1, 0.2), (0,)))
+    one = prices.work(DESIGN, Cohort(32, ("bn",), (0.1,), (0,)))
+    two = prices.work(DESIGN, Cohort(32, ("bn",), (0.1, 0.2), (0,)))
     steps, parameters = 10 * 1875, 26_506 + 128
-    images = steps * (32 + forecast.STEP_OF_RUN) + forecast.EVALUATED_IMAGE * 11 * 70_000
-    assert one == parameters * (images + steps * forecast.STEP_OF_ARM)
-    assert two - one == parameters * images
+    images = steps * (32 + prices.step_of_run) + prices.evaluated_image * 11 * 70_000
+    assert one == parameters * (images + steps * prices.step_of_arm)
+    assert two - one == pytest.approx(parameters * images)
 
 
-def test_time_is_that_of_the_busiest_worker() -> None:
-    total = sum(forecast.work(DESIGN, cohort) for cohort in PLAN)
-    alone = forecast.seconds(DESIGN, PLAN, 1, rate=total) - forecast.START_SECONDS
-    both = forecast.seconds(DESIGN, PLAN, 2, rate=total) - forecast.START_SECONDS
+@PRICES
+def test_time_is_that_of_the_busiest_worker(prices: forecast.Prices) -> None:
+    total = sum(prices.work(DESIGN, cohort) for cohort in PLAN)
+    alone = prices.seconds(DESIGN, PLAN, 1, rate=total) - prices.start_seconds
+    both = prices.seconds(DESIGN, PLAN, 2, rate=total) - prices.start_seconds
     assert alone == pytest.approx(1)
     assert 0.5 <= both < 0.8
 
 
-def test_memory_grows_by_worker_and_stays_under_the_limit_of_the_default_study() -> None:
-    assert forecast.memory(DESIGN, PLAN, 1) < forecast.memory(DESIGN, PLAN, 2) < 2.5e9
+def test_an_engine_has_its_prices_by_its_name() -> None:
+    assert forecast.of(engines.KERNEL) is forecast.KERNEL
+    assert forecast.of(devices.engine("cpu", tf32=False)) is forecast.TORCH
 
 
-def write_manifest(folder: Path, design: Design, rate: float, device: str) -> None:
+@PRICES
+def test_memory_grows_by_worker_and_stays_under_the_limit_of_the_default_study(prices: forecast.Prices) -> None:
+    assert prices.memory(DESIGN, PLAN, 1) < prices.memory(DESIGN, PLAN, 2) < 2.5e9
+
+
+def test_threads_share_what_every_process_has_of_its_own() -> None:
+    assert forecast.KERNEL.memory(DESIGN, PLAN, 2) + forecast.ablation_bytes(DESIGN, 2) < 1.5e9
+    more, more_processes = (
+        p.memory(DESIGN, PLAN, 8) - p.memory(DESIGN, PLAN, 2) for p in (forecast.KERNEL, forecast.TORCH)
+    )
+    assert more < more_processes - 6 * forecast.PROCESS_BYTES + 1
+
+
+def write_manifest(folder: Path, design: Design, rate: float, device: str, **of_device: str) -> None:
     folder.mkdir(parents=True)
-    manifest = {"design": design.to_dict(), "device": {"name": device}, "timings": {"work_per_second_and_worker": rate}}
+    manifest = {
+        "design": design.to_dict(),
+        "device": {"name": device, **of_device},
+        "timings": {"work_per_second_and_worker": rate},
+    }
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
@@ -45,8 +68,10 @@ def test_the_last_study_of_such_networks_on_this_processor_tells_the_rate(tmp_pa
     write_manifest(tmp_path / "other-machine", DESIGN, 2.0, "abacus")
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "manifest.json").write_text("{")
-    rate, source = forecast.expected_rate(DESIGN, tmp_path)
+    write_manifest(tmp_path / "other-engine", DESIGN, 2.0, here, engine=engines.KERNEL)
+    rate, source = forecast.TORCH.expected_rate(DESIGN, tmp_path)
     assert "a matrix product timed now" in source
     assert rate > 1e8
+    assert forecast.KERNEL.expected_rate(DESIGN, tmp_path) == (2.0, "the last study on this processor")
     write_manifest(tmp_path / "alike", Design("mnist", seeds=(3,)), 7e9, here)
-    assert forecast.expected_rate(DESIGN, tmp_path) == (7e9, "the last study on this processor")
+    assert forecast.TORCH.expected_rate(DESIGN, tmp_path) == (7e9, "the last study on this processor")

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from study import data, reference, streams, training
 from study.design import Design, Run
+from study.folder import Folder
 from study.history import History
 from study.kernel import images as images_module
 from study.kernel import training as kernel
-from study.kernel.images import Prepared
+from study.kernel.images import LIT, ROWS, Prepared, prepare
 from study.kernel.layout import Layout, aligned, view
 from study.kernel.library import BLOCK, Images, Library, load
 from study.kernel.library import Run as State
@@ -24,16 +25,11 @@ from study.plan import Cohort
 from tests.study.test_grouping import ALL_LRS, ALL_SEEDS, PARTS, Bits, bits
 from tests.study.test_training import ARMS, Kinks, design_of
 
-FORMS = {"rows": 0.0, "lit": 1.0}
-"""How much may be lit for the form to be chosen."""
 
-
-@pytest.fixture(scope="module", params=FORMS)
+@pytest.fixture(scope="module", params=[ROWS, LIT])
 def form(request: pytest.FixtureRequest, digits: data.Dataset) -> Prepared:
     """Digits in either form that the kernel's first layer knows."""
-    prepared = Prepared(load(), digits, FORMS[request.param])
-    assert type(prepared.train).__name__.lower() == request.param
-    return prepared
+    return prepare(load(), digits, (64, 32, 10), request.param)
 
 
 def trained(design: Design, cohort: Cohort, digits: data.Dataset) -> History:
@@ -188,11 +184,44 @@ def test_lit_pixels_and_whole_rows_have_the_same_bits(
     design = design_of(batch_size, (1e-2,), (0,), epochs=2, hidden=(40, 9))
     cohort = Cohort(batch_size, ARMS, design.lrs, design.seeds)
     found = []
-    for most_lit in FORMS.values():
-        prepared = Prepared(load(), digits, most_lit)
-        monkeypatch.setattr(kernel, "_prepared", lambda *_, prepared=prepared: prepared)
+    for form in (ROWS, LIT):
+        prepared = prepare(load(), digits, design.widths, form)
+        monkeypatch.setattr(kernel, "prepared", lambda *_, prepared=prepared: prepared)
         found.append(kernel_bits(design, cohort, digits))
     assert found[0] == found[1]
+
+
+def test_the_form_that_is_faster_is_taken_and_both_times_are_told(
+    digits: data.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a clock that stands still while the one form trains."""
+    for fast in (ROWS, LIT):
+        now, train = [0.0], Library.train
+
+        def timed(self, run, images, batch, scratch, fast=fast, now=now, train=train):
+            now[0] += 0.001 if (images.rows is not None) == (fast == ROWS) else 0.002
+            return train(self, run, images, batch, scratch)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Library, "train", timed)
+            patch.setattr(images_module.time, "perf_counter", lambda now=now: now[0])
+            prepared = prepare(load(), digits, (64, 32, 10))
+        assert prepared.form == fast
+        assert isinstance(prepared.train, images_module.Rows if fast == ROWS else images_module.Lit)
+        slow = LIT if fast == ROWS else ROWS
+        assert prepared.microseconds[slow] == pytest.approx(2 * prepared.microseconds[fast])
+
+
+def test_the_form_is_in_the_manifest(study_run: Callable[..., int], tmp_path: Path) -> None:
+    assert study_run("--seeds", "1", "--engine", "kernel", "--no-ablation") == 0
+    manifest = Folder(tmp_path / "s").read_manifest()
+    assert manifest
+    told = manifest["device"]["first_layer"]
+    assert told["form"] == min(told["microseconds_of_an_image"], key=told["microseconds_of_an_image"].get)
+    assert study_run("--seeds", "1", "--engine", "torch", "--no-ablation", "--study-id", "t") == 0
+    manifest = Folder(tmp_path / "t").read_manifest()
+    assert manifest
+    assert "first_layer" not in manifest["device"]
 
 
 @pytest.mark.parametrize("batch_size", [2, 32, 60_000])
@@ -314,7 +343,7 @@ def test_a_plan_is_checked_too(digits: data.Dataset) -> None:
 
 def test_a_plan_holds_every_lit_pixel_once_group_by_group(digits: data.Dataset) -> None:
     """Read back, it is the images in their order; the visits are of the groups that are ever lit, by their entries."""
-    prepared = Prepared(load(), digits, most_lit=1.0).train
+    prepared = prepare(load(), digits, (64, 32, 10), LIT).train
     assert isinstance(prepared, images_module.Lit)
     order = np.arange(1000, 400, -1, dtype=np.int32)
     plan = prepared.piece(order, 300, images_module.Room()).plan
@@ -337,7 +366,9 @@ def test_a_plan_holds_every_lit_pixel_once_group_by_group(digits: data.Dataset) 
 def test_images_with_more_values_than_codes_are_whole_rows(digits: data.Dataset) -> None:
     noisy = digits.train.images * torch.linspace(0.5, 1, 64)
     many = data.Dataset("digits", data.Split(noisy, digits.train.labels), digits.test, {})
-    assert isinstance(Prepared(load(), many, most_lit=1.0).train, images_module.Rows)
+    found = prepare(load(), many, (64, 32, 10))
+    assert isinstance(found.train, images_module.Rows)
+    assert [*found.microseconds] == [found.form] == [ROWS]
 
 
 def test_only_float32_images_of_the_design_s_size_are_taken(digits: data.Dataset, digits64: data.Dataset) -> None:
@@ -356,9 +387,9 @@ def test_mnist_s_lit_pixels_have_the_bits_of_whole_rows_and_torch_s_losses(batch
     design = Design("mnist", batch_sizes=(batch_size,), lrs=(1e-3,), seeds=(0,), epochs=1)
     cohort = Cohort(batch_size, ARMS, design.lrs, design.seeds)
     ours, theirs = trained(design, cohort, some), training.train(design, cohort, some)
-    assert isinstance(kernel._prepared(load(), some).train, images_module.Lit)
+    assert isinstance(kernel.prepared(design, some).train, images_module.Lit)
     assert ours.loss == pytest.approx(theirs.loss, rel=0.02)
-    rows = Prepared(load(), some, most_lit=0.0)
+    rows = prepare(load(), some, design.widths, ROWS)
     assert isinstance(rows.train, images_module.Rows)
     again = kernel.Training(design, cohort, some)
     again.images = rows

@@ -13,6 +13,7 @@ import pytest
 from study import data
 from study.kernel import build, library
 from study.kernel import training as kernel
+from study.kernel.images import LIT, ROWS, Form, prepare
 from study.plan import Cohort
 from tests.study.test_grouping import Bits, bits
 from tests.study.test_training import ARMS, design_of
@@ -30,10 +31,11 @@ def trained(digits: data.Dataset, by: library.Library, monkeypatch: pytest.Monke
     """Two epochs in both forms of the images."""
     monkeypatch.setattr(kernel, "load", lambda: by)
     found: Bits = {}
-    for most_lit, hidden in ((0.0, (32, 32)), (1.0, (33, 5))):
-        prepared = kernel.Prepared(by, digits, most_lit)
-        monkeypatch.setattr(kernel, "_prepared", lambda *_, prepared=prepared: prepared)
-        design = design_of(150, (1e-2, 1e20 * (1 + most_lit)), (0,), epochs=2, hidden=hidden)
+    forms: dict[Form, tuple[int, int]] = {ROWS: (32, 32), LIT: (33, 5)}
+    for form, hidden in forms.items():
+        prepared = prepare(by, digits, (64, *hidden, 10), form)
+        monkeypatch.setattr(kernel, "prepared", lambda *_, prepared=prepared: prepared)
+        design = design_of(150, (1e-2, 1e20 if form == ROWS else 2e20), (0,), epochs=2, hidden=hidden)
         cohort = Cohort(150, ARMS, design.lrs, design.seeds)
         training = kernel.Training(design, cohort, digits)
         for epoch in (1, 2):

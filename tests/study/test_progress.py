@@ -6,18 +6,16 @@ from study.plan import Cohort
 from study.progress import Progress
 
 SMALL, LARGE = Cohort(32, ("bn", "no_bn"), (0.1,), (0,)), Cohort(64, ("bn", "no_bn"), (0.1,), (0, 1))
+WEIGHTS = {SMALL: 1.0, LARGE: 3.0}
 
 
 def progress(**options: object) -> Progress:
-    weights = {SMALL: 1.0, LARGE: 3.0}
-    return Progress(
-        weights.__getitem__, epochs=2, n_done=4, n_runs=10, **({"log_format": "text", "quiet": False} | options)
-    )  # type: ignore[arg-type]
+    return Progress(epochs=2, n_done=4, n_runs=10, **({"log_format": "text", "quiet": False} | options))  # type: ignore[arg-type]
 
 
 def test_finished_epochs_count_by_their_work_and_committed_runs_by_number(capsys: pytest.CaptureFixture[str]) -> None:
     told = progress()
-    told.start([SMALL, LARGE])
+    told.start([SMALL, LARGE], WEIGHTS.__getitem__)
     told.epoch(SMALL)
     told.epoch(SMALL)
     told.committed(SMALL, 1.5)
@@ -32,7 +30,7 @@ def test_finished_epochs_count_by_their_work_and_committed_runs_by_number(capsys
 
 def test_a_cohort_that_is_tried_again_starts_from_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     told = progress()
-    told.start([SMALL, LARGE])
+    told.start([SMALL, LARGE], WEIGHTS.__getitem__)
     told.epoch(LARGE)
     told.failed(LARGE, "its worker died", last=False)
     assert told.fraction == 0
@@ -42,7 +40,7 @@ def test_a_cohort_that_is_tried_again_starts_from_nothing(capsys: pytest.Capture
 
 def test_json_is_one_event_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     told = progress(log_format="json")
-    told.start([SMALL])
+    told.start([SMALL], WEIGHTS.__getitem__)
     told.epoch(SMALL)
     told.epoch(SMALL)
     told.committed(SMALL, 1.0)
@@ -56,7 +54,7 @@ def test_json_is_one_event_a_line(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_quiet_prints_errors_alone(capsys: pytest.CaptureFixture[str]) -> None:
     told = progress(quiet=True)
-    told.start([SMALL])
+    told.start([SMALL], WEIGHTS.__getitem__)
     told.committed(SMALL, 1.0)
     told.failed(SMALL, "no memory", last=True)
     captured = capsys.readouterr()
@@ -69,7 +67,7 @@ def test_a_terminal_gets_a_bar_with_the_time_left(
 ) -> None:
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     told = progress()
-    told.start([SMALL])
+    told.start([SMALL], WEIGHTS.__getitem__)
     for _ in range(2):
         told.epoch(SMALL)
     told.committed(SMALL, 1.0)
