@@ -62,8 +62,8 @@ ARROWS = {
     "study.forecast": {"study.design", "study.errors", "study.parquet", "study.plan"},
     "study.devices": {"study.errors", "study.forecast"},
     "study.engines": {
-        "study.data", "study.design", "study.devices", "study.errors", "study.forecast", "study.kernel.build", "study.kernel.library",
-        "study.kernel.training", "study.training",
+        "study.data", "study.design", "study.devices", "study.errors", "study.forecast", "study.kernel.build",
+        "study.kernel.library", "study.kernel.training", "study.training",
     },
     "study.options": {"study", "study.arguments", "study.design", "study.errors", "study.parquet"},
     "study.tune_options": {
@@ -96,8 +96,8 @@ ARROWS = {
     },
     "study.run": {
         "study.ablate", "study.data", "study.design", "study.devices", "study.engines", "study.errors", "study.folder",
-        "study.forecast", "study.options", "study.plan", "study.progress", "study.session", "study.sources", "study.storages",
-        "study.weights",
+        "study.forecast", "study.options", "study.plan", "study.progress", "study.session", "study.sources",
+        "study.storages", "study.weights",
     },
     "study.tune": {
         "study", "study.data", "study.design", "study.devices", "study.engines", "study.errors", "study.folder",

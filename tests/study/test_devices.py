@@ -87,7 +87,7 @@ def test_little_memory_means_fewer_workers_and_then_a_clear_refusal(
     room = 1.5 * forecast.PROCESS_BYTES
     monkeypatch.setattr(devices, "memory_left", lambda device: room)
     assert study_run(*command) == 3
-    assert "training needs about 0.9 GB of memory and 0.7 GB are free" in capsys.readouterr().err
+    assert "training needs about 1.2 GB of memory and 0.9 GB are free" in capsys.readouterr().err
     room = 3.5 * forecast.PROCESS_BYTES
     assert study_run(*command) == 0
     manifest = Folder(tmp_path / "s").read_manifest()
