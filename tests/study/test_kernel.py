@@ -398,6 +398,22 @@ def test_mnist_s_lit_pixels_have_the_bits_of_whole_rows_and_torch_s_losses(batch
     assert again.history().loss.tobytes() == ours.loss.tobytes()
 
 
+@pytest.mark.slow
+def test_all_of_mnist_in_one_batch_has_torch_s_losses_in_either_form(mnist_dir: Path) -> None:
+    mnist = data.load("mnist", mnist_dir)
+    design = Design("mnist", batch_sizes=(60_000,), lrs=(1e-3,), seeds=(0,), epochs=3)
+    cohort = Cohort(60_000, ARMS, design.lrs, design.seeds)
+    theirs = training.train(design, cohort, mnist)
+    for form in (LIT, ROWS):
+        again = kernel.Training(design, cohort, mnist)
+        again.images = prepare(load(), mnist, design.widths, form)
+        for epoch in (1, 2, 3):
+            again.epoch(epoch)
+            again.evaluate()
+        assert again.history().n_steps == 3
+        assert again.history().loss == pytest.approx(theirs.loss, rel=1e-4)
+
+
 def test_the_library_says_how_wide_its_vectors_are() -> None:
     assert isinstance(load(), Library)
     assert load().lanes in (4, 8, 16)

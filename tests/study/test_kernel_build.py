@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shutil
 import stat
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from study import data
+from study import data, engines
 from study.kernel import build, library
 from study.kernel import training as kernel
 from study.kernel.images import LIT, ROWS, Form, prepare
@@ -52,6 +53,48 @@ def test_however_it_is_compiled_it_gives_the_same_bits(
     """Optimisation levels and vector widths; one of the runs diverges."""
     ours = trained(digits, library.load(), monkeypatch)
     assert trained(digits, library.Library(build.build(tmp_path, flags)), monkeypatch) == ours
+
+
+# --- on its own, from a program in C
+
+PROGRAM = Path(__file__).with_name("kernel_elsewhere.c")
+CLANG = (sys.executable, "-m", "ziglang", "cc")
+DIGEST = "259b77fd8c5c6efd"
+"""Of all that kernel-1 makes of the program's images; where it changes, so does the engine's name."""
+
+
+def digest(compiler: Sequence[str], flags: Sequence[str], folder: Path, run_by: Sequence[str] = ()) -> str:
+    """What the program prints, built so."""
+    program = folder / "program"
+    contract = ("-std=gnu11", "-ffp-contract=off", f"-I{build.SOURCE.parent}")
+    environment = os.environ | {"ZIG_GLOBAL_CACHE_DIR": str(folder), "ZIG_LOCAL_CACHE_DIR": str(folder)}
+    command = [*compiler, *flags, *contract, str(PROGRAM), "-lm", "-o", str(program)]
+    subprocess.run(command, check=True, env=environment, capture_output=True)
+    return subprocess.run([*run_by, str(program)], check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.mark.parametrize("flags", [("-O3", "-march=native"), ("-O1",)])
+def test_its_bits_are_those_that_its_name_stands_for(flags: Sequence[str], tmp_path: Path) -> None:
+    assert engines.KERNEL.startswith("kernel-1/")
+    assert digest([build.find_compiler()], flags, tmp_path) == DIGEST
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("flags", [("-O3", "-march=native"), ("-O0",)])
+def test_clang_gives_the_same_bits(flags: Sequence[str], tmp_path: Path) -> None:
+    assert digest(CLANG, flags, tmp_path) == DIGEST
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("qemu-aarch64"), reason="needs qemu-aarch64 (apt-get install qemu-user)")
+@pytest.mark.parametrize("flag", ["-O3", "-O0"])
+def test_an_arm_gives_the_same_bits(flag: str, tmp_path: Path) -> None:
+    """With the vectors of NEON."""
+    flags = (flag, "-target", "aarch64-linux-musl", "-static")
+    assert digest(CLANG, flags, tmp_path, ["qemu-aarch64"]) == DIGEST
+
+
+# --- the building
 
 
 def test_it_is_built_once_whole_and_by_what_made_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

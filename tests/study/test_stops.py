@@ -149,7 +149,7 @@ def test_signals_at_random_moments_end_a_study_soon_in_one_line_and_it_goes_on(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_command_with_workers_ends_within_five_seconds(
+def test_a_command_with_workers_ends_within_two_seconds(
     number: signal.Signals, code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Large cohorts, so that each worker is in the middle of one."""
@@ -163,7 +163,7 @@ def test_a_command_with_workers_ends_within_five_seconds(
     seconds = time.monotonic() - began
     assert process.returncode == code
     assert (error.count("\n"), "the same command goes on" in error) == (1, True)
-    assert seconds < 5
+    assert seconds < 2  # 0.1 to 0.5 on a quiet machine
     say(capsys, f"{number.name} to two workers: ended after {seconds:.2f} s")
 
 
