@@ -68,7 +68,7 @@ class Options:
     dry_run: bool = False
     """Show what would be done, its time and its memory, and do nothing."""
     workers: int = 0
-    """Processes of one thread each on a CPU; 0 is one per core."""
+    """Threads of the kernel, or processes of torch's engine, on a CPU; 0 is one per core."""
     shard: str | None = None
     """i/n: train the i-th of n parts of the plan, beside other processes that train the others."""
     max_time: str | None = None

@@ -63,7 +63,7 @@ class Options:
     at_once: int = 16
     """Trials of each arm that are asked for at once and train together."""
     workers: int = 0
-    """Processes of one thread each on a CPU; 0 is one per core."""
+    """Threads of the kernel, or processes of torch's engine, on a CPU; 0 is one per core."""
     max_time: str | None = None
     """Stop after this long, such as 50m or 2h, with exit code 75; the same command goes on."""
     log_format: Literal["text", "json"] = "text"

@@ -32,7 +32,7 @@ def trained_already(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(training, "train_together", remembered)
     monkeypatch.setattr(data, "load_digits", lambda: images)
-    monkeypatch.setattr(forecast, "expected_rate", lambda *_: (1e9, "a guess"))
+    monkeypatch.setattr(forecast.Prices, "expected_rate", lambda *_: (1e9, "a guess"))
     monkeypatch.setattr(provenance, "git", lambda: {"commit": None, "dirty": None})
 
 

@@ -120,7 +120,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(deep)
         patch.setattr(sources, "obtain", no_network)
-        patch.setattr(forecast, "_measured_rate", lambda: 1e10)
+        patch.setattr(forecast, "_flop_per_second", lambda: 1e10)
         yield top
 
 
