@@ -133,7 +133,10 @@ def _all_conditions() -> list[tuple[str, int]]:
 def _images(folder: Folder, images: "Dataset", device: str) -> "Dataset":
     manifest = folder.read_manifest()
     if manifest is None or images.sha256 != manifest["data"]["sha256"]:
-        raise UsageError(f"--data-dir holds other images than those that {folder.path} was trained on")
+        raise UsageError(
+            f"--data-dir holds other images than those that {folder.path} was trained on; name the folder with the"
+            " study's data"
+        )
     return images if device == "cpu" else images.to(device)
 
 

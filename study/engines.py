@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from study.data import Dataset
     from study.training import Make
 
-Asked = Literal["auto", "torch", "kernel"]
+Engine = Literal["auto", "torch", "kernel"]
+"""As ``--engine`` asks for one."""
 
 KERNEL = "kernel-1/cpu/float32"
 """To be raised when the bits of a run change."""
@@ -25,7 +26,7 @@ MOST_UNITS = 256
 """Of a layer; where there are more, torch's products are as fast (results/LOG.md)."""
 
 
-def choose(asked: Asked, design: Design, device: str, tf32: bool, of_study: str | None) -> tuple[str, str | None]:
+def choose(asked: Engine, design: Design, device: str, tf32: bool, of_study: str | None) -> tuple[str, str | None]:
     """The engine's name, and a notice where another would have been faster.
 
     ``auto`` is the engine that the study began with, ``of_study``; for a new study the kernel where it can train and is
@@ -50,7 +51,7 @@ def choose(asked: Asked, design: Design, device: str, tf32: bool, of_study: str 
     return torch, f"{reason}: the torch engine trains, several times slower" if device == "cpu" else None
 
 
-def likely(asked: Asked, design: Design, device: str, of_study: str | None) -> str:
+def likely(asked: Engine, design: Design, device: str, of_study: str | None) -> str:
     """How the name of the engine will begin, as far as can be told without torch and without building the kernel."""
     from study.kernel import build
 

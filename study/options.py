@@ -11,6 +11,7 @@ from typing import Any, Literal, get_origin, get_type_hints
 
 from study import ARMS, arguments, parquet
 from study.design import DATASETS, MOST_SEED, MOST_SEEDS, Design, check_known
+from study.engines import Engine
 from study.errors import UsageError, plain, short, told
 
 DATA_DIR = Path(os.environ.get("STUDY_DATA_DIR", "data"))
@@ -55,7 +56,7 @@ class Options:
     """auto, cpu, cuda or cuda:1; auto is what the study began on, for a new study the first GPU if there is one."""
     tf32: bool = False
     """On a GPU, multiply in TensorFloat-32: faster, 10 bits of mantissa; recorded, and not mixed with float32."""
-    engine: Literal["auto", "torch", "kernel"] = "auto"
+    engine: Engine = "auto"
     """torch, or a kernel in C that the system's compiler makes at first use, faster and for CPUs alone; auto is what
     the study began with, for a new study on a CPU the kernel if it can be made and the layers are narrow. Recorded, and
     not mixed."""

@@ -7,6 +7,7 @@ from typing import Literal
 
 from study import UNTUNED, arguments, options
 from study.design import MOST_SEED, check_known
+from study.engines import Engine
 from study.errors import UsageError
 from study.search import PRUNERS, SAMPLERS
 from study.space import DEFAULT
@@ -51,7 +52,7 @@ class Options:
     """As for study.run."""
     device: str = "auto"
     """As for study.run."""
-    engine: Literal["auto", "torch", "kernel"] = "auto"
+    engine: Engine = "auto"
     """As for study.run."""
     study_id: str | None = None
     """The name of the study and of its folder; by default the data set's and -tuned."""

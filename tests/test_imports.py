@@ -65,9 +65,10 @@ ARROWS = {
         "study.data", "study.design", "study.devices", "study.errors", "study.forecast", "study.kernel.build",
         "study.kernel.library", "study.kernel.training", "study.training",
     },
-    "study.options": {"study", "study.arguments", "study.design", "study.errors", "study.parquet"},
+    "study.options": {"study", "study.arguments", "study.design", "study.engines", "study.errors", "study.parquet"},
     "study.tune_options": {
-        "study", "study.arguments", "study.design", "study.errors", "study.options", "study.search", "study.space",
+        "study", "study.arguments", "study.design", "study.engines", "study.errors", "study.options", "study.search",
+        "study.space",
     },
     "study.progress": {"study.plan"},
     "study.workers": {
