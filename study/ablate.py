@@ -6,8 +6,9 @@ Needs the networks that ``study.run`` kept, and trains nothing. What is done is 
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
@@ -23,6 +24,7 @@ from study.design import Design, Run
 from study.errors import EnvironmentFault, StudyError, UsageError
 from study.folder import Folder
 from study.history import OK
+from study.loading import ImageSource
 from study.options import DATA_DIR, DEVICE, cores
 
 if TYPE_CHECKING:  # torch is imported by those who evaluate
@@ -72,19 +74,14 @@ def run(options: Options) -> int:
     if not any_norms(runs):
         raise UsageError(f"{folder.path} has no trained run with batch normalisation: there is nothing to compare")
     say: Say = (lambda text: None) if options.quiet else (lambda text: print(text, flush=True))
-
-    def load() -> "Dataset":
-        from study import data
-
-        return data.load(design.dataset, options.data_dir)
-
-    ablate(folder, design, runs, load, options.device, options.clean, options.workers or cores(), say)
+    source = ImageSource(design.dataset, options.data_dir)
+    ablate(folder, design, runs, source, options.device, options.clean, options.workers or cores(), say)
     say(f"{folder.path} is evaluated. Next: python -m analysis.report {folder.path}")
     return 0
 
 
 def ablate(
-    folder: Folder, design: Design, runs: Sequence[Run], load: Callable[[], "Dataset"], device: str, clean: bool,
+    folder: Folder, design: Design, runs: Sequence[Run], source: ImageSource, device: str, clean: bool,
     n_workers: int, say: Say,
 ) -> None:  # fmt: skip
     """Evaluate what is missing of ``runs`` and write the tables; whoever comes meanwhile waits and finds it done."""
@@ -93,7 +90,7 @@ def ablate(
         todo = missing(folder, design, runs, clean)
         if todo:
             chosen = devices.choose(device, of_study=None)
-            _evaluate(folder, design, todo, _images(folder, load(), chosen), n_workers, say)
+            _evaluate(folder, design, todo, _images(folder, source, chosen), n_workers, say)
         Store(folder.path).compact(folder.own_manifest()["study_id"], design)
 
 
@@ -130,12 +127,12 @@ def _all_conditions() -> list[tuple[str, int]]:
     return [(condition.name, condition.severity) for condition in CONDITIONS]
 
 
-def _images(folder: Folder, images: "Dataset", device: str) -> "Dataset":
-    manifest = folder.read_manifest()
+def _images(folder: Folder, source: ImageSource, device: str) -> "Dataset":
+    manifest, images = folder.read_manifest(), source.images
     if manifest is None or images.sha256 != manifest["data"]["sha256"]:
         raise UsageError(
-            f"--data-dir holds other images than those that {folder.path} was trained on; name the folder with the"
-            " study's data"
+            f"--data-dir {source.data_dir} holds other images than those that {folder.path} was trained on; name the"
+            " folder with the study's data"
         )
     return images if device == "cpu" else images.to(device)
 
@@ -148,14 +145,15 @@ def _evaluate(folder: Folder, design: Design, todo: Todo, images: "Dataset", n_w
     job = Job(folder.path, design, devices.engine(device, tf32=False))
     if device != "cpu" or min(n_workers, len(groups)) < 2:
         devices.prepare(job.engine)
-        done: Iterator[int] = (job.evaluate(runs, todo[runs[0]], images) for runs in groups)
+        done: Generator[int] = (job.evaluate(runs, todo[runs[0]], images) for runs in groups)
     else:
         done = _in_threads(job, groups, todo, images, n_workers)
-    for n_runs in done:
-        n_done += n_runs
-        if time.monotonic() - last > SAY_EVERY:
-            last = time.monotonic()
-            say(f"{n_done} of {len(todo)} networks evaluated")
+    with closing(done):  # however this ends, no thread is at work when it has
+        for n_runs in done:
+            n_done += n_runs
+            if time.monotonic() - last > SAY_EVERY:
+                last = time.monotonic()
+                say(f"{n_done} of {len(todo)} networks evaluated")
 
 
 @dataclass(frozen=True)
@@ -191,7 +189,7 @@ class Job:
         return len(runs)
 
 
-def _in_threads(job: Job, groups: Sequence[list[Run]], todo: Todo, images: "Dataset", n_workers: int) -> Iterator[int]:
+def _in_threads(job: Job, groups: Sequence[list[Run]], todo: Todo, images: "Dataset", n_workers: int) -> Generator[int]:
     """torch lets go of Python's lock for each of its operations, which are long here."""
     stopped = threading.Event()
     pool = ThreadPoolExecutor(min(n_workers, len(groups)), initializer=devices.prepare, initargs=(job.engine,))

@@ -191,8 +191,8 @@ class Group:
     def swap_rows(self) -> Iterator[dict[str, Any]]:
         """The same images in two batches that differ in some of the others, of ``swaps.parquet``."""
         z = modes.first(self.networks, self.data.test.images)
-        for index, (size, n_swapped) in enumerate(self._each(SWAPS)):
-            found = predictions.swap(self.networks, z, _pairs(z.shape[1], index))
+        for index, (size, n_swapped) in enumerate(SWAPS):
+            found = predictions.swap(self.networks, z, _pairs(z.shape[1], index), self._each)
             for i, run in enumerate(self.runs):
                 measured = {
                     "mean_change": float(found.mean[i]),
@@ -205,9 +205,9 @@ class Group:
     def composition_rows(self) -> Iterator[dict[str, Any]]:
         """All test images in many random batches, of ``compositions.parquet``."""
         z = modes.first(self.networks, self.data.test.images)
-        for index, size in enumerate(self._each(COMPOSED)):
+        for index, size in enumerate(COMPOSED):
             stream = streams.generator(0, "compositions", index)
-            found = predictions.compositions(self.networks, z, size, stream)
+            found = predictions.compositions(self.networks, z, size, stream, each=self._each)
             for i, run in enumerate(self.runs):
                 measured = {"any_flip": float(found.any_flip[i]), "mates_share": float(found.mates_share[i])}
                 yield {**keys_of(self.design, run), "eval_batch_size": size, **measured}

@@ -51,18 +51,18 @@ def choose(asked: Engine, design: Design, device: str, tf32: bool, of_study: str
     return torch, f"{reason}: the torch engine trains, several times slower" if device == "cpu" else None
 
 
-def likely(asked: Engine, design: Design, device: str, of_study: str | None) -> str:
-    """How the name of the engine will begin, as far as can be told without torch and without building the kernel."""
+def likely_prices(asked: Engine, design: Design, device: str, of_study: str | None) -> forecast.Prices:
+    """Of the engine that will train, as far as that can be told without torch and without building the kernel."""
     from study.kernel import build
 
     wanted = _best(design, of_study) if asked == "auto" else asked
     able = not device.startswith("cuda") and KNOWN_ARMS.issuperset(design.arms) and build.has_compiler()
-    return "kernel-" if wanted == "kernel" and able else "torch-"
+    return forecast.KERNEL if wanted == "kernel" and able else forecast.TORCH
 
 
 def _best(design: Design, of_study: str | None) -> str:
     if of_study is not None:
-        return "kernel" if of_study.startswith("kernel-") else "torch"
+        return "kernel" if forecast.of(of_study) is forecast.KERNEL else "torch"
     return "kernel" if max(design.hidden) <= MOST_UNITS else "torch"
 
 

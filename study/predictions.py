@@ -5,13 +5,16 @@ mates. ``swap`` exchanges some of the mates of an image, ``compositions`` all of
 mode is used and which statistics, see ``modes``.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from study.modes import Batch, Networks, logits
+
+Each = Callable[[Iterable[Any]], Iterator[Any]]
 
 BINS = 15  # of the top probability, equally wide
 CHUNK = 10_000  # images at a time, in whole batches
@@ -109,11 +112,14 @@ def pairs(n: int, size: int, n_swapped: int, images: Tensor, generator: torch.Ge
     return torch.stack([torch.cat([image, old], 1), torch.cat([image, old[:, n_swapped:], new], 1)])
 
 
-def swap(networks: Networks, z: Tensor, drawn: Tensor) -> Swap:
-    """What changes between the two batches of each of the ``pairs`` (2, q, size), rows of z (L, n, width)."""
+def swap(networks: Networks, z: Tensor, drawn: Tensor, each: Each = iter) -> Swap:
+    """What changes between the two batches of each of the ``pairs`` (2, q, size), rows of z (L, n, width).
+
+    ``each`` goes through the parts of the work, and may end it.
+    """
     sd = z.std(1, keepdim=True)
     some = torch.split(drawn, max(1, CHUNK // drawn.shape[-1]), dim=1)
-    parts = [_changes(networks, z, sd, pair.to(z.device)) for pair in some]
+    parts = [_changes(networks, z, sd, pair.to(z.device)) for pair in each(some)]
     mean, value, logit, flips = torch.cat(parts, -1).mean(-1)
     return Swap(mean.sqrt(), value.sqrt(), logit.sqrt(), flips)
 
@@ -142,16 +148,16 @@ class Compositions:
 
 
 def compositions(
-    networks: Networks, z: Tensor, size: int, generator: torch.Generator, n_compositions: int = 32
+    networks: Networks, z: Tensor, size: int, generator: torch.Generator, n_compositions: int = 32, each: Each = iter
 ) -> Compositions:
     """All n images of z (L, n, width) in batches of ``size``, composed anew by chance ``n_compositions`` times.
 
     The variance between images is that of their means less what chance puts there, as in a one-way analysis of
-    variance with random effects.
+    variance with random effects. ``each`` goes through the compositions, and may end the work.
     """
     if not 1 <= size <= z.shape[1] or n_compositions < 2:
         raise ValueError(f"{n_compositions} compositions of {z.shape[1]} images in {size}s; two at least, size <= n")
-    draws = (_composed(networks, z, size, generator) for _ in range(n_compositions))
+    draws = (_composed(networks, z, size, generator) for _ in each(range(n_compositions)))
     mean = next(draws)
     before, squares = classes(mean), torch.zeros_like(mean)
     flipped = torch.zeros_like(before, dtype=torch.bool)

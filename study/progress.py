@@ -39,11 +39,10 @@ class Voice:
 class Progress(Voice):
     """Counts committed runs and weighs finished epochs; implements ``workers.Report``."""
 
-    weight: Callable[[Cohort], float]
-
     def __init__(self, epochs: int, n_done: int, n_runs: int, log_format: str, quiet: bool):
         super().__init__(log_format, quiet)
         self.epochs = epochs
+        self.weight: Callable[[Cohort], float] = lambda cohort: 0.0
         self.n_done, self.n_runs = n_done, n_runs
         self.finished: Counter[Cohort] = Counter()
         self.total = 0.0

@@ -9,9 +9,9 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from filelock import FileLock, Timeout
 
@@ -19,14 +19,12 @@ from study import ablate, devices, engines, forecast, sources, weights
 from study.design import Design, Run
 from study.errors import EnvironmentFault, StudyError, UsageError
 from study.folder import Folder
+from study.loading import ImageSource
 from study.options import Options, parse
 from study.plan import Cohort, cohorts, missing_runs, shard
 from study.progress import Progress, duration
 from study.session import INTERRUPTED, OUT_OF_TIME, TERMINATED, Outcome, Session, Terminated
 from study.storages import JOURNAL
-
-if TYPE_CHECKING:  # torch takes seconds to import; a command that has nothing to do never does
-    from study.data import Dataset
 
 SOME_FAILED = 1
 STOPS = {OUT_OF_TIME: "--max-time is over", INTERRUPTED: "interrupted", TERMINATED: "terminated"}
@@ -54,13 +52,7 @@ def complete(
     program: str = "study.run",
 ) -> int:
     """Train what is missing of ``design`` in ``folder``, for the command ``program``; returns the exit code."""
-
-    @cache
-    def load() -> "Dataset":
-        from study import data
-
-        return data.load(design.dataset, options.data_dir)
-
+    source = ImageSource(design.dataset, options.data_dir)
     with _sole_worker(folder, options):
         older = _agreed_design(folder, design)
         damaged, done = folder.quarantine(), folder.done(design)
@@ -69,7 +61,7 @@ def complete(
         _say_first(progress, notice, damaged)
         outcome = Outcome()
         if plan or older != design:
-            outcome = Session(options, argv, design, folder, notice, program).train(plan, load, progress)
+            outcome = Session(options, argv, design, folder, notice, program).train(plan, source, progress)
         folder.compact()
         folder.touch()
         missing = missing_runs(design, folder.done(design))
@@ -77,7 +69,7 @@ def complete(
             _check_kept(folder, plan, missing)
         complete = not missing
         if complete and not outcome.failures and outcome.stopped is None and not options.no_ablation:
-            outcome = _ablate(options, design, folder, load, progress)
+            outcome = _ablate(options, design, folder, source, progress)
     return _conclude(progress, folder, outcome, complete, notice if plan else None)
 
 
@@ -133,7 +125,7 @@ def _prices(options: Options, design: Design, folder: Folder) -> forecast.Prices
     """Of the engine that will most likely train."""
     manifest = folder.read_manifest()
     began_with = manifest and manifest["device"].get("engine")
-    return forecast.of(engines.likely(options.engine, design, options.device, began_with))
+    return engines.likely_prices(options.engine, design, options.device, began_with)
 
 
 def _absent(options: Options, name: str) -> list[str]:
@@ -204,9 +196,7 @@ def _check_kept(folder: Folder, plan: list[Cohort], missing: Sequence[Run]) -> N
         )
 
 
-def _ablate(
-    options: Options, design: Design, folder: Folder, load: Callable[[], "Dataset"], progress: Progress
-) -> Outcome:
+def _ablate(options: Options, design: Design, folder: Folder, source: ImageSource, progress: Progress) -> Outcome:
     """The inference modes on the test images as they are, where there are networks that have any."""
     trained, say = ablate.trained(folder, design), partial(progress.say, "ablation")
     runs = [run for run in trained if weights.path_of(folder.path, design.run_id(run)).exists()]
@@ -216,7 +206,7 @@ def _ablate(
     if not ablate.any_norms(runs):
         return Outcome()
     try:
-        ablate.ablate(folder, design, runs, load, "cpu", True, options.n_workers, say)
+        ablate.ablate(folder, design, runs, source, "cpu", True, options.n_workers, say)
     except KeyboardInterrupt:
         return Outcome(stopped=INTERRUPTED)
     except Terminated:

@@ -5,7 +5,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from study import devices, engines, forecast, provenance, team, workers
 from study.design import Design
 from study.errors import EnvironmentFault, UsageError
 from study.folder import Folder
+from study.loading import ImageSource
 from study.manifest import SESSION, Manifest
 from study.options import Options
 from study.plan import Cohort
@@ -57,11 +58,11 @@ class Session:
     notice: str | None
     program: str
 
-    def train(self, plan: list[Cohort], load: Callable[[], "Dataset"], progress: Progress) -> Outcome:
+    def train(self, plan: list[Cohort], source: ImageSource, progress: Progress) -> Outcome:
         """Train ``plan`` and commit each cohort; the manifest says first what, and at last how long."""
         older = self.folder.read_manifest()
         place = self._place(plan, older, progress)
-        data = load()
+        data = source.images
         self._write_manifest(data, place)
         began = time.monotonic()
         progress.start(plan, partial(forecast.of(place.engine).work, self.design))

@@ -27,6 +27,8 @@ if TYPE_CHECKING:  # torch is imported by those who train
     from study.training import Make
 
 TRIES = 2
+PATIENCE = 5  # seconds, for one call of the kernel to end
+GONE = (BrokenPipeError, ConnectionResetError)
 
 
 def train(job: Job, cohorts: Sequence[Cohort], n_workers: int, data: "Dataset", report: Report) -> int:
@@ -40,9 +42,9 @@ class Team:
 
     def __init__(self, job: Job, n_workers: int, data: "Dataset"):
         self.job = job
-        self.hire: Callable[[], Worker] = partial(Process, job)
+        self.hire: Callable[[], Worker] = partial(ProcessWorker, job)
         if engines.in_threads(job.engine):
-            self.hire = partial(Thread, job, data)
+            self.hire = partial(ThreadWorker, job, data)
         else:
             _share(job, data)
         self.workers: list[Worker] = [self.hire() for _ in range(n_workers)]
@@ -54,7 +56,7 @@ class Team:
         for worker in self.workers:
             worker.dismiss()
         for worker in self.workers:
-            worker.by.join()
+            worker.by.join(PATIENCE)  # who is longer at it is a daemon, and what it would commit is whole
 
     def train(self, cohorts: Sequence[Cohort], report: Report) -> int:
         """Train and keep ``cohorts``; returns the number of those that failed for good."""
@@ -123,7 +125,7 @@ class Worker(ABC):
         return ([], 1) if last else ([(cohort, attempt + 1)], 0)
 
 
-class Process(Worker):
+class ProcessWorker(Worker):
     """A process, which opens the images that ``_share`` wrote."""
 
     by: multiprocessing.process.BaseProcess
@@ -147,7 +149,7 @@ class Process(Worker):
         return f"its worker died with exit code {self.by.exitcode}"
 
 
-class Thread(Worker):
+class ThreadWorker(Worker):
     """A thread of this process, which ends between two calls of the kernel."""
 
     def __init__(self, job: Job, data: "Dataset"):
@@ -196,17 +198,19 @@ def _work_apart(job: Job, connection: Connection) -> None:
 
 def _serve(job: Job, connection: Connection, data: "Dataset", make: "Make") -> None:
     """A worker's life: cohorts in, epochs and outcomes out, until the other end of the pipe is gone."""
-    while True:
-        try:
-            cohort = connection.recv()
-        except EOFError:
-            return
-        try:
-            seconds, (kept,) = train_and_keep(job, [cohort], data, make, lambda: connection.send(("epoch", None)))
-            connection.send(("committed", (seconds, kept)))
-        except (BrokenPipeError, ConnectionResetError):
-            return
-        except (StudyError, OSError) as fault:
-            connection.send(("fault", str(fault)))
-        except Exception as error:
-            connection.send(("failed", words(error)))
+    with suppress(EOFError, *GONE):
+        while True:
+            connection.send(_outcome(job, connection, connection.recv(), data, make))
+
+
+def _outcome(job: Job, connection: Connection, cohort: Cohort, data: "Dataset", make: "Make") -> tuple[str, object]:
+    """What became of a cohort."""
+    try:
+        seconds, (kept,) = train_and_keep(job, [cohort], data, make, lambda: connection.send(("epoch", None)))
+    except GONE:
+        raise
+    except (StudyError, OSError) as fault:
+        return "fault", str(fault)
+    except Exception as error:
+        return "failed", words(error)
+    return "committed", (seconds, kept)

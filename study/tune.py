@@ -187,7 +187,7 @@ def _as_told(asked: Options, terms: Terms) -> dict[str, Any]:
 
 
 def _n_workers(asked: Options, job: TrialJob) -> int:
-    """Processes that train trials side by side: one for a GPU, and for trials that may be pruned."""
+    """Workers that train trials side by side: one for a GPU, and for trials that may be pruned."""
     if job.device != "cpu" or asked.pruner != "none":
         return 1
     space = Space.parse(asked.space)

@@ -65,6 +65,7 @@ ARROWS = {
         "study.data", "study.design", "study.devices", "study.errors", "study.forecast", "study.kernel.build",
         "study.kernel.library", "study.kernel.training", "study.training",
     },
+    "study.loading": {"study.data"},
     "study.options": {"study", "study.arguments", "study.design", "study.engines", "study.errors", "study.parquet"},
     "study.tune_options": {
         "study", "study.arguments", "study.design", "study.engines", "study.errors", "study.options", "study.search",
@@ -88,17 +89,18 @@ ARROWS = {
     },
     "study.session": {
         "study.data", "study.design", "study.devices", "study.engines", "study.errors", "study.folder",
-        "study.forecast", "study.manifest", "study.options", "study.plan", "study.progress", "study.provenance",
-        "study.records", "study.team", "study.workers",
+        "study.forecast", "study.loading", "study.manifest", "study.options", "study.plan", "study.progress",
+        "study.provenance", "study.records", "study.team", "study.workers",
     },
     "study.ablate": {
         "study.ablation", "study.ablation_tables", "study.arguments", "study.data", "study.design", "study.devices",
-        "study.errors", "study.folder", "study.history", "study.options", "study.shifts", "study.weights",
+        "study.errors", "study.folder", "study.history", "study.loading", "study.options", "study.shifts",
+        "study.weights",
     },
     "study.run": {
-        "study.ablate", "study.data", "study.design", "study.devices", "study.engines", "study.errors", "study.folder",
-        "study.forecast", "study.options", "study.plan", "study.progress", "study.session", "study.sources",
-        "study.storages", "study.weights",
+        "study.ablate", "study.design", "study.devices", "study.engines", "study.errors", "study.folder",
+        "study.forecast", "study.loading", "study.options", "study.plan", "study.progress", "study.session",
+        "study.sources", "study.storages", "study.weights",
     },
     "study.tune": {
         "study", "study.data", "study.design", "study.devices", "study.engines", "study.errors", "study.folder",

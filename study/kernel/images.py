@@ -117,7 +117,7 @@ class Prepared:
 
 def prepare(library: Library, data: Dataset, widths: Sequence[int], form: Form | None = None) -> Prepared:
     """The images in the form by which a network of these ``widths`` trains faster here and now; or in the ``form`` that
-    is asked for."""
+    is asked for, of those that they can take."""
     splits = [_arrays(split) for split in (data.train, data.test)]
     values = _values(library, splits)
 
@@ -128,7 +128,7 @@ def prepare(library: Library, data: Dataset, widths: Sequence[int], form: Form |
     samples: dict[Form, Pixels] = {form: made(form, some)[0] for form in ((ROWS,) if values is None else (LIT, ROWS))}
     took = _time(library, samples, Layout((widths[0], widths[1], widths[-1]), batch_norm=False))
     faster: Form = min(took, key=took.__getitem__)
-    chosen = form or faster
+    chosen = form if form in samples else faster
     train, test = made(chosen, splits)
     return Prepared(train, test, chosen, took)
 

@@ -89,6 +89,8 @@ class Plan:
     entries: NDArray[np.uint64]
     values: NDArray[np.float32]
     """(MOST_VALUES,)"""
+    batch: int
+    """Images; a block ends with its batch."""
     group: int
 
 
@@ -100,7 +102,7 @@ class Images:
     rows: NDArray[np.float32] | None = None
     """(n, padded features)"""
     plan: Plan | None = None
-    checked: dict[tuple[int, int, int], _Images] = field(default_factory=dict, repr=False)
+    checked: dict[tuple[int, int, int], _Images] = field(default_factory=dict, init=False, repr=False, compare=False)
     """What the kernel is handed, by features, classes and batch size: several runs train on the same images."""
 
 
@@ -171,6 +173,7 @@ class Library:
         """Of the images in ``order``; ``ever`` (groups,) is 1 where a training image lights the group. The
         entries go to ``room``."""
         n, n_groups = len(order), of.n_groups
+        _require(of.group == self.group, "entries of another library")
         _require(n > 0 and order.min() >= 0 and order.max() < len(of.starts) - 1 and batch > 0, "another order")
         places = np.empty(n_groups, np.uint32)  # held by name: an address alone holds nothing
         plan = Plan(
@@ -178,6 +181,7 @@ class Library:
             np.empty((n_blocks(n, batch), int(np.count_nonzero(ever))), np.uint16),
             room,
             values,
+            batch,
             of.group,
         )
         self.c.kernel_plan(
@@ -200,7 +204,7 @@ class Library:
         _require(rest == 0, "an incomplete batch")
         network, losses = _network(layout), np.zeros(n_steps)
         self.c.kernel_train(
-            byref(network), byref(run.address), _images(images, layout, batch), batch, n_steps,
+            byref(network), byref(run.address), self._images(images, layout, batch), batch, n_steps,
             self._scratch(scratch, network, batch), _address(losses, np.float64, n_steps),
         )  # fmt: skip
         return losses
@@ -220,10 +224,17 @@ class Library:
         network, n = _network(layout), len(images.labels)
         correct = np.zeros(n, np.uint8)
         total = self.c.kernel_evaluate(
-            byref(network), _floats(folded, layout.n_parameters), _images(images, layout, BLOCK), n,
+            byref(network), _floats(folded, layout.n_parameters), self._images(images, layout, BLOCK), n,
             self._scratch(scratch, network, BLOCK), losses, _address(correct, np.uint8, n),
         )  # fmt: skip
         return float(total), correct
+
+    def _images(self, images: Images, layout: Layout, batch: int) -> _Images:
+        facts = layout.padded_widths[0], layout.widths[-1], batch
+        _require(images.plan is None or images.plan.group == self.group, "a plan of another library")
+        if facts not in images.checked:
+            images.checked[facts] = _check_images(images, *facts)
+        return images.checked[facts]
 
     def _scratch(self, scratch: NDArray[np.float32], network: _Network, batch: int) -> int:
         return _floats(scratch, self.c.kernel_scratch_floats(byref(network), batch))
@@ -257,13 +268,6 @@ def _network(layout: Layout) -> _Network:
     return _Network(len(widths) - 1, layout.batch_norm, layout.widths[-1], array)
 
 
-def _images(images: Images, layout: Layout, batch: int) -> _Images:
-    facts = layout.padded_widths[0], layout.widths[-1], batch
-    if facts not in images.checked:
-        images.checked[facts] = _check_images(images, *facts)
-    return images.checked[facts]
-
-
 def _check_images(images: Images, n_features: int, n_classes: int, batch: int) -> _Images:
     n, labels = len(images.labels), images.labels
     _require(n == 0 or (labels.min() >= 0 and labels.max() < n_classes), "labels of other classes")
@@ -274,6 +278,7 @@ def _check_images(images: Images, n_features: int, n_classes: int, batch: int) -
     assert plan is not None, "images have one form"
     blocks, n_groups, n_visits = n_blocks(n, batch), plan.starts.shape[1] - 1, plan.visits.shape[1]
     _require(plan.group * n_groups <= n_features and len(plan.starts) >= blocks, "a plan of other images")
+    _require(plan.batch == batch, f"a plan for batches of {plan.batch}")
     lit = _Lit(
         _address(plan.starts, np.uint32, blocks * (n_groups + 1)), _address(plan.visits, np.uint16, blocks * n_visits),
         _address(plan.entries, np.uint64, int(plan.starts[:blocks, -1].sum(dtype=np.int64))),

@@ -27,6 +27,7 @@ from study import folder as folder_module
 from study.ablation_tables import SCHEMAS, Store, read_table
 from study.errors import UsageError
 from study.folder import Folder
+from study.loading import ImageSource
 from study.session import Terminated
 from tests.conftest import SMALL
 
@@ -364,9 +365,31 @@ def test_an_error_of_a_thread_is_one_sentence_here_and_ends_the_others(
 ) -> None:
     path = sorted((study / "weights").glob("no_bn*"))[0]
     path.unlink()
+    before = set(threading.enumerate())
     assert evaluate(study, "--clean", "--workers", "2") == 2
     refused(f"{path} is missing", capfd)
-    assert threading.active_count() == 1
+    assert set(threading.enumerate()) == before
+
+
+def test_when_the_lock_is_given_back_no_thread_is_at_work(
+    few: None, study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever is told leaves, as under ``| head``; looked at while the error and all that it holds still lives."""
+    folder = Folder(study)
+    design, before, during = folder.design(), set(threading.enumerate()), None
+
+    def left(text: str) -> None:
+        raise BrokenPipeError
+
+    assert design
+    monkeypatch.setattr(ablate, "SAY_EVERY", -1)
+    try:
+        ablate.ablate(
+            folder, design, ablate.trained(folder, design), ImageSource("digits", study), "cpu", False, 2, left
+        )
+    except BrokenPipeError:
+        during = set(threading.enumerate())
+    assert during == before
 
 
 @pytest.fixture

@@ -208,6 +208,20 @@ def test_353_images_leave_one_alone_in_batches_of_8_16_and_32(clean: list[Row]) 
     assert lonely == {1, 2, 4, 8, 16, 32}
 
 
+def test_whoever_waits_for_the_work_is_asked_between_its_parts(weights: Weights, images: Dataset) -> None:
+    asked: list[None] = []
+    group = Group(DESIGN, BN, [weights[run] for run in BN], images, lambda: asked.append(None))
+    before = 0
+    for work, parts in (
+        (lambda: group.rows(CLEAN), 63 + 1 + 44 + 2),  # trials, batches of the training images, two layers' passes
+        (group.swap_rows, len(ablation.SWAPS)),
+        (group.composition_rows, 32 * len(ablation.COMPOSED)),
+    ):
+        list(work())
+        assert len(asked) - before >= parts
+        before = len(asked)
+
+
 def test_flips_are_counted_from_the_population_statistics(
     weights: Weights, images: Dataset, group_of: GroupOf, clean: list[Row]
 ) -> None:

@@ -316,7 +316,8 @@ def test_a_plan_is_checked_too(digits: data.Dataset) -> None:
     room = np.zeros(64 * n_groups, np.uint64)
     whole = library.plan(entries, order, 32, ever, values, room)
     scratch, labels = library.scratch(layout, 32), np.zeros(64, np.int32)
-    library.train(state, Images(labels, plan=whole), 32, scratch)
+    checked = Images(labels, plan=whole)
+    library.train(state, checked, 32, scratch)
     wide = library.plan(
         replace(entries, n_groups=n_groups + 1), order, 32, np.ones(n_groups + 1, np.uint8), values, room.copy()
     )
@@ -334,6 +335,12 @@ def test_a_plan_is_checked_too(digits: data.Dataset) -> None:
         ),
         "a plan of other": lambda: library.train(state, Images(labels, plan=wide), 32, scratch),
         "other images": lambda: library.train(state, Images(labels, plan=whole), 16, scratch),
+        "for batches of 32": lambda: library.train(state, Images(labels, plan=whole), 64, library.scratch(layout, 64)),
+        "a plan of another library": lambda: library.train(
+            state, Images(labels, plan=replace(whole, group=8)), 32, scratch
+        ),
+        "entries of another": lambda: library.plan(replace(entries, group=8), order, 32, ever, values, room),
+        "labels": lambda: library.train(state, replace(checked, labels=labels + 10), 32, scratch),
         "values without": lambda: library.entries(digits.train.images.numpy(), np.zeros(1, np.float32)),
     }
     for message, call in wrong.items():

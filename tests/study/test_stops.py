@@ -87,10 +87,12 @@ def test_workers_in_processes_give_the_same_bytes_even_if_one_is_killed(
     assert tables(tmp_path / "two" / "s") == tables(tmp_path / "one" / "s")
 
 
-def test_a_terminal_interrupt_reaches_workers_and_parent_alike(tmp_path: Path) -> None:
-    """Ctrl-C goes to the whole process group: exit 130 from the parent, no traceback from a worker."""
+@pytest.mark.parametrize("engine", ["kernel", pytest.param("torch", marks=pytest.mark.slow)])
+def test_a_terminal_interrupt_reaches_workers_and_parent_alike(engine: str, tmp_path: Path) -> None:
+    """Ctrl-C goes to the whole process group: exit 130 from the parent, no traceback from a worker, be it a thread or a
+    process."""
     command = [sys.executable, "-m", "study.run", *SMALL, "--out", str(tmp_path), "--study-id", "s"]
-    options = ["--workers", "2", "--seeds", "40", "--epochs", "200", "--batch-sizes", "16", "32"]
+    options = ["--workers", "2", "--seeds", "40", "--epochs", "200", "--batch-sizes", "16", "32", "--engine", engine]
     process = subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True, start_new_session=True)
     wait_for_parts(tmp_path / "s", process, 0)
     time.sleep(6)

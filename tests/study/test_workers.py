@@ -77,13 +77,31 @@ def test_threads_end_between_two_calls_of_the_kernel(
     monkeypatch.setattr(
         kernel.Training, "pieces", lambda self, epoch: chain.from_iterable(pieces(self, e) for e in repeat(epoch))
     )
-    end = time.monotonic() + 0.5
+    end, before = time.monotonic() + 0.5, set(threading.enumerate())
     job = replace(job, engine=engines.KERNEL, deadline=end)
     with pytest.raises(workers.OutOfTime):
         team.train(job, cohorts(missing_runs(DESIGN, ())), 2, digits, Told())
-    assert threading.active_count() == 1
+    assert set(threading.enumerate()) == before
     assert time.monotonic() - end < 3
     assert not list((tmp_path / "s" / "parts").iterdir())
+
+
+def test_faults_of_two_threads_at_once_are_one_error_and_no_traceback(
+    job: workers.Job, digits: data.Dataset, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The second finds nobody to tell it to."""
+    both = threading.Barrier(2)
+
+    def full(*_: object) -> None:
+        both.wait(60)
+        raise EnvironmentFault("the disk is full")
+
+    monkeypatch.setattr(workers.weights, "keep", full)
+    before = set(threading.enumerate())
+    with pytest.raises(EnvironmentFault, match="the disk is full"):
+        team.train(replace(job, engine=engines.KERNEL), cohorts(missing_runs(DESIGN, ())), 2, digits, Told())
+    assert set(threading.enumerate()) == before
+    assert capfd.readouterr().err == ""
 
 
 def with_three_features(digits: data.Dataset) -> data.Dataset:
