@@ -33,7 +33,7 @@ def choose(asked: Engine, design: Design, device: str, tf32: bool, of_study: str
     faster. A StudyError where the engine cannot train here, or is not the study's.
     """
     torch = devices.engine(device, tf32)
-    wanted = _best(design, of_study) if asked == "auto" else asked
+    wanted = _wanted(asked, design, of_study)
     if wanted == "torch":
         devices.check_engine(torch, of_study)
         return torch, None
@@ -55,12 +55,14 @@ def likely_prices(asked: Engine, design: Design, device: str, of_study: str | No
     """Of the engine that will train, as far as that can be told without torch and without building the kernel."""
     from study.kernel import build
 
-    wanted = _best(design, of_study) if asked == "auto" else asked
+    wanted = _wanted(asked, design, of_study)
     able = not device.startswith("cuda") and KNOWN_ARMS.issuperset(design.arms) and build.has_compiler()
     return forecast.KERNEL if wanted == "kernel" and able else forecast.TORCH
 
 
-def _best(design: Design, of_study: str | None) -> str:
+def _wanted(asked: Engine, design: Design, of_study: str | None) -> str:
+    if asked != "auto":
+        return asked
     if of_study is not None:
         return "kernel" if forecast.of(of_study) is forecast.KERNEL else "torch"
     return "kernel" if max(design.hidden) <= MOST_UNITS else "torch"

@@ -124,8 +124,9 @@ def prepare(library: Library, data: Dataset, widths: Sequence[int], form: Form |
     def made(form: Form, splits: Sequence[Arrays]) -> Sequence[Pixels]:
         return [Rows(*split) for split in splits] if values is None or form == ROWS else _lit(library, splits, values)
 
-    some = [(images[:SAMPLE], labels[:SAMPLE]) for images, labels in splits]
-    samples: dict[Form, Pixels] = {form: made(form, some)[0] for form in ((ROWS,) if values is None else (LIT, ROWS))}
+    images, labels = splits[0]
+    forms = (ROWS,) if values is None else (LIT, ROWS)
+    samples = {form: made(form, [(images[:SAMPLE], labels[:SAMPLE])])[0] for form in forms}
     took = _time(library, samples, Layout((widths[0], widths[1], widths[-1]), batch_norm=False))
     faster: Form = min(took, key=took.__getitem__)
     chosen = form if form in samples else faster
@@ -159,11 +160,8 @@ def _time(library: Library, samples: Mapping[Form, Pixels], layout: Layout) -> d
         n = len(samples[form].labels)
         batch = min(128, n)
         order = np.arange(n // batch * batch, dtype=np.int32)
-        images, run, scratch = (
-            samples[form].piece(order, batch, Room()),
-            Run(layout, 0.0),
-            library.scratch(layout, batch),
-        )
+        images, run = samples[form].piece(order, batch, Room()), Run(layout, lr=0.0)
+        scratch = library.scratch(layout, batch)
         began = time.perf_counter()
         library.train(run, images, batch, scratch)
         took[form] = min(took[form], 1e6 * (time.perf_counter() - began) / len(order))
