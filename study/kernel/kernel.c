@@ -2,7 +2,7 @@
 // (study/training.py) with the arithmetic of study/reference.py.
 //
 // What is exported begins with kernel_; library.py checks every length before it calls. Images are rows of floats, or
-// a plan of their lit pixels (lit.h). All widths are padded to whole lines, by units whose weights are zero and stay
+// a plan of their lit pixels (plan.h). All widths are padded to whole lines, by units whose weights are zero and stay
 // zero. Denormals are flushed while a call lasts: Adam's moments of dead units decay into them and would stay there,
 // at a hundred cycles an operation. The caller's own mode is restored.
 #include "linear.h"

@@ -64,7 +64,7 @@ SIGNATURES = {
 
 @dataclass(frozen=True)
 class Entries:
-    """The lit pixels of images, image after image (lit.h); made by ``Library.entries``."""
+    """The lit pixels of images, image after image (plan.h); made by ``Library.entries``."""
 
     starts: NDArray[np.int64]
     """(images + 1,) where those of each image begin."""
@@ -80,7 +80,7 @@ class Entries:
 
 @dataclass(frozen=True)
 class Plan:
-    """The entries of some images sorted by blocks and groups, and what their codes stand for (lit.h)."""
+    """The entries of some images sorted by blocks and groups, and what their codes stand for (plan.h)."""
 
     starts: NDArray[np.uint32]
     """(blocks, groups + 1)"""
