@@ -247,14 +247,18 @@ def guarded(program: str, work: Callable[[], int]) -> int:
         print(f"{program}: {error}", file=sys.stderr)
         return error.exit_code
     except (KeyboardInterrupt, Terminated) as stop:  # before or after the training, which stops in its own words
-        code = INTERRUPTED if isinstance(stop, KeyboardInterrupt) else TERMINATED
-        print(f"{program}: {STOPS[code]}; what was committed is safe, the same command goes on", file=sys.stderr)
-        return code
+        return _stopped(program, stop)
     except OSError as error:  # the disk, the network, permissions: the machine's doing, not the study's
         print(f"{program}: {error}; what was committed is safe, the same command goes on", file=sys.stderr)
         return EnvironmentFault.exit_code
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _stopped(program: str, stop: BaseException) -> int:
+    code = INTERRUPTED if isinstance(stop, KeyboardInterrupt) else TERMINATED
+    print(f"{program}: {STOPS[code]}; what was committed is safe, the same command goes on", file=sys.stderr)
+    return code
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -263,12 +267,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     return guarded("study.run", lambda: run(parse(arguments), arguments))
 
 
-def leave(code: int) -> NoReturn:
-    """End the process without the destructors of the libraries that it has loaded.
+def leave(program: str, command: Callable[[], int]) -> NoReturn:
+    """Do the command, and end the process without the destructors of the libraries that it has loaded.
 
-    Everything is committed and flushed by now, and about one process in a hundred was aborted by a
-    library's thread while it was torn down ("terminate called without an active exception").
+    Everything is committed and flushed by then, and about one process in a hundred was aborted by a
+    library's thread while it was torn down ("terminate called without an active exception"). Who stops it in the
+    moment after its last word gets a sentence as well.
     """
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        code = command()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+    except (KeyboardInterrupt, Terminated) as stop:
+        code = _stopped(program, stop)
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError):
             stream.flush()
@@ -276,4 +288,4 @@ def leave(code: int) -> NoReturn:
 
 
 if __name__ == "__main__":
-    leave(main())
+    leave("study.run", main)

@@ -224,4 +224,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    run.leave(main())
+    run.leave("study.tune", main)

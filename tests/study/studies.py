@@ -155,9 +155,12 @@ def _live(errors: Path, work: Callable[..., int], arguments: tuple) -> None:
     handle = os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(handle, 2)
     sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115  pytest's own may have been inherited
-    try:
-        code = work(*arguments)
-    except BaseException:
-        sys.excepthook(*sys.exc_info())
-        code = 99
-    run.leave(code)
+
+    def command() -> int:
+        try:
+            return work(*arguments)
+        except Exception:
+            sys.excepthook(*sys.exc_info())
+            return 99
+
+    run.leave("study.run", command)

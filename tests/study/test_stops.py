@@ -14,7 +14,7 @@ import pytest
 
 from study import forecast, run
 from tests.conftest import SMALL
-from tests.study.studies import launch, litter, results, say, start, tables
+from tests.study.studies import Child, launch, litter, results, say, start, tables
 
 LONG = ("--seeds", "20", "--epochs", "10", "--batch-sizes", "32", "64", "--no-ablation")
 
@@ -101,6 +101,23 @@ def test_a_terminal_interrupt_reaches_workers_and_parent_alike(engine: str, tmp_
     assert process.returncode == 130
     assert "Traceback" not in error
     assert "the same command goes on" in error
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_after_the_last_word_of_a_command_is_one_sentence_too(
+    number: signal.Signals, code: int, tmp_path: Path
+) -> None:
+    ended = Child(tmp_path / "stderr", signal_oneself, number).end()
+    assert ended.code == code
+    assert ended.error.count("\n") == 1
+    assert "the same command goes on" in ended.error
+
+
+def signal_oneself(number: signal.Signals) -> int:
+    assert run.guarded("study.run", lambda: 0) == 0
+    os.kill(os.getpid(), number)
+    time.sleep(5)
+    return 0
 
 
 @pytest.mark.slow
