@@ -40,7 +40,7 @@ def run(options: Options, argv: Sequence[str]) -> int:
     folder = _folder(options, design)
     if options.tf32 or options.device.startswith("cuda"):  # before anything is written
         devices.engine(devices.choose(options.device, of_study=None), options.tf32)
-    return complete(options, argv, design, folder, notice)
+    return complete(options, argv, design, folder, notice, ImageSource(name, options.data_dir))
 
 
 def complete(
@@ -49,10 +49,10 @@ def complete(
     design: Design,
     folder: Folder,
     notice: str | None,
+    source: ImageSource,
     program: str = "study.run",
 ) -> int:
     """Train what is missing of ``design`` in ``folder``, for the command ``program``; returns the exit code."""
-    source = ImageSource(design.dataset, options.data_dir)
     with _sole_worker(folder, options):
         older = _agreed_design(folder, design)
         damaged, done = folder.quarantine(), folder.done(design)

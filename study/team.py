@@ -9,6 +9,7 @@ share torch and the images and are there at once. A cohort that failed is tried 
 import multiprocessing
 import signal
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -27,7 +28,7 @@ if TYPE_CHECKING:  # torch is imported by those who train
     from study.training import Make
 
 TRIES = 2
-PATIENCE = 5  # seconds, for one call of the kernel to end
+PATIENCE = 5  # seconds, for the calls of the kernel to end
 GONE = (BrokenPipeError, ConnectionResetError)
 
 
@@ -55,8 +56,9 @@ class Team:
     def __exit__(self, *exception: object) -> None:
         for worker in self.workers:
             worker.dismiss()
-        for worker in self.workers:
-            worker.by.join(PATIENCE)  # who is longer at it is a daemon, and what it would commit is whole
+        end = time.monotonic() + PATIENCE
+        for worker in self.workers:  # who is longer at it is a daemon, and what it would commit is whole
+            worker.by.join(max(0.0, end - time.monotonic()))
 
     def train(self, cohorts: Sequence[Cohort], report: Report) -> int:
         """Train and keep ``cohorts``; returns the number of those that failed for good."""

@@ -18,6 +18,7 @@ from study.design import Design
 from study.errors import StudyError, UsageError
 from study.folder import Folder
 from study.held_out import TrialDesign, hold_out
+from study.loading import ImageSource
 from study.manifest import Manifest
 from study.plan import LANES, Cohort
 from study.presence import Presence
@@ -39,7 +40,8 @@ def tune(asked: Options, argv: Sequence[str]) -> int:
     name, notice = sources.choose(asked.dataset, asked.data_dir)
     of_runs = asked.of_runs(name)
     folder = Folder(of_runs.out / str(of_runs.study_id))
-    command = Command(asked, argv, name, notice, folder, Voice(asked.log_format, asked.quiet), time.monotonic())
+    source, voice = ImageSource(name, asked.data_dir), Voice(asked.log_format, asked.quiet)
+    command = Command(asked, argv, source, notice, folder, voice, time.monotonic())
     return command.run()
 
 
@@ -47,7 +49,7 @@ def tune(asked: Options, argv: Sequence[str]) -> int:
 class Command:
     asked: Options
     argv: Sequence[str]
-    dataset: str
+    source: ImageSource
     notice: str | None
     folder: Folder
     voice: Voice
@@ -56,7 +58,7 @@ class Command:
     def run(self) -> int:
         """Prepare, search, and train the fresh seeds."""
         space = Space.parse(self.asked.space)
-        design, manifest = _trial_design(self.asked, self.dataset, space), _tuned_before(self.folder)
+        design, manifest = _trial_design(self.asked, self.source.name, space), _tuned_before(self.folder)
         if self.notice:
             self.voice.say("notice", self.notice, sys.stderr)
         data, job = self._job(design, manifest)
@@ -74,17 +76,15 @@ class Command:
 
     def _job(self, design: TrialDesign, manifest: Manifest | None) -> tuple["Dataset", TrialJob]:
         """The images of the trials, and what their training has in common."""
-        from study.data import load
-
         device = devices.choose(self.asked.device, manifest and manifest["device"]["kind"])
         began_with = manifest and manifest["device"].get("engine")
         engine, slower = engines.choose(self.asked.engine, design, device, tf32=False, of_study=began_with)
         if slower:
             self.voice.say("notice", slower, sys.stderr)
-        data = load(self.dataset, self.asked.data_dir)
+        data = self.source.images
         if manifest is not None:
             check_same_data(self.folder, manifest, data.sha256)
-        limit = self.asked.of_runs(self.dataset).seconds
+        limit = self.asked.of_runs(self.source.name).seconds
         deadline = None if limit is None else time.monotonic() + limit
         path = self.folder.path
         job = TrialJob(design, path, device, engine, data.name, data.sha256, shared_data=path, deadline=deadline)
@@ -113,16 +113,16 @@ class Command:
 
     def _train_chosen(self, tuned: Tuned, tuning: dict[str, Any]) -> int:
         """Train the fresh seeds; whoever comes meanwhile waits and finds them done."""
-        of_runs = self.asked.of_runs(self.dataset)
+        of_runs = self.asked.of_runs(self.source.name)
         if of_runs.seconds is not None:
             left = of_runs.seconds - self._seconds
             if left < 0.001:
                 return self._out_of_time()
             of_runs = replace(of_runs, max_time=f"{left:.3f}s")
-        design = replace(of_runs.design(self.dataset), tuned=tuned.chosen)
+        design = replace(of_runs.design(self.source.name), tuned=tuned.chosen)
         with FileLock(self.folder.path / ".confirming"):
             words = _without_secrets(self.argv)
-            code = run.complete(of_runs, words, design, self.folder, self.notice, "study.tune")
+            code = run.complete(of_runs, words, design, self.folder, self.notice, self.source, "study.tune")
             if code == 0:
                 trials.write(self.folder, tuned, tuning)
                 self.voice.say("tuned", f"tuned and trained in {duration(self._seconds)}")

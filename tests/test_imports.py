@@ -104,9 +104,9 @@ ARROWS = {
     },
     "study.tune": {
         "study", "study.data", "study.design", "study.devices", "study.engines", "study.errors", "study.folder",
-        "study.forecast", "study.held_out", "study.manifest", "study.options", "study.plan", "study.presence",
-        "study.progress", "study.run", "study.search", "study.session", "study.sources", "study.space",
-        "study.storages", "study.trials", "study.tune_options", "study.tuning", "study.workers",
+        "study.forecast", "study.held_out", "study.loading", "study.manifest", "study.options", "study.plan",
+        "study.presence", "study.progress", "study.run", "study.search", "study.session", "study.sources",
+        "study.space", "study.storages", "study.trials", "study.tune_options", "study.tuning", "study.workers",
     },
     "study.bench": set(),
     "study.bench.ways": {

@@ -56,7 +56,7 @@ INLINE void lit_forward_units(const Lit *lit, int64_t n, const float *W, int64_t
     if (u < n_out) lit_forward_tile(lit, n, W + u, n_out, b + u, z + u, HELD / 2);
 }
 
-// Twice: 32 units are the commonest width, and a compiler that knows the distance of rows keeps a register more.
+// Twice: 32 units are the commonest width, and a compiler does better that knows the distance of rows (results/LOG.md).
 NOINLINE static void lit_forward_any(Lit lit, int64_t n, const float *W, int64_t n_out, const float *b, float *z) {
     lit_forward_units(&lit, n, W, n_out, b, z);
 }
