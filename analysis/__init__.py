@@ -3,7 +3,3 @@
 The unit of replication is the seed. A difference is arm minus baseline within a pair, joined by key.
 A run that diverged is an outcome and counts as chance; a pair is never dropped in silence.
 """
-
-
-class AnalysisError(Exception):
-    """The records do not allow what was asked; the text names the rows, the rule and what to do."""

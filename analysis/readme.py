@@ -12,8 +12,8 @@ from typing import Annotated, Any
 
 import tyro
 
-from analysis import AnalysisError
-from study import arguments
+from analysis.errors import AnalysisError
+from study.cli import arguments
 from study.errors import StudyError
 
 BEGIN, END = "<!-- printed by analysis.readme: begin -->", "<!-- printed by analysis.readme: end -->"

@@ -10,9 +10,3 @@ record    one row: (run, epoch, split)
 
 The study trains and knows no statistics; ``analysis`` concludes and imports no torch.
 """
-
-BASELINE = "no_bn"
-ARMS = ("bn", BASELINE)
-SPLITS = ("train", "test")
-UNTUNED = (32, 0.01)
-"""Batch size and rate of the tutorial, which tuned neither arm."""

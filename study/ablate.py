@@ -18,17 +18,19 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 from filelock import FileLock
 
-from study import arguments, devices, weights
-from study.ablation_tables import Store
-from study.design import Design, Run
+from study.cli import arguments
+from study.cli.run_options import DATA_DIR, DEVICE, cores
+from study.data.lazy import ImageSource
+from study.engine import devices
 from study.errors import EnvironmentFault, StudyError, UsageError
-from study.folder import Folder
-from study.history import OK
-from study.loading import ImageSource
-from study.options import DATA_DIR, DEVICE, cores
+from study.spec.design import Design, Run
+from study.spec.history import OK
+from study.store import weights
+from study.store.inference_tables import Store
+from study.store.study_folder import Folder
 
 if TYPE_CHECKING:  # torch is imported by those who evaluate
-    from study.data import Dataset
+    from study.data.dataset import Dataset
 
 AT_ONCE = 4  # networks: what is in hand is bounded by these and the test images, however many runs there are
 SAY_EVERY = 10  # seconds
@@ -122,7 +124,7 @@ def missing(folder: Folder, design: Design, runs: Sequence[Run], clean: bool) ->
 
 
 def _all_conditions() -> list[tuple[str, int]]:
-    from study.shifts import CONDITIONS
+    from study.inference.corruptions import CONDITIONS
 
     return [(condition.name, condition.severity) for condition in CONDITIONS]
 
@@ -174,8 +176,8 @@ class Job:
         """
         import torch
 
-        from study.ablation import Group
-        from study.shifts import Condition
+        from study.inference.corruptions import Condition
+        from study.inference.evaluate import Group
 
         group = Group(self.design, runs, [weights.read(self.study, self.design, run) for run in runs], images, between)
         with torch.no_grad():

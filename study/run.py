@@ -15,16 +15,21 @@ from typing import NoReturn
 
 from filelock import FileLock, Timeout
 
-from study import ablate, devices, engines, forecast, sources, weights
-from study.design import Design, Run
+from study import ablate
+from study.cli.run_options import Options, parse
+from study.data import download as sources
+from study.data.lazy import ImageSource
+from study.engine import costs as forecast
+from study.engine import devices
+from study.engine import registry as engines
 from study.errors import EnvironmentFault, StudyError, UsageError
-from study.folder import Folder
-from study.loading import ImageSource
-from study.options import Options, parse
-from study.plan import Cohort, cohorts, missing_runs, shard
-from study.progress import Progress, duration
-from study.session import INTERRUPTED, OUT_OF_TIME, TERMINATED, Outcome, Session, Terminated
-from study.storages import JOURNAL
+from study.runner.progress import Progress, duration
+from study.runner.session import INTERRUPTED, OUT_OF_TIME, TERMINATED, Outcome, Session, Terminated
+from study.spec.cohorts import Cohort, cohorts, missing_runs, shard
+from study.spec.design import Design, Run
+from study.store import weights
+from study.store.study_folder import Folder
+from study.tuning.storage import JOURNAL
 
 SOME_FAILED = 1
 STOPS = {OUT_OF_TIME: "--max-time is over", INTERRUPTED: "interrupted", TERMINATED: "terminated"}

@@ -13,26 +13,34 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from study import ARMS, devices, engines, forecast, options, run, sources, storages, trials
-from study.design import Design
+from study import run
+from study.cli import run_options as options
+from study.cli.tune_options import Options, parse
+from study.data import download as sources
+from study.data.held_out import TrialDesign, hold_out
+from study.data.lazy import ImageSource
+from study.engine import costs as forecast
+from study.engine import devices
+from study.engine import registry as engines
 from study.errors import StudyError, UsageError
-from study.folder import Folder
-from study.held_out import TrialDesign, hold_out
-from study.loading import ImageSource
-from study.manifest import Manifest
-from study.plan import LANES, Cohort
-from study.presence import Presence
-from study.progress import Voice, duration
-from study.search import Search, Terms
-from study.session import OUT_OF_TIME, check_same_data, fitting_workers
-from study.space import Space
-from study.trials import Tuned
-from study.tune_options import Options, parse
-from study.tuning import TrialJob, Tuning, best_so_far
-from study.workers import OutOfTime
+from study.runner.jobs import OutOfTime
+from study.runner.progress import Voice, duration
+from study.runner.session import OUT_OF_TIME, check_same_data, fitting_workers
+from study.spec.cohorts import LANES, Cohort
+from study.spec.constants import ARMS
+from study.spec.design import Design
+from study.store.manifest import Manifest
+from study.store.study_folder import Folder
+from study.tuning import storage as storages
+from study.tuning import trials_table as trials
+from study.tuning.lease import Presence
+from study.tuning.loop import TrialJob, Tuning, best_so_far
+from study.tuning.search import Search, Terms
+from study.tuning.space import Space
+from study.tuning.trials_table import Tuned
 
 if TYPE_CHECKING:  # torch takes seconds to import; --help needs none of it
-    from study.data import Dataset
+    from study.data.dataset import Dataset
 
 
 def tune(asked: Options, argv: Sequence[str]) -> int:

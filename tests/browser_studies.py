@@ -5,11 +5,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from study.design import Design, Run
-from study.folder import Folder
+from study.spec.design import Design, Run
+from study.store.study_folder import Folder
+from tests import ROOT
 from tests.analysis.planted import in_gains, on_a_cliff, on_a_hill, plant, plant_tuned, points
 
-SHIPPED = Path(__file__).parent.parent / "results" / "reference-mnist"
+SHIPPED = ROOT / "results" / "reference-mnist"
 DESIGN = Design("digits", batch_sizes=(32, 64), lrs=(0.01, 0.1), seeds=tuple(range(6)), epochs=3)
 HOSTILE = "<script>alert(1)</script>\"'&한국어{{ 7 * 7 }}".ljust(200, "x")
 """Of 200 characters, the last of which cannot be broken into lines."""

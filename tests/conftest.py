@@ -8,7 +8,10 @@ import pytest
 import torch
 from scipy.sparse import csr_array
 
-from study import data, devices, pixels, run
+from study import run
+from study.data import dataset as data
+from study.data import images as pixels
+from study.engine import devices
 
 
 @pytest.fixture(scope="session", autouse=True)

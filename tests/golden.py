@@ -124,7 +124,9 @@ def command(tree: Path, study: Path, module: str, *options: str, ok: tuple[int, 
     above.mkdir(parents=True, exist_ok=True)
     local = [option.replace(str(above) + "/", "") if option != str(above) else "." for option in options]
     environment = os.environ | {"PYTHONPATH": str(tree), "PYTHONSAFEPATH": "1"}
-    done = subprocess.run([sys.executable, "-m", module, *local], cwd=above, env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", module, *local], cwd=above, env=environment, capture_output=True, text=True
+    )
     if done.returncode not in ok:
         raise SystemExit(f"{tree}: {module} {' '.join(local)}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from analysis import report
+from analysis.report import __main__ as report
 from tests import browser
 from tests.browser import Visit
 from tests.browser_studies import DEFAULT, HOSTILE, PLAIN, STUDIES, TUNED

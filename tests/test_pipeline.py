@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests import ROOT
 
 
 def test_two_commands_make_a_report(tmp_path: Path) -> None:
@@ -37,7 +37,7 @@ def test_two_commands_make_a_report(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_looks_stay_in_the_manifest_when_seeds_are_added(tmp_path: Path) -> None:
-    from analysis import report
+    from analysis.report import __main__ as report
     from study import run
 
     def seen(n_seeds: int) -> list[int]:

@@ -11,9 +11,13 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from analysis import contents, contrasts, findings, readme, tables, trials
+from analysis import readme
+from analysis.findings import contrasts
+from analysis.findings import results as findings
+from analysis.records import tables, trials
+from analysis.report import report_json as contents
+from tests import ROOT
 
-ROOT = Path(__file__).parent.parent
 STUDY = ROOT / "results" / "reference-mnist"
 TUNED = ROOT / "results" / "reference-mnist-tuned"
 

@@ -15,12 +15,16 @@ from datetime import date
 from itertools import pairwise, product
 from pathlib import Path
 
-from study import arguments, data, forecast, provenance, sources
 from study.bench import ablation, report, scaling
 from study.bench.team import PEAK, Team, check_agreement
-from study.design import Design
+from study.cli import arguments
+from study.cli.run_options import DATA_DIR
+from study.data import dataset as data
+from study.data import download as sources
+from study.engine import costs as forecast
 from study.errors import StudyError, UsageError
-from study.options import DATA_DIR
+from study.runner import provenance
+from study.spec.design import Design
 
 WINDOW_SECONDS = 0.25
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from study import provenance
-from study.design import Design, Run
-from study.folder import Folder
-from study.history import History
-from study.plan import cohorts, missing_runs
-from study.records import SCHEMA_VERSION, part_table
+from study.runner import provenance
+from study.spec.cohorts import cohorts, missing_runs
+from study.spec.design import Design, Run
+from study.spec.history import History
+from study.store.schemas import SCHEMA_VERSION, part_table
+from study.store.study_folder import Folder
 
 DESIGN = Design(
     "mnist",

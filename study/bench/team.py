@@ -19,7 +19,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from study import devices, engines
+from study.engine import devices
+from study.engine import registry as engines
 from study.errors import StudyError
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def _work(pipe: Connection, core: int, of_engine: bool, name: str, sha256: dict[
     import torch
 
     from study.bench.ways import Task, matrix_product
-    from study.data import open_shared
+    from study.data.dataset import open_shared
 
     if of_engine:
         devices.prepare(devices.engine("cpu", tf32=False))

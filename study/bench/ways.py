@@ -20,13 +20,14 @@ from torch.func import functional_call, grad_and_value, replace_all_batch_norm_m
 from torch.utils.data import DataLoader
 from torchvision.transforms.functional import to_tensor
 
-from study import reference, streams
-from study.data import Dataset, Split
-from study.design import Design, Run
-from study.kernel.training import Training as KernelTraining
-from study.lockstep import Lockstep
-from study.plan import LANES, Cohort
-from study.training import image_orders
+from study.data.dataset import Dataset, Split
+from study.engine import random_streams as streams
+from study.engine import reference
+from study.engine.kernel.training import Training as KernelTraining
+from study.engine.lockstep.stacks import Lockstep
+from study.engine.lockstep.training import image_orders
+from study.spec.cohorts import LANES, Cohort
+from study.spec.design import Design, Run
 
 Turns = Iterator[Callable[[], list[float]]]
 

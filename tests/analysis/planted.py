@@ -9,16 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from analysis.tables import Study, load
-from study import ARMS, UNTUNED, trials
-from study.design import Design, Run
-from study.folder import Folder
-from study.held_out import TrialDesign
-from study.history import History
-from study.plan import cohorts, missing_runs
-from study.records import SCHEMA_VERSION, part_table
-from study.search import Finished, Score
-from study.space import DEFAULT, Point, Space, point
+from analysis.records.tables import Study, load
+from study.data.held_out import TrialDesign
+from study.spec.cohorts import cohorts, missing_runs
+from study.spec.constants import ARMS, UNTUNED
+from study.spec.design import Design, Run
+from study.spec.history import History
+from study.store.schemas import SCHEMA_VERSION, part_table
+from study.store.study_folder import Folder
+from study.tuning import trials_table as trials
+from study.tuning.search import Finished, Score
+from study.tuning.space import DEFAULT, Point, Space, point
 
 Accuracy = Callable[[Run, int], float | None]
 """Test accuracy of a run after an epoch; None from where it has diverged."""

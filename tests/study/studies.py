@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from study import run, tune, tuning
-from study.ablation_tables import SCHEMAS
+from study import run, tune
+from study.store.inference_tables import SCHEMAS
+from study.tuning import loop as tuning
 from tests.conftest import SMALL
 
 TINY = (
@@ -30,7 +31,14 @@ TINY_TUNED = (
 """Sixteen trials and twelve runs in half a second."""
 LOCKS = {".writing", ".ablating", ".asking", ".confirming", ".tuning.journal.lock"}
 IMPORTED = (
-    *("study.run", "study.training", "study.data", "study.ablation", "study.shifts", "sklearn.datasets"),
+    *(
+        "study.run",
+        "study.engine.lockstep.training",
+        "study.data.dataset",
+        "study.inference.evaluate",
+        "study.inference.corruptions",
+        "sklearn.datasets",
+    ),
     *("study.tune", "optuna", "optuna.storages.journal", "sqlalchemy"),
 )
 

@@ -1,0 +1,1 @@
+"""Every number and verdict; knows no words and no drawings."""

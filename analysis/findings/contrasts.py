@@ -1,0 +1,294 @@
+"""Contrasts: arm minus baseline on one endpoint, over the pairs of a cell or over all cells.
+
+Over all cells the unit is the seed: its differences are averaged over the grid first, since the cells of a
+seed share weights and images and are not independent. For the same reason the cells are tested together, by
+flipping each seed's whole row. Tests stand in a fixed order, each at alpha: first the grid, then its cells
+(Maurer, Hothorn & Lehmacher 1995); see ``sequence``.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from analysis.records.pairs import Pairs, over_cells, pair
+from analysis.records.tables import ENDPOINTS, PRIMARY, Study
+from analysis.stats.effect_sizes import Effect, cohen_dz, hedges_gz, prob_better
+from analysis.stats.intervals import Interval, bootstrap_t, hodges_lehmann, sign_flip_interval, simultaneous, t_interval
+from analysis.stats.paired_tests import Test, equivalence, holm, max_t, paired_t, sign_flip, wilcoxon
+from analysis.stats.power import seeds_to_reach
+
+VERDICTS = {
+    "better": "it helps",
+    "worse": "it hurts",
+    "better, by less than the margin": "it helps, by less than the margin that matters",
+    "worse, by less than the margin": "it hurts, by less than the margin that matters",
+    "equivalent": "any difference is smaller than the margin that matters",
+    "inconclusive": "the data do not decide",
+    "not testable": "there are too few pairs, or differences without spread, for a test",
+}
+
+
+@dataclass(frozen=True)
+class Joint:
+    """A cell among all cells of its endpoint, which are tested together."""
+
+    n_cells: int
+    max_t: Test
+    p_holm: float
+    """Holm's, of the sign-flip tests: the fallback that knows nothing of how cells depend."""
+    ci: Interval
+    """All cells' intervals hold at once with probability 1 - alpha."""
+    inner: Interval
+    """Likewise with 1 - 2 alpha: within the margin, it is two one-sided tests in every cell at once."""
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Arm minus baseline on one endpoint. Accuracies are fractions; NaN where there is no such number."""
+
+    batch_size: int | None
+    """None, with ``lr``: over all cells."""
+    lr: float | None
+    baseline: str
+    arm: str
+    endpoint: str
+    estimand: str
+    alpha: float
+    margin: float
+    n_pairs: int
+    """Independent differences: pairs of the cell, or seeds with a pair in every cell."""
+    n_cells: int
+    """Averaged over: 1 in a cell, over all cells those in which both arms can be trained."""
+    n_runs: int
+    """Runs behind each side: the denominator of the failures."""
+    n_failed_baseline: int
+    """Runs of the baseline that diverged or failed to learn."""
+    n_failed_arm: int
+    n_diverged_baseline: int
+    n_diverged_arm: int
+    mean_baseline: float
+    mean_arm: float
+    mean_diff: float
+    sd_diff: float
+    t: Test
+    sign_flip: Test
+    wilcoxon: Test
+    equivalence: Test
+    ci: Interval
+    ci_sign_flip: Interval
+    hl: Interval
+    ci_bootstrap: Interval
+    d_z: Effect
+    g_z: Effect
+    prob_better: Effect
+    joint: Joint | None
+    """None over all cells."""
+    verdict: str
+    reason: str | None
+    """Why there is no verdict, or what is odd about the differences."""
+
+    @property
+    def over_all_cells(self) -> bool:
+        return self.batch_size is None
+
+
+def _exact(name: str, path: str) -> dict[str, str]:
+    """A p-value and the fraction of patterns that it is."""
+    return {name: f"{path}.pvalue", f"{name}_extreme": f"{path}.n_extreme", f"{name}_patterns": f"{path}.n_total"}
+
+
+COLUMNS = {
+    **{
+        name: name
+        for name in (
+            "batch_size", "lr", "baseline", "arm", "endpoint", "n_pairs", "n_runs", "n_failed_baseline", "n_failed_arm",
+            "mean_baseline", "mean_arm", "mean_diff", "sd_diff",
+        )
+    },
+    "ci_low": "ci.low", "ci_high": "ci.high",
+    "t": "t.statistic", "df": "t.df", "p_t": "t.pvalue", "d_z": "d_z.estimate",
+    **_exact("p_sign_flip", "sign_flip"), **_exact("p_wilcoxon", "wilcoxon"),
+    "hl": "hl.estimate", "hl_low": "hl.low", "hl_high": "hl.high",
+    "g_z": "g_z.estimate", "g_z_low": "g_z.low", "g_z_high": "g_z.high",
+    "prob_better": "prob_better.estimate",
+    **_exact("p_max_t", "joint.max_t"), "ci_sim_low": "joint.ci.low", "ci_sim_high": "joint.ci.high",
+    "p_holm": "joint.p_holm",
+    "p_tost": "equivalence.pvalue",
+    "verdict": "verdict", "reason": "reason",
+}  # fmt: skip
+"""The columns of ``contrasts.csv`` and where in a contrast each number stands."""
+
+
+def contrasts(study: Study, alpha: float, margin: float) -> list[Contrast]:
+    """All contrasts of a study: over all cells first, then cell by cell, for every endpoint and arm."""
+    found = []
+    for arm in study.contenders:
+        for endpoint in ENDPOINTS:
+            pairs = pair(study, arm, endpoint)
+            found.append(over_all_cells(pairs, alpha, margin))
+            found += in_cells(study, pairs, alpha, margin)
+    return found
+
+
+def over_all_cells(pairs: Pairs, alpha: float, margin: float) -> Contrast:
+    """The contrast of the seeds' means over the grid; seeds without a pair in some cell are left out."""
+    table = pairs.complete
+    sides = table.groupby("seed")[["of_baseline", "of_arm"]].mean().to_numpy(float)
+    d = over_cells(pairs.rows(pairs.cells))
+    found = _contrast(pairs, (None, None), sides, d, table, alpha, margin)
+    inner = t_interval(d, 1 - 2 * alpha)
+    return replace(found, verdict=verdict(found.t, found.mean_diff, inner, alpha, margin), reason=found.t.reason)
+
+
+def in_cells(study: Study, pairs: Pairs, alpha: float, margin: float) -> list[Contrast]:
+    """The contrasts of one arm and endpoint in every cell of the grid, tested together."""
+    cells = [(size, lr) for size in study.design.batch_sizes for lr in study.design.lrs]
+    alone = [_in_cell(pairs, cell, alpha, margin) for cell in cells]
+    table = pairs.matrix(cells)
+    joint, outer, inner = max_t(table), simultaneous(table, 1 - alpha), simultaneous(table, 1 - 2 * alpha)
+    p_holm = holm([contrast.sign_flip.pvalue for contrast in alone])
+    together = [
+        Joint(len(cells), test, float(p), low_high, within)
+        for test, p, low_high, within in zip(joint, p_holm, outer, inner, strict=True)
+    ]
+    return [_among(contrast, found) for contrast, found in zip(alone, together, strict=True)]
+
+
+def _in_cell(pairs: Pairs, cell: tuple[int, float], alpha: float, margin: float) -> Contrast:
+    table = pairs.cell(*cell)
+    sides = table[["of_baseline", "of_arm"]].to_numpy(float)
+    return _contrast(pairs, cell, sides, table.difference.to_numpy(float), table, alpha, margin)
+
+
+def _among(contrast: Contrast, joint: Joint) -> Contrast:
+    """A cell's contrast with its verdict among all cells."""
+    enough, n = seeds_to_reach(contrast.alpha), contrast.n_pairs
+    reason = contrast.t.reason or (f"{n} pairs: the exact test needs {enough}" if n < enough else None)
+    test = replace(joint.max_t, reason=joint.max_t.reason or reason)
+    said = verdict(test, contrast.mean_diff, joint.inner, contrast.alpha, contrast.margin)
+    return replace(contrast, joint=joint, verdict=said, reason=reason)
+
+
+def _contrast(
+    pairs: Pairs,
+    cell: tuple[int | None, float | None],
+    sides: NDArray[np.float64],
+    d: NDArray[np.float64],
+    runs: pd.DataFrame,
+    alpha: float,
+    margin: float,
+) -> Contrast:
+    """``sides`` (n, 2): baseline and arm of every independent unit, ``d`` (n,) their difference; ``runs``: the pairs
+    behind them."""
+    level = 1 - alpha
+    means = sides.mean(0) if len(sides) else np.full(2, math.nan)
+    n_cells = len(pairs.cells) if cell == (None, None) else 1
+    return Contrast(
+        batch_size=cell[0],
+        lr=cell[1],
+        baseline=pairs.baseline,
+        arm=pairs.arm,
+        endpoint=pairs.endpoint,
+        estimand=_estimand(pairs, cell, n_cells),
+        alpha=alpha,
+        margin=margin,
+        n_pairs=len(d),
+        n_cells=n_cells,
+        n_runs=len(runs),
+        n_failed_baseline=int(runs.failed_baseline.sum()),
+        n_failed_arm=int(runs.failed_arm.sum()),
+        n_diverged_baseline=int(runs.diverged_baseline.sum()),
+        n_diverged_arm=int(runs.diverged_arm.sum()),
+        mean_baseline=float(means[0]),
+        mean_arm=float(means[1]),
+        mean_diff=float(d.mean()) if len(d) else math.nan,
+        sd_diff=float(d.std(ddof=1)) if len(d) > 1 else math.nan,
+        t=paired_t(d),
+        sign_flip=sign_flip(d),
+        wilcoxon=wilcoxon(d),
+        equivalence=equivalence(d, margin),
+        ci=t_interval(d, level),
+        ci_sign_flip=sign_flip_interval(d, level),
+        hl=hodges_lehmann(d, level),
+        ci_bootstrap=bootstrap_t(d, level),
+        d_z=cohen_dz(d, level),
+        g_z=hedges_gz(d, level),
+        prob_better=prob_better(d, level),
+        joint=None,
+        verdict="not testable",
+        reason=None,
+    )
+
+
+def _estimand(pairs: Pairs, cell: tuple[int | None, float | None], n_cells: int) -> str:
+    where = f"averaged over {n_cells} cells" if cell == (None, None) else f"at batch size {cell[0]}, rate {cell[1]:g}"
+    return (
+        f"mean over seeds of {pairs.arm} minus {pairs.baseline}, {ENDPOINTS[pairs.endpoint]}"
+        f" (a diverged run scores chance), {where}"
+    )
+
+
+def verdict(test: Test, estimate: float, inner: Interval, alpha: float, margin: float) -> str:
+    """One of VERDICTS: ``test`` says whether there is a difference, the (1 - 2 alpha) interval whether it matters.
+
+    That interval within +-margin is the two one-sided tests of equivalence (Schuirmann 1987).
+    """
+    if test.reason is not None or math.isnan(test.pvalue):
+        return "not testable"
+    negligible = -margin < inner.low and inner.high < margin
+    if test.pvalue <= alpha:
+        side = "better" if estimate > 0 else "worse"
+        return f"{side}, by less than the margin" if negligible else side
+    return "equivalent" if negligible else "inconclusive"
+
+
+@dataclass(frozen=True)
+class Step:
+    """A hypothesis in the fixed sequence: it may be claimed only where all before it were rejected."""
+
+    what: str
+    pvalue: float
+    """Of the cells, the smallest adjusted p."""
+    rejected: bool
+    licensed: bool
+
+
+def sequence(found: Sequence[Contrast], arm: str) -> list[Step]:
+    """The steps of one arm on the primary endpoint: the grid by the paired t test, then its cells by max-T."""
+    first, cells = whole(found, arm), by_cell(found, arm).values()
+    smallest = min((c.joint.max_t.pvalue for c in cells if c.joint and c.verdict != "not testable"), default=math.nan)
+    alpha = first.alpha
+    over_grid = Step(first.estimand, first.t.pvalue, first.t.pvalue <= alpha, True)
+    return [over_grid, Step(f"any of {len(cells)} cells", smallest, smallest <= alpha, over_grid.rejected)]
+
+
+def rows(found: Sequence[Contrast]) -> list[dict[str, Any]]:
+    """The rows of ``contrasts.csv``: COLUMNS of every contrast, those over all cells first; None for no number."""
+    ordered = sorted(found, key=lambda contrast: not contrast.over_all_cells)
+    return [{name: _value(contrast, path) for name, path in COLUMNS.items()} for contrast in ordered]
+
+
+def _value(contrast: Contrast, path: str) -> Any:
+    if path.startswith("joint.") and contrast.joint is None:
+        return None
+    return attrgetter(path)(contrast)
+
+
+def whole(found: Sequence[Contrast], arm: str, endpoint: str = PRIMARY) -> Contrast:
+    """The contrast over all cells of one arm and endpoint."""
+    return next(c for c in found if (c.arm, c.endpoint) == (arm, endpoint) and c.over_all_cells)
+
+
+def by_cell(found: Sequence[Contrast], arm: str, endpoint: str = PRIMARY) -> dict[tuple[int, float], Contrast]:
+    """The contrasts of one arm and endpoint by (batch size, learning rate)."""
+    return {
+        (c.batch_size, c.lr): c
+        for c in found
+        if (c.arm, c.endpoint) == (arm, endpoint) and c.batch_size is not None and c.lr is not None
+    }

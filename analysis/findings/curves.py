@@ -1,0 +1,126 @@
+"""Curves over epochs: one arm in one cell, and the difference of the arms with bands that hold for whole curves."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from analysis.records.tables import CELL, Study
+from analysis.stats.intervals import simultaneous, t_interval
+
+METRICS = ("loss", "accuracy")
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One arm in one cell, one metric on one split: over epochs, the seeds and their summary."""
+
+    batch_size: int
+    lr: float
+    arm: str
+    split: str
+    metric: str
+    epochs: list[int]
+    mean: list[float]
+    """Over the seeds that have not diverged by then; NaN where all have."""
+    low: list[float]
+    """Pointwise t interval of the mean."""
+    high: list[float]
+    band_low: list[float]
+    """The sup-t band: the mean's whole curve lies in it with probability ``level``; NaN below five seeds."""
+    band_high: list[float]
+    level: float
+    n: list[int]
+    seeds: list[list[float]]
+    """A row per seed; NaN from its first bad epoch on."""
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Arm minus baseline in test accuracy over the trained epochs, in one cell or averaged over all."""
+
+    batch_size: int | None
+    lr: float | None
+    baseline: str
+    arm: str
+    n: int
+    """Seeds with a pair: in the cell, or in every cell."""
+    level: float
+    epochs: list[int]
+    mean: list[float]
+    """A diverged run scores chance from its first bad epoch on."""
+    low: list[float]
+    """Pointwise t interval."""
+    high: list[float]
+    band_low: list[float]
+    """The sup-t band: with probability ``level`` the whole curve lies in it."""
+    band_high: list[float]
+    reason: str | None
+    """Why there is no band."""
+
+
+def curves(study: Study, level: float) -> list[Curve]:
+    """Every curve of the study, sorted by cell, arm, split and metric."""
+    found = []
+    for key, rows in study.trained.groupby([*CELL, "arm", "split"], sort=True):
+        for metric in METRICS:
+            found.append(_curve((*key, metric), rows.pivot(index="seed", columns="epoch", values=metric), level))
+    return found
+
+
+def _curve(key: tuple[Any, ...], by_seed: pd.DataFrame, level: float) -> Curve:
+    """``key``: batch size, rate, arm, split, metric; ``by_seed``: seeds x epochs."""
+    batch_size, lr, arm, split, metric = key
+    table = by_seed.to_numpy(float)
+    summary = [t_interval(column[~np.isnan(column)], level) for column in table.T]
+    band = simultaneous(table, level)
+    return Curve(
+        batch_size=int(batch_size),
+        lr=float(lr),
+        arm=str(arm),
+        split=str(split),
+        metric=str(metric),
+        epochs=[int(epoch) for epoch in by_seed.columns.to_numpy()],
+        mean=[point.estimate for point in summary],
+        low=[point.low for point in summary],
+        high=[point.high for point in summary],
+        band_low=[point.low for point in band],
+        band_high=[point.high for point in band],
+        level=level,
+        n=[point.n for point in summary],
+        seeds=by_seed.to_numpy(float).tolist(),
+    )
+
+
+def gaps(study: Study, arm: str, baseline: str, level: float) -> list[Gap]:
+    """The difference over all cells, then in each."""
+    cells = study.common_cells(arm, baseline)
+    if not cells:
+        return []
+    d = study.accuracy_curves(arm, cells) - study.accuracy_curves(baseline, cells)  # (seeds, cells, epochs)
+    in_cells = [_gap(cell, (baseline, arm), d[:, i], level) for i, cell in enumerate(cells)]
+    return [_gap((None, None), (baseline, arm), d.mean(1), level), *in_cells]  # NaN where a seed lacks a cell
+
+
+def _gap(cell: tuple[int | None, float | None], arms: tuple[str, str], d: NDArray[np.float64], level: float) -> Gap:
+    """``d`` (seeds, epochs) with a row of NaN where a seed has no pair."""
+    d = d[~np.isnan(d).any(1)]
+    pointwise, band = [t_interval(column, level) for column in d.T], simultaneous(d, level)
+    return Gap(
+        batch_size=cell[0],
+        lr=cell[1],
+        baseline=arms[0],
+        arm=arms[1],
+        n=len(d),
+        level=level,
+        epochs=list(range(1, d.shape[1] + 1)),
+        mean=[point.estimate for point in pointwise],
+        low=[point.low for point in pointwise],
+        high=[point.high for point in pointwise],
+        band_low=[point.low for point in band],
+        band_high=[point.high for point in band],
+        reason=next((point.reason for point in band if math.isnan(point.low)), None),
+    )

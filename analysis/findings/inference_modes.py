@@ -1,0 +1,247 @@
+"""The inference-mode ablation: what each way to predict does to the same networks, against the running statistics
+and against the networks without batch normalisation.
+
+Pairs are networks: two ways to predict differ in nothing else. The unit is the seed, whose accuracies are averaged over
+the cells first. The ways of one condition are tested together, as the cells of a grid are.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from analysis.records.tables import Ablation, Study
+from analysis.stats.intervals import Interval, t_interval
+from analysis.stats.paired_tests import Test, max_t
+
+TRIAL = ["inference", "eval_batch_size", "order"]
+CONDITION = ["shift", "severity"]
+STATISTICS = ("running", "precise", "cumulative_last", "cumulative_all")
+REFERENCE, NO_NORM, CLEAN = "running", "none", ("clean", 0)
+
+
+@dataclass(frozen=True)
+class ModeResult:
+    """One way to predict under one condition, over the networks with batch norm of every cell."""
+
+    inference: str
+    eval_batch_size: int | None
+    order: str | None
+    shift: str
+    severity: int
+    n: int
+    """Seeds with a network in every cell."""
+    n_networks: int
+    accuracy: float
+    loss: float
+    ece: float
+    flip_rate: float
+    """Of the class, against the population statistics."""
+    degenerate: bool
+    against_running: Interval
+    """Of the mean difference of accuracy on the same images."""
+    p_running: Test
+    """Step-down max-T over the ways of this condition."""
+    against_no_norm: Interval | None
+    """Paired by seed and cell; None where the study has no such networks."""
+    p_no_norm: Test | None
+
+
+@dataclass(frozen=True)
+class SwapResult:
+    """The same image in two batches that share all but ``n_swapped`` of the others."""
+
+    eval_batch_size: int
+    n_swapped: int
+    n: int
+    mean_change: Interval
+    """Of the first layer's batch mean, in standard deviations."""
+    law: float
+    """sqrt(2 k) / m: what random draws give in expectation."""
+    value_change: Interval
+    logit_change: Interval
+    flip_rate: Interval
+
+
+@dataclass(frozen=True)
+class CompositionResult:
+    """All test images in 32 random compositions of the batches."""
+
+    eval_batch_size: int
+    n: int
+    any_flip: Interval
+    mates_share: Interval
+    """Share of the variance of logits that comes from the other images of the batch."""
+
+
+@dataclass(frozen=True)
+class StatisticResult:
+    """How far a statistic from training lies from that of the whole population, in one layer."""
+
+    inference: str
+    layer: int
+    n: int
+    mean_error: Interval
+    """Root mean square over units, in standard deviations of the unit."""
+    log_var_error: Interval
+
+
+@dataclass(frozen=True)
+class Modes:
+    results: list[ModeResult]
+    swaps: list[SwapResult]
+    compositions: list[CompositionResult]
+    statistics: list[StatisticResult]
+
+    def clean(self, inference: str, size: int | None = None, order: str | None = None) -> ModeResult | None:
+        """The result of one way to predict on the test images as they are."""
+        wanted = (inference, size, order, *CLEAN)
+        return next((r for r in self.results if _key(r) == wanted), None)
+
+
+def _key(result: ModeResult) -> tuple[str, int | None, str | None, str, int]:
+    return result.inference, result.eval_batch_size, result.order, result.shift, result.severity
+
+
+def modes(study: Study, ablation: Ablation, level: float) -> Modes:
+    """Everything that the ablation says of the arm ``bn``."""
+    table = ablation.ablation[ablation.ablation.run_id.isin(study.runs.run_id)]
+    found = [
+        result
+        for condition, rows in _groups(table, *CONDITION)
+        for result in _under(str(condition[0]), int(condition[1]), rows, level)
+    ]
+    return Modes(
+        sorted(found, key=_place),
+        _swaps(ablation.swaps, level),
+        _compositions(ablation.compositions, level),
+        _statistics(ablation.statistics, level),
+    )
+
+
+def _place(result: ModeResult) -> tuple[Any, ...]:
+    """The clean images first; statistics from training first, then by order and size of the test batch."""
+    kinds = ("running", "population", "precise", "cumulative", "batch", "blend", "mean", "var", "layer")
+    orders = (None, "shuffled", "natural", "sorted")
+    kind = kinds.index(result.inference.partition("_")[0])
+    way = (kind, orders.index(result.order), len(result.inference), result.inference, result.eval_batch_size or 0)
+    return (result.shift, result.severity) != CLEAN, result.shift, result.severity, way
+
+
+def _under(shift: str, severity: int, rows: pd.DataFrame, level: float) -> list[ModeResult]:
+    """The results under one condition, in the order of the table."""
+    by_trial = dict(list(rows.groupby(TRIAL, dropna=False, sort=False)))
+    tried = {_trial(key): _by_seed(of_trial, "accuracy") for key, of_trial in by_trial.items()}
+    networks = {trial: by_trial[key] for trial, key in zip(tried, by_trial, strict=True)}
+    without = tried.pop((NO_NORM, None, None), None)
+    if (REFERENCE, None, None) not in tried:
+        return []
+    scores = pd.DataFrame(tried)  # seeds x trials
+    reference = scores[(REFERENCE, None, None)]
+    d = scores.sub(reference, axis=0).to_numpy(float)
+    against = None if without is None else scores.sub(without.reindex(scores.index), axis=0).to_numpy(float)
+    p_running = max_t(d)
+    p_without = None if against is None else max_t(against)
+    return [
+        _result(trial, (shift, severity), networks[trial], (d[:, i], p_running[i]), _side(against, p_without, i), level)
+        for i, trial in enumerate(tried)
+    ]
+
+
+def _trial(key: Sequence) -> tuple[str, int | None, str | None]:
+    inference, size, order = key
+    return str(inference), None if pd.isna(size) else int(size), None if pd.isna(order) else str(order)
+
+
+def _by_seed(rows: pd.DataFrame, column: str) -> pd.Series:
+    """Means over the cells, of the seeds that have a network in every cell."""
+    wide = rows.pivot(index="seed", columns=["batch_size", "lr"], values=column)
+    return wide.dropna().mean(axis=1)
+
+
+def _side(d: NDArray[np.float64] | None, p: list[Test] | None, i: int) -> tuple[NDArray[np.float64], Test] | None:
+    return None if d is None or p is None else (d[:, i], p[i])
+
+
+def _result(
+    trial: tuple[str, int | None, str | None],
+    condition: tuple[str, int],
+    rows: pd.DataFrame,
+    running: tuple[NDArray[np.float64], Test],
+    without: tuple[NDArray[np.float64], Test] | None,
+    level: float,
+) -> ModeResult:
+    return ModeResult(
+        *trial,
+        *condition,
+        n=int(np.isfinite(running[0]).sum()),
+        n_networks=len(rows),
+        accuracy=float(rows.accuracy.mean()),
+        loss=float(rows.loss.mean()),
+        ece=float(rows.ece.mean()),
+        flip_rate=float((rows.n_flips / rows.n_examples).mean()),
+        degenerate=bool(rows.degenerate.any()),
+        against_running=_interval(running[0], level),
+        p_running=running[1],
+        against_no_norm=None if without is None else _interval(without[0], level),
+        p_no_norm=None if without is None else without[1],
+    )
+
+
+def _interval(d: NDArray[np.float64], level: float) -> Interval:
+    return t_interval(d[np.isfinite(d)], level)
+
+
+def _over_seeds(rows: pd.DataFrame, column: str, level: float) -> Interval:
+    return t_interval(_by_seed(rows, column).to_numpy(float), level)
+
+
+def _groups(table: pd.DataFrame, *columns: str) -> list[tuple[tuple[Any, ...], pd.DataFrame]]:
+    """The rows by their values in ``columns``, in the table's order."""
+    return [(tuple(key), rows) for key, rows in table.groupby(list(columns), sort=False)] if len(table) else []
+
+
+def _swaps(table: pd.DataFrame, level: float) -> list[SwapResult]:
+    return [
+        SwapResult(
+            int(size),
+            int(k),
+            rows.seed.nunique(),
+            mean_change=_over_seeds(rows, "mean_change", level),
+            law=math.sqrt(2 * k) / size,
+            value_change=_over_seeds(rows, "value_change", level),
+            logit_change=_over_seeds(rows, "logit_change", level),
+            flip_rate=_over_seeds(rows, "flip_rate", level),
+        )
+        for (size, k), rows in _groups(table, "eval_batch_size", "n_swapped")
+    ]
+
+
+def _compositions(table: pd.DataFrame, level: float) -> list[CompositionResult]:
+    return [
+        CompositionResult(
+            int(size),
+            rows.seed.nunique(),
+            any_flip=_over_seeds(rows, "any_flip", level),
+            mates_share=_over_seeds(rows, "mates_share", level),
+        )
+        for (size,), rows in _groups(table, "eval_batch_size")
+    ]
+
+
+def _statistics(table: pd.DataFrame, level: float) -> list[StatisticResult]:
+    found = [
+        StatisticResult(
+            str(inference),
+            int(layer),
+            rows.seed.nunique(),
+            mean_error=_over_seeds(rows, "rms_mean_error", level),
+            log_var_error=_over_seeds(rows, "rms_log_var_error", level),
+        )
+        for (inference, layer), rows in _groups(table, "inference", "layer")
+    ]
+    return sorted(found, key=lambda result: (STATISTICS.index(result.inference), result.layer))

@@ -1,0 +1,45 @@
+"""Every look at a study's data: a p-value of a later look is not what it seems, so looks are kept and said."""
+
+import math
+from dataclasses import dataclass
+
+from analysis.findings import contrasts
+from analysis.findings.results import Results
+from analysis.records.tables import Study
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was seen of one arm, with how many seeds; NaN as None."""
+
+    arm: str
+    alpha: float
+    seeds: int
+    mean_diff: float | None
+    p_t: float | None
+    p_sign_flip: float | None
+    e_value: float | None
+
+
+def looks(study: Study, found: Results) -> list[Look]:
+    """Those that the manifest has, then this one, unless nothing is new."""
+    before = [Look(**look) for look in study.manifest.get("looks", [])]
+    now = [_look(found, arm) for arm in found.of_arms]
+    return [*before, *(look for look in now if look not in before)]
+
+
+def _look(found: Results, arm: str) -> Look:
+    whole, evidence = contrasts.whole(found.contrasts, arm), found.of_arms[arm].evidence
+    return Look(
+        arm=arm,
+        alpha=whole.alpha,
+        seeds=whole.n_pairs,
+        mean_diff=_known(whole.mean_diff),
+        p_t=_known(whole.t.pvalue),
+        p_sign_flip=_known(whole.sign_flip.pvalue),
+        e_value=_known(evidence.gaussian[-1]) if evidence.n else None,
+    )
+
+
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None

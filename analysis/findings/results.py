@@ -1,0 +1,281 @@
+"""What else the records say of one arm against the baseline, beside its contrasts: how it fails, how fast it learns,
+where its gain lies, where the noise comes from, how many seeds it takes, and whether the methods can be trusted here.
+
+All on the primary endpoint and by the rooms of arrays; nothing is computed here but the arrays that these take.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from analysis.findings.arms import ArmCell, Claim, arm_cells, claims
+from analysis.findings.comparison import Comparison, compare
+from analysis.findings.contrasts import Contrast, Step, contrasts, sequence, whole
+from analysis.findings.curves import Curve, Gap, curves, gaps
+from analysis.findings.failures import Failures, count_failures
+from analysis.findings.inference_modes import Modes, modes
+from analysis.findings.sensitivity import Sensitivity, sensitivity
+from analysis.findings.tuning import Tuned, tuned
+from analysis.records.pairs import Pairs, over_cells, pair, settled
+from analysis.records.tables import PRIMARY, Study, load_ablation
+from analysis.stats import grid as factors
+from analysis.stats import null_calibration as aa
+from analysis.stats import power
+from analysis.stats import time_to_event as times
+from analysis.stats import variance_components as variance
+from analysis.stats.crossfit import CrossFit, crossfit
+
+LAST_EPOCHS = 3
+FINAL = "final"
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Where the variance of the difference comes from, in a cell or over all cells, at the last epoch."""
+
+    batch_size: int | None
+    lr: float | None
+    two_way: variance.TwoWay
+    """Seeds and test images, from the answers to every test image."""
+    pairing: variance.PairingGain
+    of_baseline: variance.Spread
+    """Over seeds, and over the last epochs of a run."""
+    of_arm: variance.Spread
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Both arms' scores seed by seed, in a cell or averaged over all cells: what a contrast is made of."""
+
+    batch_size: int | None
+    lr: float | None
+    seeds: list[int]
+    of_baseline: list[float]
+    of_arm: list[float]
+    differences: list[float]
+
+
+@dataclass(frozen=True)
+class BestRate:
+    batch_size: int
+    found: factors.BestRate
+
+
+@dataclass(frozen=True)
+class BestCell:
+    """Both sides tuned on the grid: each in the cell that it did best in on the other seeds."""
+
+    cells: list[tuple[int, float]]
+    """Those that there are to choose from, in the order of the choices in ``found``."""
+    found: CrossFit
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """E-values for those who add seeds and look again: at least 1/alpha, at any look, is evidence at level alpha."""
+
+    n: int
+    gaussian: list[float]
+    """After each seed in order; a Gaussian mixture (Lai 1976)."""
+    sign: list[float]
+    """By the signs of the differences alone."""
+    threshold: float
+
+
+@dataclass(frozen=True)
+class Findings:
+    arm: str
+    baseline: str
+    endpoint: str
+    alpha: float
+    sequence: list[Step]
+    scores: list[Scores]
+    sensitivity: Sensitivity
+    failures: list[Failures]
+    gaps: list[Gap]
+    times: list[times.TimeToAccuracy]
+    noise: list[Noise]
+    slopes: list[factors.Slope]
+    largest_rate: factors.LargestRate | None
+    best_rates: list[BestRate]
+    best_cell: BestCell | None
+    """None where there is but one cell, or no seed with a pair in each."""
+    plan: power.Plan
+    evidence: Evidence
+    sizes: list[aa.Size]
+
+
+@dataclass(frozen=True)
+class Results:
+    """Every number of a report."""
+
+    alpha: float
+    margin: float
+    contrasts: list[Contrast]
+    curves: list[Curve]
+    arm_cells: list[ArmCell]
+    claims: list[Claim]
+    of_arms: dict[str, Findings]
+    modes: Modes | None
+    """None where ``study.ablate`` has not been there."""
+    tuned: list[Tuned]
+    """An arm each, where the study was tuned."""
+    comparisons: list[Comparison]
+    """With another study, where one was named: an arm each."""
+
+
+def results(study: Study, alpha: float, margin: float, other: Study | None = None) -> Results:
+    """All that the records say; beside those of ``other``, if there is one."""
+    found, level = contrasts(study, alpha, margin), 1 - alpha
+    ablation = load_ablation(study)
+    return Results(
+        alpha=alpha,
+        margin=margin,
+        contrasts=found,
+        curves=curves(study, level),
+        arm_cells=arm_cells(study, level),
+        claims=claims(study, level),
+        of_arms={arm: findings(study, found, arm, alpha, margin) for arm in study.contenders},
+        modes=None if ablation is None else modes(study, ablation, level),
+        tuned=tuned(study, found, alpha, margin),
+        comparisons=[] if other is None else [compare(study, other, arm, level) for arm in study.contenders],
+    )
+
+
+def findings(study: Study, found: Sequence[Contrast], arm: str, alpha: float, margin: float) -> Findings:
+    """Everything of one arm; ``found`` are the study's contrasts."""
+    pairs, level = pair(study, arm, PRIMARY), 1 - alpha
+    complete = pairs.rows(pairs.cells)
+    of_seeds = over_cells(complete)
+    return Findings(
+        arm=arm,
+        baseline=pairs.baseline,
+        endpoint=PRIMARY,
+        alpha=alpha,
+        sequence=sequence(found, arm),
+        scores=_scores_by_seed(pairs),
+        sensitivity=sensitivity(pairs, pair(study, arm, FINAL), whole(found, arm)),
+        failures=count_failures(pairs, level),
+        gaps=gaps(study, arm, pairs.baseline, level),
+        times=_times(study, pairs, level),
+        noise=_noise(study, pairs, level),
+        slopes=_slopes(study, pairs, level),
+        largest_rate=_largest_rate(study, pairs, level),
+        best_rates=_best_rates(study, pairs, level),
+        best_cell=_best_cell(pairs, level),
+        plan=power.plan(of_seeds, margin, alpha),
+        evidence=Evidence(
+            len(of_seeds),
+            power.e_process(of_seeds).tolist(),
+            power.sign_e_process(of_seeds).tolist(),
+            1 / alpha,
+        ),
+        sizes=aa.sizes(complete, alpha),
+    )
+
+
+def _scores_by_seed(pairs: Pairs) -> list[Scores]:
+    """Over all cells, of the seeds with a pair in each; then in every cell."""
+    over_cells = pairs.complete.groupby("seed", as_index=False)[["of_baseline", "of_arm"]].mean()
+    in_cells = [_scores_in(cell, pairs.cell(*cell)) for cell in pairs.cells]
+    return [_scores_in((None, None), over_cells), *in_cells]
+
+
+def _scores_in(cell: tuple[int | None, float | None], table: pd.DataFrame) -> Scores:
+    seeds, of_baseline, of_arm = (table[name].tolist() for name in ("seed", "of_baseline", "of_arm"))
+    return Scores(*cell, seeds, of_baseline, of_arm, settled(table.of_arm - table.of_baseline).tolist())
+
+
+# --- speed, noise
+
+
+def _times(study: Study, pairs: Pairs, level: float) -> list[times.TimeToAccuracy]:
+    """Over the seeds that have a pair in every cell."""
+    if not pairs.cells:
+        return []
+    both = [study.accuracy_curves(arm, pairs.cells, diverged=-math.inf) for arm in (pairs.baseline, pairs.arm)]
+    complete = ~np.isnan(both).any((0, 2, 3))
+    if not complete.any():
+        return []
+    return times.time_to_accuracy(both[0][complete], both[1][complete], level=level)
+
+
+def _noise(study: Study, pairs: Pairs, level: float) -> list[Noise]:
+    """Over all cells, then in each: where no run of a pair diverged, since a diverged network has no answers."""
+    if not pairs.cells:
+        return []
+    total, found = np.zeros((len(study.design.seeds), study.design.facts.n_test), np.float32), []
+    for cell in pairs.cells:
+        c = study.answered(pairs.arm, cell) - study.answered(pairs.baseline, cell)  # NaN where a run has no answers
+        total += c
+        found.append(_noise_of(study, pairs, cell, c, level))
+    mean = total / np.float32(len(pairs.cells))
+    return [_noise_of(study, pairs, None, mean, level), *found]
+
+
+def _noise_of(
+    study: Study, pairs: Pairs, cell: tuple[int, float] | None, c: NDArray[np.floating], level: float
+) -> Noise:
+    """Of a cell, or of the mean over all; ``c`` (seeds, images) as ``variance.two_way`` takes it."""
+    cells = pairs.cells if cell is None else [cell]
+    curves = [study.accuracy_curves(arm, cells) for arm in (pairs.baseline, pairs.arm)]
+    complete = ~np.isnan(curves).any((0, 2, 3))
+    last = [curve[complete].mean(1)[:, -LAST_EPOCHS:] for curve in curves]  # (seeds, epochs)
+    batch_size, lr = cell or (None, None)
+    return Noise(
+        batch_size=batch_size,
+        lr=lr,
+        two_way=variance.two_way(c[~np.isnan(c).any(1)], level),
+        pairing=variance.pairing_gain(last[0].mean(1), last[1].mean(1)),
+        of_baseline=variance.spread(last[0]),
+        of_arm=variance.spread(last[1]),
+    )
+
+
+# --- the grid
+
+
+def _grid(study: Study, pairs: Pairs, column: str) -> NDArray[np.float64] | None:
+    """(seeds, batch sizes, rates) of the seeds with a pair in every cell; None where the grid is not whole."""
+    sizes, lrs = study.design.batch_sizes, study.design.lrs
+    if len(pairs.cells) != len(sizes) * len(lrs):
+        return None
+    cells = [(size, lr) for size in sizes for lr in sorted(lrs)]
+    table = pairs.matrix(cells, column)
+    return table[~np.isnan(table).any(1)].reshape(-1, len(sizes), len(lrs))
+
+
+def _slopes(study: Study, pairs: Pairs, level: float) -> list[factors.Slope]:
+    grid = _grid(study, pairs, "difference")
+    if grid is None or not len(grid):
+        return []
+    return factors.interaction(grid, study.design.batch_sizes, sorted(study.design.lrs), level)
+
+
+def _largest_rate(study: Study, pairs: Pairs, level: float) -> factors.LargestRate | None:
+    failed = [_grid(study, pairs, column) for column in ("failed_baseline", "failed_arm")]
+    if failed[0] is None or failed[1] is None or not len(failed[0]):
+        return None
+    return factors.largest_rate(failed[0] > 0, failed[1] > 0, sorted(study.design.lrs), level)
+
+
+def _best_rates(study: Study, pairs: Pairs, level: float) -> list[BestRate]:
+    scores = [_grid(study, pairs, column) for column in ("of_baseline", "of_arm")]
+    if scores[0] is None or scores[1] is None or not len(scores[0]):
+        return []
+    lrs = sorted(study.design.lrs)
+    return [
+        BestRate(size, factors.best_rate(scores[0][:, i], scores[1][:, i], lrs, level))
+        for i, size in enumerate(study.design.batch_sizes)
+    ]
+
+
+def _best_cell(pairs: Pairs, level: float) -> BestCell | None:
+    scores = [pairs.matrix(pairs.cells, column) for column in ("of_baseline", "of_arm")] if pairs.cells else []
+    if len(pairs.cells) < 2 or not len(pairs.rows(pairs.cells)):
+        return None
+    return BestCell(pairs.cells, crossfit(scores[0], scores[1], level))

@@ -1,0 +1,318 @@
+"""Tuned against tuned: what is left of the difference once both arms had the same budget, and what the budget bought.
+
+The tuned cell's pairs are runs of one seed that differ in the arm and in the configuration that its search chose; they
+are fresh seeds and test images, of which the choice knew nothing. What the searches were told is on held-out images.
+"""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from analysis.findings import contrasts
+from analysis.findings.contrasts import Contrast
+from analysis.records.pairs import Pairs, settled
+from analysis.records.tables import ENDPOINTS, PRIMARY, Study
+from analysis.records.trials import Trials, load_trials
+from analysis.stats.crossfit import CrossFit, crossfit
+from analysis.stats.good_regions import RegionDifference, good_region, good_region_difference
+from analysis.stats.intervals import Interval, fieller, t_interval
+from analysis.stats.paired_tests import Test, sign_flip
+from analysis.stats.time_to_event import THRESHOLDS
+from analysis.stats.tuning_curves import BestDifference, band, expected_best, expected_best_difference
+from study.spec.constants import UNTUNED
+
+Scores = NDArray[np.float64]
+
+NEAR = 0.01
+"""A trial this much below the best one of its arm is still a good one."""
+FEWEST_TRIALS = 50
+"""Below, the best tenth is fewer than the 5 trials that PED-ANOVA's authors ask for."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What the search of an arm came to."""
+
+    arm: str
+    batch_size: int
+    lr: float
+    trial: int
+    score: float
+    """Of the best trial on the held-out images, which chose it: too good by as much as luck had a part in it."""
+    n_trials: int
+    n_seeds: int
+    n_diverged: int
+    """Trials of which a seed diverged."""
+    n_pruned: int
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A configuration that was tried, and its score on the held-out images."""
+
+    arm: str
+    trial: int
+    batch_size: int
+    lr: float
+    score: float
+    n_diverged: int
+    """Seeds."""
+    pruned: bool
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What tuning adds to an arm: tuned minus untuned, by seed."""
+
+    arm: str
+    interval: Interval
+    sign_flip: Test
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The expected best score of an arm over the number of its trials, with a band for all of them."""
+
+    arm: str
+    expected: list[float]
+    low: list[float]
+    high: list[float]
+
+
+@dataclass(frozen=True)
+class Breadth:
+    """How much of the space is good: shares of the trials that reach a target."""
+
+    what: str
+    target_baseline: float
+    target_arm: float
+    of_baseline: Interval
+    of_arm: Interval
+    difference: RegionDifference
+
+
+@dataclass(frozen=True)
+class Importance:
+    """How much each factor decides whether a trial is among the best tenth: shares that add up to 1 (PED-ANOVA)."""
+
+    arm: str
+    lr: float
+    batch_size: float
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """One arm against the baseline, both tuned."""
+
+    arm: str
+    baseline: str
+    lrs: tuple[float, float]
+    """The lowest and the highest of the space, as of the batch sizes."""
+    batch_sizes: tuple[int, int]
+    n_held_out: int
+    """Images that scored the trials."""
+    chosen: list[Chosen]
+    """The baseline's, then the arm's."""
+    contrasts: list[Contrast]
+    """Of the tuned cell, one an endpoint."""
+    untuned: Contrast
+    """At the setting that nobody tuned, of the same seeds."""
+    taken_away: Interval
+    """Untuned difference less tuned difference, by seed."""
+    taken_away_test: Test
+    share: Interval
+    """What tuning takes away, as a share of the untuned difference."""
+    gains: list[Gain]
+    crossfit: CrossFit
+    """On the trials: both choose on all seeds but one and are scored on that."""
+    budgets: list[Budget]
+    """None there, as of the next two, where the trials followed a sampler that learns or a pruner."""
+    gap_by_budget: BestDifference | None
+    breadths: list[Breadth]
+    importances: list[Importance]
+    """None there where trials are too few or were stopped early."""
+    trials: list[Trial]
+    """Of both arms, in the order of their searches."""
+
+    @property
+    def primary(self) -> Contrast:
+        return next(contrast for contrast in self.contrasts if contrast.endpoint == PRIMARY)
+
+
+def tuned(study: Study, found: Sequence[Contrast], alpha: float, margin: float) -> list[Tuned]:
+    """One an arm; none for a study that was not tuned. ``found`` are the study's contrasts."""
+    trials = load_trials(study)
+    if trials is None or study.tuned is None:
+        return []
+    return [_tuned(study, study.tuned, trials, found, arm, alpha, margin) for arm in study.contenders]
+
+
+def _tuned(
+    study: Study, runs: Study, trials: Trials, found: Sequence[Contrast], arm: str, alpha: float, margin: float
+) -> Tuned:
+    arms, level = (study.baseline, arm), 1 - alpha
+    chosen = {c.arm: (c.batch_size, c.lr) for c in study.design.tuned}
+    both = _with_and_without_tuning(study, runs, arm)
+    before, after = both["untuned"].to_numpy(float), both["tuned"].to_numpy(float)
+    away = settled(before - after)
+    return Tuned(
+        arm=arm,
+        baseline=study.baseline,
+        lrs=trials.space.lr,
+        batch_sizes=trials.space.batch_size,
+        n_held_out=trials.n_held_out,
+        chosen=[_chosen(trials, one, *chosen[one]) for one in arms],
+        contrasts=[_contrast(runs, arm, endpoint, alpha, margin) for endpoint in ENDPOINTS],
+        untuned=contrasts.by_cell(found, arm)[UNTUNED],
+        taken_away=t_interval(away, level),
+        taken_away_test=sign_flip(away),
+        share=fieller(away, before, level),
+        gains=[_gain(both, one, level) for one in arms],
+        crossfit=crossfit(trials.whole(study.baseline), trials.whole(arm), level),
+        budgets=[_budget(trials, one, level) for one in arms] if trials.uniform else [],
+        gap_by_budget=_gap_by_budget(trials, arms, level) if trials.uniform else None,
+        breadths=_breadths(trials, arms, level) if trials.uniform else [],
+        importances=_importances(trials, arms),
+        trials=[trial for one in arms for trial in _tried(trials, one)],
+    )
+
+
+# --- the runs
+
+
+def tuned_pairs(runs: Study, arm: str, endpoint: str) -> Pairs:
+    """The pairs of the tuned cell, which has the arm's configuration for its name."""
+    chosen = {c.arm: (c.batch_size, c.lr) for c in runs.design.tuned}
+    columns = ["seed", endpoint, "diverged", "failed"]
+    of_baseline, of_arm = (
+        runs.outcomes.loc[runs.outcomes.arm == name, columns].rename(columns={endpoint: "of"})
+        for name in (runs.baseline, arm)
+    )
+    table = of_baseline.merge(of_arm, on="seed", suffixes=("_baseline", "_arm"), validate="one_to_one")
+    table["difference"] = settled(table.of_arm - table.of_baseline)
+    table["batch_size"], table["lr"] = chosen[arm]
+    return Pairs(arm, runs.baseline, endpoint, table.sort_values("seed", ignore_index=True), [chosen[arm]], [])
+
+
+def _contrast(runs: Study, arm: str, endpoint: str, alpha: float, margin: float) -> Contrast:
+    found = contrasts.over_all_cells(tuned_pairs(runs, arm, endpoint), alpha, margin)
+    settings = {c.arm: f"{c.arm} at batch size {c.batch_size}, rate {c.lr:.3g}" for c in runs.design.tuned}
+    return replace(
+        found,
+        estimand=f"mean over seeds of {settings[arm]} minus {settings[runs.baseline]}, {ENDPOINTS[endpoint]}"
+        " (a diverged run scores chance)",
+    )
+
+
+def _with_and_without_tuning(study: Study, runs: Study, arm: str) -> pd.DataFrame:
+    """By seed, of those that have all four runs: each arm's score tuned and untuned, and the differences."""
+
+    def scores(of: pd.DataFrame, name: str, what: str) -> "pd.Series[float]":
+        return of[of.arm == name].set_index("seed")[PRIMARY].rename(f"{what} {name}")
+
+    untuned = study.outcomes[(study.outcomes.batch_size == UNTUNED[0]) & (study.outcomes.lr == UNTUNED[1])]
+    kinds = {"untuned": untuned, "tuned": runs.outcomes}
+    columns = [scores(of, name, what) for what, of in kinds.items() for name in (study.baseline, arm)]
+    table = pd.concat(columns, axis=1, join="inner").sort_index()
+    for what in kinds:
+        table[what] = settled(table[f"{what} {arm}"] - table[f"{what} {study.baseline}"])
+    return table
+
+
+def _gain(both: pd.DataFrame, arm: str, level: float) -> Gain:
+    d = settled(both[f"tuned {arm}"] - both[f"untuned {arm}"])
+    return Gain(arm, t_interval(d, level), sign_flip(d))
+
+
+# --- the trials
+
+
+def _chosen(trials: Trials, arm: str, batch_size: int, lr: float) -> Chosen:
+    table, best = trials.configurations[arm], trials.best(arm, batch_size, lr)
+    assert best is not None  # load_trials has seen to it
+    return Chosen(
+        arm=arm,
+        batch_size=batch_size,
+        lr=lr,
+        trial=int(table.trial.iloc[best]),
+        score=float(trials.scores(arm)[best]),
+        n_trials=len(table),
+        n_seeds=len(trials.by_seed[arm]),
+        n_diverged=int((table.n_diverged > 0).sum()),
+        n_pruned=int(table.pruned.sum()),
+    )
+
+
+def _tried(trials: Trials, arm: str) -> list[Trial]:
+    table = trials.configurations[arm]
+    columns = (table[name].tolist() for name in ("trial", "batch_size", "lr"))
+    outcomes = (table[name].tolist() for name in ("n_diverged", "pruned"))
+    return [
+        Trial(arm, trial, size, lr, score, n_diverged, pruned)
+        for trial, size, lr, score, n_diverged, pruned in zip(
+            *columns, trials.scores(arm).tolist(), *outcomes, strict=True
+        )
+    ]
+
+
+def _budget(trials: Trials, arm: str, level: float) -> Budget:
+    scores = trials.scores(arm)
+    low, high = band(scores, level)
+    return Budget(arm, expected_best(scores).tolist(), low.tolist(), high.tolist())
+
+
+def _gap_by_budget(trials: Trials, arms: tuple[str, str], level: float) -> BestDifference:
+    baseline, arm = arms
+    return expected_best_difference(trials.scores(baseline), trials.scores(arm), level)
+
+
+def _breadths(trials: Trials, arms: tuple[str, str], level: float) -> list[Breadth]:
+    """Accuracies that were fixed before looking, then nearness to the best trial of each arm."""
+    scores = trials.scores(arms[0]), trials.scores(arms[1])
+    targets = [(f"accuracy of at least {100 * fixed:g} %", (fixed, fixed)) for fixed in THRESHOLDS]
+    near = (float(scores[0].max()) - NEAR, float(scores[1].max()) - NEAR)
+    targets.append((f"within {100 * NEAR:g} point of the arm's own best trial", near))
+    return [_breadth(what, scores, target, level) for what, target in targets]
+
+
+def _breadth(what: str, scores: tuple[Scores, Scores], targets: tuple[float, float], level: float) -> Breadth:
+    of_baseline, of_arm = (good_region(side, target, level) for side, target in zip(scores, targets, strict=True))
+    difference = good_region_difference(scores[0], scores[1], *targets, level)
+    return Breadth(what, *targets, of_baseline, of_arm, difference)
+
+
+def _importances(trials: Trials, arms: tuple[str, str]) -> list[Importance]:
+    fit = all(len(table) >= FEWEST_TRIALS and not table.pruned.any() for table in trials.configurations.values())
+    return [_importance(trials, arm) for arm in arms] if fit else []
+
+
+@contextmanager
+def _silent_optuna() -> Iterator[None]:
+    """It says every study that it makes."""
+    import optuna
+
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(before)
+
+
+def _importance(trials: Trials, arm: str) -> Importance:
+    """By Optuna, of a search made again from the table."""
+    import optuna
+
+    with warnings.catch_warnings(), _silent_optuna():
+        warnings.simplefilter("ignore")  # ExperimentalWarning
+        study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0))
+        for params, value in zip(trials.params(arm), trials.scores(arm).tolist(), strict=True):
+            study.add_trial(optuna.create_trial(params=params, distributions=trials.space.distributions, value=value))
+        evaluator = optuna.importance.PedAnovaImportanceEvaluator()
+        found = optuna.importance.get_param_importances(study, evaluator=evaluator)
+    return Importance(arm, float(found.get("lr", 0.0)), float(found.get("log2_batch_size", 0.0)))

@@ -1,0 +1,76 @@
+"""Records to paired differences, joined by (batch size, learning rate, seed), never by position.
+
+What has no partner is named.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from analysis.records.tables import CELL, KEY, Study
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """The pairs of one arm and the baseline on one endpoint.
+
+    ``table`` has a row per pair: the key, the scores ``of_baseline`` and ``of_arm``, ``difference``, and for
+    both sides ``diverged`` and ``failed``. ``cells`` are the planned ones in which both arms can be trained.
+    ``unpaired`` says of every planned run without a partner why.
+    """
+
+    arm: str
+    baseline: str
+    endpoint: str
+    table: pd.DataFrame
+    cells: list[tuple[int, float]]
+    unpaired: list[str]
+
+    def cell(self, batch_size: int, lr: float) -> pd.DataFrame:
+        return self.table[(self.table.batch_size == batch_size) & (self.table.lr == lr)]
+
+    def matrix(self, cells: Sequence[tuple[int, float]], column: str = "difference") -> NDArray[np.float64]:
+        """(seeds, cells) of a column, seeds in order; NaN where there is no pair."""
+        wide = self.table.pivot(index="seed", columns=CELL, values=column)
+        return wide.reindex(columns=pd.MultiIndex.from_tuples(cells, names=CELL)).to_numpy(float)
+
+    def rows(self, cells: Sequence[tuple[int, float]]) -> NDArray[np.float64]:
+        """(seeds, cells) of the differences, of the seeds that have a pair in each of ``cells``."""
+        table = self.matrix(cells)
+        return np.asarray(table[~np.isnan(table).any(1)])
+
+    @property
+    def complete(self) -> pd.DataFrame:
+        """The rows of the seeds that have a pair in every one of ``cells``."""
+        n_pairs = self.table.groupby("seed").difference.transform("size")
+        return self.table[n_pairs == len(self.cells)]
+
+
+def settled(differences: ArrayLike) -> NDArray[np.float64]:
+    """Exactly zero where accuracies cancel but for rounding, lest noise have a sign: they are counts over images, and
+    no mean of a few epochs and cells differs from another by less than 1e-12."""
+    d = np.asarray(differences, dtype=np.float64)
+    return np.where(np.abs(d) < 1e-12, 0.0, d)
+
+
+def over_cells(D: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(seeds,) mean of each row of ``D`` (seeds, cells), settled; none where there is no cell."""
+    return settled(D.mean(1)) if D.shape[1] else np.empty(0)
+
+
+def pair(study: Study, arm: str, endpoint: str) -> Pairs:
+    """Join the runs of ``arm`` and the baseline by (batch size, learning rate, seed)."""
+    baseline = study.baseline
+    columns = [*KEY, endpoint, "diverged", "failed"]
+    of_baseline, of_arm = (
+        study.outcomes.loc[study.outcomes.arm == name, columns].rename(columns={endpoint: "of"})
+        for name in (baseline, arm)
+    )
+    table = of_baseline.merge(of_arm, on=KEY, suffixes=("_baseline", "_arm"), validate="one_to_one")
+    table["difference"] = settled(table.of_arm - table.of_baseline)
+    table = table.sort_values(KEY, ignore_index=True)
+    cells = study.common_cells(arm, baseline)
+    return Pairs(arm, baseline, endpoint, table, cells, study.unpaired(arm, baseline))

@@ -1,0 +1,323 @@
+"""A study's tables, read and checked: the only crossing from what trains to what concludes.
+
+A run that diverged is an outcome and scores chance; what has no records, or says two things of one run, is named.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from analysis.errors import AnalysisError
+from study.errors import StudyError, plain
+from study.spec.constants import BASELINE, SPLITS
+from study.spec.design import Design, Run
+from study.spec.history import DIVERGED, NOT_APPLICABLE, OK
+from study.store import inference_tables as ablation_tables
+from study.store.manifest import Manifest
+from study.store.study_folder import Folder, inside, write_atomically
+
+CELL = ["batch_size", "lr"]
+KEY = [*CELL, "seed"]
+RUN = [*KEY, "arm"]
+RECORD = [*RUN, "epoch", "split"]
+NAMES = ["run_id", "pair_id"]
+
+ENDPOINTS = {
+    "last3": "mean test accuracy of the last three epochs",
+    "final": "test accuracy of the last epoch",
+}
+PRIMARY = "last3"
+
+_WHY = {None: "has no records", NOT_APPLICABLE: "cannot be trained"}
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study's records, checked: one row per (run, epoch, split), no metric missing without a status."""
+
+    path: Path
+    manifest: Manifest
+    design: Design
+    records: pd.DataFrame
+    runs: pd.DataFrame
+    """Those of the grid, as the records are."""
+    tuned: "Study | None" = None
+    """The runs of the tuned cell alone, where there is one."""
+
+    @property
+    def name(self) -> str:
+        return str(self.manifest["study_id"])
+
+    @property
+    def chance(self) -> float:
+        """Accuracy of guessing."""
+        return 1 / self.design.facts.n_classes
+
+    @property
+    def contenders(self) -> list[str]:
+        """The arms that are compared with the baseline; none where the baseline was not trained."""
+        return [arm for arm in self.design.arms if arm != BASELINE] if BASELINE in self.design.arms else []
+
+    @property
+    def baseline(self) -> str:
+        return BASELINE
+
+    @property
+    def trained(self) -> pd.DataFrame:
+        """The records of the runs that could be trained."""
+        return self.records[self.records.status != NOT_APPLICABLE]
+
+    def common_cells(self, arm: str, baseline: str) -> list[tuple[int, float]]:
+        """The planned cells in which both can be trained, in order."""
+        possible = [
+            {(run.batch_size, run.lr) for run in self.design.grid if run.arm == name and run.applicable}
+            for name in (arm, baseline)
+        ]
+        return sorted(set.intersection(*possible))
+
+    def accuracy_curves(
+        self, arm: str, cells: Sequence[tuple[int, float]], diverged: float | None = None
+    ) -> NDArray[np.float64]:
+        """Test accuracy (seeds, cells, epochs from 1) by the design's seeds; ``diverged``, or chance, from where a run
+        diverged; NaN where there is no run."""
+        filled = self._test_accuracy.fillna(self.chance if diverged is None else diverged)
+        seeds = self.design.seeds
+        wanted = pd.MultiIndex.from_tuples([(*cell, seed, arm) for seed in seeds for cell in cells], names=RUN)
+        return filled.reindex(wanted).to_numpy(float).reshape(len(seeds), len(cells), filled.shape[1])
+
+    def unpaired(self, arm: str, baseline: str) -> list[str]:
+        """Every planned pair that is not one, with the reason."""
+        status = self.runs.set_index(RUN).status.to_dict()
+        reasons = []
+        for run in (run for run in self.design.grid if run.arm == arm):
+            found = [(name, status.get((run.batch_size, run.lr, run.seed, name))) for name in (arm, baseline)]
+            missing = [f"{name} {_WHY[what]}" for name, what in found if what in _WHY]
+            if missing:
+                cell = f"batch size {run.batch_size}, rate {run.lr:g}, seed {run.seed}"
+                reasons.append(f"{cell}: {' and '.join(missing)}")
+        return reasons
+
+    def answered(self, arm: str, cell: tuple[int, float]) -> NDArray[np.float32]:
+        """(seeds, test images) by the design's seeds: 1 where the last epoch's network answered right, 0 where not;
+        NaN where there is no run or it diverged."""
+        n_test = self.design.facts.n_test
+        found = np.full((len(self.design.seeds), n_test), np.nan, np.float32)
+        packed = self._packed.get((arm, *cell), {})
+        for row, seed in enumerate(self.design.seeds):
+            bits = packed.get(seed)
+            if bits is not None:
+                found[row] = np.unpackbits(np.frombuffer(bits, np.uint8), count=n_test)
+        return found
+
+    @cached_property
+    def _packed(self) -> dict[tuple[str, int, float], dict[int, bytes | None]]:
+        """The answers of every run, by arm and cell and then by seed."""
+        by_cell: dict[tuple[str, int, float], dict[int, bytes | None]] = {}
+        columns = (self.runs[name] for name in ("arm", *KEY, "test_correct"))
+        for arm, batch_size, lr, seed, bits in zip(*columns, strict=True):
+            by_cell.setdefault((arm, batch_size, lr), {})[seed] = bits
+        return by_cell
+
+    @cached_property
+    def _test_accuracy(self) -> pd.DataFrame:
+        """Runs x trained epochs, NaN from where a run diverged: ``check`` has seen that nothing else leaves a gap."""
+        test = self.trained[self.trained.split == "test"]
+        return test.pivot(index=RUN, columns="epoch", values="accuracy").drop(columns=0, errors="ignore")
+
+    @cached_property
+    def outcomes(self) -> pd.DataFrame:
+        """One row per run that was trained: key, endpoints, ``diverged``, ``failed``.
+
+        A diverged run scores chance on every endpoint. ``failed`` is diverged, or answering the test
+        images after the last epoch worse than twice chance: it may have a finite loss and one class
+        for every image.
+        """
+        table = self.runs[self.runs.status != NOT_APPLICABLE][[*RUN, "status"]].set_index(RUN)
+        table["diverged"] = table.status == DIVERGED
+        trained = self._test_accuracy.reindex(table.index)
+        for endpoint, last in (("final", 1), ("last3", 3)):
+            values = trained.iloc[:, -last:].mean(axis=1)
+            table[endpoint] = values.mask(table.diverged, self.chance)
+        table["failed"] = table.diverged | (table.final < 2 * self.chance)
+        return table.drop(columns="status").reset_index()
+
+
+def load(path: Path) -> Study:
+    """The study in the folder ``path``; an AnalysisError says what is wrong with it."""
+    folder = Folder(path)
+    try:
+        manifest = folder.read_manifest()
+        if manifest is None:
+            raise AnalysisError(f"{path} holds no study (no manifest.json); run python -m study.run first")
+        design = Design.from_dict(manifest["design"])
+        records = folder.read("records").to_pandas(use_threads=False)
+        runs = folder.read("runs").to_pandas(use_threads=False)
+    except (StudyError, OSError) as error:
+        raise AnalysisError(str(error)) from None
+    check(records, runs, manifest["study_id"], design)
+
+    def part(planned: Sequence[Run]) -> Study:
+        ids = {design.run_id(run) for run in planned}
+        mine = (table[table.run_id.isin(ids)].reset_index(drop=True) for table in (records, runs))
+        return Study(path, manifest, design, *mine)
+
+    grid = part(design.grid)
+    return replace(grid, tuned=part(design.tuned_runs)) if design.tuned else grid
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """What ``study.ablate`` found: one table each, of the runs that it evaluated."""
+
+    ablation: pd.DataFrame
+    swaps: pd.DataFrame
+    compositions: pd.DataFrame
+    statistics: pd.DataFrame
+
+
+def load_ablation(study: Study) -> Ablation | None:
+    """None where ``study.ablate`` has not been there; an AnalysisError where a table is not what it should be."""
+    names = ("ablation", "swaps", "compositions", "statistics")
+    try:
+        found = [ablation_tables.read_table(study.path, name) for name in names]
+    except (StudyError, OSError) as error:
+        raise AnalysisError(str(error)) from None
+    if found[0] is None:
+        return None
+    return Ablation(*(pd.DataFrame() if table is None else table.to_pandas(use_threads=False) for table in found))
+
+
+def write(study: Study, files: Mapping[str, bytes]) -> None:
+    """Each file into the study's folder, under its name and whole, or not at all."""
+    try:
+        for name, content in files.items():
+            path = study.path / name
+            if path.parent != study.path:
+                inside(study.path, path.parent.name)
+            write_atomically(path, content)
+    except (StudyError, OSError) as error:
+        raise AnalysisError(str(error)) from None
+
+
+def record_looks(study: Study, looks: list[dict[str, Any]]) -> None:
+    """Keep in the manifest what was seen of the study so far; nothing is written where nothing is new."""
+    if study.manifest.get("looks", []) == looks:
+        return
+    folder = Folder(study.path)
+    try:
+        with folder.exclusively():
+            manifest = folder.read_manifest()
+            if manifest is not None and manifest.get("looks", []) != looks:
+                folder.write_manifest({**manifest, "looks": looks})
+    except (StudyError, OSError) as error:
+        raise AnalysisError(f"the look could not be recorded in {study.path}: {error}") from None
+
+
+def check(records: pd.DataFrame, runs: pd.DataFrame, study_id: str, design: Design) -> None:
+    """Refuse tables that do not say one thing, which can be, about each run of the design; the error names the rows."""
+    if records.empty:
+        raise AnalysisError("the records are empty: no run has been committed yet; run python -m study.run again")
+    for name, table, key in (("records", records, RECORD), ("runs", runs, RUN)):
+        _refuse(f"{name} has a key missing", table, key, table[["study_id", *NAMES, *key, "status"]].isna().any(axis=1))
+        foreign = sorted({*table.study_id.unique()} - {study_id})
+        if foreign:
+            raise AnalysisError(
+                f"the tables of {study_id!r} hold rows of other studies: {', '.join(map(plain, foreign[:5]))}"
+            )
+        _refuse(f"{name} holds rows twice", table, key, table.duplicated(key))
+        wrong = ~table.status.isin((OK, DIVERGED, NOT_APPLICABLE))
+        _refuse(f"{name} has a status that is none of ok, diverged and not_applicable", table, [*key, "status"], wrong)
+    _check_metrics(records, design)
+    _check_together(records, runs, design)
+    _check_runs(runs, design)
+    _check_outcomes(records, runs, design)
+
+
+def _check_metrics(records: pd.DataFrame, design: Design) -> None:
+    """Each record by itself: it stands in the design's epochs and splits, and its numbers can be."""
+    n_examples = records.split.map({"train": design.facts.n_train, "test": design.facts.n_test})
+    ok, metrics = records.status == OK, records[["loss", "accuracy", "n_correct"]]
+    rules = {
+        f"an epoch lies outside of 0 to {design.epochs}": ~records.epoch.between(0, design.epochs),
+        "a split is neither train nor test": ~records.split.isin(SPLITS),
+        "n_examples is not what the data set has": records.n_examples != n_examples,
+        "a metric is missing though the status is ok": ok & metrics.isna().any(axis=1),
+        "there is a metric though the status is not ok": ~ok & metrics.notna().any(axis=1),
+        "the loss is not finite though the status is ok": ok & ~np.isfinite(records.loss),
+        "n_correct lies outside of 0 to n_examples": ok & ~records.n_correct.between(0, records.n_examples),
+        "accuracy is not n_correct over n_examples": ok & (records.accuracy != records.n_correct / records.n_examples),
+    }
+    for rule, wrong in rules.items():
+        _refuse(rule, records, RECORD, wrong)
+
+
+def _check_together(records: pd.DataFrame, runs: pd.DataFrame, design: Design) -> None:
+    """Every run has all its records, and is one of the design's."""
+    n_records = records.groupby("run_id").size().reindex(runs.run_id, fill_value=0)
+    planned = {design.run_id(run) for run in design.runs}
+    wrong = [
+        *n_records.index[n_records != 2 * (design.epochs + 1)],
+        *sorted({*records.run_id} - {*runs.run_id}),
+        *sorted({*runs.run_id} - planned),
+    ]
+    if wrong:
+        raise AnalysisError(
+            f"records.parquet, runs.parquet and manifest.json do not belong together: {plain(wrong[0])} and"
+            f" {len(wrong) - 1} more runs differ; the same study.run command again makes them agree"
+        )
+    _refuse_others_keys("records", records, runs)
+
+
+def _check_runs(runs: pd.DataFrame, design: Design) -> None:
+    """Each run by itself: it has the design's key, and what its status says that it has."""
+    keys = [(*astuple(run), run.applicable, design.run_id(run), design.pair_id(run)) for run in design.runs]
+    planned = pd.DataFrame(keys, columns=[*RUN, "applicable", *NAMES])
+    _refuse_others_keys("runs", runs, planned)
+    applicable = runs.run_id.map(planned.set_index("run_id").applicable)
+    diverged, bad = runs.status == DIVERGED, runs.first_bad_epoch
+    n_parameters = runs.arm.map({arm: design.n_parameters(arm) for arm in design.arms})
+    n_bytes = np.where(runs.status == OK, -(-design.facts.n_test // 8), -1)
+    rules = {
+        "not_applicable does not go with the run": (runs.status == NOT_APPLICABLE) == applicable,
+        "the first bad epoch is not one of a run that diverged": np.where(
+            diverged, ~bad.between(0, design.epochs), bad.notna()
+        ),
+        "n_steps is below zero or missing": ~(runs.n_steps >= 0),
+        "n_parameters is not what the design has": runs.n_parameters != n_parameters,
+        "test_correct is not a bit for each test image of a run that is ok": n_bytes
+        != runs.test_correct.map(lambda bits: len(bits) if isinstance(bits, bytes) else -1),
+    }
+    for rule, wrong in rules.items():
+        _refuse(rule, runs, RUN, wrong)
+
+
+def _check_outcomes(records: pd.DataFrame, runs: pd.DataFrame, design: Design) -> None:
+    """The records of a run say what its row says."""
+    run = runs.set_index("run_id").loc[records.run_id]
+    bad = records.epoch.to_numpy() >= run.first_bad_epoch.fillna(np.inf).to_numpy(float)
+    status = np.where(run.status == NOT_APPLICABLE, NOT_APPLICABLE, np.where(bad, DIVERGED, OK))
+    _refuse("a record has another status than its run", records, RECORD, records.status != status)
+    last = records[(records.epoch == design.epochs) & (records.split == "test") & (records.status == OK)]
+    answered = last.run_id.map(runs.set_index("run_id").test_correct)
+    n_correct = [int(np.bitwise_count(np.frombuffer(bits, np.uint8)).sum()) for bits in answered]
+    _refuse("test_correct has another count than the last epoch", last, RECORD, last.n_correct != n_correct)
+
+
+def _refuse_others_keys(name: str, table: pd.DataFrame, known: pd.DataFrame) -> None:
+    """Where a row says of its run_id another pair, arm, seed, batch size or rate than ``known`` does."""
+    rows = known.set_index("run_id").loc[table.run_id]
+    differs = [table[column].to_numpy() != rows[column].to_numpy() for column in (*RUN, "pair_id")]
+    _refuse(f"{name} has a run_id that belongs to another key", table, [*RUN, "run_id"], np.any(differs, axis=0))
+
+
+def _refuse(what: str, table: pd.DataFrame, key: list[str], wrong: ArrayLike) -> None:
+    rows = table[np.asarray(wrong, dtype=bool)]
+    if len(rows):
+        where = ", ".join(f"{column} {plain(str(rows.iloc[0][column]))}" for column in key)
+        raise AnalysisError(f"{what}: {where} and {len(rows) - 1} more")

@@ -1,0 +1,153 @@
+"""What tuning tried, read and checked: ``trials.parquet`` as a matrix of scores for each arm."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from analysis.errors import AnalysisError
+from analysis.records.tables import Study
+from study.data.held_out import TrialDesign
+from study.errors import StudyError
+from study.spec.constants import UNTUNED
+from study.spec.history import DIVERGED
+from study.store.study_folder import Folder
+from study.tuning import trials_table as trials
+from study.tuning.space import Point, Space, params
+
+KEY = ["arm", "trial", "seed"]
+UNIFORM = "sobol"
+"""The sampler that does not learn."""
+ROUNDING = 1e-12
+"""Scores that differ by less are equal: they are means of counts over images."""
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Both arms' trials, each in the order of its search."""
+
+    space: Space
+    sampler: str
+    n_held_out: int
+    """Images that score."""
+    configurations: Mapping[str, pd.DataFrame]
+    """By arm: trial, batch_size, lr, n_diverged (seeds), pruned."""
+    by_seed: Mapping[str, NDArray[np.float64]]
+    """By arm, (seeds, trials): accuracy on the held-out images, the worst there is where a seed diverged."""
+
+    def scores(self, arm: str) -> NDArray[np.float64]:
+        """(trials,): what the search was told."""
+        return np.asarray(self.by_seed[arm].mean(axis=0))
+
+    def params(self, arm: str) -> list[dict[str, Any]]:
+        """As Optuna had them."""
+        table = self.configurations[arm]
+        return [params(Point(*at)) for at in zip(table.batch_size.tolist(), table.lr.tolist(), strict=True)]
+
+    def whole(self, arm: str) -> NDArray[np.float64]:
+        """(seeds, trials) of those that trained to the end."""
+        return self.by_seed[arm][:, ~self.configurations[arm].pruned.to_numpy(bool)]
+
+    def best(self, arm: str, batch_size: int, lr: float) -> int | None:
+        """The row of the trial that chose this configuration; None where none of it was best among those that trained
+        to the end. Which of equal ones was taken is the search's affair: its sums may be rounded otherwise."""
+        table = self.configurations[arm]
+        scores = np.where(table.pruned, -1.0, self.scores(arm))
+        same = (table.batch_size == batch_size) & (table.lr == lr)
+        rows = np.flatnonzero(same & (scores >= scores.max() - ROUNDING))
+        return int(rows[0]) if len(rows) else None
+
+    @property
+    def uniform(self) -> bool:
+        """Whether the trials lie over the space as chance would have it, the same for all arms and all trained to the
+        end: what they say of the space then holds for other searches too."""
+        return self.sampler == UNIFORM and not any(table.pruned.any() for table in self.configurations.values())
+
+
+def load_trials(study: Study) -> Trials | None:
+    """None for a study that was not tuned; an AnalysisError where the table is not what it should be."""
+    if not study.design.tuned:
+        return None
+    try:
+        table = trials.read(Folder(study.path)).to_pandas(use_threads=False)
+        tuning = study.manifest.get("tuning", {})
+        space, sampler = Space.parse(tuning["space"]), str(tuning["sampler"])
+    except (FileNotFoundError, KeyError):
+        raise AnalysisError(f"{study.path} has a tuned cell and no trials; its study.tune command makes them") from None
+    except (StudyError, OSError, ValueError) as error:
+        raise AnalysisError(f"{study.path / 'trials.parquet'} cannot be read: {error}") from None
+    n_held_out = TrialDesign.of(study.design).facts.n_test
+    _check(table, study, space, sampler, n_held_out)
+    if UNTUNED not in study.common_cells(study.design.arms[0], study.baseline):
+        raise AnalysisError(f"{study.path} has a tuned cell and not the setting that nobody tuned beside it")
+    matrices = _matrices(table.sort_values(KEY, ignore_index=True), study.design.epochs)
+    found = Trials(space, sampler, n_held_out, *matrices)
+    for chosen in study.design.tuned:
+        if found.best(chosen.arm, chosen.batch_size, chosen.lr) is None:
+            raise AnalysisError(
+                f"the tuned cell is not what the trials of {chosen.arm} chose; the same study.tune command makes them"
+                " agree"
+            )
+    return found
+
+
+def _matrices(table: pd.DataFrame, epochs: int) -> tuple[dict[str, pd.DataFrame], dict[str, NDArray[np.float64]]]:
+    """By arm its configurations and its scores. A trial was stopped early where it ended before the last of the
+    ``epochs``: if all its seeds diverged, no status says so."""
+    configurations: dict[str, pd.DataFrame] = {}
+    by_seed: dict[str, NDArray[np.float64]] = {}
+    for arm, of_arm in table.groupby("arm"):
+        accuracy = of_arm.accuracy.fillna(0.0).to_numpy()
+        n_seeds = of_arm.seed.nunique()
+        by_seed[str(arm)] = accuracy.reshape(-1, n_seeds).T
+        configurations[str(arm)] = of_arm.groupby("trial", as_index=False).agg(
+            batch_size=("batch_size", "first"),
+            lr=("lr", "first"),
+            n_diverged=("status", lambda status: int((status == DIVERGED).sum())),
+            pruned=("epoch", lambda epoch: bool((epoch < epochs).any())),
+        )
+    return configurations, by_seed
+
+
+def _check(table: pd.DataFrame, study: Study, space: Space, sampler: str, n_held_out: int) -> None:
+    """Refuse what no tuning of this design writes."""
+    design = study.design
+    ok = table.status != DIVERGED
+    at_one_point = table.groupby(["arm", "trial"])[["batch_size", "lr", "epoch"]].nunique() == 1
+    seeds = table.groupby(["arm", "trial"]).seed.agg(tuple)
+    rules = {
+        "it is empty": not table.empty,
+        "it holds rows of another study": (table.study_id == study.name).all(),
+        "it lacks an arm, or has a foreign one": {*table.arm} == {*design.arms},
+        "it holds rows twice": not table.duplicated(KEY).any(),
+        "the trials of an arm are not numbered from 0": all(
+            [*dict.fromkeys(sorted(of_arm.trial))] == [*range(of_arm.trial.nunique())]
+            for _, of_arm in table.groupby("arm")
+        ),
+        "not every trial has the same seeds": len({*seeds}) == 1,
+        "a trial has two configurations": at_one_point.all(axis=None),
+        "a configuration lies outside of the space": table.batch_size.isin(space.sizes).all()
+        and table.lr.between(*space.lr).all(),
+        "the arms have different points, which the sampler sobol never gives them": sampler != UNIFORM
+        or (
+            (table.groupby("trial")[["batch_size", "lr"]].nunique() == 1).all(axis=None)
+            and table.groupby("arm").trial.nunique().nunique() == 1
+        ),
+        "a status is none of ok, diverged and pruned": table.status.isin(("ok", DIVERGED, trials.PRUNED)).all(),
+        "n_examples is not what is held out": (table.n_examples == n_held_out).all(),
+        "an epoch lies outside of the tuning": table.epoch.between(1, design.epochs).all(),
+        "a status does not go with its epoch": (
+            (table.epoch < design.epochs)[ok] == (table.status == trials.PRUNED)[ok]
+        ).all(),
+        "n_correct lies outside of 0 to n_examples": table.n_correct[ok].between(0, n_held_out).all(),
+        "accuracy is not n_correct over n_examples": (table.accuracy[ok] == table.n_correct[ok] / n_held_out).all(),
+        "there is a metric though the seed diverged": table.loc[~ok, ["accuracy", "loss", "n_correct"]]
+        .isna()
+        .all(axis=None),
+    }
+    broken = [rule for rule, holds in rules.items() if not holds]
+    if broken:
+        raise AnalysisError(f"{study.path / 'trials.parquet'}: {broken[0]}")

@@ -1,0 +1,1 @@
+"""Findings into words, figures and one page."""

@@ -1,0 +1,141 @@
+"""python -m analysis.report: records -> report.html, report.json, tables/*.csv, figures/*.svg."""
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from analysis.errors import AnalysisError
+from study.cli import arguments
+from study.errors import StudyError
+
+MACHINE = 3
+INCOMPLETE = 4
+"""Exit code with --strict where planned runs have no records."""
+LARGE = 5e6
+"""Bytes of a page beyond which the command warns."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Turn the records of a study into a page: report.html, with report.json and tables/ beside it."""
+
+    study_dir: Annotated[Path | None, tyro.conf.Positional] = None
+    """The folder of the study; the one under --out that was trained last, unless given."""
+    margin: float = 0.002
+    """A difference of accuracy (a fraction) that would not matter: 0.002 is 0.2 points."""
+    alpha: float = 0.05
+    """Of the intervals (1 - alpha) and of every test."""
+    out: Path = Path("results")
+    """The folder of studies."""
+    compare: Path | None = None
+    """The folder of another study to set beside this one."""
+    strict: bool = False
+    """Exit with 4 where planned runs have no records yet; the report is written all the same."""
+
+    def check(self) -> "Options":
+        if not 0 < self.alpha < 0.5:
+            raise AnalysisError(f"--alpha {self.alpha}: give a number between 0 and 0.5, such as 0.05")
+        if not 0 <= self.margin < 1:
+            raise AnalysisError(f"--margin {self.margin}: give a fraction from 0 to below 1, such as 0.002")
+        return self
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a report came to."""
+
+    page: Path
+    said: Mapping[str, Any]
+    """What ``report.json`` holds."""
+    numbers: Sequence[tuple[str, str]]
+    n_missing: int
+    """Planned runs without records."""
+    seconds_importing: float
+    seconds: float
+    """All but the imports."""
+
+
+def report(options: Options) -> Written:
+    """Write the report of a study into its folder."""
+    began = time.perf_counter()
+    from analysis.findings import results as findings
+    from analysis.records import completeness, tables
+    from analysis.report import document, sentences
+    from analysis.report import report_json as contents
+    from analysis.report.html import page
+    from analysis.report.sections import order as reading_order
+
+    imported = time.perf_counter()
+    study = tables.load(options.study_dir or newest(options.out))
+    other = None if options.compare is None else tables.load(options.compare)
+    found = findings.results(study, options.alpha, options.margin, other)
+    said, parts = contents.contents(study, found), reading_order.parts(study, found)
+    files = {f"figures/{figure.name}.svg": figure.svg for figure in document.figures(parts)}
+    files |= {f"tables/{table.name}.csv": table.to_csv().encode() for table in document.tables(parts)}
+    files["report.json"] = json.dumps(said, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    files["report.html"] = page.render(study, said, parts).encode()
+    tables.write(study, files)
+    tables.record_looks(study, said["looks"])
+    return Written(
+        study.path / "report.html",
+        said,
+        sentences.main_numbers(found),
+        completeness.n_missing(study),
+        imported - began,
+        time.perf_counter() - imported,
+    )
+
+
+def newest(out: Path) -> Path:
+    """The study under ``out`` that was trained last; shipped ones, which have no parts, do not count."""
+    made_here = [path.parent for path in out.glob("*/manifest.json") if (path.parent / "parts").is_dir()]
+    if not made_here:
+        raise AnalysisError(
+            f"there is no study under {out}; run python -m study.run --seeds 10 first, or name a study's folder"
+        )
+    return max(made_here, key=lambda path: (path / "manifest.json").stat().st_mtime)
+
+
+def _lines(written: Written) -> Iterator[str]:
+    """The verdict, the main numbers, and the page with its size and time."""
+    said = written.said
+    yield from (f"! {notice}" for notice in said["notices"])
+    for verdict in said["verdicts"]:
+        yield verdict["headline"]
+        yield from verdict["tuned"]
+    width = max((len(name) for name, _ in written.numbers), default=0)
+    yield from (f"  {name:<{width}}  {text}" for name, text in written.numbers)
+    size = written.page.stat().st_size
+    yield (
+        f"{written.page} ({size / 1e6:.2f} MB, {written.seconds:.1f} s and {written.seconds_importing:.1f} s of"
+        " imports)"
+    )
+    if size > LARGE:
+        yield f"! The page is larger than {LARGE / 1e6:g} MB; browsers may be slow to show it."
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command; every error is one sentence on stderr."""
+    try:
+        options = arguments.read(Options, argv, "python -m analysis.report").check()
+        written = report(options)
+        print(*_lines(written), sep="\n")
+    except (AnalysisError, StudyError) as error:
+        print(f"analysis.report: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:  # the disk, permissions: the machine's doing
+        print(f"analysis.report: {error}", file=sys.stderr)
+        return MACHINE
+    except KeyboardInterrupt:
+        return 130
+    return INCOMPLETE if options.strict and written.n_missing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

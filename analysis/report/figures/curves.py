@@ -1,0 +1,132 @@
+"""Figures over epochs: learning curves, the difference, and how many runs have reached an accuracy."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.findings.curves import Curve, Gap
+from analysis.report import number_format as words
+from analysis.report.figures.style import (
+    BLUE,
+    COLOUR,
+    GREY,
+    LINE,
+    MARKER,
+    WIDTH,
+    Errors,
+    epoch_axis,
+    looks,
+    stretched,
+    styled,
+)
+from analysis.stats.time_to_event import TimeToAccuracy
+
+AXIS = {"loss": "loss (nats per image)", "accuracy": "accuracy (%)"}
+SPLIT = {"train": "Training", "test": "Test"}
+DRAWN_SEEDS = 20
+"""Single seeds drawn as thin lines; more would be a blot."""
+
+
+@styled
+def learning_curves(curves: Sequence[Curve]) -> Figure:
+    """The tutorial's four plots for one cell: loss and accuracy on training and test images."""
+    figure = Figure(figsize=(WIDTH, 6.4), layout="constrained")
+    grid = figure.subplots(2, 2, sharex=True)
+    for row, metric in zip(grid, ("loss", "accuracy"), strict=True):
+        for axes, split in zip(row, ("train", "test"), strict=True):
+            shown = [curve for curve in curves if curve.metric == metric and curve.split == split]
+            _draw_curves(axes, shown)
+            axes.set(title=f"{SPLIT[split]} {metric}", ylabel=AXIS[metric])
+    for axes in grid[1]:
+        axes.set_xlabel("epoch")
+    grid[0, 1].legend()
+    return figure
+
+
+@styled
+def accuracy_by_cell(curves: Sequence[Curve]) -> Figure:
+    """Test accuracy over epochs in every cell: batch sizes down, learning rates across."""
+    sizes = sorted({curve.batch_size for curve in curves})
+    lrs = sorted({curve.lr for curve in curves})
+    figure = Figure(figsize=(max(WIDTH, 1.2 + 1.75 * len(lrs)), 0.9 + 1.8 * len(sizes)), layout="constrained")
+    grid = figure.subplots(len(sizes), len(lrs), sharex=True, sharey=True, squeeze=False)
+    errors = Errors.around(_seed_accuracies(curves))
+    for row, size in zip(grid, sizes, strict=True):
+        for axes, lr in zip(row, lrs, strict=True):
+            wanted = ("accuracy", "test", size, lr)
+            _draw_curves(axes, [c for c in curves if (c.metric, c.split, c.batch_size, c.lr) == wanted], as_error=True)
+            stretched(axes, errors)
+            epoch_axis(axes, most_ticks=5)
+            axes.set_title(f"batch {size}, rate {words.rate(lr)}", size=10)
+    grid[-1, -1].legend()
+    figure.supxlabel("epoch", size=11)
+    figure.supylabel("test accuracy (%), stretched towards 100", size=11)
+    return figure
+
+
+def _seed_accuracies(curves: Sequence[Curve]) -> Iterator[float]:
+    """On test images, of every seed after every trained epoch."""
+    for curve in curves:
+        if (curve.metric, curve.split) == ("accuracy", "test"):
+            yield from (accuracy for seed in curve.seeds for accuracy in seed[1:])
+
+
+def _draw_curves(axes: Axes, curves: Sequence[Curve], as_error: bool = False) -> None:
+    """Single seeds thin, their mean thick, its simultaneous band, from the first trained epoch."""
+
+    def shown(values: Sequence[float] | Sequence[Sequence[float]]) -> np.ndarray:
+        array = np.asarray(values)[..., 1:]
+        if curve.metric == "loss":
+            return array
+        return 100 * (1 - array) if as_error else 100 * array
+
+    for curve in curves:
+        epochs = curve.epochs[1:]
+        look = looks(curve.arm)
+        axes.plot(epochs, shown(curve.seeds[:DRAWN_SEEDS]).T, color=look["color"], linewidth=0.5, alpha=0.4)
+        axes.fill_between(epochs, shown(curve.band_low), shown(curve.band_high), color=look["color"], alpha=0.25, lw=0)
+        every = max(1, len(epochs) // 10)
+        label = words.side(curve.arm)
+        axes.plot(epochs, shown(curve.mean), **look, linewidth=2, markersize=4, markevery=every, label=label)
+    epoch_axis(axes)
+
+
+@styled
+def gap_curves(gaps: Sequence[Gap]) -> Figure:
+    """The difference over epochs, a panel a gap: mean, pointwise interval and simultaneous band."""
+    figure = Figure(figsize=(WIDTH, 3.4), layout="constrained")
+    for axes, gap in zip(figure.subplots(1, len(gaps), squeeze=False)[0], gaps, strict=True):
+        mean, low, high, band_low, band_high = (
+            100 * np.asarray(values) for values in (gap.mean, gap.low, gap.high, gap.band_low, gap.band_high)
+        )
+        axes.axhline(0, color=GREY, linewidth=0.8)
+        axes.fill_between(gap.epochs, band_low, band_high, color=BLUE, alpha=0.22, lw=0, label="holds for all epochs")
+        axes.fill_between(gap.epochs, low, high, color=BLUE, alpha=0.3, lw=0, label="each epoch alone")
+        axes.plot(gap.epochs, mean, "o-", color=BLUE, linewidth=2, markersize=4, markevery=max(1, len(mean) // 10))
+        axes.set(title=words.cell(gap.batch_size, gap.lr), xlabel="epoch", ylabel="difference (points)")
+        epoch_axis(axes)
+        axes.legend()
+    return figure
+
+
+@styled
+def reached(times: Sequence[TimeToAccuracy], arms: tuple[str, str]) -> Figure:
+    """The share of runs that have reached an accuracy by the end of each epoch, a panel a threshold; ``arms`` are
+    the baseline and the arm."""
+    figure = Figure(figsize=(WIDTH, 3.2), layout="constrained")
+    panels = figure.subplots(1, len(times), sharey=True, squeeze=False)[0]
+    for axes, found in zip(panels, times, strict=True):
+        epochs = np.arange(1, found.epochs + 1)
+        for arm, shares in zip(arms, (found.share_baseline, found.share_arm), strict=True):
+            axes.step(
+                epochs, 100 * np.asarray(shares), where="post", color=COLOUR.get(arm, GREY),
+                linestyle=LINE.get(arm, ":"), marker=MARKER.get(arm, "^"), markersize=4, linewidth=2,
+                label=words.side(arm), markevery=max(1, len(epochs) // 10),
+            )  # fmt: skip
+        axes.set(title=f"{words.percent(found.threshold, 0)} test accuracy", xlabel="epoch", ylim=(-4, 104))
+        epoch_axis(axes)
+    panels[0].set_ylabel("runs that have reached it (%)")
+    panels[-1].legend(loc="best")
+    return figure

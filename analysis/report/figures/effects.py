@@ -1,0 +1,136 @@
+"""Figures of differences: seed by seed, over the grid, and beside other differences."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
+
+from analysis.findings.contrasts import Contrast
+from analysis.findings.results import Scores
+from analysis.report import number_format as words
+from analysis.report.figures.style import COLOUR, GREY, MARKER, SMALL, WIDTH, heat, styled
+from analysis.stats.intervals import Interval
+
+
+@styled
+def seed_pairs(panels: Sequence[tuple[Scores, Contrast]]) -> Figure:
+    """Each seed's two scores joined by a line, and beside them its difference with the mean and its interval
+    (Gardner & Altman 1986); a panel a contrast."""
+    figure = Figure(figsize=(WIDTH, 4.2), layout="constrained")
+    grid = figure.subplots(1, 2 * len(panels), squeeze=False, width_ratios=[1.25, 1] * len(panels))[0]
+    for i, (scores, contrast) in enumerate(panels):
+        _joined(grid[2 * i], scores, contrast)
+        _differences(grid[2 * i + 1], scores, contrast)
+        grid[2 * i].set_title(words.cell(contrast.batch_size, contrast.lr))
+    return figure
+
+
+def _joined(axes: Axes, scores: Scores, contrast: Contrast) -> None:
+    sides = np.array([scores.of_baseline, scores.of_arm]) * 100
+    axes.plot([0, 1], sides, color=GREY, linewidth=0.8, alpha=0.7)
+    for x, arm in enumerate((contrast.baseline, contrast.arm)):
+        axes.plot([x] * len(scores.seeds), sides[x], MARKER.get(arm, "^"), color=COLOUR.get(arm, GREY), markersize=5)
+    axes.set_xticks([0, 1], [words.side(contrast.baseline), words.side(contrast.arm)])
+    axes.set(xlim=(-0.3, 1.3), ylabel="test accuracy (%)")
+
+
+def _differences(axes: Axes, scores: Scores, contrast: Contrast) -> None:
+    d = 100 * (np.array(scores.of_arm) - np.array(scores.of_baseline))
+    axes.axhline(0, color=GREY, linewidth=0.8)
+    axes.plot(np.linspace(-0.25, 0.25, len(d)) if len(d) > 1 else [0], d, "o", color=GREY, markersize=4)
+    low, high = 100 * contrast.ci.low, 100 * contrast.ci.high
+    if math.isfinite(low):
+        axes.plot([1, 1], [low, high], color="black", linewidth=2)
+    axes.plot([1], [100 * contrast.mean_diff], "D", color="black", markersize=7)
+    axes.set_xticks([0, 1], ["seeds", "mean"])
+    axes.set(xlim=(-0.5, 1.5), ylabel="difference (points)")
+    axes.spines["right"].set_visible(False)
+
+
+@styled
+def effect_map(cells: Mapping[tuple[int, float], Contrast]) -> Figure:
+    """The difference by batch size (rows) and learning rate (columns), with its interval and failures."""
+    sizes, lrs = (sorted(set(factor)) for factor in zip(*cells, strict=True))
+    values = 100 * np.array([[cells[size, lr].mean_diff for lr in lrs] for size in sizes])
+    figure = Figure(figsize=(max(WIDTH, 1.3 + 1.4 * len(lrs)), 1.0 + 0.95 * len(sizes)), layout="constrained")
+    axes = figure.subplots()
+    ink = heat(axes, values)
+    for (size, lr), cell in cells.items():
+        row, column = sizes.index(size), lrs.index(lr)
+        _write_cell(axes, column, row, cell, ink(values[row, column]))
+    axes.set_xticks(range(len(lrs)), [words.rate(lr) for lr in lrs])
+    axes.set_yticks(range(len(sizes)), [str(size) for size in sizes])
+    axes.set(xlabel="learning rate", ylabel="batch size")
+    return figure
+
+
+def _write_cell(axes: Axes, column: int, row: int, cell: Contrast, colour: str) -> None:
+    """Estimate, interval and failures; no interval where there is one seed."""
+    low, high = joint_ends(cell)
+    lines = [words.points(cell.mean_diff, words.digits(low, high))]
+    lines += [] if math.isnan(low) else [words.interval(low, high)]
+    if cell.n_failed_baseline or cell.n_failed_arm:
+        lines.append(f"✕ failed {cell.n_failed_baseline} | {cell.n_failed_arm} of {cell.n_runs}")
+    look: dict[str, Any] = {"ha": "center", "va": "center", "color": colour}
+    for i, line in enumerate(lines):
+        weight = {"weight": "bold", "size": 12} if i == 0 else {"size": SMALL}
+        axes.text(column, row + 0.24 * (i - (len(lines) - 1) / 2), line, **look, **weight)
+
+
+def joint_ends(cell: Contrast) -> tuple[float, float]:
+    """Of the interval that holds for all cells at once."""
+    return (cell.joint.ci.low, cell.joint.ci.high) if cell.joint else (math.nan, math.nan)
+
+
+@dataclass(frozen=True)
+class Series:
+    """Intervals with one look, one a row of a forest; None where there is none."""
+
+    label: str
+    colour: str
+    marker: str
+    intervals: Sequence[Interval | None]
+
+
+@styled
+def forest(rows: Sequence[str], series: Sequence[Series]) -> Figure:
+    """Differences in points with their intervals, one below the other, linear to a point and logarithmic beyond."""
+    figure = Figure(figsize=(WIDTH, 1.0 + 0.34 * len(rows) * max(1, len(series) * 0.7)), layout="constrained")
+    axes = figure.subplots()
+    axes.axvline(0, color=GREY, linewidth=0.8)
+    offsets = np.linspace(-0.18, 0.18, len(series)) if len(series) > 1 else [0.0]
+    for offset, one in zip(offsets, series, strict=True):
+        for place, found in enumerate(one.intervals):
+            if found is None or math.isnan(found.estimate):
+                continue
+            y = place + offset
+            if math.isfinite(found.low) and math.isfinite(found.high):
+                axes.plot([100 * found.low, 100 * found.high], [y, y], color=one.colour, linewidth=2)
+            axes.plot([100 * found.estimate], [y], one.marker, color=one.colour, markersize=6)
+        axes.plot([], [], one.marker, linestyle="-", color=one.colour, label=one.label)
+    axes.set_yticks(range(len(rows)), rows)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    _wide(axes, [100 * f.estimate for one in series for f in one.intervals if f])
+    axes.set_xlabel("difference (points)")
+    axes.grid(axis="x", linewidth=0.4)
+    if len(series) > 1:
+        axes.legend(loc="upper left", bbox_to_anchor=(0, 1.12), ncols=len(series))
+    return figure
+
+
+def _wide(axes: Axes, values: Sequence[float]) -> None:
+    """Where some differences are more than ten times others, the axis is logarithmic beyond a point."""
+    sizes = [abs(value) for value in values if math.isfinite(value) and value != 0]
+    if sizes and max(sizes) > 10 * min(sizes) and max(sizes) > 5:
+        axes.set_xscale("symlog", linthresh=1)
+        limit = max(sizes)
+        ticks = [tick for tick in (-50, -20, -10, -5, -2, -1, 0, 1, 2, 5, 10, 20, 50) if abs(tick) <= 1.5 * limit]
+        low, high = axes.get_xlim()
+        shown = [tick for tick in ticks if low <= tick <= high]
+        axes.set_xticks(shown, [f"{tick:+d}" if tick else "0" for tick in shown])
+        axes.xaxis.set_minor_locator(NullLocator())

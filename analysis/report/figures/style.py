@@ -1,0 +1,154 @@
+"""How every figure looks: borrowed from seaborn for as long as it is drawn, and given back.
+
+An arm differs in colour, line and marker, so that no reader needs the colour. Sizes are in points, of which one is at
+least one pixel on the page: nothing is smaller than 9.
+"""
+
+import io
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, cast
+
+import matplotlib as mpl
+import numpy as np
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.colors import SymLogNorm, to_hex
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+from analysis.report import number_format as words
+
+WIDTH = 9.5
+"""Inches."""
+SMALL = 9.5
+PALETTE = [to_hex(colour) for colour in sns.color_palette("colorblind")]
+BLUE, VERMILLION, GREEN, PURPLE, GREY = PALETTE[0], PALETTE[3], PALETTE[2], PALETTE[4], "#808080"
+ON_LIGHT, ON_DARK = "#010101", "#ffffff"
+"""Text on a coloured ground, which keeps its colour whatever the page's."""
+COLOUR = {"bn": BLUE, "no_bn": VERMILLION}
+LINE = {"bn": "-", "no_bn": "--"}
+MARKER = {"bn": "o", "no_bn": "s"}
+STYLE: dict[str, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "study",
+    "font.family": "sans-serif",
+    "text.color": "black",
+    "axes.labelcolor": "black",
+    "xtick.color": "black",
+    "ytick.color": "black",
+    "axes.edgecolor": "black",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 11,
+    "axes.labelsize": 11,
+    "xtick.labelsize": 10,
+    "ytick.labelsize": 10,
+    "legend.fontsize": 10,
+    "legend.frameon": False,
+}
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    with sns.axes_style("ticks"), sns.plotting_context("notebook"), mpl.rc_context(cast(Any, STYLE)):
+        yield
+
+
+def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+    """Draw inside ``style``."""
+
+    @wraps(draw)
+    def inside(*arguments: Any, **options: Any) -> Figure:
+        with style():
+            return draw(*arguments, **options)
+
+    return inside
+
+
+def svg(figure: Figure) -> bytes:
+    """The figure as SVG, equal bytes for equal figures: no date, fixed ids."""
+    buffer = io.BytesIO()
+    with style():
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    return buffer.getvalue()
+
+
+def looks(arm: str) -> dict[str, Any]:
+    """Colour, line and marker of an arm."""
+    return {"color": COLOUR.get(arm, GREY), "linestyle": LINE.get(arm, ":"), "marker": MARKER.get(arm, "^")}
+
+
+def epoch_axis(axes: Axes, most_ticks: int = 10) -> None:
+    axes.xaxis.set_major_locator(MaxNLocator(most_ticks, integer=True, min_n_ticks=1))
+
+
+@dataclass(frozen=True)
+class Errors:
+    """The test errors (percent) between which a stretched axis runs."""
+
+    lowest: float
+    highest: float
+
+    @classmethod
+    def around(cls, accuracies: Iterable[float]) -> "Errors":
+        """A little more room than the accuracies (fractions) take; one of 1 has no place on a logarithmic axis."""
+        errors = [100 * (1 - accuracy) for accuracy in accuracies if accuracy < 1]
+        return cls(0.8 * min(errors, default=1.0), min(100.0, 1.25 * max(errors, default=50.0)))
+
+
+def stretched(axes: Axes, errors: Errors) -> None:
+    """A y axis of test errors (percent), drawn upside down and logarithmic, labelled with accuracies: differences
+    near 100 % can be seen beside runs at chance."""
+    axes.set_yscale("log", nonpositive="clip")
+    axes.set_ylim(errors.highest, errors.lowest)
+    marks = (90, 50, 20, 10, 5, 3, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01)
+    ticks = [error for error in marks if errors.lowest <= error <= errors.highest]
+    axes.yaxis.set_major_locator(FixedLocator(ticks))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda error, _: f"{100 - error:.4g}"))
+
+
+def rate_axis(axes: Axes, lrs: Sequence[float]) -> None:
+    """Learning rates in full, at their place on a logarithmic axis."""
+    axes.set_xscale("log")
+    axes.set_xticks(lrs, [words.rate(lr) for lr in lrs], rotation=45 if len(lrs) > 4 else 0)
+    axes.xaxis.set_minor_locator(NullLocator())
+    if len(lrs) == 1:
+        axes.set_xlim(lrs[0] / 3, 3 * lrs[0])
+
+
+def logarithmic(axes: Axes, which: str, values: Sequence[float]) -> None:
+    """A logarithmic axis whose ticks are plain numbers; linear where all values are one."""
+    if len(set(values)) < 2 or min(values) <= 0:
+        return
+    axes.set(**{f"{which}scale": "log"})
+    axis = getattr(axes, f"{which}axis")
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if max(values) < 300 * min(values) else (1,)))
+    axis.set_major_formatter(lambda value, _: f"{value:g}")
+    axis.set_minor_locator(NullLocator())
+
+
+def heat(axes: Axes, values: np.ndarray) -> Callable[[float], str]:
+    """Coloured cells of a matrix of points, first row on top: linear below half a point, logarithmic beyond, since
+    effects of a tenth of a point and of seventy live in one matrix. Returns the colour of text on a cell by its value.
+    """
+    limit = max(float(np.nanmax(np.abs(values), initial=0)), 1.0)
+    scale = SymLogNorm(linthresh=0.5, vmin=-limit, vmax=limit)
+    edges = [np.arange(n + 1) - 0.5 for n in reversed(values.shape)]
+    mesh = axes.pcolormesh(*edges, values, cmap="vlag_r", norm=scale, edgecolors="white", linewidth=1.5)
+    axes.invert_yaxis()
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    return lambda value: _ink(mesh.to_rgba(np.array([value]))[0]) if math.isfinite(value) else "black"
+
+
+def _ink(ground: np.ndarray) -> str:
+    """Light or dark, whichever stands out more: at least 4.5 to 1 (WCAG 2.2, relative luminance)."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in ground[:3]]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return ON_DARK if 1.05 / (luminance + 0.05) > (luminance + 0.05) / 0.05 else ON_LIGHT

@@ -1,0 +1,82 @@
+"""What tuning tried and what its budget buys."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.findings.tuning import Budget, Chosen, Trial
+from analysis.report import number_format as words
+from analysis.report.figures.style import BLUE, GREY, WIDTH, Errors, logarithmic, looks, rate_axis, stretched, styled
+from analysis.stats.tuning_curves import BestDifference
+
+
+@styled
+def budgets(found: Sequence[Budget], gap: BestDifference) -> Figure:
+    """The expected best score of each arm over the number of trials, and the difference of the two."""
+    figure = Figure(figsize=(WIDTH, 3.8), layout="constrained")
+    panels = figure.subplots(1, 2)
+    errors = Errors.around(accuracy for budget in found for accuracy in budget.expected)
+    for budget in found:
+        _budget(panels[0], budget, errors)
+    stretched(panels[0], errors)
+    panels[0].set(xlabel="trials", ylabel="expected best score (%),\nstretched towards 100")
+    logarithmic(panels[0], "x", [1, max(len(budget.expected) for budget in found)])
+    panels[0].legend(loc="lower right")
+    _gap(panels[1], gap)
+    return figure
+
+
+def _budget(axes: Axes, budget: Budget, limits: Errors) -> None:
+    n = np.arange(1, len(budget.expected) + 1)
+    look = looks(budget.arm)
+    low, high, expected = (
+        np.clip(100 * (1 - np.asarray(values)), limits.lowest, limits.highest)
+        for values in (budget.low, budget.high, budget.expected)
+    )
+    axes.fill_between(n, low, high, color=look["color"], alpha=0.2, lw=0)
+    marks = [int(k) - 1 for k in np.unique(np.geomspace(1, len(n), 7).round())]
+    axes.plot(n, expected, **look, linewidth=2, markersize=5, markevery=marks, label=words.side(budget.arm))
+
+
+def _gap(axes: Axes, gap: BestDifference) -> None:
+    estimates, n_band = 100 * np.asarray(gap.estimates), gap.up_to
+    n = np.arange(1, len(estimates) + 1)
+    axes.axhline(0, color=GREY, linewidth=0.8)
+    if n_band:
+        low, high = 100 * np.asarray(gap.low), 100 * np.asarray(gap.high)
+        axes.fill_between(n[:n_band], low, high, color=BLUE, alpha=0.22, lw=0, label="holds for all these budgets")
+        axes.legend()
+    axes.plot(n, estimates, color=BLUE, linewidth=2)
+    logarithmic(axes, "x", [1, len(n)])
+    axes.set(xlabel="trials", ylabel="difference (points)")
+
+
+@styled
+def tried(trials: Sequence[Trial], chosen: Sequence[Chosen]) -> Figure:
+    """Every trial's score over its rate, a panel an arm, fainter for smaller batches; the chosen one ringed."""
+    figure = Figure(figsize=(WIDTH, 3.8), layout="constrained")
+    panels = figure.subplots(1, len(chosen), sharex=True, sharey=True, squeeze=False)[0]
+    errors = Errors.around(trial.score for trial in trials)
+    sizes = sorted({trial.batch_size for trial in trials})
+    for axes, of_arm in zip(panels, chosen, strict=True):
+        mine = [trial for trial in trials if trial.arm == of_arm.arm]
+        look = looks(of_arm.arm)
+        shade = [0.25 + 0.75 * sizes.index(trial.batch_size) / max(1, len(sizes) - 1) for trial in mine]
+        shown = [_error(trial.score, errors) for trial in mine]
+        axes.scatter(
+            [trial.lr for trial in mine], shown, color=look["color"], marker=look["marker"], alpha=shade, s=30, lw=0
+        )
+        axes.scatter([of_arm.lr], [_error(of_arm.score, errors)], s=160, facecolors="none", edgecolors="black", lw=1.5)
+        rates = [trial.lr for trial in trials]
+        decades = 10.0 ** np.arange(np.ceil(np.log10(min(rates)) - 0.2), np.log10(max(rates)) + 0.2)
+        rate_axis(axes, list(decades) or rates[:1])
+        axes.set(title=words.side(of_arm.arm), xlabel="learning rate")
+    stretched(panels[0], errors)
+    panels[0].set_ylabel("score on held-out images (%),\nstretched towards 100")
+    return figure
+
+
+def _error(accuracy: float, limits: Errors) -> float:
+    return min(max(100 * (1 - accuracy), limits.lowest), limits.highest)

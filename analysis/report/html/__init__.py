@@ -1,0 +1,1 @@
+"""Sections into one HTML file."""

@@ -1,0 +1,55 @@
+"""Parts of a page -> one HTML file that asks for nothing beside itself and whose policy forbids it to."""
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from analysis.records.tables import Study
+from analysis.report.document import Figure, Part, Table
+from analysis.report.html import svg
+
+
+def render(study: Study, report: Mapping[str, Any], parts: Sequence[Part]) -> str:
+    """The page: the answer that ``report.json`` holds (``report``), then its ``parts``."""
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"drawing": _drawing, "csv_address": _csv_address}
+    css, script = _asset("page.css"), _asset("page.js")
+    return environment.from_string(_asset("page.html.jinja")).render(
+        study=study,
+        title=f"{study.name}: does batch normalisation help?",
+        report=report,
+        parts=parts,
+        css=Markup(css),
+        script=Markup(script),
+        policy=_policy(css, script),
+    )
+
+
+def _asset(name: str) -> str:
+    return files("analysis.report.html").joinpath(name).read_text("utf-8")
+
+
+def _policy(css: str, script: str) -> str:
+    """Nothing may run, style or load but what stands in the page, known by its hash."""
+    known = f"style-src '{_hash(css)}'; script-src '{_hash(script)}'"
+    return f"default-src 'none'; {known}; base-uri 'none'; form-action 'none'"
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _drawing(figure: Figure) -> Markup:
+    return Markup(svg.inline(figure.svg, figure.name, figure.alt))
+
+
+def _csv_address(table: Table) -> str:
+    """The table as a download that needs no file beside the page."""
+    return "data:text/csv;charset=utf-8;base64," + base64.b64encode(table.to_csv().encode()).decode()

@@ -1,0 +1,109 @@
+"""A figure's SVG as it stands inside the page: one drawing for a light and a dark ground, under a strict policy.
+
+Black becomes the ink of the page and the palette becomes its variables; style attributes, which the page's policy
+forbids, become presentation attributes; ids get the figure's name, so that those of one cannot meet another's.
+"""
+
+import re
+from xml.etree import ElementTree as ET
+
+from analysis.report.figures.style import BLUE, GREEN, PALETTE, PURPLE, VERMILLION
+
+SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
+SCALE = 1.25
+"""Pixels of the page to a point of the figure."""
+COLOURS = {
+    "#000000": "currentColor",
+    "black": "currentColor",
+    BLUE: "var(--blue)",
+    VERMILLION: "var(--vermillion)",
+    GREEN: "var(--green)",
+    PURPLE: "var(--purple)",
+    PALETTE[5]: "var(--brown)",
+    PALETTE[9]: "var(--sky)",
+}
+PAPER = "#ffffff"
+
+
+def inline(svg: bytes, name: str, alt: str) -> str:
+    """The SVG element that stands for the file ``svg`` of matplotlib, with the words ``alt`` for those who cannot see
+    it; ``name`` is unique on the page."""
+    root = ET.fromstring(svg)
+    for parent in list(root.iter()):
+        for child in list(parent):
+            if _tag(child) in ("metadata", "style"):
+                parent.remove(child)
+    used = {found for element in root.iter() for value in element.attrib.values() for found in _references(value)}
+    for element in root.iter():
+        _present(element)
+        _rename(element, name, used)
+        element.tag = _tag(element)
+    _drop_paper(root)
+    _size(root)
+    root.attrib.pop("version", None)
+    root.attrib |= {"role": "img", "aria-label": alt, "class": "drawing", "fill": "currentColor"}
+    return ET.tostring(root, encoding="unicode", short_empty_elements=True)
+
+
+def _tag(element: ET.Element) -> str:
+    return element.tag.removeprefix(f"{{{SVG}}}")
+
+
+def _references(value: str) -> list[str]:
+    return re.findall(r"^#([\w-]+)$|url\(#([\w-]+)\)", value) and [
+        one or other for one, other in re.findall(r"^#([\w-]+)$|url\(#([\w-]+)\)", value)
+    ]
+
+
+def _present(element: ET.Element) -> None:
+    """Properties of the style attribute as attributes, colours as the page knows them, numbers short."""
+    style = element.attrib.pop("style", "")
+    for declaration in filter(None, map(str.strip, style.split(";"))):
+        key, _, value = declaration.partition(":")
+        element.attrib |= _font(value.strip()) if key == "font" else {key.strip(): value.strip()}
+    element.attrib.pop("font-family", None)
+    for key in ("fill", "stroke"):
+        if key in element.attrib:
+            element.set(key, COLOURS.get(element.attrib[key], element.attrib[key]))
+    for key in ("d", "x", "y", "transform", "points", "width", "height"):
+        if key in element.attrib:
+            element.set(key, _short(element.attrib[key]))
+
+
+def _font(value: str) -> dict[str, str]:
+    """``font: bold 12px 'sans-serif'`` as attributes, less the family, which is the page's."""
+    size = re.search(r"([\d.]+)px", value)
+    weight = re.search(r"\b(bold|[1-9]00)\b", value.split("px")[0])
+    found = {"font-size": size.group(1)} if size else {}
+    return found | ({"font-weight": weight.group(1)} if weight else {})
+
+
+def _short(numbers: str) -> str:
+    """Hundredths of a point are enough."""
+    rounded = re.sub(r"-?\d+\.\d+", lambda found: f"{float(found.group()):.2f}".rstrip("0").rstrip("."), numbers)
+    return " ".join(rounded.split())
+
+
+def _rename(element: ET.Element, name: str, used: set[str]) -> None:
+    own = element.attrib.pop("id", None)
+    if own in used:
+        element.set("id", f"{name}-{own}")
+    target = element.attrib.pop(f"{{{XLINK}}}href", None)
+    if target:
+        element.set("href", f"#{name}-{target[1:]}")
+    for key, value in element.attrib.items():
+        if value.startswith("url(#"):
+            element.set(key, f"url(#{name}-{value[5:]}")
+
+
+def _drop_paper(root: ET.Element) -> None:
+    """White grounds of figure and axes: the page has its own."""
+    for parent in list(root.iter()):
+        for child in list(parent):
+            if child.tag == "path" and child.get("fill") == PAPER and "stroke" not in child.attrib:
+                parent.remove(child)
+
+
+def _size(root: ET.Element) -> None:
+    *_, width, height = map(float, root.attrib["viewBox"].split())
+    root.attrib |= {"width": f"{SCALE * width:.0f}", "height": f"{SCALE * height:.0f}"}

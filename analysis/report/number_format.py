@@ -1,0 +1,218 @@
+"""Numbers as a reader wants them: points, intervals, p-values, and names.
+
+Accuracies are fractions in the data and percent on the page; a difference of percentages is in points. How many digits
+an estimate gets follows from its interval: two significant digits of its half width, one where they begin with 36
+or more (the rule of the Particle Data Group).
+"""
+
+import math
+from collections.abc import Callable
+
+from analysis.records.tables import ENDPOINTS
+from analysis.stats.intervals import Interval
+from analysis.stats.paired_tests import Test
+
+ARM_NAMES = {"bn": "batch normalisation", "no_bn": "no batch normalisation"}
+SIDES = {"bn": "with BN", "no_bn": "without BN"}
+DATASET_NAMES = {
+    "mnist": "MNIST",
+    "fashion-mnist": "Fashion-MNIST",
+    "kmnist": "Kuzushiji-MNIST",
+    "digits": "scikit-learn's digits",
+}
+NO_NUMBER = "–"
+MOST_DIGITS = 4
+
+
+def digits(low: float, high: float, scale: float = 100) -> int:
+    """Decimals for what lies in the interval, in units of 1/``scale``; 2 where there is no interval.
+
+    >>> digits(0.1337, 0.1756), digits(0.0040, 0.0054), digits(0.6, 0.94)
+    (1, 2, 0)
+    """
+    half = scale * (high - low) / 2
+    if not half > 1e-12 * scale * max(abs(low), abs(high)) or math.isinf(half):
+        return 2
+    exponent = math.floor(math.log10(half))
+    leading = round(half / 10.0 ** (exponent - 2))
+    wanted = 1 - exponent if leading < 355 or leading >= 950 else -exponent
+    return min(max(wanted - (leading >= 950), 0), MOST_DIGITS)
+
+
+def percent(fraction: float | None, places: int = 2) -> str:
+    """
+    >>> percent(0.97164)
+    '97.16 %'
+    """
+    return NO_NUMBER if fraction is None or math.isnan(fraction) else f"{100 * fraction:.{places}f} %"
+
+
+def points(fraction: float | None, places: int = 2) -> str:
+    """
+    >>> points(0.01934), points(-0.004), points(-0.00001)
+    ('+1.93', '-0.40', '0.00')
+    """
+    return signed(math.nan if fraction is None else 100 * fraction, places)
+
+
+def signed(value: float, places: int = 2) -> str:
+    if math.isnan(value):
+        return NO_NUMBER
+    text = f"{value:+.{places}f}"
+    return text[1:] if float(text) == 0 else text
+
+
+def interval(low: float, high: float) -> str:
+    """
+    >>> interval(0.0172, 0.0214), interval(0.1337, 0.1756)
+    ('[+1.72, +2.14]', '[+13.4, +17.6]')
+    """
+    places = digits(low, high)
+    return _ends(low, high, lambda end: points(end, places))
+
+
+def estimate(value: float, low: float, high: float) -> str:
+    """In points, with its interval where there is one.
+
+    >>> estimate(0.1547, 0.1337, 0.1756)
+    '+15.5 [+13.4, +17.6]'
+    """
+    places = digits(low, high)
+    return _with_ends(points(value, places), interval(low, high))
+
+
+def share(value: float, low: float, high: float) -> str:
+    """In percent, with its interval where there is one.
+
+    >>> share(0.9713, 0.9664, 0.9762)
+    '97.1 % [96.6, 97.6]'
+    """
+    places = digits(low, high)
+    return _with_ends(percent(value, places), _ends(low, high, lambda end: f"{100 * end:.{places}f}"))
+
+
+def number(value: float, low: float, high: float) -> str:
+    """As it is, with its interval where there is one."""
+    places = digits(low, high, scale=1)
+    return _with_ends(signed(value, places), _ends(low, high, lambda end: signed(end, places)))
+
+
+def size(value: float, low: float, high: float) -> str:
+    """What has no sign, with its interval where there is one."""
+    places = digits(low, high, scale=1)
+    text = NO_NUMBER if math.isnan(value) else f"{value:.{places}f}"
+    return _with_ends(text, _ends(low, high, lambda end: f"{end:.{places}f}"))
+
+
+def _ends(low: float, high: float, text: Callable[[float], str]) -> str:
+    return NO_NUMBER if not math.isfinite(low) or not math.isfinite(high) else f"[{text(low)}, {text(high)}]"
+
+
+def _with_ends(text: str, ends: str) -> str:
+    return text if NO_NUMBER in (text, ends) else f"{text} {ends}"
+
+
+def of(found: Interval) -> tuple[float, float, float]:
+    """Estimate and ends, as ``estimate``, ``share`` and ``number`` take them."""
+    return found.estimate, found.low, found.high
+
+
+def p_value(p: float | None) -> str:
+    """
+    >>> p_value(0.0312), p_value(0.00002), p_value(0.7)
+    ('0.031', '< 0.001', '0.70')
+    """
+    if p is None or math.isnan(p):
+        return NO_NUMBER
+    if p < 0.001:
+        return "< 0.001"
+    return f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
+
+
+def p_fraction(p: float | None, n_extreme: int | None = None, n_total: int | None = None) -> str:
+    """An exact p as the fraction that it is.
+
+    >>> p_fraction(0.001953125, 2, 1024)
+    '2/1024 = 0.002'
+    """
+    value = p_value(p)
+    if value == NO_NUMBER or n_total is None:
+        return value
+    return f"{n_extreme}/{n_total} {'' if value.startswith('<') else '= '}{value}"
+
+
+def p_equals(test: Test) -> str:
+    """For a sentence.
+
+    >>> p_equals(Test("paired t", 10, 16.7, 4e-8)), p_equals(Test("sign-flip", 10, 0.15, 2 / 1024, 9, 2, 1024))
+    ('p < 0.001', 'p = 2/1024 = 0.002')
+    """
+    text = p_fraction(test.pvalue, test.n_extreme, test.n_total)
+    return f"p {text}" if text.startswith("<") else f"p = {text}"
+
+
+def decimals(value: float | None) -> str:
+    """
+    >>> decimals(1.2345), decimals(float("nan"))
+    ('1.23', '–')
+    """
+    return NO_NUMBER if value is None or math.isnan(value) else f"{value:.2f}"
+
+
+def count(n: int | None) -> str:
+    return NO_NUMBER if n is None else f"{n:,}"
+
+
+def seeds(n: int) -> str:
+    """
+    >>> seeds(1), seeds(10)
+    ('1 seed', '10 seeds')
+    """
+    return "1 seed" if n == 1 else f"{n:,} seeds"
+
+
+def trials(n: int) -> str:
+    """
+    >>> trials(1), trials(64)
+    ('1 trial', '64 trials')
+    """
+    return "1 trial" if n == 1 else f"{n:,} trials"
+
+
+def plain(value: object) -> str:
+    return NO_NUMBER if value is None else str(value)
+
+
+def cell(batch_size: int | None, lr: float | None) -> str:
+    """
+    >>> cell(32, 0.01), cell(None, None)
+    ('batch size 32, rate 0.01', 'all cells')
+    """
+    return "all cells" if batch_size is None or lr is None else f"batch size {batch_size}, rate {rate(lr)}"
+
+
+def level(fraction: float) -> str:
+    """
+    >>> level(0.95), level(0.975)
+    ('95 %', '97.5 %')
+    """
+    return f"{round(100 * fraction, 6):g} %"
+
+
+def rate(lr: float | None) -> str:
+    """A learning rate in full: 0.001, never 0.00."""
+    if lr is None:
+        return "all"
+    return f"{lr:.12f}".rstrip("0") if 1e-6 <= lr < 1 else f"{lr:g}"
+
+
+def side(arm: str) -> str:
+    return SIDES.get(arm, arm)
+
+
+def arm_name(arm: str) -> str:
+    return ARM_NAMES.get(arm, arm)
+
+
+def endpoint(name: str) -> str:
+    return ENDPOINTS[name]

@@ -1,0 +1,71 @@
+"""Part 10: all cells, every number of them."""
+
+from analysis.findings import contrasts
+from analysis.findings.results import Results
+from analysis.records.tables import ENDPOINTS, Study
+from analysis.report import number_format as words
+from analysis.report.columns import CELL, count_column, interval_column, p_column, text_column
+from analysis.report.document import Column, Missing, Paragraph, Part, Table
+
+SHORT = {"last3": "last three epochs", "final": "last epoch"}
+
+
+def part(study: Study, found: Results) -> Part:
+    level = words.level(1 - found.alpha)
+    about = (
+        f"Differences in points, with {level} intervals. Failed runs: diverged or failed to learn, of the runs of each"
+        " arm. p-values are two-sided; max-T and Holm are corrected for the number of cells, the others are not."
+        " Endpoints: "
+        + "; ".join(
+            f"{SHORT[name]}, {text}{' (primary)' if i == 0 else ''}" for i, (name, text) in enumerate(ENDPOINTS.items())
+        )
+        + "."
+    )
+    if not found.contrasts:
+        return Part(
+            "cells",
+            "All cells",
+            [Missing("There is nothing to compare with one arm; train both:", "python -m study.run")],
+        )
+    rows = contrasts.rows(found.contrasts)
+    n_totals = sum(contrast.over_all_cells for contrast in found.contrasts)
+    table = Table("contrasts", "All cells and both endpoints", _columns(study), rows, n_totals)
+    return Part("cells", "All cells", [Paragraph(about), table])
+
+
+def _columns(study: Study) -> list[Column]:
+    arm = [text_column("arm", "arm")] if len(study.contenders) > 1 else []
+    return [
+        *CELL,
+        *arm,
+        Column("endpoint", lambda name: SHORT[name], ("endpoint",), words=True),
+        count_column("n", "n_pairs"),
+        Column("without BN", words.percent, ("mean_baseline",)),
+        Column("with BN", words.percent, ("mean_arm",)),
+        Column(
+            "failed without | with",
+            lambda a, b, n: f"{a} | {b} of {n}",
+            ("n_failed_baseline", "n_failed_arm", "n_runs"),
+        ),
+        Column("difference", words.estimate, ("mean_diff", "ci_low", "ci_high")),
+        Column("[all cells at once]", _ends, ("ci_sim_low", "ci_sim_high")),
+        Column("Hodges-Lehmann", words.estimate, ("hl", "hl_low", "hl_high")),
+        Column("p, paired t", words.p_value, ("p_t",)),
+        p_column("p, sign-flip", "p_sign_flip"),
+        p_column("p, Wilcoxon", "p_wilcoxon"),
+        p_column("p, step-down max-T", "p_max_t"),
+        Column("p, sign-flip with Holm", words.p_value, ("p_holm",)),
+        interval_column("g_z", "g_z", words.number),
+        Column("P(with > without)", words.decimals, ("prob_better",)),
+        Column("p, equivalence (two one-sided t)", words.p_value, ("p_tost",)),
+        Column(
+            "verdict",
+            lambda verdict, reason: verdict + (f" ({reason})" if reason else ""),
+            ("verdict", "reason"),
+            words=True,
+        ),
+    ]
+
+
+def _ends(low: float | None, high: float | None) -> str:
+    return words.NO_NUMBER if low is None or high is None else words.interval(low, high)

@@ -1,0 +1,86 @@
+"""Two studies side by side, where another was named with ``--compare``."""
+
+from typing import Any
+
+from analysis.findings.comparison import Comparison, Side
+from analysis.findings.results import Results
+from analysis.records.tables import Study
+from analysis.report import number_format as words
+from analysis.report.columns import CELL, count_column, interval_column, interval_values, p_column, pvalue_values
+from analysis.report.document import Figure, Part, Table
+from analysis.report.figures import effects
+from analysis.report.figures.style import BLUE, VERMILLION, svg
+
+
+def part(study: Study, found: Results) -> Part:
+    return Part("compared", "Beside another study", [_figure(study, comparison) for comparison in found.comparisons])
+
+
+def _figure(study: Study, found: Comparison) -> Figure:
+    here, there = _label(study.name, study.design.dataset), _label(found.name, found.dataset)
+    series = [
+        effects.Series("this study", BLUE, "o", [side.here for side in found.sides]),
+        effects.Series("the other", VERMILLION, "s", [side.there for side in found.sides]),
+    ]
+    whole = found.sides[0]
+    labels = [words.cell(side.batch_size, side.lr) for side in found.sides]
+    return Figure(
+        name=f"compared-{found.arm}",
+        headline=_headline(whole),
+        subtitle=(
+            f"Test accuracy {words.side(found.arm)} minus {words.side(found.baseline)}, in points: {here} beside"
+            f" {there}. {whole.here.n} and {words.seeds(whole.there.n)}, of which {found.n_common} are in both."
+        ),
+        svg=svg(effects.forest(labels, series)),
+        alt="; ".join(_alt(label, side) for label, side in zip(labels, found.sides, strict=True)) + ".",
+        caption=(
+            f"Bars: Student's {words.level(whole.here.level)} intervals, each on its own. The studies are compared"
+            f" within the seeds that both have, since these share their random streams.{_differs(found)}"
+        ),
+        table=_table(found),
+    )
+
+
+def _label(name: str, dataset: str) -> str:
+    return f"{name} ({words.DATASET_NAMES[dataset]})"
+
+
+def _headline(whole: Side) -> str:
+    here, there = (words.estimate(*words.of(found)) for found in (whole.here, whole.there))
+    return f"Over the common cells the difference is {here} points here and {there} there"
+
+
+def _alt(label: str, side: Side) -> str:
+    return f"{label}: {words.estimate(*words.of(side.here))} here, {words.estimate(*words.of(side.there))} there"
+
+
+def _differs(found: Comparison) -> str:
+    return f" The designs differ too: {'; '.join(found.differs)}." if found.differs else ""
+
+
+def _table(found: Comparison) -> Table:
+    columns = [
+        *CELL,
+        interval_column("this study, points", "here"),
+        count_column("n", "n_here"),
+        interval_column("the other, points", "there"),
+        count_column("n", "n_there"),
+        interval_column("this minus the other [cells: all at once]", "difference"),
+        p_column("p, all cells: paired t; cells: step-down max-T", "p"),
+        count_column("common seeds", "n_common"),
+    ]
+    return Table(f"compared-{found.arm}", "The difference in both studies", columns, [_row(s) for s in found.sides], 1)
+
+
+def _row(side: Side) -> dict[str, Any]:
+    return {
+        "batch_size": side.batch_size,
+        "lr": side.lr,
+        **interval_values("here", side.here),
+        "n_here": side.here.n,
+        **interval_values("there", side.there),
+        "n_there": side.there.n,
+        **interval_values("difference", side.difference),
+        **pvalue_values("p", side.test),
+        "n_common": side.difference.n,
+    }

@@ -1,0 +1,36 @@
+"""Part 13: the words of this page, one meaning each."""
+
+from analysis.findings.results import Results
+from analysis.records.tables import Study
+from analysis.report.document import Definitions, Part, Term
+
+WORDS = {
+    "arm": "what is compared: training with batch normalisation and without it",
+    "batch normalisation": "each unit is centred and scaled by mean and variance of the batch, then by learned numbers",
+    "cell": "one combination of batch size and learning rate",
+    "run": "one training: an arm, a cell, a seed",
+    "pair": "the two runs of a cell and seed that differ in the arm alone",
+    "seed": "what fixes the initial weights and the order of the images; the unit of which n counts",
+    "difference": "test accuracy of the arm minus that of the baseline, in points of a hundred",
+    "interval": "the values that the test beside it does not reject; of 95 % intervals, 95 % hold the true value",
+    "all at once": "intervals or tests of many cells or epochs of which the chance that any errs is held, not of each",
+    "p": "how often chance alone, by the named test, would give a difference at least this large",
+    "verdict": "what test and interval say together: better, worse, equivalent, inconclusive, or not testable",
+    "margin": "a difference that would not matter, fixed before looking",
+    "diverged": "loss or weights that are no longer numbers; it scores chance from there on",
+    "failed to learn": "ended below twice chance without having diverged",
+    "pairing gain": "how many times as many unpaired seeds would be as good as these paired ones",
+    "A/A": "the analysis run on data in which there is nothing to find",
+    "max-T": "a test of all cells together by the largest of their t statistics",
+    "sup-t": "the interval that belongs to max-T",
+    "running averages": "the statistics kept while training, by which batch normalisation usually predicts",
+    "calibration error": "how far stated probabilities lie from how often they are right",
+    "trial": "one configuration that tuning tried, trained with a few seeds",
+    "held out": "training images that no trial trains on and that score the trials",
+    "tuned": "in the configuration that an arm's own search found best; both arms have equal budgets",
+    "e-value": "evidence that may be looked at after every seed; at least 1/alpha rejects at alpha",
+}
+
+
+def part(study: Study, found: Results) -> Part:
+    return Part("glossary", "Glossary", [Definitions([Term(word, text) for word, text in WORDS.items()])])

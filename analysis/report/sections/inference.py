@@ -1,0 +1,257 @@
+"""Part 7: which statistics batch normalisation should predict with."""
+
+from typing import Any
+
+from analysis.findings.inference_modes import CLEAN, ModeResult, Modes, StatisticResult, SwapResult
+from analysis.findings.results import Results
+from analysis.records.tables import Study
+from analysis.report import inference_sentences as mode_words
+from analysis.report import number_format as words
+from analysis.report.columns import count_column, interval_column, interval_values, p_column, pvalue_values, text_column
+from analysis.report.document import Block, Column, Figure, Listing, Missing, Paragraph, Part, Table
+from analysis.report.figures import modes as drawing
+from analysis.report.figures.style import svg
+from analysis.report.sections import shifts
+
+
+def part(study: Study, found: Results) -> Part:
+    if found.modes is None:
+        nothing = "The networks have not been asked to predict by other statistics; they are, without training, by"
+        return Part(
+            "inference", "Which statistics to predict with", [Missing(nothing, f"python -m study.ablate {study.name}")]
+        )
+    modes = found.modes
+    blocks: list[Block] = [
+        Paragraph(
+            "Batch normalisation may predict by statistics from training or by those of the images that it is asked"
+            " about. Each line is the same networks on the same images, every way by itself."
+        ),
+        Listing(mode_words.ledger(modes, found.alpha)),
+    ]
+    for make in (_by_size, _calibration, _swaps, _compositions, _statistics, shifts.figure):
+        block = make(modes)
+        if block is not None:
+            blocks.append(block)
+    return Part("inference", "Which statistics to predict with", blocks)
+
+
+def _clean(modes: Modes) -> list[ModeResult]:
+    return [result for result in modes.results if (result.shift, result.severity) == CLEAN]
+
+
+# --- ways to predict
+
+
+def _by_size(modes: Modes) -> Figure | None:
+    small, large = modes.clean("batch", 8, "shuffled"), modes.clean("running")
+    if small is None or large is None:
+        return None
+    shown = [r for r in _clean(modes) if r.inference == "batch" or r.inference in drawing.TRAINING]
+    return Figure(
+        name="modes",
+        headline=(
+            f"By the statistics of a shuffled test batch of 8 accuracy is {words.percent(small.accuracy)}, by the"
+            f" running averages {words.percent(large.accuracy)}"
+        ),
+        subtitle=(
+            "Test accuracy (%) over the number of images in the test batch, by the order of the images; statistics"
+            f" from training as level lines; mean over {shifts.counted(shown)}."
+        ),
+        svg=svg(drawing.accuracy_by_size(modes)),
+        alt="; ".join(f"{mode_words.name(r)}: {words.percent(r.accuracy)}" for r in shown) + ".",
+        caption="A batch of one image has no variance and is answered by the bias alone.",
+        table=_ways("modes-clean", "Every way to predict, on the test images as they are", _clean(modes)),
+    )
+
+
+def _ways(name: str, caption: str, results: list[ModeResult]) -> Table:
+    columns = [
+        text_column("way to predict", "way"),
+        count_column("n", "n"),
+        Column("accuracy", words.percent, ("accuracy",)),
+        interval_column("against running averages, points", "against_running"),
+        p_column("p, all ways together (step-down max-T)", "p_running"),
+        interval_column("against no BN, points", "against_no_norm"),
+        p_column("p against no BN, likewise", "p_no_norm"),
+        Column("loss", words.decimals, ("loss",)),
+        Column("calibration error", words.percent, ("ece",)),
+        Column("class differs from exact statistics", words.percent, ("flip_rate",)),
+    ]
+    return Table(name, caption, columns, [_way(result) for result in results])
+
+
+def _way(r: ModeResult) -> dict[str, Any]:
+    return {
+        "way": mode_words.name(r) + (" (degenerate)" if r.degenerate else ""),
+        "n": r.n,
+        "accuracy": r.accuracy,
+        **interval_values("against_running", r.against_running),
+        **pvalue_values("p_running", r.p_running),
+        **interval_values("against_no_norm", r.against_no_norm),
+        **pvalue_values("p_no_norm", r.p_no_norm),
+        "loss": r.loss,
+        "ece": r.ece,
+        "flip_rate": r.flip_rate,
+    }
+
+
+def _calibration(modes: Modes) -> Figure | None:
+    kept = [
+        r
+        for r in _clean(modes)
+        if r.order in (None, "shuffled") and (r.inference in mode_words.NAMES or "blend" in r.inference)
+    ]
+    if len(kept) < 2:
+        return None
+    best = min(kept, key=lambda r: r.ece)
+    labels = [f"{r.inference.replace('_', ' ')} {r.eval_batch_size or ''}".strip() for r in kept]
+    return Figure(
+        name="calibration",
+        headline=f"The smallest calibration error is {words.percent(best.ece)}, by {mode_words.name(best)}",
+        subtitle=(
+            "Expected calibration error (%) by way to predict, test images as they are; mean over"
+            f" {shifts.counted(kept)}."
+        ),
+        svg=svg(drawing.calibration(labels, [r.ece for r in kept])),
+        alt="; ".join(f"{mode_words.name(r)}: {words.percent(r.ece)}" for r in kept) + ".",
+        caption="15 equal bins on the probability of the answer; test batches are shuffled, the number is their size.",
+        table=_calibration_table(kept),
+    )
+
+
+def _calibration_table(kept: list[ModeResult]) -> Table:
+    columns = [
+        text_column("way to predict", "way"),
+        count_column("n", "n"),
+        Column("calibration error", words.percent, ("ece",)),
+        Column("loss, nats per image", words.decimals, ("loss",)),
+    ]
+    rows = [{"way": mode_words.name(r), "n": r.n, "ece": r.ece, "loss": r.loss} for r in kept]
+    return Table("calibration", "Calibration by way to predict", columns, rows)
+
+
+# --- companions
+
+
+def _swaps(modes: Modes) -> Figure | None:
+    if not modes.swaps:
+        return None
+    shown = next((s for s in modes.swaps if (s.eval_batch_size, s.n_swapped) == (8, 2)), modes.swaps[0])
+    flips = words.share(*words.of(shown.flip_rate))
+    return Figure(
+        name="swaps",
+        headline=f"With {shown.n_swapped} of {shown.eval_batch_size} companions replaced, {flips} change class",
+        subtitle=(
+            "How far the batch mean moves (in standard deviations) and how many images change class (%), over"
+            f" sqrt(2k)/m for k of m images replaced; {words.seeds(shown.n)}, 1,000 images a network."
+        ),
+        svg=svg(drawing.swaps(modes.swaps)),
+        alt="; ".join(
+            f"{s.n_swapped} of {s.eval_batch_size}: the mean moves by {s.mean_change.estimate:.3f} (expected"
+            f" {s.law:.3f}), {words.percent(s.flip_rate.estimate)} change class"
+            for s in modes.swaps
+        )
+        + ".",
+        caption="The image looked at is never replaced; 2 of 8 is the tutorial's example. Line: independent draws.",
+        table=_swap_table(modes.swaps),
+    )
+
+
+def _swap_table(swaps: list[SwapResult]) -> Table:
+    columns = [
+        count_column("batch", "eval_batch_size"),
+        count_column("replaced", "n_swapped"),
+        count_column("n", "n"),
+        interval_column("batch mean moves, sd", "mean_change", words.size),
+        Column("expected", lambda law: f"{law:.3f}", ("law",)),
+        interval_column("own value moves, sd", "value_change", words.size),
+        interval_column("logits move", "logit_change", words.size),
+        interval_column("class flips", "flip_rate", words.share),
+    ]
+    rows = [
+        {
+            "eval_batch_size": s.eval_batch_size,
+            "n_swapped": s.n_swapped,
+            "n": s.n,
+            "law": s.law,
+            **interval_values("mean_change", s.mean_change),
+            **interval_values("value_change", s.value_change),
+            **interval_values("logit_change", s.logit_change),
+            **interval_values("flip_rate", s.flip_rate),
+        }
+        for s in swaps
+    ]
+    return Table("swaps", "One image in two batches", columns, rows)
+
+
+def _compositions(modes: Modes) -> Table | None:
+    if not modes.compositions:
+        return None
+    columns = [
+        count_column("batch", "eval_batch_size"),
+        count_column("n", "n"),
+        interval_column("images whose class ever flips", "any_flip", words.share),
+        interval_column("share of logit variance from companions", "mates_share", words.share),
+    ]
+    rows = [
+        {
+            "eval_batch_size": c.eval_batch_size,
+            "n": c.n,
+            **interval_values("any_flip", c.any_flip),
+            **interval_values("mates_share", c.mates_share),
+        }
+        for c in modes.compositions
+    ]
+    return Table("compositions", "All test images in 32 random compositions of the batches", columns, rows)
+
+
+# --- statistics from training
+
+
+def _statistics(modes: Modes) -> Figure | None:
+    if not modes.statistics:
+        return None
+    worst = max(modes.statistics, key=lambda s: s.mean_error.estimate)
+    return Figure(
+        name="statistics",
+        headline=(
+            f"Farthest from the exact mean are {mode_words.NAMES[worst.inference]}, by"
+            f" {words.size(*words.of(worst.mean_error))} standard deviations in layer {worst.layer + 1}"
+        ),
+        subtitle=(
+            "Root mean square error over units of the mean (standard deviations) and of the log variance, against the"
+            f" exact statistics of all training images with the final weights; {words.seeds(worst.n)}."
+        ),
+        svg=svg(drawing.statistic_errors(modes.statistics)),
+        alt="; ".join(_statistic_alt(s) for s in modes.statistics) + ".",
+        caption="Bars: intervals over seeds, whose networks are averaged over the cells first.",
+        table=_statistic_table(modes.statistics),
+    )
+
+
+def _statistic_alt(s: StatisticResult) -> str:
+    return (
+        f"{mode_words.NAMES[s.inference]}, layer {s.layer + 1}: mean {s.mean_error.estimate:.3f}, log variance"
+        f" {s.log_var_error.estimate:.3f}"
+    )
+
+
+def _statistic_table(found: list[StatisticResult]) -> Table:
+    columns = [
+        text_column("statistic", "statistic"),
+        count_column("layer", "layer"),
+        count_column("n", "n"),
+        interval_column("error of the mean, sd", "mean_error", words.size),
+        interval_column("error of the log variance", "log_var_error", words.size),
+    ]
+    rows = [
+        {
+            "statistic": mode_words.NAMES[s.inference],
+            "layer": s.layer + 1,
+            "n": s.n,
+            **interval_values("mean_error", s.mean_error),
+            **interval_values("log_var_error", s.log_var_error),
+        }
+        for s in found
+    ]
+    return Table("statistics", "How far statistics from training lie from the exact ones", columns, rows)

@@ -1,0 +1,253 @@
+"""Part 4: how they learn, the tutorial's four plots with what they leave out, and its two numbers beside ours."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from analysis.findings.arms import POST_CELL, Claim
+from analysis.findings.curves import Curve, Gap
+from analysis.findings.results import Findings, Results
+from analysis.records.tables import Study
+from analysis.report import number_format as words
+from analysis.report.columns import CELL, count_column, interval_column, interval_values, text_column
+from analysis.report.document import Block, Column, Figure, Missing, Paragraph, Part, Table
+from analysis.report.figures import curves as drawing
+from analysis.report.figures.style import svg
+from analysis.report.sections.shown import shown_cell
+
+POST_COMMAND = "python -m study.run --dataset mnist --batch-sizes 32 --lrs 0.01 --study-id tutorial"
+
+
+def part(study: Study, found: Results) -> Part:
+    blocks: list[Block] = []
+    learned = any(math.isfinite(mean) for curve in found.curves for mean in curve.mean[1:])
+    if learned:
+        blocks.append(_four(found.curves))
+    elif found.curves:
+        blocks.append(Paragraph("No run has a loss or an accuracy after its first epoch: all diverged in it."))
+    blocks += _claims(found.claims)
+    for of_arm in found.of_arms.values():
+        shown = [gap for gap in of_arm.gaps if gap.n and (gap.batch_size, gap.lr) in _shown_gaps(found.curves)]
+        blocks += [_gaps(of_arm, shown)] if shown else []
+    if learned and len({(curve.batch_size, curve.lr) for curve in found.curves}) > 1:
+        blocks.append(_by_cell(found.curves))
+    return Part("curves", "How they learn", blocks)
+
+
+# --- the four plots
+
+
+def _four(curves: Sequence[Curve]) -> Figure:
+    cell = shown_cell(curves)
+    shown = [curve for curve in curves if (curve.batch_size, curve.lr) == cell]
+    ends = [_end(curve) for curve in shown if (curve.metric, curve.split) == ("accuracy", "test")]
+    return Figure(
+        name="curves",
+        headline=f"At {words.cell(*cell)} test accuracy ends at {' and '.join(ends)}",
+        subtitle=(
+            "Loss (nats per image) and accuracy (%) on training and test images after each epoch, at"
+            f" {words.cell(*cell)}; mean over {words.seeds(_seeds(shown))}."
+        ),
+        svg=svg(drawing.learning_curves(shown)),
+        alt="After the last epoch: " + "; ".join(_last(curve) for curve in shown) + ".",
+        caption=(
+            "Thick: mean over the seeds; band: holds for all epochs of a curve at once (sup-t,"
+            f" {words.level(shown[0].level)}, from 5 seeds on); thin: single seeds{_drawn(shown)}. A seed ends where it"
+            " diverges. The untrained network is in the table."
+        ),
+        table=_table("curves", f"Learning curves at {words.cell(*cell)}", shown),
+    )
+
+
+def _end(curve: Curve) -> str:
+    return f"{words.share(curve.mean[-1], curve.band_low[-1], curve.band_high[-1])} {words.side(curve.arm)}"
+
+
+def _last(curve: Curve) -> str:
+    ends = (curve.mean[-1], curve.band_low[-1], curve.band_high[-1])
+    value = words.size(*ends) if curve.metric == "loss" else words.share(*ends)
+    return f"{drawing.SPLIT[curve.split].lower()} {curve.metric} {words.side(curve.arm)} {value}, {curve.n[-1]} seeds"
+
+
+def _seeds(curves: Sequence[Curve]) -> int:
+    return max(len(curve.seeds) for curve in curves)
+
+
+def _drawn(curves: Sequence[Curve]) -> str:
+    n = _seeds(curves)
+    return "" if n <= drawing.DRAWN_SEEDS else f", the first {drawing.DRAWN_SEEDS} of {n}"
+
+
+def _table(name: str, caption: str, curves: Sequence[Curve]) -> Table:
+    columns = [
+        *CELL,
+        text_column("arm", "arm"),
+        text_column("split", "split"),
+        text_column("metric", "metric"),
+        count_column("epoch", "epoch"),
+        count_column("n", "n"),
+        Column("mean [band]", _mean, ("mean", "band_low", "band_high", "metric")),
+    ]
+    return Table(name, caption, columns, [row for curve in curves for row in _rows(curve)])
+
+
+def _mean(mean: float, low: float, high: float, metric: str) -> str:
+    return words.size(mean, low, high) if metric == "loss" else words.share(mean, low, high)
+
+
+def _rows(curve: Curve) -> list[dict[str, Any]]:
+    points = zip(curve.epochs, curve.n, curve.mean, curve.band_low, curve.band_high, strict=True)
+    key = {
+        "batch_size": curve.batch_size,
+        "lr": curve.lr,
+        "arm": words.side(curve.arm),
+        "split": curve.split,
+        "metric": curve.metric,
+    }
+    return [
+        {**key, "epoch": epoch, "n": n, "mean": mean, "band_low": low, "band_high": high}
+        for epoch, n, mean, low, high in points
+    ]
+
+
+# --- the tutorial's numbers
+
+
+def _claims(claims: Sequence[Claim]) -> list[Block]:
+    if not claims:
+        return [
+            Missing(
+                "The tutorial's two numbers belong to its own setting, which is not in this study; it is run by",
+                POST_COMMAND,
+            )
+        ]
+    columns = [
+        text_column("arm", "arm"),
+        Column("tutorial, one run", words.percent, ("claimed",)),
+        count_column("our seeds", "n"),
+        interval_column("ours, mean [where one more run would lie]", "ours", words.share),
+        text_column("inside", "inside"),
+    ]
+    caption = f"The tutorial's numbers beside ours: test accuracy after the last epoch at {words.cell(*POST_CELL)}"
+    return [
+        Paragraph(
+            " ".join(_claim(claim) for claim in claims)
+            + " It left out the last incomplete batch of the test images; we take all."
+        ),
+        Table("tutorial", caption, columns, [_claim_row(claim) for claim in claims]),
+    ]
+
+
+def _claim(claim: Claim) -> str:
+    said = f"The tutorial reports {words.percent(claim.claimed)} {words.side(claim.arm)}"
+    if claim.inside is None:
+        return f"{said}; {claim.ours.n} seed here says nothing about where another would lie."
+    where = "inside" if claim.inside else "outside"
+    ends = words.share(*words.of(claim.ours))
+    how = f"prediction interval, {words.seeds(claim.ours.n)}"
+    return f"{said}, {where} of where one more run of ours would lie: {ends} ({how})."
+
+
+def _claim_row(claim: Claim) -> dict[str, Any]:
+    inside = None if claim.inside is None else "yes" if claim.inside else "no"
+    return {
+        "arm": words.side(claim.arm),
+        "claimed": claim.claimed,
+        "n": claim.ours.n,
+        **interval_values("ours", claim.ours),
+        "level": claim.ours.level,
+        "inside": inside,
+    }
+
+
+# --- the difference over epochs
+
+
+def _shown_gaps(curves: Sequence[Curve]) -> list[tuple[int | None, float | None]]:
+    return [(None, None), shown_cell(curves)]
+
+
+def _gaps(of_arm: Findings, shown: Sequence[Gap]) -> Figure:
+    first = shown[0]
+    return Figure(
+        name=f"gap-{of_arm.arm}",
+        headline=_gap_headline(first),
+        subtitle=(
+            f"Test accuracy {words.side(of_arm.arm)} minus {words.side(of_arm.baseline)} after each epoch, in points;"
+            f" {words.seeds(first.n)}."
+        ),
+        svg=svg(drawing.gap_curves(shown)),
+        alt=" ".join(_gap_alt(gap) for gap in shown),
+        caption=(
+            f"Outer band: holds for the whole curve at once (sup-t, {words.level(first.level)}); inner: each epoch on"
+            " its own. A diverged run scores chance from there on."
+        ),
+        table=_gap_table(of_arm),
+    )
+
+
+def _gap_headline(gap: Gap) -> str:
+    early, late = (words.estimate(gap.mean[i], gap.band_low[i], gap.band_high[i]) for i in (0, -1))
+    where = "Over all cells" if gap.batch_size is None else f"At {words.cell(gap.batch_size, gap.lr)}"
+    return f"{where} the difference is {early} points after epoch 1 and {late} after epoch {gap.epochs[-1]}"
+
+
+def _gap_alt(gap: Gap) -> str:
+    values = ", ".join(words.points(mean) for mean in gap.mean)
+    where = words.cell(gap.batch_size, gap.lr)
+    return f"Difference in points after epochs {gap.epochs[0]} to {gap.epochs[-1]}, {where}: {values}."
+
+
+def _gap_table(of_arm: Findings) -> Table:
+    columns = [
+        *CELL,
+        count_column("epoch", "epoch"),
+        count_column("n", "n"),
+        interval_column("difference [this epoch alone]", "mean"),
+        Column("[all epochs at once]", words.interval, ("band_low", "band_high")),
+    ]
+    rows = [row for gap in of_arm.gaps for row in _gap_rows(gap)]
+    return Table(
+        f"gap-{of_arm.arm}", "The difference over epochs, in points, over all cells and in each", columns, rows
+    )
+
+
+def _gap_rows(gap: Gap) -> list[dict[str, Any]]:
+    points = zip(gap.epochs, gap.mean, gap.low, gap.high, gap.band_low, gap.band_high, strict=True)
+    return [
+        {
+            "batch_size": gap.batch_size,
+            "lr": gap.lr,
+            "epoch": epoch,
+            "n": gap.n,
+            "mean": mean,
+            "mean_low": low,
+            "mean_high": high,
+            "band_low": band_low,
+            "band_high": band_high,
+        }
+        for epoch, mean, low, high, band_low, band_high in points
+    ]
+
+
+# --- every cell
+
+
+def _by_cell(curves: Sequence[Curve]) -> Figure:
+    tested = [curve for curve in curves if (curve.metric, curve.split) == ("accuracy", "test")]
+    best = max((curve for curve in tested if math.isfinite(curve.mean[-1])), key=lambda c: c.mean[-1], default=None)
+    headline = "No run has an accuracy after the last epoch"
+    if best is not None:
+        headline = f"The best mean after the last epoch is {_end(best)}, at {words.cell(best.batch_size, best.lr)}"
+    return Figure(
+        name="by-cell",
+        headline=headline,
+        subtitle=(
+            "Test accuracy (%) after each epoch in every cell, batch sizes down and learning rates across; mean over"
+            f" up to {words.seeds(_seeds(tested))}."
+        ),
+        svg=svg(drawing.accuracy_by_cell(curves)),
+        alt="After the last epoch: " + "; ".join(f"{words.cell(c.batch_size, c.lr)}, {_last(c)}" for c in tested) + ".",
+        caption=f"Lines and bands as above, on one scale, stretched towards 100 %; thin: single seeds{_drawn(tested)}.",
+        table=_table("by-cell", "Test accuracy over epochs in every cell", tested),
+    )

@@ -1,0 +1,24 @@
+"""Part 11: methods (methods.txt, a paragraph each) and the papers they come from (references.txt, a line each)."""
+
+from importlib.resources import files
+
+from analysis.findings.results import Results
+from analysis.records.tables import Study
+from analysis.report import number_format as words
+from analysis.report.document import Listing, Paragraph, Part
+
+
+def part(study: Study, found: Results) -> Part:
+    text = _asset("methods.txt").format(
+        widths="-".join(map(str, study.design.widths)),
+        alpha=words.level(found.alpha),
+        inner=words.level(1 - 2 * found.alpha),
+        margin=f"{100 * found.margin:g}",
+        chance=words.percent(study.chance),
+    )
+    paragraphs = [Paragraph(" ".join(paragraph.split())) for paragraph in text.split("\n\n")]
+    return Part("methods", "Methods", [*paragraphs, Listing(_asset("references.txt").splitlines())])
+
+
+def _asset(name: str) -> str:
+    return files("analysis.report.sections").joinpath(name).read_text("utf-8")

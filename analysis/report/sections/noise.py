@@ -1,0 +1,71 @@
+"""Of part 9: where the noise comes from, and what the pairing bought."""
+
+import math
+from typing import Any
+
+from analysis.findings.results import Findings, Noise
+from analysis.report import number_format as words
+from analysis.report.columns import CELL, count_column, interval_column, interval_values
+from analysis.report.document import Block, Column, Paragraph, Table
+
+
+def blocks(of_arm: Findings) -> list[Block]:
+    if not of_arm.noise:
+        return []
+    return [_about(of_arm), _table(of_arm)]
+
+
+def _about(of_arm: Findings) -> Paragraph:
+    whole = of_arm.noise[0]
+    gain = whole.pairing.gain
+    bought = "" if math.isnan(gain) else (
+        f" Over all cells pairing was worth {words.decimals(gain)} times as many seeds (correlation of the arms over"
+        f" seeds: {words.decimals(whole.pairing.rho)}, {words.seeds(whole.pairing.n)})."
+    )  # fmt: skip
+    return Paragraph(
+        "The difference at the last epoch, from the answers to every test image: its interval for other seeds and"
+        f" these images, and for other seeds and other images of the kind (two-way layout).{bought} A gain below 1 says"
+        " that the shared weights and batches did not help here."
+    )
+
+
+def _table(of_arm: Findings) -> Table:
+    columns = [
+        *CELL,
+        count_column("n", "n"),
+        interval_column("these test images, points", "these_images"),
+        interval_column("new test images, points", "new_images"),
+        Column("sd over seeds, points", _points, ("sd_seeds",)),
+        Column("sd over test images", _points, ("sd_images",)),
+        Column("sd over the last epochs, without | with", _both, ("sd_epochs_baseline", "sd_epochs_arm")),
+        Column("pairing gain", words.decimals, ("pairing_gain",)),
+        Column("correlation", words.decimals, ("correlation",)),
+    ]
+    rows = [_row(noise) for noise in of_arm.noise]
+    caption = "Standard deviations of one seed's mean difference by cause, and what pairing bought"
+    return Table(f"noise-{of_arm.arm}", caption, columns, rows, n_totals=1)
+
+
+def _points(sd: float) -> str:
+    return words.decimals(100 * sd)
+
+
+def _both(a: float, b: float) -> str:
+    return f"{_points(a)} | {_points(b)}"
+
+
+def _row(noise: Noise) -> dict[str, Any]:
+    two_way = noise.two_way
+    return {
+        "batch_size": noise.batch_size,
+        "lr": noise.lr,
+        "n": two_way.n_seeds,
+        **interval_values("these_images", two_way.this_test_set),
+        **interval_values("new_images", two_way.new_images),
+        "sd_seeds": math.sqrt(two_way.var_seeds),
+        "sd_images": math.sqrt(two_way.var_images / two_way.n_images) if two_way.n_images else math.nan,
+        "sd_epochs_baseline": noise.of_baseline.over_epochs,
+        "sd_epochs_arm": noise.of_arm.over_epochs,
+        "pairing_gain": noise.pairing.gain,
+        "correlation": noise.pairing.rho,
+    }

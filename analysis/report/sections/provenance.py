@@ -1,0 +1,64 @@
+"""Part 12: where it comes from, as the manifest says."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from analysis.findings.looks import Look, looks
+from analysis.findings.results import Results
+from analysis.records.tables import Study
+from analysis.report import number_format as words
+from analysis.report.document import Block, Definitions, Paragraph, Part, Term
+
+
+def part(study: Study, found: Results) -> Part:
+    blocks: list[Block] = [Definitions([*_terms(study, found)])]
+    seen = looks(study, found)
+    if seen:
+        blocks.append(Paragraph(f"Looks at these data so far, this one too: {'; '.join(map(_look, seen))}."))
+    return Part("provenance", "Where it comes from", blocks)
+
+
+def _terms(study: Study, found: Results) -> Iterator[Term]:
+    manifest = study.manifest
+    yield Term("study", study.name)
+    for earlier in manifest["earlier"]:
+        yield Term("earlier command", str(earlier.get("argv", json.dumps(earlier))), code=True)
+    yield Term("command", manifest["argv"], code=True)
+    yield Term("report", _report(study, found), code=True)
+    yield Term("design", json.dumps(study.design.to_dict(), ensure_ascii=False), code=True)
+    yield Term("design digest", manifest["digest"], code=True)
+    yield Term("program", _program(manifest["git"]))
+    yield Term("versions", ", ".join(f"{name} {version}" for name, version in manifest["versions"].items()))
+    device = manifest["device"]
+    yield Term(
+        "device",
+        f"{device['kind']}: {device['name']}, {device['workers']} workers, engine {device.get('engine', 'not named')}",
+    )
+    yield Term("data", manifest["data"]["name"])
+    for file, sha256 in manifest["data"]["sha256"].items():
+        yield Term(f"sha256 of {file}", sha256, code=True)
+    if "tuning" in manifest:
+        yield Term("tuning", ", ".join(f"{name} {value}" for name, value in manifest["tuning"].items()), code=True)
+    yield Term("time", _time(manifest["timings"]))
+
+
+def _report(study: Study, found: Results) -> str:
+    other = "".join(f" --compare {name}" for name in dict.fromkeys(c.name for c in found.comparisons))
+    return f"python -m analysis.report {study.name} --margin {found.margin:g} --alpha {found.alpha:g}{other}"
+
+
+def _program(git: Mapping[str, Any]) -> str:
+    if not git["commit"]:
+        return "not in a git checkout"
+    return f"commit {git['commit']}{', changed since' if git['dirty'] else ''}"
+
+
+def _time(timings: Mapping[str, float]) -> str:
+    if "training_seconds" not in timings:
+        return "not recorded"
+    return f"{timings['training_seconds']:.0f} s of training by the last command"
+
+
+def _look(look: Look) -> str:
+    return f"{words.side(look.arm)}, {words.seeds(look.seeds)}, alpha {look.alpha:g}"

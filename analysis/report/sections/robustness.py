@@ -1,0 +1,206 @@
+"""Part 5: how each arm bears the learning rate, and how it fails."""
+
+from typing import Any
+
+from analysis.findings.arms import ArmCell
+from analysis.findings.failures import Failures
+from analysis.findings.results import BestRate, Findings, Results
+from analysis.records.tables import PRIMARY, Study
+from analysis.report import number_format as words
+from analysis.report.columns import (
+    CELL,
+    count_column,
+    interval_column,
+    interval_values,
+    p_column,
+    pvalue_values,
+    text_column,
+)
+from analysis.report.document import Block, Column, Figure, Missing, Paragraph, Part, Table
+from analysis.report.figures import rates
+from analysis.report.figures.style import svg
+from analysis.stats.grid import BestRate as Rates
+from analysis.stats.grid import LargestRate
+
+
+def part(study: Study, found: Results) -> Part:
+    blocks: list[Block] = [_figure(found)] if found.arm_cells else []
+    for of_arm in found.of_arms.values():
+        if of_arm.failures:
+            blocks += [_about_failures(of_arm), _failures(of_arm)]
+        blocks += _largest(of_arm) + _best(of_arm)
+    return Part(
+        "robustness", "How robust they are", blocks or [Missing("No run has been trained yet:", "python -m study.run")]
+    )
+
+
+def _figure(found: Results) -> Figure:
+    cells = found.arm_cells
+    return Figure(
+        name="robustness",
+        headline=_headline(cells),
+        subtitle=(
+            f"Mean test accuracy (%), {words.endpoint(PRIMARY)}, and share of runs that failed (%), over the learning"
+            f" rate by batch size; up to {words.seeds(max(cell.n for cell in cells))} a point."
+        ),
+        svg=svg(rates.robustness(cells)),
+        alt="; ".join(
+            f"{words.cell(cell.batch_size, cell.lr)}, {words.side(cell.arm)}: {words.share(*words.of(cell.accuracy))},"
+            f" {cell.n_failed} of {cell.n} failed"
+            for cell in cells
+        )
+        + ".",
+        caption=(
+            f"Bars: {words.level(found.arm_cells[0].accuracy.level)} intervals, Student's of the mean and Clopper and"
+            " Pearson's of the share, each on its own; two that overlap say nothing about the paired difference. A run"
+            " fails where it diverges or ends below twice chance."
+        ),
+        table=_table(found),
+    )
+
+
+def _headline(cells: list[ArmCell]) -> str:
+    arms = list(dict.fromkeys(cell.arm for cell in cells))
+    parts = []
+    for arm in arms:
+        of_arm = [cell for cell in cells if cell.arm == arm]
+        parts.append(f"{sum(c.n_failed for c in of_arm)} of {sum(c.n for c in of_arm)} runs fail {words.side(arm)}")
+    return " and ".join(parts)
+
+
+def _table(found: Results) -> Table:
+    columns = [
+        *CELL,
+        text_column("arm", "arm"),
+        count_column("n", "n"),
+        interval_column("test accuracy", "accuracy", words.share),
+        Column("failed", lambda k, n: f"{k} of {n}", ("n_failed", "n")),
+        count_column("of these diverged", "n_diverged"),
+        interval_column("share that fails", "failing", words.share),
+    ]
+    rows = [
+        {
+            "batch_size": cell.batch_size,
+            "lr": cell.lr,
+            "arm": words.side(cell.arm),
+            "n": cell.n,
+            **interval_values("accuracy", cell.accuracy),
+            "n_failed": cell.n_failed,
+            "n_diverged": cell.n_diverged,
+            **interval_values("failing", cell.failing),
+        }
+        for cell in found.arm_cells
+    ]
+    return Table("robustness", "Each arm on its own, in every cell", columns, rows)
+
+
+# --- failures
+
+
+def _about_failures(of_arm: Findings) -> Paragraph:
+    over = of_arm.failures[0]
+    about = "A run fails where it diverges or ends below twice chance; no pair is left out for it."
+    if not over.n_runs:
+        return Paragraph(about)
+    test = f"sign-flip test of each seed's counts, {words.seeds(over.test.n)}"
+    return Paragraph(f"{about} Over all cells: {words.p_equals(over.test)} ({test}).")
+
+
+def _failures(of_arm: Findings) -> Table:
+    columns = [
+        *CELL,
+        Column(
+            "failed without | with",
+            lambda a, b, n: f"{a} | {b} of {n}",
+            ("n_failed_baseline", "n_failed_arm", "n_runs"),
+        ),
+        Column("diverged without | with", _both, ("n_diverged_baseline", "n_diverged_arm")),
+        Column("only without | only with", _both, ("n_only_baseline", "n_only_arm")),
+        p_column("p, McNemar exact; over all cells sign-flip of counts", "p"),
+        Column("p, McNemar mid-p", words.p_value, ("mid_p",)),
+        interval_column("difference of the rates, points (Bonett and Price)", "difference"),
+        p_column("p, worst rank (Wilcoxon)", "p_worst_rank"),
+        interval_column("survivors only, points", "survivors"),
+        count_column("pairs dropped", "n_dropped"),
+        Column("bounds, whatever diverged runs scored", words.interval, ("bound_low", "bound_high")),
+    ]
+    rows = [_failure_row(row) for row in of_arm.failures]
+    return Table(f"failures-{of_arm.arm}", "Failures, n pairs of runs a row", columns, rows, n_totals=1)
+
+
+def _both(a: int, b: int) -> str:
+    return f"{a} | {b}"
+
+
+def _failure_row(row: Failures) -> dict[str, Any]:
+    names = (
+        "batch_size", "lr", "n_runs", "n_failed_baseline", "n_failed_arm", "n_diverged_baseline", "n_diverged_arm",
+        "n_only_baseline", "n_only_arm", "mid_p",
+    )  # fmt: skip
+    return {
+        **{name: getattr(row, name) for name in names},
+        **pvalue_values("p", row.test),
+        **interval_values("difference", row.interval),
+        **pvalue_values("p_worst_rank", row.worst_rank),
+        **interval_values("survivors", row.survivors.interval),
+        "n_dropped": row.survivors.n_dropped,
+        "bound_low": row.survivors.low,
+        "bound_high": row.survivors.high,
+    }
+
+
+# --- rates
+
+
+def _largest(of_arm: Findings) -> list[Block]:
+    largest = of_arm.largest_rate
+    if largest is None:
+        return [Paragraph("The largest usable rate needs a grid in which every batch size has every rate.")]
+    columns = [
+        Column("largest usable rate", lambda lr: "none" if lr is None else words.rate(lr), ("lr",)),
+        Column(words.side(of_arm.baseline), words.percent, ("of_baseline",)),
+        Column(words.side(of_arm.arm), words.percent, ("of_arm",)),
+    ]
+    rows = [{"lr": s.lr, "of_baseline": s.of_baseline, "of_arm": s.of_arm} for s in largest.shares]
+    caption = f"Largest rate at which a run does not fail: share of {largest.n_runs} (seeds x batch sizes), by arm"
+    return [Paragraph(_largest_words(of_arm, largest)), Table(f"largest-{of_arm.arm}", caption, columns, rows)]
+
+
+def _largest_words(of_arm: Findings, largest: LargestRate) -> str:
+    test = f"sign-flip test, {words.seeds(largest.sign_flip.n)}: {words.p_equals(largest.sign_flip)}"
+    return (
+        f"The largest usable rate, {words.side(of_arm.arm)} against {words.side(of_arm.baseline)}:"
+        f" {words.number(*words.of(largest.interval))} powers of ten ({test}). The grid ends the rates: who bears the"
+        " largest may bear a larger one."
+    )
+
+
+def _best(of_arm: Findings) -> list[Block]:
+    if not of_arm.best_rates:
+        return []
+    columns = [
+        count_column("batch size", "batch_size"),
+        Column(f"best rate {words.side(of_arm.baseline)}", _rate, ("best_baseline",)),
+        Column(f"best rate {words.side(of_arm.arm)}", _rate, ("best_arm",)),
+        count_column("n", "n"),
+        interval_column("shift, powers of ten (seeds resampled, choice repeated)", "shift", words.number),
+        text_column("ties", "ties"),
+    ]
+    caption = "The rate with the best mean accuracy, by arm and batch size"
+    return [Table(f"best-{of_arm.arm}", caption, columns, [_best_row(best) for best in of_arm.best_rates])]
+
+
+def _rate(lr: float | None) -> str:
+    return words.NO_NUMBER if lr is None else words.rate(lr)
+
+
+def _best_row(best: BestRate) -> dict[str, Any]:
+    found: Rates = best.found
+    return {
+        "batch_size": best.batch_size,
+        "best_baseline": found.best_baseline,
+        "best_arm": found.best_arm,
+        "n": found.interval.n,
+        **interval_values("shift", found.interval),
+        "ties": found.ties,
+    }

@@ -1,0 +1,115 @@
+"""Part 6: who learns faster."""
+
+from typing import Any
+
+from analysis.findings.results import Findings, Results
+from analysis.records.tables import Study
+from analysis.report import number_format as words
+from analysis.report.columns import interval_column, interval_values, p_column, pvalue_values
+from analysis.report.document import Block, Column, Figure, Missing, Paragraph, Part, Table
+from analysis.report.figures import curves as drawing
+from analysis.report.figures.style import svg
+from analysis.stats.time_to_event import TimeToAccuracy
+
+
+def part(study: Study, found: Results) -> Part:
+    blocks: list[Block] = []
+    for of_arm in found.of_arms.values():
+        if of_arm.times:
+            blocks += [_about(of_arm.times[0]), _table(of_arm), _figure(of_arm)]
+    nothing = Missing(
+        "No seed has a pair in every cell; the study's own command again completes it:", study.manifest["argv"]
+    )
+    return Part("times", "Time to accuracy", blocks or [nothing])
+
+
+def _about(time: TimeToAccuracy) -> Paragraph:
+    return Paragraph(
+        "The time is the first epoch at whose end a run that never diverges has reached the accuracy; runs that do not"
+        f" reach it count with all {time.epochs} epochs. Differences are averaged over the cells of a seed. The"
+        " thresholds were fixed before looking."
+    )
+
+
+def _figure(of_arm: Findings) -> Figure:
+    arms = (of_arm.baseline, of_arm.arm)
+    return Figure(
+        name=f"reached-{of_arm.arm}",
+        headline=_headline(of_arm),
+        subtitle=(
+            "Share of runs that have reached a test accuracy by the end of each epoch (%), over all cells;"
+            f" {of_arm.times[0].n_runs} runs an arm."
+        ),
+        svg=svg(drawing.reached(of_arm.times, arms)),
+        alt=" ".join(_alt(time, arms) for time in of_arm.times),
+        caption="A run counts from the epoch after which it first stood at or above the accuracy.",
+        table=_shares(of_arm),
+    )
+
+
+def _headline(of_arm: Findings) -> str:
+    """The first threshold at which the arms differ in how many runs reach it, else the first."""
+    time = next((t for t in of_arm.times if t.n_reached_arm != t.n_reached_baseline), of_arm.times[0])
+    return (
+        f"{words.percent(time.threshold, 0)} is reached by {time.n_reached_arm} of {time.n_runs} runs"
+        f" {words.side(of_arm.arm)} and {time.n_reached_baseline} {words.side(of_arm.baseline)}"
+    )
+
+
+def _alt(time: TimeToAccuracy, arms: tuple[str, str]) -> str:
+    sides = zip(arms, (time.share_baseline, time.share_arm), strict=True)
+    shares = "; ".join(f"{words.side(arm)} {', '.join(words.percent(s, 0) for s in share)}" for arm, share in sides)
+    return f"{words.percent(time.threshold, 0)} reached after epochs 1 to {time.epochs}: {shares}."
+
+
+def _shares(of_arm: Findings) -> Table:
+    columns = [
+        Column("test accuracy", lambda threshold: words.percent(threshold, 0), ("threshold",)),
+        Column("epoch", str, ("epoch",)),
+        Column(words.side(of_arm.baseline), words.percent, ("share_baseline",)),
+        Column(words.side(of_arm.arm), words.percent, ("share_arm",)),
+    ]
+    rows = [
+        {"threshold": t.threshold, "epoch": epoch, "share_baseline": a, "share_arm": b}
+        for t in of_arm.times
+        for epoch, (a, b) in enumerate(zip(t.share_baseline, t.share_arm, strict=True), 1)
+    ]
+    return Table(f"reached-{of_arm.arm}", "Share of runs that have reached an accuracy", columns, rows)
+
+
+def _table(of_arm: Findings) -> Table:
+    columns = [
+        Column("test accuracy", lambda threshold: words.percent(threshold, 0), ("threshold",)),
+        Column(
+            "reached without | with",
+            lambda a, b, n: f"{a} | {b} of {n}",
+            ("n_reached_baseline", "n_reached_arm", "n_runs"),
+        ),
+        Column("median epoch without | with", _medians, ("median_baseline", "median_arm")),
+        Column("seeds", words.count, ("n",)),
+        interval_column("difference, epochs", "difference", words.number),
+        p_column("p, sign-flip", "p_sign_flip"),
+        p_column("p, all thresholds together (step-down max-T)", "p_max_t"),
+        Column(
+            "pairs faster | tied | slower with", lambda *n: " | ".join(map(str, n)), ("n_faster", "n_tied", "n_slower")
+        ),
+    ]
+    return Table(f"times-{of_arm.arm}", "Epochs to a test accuracy", columns, [_row(time) for time in of_arm.times])
+
+
+def _medians(*epochs: float | None) -> str:
+    return " | ".join("not reached" if epoch is None else f"{epoch:g}" for epoch in epochs)
+
+
+def _row(time: TimeToAccuracy) -> dict[str, Any]:
+    names = (
+        "threshold", "n_runs", "n_reached_baseline", "n_reached_arm", "median_baseline", "median_arm", "n_faster",
+        "n_tied", "n_slower",
+    )  # fmt: skip
+    return {
+        **{name: getattr(time, name) for name in names},
+        "n": time.interval.n,
+        **interval_values("difference", time.interval),
+        **pvalue_values("p_sign_flip", time.sign_flip),
+        **pvalue_values("p_max_t", time.adjusted),
+    }

@@ -1,0 +1,145 @@
+"""Part 9: is it trustworthy? What is there, whether another analysis says otherwise, and whether the methods hold."""
+
+from typing import Any
+
+from analysis.findings.results import Findings, Results
+from analysis.findings.sensitivity import Way
+from analysis.records.completeness import OUTCOMES, completeness
+from analysis.records.tables import Study
+from analysis.report import number_format as words
+from analysis.report.columns import (
+    CELL,
+    count_column,
+    interval_column,
+    interval_values,
+    p_column,
+    pvalue_values,
+    text_column,
+)
+from analysis.report.document import Block, Column, Figure, Listing, Paragraph, Part, Table
+from analysis.report.figures import effects
+from analysis.report.figures.style import svg
+from analysis.report.sections import noise, seeds
+from analysis.stats.null_calibration import Size
+
+MOST_LINES = 50
+"""Of missing pairs named on the page; the completeness table counts all."""
+
+
+def part(study: Study, found: Results) -> Part:
+    blocks: list[Block] = [*_complete(study)]
+    for of_arm in found.of_arms.values():
+        blocks += [_sensitivity(of_arm)] if of_arm.scores[0].seeds else []
+        blocks += [*noise.blocks(of_arm), *_sizes(of_arm), *seeds.blocks(of_arm)]
+    return Part("trust", "Is it trustworthy?", blocks)
+
+
+# --- what is there
+
+
+def _complete(study: Study) -> list[Block]:
+    arm = Column("arm", words.side, ("arm",), words=True)
+    columns = [*CELL, arm, *(count_column(name, name) for name in OUTCOMES)]
+    caption, rows = "Runs: planned, and what became of them", completeness(study)
+    table = Table("completeness", caption, columns, rows, n_totals=len(study.design.arms))
+    return [table, *_unpaired(study)]
+
+
+def _unpaired(study: Study) -> list[Block]:
+    lines = [line for arm in study.contenders for line in study.unpaired(arm, study.baseline)]
+    if not lines:
+        return [Paragraph("Every planned pair is there.")] if study.contenders else []
+    more = [f"and {len(lines) - MOST_LINES:,} more"] if len(lines) > MOST_LINES else []
+    return [Paragraph(f"{len(lines):,} planned pairs are not pairs:"), Listing([*lines[:MOST_LINES], *more])]
+
+
+# --- other analyses
+
+
+def _sensitivity(of_arm: Findings) -> Figure:
+    ways = of_arm.sensitivity.ways
+    others = of_arm.sensitivity.others
+    headline = (
+        f"{len(others)} of {len(ways) - 1} other analyses give another verdict"
+        if others
+        else f"{len(ways) - 1} other analyses give the same verdict"
+    )
+    series = [effects.Series("", "black", "D", [way.interval for way in ways])]
+    return Figure(
+        name=f"sensitivity-{of_arm.arm}",
+        headline=headline,
+        subtitle=(
+            f"The mean difference over all cells in points, {words.side(of_arm.arm)} minus"
+            f" {words.side(of_arm.baseline)}, and the same question asked in other ways; {words.seeds(ways[0].n)} as"
+            " stated."
+        ),
+        svg=svg(effects.forest([way.what for way in ways], series)),
+        alt="; ".join(f"{way.what}: {words.estimate(*words.of(way.interval))} ({way.verdict})" for way in ways) + ".",
+        caption="Bars: the interval that belongs to each test. Ways that agree are no independent evidence.",
+        table=_way_table(of_arm),
+    )
+
+
+def _way_table(of_arm: Findings) -> Table:
+    columns = [
+        text_column("analysis", "analysis"),
+        count_column("n", "n"),
+        interval_column("difference, points", "difference"),
+        text_column("test", "test"),
+        p_column("p, by the test named", "p"),
+        text_column("verdict", "verdict"),
+    ]
+    rows = [_way_row(way) for way in of_arm.sensitivity.ways]
+    return Table(f"sensitivity-{of_arm.arm}", "Would another analysis say otherwise?", columns, rows, n_totals=1)
+
+
+def _way_row(way: Way) -> dict[str, Any]:
+    return {
+        "analysis": way.what,
+        "n": way.n,
+        **interval_values("difference", way.interval),
+        "test": way.test.method,
+        **pvalue_values("p", way.test),
+        "verdict": way.verdict,
+    }
+
+
+# --- do the methods hold here?
+
+
+def _sizes(of_arm: Findings) -> list[Block]:
+    if not of_arm.sizes:
+        return []
+    wanted = words.level(of_arm.alpha)
+    columns = [
+        text_column("method", "method"),
+        count_column("seeds", "n"),
+        count_column("rejected", "n_rejected"),
+        Column(
+            "of swaps", lambda n, every: f"{n:,}{', all there are' if every else ' drawn'}", ("n_swaps", "every_swap")
+        ),
+        interval_column(f"size (wanted: at most {wanted})", "size", _size),
+    ]
+    about = (
+        "A/A: within each seed the arms' labels are swapped, in all cells at once, so that there is nothing to find;"
+        " then every method is run as above. An exact method cannot exceed its level over all swaps."
+    )
+    rows = [_size_row(size) for size in of_arm.sizes]
+    return [Paragraph(about), Table(f"sizes-{of_arm.arm}", "How often a method finds what is not there", columns, rows)]
+
+
+def _size(size: float, low: float, high: float) -> str:
+    return words.percent(size) if low == high else words.share(size, low, high)
+
+
+def _size_row(size: Size) -> dict[str, Any]:
+    return {
+        "method": size.method,
+        "n": size.n,
+        "n_rejected": size.n_rejected,
+        "n_swaps": size.n_swaps,
+        "every_swap": size.every_swap,
+        "size": size.size,
+        "size_low": size.low,
+        "size_high": size.high,
+    }

@@ -1,0 +1,191 @@
+"""Part 8: tuned against tuned, with equal budgets where the study was tuned, else on the study's own grid."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from analysis.findings.contrasts import Contrast
+from analysis.findings.results import BestCell, Findings, Results
+from analysis.findings.tuning import Tuned
+from analysis.records.tables import Study
+from analysis.report import number_format as words
+from analysis.report import sentences
+from analysis.report.columns import count_column, interval_column, interval_values, p_column, pvalue_values, text_column
+from analysis.report.document import Block, Column, Missing, Paragraph, Part, Table
+from analysis.report.sections import searches
+
+ADAPTED = (
+    "These trials went where trials had gone well, or were stopped early: what they say of the space holds for this"
+    " search alone. No expected best by number of trials and no share of the space that is good is given; the sampler"
+    " sobol without a pruner gives both."
+)
+SAMPLERS = {
+    "sobol": "a scrambled Sobol set, the same points for both arms",
+    "tpe": "the sampler TPE, which goes where it went well",
+    "gp": "a Gaussian process, which goes where it went well",
+}
+
+
+def part(study: Study, found: Results) -> Part:
+    blocks: list[Block] = []
+    for of_arm in found.tuned:
+        blocks += _tuned(study, of_arm)
+    if not found.tuned:
+        for findings in found.of_arms.values():
+            blocks += _on_the_grid(findings)
+        blocks.append(_not_tuned(study))
+    return Part("tuned", "Tuned against tuned", blocks)
+
+
+def _not_tuned(study: Study) -> Missing:
+    text = (
+        "No arm had a tuning budget of its own in this study. Equal budgets on held-out training images, then fresh"
+        " seeds for what each found best:"
+    )
+    return Missing(text, f"python -m study.tune --dataset {study.design.dataset}")
+
+
+# --- on a grid
+
+
+def _on_the_grid(of_arm: Findings) -> Iterator[Block]:
+    if of_arm.best_cell is None:
+        return
+    yield Paragraph(
+        "Each arm in the cell that suits it best: for every seed, the cell is chosen by the mean score of the other"
+        " seeds and scored on that one, so that no score is reported that also chose. The choice is repeated in every"
+        " resample of the seeds. The grid is coarse, and the test images have a part in the choice."
+    )
+    yield _best_cell_table(of_arm, of_arm.best_cell)
+
+
+def _best_cell_table(of_arm: Findings, best: BestCell) -> Table:
+    found = best.found
+    cells = [words.cell(*best.cells[i]) if i is not None else None for i in (found.best_baseline, found.best_arm)]
+    columns = [
+        text_column(f"best cell {words.side(of_arm.baseline)}", "cell_baseline"),
+        Column("folds that agree", words.percent, ("stable_baseline",)),
+        text_column(f"best cell {words.side(of_arm.arm)}", "cell_arm"),
+        Column("folds that agree", words.percent, ("stable_arm",)),
+        count_column("seeds", "n"),
+        interval_column("difference, points", "difference"),
+    ]
+    row = {
+        "cell_baseline": cells[0],
+        "stable_baseline": found.stable_baseline,
+        "cell_arm": cells[1],
+        "stable_arm": found.stable_arm,
+        "n": found.interval.n,
+        **interval_values("difference", found.interval),
+        "reason": found.interval.reason,
+    }
+    return Table(
+        f"best-cell-{of_arm.arm}", "Both arms in their best cells, cross-fitted over the seeds", columns, [row]
+    )
+
+
+# --- with a budget
+
+
+def _tuned(study: Study, of_arm: Tuned) -> Iterator[Block]:
+    yield Paragraph(_how(study, of_arm))
+    yield _table(of_arm)
+    yield Paragraph(sentences.share_of_gap(of_arm))
+    if of_arm.gap_by_budget is not None:
+        yield searches.budget(of_arm, of_arm.gap_by_budget)
+    yield searches.tried(of_arm)
+    yield searches.breadth(of_arm) if of_arm.breadths else Paragraph(ADAPTED)
+    yield Paragraph(_on_the_trials(of_arm))
+    if of_arm.importances:
+        yield searches.importance(of_arm)
+
+
+def _how(study: Study, of_arm: Tuned) -> str:
+    tuning, chosen = study.manifest["tuning"], of_arm.chosen[0]
+    drawn = SAMPLERS.get(tuning["sampler"], tuning["sampler"])
+    budget = f"{words.trials(chosen.n_trials)} of {words.seeds(chosen.n_seeds)} and {tuning['epochs']} epochs"
+    (low, high), sizes = of_arm.lrs, of_arm.batch_sizes
+    space = f"rate {words.rate(low)} to {words.rate(high)}, batch size {sizes[0]} to {sizes[1]}"
+    pruned = "" if tuning["pruner"] == "none" else f" The pruner {tuning['pruner']} stopped trials of both arms early."
+    return (
+        f"Each arm had {budget} in the same space ({space}), drawn by {drawn}, and was scored on {of_arm.n_held_out:,}"
+        " training images that no trial trained on. A seed that diverged scores 0. The best configuration of each then"
+        f" trained fresh seeds on all training images; the test images had no part in any choice.{pruned}"
+    )
+
+
+def _table(of_arm: Tuned) -> Table:
+    columns = [
+        text_column("what", "what"),
+        text_column("without BN at", "at_baseline"),
+        text_column("with BN at", "at_arm"),
+        Column("without BN", words.percent, ("mean_baseline",)),
+        Column("with BN", words.percent, ("mean_arm",)),
+        count_column("seeds", "n"),
+        interval_column("difference, points", "difference"),
+        p_column("p, sign-flip", "p_sign_flip"),
+        Column("failed without | with", _failed, ("n_failed_baseline", "n_failed_arm", "n_runs")),
+        text_column("verdict", "verdict"),
+    ]
+    rows = [_tuned_row(of_arm), _untuned_row(of_arm.untuned), *_gain_rows(of_arm)]
+    return Table(f"tuned-{of_arm.arm}", "Tuned, untuned, and what tuning adds to each arm", columns, rows)
+
+
+def _tuned_row(of_arm: Tuned) -> dict[str, Any]:
+    at = [words.cell(chosen.batch_size, float(f"{chosen.lr:.3g}")) for chosen in of_arm.chosen]
+    return _row("tuned against tuned", at, of_arm.primary, of_arm.primary.verdict)
+
+
+def _untuned_row(untuned: Contrast) -> dict[str, Any]:
+    return _row("untuned", [words.cell(untuned.batch_size, untuned.lr)] * 2, untuned, None)
+
+
+def _row(what: str, at: list[str], found: Contrast, verdict: str | None) -> dict[str, Any]:
+    return {
+        "what": what,
+        "at_baseline": at[0],
+        "at_arm": at[1],
+        "mean_baseline": found.mean_baseline,
+        "mean_arm": found.mean_arm,
+        "n": found.n_pairs,
+        **interval_values("difference", found.ci),
+        **pvalue_values("p_sign_flip", found.sign_flip),
+        **{name: getattr(found, name) for name in ("n_failed_baseline", "n_failed_arm", "n_runs")},
+        "verdict": verdict,
+    }
+
+
+def _failed(of_baseline: int | None, of_arm: int | None, n: int | None) -> str:
+    return words.NO_NUMBER if n is None else f"{of_baseline} | {of_arm} of {n}"
+
+
+def _gain_rows(of_arm: Tuned) -> Iterator[dict[str, Any]]:
+    """What no pair of arms has: the gains of each, and their difference."""
+    rows = [(f"tuned less untuned, {words.side(gain.arm)}", gain.interval, gain.sign_flip) for gain in of_arm.gains]
+    rows.append(("untuned difference less tuned difference", of_arm.taken_away, of_arm.taken_away_test))
+    for what, interval, test in rows:
+        yield {
+            "what": what,
+            "at_baseline": None,
+            "at_arm": None,
+            "mean_baseline": None,
+            "mean_arm": None,
+            "n": interval.n,
+            **interval_values("difference", interval),
+            **pvalue_values("p_sign_flip", test),
+            **dict.fromkeys(("n_failed_baseline", "n_failed_arm", "n_runs")),
+            "verdict": None,
+        }
+
+
+def _on_the_trials(of_arm: Tuned) -> str:
+    found = of_arm.crossfit
+    if math.isnan(found.interval.estimate):
+        naive = words.points(found.naive)
+        return f"On the trials themselves, chosen and scored on the same seed, the tuned arms differ by {naive} points."
+    said = (
+        "On the trials themselves, chosen on all seeds but one and scored on that one, the tuned arms differ by"
+        f" {words.estimate(*words.of(found.interval))} points on held-out images"
+    )
+    reason = f"; no interval: {found.interval.reason}" if found.interval.reason else ""
+    return f"{said}{reason}. Chosen and scored on the same seeds it would be {words.points(found.naive)}."

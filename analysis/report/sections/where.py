@@ -1,0 +1,142 @@
+"""Part 3: where on the grid it helps."""
+
+import math
+
+from analysis.findings import contrasts
+from analysis.findings.contrasts import Contrast
+from analysis.findings.results import Findings, Results
+from analysis.records.tables import PRIMARY, Study
+from analysis.report import number_format as words
+from analysis.report.columns import CELL, count_column, interval_column, p_column, pvalue_values, text_column
+from analysis.report.columns import interval_values as spread
+from analysis.report.document import Column, Figure, Missing, Paragraph, Part, Table
+from analysis.report.figures import effects
+from analysis.report.figures.style import svg
+from analysis.stats.grid import Slope
+
+
+def part(study: Study, found: Results) -> Part:
+    blocks: list[Figure | Table | Paragraph | Missing] = []
+    for of_arm in found.of_arms.values():
+        cells = contrasts.by_cell(found.contrasts, of_arm.arm)
+        if any(math.isfinite(cell.mean_diff) for cell in cells.values()):
+            blocks.append(_map(of_arm.arm, cells))
+        if of_arm.slopes:
+            blocks += [_slope_words(of_arm), _slopes(of_arm)]
+    return Part(
+        "map",
+        "Where it helps",
+        blocks or [Missing("No cell has a pair of runs; train both arms:", "python -m study.run")],
+    )
+
+
+def _map(arm: str, cells: dict[tuple[int, float], Contrast]) -> Figure:
+    known = [cell for cell in cells.values() if math.isfinite(cell.mean_diff)]
+    n = max(cell.n_pairs for cell in known)
+    return Figure(
+        name=f"effect-{arm}",
+        headline=f"{_tally(known)}: {_range(known)}",
+        subtitle=(
+            f"Test accuracy {words.side(arm)} minus {words.side(known[0].baseline)}, in points, by batch size and"
+            f" learning rate; {words.endpoint(PRIMARY)}; up to {words.seeds(n)} a cell."
+        ),
+        svg=svg(effects.effect_map(cells)),
+        alt="; ".join(
+            f"{words.cell(*key)}: {words.estimate(cell.mean_diff, *effects.joint_ends(cell))} points" + _failed(cell)
+            for key, cell in cells.items()
+        )
+        + ".",
+        caption=(
+            f"Intervals hold for all cells at once (sup-t, {words.level(known[0].ci.level)}, from 5 pairs on). ✕: runs"
+            " that diverged or ended below twice chance, without | with. Colours are linear up to half a point,"
+            " logarithmic beyond."
+        ),
+        table=_table(arm, cells),
+    )
+
+
+def _tally(cells: list[Contrast]) -> str:
+    if all(cell.verdict == "not testable" for cell in cells):
+        return "No cell can be tested"
+    better, worse = (sum(cell.verdict.startswith(side) for cell in cells) for side in ("better", "worse"))
+    return f"Better in {better}, worse in {worse} of {len(cells)} cells"
+
+
+def _range(cells: list[Contrast]) -> str:
+    low, high = (choose(cells, key=lambda cell: cell.mean_diff) for choose in (min, max))
+    return f"from {words.points(low.mean_diff)} to {words.points(high.mean_diff)} points"
+
+
+def _failed(cell: Contrast) -> str:
+    if not cell.n_failed_baseline and not cell.n_failed_arm:
+        return ""
+    return f" ({cell.n_failed_baseline} without and {cell.n_failed_arm} with of {cell.n_runs} failed)"
+
+
+def _table(arm: str, cells: dict[tuple[int, float], Contrast]) -> Table:
+    rows = [
+        {
+            "batch_size": size,
+            "lr": lr,
+            "n": cell.n_pairs,
+            **dict(
+                zip(
+                    ("difference", "difference_low", "difference_high"),
+                    (cell.mean_diff, *effects.joint_ends(cell)),
+                    strict=True,
+                )
+            ),
+            **pvalue_values("p_max_t", cell.joint.max_t if cell.joint else None),
+            "n_failed_baseline": cell.n_failed_baseline,
+            "n_failed_arm": cell.n_failed_arm,
+            "n_runs": cell.n_runs,
+            "verdict": cell.verdict,
+        }
+        for (size, lr), cell in cells.items()
+    ]
+    columns = [
+        *CELL,
+        count_column("n", "n"),
+        interval_column("difference, points [all cells at once]", "difference"),
+        p_column("p, step-down max-T", "p_max_t"),
+        Column(
+            "failed without | with",
+            lambda a, b, n: f"{a} | {b} of {n}",
+            ("n_failed_baseline", "n_failed_arm", "n_runs"),
+        ),
+        text_column("verdict", "verdict"),
+    ]
+    return Table(f"effect-{arm}", "The difference in every cell, tested together", columns, rows)
+
+
+def _slope_words(of_arm: Findings) -> Paragraph:
+    found = [f"{words.estimate(*words.of(slope.interval))} points {slope.unit}" for slope in of_arm.slopes]
+    return Paragraph(
+        f"How the difference changes over the grid: {'; '.join(found)}. Each seed has a least-squares fit of its own,"
+        " and its slopes are tested as any difference is."
+    )
+
+
+def _slopes(of_arm: Findings) -> Table:
+    columns = [
+        text_column("slope of the difference", "slope"),
+        count_column("n", "n"),
+        interval_column("estimate, points", "estimate"),
+        p_column("p, paired t", "p_t"),
+        p_column("p, sign-flip", "p_sign_flip"),
+        p_column("p, all slopes together (step-down max-T)", "p_max_t"),
+    ]
+    return Table(
+        f"slopes-{of_arm.arm}", "Slopes of the difference over the grid", columns, [_slope(s) for s in of_arm.slopes]
+    )
+
+
+def _slope(slope: Slope) -> dict[str, object]:
+    return {
+        "slope": f"{slope.name}, {slope.unit}",
+        "n": slope.interval.n,
+        **spread("estimate", slope.interval),
+        **pvalue_values("p_t", slope.t_test),
+        **pvalue_values("p_sign_flip", slope.sign_flip),
+        **pvalue_values("p_max_t", slope.adjusted),
+    }

@@ -1,0 +1,1 @@
+"""Arrays in, small named results out; numpy and scipy alone."""

@@ -1,0 +1,223 @@
+"""Intervals for paired differences: arrays in, small named results out.
+
+Each holds the values that a test does not reject; where the number of pairs cannot reach the level, there is no
+interval and ``reason`` says so.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from analysis.stats import sign_flips as flips
+from analysis.stats.paired_tests import ROUNDING, differences, matrix, rank_sums, why_no_spread
+
+BOOTSTRAP_FROM = 6  # pairs: below, the bootstrap-t is wide beyond use
+BAND_FROM = 5  # below, there are too few patterns of signs for a quantile
+RESAMPLES = 9_999
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate and the values that its test does not reject."""
+
+    method: str
+    n: int
+    estimate: float
+    low: float
+    high: float
+    level: float
+    """Of the interval as it is: that of an exact test may lie a little above what was asked for."""
+    reason: str | None = None
+    """Why there is no interval, or what is wrong with it; None where all is well."""
+
+
+def t_interval(d: ArrayLike, level: float = 0.95) -> Interval:
+    """mean +- t_{n-1} s / sqrt(n): the interval of the paired t test.
+
+    >>> found = t_interval([1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4])
+    >>> round(found.low, 4), round(found.high, 4)
+    (0.7001, 2.4599)
+    """
+    d = differences(d)
+    n, reason = len(d), why_no_spread(d)
+    mean = float(d.mean()) if n else math.nan
+    if reason:
+        end = mean if n > 1 else math.nan
+        return Interval("t", n, mean, end, end, level, reason)
+    half = float(stats.t.ppf((1 + level) / 2, n - 1)) * float(d.std(ddof=1)) / math.sqrt(n)
+    return Interval("t", n, mean, mean - half, mean + half, level)
+
+
+def fieller(numerator: ArrayLike, denominator: ArrayLike, level: float = 0.95) -> Interval:
+    """The ratio of the means of paired values (n,): each r for which t does not reject numerator - r denominator of
+    mean zero (Fieller 1954, equation 5). No interval where the denominator itself is not told from zero.
+
+    >>> found = fieller([1.0, 2.0, 1.5, 1.2], [2.1, 3.9, 3.2, 2.3])
+    >>> round(found.estimate, 4), round(found.low, 4), round(found.high, 4)
+    (0.4957, 0.4433, 0.5382)
+    """
+    y, x = differences(numerator), differences(denominator)
+    n, method = len(y), "Fieller"
+    if len(x) != n:
+        raise ValueError(f"a ratio takes pairs, these are {n} and {len(x)} values")
+    ratio = float(y.mean() / x.mean()) if n and x.mean() else math.nan
+    reason = why_no_spread(x)
+    if reason:
+        return Interval(method, n, ratio, math.nan, math.nan, level, reason)
+    (vyy, vyx), (_, vxx) = np.cov(y, x) / n
+    t2 = float(stats.t.ppf((1 + level) / 2, n - 1)) ** 2
+    a, b, c = x.mean() ** 2 - t2 * vxx, x.mean() * y.mean() - t2 * vyx, y.mean() ** 2 - t2 * vyy
+    if a <= 0:
+        reason = "the denominator is not told from zero, so the ratio may be anything"
+        return Interval(method, n, ratio, math.nan, math.nan, level, reason)
+    half = math.sqrt(max(0.0, b**2 - a * c))
+    return Interval(method, n, ratio, float((b - half) / a), float((b + half) / a), level)
+
+
+def prediction(y: ArrayLike, level: float = 0.95) -> Interval:
+    """Where one more value of the kind of ``y`` (n,) would lie: mean +- t_{n-1} s sqrt(1 + 1/n).
+
+    Exact where values are independent and normal (Hahn & Meeker 1991, section 4.8); about one value, not the mean.
+
+    >>> found = prediction([9.0, 10.0, 11.0])
+    >>> round(found.low, 4), round(found.high, 4)
+    (5.0317, 14.9683)
+    """
+    mean = t_interval(y, level)
+    widen = math.sqrt(mean.n + 1)
+    low, high = (mean.estimate + widen * (end - mean.estimate) for end in (mean.low, mean.high))
+    return Interval("prediction, t", mean.n, mean.estimate, low, high, level, mean.reason)
+
+
+def sign_flip_interval(d: ArrayLike, level: float = 0.95) -> Interval:
+    """The means that ``paired.sign_flip`` does not reject: Hartigan's typical values (1969).
+
+    With all patterns the ends are the k-th smallest and largest of the means of the 2^n - 1 subsets, k =
+    floor(alpha/2 2^n), and the level is 1 - 2k/2^n. Beyond 16 pairs the subsets are the random patterns of the test.
+
+    >>> found = sign_flip_interval([1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4])
+    >>> round(found.low, 4), round(found.high, 4), found.level
+    (0.8333, 2.4667, 0.951171875)
+    """
+    d = differences(d)
+    n = len(d)
+    mean = float(d.mean()) if n else math.nan
+    total = 2**n if flips.is_exact(n) else flips.RESAMPLES + 1
+    rejected = math.floor((1 - level) * total * (1 + ROUNDING))  # patterns, in both tails
+    k = rejected // 2 if flips.is_exact(n) else rejected
+    if k == 0:
+        reason = f"{n} pairs: the exact test has no {100 * level:g} % interval"
+        return Interval("sign-flip", n, mean, -math.inf, math.inf, 1.0, reason)
+    sign, sample = oriented(d)
+    means = _subset_means(sample)
+    low, high = sorted(sign * float(np.partition(means, i)[i]) for i in (k - 1, len(means) - k))
+    reached = 1 - (2 * k if flips.is_exact(n) else k) / total
+    return Interval("sign-flip", n, mean, low, high, reached, why_no_spread(d))
+
+
+def oriented(d: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+    """A sign, and ``sign * d`` sorted by size: for d and -d the same sample, so that swapped arms mirror a result."""
+    up, down = np.sort(d), np.sort(-d)
+    sign = 1.0 if tuple(up) >= tuple(down) else -1.0
+    sample = up if sign > 0 else down
+    return sign, sample[np.argsort(np.abs(sample), kind="stable")]
+
+
+def _subset_means(sample: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Means of the non-empty subsets that the patterns of ``paired.sign_flip`` flip, and of those that they do not."""
+    n, sizes = len(sample), np.abs(sample)
+    two = np.column_stack([sizes, np.where(sample < 0, -1.0, 1.0)])
+    means = []
+    for sums in flips.sums(two, flips.generator("sign-flip", sizes[:, None])):
+        for sign in (1, -1):
+            total, count = (sample.sum() - sign * sums[:, 0]) / 2, (n - sign * sums[:, 1]) / 2
+            means.append(total[count > 0] / count[count > 0])
+    return np.concatenate(means)
+
+
+def hodges_lehmann(d: ArrayLike, level: float = 0.95) -> Interval:
+    """The median of the Walsh averages, with the interval of the exact signed-rank test (Hodges & Lehmann 1963;
+    the rule of R's wilcox.test, whose level is met or exceeded)."""
+    d = differences(d)
+    n = len(d)
+    if n == 0:
+        return Interval("Hodges-Lehmann", 0, math.nan, math.nan, math.nan, level, "0 pairs")
+    walsh = np.sort(((d[:, None] + d) / 2)[np.triu_indices(n)])
+    cumulated = np.cumsum(rank_sums(range(1, n + 1)))
+    k = int(np.searchsorted(cumulated, (1 - level) / 2 * (1 - ROUNDING)))  # qsignrank: P(T <= k) >= alpha/2
+    estimate = float(np.median(walsh))
+    if k == 0:
+        reason = f"{n} pairs: the exact test has no {100 * level:g} % interval"
+        return Interval("Hodges-Lehmann", n, estimate, -math.inf, math.inf, 1.0, reason)
+    reached = 1 - 2 * float(cumulated[k - 1])
+    return Interval("Hodges-Lehmann", n, estimate, float(walsh[k - 1]), float(walsh[-k]), reached, why_no_spread(d))
+
+
+def bootstrap_t(d: ArrayLike, level: float = 0.95) -> Interval:
+    """mean - s / sqrt(n) times the quantiles of t over 9,999 resamples (Efron & Tibshirani 1993, section 12.5).
+
+    From 6 pairs on. The draws follow from the data; swapping the arms mirrors the interval.
+    """
+    d = differences(d)
+    n, reason = len(d), why_no_spread(d)
+    mean = float(d.mean()) if n else math.nan
+    if reason is None and n < BOOTSTRAP_FROM:
+        reason = f"{n} pairs: the bootstrap needs {BOOTSTRAP_FROM}"
+    if reason:
+        return Interval("bootstrap-t", n, mean, math.nan, math.nan, level, reason)
+    sign, sample = oriented(d)
+    t = _resampled_t(sample)
+    error = float(sample.std(ddof=1)) / math.sqrt(n)
+    ends = sample.mean() - error * np.quantile(t, [(1 + level) / 2, (1 - level) / 2], method="inverted_cdf")
+    low, high = sorted(sign * ends)
+    return Interval("bootstrap-t", n, mean, float(low), float(high), level)
+
+
+def _resampled_t(sample: NDArray[np.float64]) -> NDArray[np.float64]:
+    n = len(sample)
+    drawn = sample[flips.generator("bootstrap-t", sample).integers(0, n, (RESAMPLES, n))]
+    gap, error = drawn.mean(1) - sample.mean(), drawn.std(1, ddof=1) / math.sqrt(n)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(error > 0, gap / error, np.sign(gap) * np.inf)
+
+
+def simultaneous(D: ArrayLike, level: float = 0.95) -> list[Interval]:
+    """Intervals for the columns of ``D`` (seeds, cells or epochs) that all hold together with probability ``level``.
+
+    mean +- c s / sqrt(n), where c is the quantile of the largest |t| when the centred rows change their
+    signs (sup-t, Montiel Olea & Plagborg-Moller 2019; each row keeps its dependence). From 5 pairs a column on; NaN
+    where a seed has no pair. A column without spread has an interval of no width and says so.
+    """
+    table = matrix(D)
+    n_of = (~np.isnan(table)).sum(0)
+    means = [
+        float(column[~np.isnan(column)].mean()) if k else math.nan for column, k in zip(table.T, n_of, strict=True)
+    ]
+    reasons = [why_no_spread(column[~np.isnan(column)]) for column in table.T]
+    short = [None if k >= BAND_FROM else f"{k} pairs: simultaneous intervals need {BAND_FROM}" for k in n_of]
+    usable = [i for i, why in enumerate(zip(reasons, short, strict=True)) if why == (None, None)]
+    critical = _critical(table[:, usable], level) if usable else math.nan
+    found = []
+    for i, column in enumerate(table.T):
+        spread = float(np.nanstd(column, ddof=1)) if i in usable else math.nan
+        half = critical * spread / math.sqrt(n_of[i]) if i in usable else 0.0 if not short[i] else math.nan
+        found.append(
+            Interval("sup-t", int(n_of[i]), means[i], means[i] - half, means[i] + half, level, short[i] or reasons[i])
+        )
+    return found
+
+
+def _critical(table: NDArray[np.float64], level: float) -> float:
+    """The ``level`` quantile of the largest |t| over the columns under flipped signs of the centred rows."""
+    centred = flips.canonical(table - np.nanmean(table, axis=0))
+    n_of, squares = (~np.isnan(centred)).sum(0), np.nansum(centred**2, axis=0)
+    rng = flips.generator("sup-t", np.sort(np.abs(centred), axis=1))
+    largest = []
+    for sums in flips.sums(np.nan_to_num(centred), rng, RESAMPLES):
+        share = np.minimum(sums**2 / (n_of * squares), 1.0)  # t^2 = (n - 1) share / (1 - share)
+        with np.errstate(divide="ignore"):
+            largest.append(np.sqrt((n_of - 1) * share / (1 - share)).max(1))
+    return float(np.quantile(np.concatenate(largest), level, method="inverted_cdf"))

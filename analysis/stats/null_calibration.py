@@ -1,0 +1,90 @@
+"""A/A on the user's own table: how often each method would have found a difference that is not there.
+
+Within a seed the labels of the two arms are swapped at random, in all cells at once; what is left of a difference
+is chance. Every method is then run as it was on the real labels. An exact test rejects in at most alpha of all swaps,
+whatever the data; of the others, this is their size on data like these.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from analysis.stats import sign_flips as flips
+from analysis.stats.intervals import bootstrap_t
+from analysis.stats.paired_tests import is_constant, matrix, max_t, paired_t, sign_flip, wilcoxon
+
+ALL_UP_TO = 10  # seeds
+SWAPS = 200  # random ones beyond
+BOOTSTRAPPED = 100  # swaps, since a bootstrap takes longer than all else
+
+
+@dataclass(frozen=True)
+class Size:
+    """How often a method rejects at ``alpha`` where there is nothing to find."""
+
+    method: str
+    alpha: float
+    n: int
+    """Seeds."""
+    n_swaps: int
+    n_rejected: int
+    size: float
+    low: float
+    """Clopper & Pearson's 95 % interval where the swaps were drawn; the size itself where all were taken."""
+    high: float
+    every_swap: bool
+
+
+Rejects = Callable[[NDArray[np.float64], float], bool]
+
+METHODS: dict[str, Rejects] = {
+    "paired t over the grid": lambda D, alpha: paired_t(D.mean(1)).pvalue <= alpha,
+    "sign-flip over the grid": lambda D, alpha: sign_flip(D.mean(1)).pvalue <= alpha,
+    "Wilcoxon over the grid": lambda D, alpha: wilcoxon(D.mean(1)).pvalue <= alpha,
+    "bootstrap-t interval over the grid": lambda D, alpha: _excludes_zero(D.mean(1), alpha),
+    "any cell, step-down max-T": lambda D, alpha: any(test.pvalue <= alpha for test in max_t(D)),
+    "any cell, t uncorrected": lambda D, alpha: _any_t(D, alpha),
+}
+
+
+def sizes(D: ArrayLike, alpha: float) -> list[Size]:
+    """The size of each of METHODS on ``D`` (seeds, cells) without gaps; none for fewer than two seeds or no cell."""
+    table = matrix(D)
+    if len(table) < 2 or table.shape[1] == 0:
+        return []
+    table = flips.canonical(table)
+    n, signs = len(table), _swaps(table)
+    found = []
+    for method, rejects in METHODS.items():
+        some = signs[:: -(-len(signs) // BOOTSTRAPPED)] if "bootstrap" in method else signs
+        n_rejected = sum(rejects(table * sign[:, None], alpha) for sign in some)
+        found.append(_size(method, alpha, n, len(some), n_rejected, n <= ALL_UP_TO and len(some) == len(signs)))
+    return found
+
+
+def _size(method: str, alpha: float, n: int, n_swaps: int, n_rejected: int, every: bool) -> Size:
+    size = n_rejected / n_swaps
+    exact = stats.binomtest(n_rejected, n_swaps).proportion_ci(method="exact")
+    low, high = (size, size) if every else (float(exact.low), float(exact.high))
+    return Size(method, alpha, n, n_swaps, n_rejected, size, low, high, every)
+
+
+def _swaps(table: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Signs (swaps, seeds): up to 10 seeds half of all, whose mirror images say the same, else random ones."""
+    n = len(table)
+    if n <= ALL_UP_TO:
+        return (1 - 2 * (np.arange(2 ** (n - 1))[:, None] >> np.arange(n) & 1)).astype(np.float64)
+    return flips.generator("A/A", table).choice([-1.0, 1.0], (SWAPS, n))
+
+
+def _excludes_zero(d: NDArray[np.float64], alpha: float) -> bool:
+    found = bootstrap_t(d, 1 - alpha)
+    return found.low > 0 or found.high < 0
+
+
+def _any_t(table: NDArray[np.float64], alpha: float) -> bool:
+    spread = [not is_constant(column) for column in table.T]
+    return any(spread) and bool(np.min(stats.ttest_1samp(table[:, spread], 0.0).pvalue) <= alpha)

@@ -1,0 +1,1 @@
+"""A command line as one frozen value, and its exit code."""

@@ -1,0 +1,212 @@
+"""The command line of ``study.run`` as one frozen value, checked before anything heavy is imported."""
+
+import argparse
+import os
+import re
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_origin, get_type_hints
+
+from study.cli import arguments
+from study.engine.registry import Engine
+from study.errors import UsageError, plain, short, told
+from study.spec.constants import ARMS
+from study.spec.design import DATASETS, MOST_SEED, MOST_SEEDS, Design, check_known
+from study.store import untrusted_parquet as parquet
+
+DATA_DIR = Path(os.environ.get("STUDY_DATA_DIR", "data"))
+STUDY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]{1,3})?")
+DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)([smh]?)")
+SHARD = re.compile(r"([0-9]{1,9})/([0-9]{1,9})")
+CONFIG_BYTES = 10**6
+"""Of a TOML file, at most."""
+MOST_DOTS = 1000
+"""Of a TOML file between two commas or line ends: the time to read ``a.a.a.a = 1`` grows with their square."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Train the same small network with and without batch normalisation over a grid of batch sizes,
+    learning rates and seeds, and record every epoch. The same command again does what is missing;
+    longer lists of seeds, batch sizes or rates extend the study.
+
+    Exit codes: 0 done, 1 some runs failed, 2 usage, 3 environment (no data, no space, no CUDA, another
+    process at work), 75 stopped by --max-time, 130 and 143 stopped by a signal."""
+
+    seeds: int = 10
+    """How many seeds: the number of independent repetitions of every pair."""
+    first_seed: int = 0
+    """The first of them."""
+    arms: tuple[str, ...] = ARMS
+    """What is compared: bn, no_bn."""
+    batch_sizes: tuple[int, ...] = (32, 128, 512)
+    """Images per training step. Batch size 1 cannot be under batch norm and is recorded as such."""
+    lrs: tuple[float, ...] = (0.001, 0.01, 0.1)
+    """Adam's learning rates."""
+    epochs: int = 10
+    """Passes over the training images."""
+    hidden: tuple[int, ...] = (32, 32)
+    """Units of each hidden layer."""
+    dataset: str = "auto"
+    """mnist, fashion-mnist, kmnist, digits, or auto: MNIST where it can be had, else digits."""
+    data_dir: Path = DATA_DIR
+    """Where the files of the data set lie or are downloaded to (also STUDY_DATA_DIR)."""
+    device: str = "auto"
+    """auto, cpu, cuda or cuda:1; auto is what the study began on, for a new study the first GPU if there is one."""
+    tf32: bool = False
+    """On a GPU, multiply in TensorFloat-32: faster, 10 bits of mantissa; recorded, and not mixed with float32."""
+    engine: Engine = "auto"
+    """torch, or a kernel in C that the system's compiler makes at first use, faster and for CPUs alone; auto is what
+    the study began with, for a new study on a CPU the kernel if it can be made and the layers are narrow. Recorded, and
+    not mixed."""
+    study_id: str | None = None
+    """The name of the study and of its folder; the data set's name unless given."""
+    out: Path = Path("results")
+    """The folder of studies."""
+    config: Path | None = None
+    """A TOML file with any of these options; the command line overrides it."""
+    dry_run: bool = False
+    """Show what would be done, its time and its memory, and do nothing."""
+    workers: int = 0
+    """Threads of the kernel, or processes of torch's engine, on a CPU; 0 is one per core."""
+    shard: str | None = None
+    """i/n: train the i-th of n parts of the plan, beside other processes that train the others."""
+    max_time: str | None = None
+    """Stop after this long, such as 50m or 2h, with exit code 75; the same command goes on."""
+    no_ablation: bool = False
+    """Do not evaluate the inference modes on the test images when the study is complete; see study.ablate."""
+    on_error: Literal["continue", "stop"] = "continue"
+    """Whether to go on with other cohorts when one fails for good."""
+    log_format: Literal["text", "json"] = "text"
+    """json prints one event a line."""
+    quiet: bool = False
+    """Print errors alone."""
+
+    def check(self) -> "Options":
+        """Refuse what no data set could make right; returns self."""
+        if not 1 <= self.seeds <= MOST_SEEDS:
+            raise UsageError(f"--seeds {self.seeds}: a study has 1 to {MOST_SEEDS} seeds, such as --seeds 10")
+        if not 0 <= self.first_seed <= MOST_SEED:
+            raise UsageError(f"--first-seed {self.first_seed}: a seed is 0 or above, up to {MOST_SEED}")
+        if self.workers < 0:
+            raise UsageError(f"--workers {self.workers}: give 1 or more, or 0 for one per core")
+        if self.study_id is not None:
+            _check_pattern("--study-id", self.study_id, STUDY_ID, "letters, digits, '.', '_', '-'; e.g. mnist-2")
+        _check_pattern("--device", self.device, DEVICE, "auto, cpu, cuda or cuda:0")
+        if self.tf32 and self.device == "cpu":
+            raise UsageError("--tf32: only a GPU has it; leave it out, or choose --device cuda")
+        check_known("--dataset", self.dataset, ["auto", *DATASETS])
+        self.shard_of, self.seconds  # noqa: B018  parsed here for their errors
+        return self
+
+    def design(self, dataset: str) -> Design:
+        """The design on ``dataset``; a UsageError names what is wrong with it."""
+        seeds = tuple(range(self.first_seed, self.first_seed + self.seeds))
+        return Design(dataset, self.arms, self.batch_sizes, self.lrs, seeds, self.epochs, self.hidden)
+
+    @property
+    def shard_of(self) -> tuple[int, int]:
+        """(i, n) with 1 <= i <= n; (1, 1) is everything."""
+        match = SHARD.fullmatch(self.shard or "1/1")
+        if not match or not 1 <= int(match[1]) <= int(match[2]):
+            raise UsageError(f"--shard {plain(str(self.shard))}: give i/n with i from 1 to n, such as 2/8")
+        return int(match[1]), int(match[2])
+
+    @property
+    def shard_suffix(self) -> str:
+        """For the names of what each process on a study has to itself; a whole study is shard 1 of 1."""
+        part, of = self.shard_of
+        return f"-{part}-of-{of}"
+
+    @property
+    def n_workers(self) -> int:
+        """``--workers``, by default the cores that this process may use."""
+        return self.workers or cores()
+
+    @property
+    def seconds(self) -> float | None:
+        """``--max-time`` in seconds."""
+        if self.max_time is None:
+            return None
+        match = DURATION.fullmatch(self.max_time)
+        if not match or float(match[1]) <= 0:
+            raise UsageError(f"--max-time {plain(self.max_time)}: give a time above 0 such as 90s, 50m or 2h")
+        return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
+
+
+def cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def parse(argv: Sequence[str]) -> Options:
+    """Options from the command line over those of ``--config``; a SystemExit(2) or UsageError on a wrong one."""
+    peek = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    peek.add_argument("--config", type=Path, nargs="?")
+    config = peek.parse_known_args(argv)[0].config
+    from_file = _arguments(config) if config else []
+    return arguments.read(Options, [*from_file, *argv], "python -m study.run").check()
+
+
+def _arguments(path: Path) -> list[str]:
+    """The options of a TOML file as they would stand on the command line."""
+    arguments.check_text(str(path))
+    values, hints = _toml(path), get_type_hints(Options)
+    known = sorted({name.replace("_", "-") for name in hints} - {"config"})
+    found: list[str] = []
+    for key, value in values.items():
+        name = key.replace("_", "-")
+        check_known(f"--config {path}:", name, known)
+        try:
+            found += _as_arguments(f"--{name}", value, hints[name.replace("-", "_")])
+        except UsageError as error:
+            raise UsageError(f"--config {path}: {error}") from None
+    return found
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    """What stands in a regular file of bounded size, or in the one that a link leads to."""
+    try:
+        content = parquet.file_bytes(Path(os.path.realpath(path)), CONFIG_BYTES)
+        if any(piece.count(b".") > MOST_DOTS for piece in re.split(rb"[,\n]", content)):
+            raise parquet.Refused(f"it has a name of more than {MOST_DOTS} parts")
+        return tomllib.loads(content.decode("utf-8"))
+    except OSError as error:
+        raise UsageError(f"--config {path}: {error.strerror}") from None
+    except parquet.Refused as refused:
+        raise UsageError(f"--config {path}: {refused}; give a file of options such as seeds = 10") from None
+    except RecursionError:
+        raise UsageError(f"--config {path} is nested too deeply; give options such as seeds = 10") from None
+    except ValueError as error:
+        raise UsageError(f"--config {path} is not TOML: {short(str(error), 200)}") from None
+
+
+def _as_arguments(option: str, value: Any, hint: Any) -> list[str]:
+    if hint is bool:
+        if not isinstance(value, bool):
+            raise UsageError(f"{option[2:]} = {told(value)}: give true or false")
+        return [option] if value else []
+    items = value if isinstance(value, list) else [value]
+    if isinstance(value, list) and get_origin(hint) is not tuple:
+        raise UsageError(f"{option[2:]} is a list: give one value, without brackets")
+    for item in items:
+        if not _is_plain(item):
+            raise UsageError(f"{option[2:]} = {told(item)}: give a number or a text, or a list of these")
+    if len({isinstance(item, str) for item in items}) > 1:
+        raise UsageError(f"{option[2:]} = {told(items[0])}, {told(items[1])}: give a list of numbers or of texts alone")
+    return [option, *map(str, items)]
+
+
+def _is_plain(item: object) -> bool:
+    """Whether a command line could say it as one value."""
+    if isinstance(item, str):
+        return not item.startswith("--")
+    return isinstance(item, float) or (type(item) is int and abs(item) < 10**100)
+
+
+def _check_pattern(option: str, value: str, pattern: re.Pattern[str], rule: str) -> None:
+    if not pattern.fullmatch(value):
+        raise UsageError(f"{option} {short(value)!r}: choose {rule}")

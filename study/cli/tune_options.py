@@ -1,0 +1,127 @@
+"""The command line of ``study.tune`` as one frozen value, checked before anything heavy is imported."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from study.cli import arguments
+from study.cli import run_options as options
+from study.engine.registry import Engine
+from study.errors import UsageError
+from study.spec.constants import UNTUNED
+from study.spec.design import MOST_SEED, check_known
+from study.tuning.search import PRUNERS, SAMPLERS
+from study.tuning.space import DEFAULT
+
+FIRST_SEED = 2**30
+"""Of the trials: seeds that no run of a study has."""
+MOST_TRIALS = 10_000
+MOST_SEEDS = 1_000
+
+
+@dataclass(frozen=True)
+class Options:
+    """Tune both arms with the same budget on training images that are held out, then train what each found best with
+    fresh seeds on all training images. The same command again goes on where it was stopped; several at once share the
+    work; more trials or seeds extend the study.
+
+    Exit codes are those of study.run."""
+
+    trials: int = 64
+    """Trials of each arm, in all."""
+    tune_seeds: int = 3
+    """Seeds of each trial; its score is their mean."""
+    seeds: int = 10
+    """Fresh seeds for the best configuration of each arm."""
+    first_seed: int = 0
+    """The first of them."""
+    sampler: str = "sobol"
+    """sobol: evenly spread, the same points for both arms, so that trials pair; tpe, gp: where it went well so far."""
+    sampler_seed: int = 0
+    """Of the sampler's random numbers."""
+    space: str = DEFAULT
+    """The range of the rate, and that of the batch size in powers of two; what is not named is as by default."""
+    pruner: str = "none"
+    """none, median or halving: stop trials of both arms that go badly; trials then train one by one."""
+    epochs: int = 5
+    """Passes over the training images, of trials and of what follows."""
+    hidden: tuple[int, ...] = (32, 32)
+    """Units of each hidden layer."""
+    dataset: str = "auto"
+    """mnist, fashion-mnist, kmnist, digits, or auto: MNIST where it can be had, else digits."""
+    data_dir: Path = options.DATA_DIR
+    """As for study.run."""
+    device: str = "auto"
+    """As for study.run."""
+    engine: Engine = "auto"
+    """As for study.run."""
+    study_id: str | None = None
+    """The name of the study and of its folder; by default the data set's and -tuned."""
+    out: Path = Path("results")
+    """The folder of studies."""
+    storage: str | None = None
+    """The URL of a database for the trials, such as postgresql+psycopg://user@host/database; a journal in the study's
+    folder unless given."""
+    at_once: int = 16
+    """Trials of each arm that are asked for at once and train together."""
+    workers: int = 0
+    """Threads of the kernel, or processes of torch's engine, on a CPU; 0 is one per core."""
+    max_time: str | None = None
+    """Stop after this long, such as 50m or 2h, with exit code 75; the same command goes on."""
+    log_format: Literal["text", "json"] = "text"
+    """json prints one event a line."""
+    quiet: bool = False
+    """Print errors alone."""
+
+    def check(self) -> "Options":
+        """Refuse what no data set could make right; returns self."""
+        for option, value, most in (
+            ("--trials", self.trials, MOST_TRIALS),
+            ("--tune-seeds", self.tune_seeds, MOST_SEEDS),
+            ("--at-once", self.at_once, MOST_TRIALS),
+        ):
+            if not 1 <= value <= most:
+                raise UsageError(f"{option} {value}: give a whole number from 1 to {most}")
+        check_known("--sampler", self.sampler, SAMPLERS)
+        check_known("--pruner", self.pruner, PRUNERS)
+        if not 0 <= self.sampler_seed <= MOST_SEED:
+            raise UsageError(f"--sampler-seed {self.sampler_seed}: give a whole number from 0 to {MOST_SEED}")
+        if self.first_seed + self.seeds > FIRST_SEED:
+            raise UsageError(
+                f"--first-seed {self.first_seed}: seeds from {FIRST_SEED} on are the trials'; give a lower one"
+            )
+        self.of_runs("mnist" if self.dataset == "auto" else self.dataset).check()
+        return self
+
+    def of_runs(self, dataset: str) -> options.Options:
+        """How the runs after the tuning train, and the setting that nobody tuned beside them."""
+        batch_size, lr = UNTUNED
+        return options.Options(
+            seeds=self.seeds,
+            first_seed=self.first_seed,
+            batch_sizes=(batch_size,),
+            lrs=(lr,),
+            epochs=self.epochs,
+            hidden=self.hidden,
+            dataset=dataset,
+            data_dir=self.data_dir,
+            device=self.device,
+            engine=self.engine,
+            study_id=self.study_id or f"{dataset}-tuned",
+            out=self.out,
+            workers=self.workers,
+            max_time=self.max_time,
+            no_ablation=True,
+            log_format=self.log_format,
+            quiet=self.quiet,
+        )
+
+    @property
+    def seeds_of_trials(self) -> tuple[int, ...]:
+        return tuple(range(FIRST_SEED, FIRST_SEED + self.tune_seeds))
+
+
+def parse(argv: Sequence[str]) -> Options:
+    """Options from the command line; a SystemExit(2) or UsageError on a wrong one."""
+    return arguments.read(Options, argv, "python -m study.tune").check()

@@ -1,0 +1,1 @@
+"""Images and labels: found, checked, split, and in the form that a first layer multiplies."""

@@ -1,0 +1,137 @@
+"""Images and labels as two tensors per split, checked by sha256 and resident on the device.
+
+What is left out on purpose: no augmentation, no normalisation beside [0, 1], no loader. A batch is an
+index into these tensors.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from study.data import download as sources
+from study.data import images as pixels
+from study.data.images import Pixels
+from study.errors import EnvironmentFault
+from study.spec.design import DATASETS, digest
+
+
+@dataclass(frozen=True)
+class Split:
+    images: Tensor
+    """(n, features) in [0, 1]."""
+    labels: Tensor
+    """(n,) int64, 0 to n_classes - 1."""
+    form: Pixels | None = None
+    """Of the images, where it is known already."""
+
+    @cached_property
+    def pixels(self) -> Pixels:
+        """The images in the form that the first layer of torch's engine multiplies fastest."""
+        return self.form or pixels.of(self.images)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    name: str
+    train: Split
+    test: Split
+    sha256: dict[str, str]
+    """By file of the source."""
+
+    @property
+    def digest(self) -> str:
+        """One sha256 for all files."""
+        return digest(self.sha256)
+
+    def to(self, device: torch.device | str, dtype: torch.dtype = torch.float32) -> "Dataset":
+        """The same images on another device or in another precision."""
+        train, test = (
+            Split(split.images.to(device, dtype), split.labels.to(device)) for split in (self.train, self.test)
+        )
+        return Dataset(self.name, train, test, self.sha256)
+
+
+def load(name: str, data_dir: Path) -> Dataset:
+    """The data set ``name`` (a key of DATASETS), downloaded if need be; float32 on the CPU.
+
+    Raises EnvironmentFault where it cannot be had or is not what it should be.
+    """
+    data = load_digits() if name == "digits" else _load_idx(name, data_dir)
+    facts = DATASETS[name]
+    shape = (*data.train.images.shape, *data.test.images.shape)
+    if shape != (facts.n_train, facts.n_features, facts.n_test, facts.n_features):
+        raise EnvironmentFault(f"{name} has the shape {shape}, expected {facts}")
+    return data
+
+
+def load_digits() -> Dataset:
+    """scikit-learn's 1,797 digits of 8x8 pixels, four fifths to train, stratified by class."""
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
+    images, labels = load_digits(return_X_y=True)
+    parts = train_test_split(images / 16, labels, test_size=360, stratify=labels, random_state=0)
+    x_train, x_test, y_train, y_test = (np.ascontiguousarray(part) for part in parts)
+    sha256 = {
+        "digits-images": digest(images.astype(int).tolist()),
+        "digits-split": digest([y_train.tolist(), y_test.tolist(), (x_train * 16).astype(int).tolist()]),
+    }
+    return Dataset("digits", _split(x_train, y_train), _split(x_test, y_test), sha256)
+
+
+def _load_idx(name: str, data_dir: Path) -> Dataset:
+    sources.obtain(name, data_dir)
+    sha256 = sources.verify(name, data_dir)
+    from torchvision.datasets.mnist import read_image_file, read_label_file
+
+    # The readers, not the class: it would prefer an unchecked processed/training.pt if one lies about.
+    folder = sources.SOURCES[name].folder(data_dir)
+    images, labels = _reader(folder, read_image_file), _reader(folder, read_label_file)
+    train = Split(_unit_interval(images("train-images-idx3-ubyte")), labels("train-labels-idx1-ubyte"))
+    test = Split(_unit_interval(images("t10k-images-idx3-ubyte")), labels("t10k-labels-idx1-ubyte"))
+    return Dataset(name, train, test, sha256)
+
+
+def _reader(folder: Path, read: Callable[[str], Tensor]) -> Callable[[str], Tensor]:
+    return lambda file: read(str(folder / file))
+
+
+def _unit_interval(pixels: Tensor) -> Tensor:
+    """uint8 (n, 28, 28) -> float32 (n, 784) in [0, 1]."""
+    return pixels.flatten(1).to(torch.float32).div_(255)
+
+
+def _split(images: np.ndarray, labels: np.ndarray) -> Split:
+    return Split(torch.from_numpy(images).to(torch.float32), torch.from_numpy(labels).to(torch.int64))
+
+
+def share(data: Dataset, folder: Path) -> None:
+    """Write ``data`` where other processes map it: one copy in memory, however many workers.
+
+    Files in a temporary folder rather than shared memory, which containers cap at 64 MB.
+    """
+    for part, split in (("train", data.train), ("test", data.test)):
+        arrays = {"images": split.images.numpy(), "labels": split.labels.numpy(), **split.pixels.arrays()}
+        for name, array in arrays.items():
+            np.save(folder / f"{part}-{name}.npy", array)
+
+
+def open_shared(name: str, sha256: dict[str, str], folder: Path) -> Dataset:
+    """The data set that ``share`` wrote, mapped and not read."""
+    train, test = (_open_split(folder, part) for part in ("train", "test"))
+    return Dataset(name, train, test, sha256)
+
+
+def _open_split(folder: Path, part: str) -> Split:
+    # "c": torch wants a writable array; copy-on-write pages stay shared as long as nobody writes.
+    arrays = {
+        path.stem.removeprefix(f"{part}-"): np.asarray(np.load(path, mmap_mode="c"))
+        for path in folder.glob(f"{part}-*.npy")
+    }
+    images, labels = (torch.from_numpy(arrays.pop(name)) for name in ("images", "labels"))
+    return Split(images, labels, pixels.shared(images, arrays))

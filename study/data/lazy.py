@@ -1,0 +1,24 @@
+"""The images of a command: loaded once, and not before somebody asks, since torch takes seconds to import."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from study.data.dataset import Dataset
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """Where the images are; a key of DATASETS, and the folder."""
+
+    name: str
+    data_dir: Path
+
+    @cached_property
+    def images(self) -> "Dataset":
+        """As ``data.load`` has them; an EnvironmentFault where they cannot be had."""
+        from study.data import dataset as data
+
+        return data.load(self.name, self.data_dir)

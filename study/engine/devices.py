@@ -1,0 +1,111 @@
+"""Where a study trains: which device, by which arithmetic, and how much memory it has left.
+
+A study keeps to the kind of device and the arithmetic that it began with, since their bits differ. torch is
+imported by those functions that need it, so that a command with nothing to train never does.
+"""
+
+import ctypes
+import os
+from pathlib import Path
+
+from study.engine import costs as forecast
+from study.errors import EnvironmentFault, UsageError
+
+CGROUP = Path("/sys/fs/cgroup")
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
+
+VERSION = "torch-2"
+"""Of the engine: to be raised when the bits of a run change."""
+
+
+def choose(asked: str, of_study: str | None) -> str:
+    """``cpu``, ``cuda`` or ``cuda:1``; ``auto`` is the study's own kind of device, else a GPU if there is one.
+
+    An EnvironmentFault where the GPU is not there, a UsageError where the study has another kind of device.
+    """
+    import torch
+
+    n_devices = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    device = (of_study or ("cuda" if n_devices else "cpu")) if asked == "auto" else asked
+    if of_study not in (None, kind(device)):
+        raise UsageError(f"--device {asked}: the study was trained on {of_study}; choose that, or another --study-id.")
+    if device != "cpu" and int(device.partition(":")[2] or 0) >= n_devices:
+        raise EnvironmentFault(
+            f"--device {asked}: torch sees {n_devices} CUDA devices here; use --device cpu for a new study."
+        )
+    return device
+
+
+def kind(device: str) -> str:
+    return device.partition(":")[0]
+
+
+def name(device: str) -> str:
+    import torch
+
+    return forecast.processor() if device == "cpu" else torch.cuda.get_device_name(device)
+
+
+def engine(device: str, tf32: bool) -> str:
+    """Such as ``torch-2/cpu/float32``: with the runs and the data, what a record's bits follow from."""
+    if tf32 and kind(device) == "cpu":
+        raise UsageError("--tf32: only a GPU has it; leave it out, or choose --device cuda")
+    return f"{VERSION}/{kind(device)}/{'tf32' if tf32 else 'float32'}"
+
+
+def check_engine(engine: str, of_study: str | None) -> None:
+    """Refuse to train one study by two engines."""
+    if of_study not in (None, engine):
+        raise UsageError(
+            f"the study was trained by the engine {of_study}, this command would train by {engine}:"
+            " their records do not mix. Train as before, or choose another --study-id."
+        )
+
+
+def prepare(engine: str) -> None:
+    """One thread, as a kernel's bits may follow their number; denormals flushed, since dead units leave
+    Adam's moments in them for ever; the GPU's reduced precision only where the engine says so."""
+    import torch
+
+    _keep_freed_memory()
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    torch.set_float32_matmul_precision("high" if engine.endswith("tf32") else "highest")
+
+
+def _keep_freed_memory() -> None:
+    """Tell glibc to give nothing back to the system: a step takes and frees the same tensors again and again, and
+    to fault their pages in each time took up to a third of it (results/LOG.md). Elsewhere nothing happens."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
+    if mallopt is not None:
+        mallopt(M_MMAP_THRESHOLD, 32 << 20)
+        mallopt(M_TRIM_THRESHOLD, 1 << 30)
+
+
+def memory_left(device: str) -> float | None:
+    """Bytes that this process and its children may still take on ``device``; None where that cannot be told."""
+    if kind(device) != "cpu":
+        import torch
+
+        return float(torch.cuda.mem_get_info(device)[0])
+    known = [left for left in (_system_memory(), _cgroup_memory()) if left is not None]
+    return min(known, default=None)
+
+
+def _system_memory() -> float | None:
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return next(1024.0 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration):
+        return None
+
+
+def _cgroup_memory() -> float | None:
+    """What a container may still take: its limit less what it uses and could not drop."""
+    try:
+        limit = float((CGROUP / "memory.max").read_text())  # "max" is no number: no limit
+        used = float((CGROUP / "memory.current").read_text())
+        facts = dict(line.split() for line in (CGROUP / "memory.stat").read_text().splitlines())
+        return limit - used + float(facts["inactive_file"])
+    except (OSError, ValueError, KeyError):
+        return None

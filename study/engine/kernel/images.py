@@ -1,0 +1,175 @@
+"""The images of a data set in the form that the kernel multiplies fastest: lit pixels, or whole rows.
+
+Both forms give the same bits, since what is left out adds nothing and the order of every sum is one. So which is
+taken is a matter of speed, and is timed at start; pixels that have too many values for codes come as whole rows.
+"""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from study.data.dataset import Dataset, Split
+from study.engine.kernel.layout import Layout, aligned, padded
+from study.engine.kernel.library import BLOCK, MOST_GROUPS, MOST_VALUES, Entries, Images, Library, Run
+
+Form = Literal["lit pixels", "whole rows"]
+LIT: Form = "lit pixels"
+ROWS: Form = "whole rows"
+PIECE = 8192
+"""Images that are prepared at once, for all runs of a seed."""
+SAMPLE, TURNS = 2048, 4
+"""Images, and how often a form is timed on them."""
+
+Arrays = tuple[NDArray[np.float32], NDArray[np.int32]]
+"""Images (n, features), labels (n,)."""
+
+
+class Room:
+    """Memory for one piece after another, which is faulted in once."""
+
+    def __init__(self) -> None:
+        self.memory = aligned(0, np.uint8)
+
+    def of(self, n: int, dtype: type) -> NDArray:
+        """(n,) of anything."""
+        wanted = n * np.dtype(dtype).itemsize
+        if wanted > self.memory.size:
+            self.memory = aligned(wanted + wanted // 8, np.uint8)
+        return self.memory[:wanted].view(dtype)
+
+
+class Pixels(Protocol):
+    """The images of a split."""
+
+    labels: NDArray[np.int32]
+
+    def piece(self, order: NDArray[np.int32], batch: int, room: Room) -> Images:
+        """Those at ``order``, in batches; valid until ``room`` has another piece."""
+        ...
+
+    def chunks(self, n: int) -> Iterator[Images]:
+        """All of them in their own order, n at a time."""
+        ...
+
+
+class Rows:
+    """Whole rows, padded to lines."""
+
+    def __init__(self, images: NDArray[np.float32], labels: NDArray[np.int32]):
+        self.labels = labels
+        self.n, n_features = images.shape
+        self.width = padded(n_features)
+        self.images = aligned(self.n * self.width).reshape(self.n, self.width)
+        self.images[:, :n_features] = images
+
+    def piece(self, order: NDArray[np.int32], batch: int, room: Room) -> Images:
+        rows = room.of(len(order) * self.width, np.float32).reshape(len(order), self.width)
+        np.take(self.images, order, axis=0, out=rows, mode="clip")
+        return Images(self.labels[order], rows)
+
+    def chunks(self, n: int) -> Iterator[Images]:
+        for start in range(0, self.n, n):
+            yield Images(self.labels[start : start + n], self.images[start : start + n])
+
+
+class Lit:
+    """The entries of the lit pixels."""
+
+    def __init__(
+        self, library: Library, entries: Entries, labels: NDArray[np.int32], values: NDArray[np.float32],
+        ever: NDArray[np.uint8],
+    ):  # fmt: skip
+        """``ever`` (groups,): whether a group is lit in any training image."""
+        self.library, self.entries, self.labels, self.values, self.ever = library, entries, labels, values, ever
+        self.natural = self.piece(np.arange(len(labels), dtype=np.int32), BLOCK, Room())
+
+    def piece(self, order: NDArray[np.int32], batch: int, room: Room) -> Images:
+        entries = room.of(self.entries.count(order), np.uint64)
+        plan = self.library.plan(self.entries, order, batch, self.ever, self.values, entries)
+        return Images(self.labels[order], plan=plan)
+
+    def chunks(self, n: int) -> Iterator[Images]:
+        """n a multiple of BLOCK."""
+        plan = self.natural.plan
+        assert plan is not None, "lit pixels have a plan"
+        ends = plan.starts[:, -1].cumsum(dtype=np.int64)
+        for start in range(0, len(self.labels), n):
+            block, stop = start // BLOCK, (start + n) // BLOCK
+            entries = plan.entries[ends[block - 1] if block else 0 :]
+            some = replace(plan, starts=plan.starts[block:stop], visits=plan.visits[block:stop], entries=entries)
+            yield Images(self.labels[start : start + n], plan=some)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Both splits of a data set in one form, and what that was chosen by."""
+
+    train: Pixels
+    test: Pixels
+    form: Form
+    microseconds: Mapping[Form, float]
+    """Of an image in a training step, by the forms that these images can take."""
+
+
+def prepare(library: Library, data: Dataset, widths: Sequence[int], form: Form | None = None) -> Prepared:
+    """The images in the form by which a network of these ``widths`` trains faster here and now; or in the ``form`` that
+    is asked for, of those that they can take."""
+    splits = [_arrays(split) for split in (data.train, data.test)]
+    values = _values(library, splits)
+
+    def made(form: Form, splits: Sequence[Arrays]) -> Sequence[Pixels]:
+        return [Rows(*split) for split in splits] if values is None or form == ROWS else _lit(library, splits, values)
+
+    images, labels = splits[0]
+    forms = (ROWS,) if values is None else (LIT, ROWS)
+    samples = {form: made(form, [(images[:SAMPLE], labels[:SAMPLE])])[0] for form in forms}
+    took = _time(library, samples, Layout((widths[0], widths[1], widths[-1]), batch_norm=False))
+    faster: Form = min(took, key=took.__getitem__)
+    chosen = form if form in samples else faster
+    train, test = made(chosen, splits)
+    return Prepared(train, test, chosen, took)
+
+
+def _values(library: Library, splits: Sequence[Arrays]) -> NDArray[np.float32] | None:
+    """What the pixels hold, 0 first; None where these are more than there are codes, or too many pixels."""
+    values: NDArray[np.float32] | None = np.zeros(1, np.float32)
+    if splits[0][0].shape[1] > library.group * MOST_GROUPS:
+        return None
+    for images, _ in splits:
+        values = None if values is None else library.values(images, values)
+    return values
+
+
+def _lit(library: Library, splits: Sequence[Arrays], values: NDArray[np.float32]) -> Sequence[Lit]:
+    entries = [library.entries(images, values) for images, _ in splits]
+    ever = np.zeros(entries[0].n_groups, np.uint8)
+    ever[entries[0].entries >> 32] = 1
+    table = np.zeros(MOST_VALUES, np.float32)
+    table[: len(values)] = values
+    return [Lit(library, own, labels, table, ever) for own, (_, labels) in zip(entries, splits, strict=True)]
+
+
+def _time(library: Library, samples: Mapping[Form, Pixels], layout: Layout) -> dict[Form, float]:
+    """Microseconds of an image in a training step, the best of some turns."""
+    took = dict.fromkeys(samples, float("inf"))
+    for form in [*samples] * TURNS:
+        n = len(samples[form].labels)
+        batch = min(128, n)
+        order = np.arange(n // batch * batch, dtype=np.int32)
+        images, run = samples[form].piece(order, batch, Room()), Run(layout, lr=0.0)
+        scratch = library.scratch(layout, batch)
+        began = time.perf_counter()
+        library.train(run, images, batch, scratch)
+        took[form] = min(took[form], 1e6 * (time.perf_counter() - began) / len(order))
+    return took
+
+
+def _arrays(split: Split) -> Arrays:
+    images = split.images.numpy()
+    if images.dtype != np.float32:
+        raise ValueError(f"the kernel trains on float32, these images are {images.dtype}")
+    return np.ascontiguousarray(images), split.labels.numpy().astype(np.int32)

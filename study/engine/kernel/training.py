@@ -1,0 +1,188 @@
+"""The training of a cohort by the kernel: the same contract as ``study.engine.lockstep.training.Training``.
+
+Runs train one by one, each by itself; those of a seed share the images that are prepared for it, piece by piece. A
+call to the kernel lasts a fraction of a second, so that signals are answered.
+"""
+
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from itertools import product
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from study.data.dataset import Dataset
+from study.engine import random_streams as streams
+from study.engine.kernel.images import PIECE, Pixels, Prepared, Room, prepare
+from study.engine.kernel.layout import Layout, view
+from study.engine.kernel.library import BLOCK, Images, Library, load
+from study.engine.kernel.library import Run as State
+from study.spec.cohorts import Cohort
+from study.spec.design import Design, Run
+from study.spec.history import History
+
+WORK = 2e9
+"""Images times parameters of one call, a few tenths of a second."""
+
+
+class Training:
+    """A cohort on its way through the epochs, and what was measured so far."""
+
+    def __init__(
+        self, design: Design, cohort: Cohort, data: Dataset, between: Callable[[], None] = lambda: None
+    ):  # fmt: skip
+        """``between`` is called between calls of the kernel; what it raises ends the training."""
+        if data.train.images.shape[1] != design.widths[0]:
+            raise ValueError(f"images of {data.train.images.shape[1]} pixels for networks of {design.widths[0]}")
+        self.design, self.cohort, self.library, self.between = design, cohort, load(), between
+        self.images = prepared(design, data)
+        self.networks = {run: Network(design, run, self.library) for run in cohort.runs}
+        self.scratch = {
+            network.layout: self.library.scratch(network.layout, max(cohort.batch_size, BLOCK))
+            for network in self.networks.values()
+        }
+        self.room = Room()
+        self.n_images = len(data.train.labels)
+        self.n_steps = 0
+        self.steps_of_a_piece = steps_at_once(design, cohort.batch_size, self.n_images)
+        self.loss: list[NDArray[np.float64]] = []
+        self.n_correct: list[NDArray[np.int64]] = []
+        self.finite: list[NDArray[np.bool_]] = []
+        self.test_correct = np.zeros((len(cohort.runs), len(data.test.labels)), bool)
+        self.evaluate()
+
+    def epoch(self, number: int) -> None:
+        """One pass over the images in the seeds' orders; the last incomplete batch is dropped."""
+        for network in self.networks.values():
+            network.begin_epoch()
+        for _ in self.pieces(number):
+            pass
+        self.n_steps += self.n_images // self.cohort.batch_size
+
+    def pieces(self, epoch: int) -> Iterator[dict[Run, NDArray[np.float64]]]:
+        """Train on one piece of a seed's images after the other; yields by run the loss of each batch before its
+        step."""
+        size, piece = self.cohort.batch_size, self.steps_of_a_piece * self.cohort.batch_size
+        for seed in self.cohort.seeds:
+            order = streams.image_order(seed, epoch, self.n_images)[: self.n_images // size * size]
+            for some in torch.split(order.to(torch.int32), piece):
+                images = self.images.train.piece(some.numpy(), size, self.room)
+                runs = [Run(size, lr, seed, arm) for arm, lr in product(self.cohort.arms, self.cohort.lrs)]
+                yield {run: self._train(self.networks[run], images) for run in runs}
+
+    def _train(self, network: "Network", images: Images) -> NDArray[np.float64]:
+        self.between()
+        return self.library.train(network.state, images, self.cohort.batch_size, self.scratch[network.layout])
+
+    def evaluate(self) -> None:
+        """Keep losses and correct answers on all of both splits."""
+        networks = list(self.networks.values())
+        folded = [self.library.fold(network.state) for network in networks]
+        found = [self._evaluate(networks, folded, split) for split in (self.images.train, self.images.test)]
+        self.loss.append(np.stack([losses for losses, _ in found], axis=1))
+        self.n_correct.append(np.stack([correct.sum(1) for _, correct in found], axis=1))
+        self.test_correct = found[1][1]
+        self.finite.append(np.array([network.finite() for network in networks]))
+
+    def _evaluate(
+        self, networks: "Sequence[Network]", folded: Sequence[NDArray[np.float32]], split: Pixels
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Mean losses (runs,) and right answers (runs, n): some images by all networks, while they are in the cache."""
+        losses, correct = np.zeros(len(networks)), []
+        for some in split.chunks(max(1, _at_once(self.design, PIECE) // BLOCK) * BLOCK):
+            right = []
+            for i, (network, own) in enumerate(zip(networks, folded, strict=True)):
+                self.between()
+                losses[i], of_some = self.library.evaluate(
+                    network.layout, own, some, self.scratch[network.layout], losses[i]
+                )
+                right.append(of_some)
+            correct.append(np.stack(right))
+        every = np.concatenate(correct, axis=1).astype(bool)
+        return losses / every.shape[1], every
+
+    def history(self) -> History:
+        return History(
+            loss=np.stack(self.loss, axis=1),
+            n_correct=np.stack(self.n_correct, axis=1),
+            finite=np.stack(self.finite, axis=1),
+            test_correct=self.test_correct,
+            n_steps=self.n_steps,
+            weights=[network.tensors() for network in self.networks.values()],
+        )
+
+
+class Network:
+    """The network of one run, and the sums that its cumulative statistics are made of."""
+
+    def __init__(self, design: Design, run: Run, library: Library):
+        self.layout = Layout(design.widths, run.arm == "bn")
+        self.state = State(self.layout, run.lr)
+        self.batch_size = run.batch_size
+        self.n_batches = design.steps_per_epoch(run.batch_size)
+        self.earlier, self.n_earlier_epochs = np.zeros_like(self.state.sums), -1
+        for index in range(len(design.widths) - 1):
+            weight, bias = streams.initial_linear(run.seed, index, *design.widths[index : index + 2])
+            self.parameter(f"linears.{index}.weight")[:] = weight.numpy()
+            self.parameter(f"linears.{index}.bias")[:] = bias.numpy()
+        for name, place in self.layout.statistics.items():
+            if name.endswith("var"):
+                view(self.state.running, place)[:] = 1
+                self.parameter(name.replace("var", "weight"))[:] = 1
+
+    def parameter(self, name: str) -> NDArray[np.float32]:
+        """A view of it, weights (in, out)."""
+        return view(self.state.w, self.layout.parameters[name])
+
+    def begin_epoch(self) -> None:
+        self.earlier += self.state.sums
+        self.state.sums[:] = 0
+        self.n_earlier_epochs += 1
+
+    def finite(self) -> bool:
+        return bool(np.isfinite(self.state.w).all() and np.isfinite(self.state.running).all())
+
+    def tensors(self) -> dict[str, NDArray[np.float32]]:
+        """Under the names and in the shapes of torch.nn, with the running and the cumulative statistics."""
+        found = {name: self.parameter(name).T.copy() for name in self.layout.parameters}
+        for name, place in self.layout.statistics.items():
+            norm, what = name.rsplit(".", 1)
+            found[f"{norm}.running_{what}"] = view(self.state.running, place).copy()
+            this_epoch, earlier = view(self.state.sums, place), view(self.earlier, place)
+            for window, sums, n in (("last", this_epoch, 1), ("all", earlier + this_epoch, self.n_earlier_epochs + 1)):
+                found[f"{norm}.cumulative_{window}_{what}"] = self._mean(sums, n, what)
+        return found
+
+    def _mean(self, sums: NDArray[np.float64], n_epochs: int, what: str) -> NDArray[np.float32]:
+        """Over the batches of ``n_epochs``, NaN where there were none; of variances, of the unbiased ones."""
+        correction = self.batch_size / (self.batch_size - 1) if what == "var" else 1.0
+        with np.errstate(invalid="ignore", over="ignore"):
+            n = n_epochs * self.n_batches
+            return (sums * correction / n if n else np.full_like(sums, np.nan)).astype(np.float32)
+
+
+def steps_at_once(design: Design, batch_size: int, n_images: int) -> int:
+    """Of a call; one at the least, and an epoch of ``n_images`` parted evenly."""
+    n_steps = n_images // batch_size
+    most = max(1, _at_once(design, PIECE) // batch_size)
+    return -(-n_steps // -(-n_steps // most)) if n_steps else 1
+
+
+def _at_once(design: Design, most: int) -> int:
+    """Images that one call may train on or evaluate."""
+    return int(min(most, WORK / design.n_parameters("bn")))
+
+
+_latest: tuple[weakref.ref[Dataset], Prepared] | None = None
+_preparing = threading.Lock()
+
+
+def prepared(design: Design, data: Dataset) -> Prepared:
+    """The images of the data set in use, which all cohorts of a process share."""
+    global _latest
+    with _preparing:
+        if _latest is None or _latest[0]() is not data:
+            _latest = (weakref.ref(data), prepare(load(), data, design.widths))
+        return _latest[1]

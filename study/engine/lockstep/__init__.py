@@ -1,0 +1,1 @@
+"""torch's engine: all runs of a cohort take every step together."""

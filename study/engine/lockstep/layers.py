@@ -1,0 +1,254 @@
+"""The multilayer perceptron, for a stack of runs at once: each layer's forward and backward together.
+
+A stack holds the runs of one arm, S seeds x R rates, L = S R in all. Read a line without the run axes and it is
+the arithmetic of one network:
+
+    images     (batch, S, features)      shared by the rates of a seed; see ``pixels``
+    z, h       (batch, L, width)
+    weight     (L, in, out)              bias, gamma, beta (L, 1, out)
+    logits     (L, classes, batch)       of the readout: ten columns are a bad shape for a vector unit
+
+A run's products, sums and means run over its own numbers alone, so its bits do not depend on its
+neighbours. But where a vector ends does: so hidden layers are padded to whole vectors with units whose
+weights are zero and stay zero, since their features and gradients are.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from study.data.images import Batch
+from study.engine import random_streams as streams
+from study.engine.lockstep.optimiser import Parameters, by_run
+from study.engine.norms.batch import EPS, BatchNorm
+
+VECTOR = 32  # units; torch sums columns by so many at once, and the rest in another order
+
+
+class Layer(Protocol):
+    """forward keeps what backward needs; backward leaves the gradients of the parameters in place.
+
+    Both may overwrite what they are given, and leave their result in whatever order in memory is cheapest.
+    """
+
+    def forward(self, h: Tensor) -> Tensor: ...
+
+    def backward(self, d_out: Tensor) -> Tensor: ...
+
+
+class FirstLinear:
+    """z = lr (X U) + b, on images that all rates of a seed share; U = W / lr, see ``parameters``."""
+
+    def __init__(self, parameters: Parameters):
+        self.parameters, self.lanes = parameters, parameters.first.shape[::2]
+        self.bias, self.d_bias = parameters.values["linears.0.bias"], parameters.gradients["linears.0.bias"]
+
+    def forward(self, images: Batch) -> Tensor:
+        """X (batch, S, in) -> z (batch, L, out)."""
+        self.images = images
+        product = images.times(self.parameters.first)
+        z = product.new_empty(product.shape)
+        runs = (1, *product.shape[1:3], -1)
+        torch.addcmul(self.bias.view(runs), product, self.parameters.scale.view(runs), out=z)
+        return z.flatten(1, 2)
+
+    def backward(self, d_z: Tensor) -> None:
+        """Leaves dL/dW = X^T dz and dL/db = sum dz; the images need no gradient."""
+        torch.sum(d_z, 0, out=self.d_bias[:, 0])
+        self.parameters.d_first = self.images.transposed_times(d_z.reshape(len(d_z), *self.lanes, -1))
+
+
+class Linear:
+    """z = h W + b."""
+
+    def __init__(self, parameters: Parameters, name: str):
+        self.weight, self.d_weight = parameters.values[f"{name}.weight"], parameters.gradients[f"{name}.weight"]
+        self.bias, self.d_bias = parameters.values[f"{name}.bias"], parameters.gradients[f"{name}.bias"]
+
+    def forward(self, h: Tensor) -> Tensor:
+        """h (batch, L, in) -> z (batch, L, out)."""
+        self.h = h.transpose(0, 1)
+        return torch.baddbmm(self.bias, self.h, self.weight).transpose(0, 1)
+
+    def backward(self, d_z: Tensor) -> Tensor:
+        """dL/dz -> dL/dh; leaves dL/dW = h^T dz and dL/db = sum dz."""
+        torch.sum(d_z, 0, out=self.d_bias[:, 0])
+        d_z = d_z.transpose(0, 1)
+        torch.bmm(self.h.mT, d_z, out=self.d_weight)
+        return torch.bmm(d_z, self.weight.mT).transpose(0, 1)
+
+
+class ReLU:
+    """h = max(z, 0), in place."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        self.h = z.relu_()
+        return self.h
+
+    def backward(self, d_h: Tensor) -> Tensor:
+        return torch.ops.aten.threshold_backward(d_h, self.h, 0)
+
+
+class Readout:
+    """logits = W h^T + b, one row a class. Weight (L, classes, in), bias (L, classes, 1)."""
+
+    def __init__(self, parameters: Parameters, name: str):
+        self.weight, self.d_weight = parameters.values[f"{name}.weight"], parameters.gradients[f"{name}.weight"]
+        self.bias, self.d_bias = parameters.values[f"{name}.bias"], parameters.gradients[f"{name}.bias"]
+
+    def forward(self, h: Tensor) -> Tensor:
+        """h (batch, L, in) -> logits (L, classes, batch)."""
+        self.h = h.transpose(0, 1)
+        return torch.baddbmm(self.bias, self.weight, self.h.mT)
+
+    def backward(self, d_logits: Tensor) -> Tensor:
+        """dL/dlogits -> dL/dh (batch, L, in); leaves dL/dW = dlogits h and dL/db = sum dlogits."""
+        torch.sum(d_logits, -1, keepdim=True, out=self.d_bias)
+        torch.bmm(d_logits, self.h, out=self.d_weight)
+        return torch.bmm(d_logits.mT, self.weight).transpose(0, 1)
+
+
+def one_row_a_run(labels: Tensor, n_rates: int) -> Tensor:
+    """Labels (S, batch) -> (L, 1, batch)."""
+    return labels[:, None].expand(-1, n_rates, -1).flatten(0, 1)[:, None]
+
+
+def cross_entropy(logits: Tensor, answers: Tensor) -> Tensor:
+    """Loss (L, batch), in nats an image, of logits (L, classes, batch) and answers (L, 1, batch)."""
+    return (logits.logsumexp(-2, keepdim=True) - logits.gather(-2, answers))[:, 0]
+
+
+def d_cross_entropy(logits: Tensor, answers: Tensor) -> Tensor:
+    """The gradient of its mean over the batch, (softmax - one-hot) / batch."""
+    d = logits.softmax(-2)
+    d.scatter_add_(-2, answers, d.new_full((), -1).expand(answers.shape))
+    return d.div_(answers.shape[-1])
+
+
+class Stack:
+    """The networks of one arm, S seeds x R rates."""
+
+    def __init__(self, arm: str, widths: Sequence[int], lrs: Tensor, seeds: Sequence[int]):
+        """``lrs`` (S, R) is the rate of each run, its dtype and device those of all tensors; ``seeds`` (S,)."""
+        self.widths, self.n_linears = tuple(widths), len(widths) - 1
+        self.padded = (widths[0], *(-(-width // VECTOR) * VECTOR for width in widths[1:-1]), widths[-1])
+        n_norms = self.n_linears - 1 if arm == "bn" else 0
+        self.parameters = Parameters(self.padded[:2], _other_shapes(self.padded, n_norms), lrs)
+        self.norms = [BatchNorm(self.parameters, f"norms.{index}") for index in range(n_norms)]
+        self.first, self.layers = FirstLinear(self.parameters), self._layers()
+        for index in range(self.n_linears):
+            self._initialise(index, seeds, n_rates=lrs.shape[1])
+
+    def _layers(self) -> list[Layer]:
+        """What comes after the first product: batch norm in its arm and ReLU for every hidden layer, then linear."""
+        layers: list[Layer] = []
+        for index in range(1, self.n_linears):
+            linear = Linear if index < self.n_linears - 1 else Readout
+            layers += [*self.norms[index - 1 : index], ReLU(), linear(self.parameters, f"linears.{index}")]
+        return layers
+
+    def _initialise(self, index: int, seeds: Sequence[int], n_rates: int) -> None:
+        """Set a linear layer to what the seeds draw, equal over rates; padding is zero."""
+        drawn = [streams.initial_linear(seed, index, *self.widths[index : index + 2]) for seed in seeds]
+        weight, bias = (torch.stack(tensors).repeat_interleave(n_rates, dim=0) for tensors in zip(*drawn, strict=True))
+        n_in, n_out = (self.padded[i] - self.widths[i] for i in (index, index + 1))
+        weight, bias = pad(weight, (0, n_out, 0, n_in)), pad(bias, (0, n_out))
+        last = index == self.n_linears - 1
+        if index:
+            self.parameters.assign(f"linears.{index}.weight", weight.mT if last else weight)
+        else:
+            self.parameters.assign_first(weight)
+        self.parameters.assign(f"linears.{index}.bias", bias[..., None] if last else bias[:, None])
+
+    def forward(self, images: Batch) -> Tensor:
+        """Images (batch, S, features) -> logits (L, classes, batch), as while training."""
+        self.parameters.refresh()
+        h = self.first.forward(images)
+        for layer in self.layers:
+            h = layer.forward(h)
+        return h
+
+    def backward(self, d_logits: Tensor) -> None:
+        """dL/dlogits -> the gradients of all parameters, in place."""
+        d = d_logits
+        for layer in reversed(self.layers):
+            d = layer.backward(d)
+        self.first.backward(d)
+
+    def begin_epoch(self) -> None:
+        for norm in self.norms:
+            norm.begin_epoch()
+
+    def affine(self) -> list[tuple[Tensor, Tensor]]:
+        """The networks as they predict: weight (L, in, out) and bias (L, 1, out) by layer, ReLU between; the last
+        one transposed, (L, classes, in) and (L, classes, 1).
+
+        Batch norm with its running averages is affine, so it folds into the linear layer before it
+        (as torch.nn.utils.fusion.fuse_linear_bn_eval does).
+        """
+        self.parameters.refresh()
+        value = self.parameters.values
+        weights = [self.parameters.first_value(), *(value[f"linears.{i}.weight"] for i in range(1, self.n_linears))]
+        folded = [(weight, value[f"linears.{i}.bias"]) for i, weight in enumerate(weights)]
+        for index, norm in enumerate(self.norms):
+            weight, bias = folded[index]
+            gain = norm.gamma * (norm.running_var + EPS).rsqrt()
+            folded[index] = (weight * gain, (bias - norm.running_mean) * gain + norm.beta)
+        return folded
+
+    def finite(self) -> Tensor:
+        """(L,) whether every parameter and running average of a run is finite."""
+        averages = [average for norm in self.norms for average in (norm.running_mean, norm.running_var)]
+        tensors = [self.parameters.first_value(), *self.parameters.stored.values(), *averages]
+        return torch.stack([tensor.isfinite().flatten(1).all(-1) for tensor in tensors]).all(0)
+
+    def state_dict(self, run: int) -> dict[str, Tensor]:
+        """One network's tensors under the names and in the shapes of torch.nn: ``linears.0.weight`` (out, in)."""
+        self.parameters.refresh()
+        state = self._as_torch(run, self.parameters.first_value(), self.parameters.values)
+        for index, (norm, width) in enumerate(zip(self.norms, self.widths[1:-1], strict=False)):
+            state[f"norms.{index}.running_mean"] = norm.running_mean[run, 0, :width].clone()
+            state[f"norms.{index}.running_var"] = norm.running_var[run, 0, :width].clone()
+        return state
+
+    def trained(self, run: int, batch_size: int, n_batches: int) -> dict[str, Tensor]:
+        """``state_dict`` with the cumulative statistics of each layer, such as ``norms.0.cumulative_last_mean``."""
+        state = self.state_dict(run)
+        for index, (norm, width) in enumerate(zip(self.norms, self.widths[1:-1], strict=False)):
+            for name, value in norm.cumulative(batch_size, n_batches).items():
+                state[f"norms.{index}.{name}"] = value[run, 0, :width].clone()
+        return state
+
+    def gradients(self, run: int) -> dict[str, Tensor]:
+        """What the last backward pass left for one network, likewise."""
+        return self._as_torch(run, by_run(self.parameters.d_first), self.parameters.gradients)
+
+    def _as_torch(self, run: int, first: Tensor, others: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        state = {}
+        for name, tensor in {"linears.0.weight": first, **others}.items():
+            kind, layer, what = name.split(".")
+            n_in, n_out = self.widths[int(layer) : int(layer) + 2]
+            own = tensor[run]
+            if kind == "linears" and what == "weight":
+                own = (own if int(layer) == self.n_linears - 1 else own.T)[:n_out, :n_in]
+            else:
+                own = own.flatten()[:n_out]
+            state[name] = own.clone()
+        return state
+
+
+def _other_shapes(widths: Sequence[int], n_norms: int) -> dict[str, tuple[int, int]]:
+    """(rows, columns) of one run's parameters but for the first weight, by the names of torch.nn."""
+    shapes = {}
+    for index, (n_in, n_out) in enumerate(pairwise(widths)):
+        last = index == len(widths) - 2
+        if index:
+            shapes[f"linears.{index}.weight"] = (n_out, n_in) if last else (n_in, n_out)
+        shapes[f"linears.{index}.bias"] = (n_out, 1) if last else (1, n_out)
+        if index < n_norms:
+            shapes[f"norms.{index}.weight"] = shapes[f"norms.{index}.bias"] = (1, n_out)
+    return shapes

@@ -1,0 +1,72 @@
+"""Batch normalisation of stacked runs: statistics, their running averages, and the gradient.
+
+Ioffe & Szegedy 2015, algorithm 1: x_hat = (z - mean) / sqrt(var + eps), y = gamma x_hat + beta, with
+the mean and the biased variance of the batch; the running averages take the unbiased variance, as
+torch.nn.BatchNorm1d does. To torch's kernel the runs of a stack are just more channels: (batch, runs, width)
+is (batch, channels), and a channel's numbers are made from that channel alone.
+"""
+
+import torch
+from torch import Tensor
+
+from study.engine.lockstep.optimiser import Parameters
+
+EPS = 1e-5
+MOMENTUM = 0.1
+
+
+class BatchNorm:
+    """y = gamma (z - mean) / sqrt(var + eps) + beta, by the batch's own mean and biased variance.
+
+    Gamma and beta (runs, 1, width) start at 1 and 0, the running averages (runs, 1, width) at (0, 1); these
+    move by ``MOMENTUM`` in every forward pass. Beside them the plain sums over the batches of this epoch, and of the
+    epochs before, are kept in float64: what "cumulative" statistics are made of.
+    """
+
+    def __init__(self, parameters: Parameters, name: str):
+        self.gamma, self.d_gamma = parameters.values[f"{name}.weight"], parameters.gradients[f"{name}.weight"]
+        self.beta, self.d_beta = parameters.values[f"{name}.bias"], parameters.gradients[f"{name}.bias"]
+        parameters.assign(f"{name}.weight", torch.ones(()))
+        self.running_mean = torch.zeros_like(self.gamma)
+        self.running_var = torch.ones_like(self.gamma)
+        self.channels = [t.view(-1) for t in (self.gamma, self.beta, self.running_mean, self.running_var)]
+        self.this_epoch, self.earlier = (
+            torch.zeros(2, self.gamma.numel(), dtype=torch.float64, device=self.gamma.device) for _ in range(2)
+        )
+        self.n_earlier_epochs = -1
+
+    def forward(self, z: Tensor) -> Tensor:
+        """z (batch, runs, width) -> y of the same shape."""
+        self.z = z.flatten(1)
+        gamma, beta, mean, var = self.channels
+        y, self.mean, self.inverse_sd = torch.native_batch_norm(self.z, gamma, beta, mean, var, True, MOMENTUM, EPS)
+        self.this_epoch[0].add_(self.mean)
+        self.this_epoch[1].add_(self.inverse_sd.pow(-2))
+        return y.view(z.shape)
+
+    def begin_epoch(self) -> None:
+        self.earlier.add_(self.this_epoch)
+        self.this_epoch.zero_()
+        self.n_earlier_epochs += 1
+
+    def cumulative(self, batch_size: int, n_batches: int) -> dict[str, Tensor]:
+        """The plain averages of batch means and unbiased batch variances (runs, 1, width), over the last epoch of
+        ``n_batches`` and over the whole training; NaN before the first epoch."""
+        whole, n_epochs = self.earlier + self.this_epoch, self.n_earlier_epochs + 1
+        found = {}
+        for window, sums, n in (("last", self.this_epoch, 1), ("all", whole, n_epochs)):
+            mean, var = sums / (n * n_batches)
+            unbiased = (var - EPS) * (batch_size / (batch_size - 1))
+            found[f"cumulative_{window}_mean"] = mean.to(self.gamma).view_as(self.gamma)
+            found[f"cumulative_{window}_var"] = unbiased.to(self.gamma).view_as(self.gamma)
+        return found
+
+    def backward(self, d_y: Tensor) -> Tensor:
+        """dL/dy -> dL/dz, both (batch, runs, width); Ioffe & Szegedy 2015, section 3."""
+        d_z, d_gamma, d_beta = torch.ops.aten.native_batch_norm_backward(
+            d_y.flatten(1), self.z, self.channels[0], None, None,
+            self.mean, self.inverse_sd, True, EPS, [True, True, True],
+        )  # fmt: skip
+        self.d_gamma.view(-1).copy_(d_gamma)
+        self.d_beta.view(-1).copy_(d_beta)
+        return d_z.view(d_y.shape)

@@ -1,0 +1,66 @@
+"""The same training as a plain loop of torch.nn and torch.optim, one run at a time.
+
+The oracle of every engine and the yardstick of every benchmark: it shares the streams with them and
+nothing else. Read it to know what the study trains.
+"""
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from study.data.dataset import Dataset
+from study.engine import random_streams as streams
+from study.spec.design import Design, Run
+
+
+class Network(nn.Module):
+    """Linear, batch norm in its arm, ReLU for every hidden layer; then a linear layer."""
+
+    def __init__(self, design: Design, run: Run):
+        super().__init__()
+        widths = design.widths
+        linears = [nn.Linear(*sizes) for sizes in pairwise(widths)]
+        self.linears = nn.ModuleList(linears)
+        self.norms = nn.ModuleList(nn.BatchNorm1d(width) for width in design.hidden if run.arm == "bn")
+        with torch.no_grad():
+            for index, linear in enumerate(linears):
+                weight, bias = streams.initial_linear(run.seed, index, *widths[index : index + 2])
+                linear.weight.copy_(weight.T)
+                linear.bias.copy_(bias)
+
+    def forward(self, images: Tensor) -> Tensor:
+        h = images
+        for index, linear in enumerate(self.linears[:-1]):
+            h = linear(h)
+            if self.norms:
+                h = self.norms[index](h)
+            h = torch.relu(h)
+        return self.linears[-1](h)
+
+
+def train(design: Design, run: Run, data: Dataset) -> Iterator[tuple[Network, Tensor]]:
+    """Yield (network, loss of its batch before the update) after each step; precision from the data."""
+    network = Network(design, run).to(data.train.images.dtype)
+    optimiser = torch.optim.Adam(network.parameters(), lr=run.lr)
+    n_images = len(data.train.labels)
+    for epoch in range(1, design.epochs + 1):
+        order = streams.image_order(run.seed, epoch, n_images)
+        for step in range(design.steps_per_epoch(run.batch_size)):
+            rows = order[step * run.batch_size : (step + 1) * run.batch_size]
+            network.train()
+            loss = nn.functional.cross_entropy(network(data.train.images[rows]), data.train.labels[rows])
+            optimiser.zero_grad()
+            torch.autograd.backward(loss)
+            optimiser.step()
+            yield network, loss.detach()
+
+
+@torch.no_grad()
+def evaluate(network: Network, images: Tensor, labels: Tensor) -> tuple[float, int]:
+    """Mean cross-entropy (nats per image) and number of correct answers, batch norm by running averages."""
+    network.eval()
+    logits = network(images)
+    loss = nn.functional.cross_entropy(logits, labels)
+    return loss.item(), int((logits.argmax(-1) == labels).sum())

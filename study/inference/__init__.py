@@ -1,0 +1,1 @@
+"""What kept networks answer under other statistics and other images."""

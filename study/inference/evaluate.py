@@ -1,0 +1,224 @@
+"""What trained networks answer under other statistics of batch normalisation and other images: rows of the tables.
+
+Networks of one arm and batch size are evaluated together; a row never depends on which. Under the clean condition every
+way to predict is tried, under the others a few. Nothing here trains, and nothing is written.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from itertools import islice
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from study.data.dataset import Dataset
+from study.engine import random_streams as streams
+from study.engine.norms.batch import EPS
+from study.inference import metrics as predictions
+from study.inference import modes
+from study.inference import statistics as moments
+from study.inference.corruptions import Condition, apply
+from study.inference.modes import Mode, Networks, Statistics
+from study.spec.design import Design, Run
+from study.store.schemas import keys_of
+from study.store.weights import STATISTICS
+
+Item = TypeVar("Item")
+
+CLEAN = Condition("clean", 0)
+SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000)
+ORDERS = ("shuffled", "natural", "sorted")
+FROM_TRAINING = ("running", "cumulative_last", "cumulative_all", "precise", "population")
+SWAPS = ((8, 1), (8, 2), (8, 4), (8, 7), (32, 2), (32, 8), (128, 2), (128, 32))
+"""Batch size and number of other images replaced; 8 and 2 are the post's."""
+N_SWAPPED = 1000  # images that are looked at in two batches
+COMPOSED = (8, 32)
+"""Sizes of batches that are composed anew 32 times."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A way to predict: what batch normalisation uses, and where that is the test batch, its size and order."""
+
+    inference: str
+    size: int | None = None
+    order: str | None = None
+
+
+NO_NORM = Trial("none")
+
+
+def trials(condition: Condition, n_layers: int) -> list[Trial]:
+    """Of networks with batch norm in ``n_layers``. The size 0 stands for all images in one batch."""
+    fixed = [Trial(name) for name in FROM_TRAINING]
+    if condition != CLEAN:
+        batches = [Trial("batch", size, "shuffled") for size in (8, 32, 128, 512, 0)]
+        return [*fixed, *batches, *(Trial("blend_16", size, "shuffled") for size in (8, 32))]
+    batches = [Trial("batch", size, order) for order in ORDERS for size in (*SIZES, 0)]
+    blends = [Trial(f"blend_{n}", size, "shuffled") for n in (4, 16, 64) for size in (1, 8, 32, 128)]
+    partial = [Trial(name, size, "shuffled") for name in ("mean_only", "var_only") for size in (8, 32, 128)]
+    single = [Trial(f"layer_{layer}", size, "shuffled") for layer in range(n_layers) for size in (8, 32)]
+    return [*fixed, *batches, *blends, *partial, *single]
+
+
+class Group:
+    """Trained networks of one arm and batch size, and what batch norm may use of the training images."""
+
+    def __init__(
+        self, design: Design, runs: Sequence[Run], weights: Sequence[Mapping[str, NDArray[np.float32]]], data: Dataset,
+        between: Callable[[], None] = lambda: None,
+    ):  # fmt: skip
+        """``between`` is called some times a second; what it raises ends the work."""
+        self.design, self.runs, self.data, self.between = design, runs, data, between
+        device = data.test.images.device
+        self.states = [{name: torch.from_numpy(value).to(device) for name, value in state.items()} for state in weights]
+        self.networks = Networks.of(self.states)
+
+    @cached_property
+    def statistics(self) -> dict[str, Statistics]:
+        """Those of FROM_TRAINING; ``precise`` sees the training images in the file's order, by the runs' batch size."""
+        kept = {name: moments.statistics(self.states, name) for name in STATISTICS}
+        images, size = self.data.train.images, self.runs[0].batch_size
+        z, n_whole = moments.passes(self.networks, images), len(images) // size
+        return {
+            **kept,
+            "precise": moments.precise(self.networks, self._each(islice(z(size), n_whole))),
+            "population": moments.population(self.networks, lambda: self._each(z(moments.CHUNK))),
+        }
+
+    def _each(self, items: Iterable[Item]) -> Iterator[Item]:
+        for item in items:
+            self.between()
+            yield item
+
+    def rows(self, condition: Condition) -> list[dict[str, Any]]:
+        """One for each run and trial, of ``ablation.parquet``."""
+        images, labels = apply(condition, self.data.test.images, self.data.test.labels)
+        z = modes.first(self.networks, images)
+        if not self.networks.norms:
+            return self._rows(
+                condition, NO_NORM, predictions.measure(modes.logits(self.networks, z, None), labels), None
+            )
+        ordered = {
+            order: self._ordered(order, z, labels) for order in ORDERS if condition == CLEAN or order == "shuffled"
+        }
+        found, reference = [], None
+        for trial in self._each((Trial("population"), *trials(condition, len(self.networks.norms)))):
+            measured = predictions.measure(self._logits(trial, z, ordered), labels)
+            if reference is None:  # the first, which comes again in its place
+                reference = measured.predicted
+                continue
+            found += self._rows(condition, trial, measured, (measured.predicted != reference).sum(1))
+        return found
+
+    def _ordered(self, order: str, z: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """z (L, n, width) with its rows in ``order``, and the place (L, n, 1) of every image in it."""
+        n = len(labels)
+        if order == "shuffled":
+            drawn = {run.seed: streams.test_order(run.seed, n) for run in self.runs}
+            rows = torch.stack([drawn[run.seed] for run in self.runs]).to(labels.device)
+        else:
+            one = labels.argsort(stable=True) if order == "sorted" else torch.arange(n, device=labels.device)
+            rows = one.expand(len(self.runs), n)
+        return z.gather(1, rows[..., None].expand_as(z)), rows.argsort(1)[..., None]
+
+    def _logits(self, trial: Trial, z: Tensor, ordered: Mapping[str, tuple[Tensor, Tensor]]) -> Tensor:
+        """(L, n, classes) in the order of the images."""
+        if trial.order is None:
+            return modes.logits(self.networks, z, modes.Fixed(self.statistics[trial.inference]))
+        rows, places = ordered[trial.order]
+        answers = modes.logits(self.networks, rows, self._mode(trial, z.shape[1]))
+        return answers.gather(1, places.expand_as(answers))
+
+    def _mode(self, trial: Trial, n_images: int) -> Mode:
+        """Of a trial by test batches; what it blends with or leaves in place are the running statistics."""
+        size, source = trial.size or n_images, self.statistics["running"]
+        kind, _, number = trial.inference.partition("_")
+        match kind, number:
+            case "batch", "":
+                return modes.Batch(size)
+            case "blend", n:
+                return modes.Blend(source, size, int(n))
+            case "mean", "only":
+                return modes.MeanOnly(source, size)
+            case "var", "only":
+                return modes.VarOnly(source, size)
+            case "layer", index:
+                return modes.OneLayer(int(index), modes.Batch(size), modes.Fixed(source))
+        raise ValueError(f"{trial.inference!r} is no way to predict by test batches")
+
+    def _rows(
+        self, condition: Condition, trial: Trial, measured: predictions.Measures, flips: Tensor | None
+    ) -> list[dict[str, Any]]:
+        n = measured.predicted.shape[1]
+        size = (trial.size or n) if trial.order else None
+        flags = predictions.flags(n, size) if size else None
+        return [
+            {
+                **keys_of(self.design, run),
+                "epoch": self.design.epochs,
+                "inference": trial.inference,
+                "eval_batch_size": size,
+                "order": trial.order,
+                "shift": condition.name,
+                "severity": condition.severity,
+                "loss": float(measured.loss[i]),
+                "accuracy": int(measured.n_correct[i]) / n,
+                "n_correct": int(measured.n_correct[i]),
+                "n_examples": n,
+                "ece": float(measured.ece[i]),
+                "n_flips": None if flips is None else int(flips[i]),
+                "degenerate": flags is not None and flags.degenerate,
+                "last_batch": None if flags is None else flags.last,
+            }
+            for i, run in enumerate(self.runs)
+        ]
+
+    def statistic_rows(self) -> Iterator[dict[str, Any]]:
+        """How far each statistic lies from the population's, by run and layer, of ``statistics.parquet``."""
+        exact = self.statistics["population"]
+        for name in FROM_TRAINING[:-1]:
+            for layer, ((mean, var), (true_mean, true_var)) in enumerate(
+                zip(self.statistics[name], exact, strict=True)
+            ):
+                in_sd = ((mean - true_mean).square() / (true_var + EPS)).mean((1, 2)).sqrt()
+                in_log = ((var + EPS).log() - (true_var + EPS).log()).square().mean((1, 2)).sqrt()
+                for i, run in enumerate(self.runs):
+                    errors = {"rms_mean_error": float(in_sd[i]), "rms_log_var_error": float(in_log[i])}
+                    yield {**keys_of(self.design, run), "inference": name, "layer": layer, **errors}
+
+    def swap_rows(self) -> Iterator[dict[str, Any]]:
+        """The same images in two batches that differ in some of the others, of ``swaps.parquet``."""
+        z = modes.first(self.networks, self.data.test.images)
+        for index, (size, n_swapped) in enumerate(SWAPS):
+            found = predictions.swap(self.networks, z, _pairs(z.shape[1], index), self._each)
+            for i, run in enumerate(self.runs):
+                measured = {
+                    "mean_change": float(found.mean[i]),
+                    "value_change": float(found.value[i]),
+                    "logit_change": float(found.logit[i]),
+                    "flip_rate": float(found.flips[i]),
+                }
+                yield {**keys_of(self.design, run), "eval_batch_size": size, "n_swapped": n_swapped, **measured}
+
+    def composition_rows(self) -> Iterator[dict[str, Any]]:
+        """All test images in many random batches, of ``compositions.parquet``."""
+        z = modes.first(self.networks, self.data.test.images)
+        for index, size in enumerate(COMPOSED):
+            stream = streams.generator(0, "compositions", index)
+            found = predictions.compositions(self.networks, z, size, stream, each=self._each)
+            for i, run in enumerate(self.runs):
+                measured = {"any_flip": float(found.any_flip[i]), "mates_share": float(found.mates_share[i])}
+                yield {**keys_of(self.design, run), "eval_batch_size": size, **measured}
+
+
+@cache
+def _pairs(n_images: int, index: int) -> Tensor:
+    """Those of SWAPS, the same for all networks."""
+    size, n_swapped = SWAPS[index]
+    chosen = streams.test_order(0, n_images)[:N_SWAPPED]
+    return predictions.pairs(n_images, size, n_swapped, chosen, streams.generator(0, "swap", index))

@@ -1,0 +1,228 @@
+"""Which mean and variance batch normalisation uses when it predicts, on stacks of trained networks.
+
+While training, a layer is normalised by the moments of its batch. To predict there is a choice, a *mode*:
+
+    Fixed                      statistics from training, see ``moments``: each image is normalised alone
+    Batch                      moments of the test batch, as while training: an image's answer depends on its mates
+    Blend, MeanOnly, VarOnly   something of both
+    OneLayer                   one mode in one layer, another in the rest
+
+A stack holds L networks of one shape; z and what comes of it is (L, images, width). Statistics are a mean and a
+variance (L, 1, width) a layer. Left out: training, gradients, and the order of the images, which is the caller's.
+"""
+
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+import torch
+from torch import Tensor
+
+from study.engine.norms.batch import EPS
+
+State = Mapping[str, Tensor]
+"""One network under the names of torch.nn: ``linears.0.weight`` (out, in), ``norms.0.running_mean`` (width,)."""
+
+Moments = tuple[Tensor, Tensor]
+"""Mean and variance."""
+
+Statistics = Sequence[Moments]
+"""Mean and variance (L, 1, width) by layer."""
+
+
+@dataclass(frozen=True)
+class Networks:
+    """L networks: linear, batch norm if there is any, ReLU for every hidden layer; then a linear layer."""
+
+    linears: list[tuple[Tensor, Tensor]]
+    """Weight (L, in, out) and bias (L, 1, out)."""
+    norms: list[tuple[Tensor, Tensor]]
+    """Gamma and beta (L, 1, width) of every hidden layer; empty without batch norm."""
+
+    @classmethod
+    def of(cls, states: Sequence[State]) -> Self:
+        """From state dicts; ValueError where they are not of one shape, or not of this one."""
+        n_linears, n_norms = depth(states)
+        linears = [
+            (_stack(states, f"linears.{i}.weight").mT, row(states, f"linears.{i}.bias")) for i in range(n_linears)
+        ]
+        norms = [(row(states, f"norms.{i}.weight"), row(states, f"norms.{i}.bias")) for i in range(n_norms)]
+        return cls(linears, norms)
+
+
+def depth(states: Sequence[State]) -> tuple[int, int]:
+    """Numbers of linear and batch norm layers, equal in all; a name that nobody would read is an error."""
+    depths = []
+    for index, state in enumerate(states):
+        found = {name: re.fullmatch(r"(linears|norms)\.(\d+)\.\w+", name) for name in state}
+        if unknown := sorted(name for name, match in found.items() if match is None):
+            raise ValueError(f"network {index} holds {unknown[0]!r}; names begin with linears.N. or norms.N.")
+        layers = {match.groups() for match in found.values() if match}
+        depths.append(tuple(sum(kind == wanted for kind, _ in layers) for wanted in ("linears", "norms")))
+    if len(set(depths)) != 1:
+        raise ValueError(f"a stack needs networks of one depth, at least one; (linears, norms) are {depths}")
+    n_linears, n_norms = depths[0]
+    if n_linears < 2 or n_norms not in (0, n_linears - 1):
+        raise ValueError(f"{n_linears} linears and {n_norms} norms; every hidden layer has a norm or none has")
+    return n_linears, n_norms
+
+
+def _stack(states: Sequence[State], name: str) -> Tensor:
+    """The tensors ``name`` of all networks, (L, ...)."""
+    for index, state in enumerate(states):
+        if name not in state:
+            raise ValueError(f"network {index} has no {name!r}, it has {sorted(state)}")
+        if state[name].shape != states[0][name].shape:
+            shapes = [tuple(s[name].shape) for s in (states[0], state)]
+            raise ValueError(f"{name!r} is {shapes[0]} in network 0 and {shapes[1]} in network {index}")
+    return torch.stack([state[name].detach() for state in states])
+
+
+def row(states: Sequence[State], name: str) -> Tensor:
+    """The vectors ``name`` of all networks, (L, 1, width)."""
+    return _stack(states, name)[:, None]
+
+
+def first(networks: Networks, images: Tensor) -> Tensor:
+    """Images (n, features) -> the first layer's z (L, n, width), which is the same in every mode."""
+    weight, bias = networks.linears[0]
+    return torch.baddbmm(bias, images.expand(len(weight), -1, -1), weight)  # one product a network: bits of its own
+
+
+class Mode(Protocol):
+    """How a layer normalises."""
+
+    def normalise(self, layer: int, z: Tensor) -> Tensor:
+        """z (L, n, width) -> x_hat of the same shape, before gamma and beta."""
+        ...
+
+
+def pre_activations(networks: Networks, z: Tensor, mode: Mode | None) -> Iterator[Tensor]:
+    """z (L, n, width) of one layer after another, from the first, which is given, to the logits."""
+    yield z
+    for layer, (weight, bias) in enumerate(networks.linears[1:]):
+        if mode is not None:
+            gamma, beta = networks.norms[layer]
+            z = torch.addcmul(beta, gamma, mode.normalise(layer, z))
+        z = torch.baddbmm(bias, z.relu(), weight)
+        yield z
+
+
+def logits(networks: Networks, z: Tensor, mode: Mode | None) -> Tensor:
+    """The first layer's z (L, n, width) -> logits (L, n, classes); no mode where there is no batch norm."""
+    if (mode is None) == bool(networks.norms):
+        n_norms = len(networks.norms)
+        raise ValueError(f"mode {type(mode).__name__} for networks with {n_norms} norms; those without take mode None")
+    for answer in pre_activations(networks, z, mode):  # noqa: B007, one layer is kept at a time
+        pass
+    return answer
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """Statistics that do not look at the images: what is affine, and folds into the linear layer."""
+
+    statistics: Statistics
+
+    def normalise(self, layer: int, z: Tensor) -> Tensor:
+        return _normalised(z, *_source(self.statistics, layer, z))
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Mean and biased variance of consecutive batches of ``size`` rows, the last as large as what is left.
+
+    An image alone in its batch has no variance: its x_hat is 0 whatever it shows (torch refuses); see ``flags``.
+    """
+
+    size: int
+
+    def normalise(self, layer: int, z: Tensor) -> Tensor:
+        return _by_batch(z, self.size, lambda mean, var, m: (mean, var))
+
+
+@dataclass(frozen=True)
+class Blend:
+    """Source statistics as ``n_pseudo`` = N images more in each batch of m: w = N / (N + m) of the source.
+
+    Schneider et al. 2020. N = 0 is ``Batch``, N = inf is ``Fixed``.
+    """
+
+    statistics: Statistics
+    size: int
+    n_pseudo: float
+
+    def normalise(self, layer: int, z: Tensor) -> Tensor:
+        source_mean, source_var = _source(self.statistics, layer, z[:, None])
+
+        def blended(mean: Tensor, var: Tensor, m: int) -> Moments:
+            w = 1.0 if math.isinf(self.n_pseudo) else self.n_pseudo / (self.n_pseudo + m)
+            return w * source_mean + (1 - w) * mean, w * source_var + (1 - w) * var
+
+        if not self.n_pseudo >= 0:
+            raise ValueError(f"n_pseudo is {self.n_pseudo}; it is a number of images, 0 or more")
+        return _by_batch(z, self.size, blended)
+
+
+@dataclass(frozen=True)
+class MeanOnly:
+    """The batch's mean, the source's variance."""
+
+    statistics: Statistics
+    size: int
+
+    def normalise(self, layer: int, z: Tensor) -> Tensor:
+        _, source_var = _source(self.statistics, layer, z[:, None])
+        return _by_batch(z, self.size, lambda mean, var, m: (mean, source_var))
+
+
+@dataclass(frozen=True)
+class VarOnly:
+    """The batch's biased variance, the source's mean; with one image in a batch it divides by sqrt(eps)."""
+
+    statistics: Statistics
+    size: int
+
+    def normalise(self, layer: int, z: Tensor) -> Tensor:
+        source_mean, _ = _source(self.statistics, layer, z[:, None])
+        return _by_batch(z, self.size, lambda mean, var, m: (source_mean, var))
+
+
+@dataclass(frozen=True)
+class OneLayer:
+    """``inside`` in one layer, ``outside`` in all others."""
+
+    layer: int
+    inside: Mode
+    outside: Mode
+
+    def normalise(self, layer: int, z: Tensor) -> Tensor:
+        return (self.inside if layer == self.layer else self.outside).normalise(layer, z)
+
+
+def _normalised(z: Tensor, mean: Tensor, var: Tensor) -> Tensor:
+    return (z - mean) * (var + EPS).rsqrt()
+
+
+def _source(statistics: Statistics, layer: int, z: Tensor) -> Moments:
+    """A layer's statistics in the dtype of z, with axes to meet it: (L, 1, width), or (L, 1, 1, width) for batches."""
+    mean, var = (moment.to(z.dtype).view(len(moment), *[1] * (z.ndim - 2), -1) for moment in statistics[layer])
+    return mean, var
+
+
+def _by_batch(z: Tensor, size: int, choose: Callable[[Tensor, Tensor, int], Moments]) -> Tensor:
+    """x_hat of z (L, n, width) in batches of ``size``, by what is chosen for a batch's (mean, biased variance, m)."""
+    if size < 1:
+        raise ValueError(f"size is {size}; a batch holds at least one image")
+    n = z.shape[1]
+    whole = n - n % size
+    equal = torch.unflatten(z[:, :whole], 1, (whole // size, size))  # (L, batches, m, width)
+    parts = []
+    for batches in (equal, z[:, None, whole:]):
+        if batches.numel():
+            mean = batches.mean(2, keepdim=True)
+            var = (batches - mean).square().mean(2, keepdim=True)  # on a CPU var_mean takes 4 times as long at m = 8
+            parts.append(_normalised(batches, *choose(mean, var, batches.shape[2])).flatten(1, 2))
+    return torch.cat(parts, 1)

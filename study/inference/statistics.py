@@ -1,0 +1,89 @@
+"""The moments of the training images that batch normalisation may predict with: the statistics of mode ``Fixed``.
+
+    statistics   stored while training, by weights that still moved: running or cumulative averages
+    precise      averages over batches passed in train mode, with the weights as they are at the end
+    population   exact moments of all images, the reference for the others
+
+Statistics are a mean and a variance (L, 1, width) by layer, of L networks. Left out: storing them, which is training's.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
+
+import torch
+from torch import Tensor
+
+from study.inference.modes import Batch, Fixed, Moments, Networks, State, Statistics, depth, first, pre_activations, row
+
+CHUNK = 10_000  # images at a time, whatever their number
+KEPT = 2**24  # bytes of a network
+
+
+def statistics(states: Sequence[State], kind: str) -> Statistics:
+    """What training stored as ``norms.N.KIND_mean`` and ``norms.N.KIND_var``: "running", "cumulative_last", ..."""
+    _, n_norms = depth(states)
+    if not n_norms:
+        raise ValueError(f"kind {kind!r} is asked of networks without batch norm")
+    return [(row(states, f"norms.{i}.{kind}_mean"), row(states, f"norms.{i}.{kind}_var")) for i in range(n_norms)]
+
+
+def passes(networks: Networks, images: Tensor) -> Callable[[int], Iterable[Tensor]]:
+    """The first layer's z (L, m, width) of images (n, features) in their order, m at a time, as often as asked for.
+
+    Kept between passes where it takes little memory, whatever the number of networks.
+    """
+    weight, _ = networks.linears[0]
+    if len(images) * weight.shape[-1] * weight.element_size() > KEPT:
+        return lambda m: (first(networks, some) for some in torch.split(images, m))
+    z = first(networks, images)
+    return lambda m: torch.split(z, m, dim=1)
+
+
+def population(networks: Networks, z: Callable[[], Iterable[Tensor]]) -> Statistics:
+    """Exact moments over all images, weights frozen, each layer fed by inputs that are normalised with exact moments.
+
+    ``z`` gives the first layer's (L, n_i, width), chunk by chunk and anew for every layer, since a layer's moments
+    have to be whole before the next one's begin; the biased variance, in float64.
+    """
+    exact: list[Moments] = []
+    for layer in range(len(networks.norms)):
+        mode = Fixed(exact)
+        found = (pre_activations(networks, chunk, mode) for chunk in z())
+        exact.append(_pooled(next(islice(zs, layer, None)) for zs in found))
+    return exact
+
+
+def _pooled(parts: Iterable[Tensor]) -> Moments:
+    """Mean and biased variance (L, 1, width) over the images of all parts (L, n_i, width); Chan et al. 1983."""
+    n, mean, squares = 0, torch.zeros(()), torch.zeros(())
+    for part in parts:
+        m = part.shape[1]
+        n += m
+        part_var, part_mean = torch.var_mean(part.double(), 1, correction=0, keepdim=True)
+        delta = part_mean - mean
+        mean = mean + delta * (m / n)
+        squares = squares + m * part_var + delta.square() * (m * (n - m) / n)
+    if not n:
+        raise ValueError("no images to take moments of")
+    return mean, squares / n
+
+
+def precise(networks: Networks, batches: Iterable[Tensor]) -> Statistics:
+    """Plain averages of the means and UNBIASED variances in train mode, weights frozen, of batches that come as z
+    (L, m, width) of the first layer.
+
+    What torch.optim.swa_utils.update_bn computes with BatchNorm1d's momentum None; in float64.
+    """
+    sums: list[Moments] = []
+    sizes: list[int] = []
+    for batch in batches:
+        sizes.append(batch.shape[1])
+        if sizes[-1] < 2 or sizes[-1] != sizes[0]:
+            raise ValueError(f"batch {len(sizes) - 1} holds {sizes[-1]} images; all hold one number, 2 or more")
+        zs = pre_activations(networks, batch, Batch(sizes[0]))
+        moments = [torch.var_mean(z.double(), 1, keepdim=True) for z in islice(zs, len(networks.norms))]
+        old = sums or [(torch.zeros_like(mean), torch.zeros_like(var)) for var, mean in moments]
+        sums = [(a + mean, b + var) for (a, b), (var, mean) in zip(old, moments, strict=True)]
+    if not sizes:
+        raise ValueError("no batches to average over")
+    return [(mean / len(sizes), var / len(sizes)) for mean, var in sums]

@@ -1,0 +1,1 @@
+"""One command's work on a study: place, workers, progress, manifest; resumable."""

@@ -1,0 +1,139 @@
+"""Train cohorts and keep what comes of each, here and now; team.py has several do so at once."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from study.engine import costs as forecast
+from study.engine import devices
+from study.engine import registry as engines
+from study.errors import EnvironmentFault, StudyError
+from study.spec.cohorts import Cohort
+from study.spec.design import Design
+from study.store import study_folder as folder
+from study.store import weights
+from study.store.schemas import part_table
+
+if TYPE_CHECKING:  # torch is imported by those who train
+    from study.data.dataset import Dataset
+    from study.engine.lockstep.training import Make
+    from study.spec.history import History
+
+
+class Report(Protocol):
+    """Who is told how the work goes on."""
+
+    def epoch(self, cohort: Cohort) -> None: ...
+
+    def committed(self, cohort: Cohort, seconds: float, kept: Any) -> None:
+        """``kept`` is what the job's ``keep`` returned."""
+        ...
+
+    def failed(self, cohort: Cohort, reason: str, last: bool) -> None: ...
+
+
+class OutOfTime(BaseException):
+    """``--max-time`` is over; like KeyboardInterrupt, no error."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every cohort of a command has in common, and what becomes of a trained one; travels to the workers."""
+
+    design: Design
+    study: Path
+    device: str
+    engine: str
+    data_name: str
+    data_sha256: dict[str, str]
+    shared_data: Path
+    deadline: float | None = None
+    """``time.monotonic()`` at which to stop."""
+    stop_on_error: bool = False
+
+    def keep(self, cohort: Cohort, history: "History", data: "Dataset") -> Any:
+        """Commit a trained cohort to the study: the networks before the part, which makes them done."""
+        weights.keep(self.study, self.design, cohort.runs, history)
+        unit = folder.unit_id(self.design, cohort, data.digest, self.engine)
+        folder.Folder(self.study).commit(unit, part_table(self.design, cohort.runs, history))
+
+    def check_time(self) -> None:
+        if self.deadline is not None and time.monotonic() > self.deadline:
+            raise OutOfTime
+
+
+def train_here(job: Job, cohorts: Sequence[Cohort], data: "Dataset", report: Report, at_once: int = 1) -> int:
+    """Train and commit in this process; returns the number of cohorts that failed.
+
+    ``at_once`` of them side by side, which a GPU needs to be busy; half as many whenever its memory is full.
+    """
+    import torch
+
+    devices.prepare(job.engine)
+    make = engines.training_of(job.engine)
+    left, failures = list(cohorts), 0
+    while left:
+        job.check_time()
+        some = left[:at_once]
+        try:
+            seconds, kept = train_and_keep(job, some, data, make, partial(_tick, job, some, report))
+            for cohort, of_cohort in zip(some, kept, strict=True):
+                report.committed(cohort, seconds / len(some), of_cohort)
+        except (StudyError, OSError):
+            raise
+        except torch.OutOfMemoryError as error:
+            if len(some) == 1:
+                raise EnvironmentFault(_no_room(job, some[0], error)) from None
+            at_once = len(some) // 2
+            torch.cuda.empty_cache()
+            continue
+        except torch.AcceleratorError as error:
+            raise EnvironmentFault(
+                f"{job.device} failed: {_first_line(error)}. What was committed is safe; the same command goes on."
+            ) from None
+        except Exception as error:
+            failures += len(some)
+            for cohort in some:
+                report.failed(cohort, words(error), last=True)
+            if job.stop_on_error:
+                break
+        left = left[len(some) :]
+    return failures
+
+
+def _tick(job: Job, cohorts: Sequence[Cohort], report: Report) -> None:
+    for cohort in cohorts:
+        report.epoch(cohort)
+    job.check_time()
+
+
+def _no_room(job: Job, cohort: Cohort, error: Exception) -> str:
+    need, room = forecast.cohort_bytes(job.design, cohort), devices.memory_left(job.device)
+    return (
+        f"{job.device} has {(room or 0) / 1e9:.1f} GB left and {len(cohort.runs)} runs need about {need / 1e9:.1f} GB"
+        f" ({_first_line(error)}). Free some, or choose a smaller --batch-sizes or --hidden."
+    )
+
+
+def train_and_keep(
+    job: Job, cohorts: Sequence[Cohort], data: "Dataset", make: "Make", on_epoch: Callable[[], None]
+) -> tuple[float, list[Any]]:
+    """Returns the seconds that it took, and of each cohort what keeping it returned."""
+    from study.engine.lockstep import training
+
+    began = time.monotonic()
+    histories = training.train_together(job.design, cohorts, data, on_epoch, make)
+    kept = [job.keep(cohort, history, data) for cohort, history in zip(cohorts, histories, strict=True)]
+    return time.monotonic() - began, kept
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
+
+
+def words(error: Exception) -> str:
+    """What is reported of a cohort that failed."""
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,38 @@
+"""Where the numbers come from: versions, commit, device, command. What a manifest says beside the design."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("torch", "torchvision", "numpy", "pyarrow", "scikit-learn")
+
+
+def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
+    """Python's and the packages' versions, read without importing them."""
+    found = {"python": sys.version.split()[0]}
+    for package in packages:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "absent"
+    return found
+
+
+def git() -> dict[str, Any]:
+    """The commit of this program and whether it was changed since; nulls outside a checkout."""
+    home = Path(__file__).resolve().parents[1]
+
+    def ask(*words: str) -> str | None:
+        try:
+            answer = subprocess.run(["git", "-C", home, *words], capture_output=True, text=True, timeout=10)
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        return answer.stdout.strip() if answer.returncode == 0 else None
+
+    tracked = ask("ls-files", "--error-unmatch", str(Path(__file__).resolve()))
+    commit = ask("rev-parse", "HEAD") if tracked else None  # not the commit of a project that it is installed in
+    changes = ask("status", "--porcelain", "--untracked-files=no", "--", str(home), str(home.parent / "analysis"))
+    return {"commit": commit, "dirty": None if commit is None or changes is None else bool(changes)}

@@ -1,0 +1,292 @@
+"""``manifest.json``: what it says, and how it is read when anybody may have written it.
+
+A regular file of bounded size, JSON without NaN or a field named twice, and in every field what belongs there. Its
+words are shown and are never a name: the folder of a study is the one that was asked for, whatever its manifest says.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NotRequired, TypedDict, cast
+
+from study.errors import EnvironmentFault, UsageError, short, told
+from study.spec.constants import ARMS
+from study.spec.design import Design
+from study.store import untrusted_parquet as parquet
+from study.store.schemas import SCHEMA_VERSION
+
+MOST_BYTES = 2**24
+LARGEST = sys.float_info.max
+
+
+class Manifest(TypedDict):
+    """What ``manifest.json`` says of the study, and of the command that last worked on it."""
+
+    schema_version: int
+    study_id: str
+    design: dict[str, Any]
+    digest: str
+    data: dict[str, Any]
+    """name, sha256 by file, notice (why it is not the data set that was wanted, or null)."""
+    argv: str
+    versions: dict[str, str]
+    git: dict[str, Any]
+    device: dict[str, Any]
+    """kind (cpu or cuda), name, workers, engine but in studies of before it had a name, and in which form the kernel
+    took the images (first_layer)."""
+    timings: dict[str, float]
+    earlier: list[dict[str, Any]]
+    """The fields SESSION of the commands before."""
+    looks: NotRequired[list[dict[str, Any]]]
+    """What reports have shown of the study so far: who adds seeds after a look must say so."""
+    tables: NotRequired[dict[str, str]]
+    """The sha256 of each table that was written; absent in studies of before it was kept."""
+    tuning: NotRequired[dict[str, Any]]
+    """On which terms ``study.tune`` chose the configurations of the tuned cell."""
+
+
+SESSION = ("argv", "versions", "git", "device", "timings")
+
+
+def read(path: Path) -> Manifest | None:
+    """The manifest, None where there is none yet; a UsageError where it is not ours to read, an EnvironmentFault where
+    it is damaged or the machine does not give it."""
+    try:
+        values = _json(parquet.file_bytes(path, MOST_BYTES))
+        _check_version(path, values)
+        _check_fields(values)
+    except FileNotFoundError:
+        return None
+    except parquet.Refused as refused:
+        raise UsageError(f"{path} {refused}. Restore it or move it away.") from None
+    except (OSError, ValueError) as error:
+        raise EnvironmentFault(
+            f"{path} cannot be read: {short(str(error), 300)}. Restore it or move it away."
+        ) from None
+    return cast(Manifest, values)
+
+
+def _check_fields(values: dict[str, Any]) -> None:
+    missing = sorted(MANIFEST.missing("", values))
+    if missing:
+        raise parquet.Refused(f"lacks {', '.join(missing[:20])}")
+    fault = next(MANIFEST.faults("", values), None)
+    if fault is not None:
+        raise parquet.Refused(fault)
+    try:
+        Design.from_dict(values["design"])
+    except UsageError as error:
+        raise parquet.Refused(f"has a design that cannot be: {error}") from None
+
+
+def _json(content: bytes) -> Any:
+    try:
+        return json.loads(content.decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_number)
+    except RecursionError:
+        raise parquet.Refused("is nested deeper than any manifest") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in values:
+            raise parquet.Refused(f"has the field {told(name)} twice; a manifest has each once")
+        values[name] = value
+    return values
+
+
+def _no_number(word: str) -> float:
+    raise parquet.Refused(f"holds {word}, which is no number of JSON; a manifest has null there")
+
+
+def _check_version(path: Path, values: Any) -> None:
+    if not isinstance(values, dict):
+        raise parquet.Refused(f"holds {told(values)}; a manifest is an object")
+    version = values.get("schema_version")
+    if type(version) is not int:
+        raise parquet.Refused(f"has schema version {told(version)}, this program reads {SCHEMA_VERSION}")
+    versions = f"(schema {told(version)}, this one reads {SCHEMA_VERSION})"
+    if version > SCHEMA_VERSION:
+        raise UsageError(f"{path} was made by a newer program {versions}: update it, or choose another --study-id.")
+    if version < SCHEMA_VERSION:
+        raise UsageError(
+            f"{path} was made by an older program {versions}: read it with that one, or train it again under another"
+            " --study-id."
+        )
+
+
+# --- what belongs where
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One value, and what to call it."""
+
+    words: str
+    holds: Callable[[Any], bool]
+
+    def missing(self, name: str, value: Any) -> Iterator[str]:
+        """The names of the fields that are not there."""
+        return iter(())
+
+    def faults(self, name: str, value: Any) -> Iterator[str]:
+        """What is there and does not belong there."""
+        if not self.holds(value):
+            yield f"has {told(value)} as {name}; {self.words} belongs there"
+
+
+@dataclass(frozen=True)
+class Fields:
+    """An object with these fields and no others."""
+
+    required: "dict[str, Spec]"
+    optional: "dict[str, Spec]" = field(default_factory=dict)
+
+    def missing(self, name: str, value: Any) -> Iterator[str]:
+        if isinstance(value, dict):
+            yield from (_join(name, key) for key in self.required if key not in value)
+            for key, spec in (self.required | self.optional).items():
+                yield from spec.missing(_join(name, key), value[key]) if key in value else ()
+
+    def faults(self, name: str, value: Any) -> Iterator[str]:
+        if not isinstance(value, dict):
+            yield f"has {told(value)} as {name}; an object belongs there"
+            return
+        known = self.required | self.optional
+        for key, item in value.items():
+            if key in known:
+                yield from known[key].faults(_join(name, key), item)
+            else:
+                yield f"has the field {told(_join(name, key))}, which this program does not know"
+
+
+@dataclass(frozen=True)
+class Named:
+    """An object with fields of any name."""
+
+    item: Kind
+
+    def missing(self, name: str, value: Any) -> Iterator[str]:
+        return iter(())
+
+    def faults(self, name: str, value: Any) -> Iterator[str]:
+        if not isinstance(value, dict):
+            yield f"has {told(value)} as {name}; an object belongs there"
+            return
+        for key, item in value.items():
+            yield from NAME.faults(f"the name of a field in {name}", key)
+            yield from self.item.faults(_join(name, short(key)), item)
+
+
+@dataclass(frozen=True)
+class Each:
+    """A list."""
+
+    item: Fields
+
+    def missing(self, name: str, value: Any) -> Iterator[str]:
+        for i, item in enumerate(value if isinstance(value, list) else ()):
+            yield from self.item.missing(f"{name}[{i}]", item)
+
+    def faults(self, name: str, value: Any) -> Iterator[str]:
+        if not isinstance(value, list):
+            yield f"has {told(value)} as {name}; a list belongs there"
+            return
+        for i, item in enumerate(value):
+            yield from self.item.faults(f"{name}[{i}]", item)
+
+
+Spec = Kind | Fields | Named | Each
+
+
+def _join(name: str, key: str) -> str:
+    return f"{name}.{key}" if name else key
+
+
+def _is_text(value: Any, most: int) -> bool:
+    """Of bounded length, that can be written as UTF-8 and that no system takes for longer than it is."""
+    if not isinstance(value, str) or len(value) > most or "\0" in value:
+        return False
+    return value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value)
+
+
+def _is_shown(value: Any, most: int) -> bool:
+    """A text that may be written to a terminal: no control characters but the ends of lines."""
+    return _is_text(value, most) and all(word.isprintable() for word in value.replace("\t", " ").split("\n"))
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and 0 <= value <= LARGEST
+
+
+def _or_null(kind: Kind) -> Kind:
+    return Kind(f"{kind.words}, or null,", lambda value: value is None or kind.holds(value))
+
+
+NAME = Kind(
+    f"a name of 1 to {parquet.LONGEST} characters that can be printed",
+    lambda value: value != "" and _is_text(value, parquet.LONGEST) and value.isprintable(),
+)
+TEXT = Kind("a text of at most 10,000 characters that can be printed", lambda value: _is_shown(value, 10_000))
+COMMAND = Kind("a text of at most 1,000,000 characters", lambda value: _is_text(value, 1_000_000))
+NUMBER = Kind("a number from 0 on", _is_number)
+DIFFERENCE = Kind("a number", lambda value: type(value) in (int, float) and abs(value) <= LARGEST)
+ALPHA = Kind("a number between 0 and 0.5", lambda value: _is_number(value) and 0 < value < 0.5)
+WHOLE = Kind("a whole number from 0 on", lambda value: type(value) is int and 0 <= value < 2**31)
+BOOLEAN = Kind("true or false", lambda value: isinstance(value, bool))
+ARM = Kind(f"one of {', '.join(ARMS)}", lambda value: isinstance(value, str) and value in ARMS)
+DEVICE = Kind("cpu or cuda", lambda value: value in ("cpu", "cuda"))
+OBJECT = Kind("an object", lambda value: isinstance(value, dict))
+VERSION = Kind("a whole number", lambda value: type(value) is int)
+
+COMMANDS: dict[str, Spec] = {
+    "argv": COMMAND,
+    "versions": Named(TEXT),
+    "git": Fields({"commit": _or_null(TEXT), "dirty": _or_null(BOOLEAN)}),
+    "device": Fields(
+        {"kind": DEVICE, "name": TEXT, "workers": WHOLE},
+        {"engine": TEXT, "first_layer": Fields({"form": TEXT, "microseconds_of_an_image": Named(NUMBER)})},
+    ),
+    "timings": Named(NUMBER),
+}
+"""By the names in SESSION."""
+LOOK = Fields(
+    {
+        "arm": ARM,
+        "alpha": ALPHA,
+        "seeds": WHOLE,
+        "mean_diff": _or_null(DIFFERENCE),
+        "p_t": _or_null(NUMBER),
+        "p_sign_flip": _or_null(NUMBER),
+        "e_value": _or_null(NUMBER),
+    }
+)
+"""The fields of ``analysis.findings.looks.Look``."""
+TUNING = Fields(
+    {
+        "trials": WHOLE,
+        "space": TEXT,
+        "epochs": WHOLE,
+        "first_seed": WHOLE,
+        "n_seeds": WHOLE,
+        "sampler": TEXT,
+        "sampler_seed": WHOLE,
+        "pruner": TEXT,
+        "storage": TEXT,
+        "optuna": TEXT,
+    }
+)
+MANIFEST = Fields(
+    {
+        "schema_version": VERSION,
+        "study_id": NAME,
+        "design": OBJECT,
+        "digest": TEXT,
+        "data": Fields({"name": TEXT, "sha256": Named(TEXT), "notice": _or_null(TEXT)}),
+        **COMMANDS,
+        "earlier": Each(Fields(COMMANDS)),
+    },
+    {"looks": Each(LOOK), "tables": Named(TEXT), "tuning": TUNING},
+)

@@ -1,0 +1,162 @@
+"""The parquet contract: schemas, rows from what a training leaves behind, and what it takes to commit them. No torch.
+
+**What a cohort commits.** A *part*: a row per run with its epochs nested inside, so that a run and its records cannot
+come apart. One immutable file,
+
+    parts/<unit id>-<first 32 hex of the sha256 of its bytes>.parquet
+
+The unit id is the sha256 of everything that the numbers follow from; the footer repeats it and counts the runs. No
+times, hosts or process ids stand in it: the same work has the same name, and a part written twice is one.
+
+**In which order.** The networks (``weights/``) first, then the part; each written under a temporary name that nobody
+reads, flushed to the disk, renamed, and its folder flushed. The rename of the part is the commit.
+
+**What counts as done.** A run that stands in a part whose bytes match its name. Any other part is set aside in
+``quarantine/``, never deleted, and its runs are trained again. Two parts that disagree on a run are an error.
+
+**What a reader may see.** ``runs.parquet`` is the parts without their epochs, ``records.parquet`` the epochs unnested:
+the sorted union of the parts, written in the same way, so a reader sees the old table or the new one. They can be made
+again at any time; parts are never deleted, and the tables are never the only copy.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from study.errors import StudyError
+from study.spec.constants import SPLITS
+from study.spec.design import Design, Run
+from study.spec.history import DIVERGED, NOT_APPLICABLE, OK, History
+
+SCHEMA_VERSION = 1
+
+KEYS = [
+    ("run_id", pa.string()),
+    ("pair_id", pa.string()),
+    ("arm", pa.string()),
+    ("seed", pa.int32()),
+    ("batch_size", pa.int32()),
+    ("lr", pa.float64()),
+]
+EPOCH = [
+    ("epoch", pa.int16()),
+    ("split", pa.string()),
+    ("loss", pa.float64()),
+    ("accuracy", pa.float64()),
+    ("n_correct", pa.int32()),
+    ("n_examples", pa.int32()),
+    ("status", pa.string()),
+]
+OUTCOME = [
+    ("status", pa.string()),
+    ("first_bad_epoch", pa.int16()),
+    ("n_steps", pa.int32()),
+    ("n_parameters", pa.int32()),
+    ("test_correct", pa.binary()),
+]
+STUDY_ID = [("study_id", pa.string())]
+RECORDS_SCHEMA = pa.schema(STUDY_ID + KEYS + EPOCH)
+RUNS_SCHEMA = pa.schema(STUDY_ID + KEYS + OUTCOME)
+PART_SCHEMA = pa.schema([*KEYS, *OUTCOME, ("history", pa.list_(pa.struct(EPOCH)))])
+
+SORT = [(name, "ascending") for name in ("batch_size", "lr", "seed", "arm")]
+
+
+def part_table(design: Design, runs: Sequence[Run], history: History) -> pa.Table:
+    """The part of a cohort: one row of PART_SCHEMA for each of ``runs``, in the history's order."""
+    rows = []
+    for i, (run, bad) in enumerate(zip(runs, history.first_bad_epoch, strict=True)):
+        epochs = _epochs(design, history.loss[i], history.n_correct[i], bad, DIVERGED)
+        status = OK if bad is None else DIVERGED
+        test_correct = np.packbits(history.test_correct[i]).tobytes() if bad is None else None
+        rows.append(_row(design, run, status, bad, history.n_steps, test_correct, epochs))
+    return pa.Table.from_pylist(rows, schema=PART_SCHEMA)
+
+
+def not_applicable_table(design: Design) -> pa.Table:
+    """Rows like a part's, with null metrics, for the runs of the grid that cannot be trained."""
+    nothing = np.zeros((design.epochs + 1, len(SPLITS)))
+    rows = [
+        _row(design, run, NOT_APPLICABLE, None, 0, None, _epochs(design, nothing, nothing, 0, NOT_APPLICABLE))
+        for run in design.runs
+        if not run.applicable
+    ]
+    return pa.Table.from_pylist(rows, schema=PART_SCHEMA)
+
+
+def _row(
+    design: Design,
+    run: Run,
+    status: str,
+    first_bad_epoch: int | None,
+    n_steps: int,
+    test_correct: bytes | None,
+    epochs: Iterable[dict[str, Any]],
+) -> dict[str, Any]:
+    return keys_of(design, run) | {
+        "status": status,
+        "first_bad_epoch": first_bad_epoch,
+        "n_steps": n_steps,
+        "n_parameters": design.n_parameters(run.arm),
+        "test_correct": test_correct,
+        "history": list(epochs),
+    }
+
+
+def keys_of(design: Design, run: Run) -> dict[str, Any]:
+    """The columns KEYS of a run."""
+    return {
+        "run_id": design.run_id(run),
+        "pair_id": design.pair_id(run),
+        "arm": run.arm,
+        "seed": run.seed,
+        "batch_size": run.batch_size,
+        "lr": run.lr,
+    }
+
+
+def _epochs(
+    design: Design, loss: np.ndarray, n_correct: np.ndarray, first_bad: int | None, bad_status: str
+) -> Iterator[dict[str, Any]]:
+    """Rows of one run from arrays (epochs + 1, splits); null metrics from the first bad epoch on."""
+    n_examples = (design.facts.n_train, design.facts.n_test)
+    for epoch, i in np.ndindex(loss.shape):
+        row = {"epoch": epoch, "split": SPLITS[i], "n_examples": n_examples[i]}
+        if first_bad is not None and epoch >= first_bad:
+            yield row | {"loss": None, "accuracy": None, "n_correct": None, "status": bad_status}
+        else:
+            correct = int(n_correct[epoch, i])
+            measured = {"loss": float(loss[epoch, i]), "accuracy": correct / n_examples[i], "n_correct": correct}
+            yield row | measured | {"status": OK}
+
+
+def unite(parts: Iterable[pa.Table]) -> pa.Table:
+    """The parts' rows, each run once, sorted by key; the same run with other numbers is a StudyError."""
+    table = pa.concat_tables([PART_SCHEMA.empty_table(), *(part.replace_schema_metadata() for part in parts)])
+    rows: dict[str, int] = {}
+    for row, run_id in enumerate(table.column("run_id").to_pylist()):
+        first = rows.setdefault(run_id, row)
+        if first != row and not table.slice(first, 1).equals(table.slice(row, 1)):
+            raise StudyError(
+                f"two parts hold different numbers for {run_id}: trained on different machines or versions?"
+                " Move one of them out of parts/ and run again."
+            )
+    return in_order(table.take(pa.array(rows.values(), pa.int64())), SORT)
+
+
+def in_order(table: pa.Table, keys: Sequence[tuple[str, str]]) -> pa.Table:
+    """``table`` sorted; not by Table.sort_by, which starts threads that can abort a process at its exit."""
+    return table.take(pc.sort_indices(table, sort_keys=keys))
+
+
+def records_of(table: pa.Table) -> pa.Table:
+    """One row per run, epoch and split, from the nested epochs."""
+    history = table["history"].combine_chunks()
+    epochs = pa.Table.from_struct_array(pc.list_flatten(history))
+    keys = table.select([name for name, _ in KEYS]).take(pc.list_parent_indices(history))
+    for field in epochs.schema:
+        keys = keys.append_column(field, epochs[field.name])
+    return in_order(keys, [*SORT, ("epoch", "ascending"), ("split", "ascending")])

@@ -1,0 +1,77 @@
+"""The trained networks of a study, ``weights/<run_id>.safetensors``: for new inference modes without new training.
+
+Tensors under the names of torch.nn (``linears.0.weight`` (out, in), ``norms.0.running_mean``, ...) and the cumulative
+statistics of each batch norm. safetensors holds numbers and names alone; nothing in it can be executed.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from study.errors import UsageError
+from study.spec.design import Design, Run
+from study.spec.history import History
+from study.store import untrusted_parquet as parquet
+from study.store.study_folder import inside, write_atomically
+
+STATISTICS = ("running", "cumulative_last", "cumulative_all")
+"""What is kept of each batch norm beside gamma (weight) and beta (bias), each a mean and a var."""
+
+
+MOST_BYTES = 2**28
+"""Of a network's file: an order of magnitude above what the widest design takes."""
+
+
+def path_of(study: Path, run_id: str) -> Path:
+    return study / "weights" / f"{run_id}.safetensors"
+
+
+def keep(study: Path, design: Design, runs: Sequence[Run], history: History) -> None:
+    """Write the networks of a cohort; one that diverged has nothing worth keeping."""
+    inside(study, "weights")
+    for run, bad, tensors in zip(runs, history.first_bad_epoch, history.weights, strict=True):
+        if bad is None:
+            # save takes bytes as they lie
+            in_rows = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
+            write_atomically(path_of(study, design.run_id(run)), save(in_rows, {"run_id": design.run_id(run)}))
+
+
+def read(study: Path, design: Design, run: Run) -> dict[str, NDArray[np.float32]]:
+    """The network of a run; a UsageError where its file is missing, damaged, or of another design."""
+    path = path_of(study, design.run_id(run))
+    try:
+        tensors = load(parquet.file_bytes(path, MOST_BYTES))
+    except FileNotFoundError:
+        raise UsageError(
+            f"{path} is missing: trained before networks were kept, or removed. Restore it, or train under another"
+            " --study-id."
+        ) from None
+    except (OSError, SafetensorError, parquet.Refused) as error:
+        raise UsageError(f"{path} cannot be read: {error}. Restore it, or train under another --study-id.") from None
+    _check(path, tensors, shapes(design, run.arm))
+    return tensors
+
+
+def shapes(design: Design, arm: str) -> dict[str, tuple[int, ...]]:
+    """The tensors of one network of ``design``."""
+    expected: dict[str, tuple[int, ...]] = {}
+    for index, (n_in, n_out) in enumerate(zip(design.widths[:-1], design.widths[1:], strict=True)):
+        expected |= {f"linears.{index}.weight": (n_out, n_in), f"linears.{index}.bias": (n_out,)}
+    if arm == "bn":
+        kept = ["weight", "bias", *(f"{name}_{what}" for name in STATISTICS for what in ("mean", "var"))]
+        expected |= {f"norms.{i}.{what}": (n,) for i, n in enumerate(design.hidden) for what in kept}
+    return expected
+
+
+def _check(path: Path, tensors: Mapping[str, NDArray], expected: Mapping[str, tuple[int, ...]]) -> None:
+    found = {name: tensor.shape for name, tensor in tensors.items()}
+    if found != expected:
+        wrong = sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
+        raise UsageError(
+            f"{path} holds a network of another design: {wrong[0]} is {found.get(wrong[0], 'not there')},"
+            f" this study has {expected.get(wrong[0], 'none')}"
+        )

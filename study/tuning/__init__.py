@@ -1,0 +1,1 @@
+"""Equal budgets for every arm, scored on held-out images."""

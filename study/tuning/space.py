@@ -1,0 +1,164 @@
+"""The configurations that tuning chooses from: a range of rates and one of batch sizes, both on a logarithmic scale.
+
+Batch sizes are powers of two, as in practice: nobody knows a difference between 100 and 101, and trials that share a
+batch size train in lockstep.
+"""
+
+import math
+import re
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from study.cli import arguments
+from study.errors import UsageError, plain, short
+
+DEFAULT = "lr=1e-4:1,batch_size=16:1024"
+FORM = f"give ranges such as {DEFAULT}"
+RANGE = re.compile(r"([^=]*)=([^:]*)(?::(.*))?", re.DOTALL)
+LOWEST_LR, HIGHEST_LR = 1e-30, 1e30
+LARGEST_BATCH = 2**15
+HELD = (signal.SIGINT, signal.SIGTERM)
+
+Params = Mapping[str, Any]
+"""The names that an Optuna trial has: ``lr`` and ``log2_batch_size``."""
+
+
+class Point(NamedTuple):
+    """One configuration of the space, the same for every arm."""
+
+    batch_size: int
+    lr: float
+
+
+@dataclass(frozen=True)
+class Space:
+    """``lr`` and ``batch_size``: the lowest and the highest of each, which may be one."""
+
+    lr: tuple[float, float]
+    batch_size: tuple[int, int]
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """What ``--space`` says; a factor that is not named has its default range. A UsageError quotes what is wrong.
+
+        >>> Space.parse("lr=0.001:0.1")
+        Space(lr=(0.001, 0.1), batch_size=(16, 1024))
+        """
+        ranges = _ranges(DEFAULT) | _ranges(text)
+        lr, size = (tuple(_number(name, word) for word in ranges[name]) for name in ("lr", "batch_size"))
+        return cls((float(lr[0]), float(lr[1])), (int(size[0]), int(size[1])))
+
+    def __post_init__(self) -> None:
+        for name in ("lr", "batch_size"):
+            low, high = getattr(self, name)
+            if low > high:
+                raise UsageError(f"--space {name}={low}:{high}: the low end comes first; {FORM}")
+        if not LOWEST_LR <= self.lr[0] <= self.lr[1] <= HIGHEST_LR:
+            raise UsageError(f"--space lr={self.lr[0]}:{self.lr[1]}: rates lie between 1e-30 and 1e30; {FORM}")
+        for size in self.batch_size:
+            if not 2 <= size <= LARGEST_BATCH or size & (size - 1):
+                raise UsageError(
+                    f"--space batch_size={self.batch_size[0]}:{self.batch_size[1]}: batch sizes are powers of two from"
+                    f" 2, below which batch norm cannot train, to {LARGEST_BATCH}; {FORM}"
+                )
+        if self.lr[0] == self.lr[1] and self.batch_size[0] == self.batch_size[1]:
+            raise UsageError(f"--space {self}: there is one configuration and nothing to tune; {FORM}")
+
+    def __str__(self) -> str:
+        return f"lr={self.lr[0]!r}:{self.lr[1]!r},batch_size={self.batch_size[0]}:{self.batch_size[1]}"
+
+    @property
+    def sizes(self) -> list[int]:
+        """Every batch size of the space."""
+        return [2**exponent for exponent in range(self._exponents[0], self._exponents[1] + 1)]
+
+    @cached_property
+    def _exponents(self) -> tuple[int, int]:
+        return self.batch_size[0].bit_length() - 1, self.batch_size[1].bit_length() - 1
+
+    @cached_property
+    def distributions(self) -> dict[str, Any]:
+        """As Optuna has them."""
+        from optuna.distributions import FloatDistribution, IntDistribution
+
+        return {"lr": FloatDistribution(*self.lr, log=True), "log2_batch_size": IntDistribution(*self._exponents)}
+
+    def sobol(self, n: int, seed: int) -> list[dict[str, Any]]:
+        """The first ``n`` points of a scrambled Sobol sequence over the space: more even than chance, and a longer
+        sequence begins with the shorter one (Owen 1998, Joe & Kuo 2008)."""
+        from scipy.stats import qmc
+
+        with _signals_held():
+            drawn = qmc.Sobol(2, scramble=True, seed=seed).random_base2(max(0, math.ceil(math.log2(n))))
+        return [self._at(u) for u in drawn[:n]]
+
+    def _at(self, u: NDArray[np.float64]) -> dict[str, Any]:
+        """The point at ``u`` (2,) in [0, 1)."""
+        low, high = map(math.log, self.lr)
+        lr = min(max(math.exp(low + float(u[0]) * (high - low)), self.lr[0]), self.lr[1])
+        first, last = self._exponents
+        return {"lr": lr, "log2_batch_size": first + int(u[1] * (last - first + 1))}
+
+
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """Until scipy has read its tables: it swallows what a signal raises meanwhile, and then draws one point again and
+    again."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = {number: signal.signal(number, lambda number, _: came.append(number)) for number in HELD}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for missed in came:
+            signal.raise_signal(missed)
+
+
+def point(params: Params) -> Point:
+    """The configuration of a trial."""
+    return Point(2 ** int(params["log2_batch_size"]), float(params["lr"]))
+
+
+def params(at: Point) -> dict[str, Any]:
+    """The trial of a configuration.
+
+    >>> point(params(Point(32, 0.01)))
+    Point(batch_size=32, lr=0.01)
+    """
+    return {"lr": at.lr, "log2_batch_size": at.batch_size.bit_length() - 1}
+
+
+def _ranges(text: str) -> dict[str, tuple[str, str]]:
+    """The words of either end by factor; one value is a range of its own."""
+    found: dict[str, tuple[str, str]] = {}
+    for piece in text.split(","):
+        match = RANGE.fullmatch(piece.strip())
+        if not match:
+            raise UsageError(f"--space {plain(text)}: {short(piece.strip())!r} is no range; {FORM}")
+        name, low, high = match[1].strip(), match[2].strip(), match[3]
+        if name not in ("lr", "batch_size"):
+            raise UsageError(f"--space {plain(text)}: {short(name)!r} cannot be tuned; {FORM}")
+        if name in found:
+            raise UsageError(f"--space {plain(text)}: {name} is given twice; {FORM}")
+        found[name] = (low, low if high is None else high.strip())
+    return found
+
+
+def _number(name: str, word: str) -> float:
+    pattern = arguments.WHOLE if name == "batch_size" else arguments.NUMBER
+    if len(word) > 100 or not pattern.fullmatch(word):
+        what = "a whole number" if name == "batch_size" else "a number"
+        raise UsageError(f"--space {name}: {short(word)!r} is not {what} in the digits 0 to 9; {FORM}")
+    return int(word) if name == "batch_size" else float(word)

@@ -1,0 +1,99 @@
+"""``trials.parquet``: what tuning tried, a row per trial and seed; made of what the searches were told alone.
+
+Scores are on the held-out training images after the trial's last epoch. Imports no torch.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from study.errors import StudyError
+from study.spec.design import Configuration
+from study.spec.history import DIVERGED, OK
+from study.store.schemas import SCHEMA_VERSION
+from study.store.study_folder import Folder, encode
+from study.tuning.search import Finished, Score, best
+
+PRUNED = "pruned"
+TRIALS_SCHEMA = pa.schema(
+    [
+        ("study_id", pa.string()),
+        ("arm", pa.string()),
+        ("trial", pa.int32()),
+        ("seed", pa.int32()),
+        ("batch_size", pa.int32()),
+        ("lr", pa.float64()),
+        ("epoch", pa.int16()),
+        ("loss", pa.float64()),
+        ("accuracy", pa.float64()),
+        ("n_correct", pa.int32()),
+        ("n_examples", pa.int32()),
+        ("status", pa.string()),
+        ("first_bad_epoch", pa.int16()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What both searches came to."""
+
+    finished: Mapping[str, Sequence[Finished]]
+    """By arm."""
+
+    @property
+    def chosen(self) -> tuple[Configuration, ...]:
+        """Each arm's best; a StudyError where every trial of an arm was pruned."""
+        for arm, trials in self.finished.items():
+            if all(trial.pruned for trial in trials):
+                raise StudyError(
+                    f"every trial of {arm} was pruned: there is nothing to choose from. Tune without --pruner."
+                )
+        return tuple(Configuration(arm, *best(trials).point) for arm, trials in self.finished.items())
+
+    def table(self, study_id: str) -> bytes:
+        """The bytes of ``trials.parquet``."""
+        rows = [
+            _row(study_id, arm, trial, score)
+            for arm, trials in sorted(self.finished.items())
+            for trial in trials
+            for score in trial.scores
+        ]
+        table = pa.Table.from_pylist(rows, schema=TRIALS_SCHEMA)
+        metadata = {"study.schema_version": str(SCHEMA_VERSION), "study.study_id": study_id}
+        return encode(table.replace_schema_metadata(metadata))
+
+
+def _row(study_id: str, arm: str, trial: Finished, score: Score) -> dict[str, Any]:
+    diverged = score.n_correct is None
+    return {
+        "study_id": study_id,
+        "arm": arm,
+        "trial": trial.slot,
+        "seed": score.seed,
+        "batch_size": trial.point.batch_size,
+        "lr": trial.point.lr,
+        "epoch": score.epoch,
+        "loss": score.loss,
+        "accuracy": None if diverged else score.accuracy,
+        "n_correct": score.n_correct,
+        "n_examples": score.n_examples,
+        "status": DIVERGED if diverged else PRUNED if trial.pruned else OK,
+        "first_bad_epoch": score.first_bad_epoch,
+    }
+
+
+def write(folder: Folder, tuned: Tuned, tuning: Mapping[str, Any]) -> None:
+    """The table, and in the manifest on which terms it came about."""
+    with folder.exclusively():
+        manifest = folder.own_manifest()
+        if manifest.get("tuning") != tuning:
+            folder.write_manifest({**manifest, "tuning": dict(tuning)})
+        folder.write_tables({"trials": tuned.table(manifest["study_id"])})
+
+
+def read(folder: Folder) -> pa.Table:
+    """As ``Folder.read_table`` does."""
+    return folder.read_table("trials", TRIALS_SCHEMA)

@@ -1,0 +1,67 @@
+"""Each arm on its own, and the tutorial's numbers against ours."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from analysis.findings.arms import arm_cells, claims
+from analysis.records.tables import Study
+from analysis.stats.intervals import prediction
+from study.spec.design import Design, Run
+from tests.analysis.planted import plant, planted
+
+DESIGN = Design("digits", batch_sizes=(32,), lrs=(0.01, 0.1), seeds=tuple(range(6)), epochs=3)
+
+
+def score(run: Run, epoch: int) -> float | None:
+    if run.arm == "no_bn" and run.lr == 0.1:
+        return None if run.seed < 2 else 0.1 if run.seed == 2 else 0.9
+    return (300 + 6 * run.seed) / 360
+
+
+def test_an_arm_in_a_cell_has_its_mean_and_its_failures(tmp_path: Path) -> None:
+    cells = {(c.lr, c.arm): c for c in arm_cells(planted(tmp_path / "s", DESIGN, score), 0.95)}
+    scores = np.array([300 + 6 * seed for seed in range(6)]) / 360
+    sound, bad = cells[0.01, "bn"], cells[0.1, "no_bn"]
+    low, high = stats.t.interval(0.95, 5, scores.mean(), stats.sem(scores))
+    assert (sound.accuracy.low, sound.accuracy.high) == pytest.approx((low, high))
+    assert (bad.n, bad.n_failed, bad.n_diverged) == (6, 3, 2)
+    assert (bad.failing.low, bad.failing.high) == pytest.approx((0.118, 0.882), abs=1e-3)  # Clopper-Pearson 3 of 6
+    assert bad.accuracy.estimate == pytest.approx((0.1 + 0.1 + 0.1 + 3 * 0.9) / 6)
+
+
+def test_where_one_more_value_would_lie_covers_it_as_often_as_said() -> None:
+    rng = np.random.default_rng(0)
+    drawn = rng.normal(size=(4000, 7))
+    covered = [found.low <= last <= found.high for *six, last in drawn for found in [prediction(six, 0.9)]]
+    assert np.mean(covered) == pytest.approx(0.9, abs=3.3 * np.sqrt(0.09 / 4000))
+
+
+def post_study(path: Path, **changes: object) -> Study:
+    """MNIST at the tutorial's setting; its 10,000 answers are not planted, so the runs' counts are of 360."""
+    options: dict = {"batch_sizes": (32,), "lrs": (0.01,), "seeds": tuple(range(5)), "epochs": 10} | changes
+    design = Design("mnist", **options)
+
+    def accuracy(run: Run, epoch: int) -> float:
+        return (344 + run.seed % 2 if run.arm == "no_bn" else 350) / 360
+
+    from analysis.records.tables import load
+
+    return load(plant(path, design, accuracy))
+
+
+def test_the_tutorial_s_numbers_are_inside_or_outside_of_where_one_more_run_would_lie(tmp_path: Path) -> None:
+    without, with_bn = claims(post_study(tmp_path / "s"), 0.95)
+    assert (without.arm, without.claimed, without.inside) == ("no_bn", 0.9555, True)
+    assert (with_bn.arm, with_bn.claimed, with_bn.inside) == ("bn", 0.978, False)
+
+
+def test_one_seed_does_not_say_where_another_would_lie(tmp_path: Path) -> None:
+    assert [claim.inside for claim in claims(post_study(tmp_path / "s", seeds=(0,)), 0.95)] == [None, None]
+
+
+@pytest.mark.parametrize("changes", [{"epochs": 9}, {"hidden": (32,)}, {"lrs": (0.02,)}, {"batch_sizes": (64,)}])
+def test_another_setting_has_nothing_to_say_of_the_tutorial(changes: dict, tmp_path: Path) -> None:
+    assert claims(post_study(tmp_path / "s", **changes), 0.95) == []

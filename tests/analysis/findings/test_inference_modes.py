@@ -1,0 +1,166 @@
+"""An ablation with planted accuracies: the analysis finds what each way to predict does, paired by network."""
+
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from analysis.findings import inference_modes as modes
+from analysis.findings.inference_modes import Modes
+from analysis.records.tables import load, load_ablation
+from analysis.report import __main__ as report
+from analysis.report import inference_sentences as mode_words
+from study.spec.design import Design
+from study.store.inference_tables import Store
+from tests.analysis.planted import plant
+
+SEEDS = tuple(range(7))
+DESIGN = Design("digits", batch_sizes=(32, 64), lrs=(0.01,), seeds=SEEDS, epochs=1)
+WOBBLE = (0, 3, 1, 4, 2, 6, 5)
+LOSS = {
+    ("batch", 8, "shuffled"): 40,
+    ("batch", 32, "shuffled"): 6,
+    ("batch", 32, "sorted"): 280,
+    ("population", None, None): 0,
+}
+"""Images of 360 that a way to predict loses against the running averages, a seed's wobble aside."""
+
+
+def n_correct(seed: int, arm: str, trial: tuple[str, int | None, str | None], shift: str) -> int:
+    base = 330 + seed if arm == "bn" else 310 + seed
+    wobble = WOBBLE[seed] % 3 if LOSS.get(trial) else 0
+    change = -100 if shift == "gaussian_noise" and trial == ("running", None, None) else 0
+    return base - LOSS.get(trial, 0) - wobble + change
+
+
+def row(run: dict[str, Any], trial: tuple[str, int | None, str | None], shift: str, severity: int) -> dict[str, Any]:
+    right = n_correct(run["seed"], run["arm"], trial, shift)
+    inference, size, order = trial
+    return run | {
+        "epoch": 1, "inference": inference, "eval_batch_size": size, "order": order, "shift": shift,
+        "severity": severity, "loss": 1 - right / 360, "accuracy": right / 360, "n_correct": right, "n_examples": 360,
+        "ece": 0.01, "n_flips": None if inference == "none" else 36, "degenerate": False, "last_batch": None,
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = plant(tmp_path_factory.mktemp("results") / "s", DESIGN, lambda run, _: 0.9 + 0.001 * run.seed)
+    runs = [
+        {
+            "run_id": DESIGN.run_id(run), "pair_id": DESIGN.pair_id(run), "arm": run.arm, "seed": run.seed,
+            "batch_size": run.batch_size, "lr": run.lr,
+        }
+        for run in DESIGN.runs
+    ]  # fmt: skip
+    store = Store(path)
+    for shift, severity in (("clean", 0), ("gaussian_noise", 5)):
+        rows = [row(run, ("none", None, None), shift, severity) for run in runs if run["arm"] == "no_bn"]
+        for trial in (("running", None, None), *LOSS):
+            rows += [row(run, trial, shift, severity) for run in runs if run["arm"] == "bn"]
+        with_norm = [run for run in runs if run["arm"] == "bn"]
+        swaps = [
+            run | {"eval_batch_size": 8, "n_swapped": 2, "mean_change": 0.25 + run["seed"] / 100, "value_change": 0.3,
+                   "logit_change": 2.0, "flip_rate": 0.1 + run["seed"] / 100}
+            for run in with_norm
+        ]  # fmt: skip
+        composed = [run | {"eval_batch_size": 8, "any_flip": 0.7, "mates_share": 0.2} for run in with_norm]
+        errors = [
+            run | {"inference": name, "layer": 0, "rms_mean_error": 0.1, "rms_log_var_error": 0.2}
+            for name in ("running", "precise")
+            for run in with_norm
+        ]
+        others = {"swaps": swaps, "compositions": composed, "statistics": errors} if shift == "clean" else {}
+        store.commit({"ablation": rows, **others})
+    store.compact("s", DESIGN)
+    return path
+
+
+@pytest.fixture(scope="module")
+def found(folder: Path) -> Modes:
+    study = load(folder)
+    ablation = load_ablation(study)
+    assert ablation
+    return modes.modes(study, ablation, 0.95)
+
+
+def test_a_way_to_predict_is_paired_with_the_running_averages_of_the_same_network(found: Modes) -> None:
+    result = found.clean("batch", 8, "shuffled")
+    assert result
+    d = np.array([-40 - wobble % 3 for wobble in WOBBLE]) / 360
+    low, high = stats.t.interval(0.95, 6, d.mean(), d.std(ddof=1) / math.sqrt(7))
+    assert result.against_running.estimate == pytest.approx(d.mean())
+    assert (result.against_running.low, result.against_running.high) == pytest.approx((low, high))
+    assert (result.n, result.n_networks) == (7, 14)
+    assert result.flip_rate == pytest.approx(0.1)
+    assert result.p_running.pvalue == 2 / 128
+
+
+def test_a_way_to_predict_is_paired_with_the_network_without_batch_norm_by_seed_and_cell(found: Modes) -> None:
+    running = found.clean("running")
+    assert running
+    assert running.against_no_norm
+    assert running.against_no_norm.estimate == pytest.approx(20 / 360)
+    assert running.against_running.estimate == 0
+    assert running.p_running.pvalue == 1
+
+
+def test_the_same_accuracy_is_no_difference(found: Modes) -> None:
+    same = found.clean("population")
+    assert same
+    assert (same.against_running.estimate, same.p_running.pvalue) == (0, 1)
+
+
+def test_conditions_are_families_of_their_own_and_the_clean_one_comes_first(found: Modes) -> None:
+    assert [(r.shift, r.severity) for r in found.results] == [("clean", 0)] * 5 + [("gaussian_noise", 5)] * 5
+    assert [r.inference for r in found.results[:2]] == ["running", "population"]
+    shifted = next(r for r in found.results if r.shift != "clean" and r.eval_batch_size == 8)
+    assert shifted.against_running.estimate == pytest.approx((60 - np.mean([w % 3 for w in WOBBLE])) / 360)
+
+
+def test_swaps_and_statistics_are_summarised_by_seed(found: Modes) -> None:
+    (swap,) = found.swaps
+    assert (swap.law, swap.mean_change.estimate) == (pytest.approx(0.25), pytest.approx(0.28))
+    assert swap.flip_rate.n == 7
+    assert [(r.inference, r.mean_error.estimate) for r in found.statistics] == [
+        ("running", pytest.approx(0.1)), ("precise", pytest.approx(0.1)),
+    ]  # fmt: skip
+    assert found.compositions[0].any_flip.estimate == pytest.approx(0.7)
+
+
+def test_the_ledger_says_what_was_planted(found: Modes) -> None:
+    lines = mode_words.ledger(found, 0.05)
+    lost = 100 * np.mean([-40 - wobble % 3 for wobble in WOBBLE]) / 360
+    said = re.search(r"by (\S+) \[.*?\] points in shuffled batches of 8", lines[0])
+    assert said
+    assert float(said.group(1)) == pytest.approx(lost, abs=0.05)
+    assert "in shuffled batches of 8" in lines[0]
+    assert any("Sorted by class, batches of 32 score 14." in line for line in lines)
+    assert any("changes its class in 13.00 % of all cases" in line for line in lines)
+    assert any(line.startswith("Which statistics from training?") for line in lines)
+
+
+def test_the_report_carries_the_ablation_in_page_json_and_table(folder: Path) -> None:
+    assert report.main([str(folder)]) == 0
+    page = (folder / "report.html").read_text()
+    said = json.loads((folder / "report.json").read_text())
+    table = pd.read_csv(folder / "tables" / "modes.csv")
+    assert len(table) == len(said["modes"]["results"]) == 10
+    assert all(line.split(".")[0] in page for line in said["ledger"])
+    assert "Batch normalisation may predict by statistics from training" in page
+    assert (folder / "figures" / "modes.svg").exists()
+    assert (folder / "figures" / "shifts.svg").exists()
+
+
+def test_a_study_without_an_ablation_says_nothing_of_modes(tmp_path: Path) -> None:
+    path = plant(tmp_path / "s", DESIGN, lambda run, _: 0.9 + 0.001 * run.seed)
+    assert load_ablation(load(path)) is None
+    assert report.main([str(path)]) == 0
+    assert "<code>python -m study.ablate s</code>" in (path / "report.html").read_text()
+    assert not (path / "tables" / "modes.csv").exists()

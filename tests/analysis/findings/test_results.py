@@ -1,0 +1,199 @@
+"""A study with planted effects, failures, missing pairs and times: the report says what was planted."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from analysis.findings import results as findings
+from analysis.findings.results import Findings, Results
+from analysis.report import __main__ as report
+from analysis.stats import null_calibration as aa
+from study.spec.design import Design, Run
+from study.store.study_folder import Folder
+from tests.analysis.planted import plant, planted
+
+SEEDS = tuple(range(8))
+DESIGN = Design("digits", batch_sizes=(32, 64), lrs=(0.001, 0.01, 0.1), seeds=SEEDS, epochs=5)
+WOBBLE = (0, 2, 5, 1, 7, 3, 4, 6)
+"""Images of 360 by which seeds differ."""
+
+
+def score(run: Run, epoch: int) -> float | None:
+    """Without batch norm a rate of 0.1 diverges for five seeds of batch size 32 and stays at chance for one; with it
+    a run gains 18 images and reaches 90 % in epoch 2 instead of 4."""
+    if run.arm == "no_bn" and (run.batch_size, run.lr) == (32, 0.1):
+        if run.seed < 5 and epoch >= 3:
+            return None
+        if run.seed == 5:
+            return 36 / 360
+    level = 330 if epoch >= (2 if run.arm == "bn" else 4) else 200
+    gain = 18 + WOBBLE[run.seed] % 3 if run.arm == "bn" else 0
+    return (level + WOBBLE[run.seed] + gain + (epoch == 5)) / 360
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> Findings:
+    return results(tmp_path_factory.mktemp("results") / "s").of_arms["bn"]
+
+
+def results(path: Path, **options: object) -> Results:
+    return findings.results(planted(path, DESIGN, score, **options), alpha=0.05, margin=0.002)
+
+
+def test_failures_are_found_where_they_were_planted(found: Findings) -> None:
+    over_all, *cells = found.failures
+    assert (over_all.n_failed_baseline, over_all.n_failed_arm, over_all.n_runs) == (6, 0, 48)
+    assert over_all.n_diverged_baseline == 5
+    at = {(cell.batch_size, cell.lr): cell for cell in cells}
+    bad = at.pop((32, 0.1))
+    assert bad.n_only_baseline == 6
+    assert bad.test.pvalue == pytest.approx(2 * 0.5**6)
+    assert bad.interval
+    assert bad.interval.high < 0
+    assert bad.survivors.n_dropped == 5
+    assert bad.survivors.low < bad.survivors.interval.estimate < bad.survivors.high
+    assert all(cell.n_failed_baseline == 0 and cell.test.pvalue == 1 for cell in at.values())
+
+
+def test_over_all_cells_survivors_are_averaged_by_seed(found: Findings) -> None:
+    survivors = found.failures[0].survivors
+    assert (survivors.n, survivors.n_dropped, survivors.interval.n) == (43, 5, 8)
+
+
+def test_a_gap_is_banded_and_a_diverged_run_scores_chance_in_it(found: Findings) -> None:
+    gap = next(gap for gap in found.gaps if (gap.batch_size, gap.lr) == (64, 0.01))
+    planted_gap = np.mean([18 + wobble % 3 for wobble in WOBBLE]) / 360
+    assert gap.epochs == [1, 2, 3, 4, 5]
+    assert gap.mean[4] == pytest.approx(planted_gap)
+    assert gap.mean[1] == pytest.approx(planted_gap + 130 / 360)
+    for low, high, band_low, band_high in zip(gap.low, gap.high, gap.band_low, gap.band_high, strict=True):
+        assert band_low <= low <= high <= band_high
+    bad = next(gap for gap in found.gaps if (gap.batch_size, gap.lr) == (32, 0.1))
+    with_bn = np.mean([331 + wobble + 18 + wobble % 3 for wobble in WOBBLE]) / 360
+    without = np.mean([36] * 6 + [331 + WOBBLE[6], 331 + WOBBLE[7]]) / 360
+    assert bad.mean[4] == pytest.approx(with_bn - without)
+
+
+def test_times_to_accuracy_are_those_that_were_planted(found: Findings) -> None:
+    ninety = next(row for row in found.times if row.threshold == 0.9)
+    assert (ninety.n_reached_baseline, ninety.n_reached_arm, ninety.n_runs) == (42, 48, 48)
+    assert (ninety.median_baseline, ninety.median_arm) == (4, 2)
+    in_bad_cell = 3 * 6 + 2 * 2  # epochs: five seeds and the one at chance never reach it
+    assert ninety.interval.estimate == pytest.approx(-(2 * 40 + in_bad_cell) / 48)
+    assert ninety.n_faster == 48
+
+
+def test_a_run_that_diverges_after_it_reached_an_accuracy_has_not_reached_it(tmp_path: Path) -> None:
+    design = Design("digits", batch_sizes=(32,), lrs=(0.01,), seeds=SEEDS, epochs=3)
+    study = planted(tmp_path / "s", design, lambda run, epoch: None if (run.seed, epoch) == (0, 3) else 0.99)
+    row = findings.results(study, 0.05, 0.002).of_arms["bn"].times[0]
+    assert (row.n_reached_baseline, row.n_reached_arm, row.n_runs) == (7, 7, 8)
+
+
+def test_the_largest_rate_that_learns_is_lower_without_batch_norm(found: Findings) -> None:
+    assert found.largest_rate
+    assert found.largest_rate.interval.estimate == pytest.approx(6 / 16)  # six of sixteen pairs lose a tenfold
+    assert {slope.name for slope in found.slopes} == {"batch size", "rate", "batch size x rate"}
+    assert [best.batch_size for best in found.best_rates] == [32, 64]
+
+
+def test_noise_is_told_from_the_answers_and_not_where_a_run_diverged(found: Findings) -> None:
+    over_all, *cells = found.noise
+    at = {(cell.batch_size, cell.lr): cell.two_way for cell in cells}
+    assert at[32, 0.1].n_seeds == 3
+    assert over_all.two_way.n_seeds == 3
+    d = np.array([18 + wobble % 3 for wobble in WOBBLE]) / 360
+    low, high = stats.t.interval(0.95, 7, d.mean(), d.std(ddof=1) / math.sqrt(8))
+    two_way = at[64, 0.01]
+    assert (two_way.this_test_set.low, two_way.this_test_set.high) == pytest.approx((low, high))
+    assert two_way.new_images.high - two_way.new_images.low > high - low
+
+
+def test_the_sequence_licenses_the_cells_only_behind_the_grid(found: Findings, tmp_path: Path) -> None:
+    grid, cells = found.sequence
+    assert grid.rejected
+    assert cells.licensed
+    nothing = Design("digits", batch_sizes=(32, 64), lrs=(0.01,), seeds=SEEDS, epochs=1)
+
+    def cancelling(run: Run, _: int) -> float:
+        gain = (10 + WOBBLE[run.seed] % 3) * (1 if run.batch_size == 32 else -1) if run.arm == "bn" else 0
+        return (300 + gain + (run.arm == "bn") * (-1) ** run.seed) / 360
+
+    study = planted(tmp_path / "s", nothing, cancelling)
+    found_nothing = findings.results(study, 0.05, 0.002)
+    grid, cells = found_nothing.of_arms["bn"].sequence
+    assert (grid.rejected, cells.rejected, cells.licensed) == (False, True, False)
+
+
+def test_exact_methods_keep_their_level_over_all_swaps_and_the_table_says_so(found: Findings) -> None:
+    sizes = {size.method: size for size in found.sizes}
+    assert set(sizes) == set(aa.METHODS)
+    for method in ("sign-flip over the grid", "Wilcoxon over the grid", "any cell, step-down max-T"):
+        assert sizes[method].every_swap
+        assert sizes[method].size <= 0.05
+    assert sizes["any cell, t uncorrected"].size > sizes["any cell, step-down max-T"].size
+
+
+def test_missing_pairs_leave_the_grid_and_stay_in_their_cells(tmp_path: Path) -> None:
+    lost = {Run(64, 0.01, 2, "no_bn"), Run(64, 0.1, 2, "bn"), Run(64, 0.1, 6, "bn")}
+    found = results(tmp_path / "s", lost=lost)
+    of_arm = found.of_arms["bn"]
+    assert of_arm.plan.n == 6
+    assert {(cell.batch_size, cell.lr): cell.n_runs for cell in of_arm.failures[1:]}[64, 0.1] == 6
+    assert {(gap.batch_size, gap.lr): gap.n for gap in of_arm.gaps}[None, None] == 6
+    assert of_arm.times[0].n_runs == 36
+
+
+def test_every_look_is_kept_in_the_manifest_once(tmp_path: Path) -> None:
+    """First with six seeds, twice, then with eight: two looks, the second in the report with the first."""
+    six = Design("digits", batch_sizes=(32,), lrs=(0.01,), seeds=SEEDS[:6], epochs=1)
+    eight = Design("digits", batch_sizes=(32,), lrs=(0.01,), seeds=SEEDS, epochs=1)
+    folder = plant(tmp_path / "s", six, score)
+    for _ in range(2):
+        assert report.main([str(folder)]) == 0
+    first = Folder(folder).read_manifest()
+    assert first
+    assert [look["seeds"] for look in first["looks"]] == [6]
+    plant(folder, eight, score)
+    now = Folder(folder).read_manifest()
+    assert now
+    Folder(folder).write_manifest({**now, "looks": first["looks"]})
+    assert report.main([str(folder)]) == 0
+    said = json.loads((folder / "report.json").read_text())
+    assert [look["seeds"] for look in said["looks"]] == [6, 8]
+    assert "looked at 2 times, with 6, 8 seeds" in " ".join((folder / "report.html").read_text().split())
+
+
+def test_best_cells_are_chosen_on_all_seeds_but_one_and_scored_on_that(tmp_path: Path) -> None:
+    """Without batch norm two cells differ by luck alone: which is better on five seeds is worse on the sixth."""
+    luck = np.array([[0, 3], [4, 0], [0, 3], [4, 0], [0, 3], [4, 3]])
+    design = Design("digits", batch_sizes=(32,), lrs=(0.01, 0.1), seeds=SEEDS[:6], epochs=1)
+
+    def lucky(run: Run, _: int) -> float:
+        gain = 20 * (run.lr == 0.1) if run.arm == "bn" else luck[run.seed, int(run.lr == 0.1)]
+        return (300 + gain) / 360
+
+    best = findings.results(planted(tmp_path / "s", design, lucky), 0.05, 0.002).of_arms["bn"].best_cell
+    assert best
+    assert best.cells == [(32, 0.01), (32, 0.1)]
+    assert (best.found.best_baseline, best.found.best_arm) == (0, 1)
+    others = [luck.sum(0) - row for row in luck]
+    held_out = [20 - row[int(sums[1] > sums[0])] for row, sums in zip(luck, others, strict=True)]
+    assert best.found.interval.estimate == pytest.approx(np.mean(held_out) / 360)
+    assert best.found.naive == pytest.approx((20 - luck.mean(0).max()) / 360)
+    assert best.found.interval.estimate > best.found.naive
+
+
+def test_of_one_cell_or_without_a_whole_seed_there_is_no_best_cell(tmp_path: Path) -> None:
+    one = Design("digits", batch_sizes=(32,), lrs=(0.01,), seeds=SEEDS, epochs=1)
+    two = Design("digits", batch_sizes=(32,), lrs=(0.01, 0.1), seeds=(0, 1), epochs=1)
+    lost = {Run(32, 0.01, 0, "bn"), Run(32, 0.1, 1, "no_bn")}
+    for name, study in (
+        ("one", planted(tmp_path / "one", one, score)),
+        ("gaps", planted(tmp_path / "two", two, score, lost=lost)),
+    ):
+        assert findings.results(study, 0.05, 0.002).of_arms["bn"].best_cell is None, name

@@ -1,0 +1,242 @@
+"""A tuned study with planted gains: what tuning takes away, what it adds and what it chose are what was planted."""
+
+import itertools
+import math
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pytest
+from scipy import stats
+
+from analysis.findings import tuning as room
+from analysis.findings.contrasts import contrasts
+from analysis.findings.results import results
+from analysis.findings.tuning import Tuned, tuned
+from analysis.records.tables import load
+from study.spec.constants import UNTUNED
+from study.spec.design import Run
+from study.tuning.space import Point
+from tests.analysis.planted import (
+    TUNED_GAINS,
+    TUNING_GAINS,
+    UNTUNED_GAINS,
+    in_gains,
+    on_a_cliff,
+    on_a_hill,
+    plant_tuned,
+    points,
+)
+
+BEFORE, AFTER, BASELINE = (np.array(gains) / 360 for gains in (UNTUNED_GAINS, TUNED_GAINS, TUNING_GAINS))
+TRIED = points(24)
+
+
+def made(path: Path, **options: object) -> Tuned:
+    given = {"accuracy": in_gains, "trial": on_a_hill, "tried": TRIED, **options}
+    study = load(plant_tuned(path, **given))  # type: ignore[arg-type]
+    (found,) = tuned(study, contrasts(study, 0.05, 0.002), 0.05, 0.002)
+    return found
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> Tuned:
+    return made(tmp_path_factory.mktemp("results") / "s", trial=on_a_cliff)
+
+
+def t_ends(d: np.ndarray) -> tuple[float, float]:
+    return stats.t.interval(0.95, len(d) - 1, d.mean(), stats.sem(d))
+
+
+# --- the runs
+
+
+def test_tuned_the_arms_differ_by_what_was_planted(found: Tuned) -> None:
+    primary = found.primary
+    assert primary.mean_diff == pytest.approx(AFTER.mean())
+    assert (primary.ci.low, primary.ci.high) == pytest.approx(t_ends(AFTER))
+    assert (primary.n_pairs, primary.sign_flip.pvalue, primary.verdict) == (8, 2 / 256, "better")
+    assert primary.mean_baseline == pytest.approx(np.mean([290 + 12 + k for k in range(8)]) / 360 + BASELINE.mean())
+    assert [contrast.endpoint for contrast in found.contrasts] == ["last3", "final"]
+    assert found.untuned.mean_diff == pytest.approx(BEFORE.mean())
+
+
+def test_the_estimand_names_both_configurations(found: Tuned) -> None:
+    for chosen in found.chosen:
+        assert f"{chosen.arm} at batch size {chosen.batch_size}, rate {chosen.lr:.3g}" in found.primary.estimand
+
+
+def test_what_tuning_adds_to_each_arm_and_takes_away_is_by_seed(found: Tuned) -> None:
+    expected = {"no_bn": BASELINE, "bn": BASELINE + AFTER - BEFORE}
+    assert [gain.arm for gain in found.gains] == ["no_bn", "bn"]
+    for gain in found.gains:
+        assert gain.interval.estimate == pytest.approx(expected[gain.arm].mean())
+        assert (gain.interval.low, gain.interval.high) == pytest.approx(t_ends(expected[gain.arm]))
+    of_baseline, of_arm = (gain.interval.estimate for gain in found.gains)
+    assert found.taken_away.estimate == pytest.approx(of_baseline - of_arm)
+    assert found.taken_away.estimate == pytest.approx(found.untuned.mean_diff - found.primary.mean_diff)
+    assert (found.taken_away.low, found.taken_away.high) == pytest.approx(t_ends(BEFORE - AFTER))
+    assert found.taken_away_test.pvalue == 2 / 256
+
+
+def test_the_share_that_is_tuning_has_the_roots_of_fieller_s_quadratic(found: Tuned) -> None:
+    away, t2 = BEFORE - AFTER, stats.t.ppf(0.975, 7) ** 2 / 8
+    cov = np.cov(away, BEFORE)
+    by_hand = np.roots([
+        BEFORE.mean() ** 2 - t2 * cov[1, 1],
+        -2 * (away.mean() * BEFORE.mean() - t2 * cov[0, 1]),
+        away.mean() ** 2 - t2 * cov[0, 0],
+    ])  # fmt: skip
+    assert found.share.estimate == pytest.approx(away.mean() / BEFORE.mean())
+    assert [found.share.low, found.share.high] == pytest.approx(sorted(by_hand))
+
+
+def test_gains_are_of_the_seeds_that_have_all_four_runs(tmp_path: Path) -> None:
+    found = made(tmp_path / "s", tried=points(4), lost={Run(*UNTUNED, 2, "bn")})
+    left = np.delete(np.arange(8), 2)
+    assert (found.primary.n_pairs, found.untuned.n_pairs, found.taken_away.n) == (8, 7, 7)
+    assert found.taken_away.estimate == pytest.approx((BEFORE - AFTER)[left].mean())
+
+
+def test_where_both_searches_chose_the_untuned_setting_tuning_takes_nothing_away(tmp_path: Path) -> None:
+    tried = [Point(*UNTUNED), *points(3)]
+    found = made(tmp_path / "s", tried=tried, trial=lambda arm, at, k: 0.9 if at == UNTUNED else 0.5)
+    assert found.primary.mean_diff == found.untuned.mean_diff
+    assert (found.taken_away.estimate, found.share.estimate) == (0, 0)
+
+
+# --- the trials
+
+
+def scores(arm: str) -> np.ndarray:
+    """(seeds, trials), as counted."""
+    rows = [[on_a_cliff(arm, at, k) for at in TRIED] for k in range(3)]
+    return np.array([[0 if score is None else round(239 * score) / 239 for score in row] for row in rows])
+
+
+@pytest.mark.parametrize(("i", "arm"), [(0, "no_bn"), (1, "bn")])
+def test_the_chosen_trial_is_the_best_by_the_mean_of_its_seeds(i: int, arm: str, found: Tuned) -> None:
+    chosen, means = found.chosen[i], scores(arm).mean(axis=0)
+    assert (chosen.arm, chosen.trial, chosen.score) == (arm, means.argmax(), pytest.approx(means.max()))
+    assert (chosen.batch_size, chosen.lr) == TRIED[chosen.trial]
+    n_diverged = sum(any(on_a_cliff(arm, at, k) is None for k in range(3)) for at in TRIED)
+    assert (chosen.n_trials, chosen.n_seeds, chosen.n_diverged, chosen.n_pruned) == (24, 3, n_diverged, 0)
+    assert n_diverged > 1
+    mine = [trial for trial in found.trials if trial.arm == arm]
+    assert [trial.score for trial in mine] == pytest.approx(means)
+
+
+def test_the_trials_by_themselves_are_cross_fitted_over_their_seeds(found: Tuned) -> None:
+    folds = []
+    for k in range(3):
+        others = [i for i in range(3) if i != k]
+        a, b = (scores(arm)[k, scores(arm)[others].mean(axis=0).argmax()] for arm in ("no_bn", "bn"))
+        folds.append(b - a)
+    assert found.crossfit.interval.estimate == pytest.approx(np.mean(folds))
+    assert found.crossfit.naive == pytest.approx(scores("bn").mean(0).max() - scores("no_bn").mean(0).max())
+
+
+def test_budgets_run_from_the_mean_to_the_best_of_each_arm(found: Tuned) -> None:
+    for budget, arm in zip(found.budgets, ("no_bn", "bn"), strict=True):
+        means = scores(arm).mean(axis=0)
+        pairs = [max(pair) for pair in itertools.combinations(means, 2)]
+        assert (budget.arm, len(budget.expected)) == (arm, 24)
+        assert [budget.expected[i] for i in (0, 1, -1)] == pytest.approx([means.mean(), np.mean(pairs), means.max()])
+        assert all(
+            low <= best <= high for low, best, high in zip(budget.low, budget.expected, budget.high, strict=True)
+        )
+    assert found.gap_by_budget is not None
+    assert found.gap_by_budget.up_to == 6
+    assert found.gap_by_budget.estimates[0] == pytest.approx(scores("bn").mean() - scores("no_bn").mean())
+
+
+def test_breadths_are_shares_of_the_trials_that_reach_a_target(found: Tuned) -> None:
+    a, b = (scores(arm).mean(axis=0) for arm in ("no_bn", "bn"))
+    targets = [(0.9, 0.9), (0.95, 0.95), (0.97, 0.97), (a.max() - 0.01, b.max() - 0.01)]
+    for breadth, (of_a, of_b) in zip(found.breadths, targets, strict=True):
+        assert breadth.of_baseline.estimate == (a >= of_a).mean()
+        assert breadth.of_arm.estimate == (b >= of_b).mean()
+        assert breadth.difference is not None
+        assert breadth.difference.n_only_arm == ((a < of_a) & (b >= of_b)).sum()
+        assert breadth.difference.n_only_baseline == ((a >= of_a) & (b < of_b)).sum()
+    assert 0 < found.breadths[0].of_baseline.estimate < found.breadths[0].of_arm.estimate < 1
+
+
+def test_a_mean_that_is_the_target_but_for_rounding_reaches_it(tmp_path: Path) -> None:
+    """Of MNIST's counts: 0.8999, 0.9 and 0.9001 average 0.9, and to less in floating point."""
+    from analysis.stats.good_regions import good_region
+
+    short = float(np.nextafter(0.9, 0))
+    assert good_region([short, 0.9, 0.8], 0.9).estimate == pytest.approx(2 / 3)
+    assert good_region([0.8999, 0.9, 0.8], 0.9).estimate == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize("options", [{"sampler": "tpe"}, {"pruned": {("no_bn", 3)}}], ids=["tpe", "pruned"])
+def test_trials_that_learnt_or_were_stopped_say_nothing_of_the_space(options: dict, tmp_path: Path) -> None:
+    found = made(tmp_path / "s", **options)
+    assert found.gap_by_budget is None
+    assert found.budgets == []
+    assert found.breadths == []
+    assert found.crossfit.interval.estimate > 0
+
+
+def test_a_stopped_trial_is_no_choice_however_well_it_stood(tmp_path: Path) -> None:
+    """Its score is of an earlier epoch."""
+    best = int(np.argmax([on_a_hill("bn", at, 0) for at in TRIED]))
+    whole = made(tmp_path / "whole", tried=TRIED[:best] + TRIED[best + 1 :])
+    stopped = made(tmp_path / "stopped", tried=TRIED, pruned={("bn", best), ("no_bn", best)})
+    assert stopped.crossfit.differences == whole.crossfit.differences
+
+
+# --- importances
+
+
+def by_rate(arm: str, at: Point, k: int) -> float:
+    return 0.9 - 0.1 * abs(math.log10(at.lr) + 2)
+
+
+def by_size(arm: str, at: Point, k: int) -> float:
+    return 0.9 - 0.05 * abs(math.log2(at.batch_size) - 6) - 1e-4 * k
+
+
+@pytest.mark.parametrize(("trial", "what"), [(by_rate, "lr"), (by_size, "batch_size")])
+def test_the_factor_that_alone_decides_a_planted_score_has_the_importance(
+    trial: object, what: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """And Optuna says nothing, whatever it is told to say elsewhere."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.DEBUG)
+    try:
+        found = made(tmp_path / "s", tried=points(64), trial=trial)
+        assert optuna.logging.get_verbosity() == optuna.logging.DEBUG
+    finally:
+        optuna.logging.set_verbosity(before)
+    assert [importance.arm for importance in found.importances] == ["no_bn", "bn"]
+    for importance in found.importances:
+        assert getattr(importance, what) > 0.9
+        assert importance.lr + importance.batch_size == pytest.approx(1)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_optuna_gets_its_voice_back_where_the_importance_fails() -> None:
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.DEBUG)
+    try:
+        with pytest.raises(ZeroDivisionError), room._silent_optuna():
+            1 / (optuna.logging.get_verbosity() - optuna.logging.ERROR)
+        assert optuna.logging.get_verbosity() == optuna.logging.DEBUG
+    finally:
+        optuna.logging.set_verbosity(before)
+
+
+def test_few_trials_or_pruned_ones_tell_no_importance(found: Tuned, tmp_path: Path) -> None:
+    assert found.importances == []
+    assert made(tmp_path / "s", tried=points(50), pruned={("bn", 0)}).importances == []
+
+
+def test_a_study_that_nobody_tuned_is_not_tuned_and_the_tuned_cell_is_no_part_of_the_grid(tmp_path: Path) -> None:
+    study = load(plant_tuned(tmp_path / "s", in_gains, on_a_hill, points(4)))
+    every = results(study, 0.05, 0.002)
+    assert {(c.batch_size, c.lr) for c in every.contrasts} == {(None, None), UNTUNED}
+    assert [one.arm for one in every.tuned] == ["bn"]
+    assert every.of_arms["bn"].best_cell is None

@@ -1,0 +1,85 @@
+"""What part 6 must say: time to accuracy."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from tests.analysis.report.oracle.arithmetic import max_t, sign_flip, snapped, t_interval
+from tests.analysis.report.oracle.records import Oracle
+from tests.analysis.report.oracle.spelling import (
+    NO_NUMBER,
+    NUMBER,
+    SIDE,
+    Exact,
+    Expected,
+    Floats,
+    Row,
+    estimate,
+    percent,
+)
+
+
+def say_times(o: Oracle, say: Expected) -> None:
+    of, thresholds = o.of, (0.9, 0.95, 0.97)
+    complete = of.complete(of.common)
+    if not complete.any():
+        return
+    curves = [of.curve[arm][complete][:, of.common] for arm in ("no_bn", "bn")]
+    pairs = {
+        t: tuple(np.array([[_first(run, t) for run in row] for row in side]) for side in curves) for t in thresholds
+    }
+    reached = [t for t in thresholds if np.isfinite(pairs[t]).any()]
+    restricted = {t: [np.minimum(side, of.epochs) for side in pairs[t]] for t in reached}
+    d = {t: snapped((b - a).mean(axis=1)) for t, (a, b) in restricted.items()}
+    joint = dict(zip(reached, max_t(np.column_stack(list(d.values()))) if reached else [], strict=True))
+    rows = [_time_row(t, pairs[t], d.get(t), joint.get(t, Exact()), o.level) for t in thresholds]
+    say.table("times-bn", ("test accuracy",), rows)
+    shares = [
+        {"test accuracy": percent(t, 0), "epoch": str(epoch)}
+        | {
+            SIDE[arm]: percent(float((side <= epoch).mean()))
+            for arm, side in zip(("no_bn", "bn"), pairs[t], strict=True)
+        }
+        for t in thresholds
+        for epoch in range(1, of.epochs + 1)
+    ]
+    say.table("reached-bn", ("test accuracy", "epoch"), shares)
+
+
+def _first(curve: Floats, threshold: float) -> float:
+    """The first epoch at the threshold; infinite where there is none or the run diverges."""
+    if np.isnan(curve).any():
+        return math.inf
+    return next((epoch for epoch, accuracy in enumerate(curve, 1) if accuracy >= threshold), math.inf)
+
+
+def _time_row(threshold: float, pair: Sequence[Floats], d: Floats | None, joint: Exact, level: float) -> Row:
+    a, b = pair
+    medians = [float(np.median(side)) for side in pair]
+    counts = [int(np.isfinite(side).sum()) for side in pair]
+    return {
+        "test accuracy": percent(threshold, 0),
+        "reached without | with": f"{counts[0]} | {counts[1]} of {a.size}",
+        "median epoch without | with": " | ".join(f"{m:g}" if math.isfinite(m) else "not reached" for m in medians),
+        "seeds": str(len(a)),
+        "difference, epochs": NO_NUMBER if d is None else estimate(t_interval(d, level), NUMBER),
+        "p, sign-flip": NO_NUMBER if d is None else sign_flip(d).text,
+        "p, all thresholds together (step-down max-T)": joint.text,
+        "pairs faster | tied | slower with": f"{(b < a).sum()} | {(b == a).sum()} | {(b > a).sum()}",
+    }
+
+
+NAMES = {
+    "running": "running averages",
+    "cumulative_last": "averages over the last epoch",
+    "cumulative_all": "averages over the whole training",
+    "precise": "averages over batches with the final weights",
+    "population": "exact statistics of all training images",
+    "batch": "statistics of the test batch",
+    "mean_only": "mean of the test batch, running variance",
+    "var_only": "variance of the test batch, running mean",
+}
+Trial = tuple[str, int | None, str | None]
+"""A way to predict: statistics, images in the test batch, their order."""
+RUNNING: Trial = ("running", None, None)

@@ -1,0 +1,564 @@
+"""What parts 1 and 8 must say of tuning: of the tuned cell, of the trials, and of the best cells of a grid."""
+
+import functools
+import json
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import optimize, stats
+
+from tests.analysis.report.oracle.arithmetic import (
+    clopper_pearson,
+    constant,
+    no_spread,
+    paired_t,
+    sign_flip,
+    snapped,
+    t_interval,
+    verdict,
+)
+from tests.analysis.report.oracle.records import Oracle
+from tests.analysis.report.oracle.robustness import mcnemar
+from tests.analysis.report.oracle.spelling import (
+    CHANCE,
+    DATA,
+    NO_NUMBER,
+    POINTS,
+    SHARE,
+    SIDE,
+    VERDICTS,
+    Cell,
+    Expected,
+    Floats,
+    Interval,
+    Row,
+    either,
+    estimate,
+    estimates,
+    level_text,
+    p_equals,
+    p_text,
+    percent,
+    place,
+    places_of,
+    points,
+    rate,
+    seeds,
+    spellings,
+    trials,
+)
+
+ARMS = ("no_bn", "bn")
+UNTUNED = (32, 0.01)
+TOLERANCE = 4
+"""Standard errors of a quantile of the page's 9,999 resamples, which follow from a hash of the data; those here are
+others and four times as many."""
+DRAWS, MORE_DRAWS = 9_999, 39_996
+
+
+def say_tuned(o: Oracle, say: Expected) -> None:
+    manifest = json.loads((o.of.folder / "manifest.json").read_text("utf-8"))
+    chosen = {one["arm"]: (one["batch_size"], one["lr"]) for one in manifest["design"].get("tuned", ())}
+    if set(ARMS) <= chosen.keys():
+        made = Trials(pd.read_parquet(o.of.folder / "trials.parquet"), o.of.epochs)
+        _runs(o, say, chosen, len(made.tried["bn"]))
+        if manifest["tuning"]["sampler"] == "sobol" and not made.stopped:
+            _budgets(o, say, made)
+            _breadths(o, say, made)
+        _on_the_trials(o, say, made)
+        _every_trial(say, made)
+        n_trials, n_seeds = (max(map(len, sides)) for sides in (made.tried.values(), [made.by_seed("bn")]))
+        say.say(
+            "tuned",
+            f"Each arm had {trials(n_trials)} of {seeds(n_seeds)} and {o.of.epochs} epochs",
+        )
+
+
+# --- the runs of the tuned cell, and those of the same seeds that nobody tuned
+
+
+def _runs(o: Oracle, say: Expected, chosen: dict[str, Cell], n_trials: int) -> None:
+    tuned, untuned = ({arm: _scores(o, arm, at[arm]) for arm in ARMS} for at in (chosen, dict.fromkeys(ARMS, UNTUNED)))
+    both = [sorted(set.intersection(*(set(side) for side in sides))) for sides in (tuned.values(), untuned.values())]
+    every = sorted({*both[0]} & {*both[1]})
+    after, before = (_differences(tuned, both[0]), _differences(untuned, both[1]))
+    gains = {f"tuned less untuned, {SIDE[arm]}": _gain(untuned[arm], tuned[arm], every) for arm in ARMS}
+    whole = snapped(_differences(untuned, every))
+    away = snapped(whole - _differences(tuned, every))
+    gains["untuned difference less tuned difference"] = away
+    reason, mean = no_spread(after), float(after.mean()) if len(after) else math.nan
+    inner = t_interval(after, 1 - 2 * o.alpha)
+    said = verdict(paired_t(after), reason, mean, inner, o.alpha, o.margin)
+    rows = [
+        _pair_row(o, "tuned against tuned", [chosen[arm] for arm in ARMS], tuned, both[0]) | {"verdict": said},
+        _pair_row(o, "untuned", [UNTUNED] * 2, untuned, both[1]) | {"verdict": NO_NUMBER},
+        *(_gain_row(o, what, d) for what, d in gains.items()),
+    ]
+    say.table("tuned-bn", ("what",), rows)
+    lines = [_answer(o, after, said, n_trials), _share(o, before, after, away, whole)]
+    say.say("answer", *lines)
+    say.say("tuned", lines[1])
+
+
+def _scores(o: Oracle, arm: str, cell: Cell) -> dict[int, float]:
+    """By seed the mean test accuracy of the last three epochs; chance where the run diverged."""
+    table = o.of.records
+    at = (table.arm == arm) & (table.batch_size == cell[0]) & (table.lr == cell[1])
+    last = table[at & (table.split == "test") & (table.epoch > max(0, o.of.epochs - 3))]
+    wide = last.pivot(index="seed", columns="epoch", values="accuracy")
+    gone = {seed for seed in wide.index if o.of.status[arm, *cell, seed] == "diverged"}
+    return {int(seed): CHANCE if seed in gone else float(row.mean()) for seed, row in wide.iterrows()}
+
+
+def _differences(of: dict[str, dict[int, float]], these: Sequence[int]) -> Floats:
+    return snapped([of["bn"][seed] - of["no_bn"][seed] for seed in these])
+
+
+def _gain(before: dict[int, float], after: dict[int, float], these: Sequence[int]) -> Floats:
+    return snapped([after[seed] - before[seed] for seed in these])
+
+
+def _pair_row(o: Oracle, what: str, at: Sequence[Cell], of: dict[str, dict[int, float]], these: Sequence[int]) -> Row:
+    means = [float(np.mean([of[arm][seed] for seed in these])) if these else math.nan for arm in ARMS]
+    return _gain_row(o, what, _differences(of, these)) | {
+        "without BN at": _place(at[0]),
+        "with BN at": _place(at[1]),
+        "without BN": percent(means[0]),
+        "with BN": percent(means[1]),
+    }
+
+
+def _place(cell: Cell) -> str:
+    return place((cell[0], float(f"{cell[1]:.3g}")))
+
+
+def _gain_row(o: Oracle, what: str, d: Floats) -> Row:
+    nothing = dict.fromkeys(("without BN at", "with BN at", "without BN", "with BN", "verdict"), NO_NUMBER)
+    return nothing | {
+        "what": what,
+        "seeds": str(len(d)),
+        "difference, points": estimate(t_interval(d, o.level)),
+        "p, sign-flip": sign_flip(d).text if len(d) != 1 else NO_NUMBER,
+    }
+
+
+def _answer(o: Oracle, after: Floats, said: str, n_trials: int) -> str:
+    budget = f"Tuned with equal budgets ({trials(n_trials)} an arm on held-out images of {DATA[o.of.dataset]}),"
+    if len(after) == 1:
+        return f"differs by {points(after[0])} points from that with no batch normalisation; 1 seed is a description"
+    return (
+        f"{budget} test accuracy with batch normalisation differs by {estimate(t_interval(after, o.level))} points from"
+        f" that with no batch normalisation ({level_text(o.level)} interval, {seeds(len(after))}, sign-flip test"
+        f" {p_equals(sign_flip(after).text)}): here {VERDICTS[said]}."
+    )
+
+
+def _share(o: Oracle, before: Floats, after: Floats, away: Floats, whole: Floats) -> str:
+    size, share = estimate(t_interval(away, o.level)), fieller(away, whole, o.level)
+    if share is None or before.mean() <= 0:
+        why = f"the untuned difference is {'below' if share else 'not told from'} zero"
+        return (
+            f"Tuning takes {size} points away from the difference at {place(UNTUNED)}; no share is given, since {why}."
+        )
+    return (
+        f"the same seeds differ by {estimate(t_interval(before, o.level))} points; tuned,"
+        f" {estimate(t_interval(after, o.level))} are left. Tuning accounts for {size} points,"
+        f" {estimate(share, SHARE)} of that difference (Fieller's interval, {seeds(len(away))})."
+    )
+
+
+def fieller(y: Floats, x: Floats, level: float) -> Interval | None:
+    """The ratios r, on either side of that of the means, from which on t rejects that y - r x has mean zero; None where
+    it does not reject that x has."""
+    if no_spread(x) or paired_t(x) >= 1 - level:
+        return None
+    ratio = float(y.mean() / x.mean())
+    if constant(y - ratio * x) or np.abs(y - ratio * x).max() < 1e-12:
+        return Interval(ratio, ratio, ratio, len(y))
+
+    def excess(r: float) -> float:
+        return float(stats.ttest_1samp(y - r * x, 0).pvalue) - (1 - level)
+
+    far = 1.0
+    while excess(ratio - far) > 0 or excess(ratio + far) > 0:
+        far *= 2
+    low, high = (optimize.brentq(excess, ratio, ratio + side * far, xtol=1e-13) for side in (-1, 1))
+    return Interval(ratio, float(low), float(high), len(y))
+
+
+# --- the trials
+
+
+@dataclass
+class Tried:
+    """An arm's trial."""
+
+    trial: int
+    cell: Cell
+    accuracies: Sequence[float]
+    """By seed; 0 where it diverged."""
+    n_diverged: int
+    pruned: bool
+
+    @property
+    def score(self) -> float:
+        return float(np.mean(self.accuracies))
+
+
+class Trials:
+    """By arm what was tried, in the order of the search."""
+
+    def __init__(self, table: pd.DataFrame, epochs: int):
+        self.tried: dict[str, list[Tried]] = {arm: [] for arm in ARMS}
+        for (arm, trial, size, lr), rows in table.groupby(["arm", "trial", "batch_size", "lr"]):
+            accuracies = rows.sort_values("seed").accuracy.fillna(0).tolist()
+            n_diverged, stopped = int((rows.status == "diverged").sum()), bool((rows.epoch < epochs).all())
+            self.tried[str(arm)].append(Tried(int(trial), (int(size), float(lr)), accuracies, n_diverged, stopped))
+
+    def scores(self, arm: str) -> Floats:
+        return np.array([tried.score for tried in self.tried[arm]])
+
+    def by_seed(self, arm: str) -> Floats:
+        """(seeds, trials) of those that were not stopped."""
+        return np.array([tried.accuracies for tried in self.tried[arm] if not tried.pruned]).T
+
+    @property
+    def stopped(self) -> bool:
+        return any(tried.pruned for arm in ARMS for tried in self.tried[arm])
+
+
+def _every_trial(say: Expected, made: Trials) -> None:
+    rows = [
+        {
+            "arm": SIDE[arm],
+            "trial": str(tried.trial),
+            "batch size": str(tried.cell[0]),
+            "rate": rate(float(f"{tried.cell[1]:.3g}")),
+            "score": percent(tried.score),
+            "seeds that diverged": str(tried.n_diverged),
+            "stopped early": "yes" if tried.pruned else "no",
+        }
+        for arm in ARMS
+        for tried in made.tried[arm]
+    ]
+    say.table("trials-bn", ("arm", "trial"), rows)
+    say.say("tuned", *(_best_words(arm, made.tried[arm]) for arm in ARMS))
+
+
+def _best_words(arm: str, tried: Sequence[Tried]) -> str:
+    best = max((one for one in tried if not one.pruned), key=lambda one: (one.score, -one.trial))
+    n_diverged, n_pruned = (
+        sum(map(bool, flags)) for flags in zip(*((t.n_diverged, t.pruned) for t in tried), strict=True)
+    )
+    failed = f", {n_diverged} of {len(tried)} trials diverged" if n_diverged else ""
+    stopped = f", {n_pruned} were stopped early" if n_pruned else ""
+    found = f"{percent(best.score)} at {_place(best.cell)}{failed}{stopped}"
+    return f"{SIDE[arm]} the best of {trials(len(tried))} has {found}"
+
+
+# --- budgets
+
+
+def _budgets(o: Oracle, say: Expected, made: Trials) -> None:
+    scores = [made.scores(arm) for arm in ARMS]
+    expected, bands = [expected_best(side) for side in scores], [band(side, o.level) for side in scores]
+    budgets = [2**k for k in range(11) if 2**k <= min(map(len, scores))]
+    gaps = dict.fromkeys(budgets, NO_NUMBER) | _gaps(*scores, expected, o.level)
+    rows = [
+        {"trials": f"{b:,}", "difference, points": gaps[b]}
+        | {
+            SIDE[arm]: estimate(Interval(expected[i][b - 1], *(float(end[b - 1]) for end in bands[i])), SHARE)
+            for i, arm in enumerate(ARMS)
+        }
+        for b in budgets
+    ]
+    say.table("budget-bn", ("trials",), rows)
+    first = next((b for b, score in enumerate(expected[0], 1) if score >= expected[1][0]), None)
+    as_good = "no number of trials without BN that was made" if first is None else f"the best of {first} without BN"
+    say.say("tuned", f"One trial with BN is as good as {as_good}")
+    for arm, best in zip(ARMS, expected, strict=True):
+        every = ", ".join(f"{percent(best[b - 1])} after {b}" for b in (2**k for k in range(11)) if b <= len(best))
+        say.say("tuned", f"{SIDE[arm]} {every}")
+
+
+def expected_best(scores: Floats) -> list[float]:
+    """The mean of the best over all subsets of b, by its formula: sum of C(i-1, b-1) / C(n, b) x_(i)."""
+    x, n = np.sort(scores), len(scores)
+    weights = ([Fraction(math.comb(i, b - 1), math.comb(n, b)) for i in range(n)] for b in range(1, n + 1))
+    return [float(np.array([float(w) for w in of_budget]) @ x) for of_budget in weights]
+
+
+def band(scores: Floats, level: float) -> tuple[Floats, Floats]:
+    """For every budget the ends of the expected best of the distribution functions that lie between the limits of the
+    ordered uniform numbers: 1 - integral of F^b over [0, 1]; the estimate is within."""
+    x, n = np.sort(scores), len(scores)
+    lowest, highest = limits(n, level)
+    widths = np.diff([0.0, *x, 1.0])
+    most, least = np.append(highest, 1.0), np.insert(lowest, 0, 0.0)
+    b = np.arange(1, n + 1)[:, None]
+    best = np.array(expected_best(scores))
+    low, high = (1 - (F**b) @ widths for F in (most, least))
+    return np.minimum(low, best), np.maximum(high, best)
+
+
+@functools.cache
+def limits(n: int, level: float) -> tuple[Floats, Floats]:
+    """Between which n ordered uniform numbers all lie with probability ``level``: beta quantiles of one tail each."""
+    i = np.arange(1, n + 1)
+
+    def of(tail: float) -> tuple[Floats, Floats]:
+        return stats.beta.ppf(tail, i, n + 1 - i), stats.beta.isf(tail, i, n + 1 - i)
+
+    def excess(log_tail: float) -> float:
+        return all_within(*of(math.exp(log_tail))) - level
+
+    bonferroni = math.log((1 - level) / (2 * n))
+    return of(math.exp(optimize.brentq(excess, bonferroni - 0.1, math.log((1 - level) / 2) + 0.1, xtol=1e-12)))
+
+
+def all_within(low: Floats, high: Floats) -> float:
+    """How many of n uniform numbers lie below t is a binomial Markov chain (Friedrich & Schellhaas 1998): its law from
+    limit to limit, without the counts that break one."""
+    n, counts = len(low), np.arange(len(low) + 1)
+    law, now = (counts == 0).astype(float), 0.0
+    for t in np.unique([*low, *high]):
+        steps = stats.binom.pmf(counts[None, :] - counts[:, None], n - counts[:, None], (t - now) / (1 - now))
+        law, now = law @ steps, t
+        least, most = int((high <= t).sum()), int((low < t).sum())  # by now so many have come, and no more
+        law = np.where((counts >= least) & (counts <= most), law, 0.0)
+    return float(law.sum())
+
+
+def _gaps(baseline: Floats, arm: Floats, expected: Sequence[Sequence[float]], level: float) -> dict[int, str]:
+    """By budget, the difference with its band; up to a quarter of at least 20 trials there is one."""
+    n = len(arm)
+    found = {b: points(expected[1][b - 1] - expected[0][b - 1]) for b in range(1, n + 1)}
+    if n < 20:
+        return found
+    error = _standard_errors(baseline, arm, np.ones((1, n)), n // 4)[1][0]
+    lows_highs = _critical(baseline, arm, level)
+    for b, s in enumerate(error, 1):
+        gap = expected[1][b - 1] - expected[0][b - 1]
+        if not np.isfinite(lows_highs).all():
+            continue
+        few, many = (c * s for c in lows_highs)
+        found[b] = either(within(gap, (gap - many, gap - few), (gap + few, gap + many)))
+    return found
+
+
+def _critical(baseline: Floats, arm: Floats, level: float) -> tuple[float, float]:
+    """What the quantile of the largest |t| over the budgets may be: of resampled trials, each with its own error."""
+    n, rng = len(arm), np.random.default_rng(0)
+    truth = _plug_in(baseline, arm, np.ones((1, n)), n // 4)[0]
+    largest = []
+    for _ in range(MORE_DRAWS // 1111):
+        copies = rng.multinomial(n, np.full(n, 1 / n), 1111).astype(float)
+        found, error = _standard_errors(baseline, arm, copies, n // 4)
+        gap = np.where(np.abs(found - truth) < 1e-12, 0.0, np.abs(found - truth))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            largest.append(np.where(gap > 0, gap / np.where(error < 1e-12, 0.0, error), 0.0).max(axis=1))
+    return quantiles(np.concatenate(largest), level)
+
+
+def _plug_in(baseline: Floats, arm: Floats, copies: Floats, n_budgets: int) -> Floats:
+    """(resamples, budgets): difference of the expected best of b draws with replacement."""
+    return np.column_stack([
+        sum(
+            sign * _integral(side, copies, lambda F, b=b: F**b)
+            for sign, side in ((-1, arm), (1, baseline))
+        ) + arm.max() - baseline.max()
+        for b in range(1, n_budgets + 1)
+    ])  # fmt: skip
+
+
+def _integral(side: Floats, copies: Floats, of: Callable[[Floats], Floats]) -> Floats:
+    """(resamples,): the integral of a function of the resampled distribution function, from the least score to the
+    largest."""
+    order = np.argsort(side, kind="stable")
+    F = np.cumsum(copies[:, order], axis=1)[:, :-1] / copies.shape[1]
+    return of(F) @ np.diff(side[order])
+
+
+def _standard_errors(baseline: Floats, arm: Floats, copies: Floats, n_budgets: int) -> tuple[Floats, Floats]:
+    """(resamples, budgets) twice: the difference without replacement, and its error by the influence of each trial,
+    -b integral of F^(b-1) (1[x <= t] - F)."""
+    n = len(arm)
+    found, error = np.empty((len(copies), n_budgets)), np.empty((len(copies), n_budgets))
+    for b in range(1, n_budgets + 1):
+        pulls, values = [], []
+        for side in (baseline, arm):
+            order = np.argsort(side, kind="stable")
+            x, F = side[order], np.cumsum(copies[:, order], axis=1)[:, :-1] / n
+            choose = np.prod([np.maximum(n * F - k, 0) / (n - k) for k in range(b)], axis=0)
+            values.append(x[-1] - choose @ np.diff(x))
+            slopes = b * F ** (b - 1) * np.diff(x)
+            above = np.hstack([np.cumsum(slopes[:, ::-1], axis=1)[:, ::-1], np.zeros((len(copies), 1))])
+            pull = np.empty_like(copies)
+            pull[:, order] = (slopes * F).sum(axis=1, keepdims=True) - above
+            pulls.append(pull)
+        found[:, b - 1] = values[1] - values[0]
+        error[:, b - 1] = np.sqrt((copies * (pulls[1] - pulls[0]) ** 2).sum(axis=1)) / n
+    return found, error
+
+
+# --- how much of the space is good
+
+
+def _breadths(o: Oracle, say: Expected, made: Trials) -> None:
+    scores = [made.scores(arm) for arm in ARMS]
+    targets = [(f"accuracy of at least {round(100 * t)} %", (t, t)) for t in (0.9, 0.95, 0.97)]
+    near = "within 1 point of the arm's own best trial"
+    targets.append((near, (scores[0].max() - 0.01, scores[1].max() - 0.01)))
+    rows = []
+    for what, target in targets:
+        good = [side >= least - 1e-12 for side, least in zip(scores, target, strict=True)]
+        shares = [clopper_pearson(int(side.sum()), len(side), o.level) for side in good]
+        rows.append({"good is": what, **_difference_of_shares(o, good)} | {
+            f"of the space {SIDE[arm]}": estimate(share, SHARE) for arm, share in zip(ARMS, shares, strict=True)
+        })  # fmt: skip
+    say.table("breadth-bn", ("good is",), rows)
+    ours = [f"{percent(share.estimate, 0)} of the space {SIDE[arm]}" for arm, share in zip(ARMS, shares, strict=True)]
+    say.say("tuned", f"{ours[1]} and {ours[0]} is {near}")
+
+
+def _difference_of_shares(o: Oracle, good: Sequence[NDArray[np.bool_]]) -> Row:
+    baseline, arm = (int((one & ~other).sum()) for one, other in (good, good[::-1]))
+    return {
+        "difference, points": estimate(tango(arm, baseline, len(good[0]), o.level)),
+        "p, McNemar": p_text(mcnemar(baseline, arm)[0]),
+    }
+
+
+def tango(plus: int, minus: int, n: int, level: float) -> Interval:
+    """The differences of paired shares from which the observed one is z standard errors away, the shares being the
+    likeliest under them (Tango 1998)."""
+    z = float(stats.norm.isf((1 - level) / 2))
+
+    def likeliest(d: float) -> float:
+        """The share of ``minus``, where the likelihood has no slope."""
+
+        def slope(q: float) -> float:
+            return plus / (q + d) + minus / q - 2 * (n - plus - minus) / (1 - 2 * q - d)
+
+        low, high = max(0.0, -d) + 1e-15, (1 - d) / 2 - 1e-15
+        if slope(low) <= 0:
+            return low
+        return float(optimize.brentq(slope, low, high, xtol=1e-16)) if slope(high) < 0 else high
+
+    def excess(d: float, side: int) -> float:
+        variance = n * (2 * likeliest(d) + d * (1 - d))
+        return side * (n * d - (plus - minus)) - z * math.sqrt(max(variance, 0.0))
+
+    at = (plus - minus) / n
+    ends = [
+        float(side)
+        if abs(at - side) < 1e-12
+        else float(optimize.brentq(excess, at + side * 1e-9, side * (1 - 1e-12), args=(side,), xtol=1e-14))
+        for side in (-1, 1)
+    ]
+    return Interval(at, *ends, n)
+
+
+# --- chosen on all seeds but one, scored on that
+
+
+def say_best_cell(o: Oracle, say: Expected) -> None:
+    """Of a study that nobody tuned: both arms in their best cells of the grid."""
+    of = o.of
+    if (of.folder / "trials.parquet").exists() or len(of.common) < 2 or not of.complete(of.common).any():
+        return
+    there = of.complete(of.common)
+    scores = [of.score["last3"][arm][there][:, of.common] for arm in ARMS]
+    n, row = int(there.sum()), {}
+    for arm, side in zip(ARMS, scores, strict=True):
+        best, chosen = _best(side.sum(axis=0), n), _held_out(side, np.ones((1, n)))[0][0]
+        agree = float(np.mean(chosen == best)) if n > 1 else math.nan
+        head = "folds that agree" + (" (2)" if arm == "bn" else "")
+        row |= {f"best cell {SIDE[arm]}": place(of.cells[of.common[best]]), head: percent(agree)}
+    difference = either(cross_fitted(*scores, o.level))
+    say.table("best-cell-bn", ("seeds",), [{**row, "seeds": f"{n:,}", "difference, points": difference}])
+
+
+def _on_the_trials(o: Oracle, say: Expected, made: Trials) -> None:
+    scores = [made.by_seed(arm) for arm in ARMS]
+    naive = float(np.diff([side.mean(axis=0).max() for side in scores])[0])
+    n = len(scores[0])
+    if n == 1:
+        say.say("tuned", f"chosen and scored on the same seed, the tuned arms differ by {points(naive)} points.")
+        return
+    why = f"; no interval: {seeds(n)}: too few to resample, the fewest are 6" if n < 6 else ""
+    say.say(
+        "tuned",
+        f"the tuned arms differ by {either(cross_fitted(*scores, o.level))} points on held-out images{why}. Chosen and"
+        f" scored on the same seeds it would be {points(naive)}.",
+    )
+
+
+def cross_fitted(baseline: Floats, arm: Floats, level: float) -> list[str]:
+    """Every spelling of the mean over seeds of the score by the choice of the others, and from the lower to the higher
+    of the ends of Student's interval and of the percentiles of resampled seeds."""
+    n = len(baseline)
+    folds = _held_out(arm, np.ones((1, n)))[1][0] - _held_out(baseline, np.ones((1, n)))[1][0]
+    mean = float(folds.mean())
+    if n < 6:
+        return estimates(Interval(mean))
+    drawn = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), MORE_DRAWS)
+    copies = drawn[(drawn < n).all(axis=1)].astype(float)
+    means = (copies * (_held_out(arm, copies)[1] - _held_out(baseline, copies)[1])).sum(axis=1) / n
+    by_t = t_interval(folds, level)
+    low, high = (quantiles(means, tail) for tail in ((1 - level) / 2, (1 + level) / 2))
+    lows, highs = [min(by_t.low, end) for end in low], [max(by_t.high, end) for end in high]
+    return within(mean, (lows[0], lows[1]), (highs[0], highs[1]))
+
+
+def _best(sums: Floats, n: int) -> NDArray[np.intp]:
+    """Of configurations in the last axis; of equal ones the first."""
+    return np.asarray((sums >= sums.max(axis=-1, keepdims=True) - 1e-12 * n).argmax(axis=-1))
+
+
+def _held_out(side: Floats, copies: Floats) -> tuple[NDArray[np.intp], Floats]:
+    """(resamples, seeds) twice: what the others choose, all copies of the seed held out; and the seed's score of it."""
+    if len(side) < 2:
+        return np.zeros(copies.shape, int), np.full(copies.shape, math.nan)
+    total = copies @ side
+    chosen = np.column_stack([_best(total - np.outer(copies[:, k], row), len(side)) for k, row in enumerate(side)])
+    return chosen, np.take_along_axis(side, chosen.T, axis=1).T
+
+
+# --- what others drew
+
+
+def quantiles(drawn: Floats, level: float) -> tuple[float, float]:
+    """What the ``level`` quantile of the page's draws may be."""
+    slack, ordered = TOLERANCE * math.sqrt(level * (1 - level) / DRAWS), np.sort(drawn)
+    low, high = (min(max(level + side * slack, 0.0), 1.0) for side in (-1, 1))
+    return float(ordered[int(low * (len(ordered) - 1))]), float(ordered[math.ceil(high * (len(ordered) - 1))])
+
+
+def within(value: float, lows: tuple[float, float], highs: tuple[float, float]) -> list[str]:
+    """Every spelling, in points, of an estimate whose ends lie in these ranges."""
+    halves = [100 * (highs[i] - lows[1 - i]) / 2 for i in (0, 1)]
+    texts = []
+    for places in range(places_of(halves[1]), places_of(halves[0]) + 1):
+        sides = [list(_between(100 * ends[0], 100 * ends[1], places)) for ends in (lows, highs)]
+        texts += [
+            f"{size} [{low}, {high}]"
+            for size in spellings(value, places, POINTS)
+            for low in sides[0]
+            for high in sides[1]
+        ]
+    return texts
+
+
+def _between(low: float, high: float, places: int) -> Iterator[str]:
+    """Every number with so many decimals to which one of the range is rounded."""
+    step = 10.0**-places
+    for k in range(math.floor(low / step - 0.5 + 1e-9), math.ceil(high / step + 0.5 - 1e-9) + 1):
+        if low - 0.5 * step - 1e-9 <= k * step <= high + 0.5 * step + 1e-9:
+            text = f"{k * step:+.{places}f}"
+            yield text[1:] if float(text) == 0 else text

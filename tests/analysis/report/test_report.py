@@ -1,0 +1,276 @@
+"""The command and the page: what a reader gets, from records planted and real."""
+
+import html.parser
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.findings.contrasts import COLUMNS
+from analysis.report import __main__ as report
+from analysis.report.figures.effects import effect_map
+from study.spec.design import Design, Run
+from tests.analysis.planted import TUNED_GAINS, in_gains, on_a_hill, plant, plant_tuned, points
+
+DESIGN = Design("digits", batch_sizes=(32, 64), lrs=(0.01, 0.1), seeds=tuple(range(6)), epochs=3)
+FILES = ("report.html", "report.json", "tables/contrasts.csv")
+
+
+def score(run: Run, epoch: int) -> float | None:
+    return 0.7 + 0.05 * epoch + 0.003 * run.seed + (0.02 + 0.002 * (run.seed % 3) if run.arm == "bn" else 0)
+
+
+class Page(html.parser.HTMLParser):
+    """What a page asks for, its text, and the balance of its tags."""
+
+    VOID = ("meta", "img", "br", "link", "input")
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.sources: list[str] = []
+        self.drawings: list[dict[str, str | None]] = []
+        self.ids: list[str] = []
+        self.tags: list[str] = []
+        self.words: list[str] = []
+        self.feed(text)
+        self.text = " ".join(" ".join(self.words).split())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        self.sources += [str(found[name]) for name in ("src", "href") if name in found]
+        self.ids += [str(found["id"])] if "id" in found else []
+        assert "style" not in found
+        if tag == "svg":
+            self.drawings.append(found)
+        if tag not in self.VOID:
+            self.tags.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.tags.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if not self.tags or self.tags[-1] not in ("style", "script"):
+            self.words.append(data)
+
+
+def make(folder: Path, *options: str) -> Page:
+    assert report.main([str(folder), *options]) == 0
+    page = Page((folder / "report.html").read_text("utf-8"))
+    assert page.tags == []
+    assert all(source.startswith(("#", "data:text/csv;")) for source in page.sources)
+    assert len(page.ids) == len(set(page.ids))
+    assert all(re.search(r"\d", str(drawing["aria-label"])) for drawing in page.drawings)
+    return page
+
+
+def test_the_page_says_what_the_records_say(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = plant(tmp_path / "s", DESIGN, score)
+    page = make(folder)
+    said = json.loads((folder / "report.json").read_text())
+    table = pd.read_csv(folder / "tables" / "contrasts.csv")
+    whole = table[(table.endpoint == "last3") & table.batch_size.isna()].iloc[0]
+    headline = said["verdicts"][0]["headline"]
+    assert f"{100 * whole.mean_diff:+.2f} points" in headline
+    assert f"[{100 * whole.ci_low:+.2f}, {100 * whole.ci_high:+.2f}], 6 seeds" in headline
+    assert headline.endswith("here it helps.")
+    assert headline in page.text
+    assert headline in capsys.readouterr().out
+    for row in table.itertuples():
+        assert f"[{100 * row.ci_low:+.2f}, {100 * row.ci_high:+.2f}]" in page.text
+    assert len(page.drawings) == 8
+    titles = [word for word in page.words if re.match(r"\d+\. ", word)]
+    assert [title.split(". ")[0] for title in titles] == [str(n) for n in range(1, 14)]
+    assert "Every planned pair is there." in page.text
+
+
+def test_report_json_and_the_csv_hold_the_same_numbers(tmp_path: Path) -> None:
+    folder = plant(tmp_path / "s", DESIGN, score)
+    make(folder)
+    said = pd.json_normalize(json.loads((folder / "report.json").read_text())["contrasts"])
+    table = pd.read_csv(folder / "tables" / "contrasts.csv")
+    same = said[list(COLUMNS.values())].set_axis(list(COLUMNS), axis=1)
+    key = ["endpoint", "batch_size", "lr"]
+    same, table = (frame.fillna(np.nan).sort_values(key, ignore_index=True) for frame in (same, table))
+    pd.testing.assert_frame_equal(same, table, check_dtype=False, rtol=1e-15)
+
+
+def test_the_same_records_give_the_same_bytes_in_any_process(tmp_path: Path) -> None:
+    folder = plant(tmp_path / "s", DESIGN, score)
+    make(folder)
+    before = [(folder / name).read_bytes() for name in FILES]
+    for seed in ("1", "2"):
+        environment = {**os.environ, "PYTHONHASHSEED": seed, "OMP_NUM_THREADS": seed}
+        subprocess.run(
+            [sys.executable, "-m", "analysis.report", str(folder)], check=True, env=environment, capture_output=True
+        )
+        assert [(folder / name).read_bytes() for name in FILES] == before
+
+
+def test_fallback_data_few_seeds_and_gaps_are_said_first(tmp_path: Path) -> None:
+    few = Design("digits", batch_sizes=(32,), lrs=(0.01,), seeds=(0, 1, 2), epochs=3)
+    page = make(plant(tmp_path / "s", few, score, notice="THIS IS NOT MNIST.", lost={Run(32, 0.01, 2, "bn")}))
+    answer = page.text.index("With batch normalisation, test accuracy")
+    for notice in (
+        "THIS IS NOT MNIST.",
+        "Only 2 seeds with a pair in every cell: the exact test cannot fall below p = 0.5. It takes 6 to reach 0.05.",
+        "INCOMPLETE: 1 of 6",
+    ):
+        assert page.text.index(notice) < answer
+    assert "batch size 32, rate 0.01, seed 2: bn has no records" in page.text
+
+
+@pytest.mark.parametrize(
+    ("design", "words"),
+    [
+        (Design("digits", batch_sizes=(32,), lrs=(0.01,), seeds=(0,), epochs=1), "1 seed is a description"),
+        (
+            Design("digits", ("no_bn",), (32,), (0.01,), (0, 1), 1),
+            "Only no_bn was trained: there is nothing to compare",
+        ),
+        (Design("digits", batch_sizes=(1,), lrs=(0.01,), seeds=(0, 1), epochs=1), "no seed with a pair in every cell"),
+        (Design("digits", ("bn",), (1,), (0.01,), (0, 1), 1), "Only bn was trained: there is nothing to compare"),
+    ],
+)
+def test_studies_that_prove_nothing_still_make_an_honest_page(design: Design, words: str, tmp_path: Path) -> None:
+    assert words in make(plant(tmp_path / "s", design, score)).text
+
+
+def test_a_study_in_which_every_run_diverged_makes_a_page(tmp_path: Path) -> None:
+    page = make(plant(tmp_path / "s", DESIGN, lambda run, epoch: None if epoch else 0.1))
+    assert "24 of 24 runs diverged" in page.text
+    assert page.text.index("EVERY RUN FAILED") < page.text.index("With batch normalisation, test accuracy")
+
+
+def test_beyond_16_seeds_no_test_is_called_exact(tmp_path: Path) -> None:
+    many = Design("digits", batch_sizes=(32,), lrs=(0.01,), seeds=tuple(range(18)), epochs=1)
+    page = make(plant(tmp_path / "s", many, score))
+    assert "Sign-flip test over 99,999 random patterns, 18 seeds: p = 1/100000 < 0.001" in page.text
+    assert "Exact sign-flip test" not in page.text
+
+
+def test_a_study_stopped_in_the_middle_says_nothing_of_all_cells(tmp_path: Path) -> None:
+    lost = {run for run in DESIGN.runs if run.batch_size == 64}
+    page = make(plant(tmp_path / "s", DESIGN, score, lost=lost))
+    assert "INCOMPLETE: 24 of 48 planned runs" in page.text
+    assert "There is no seed with a pair in every cell" in page.text
+    assert "test accuracy differs by" not in page.text
+    assert "0 of 0" not in page.text.split("Seed by seed")[0]
+
+
+def test_hostile_words_in_a_manifest_are_shown_as_text(tmp_path: Path) -> None:
+    folder = plant(tmp_path / "s", DESIGN, score, notice='<script>alert("1")</script> & 한국어 {{ 7 * 7 }}')
+    assert '<script>alert("1")</script> & 한국어 {{ 7 * 7 }}' in make(folder).text
+
+
+def test_alpha_and_margin_reach_the_intervals_and_the_words(tmp_path: Path) -> None:
+    folder = plant(tmp_path / "s", DESIGN, score)
+    make(folder)
+    narrow = pd.read_csv(folder / "tables" / "contrasts.csv")
+    page = make(folder, "--alpha", "0.025", "--margin", "0.5")
+    wide = pd.read_csv(folder / "tables" / "contrasts.csv")
+    assert (wide.ci_low < narrow.ci_low).all()
+    assert "97.5 % interval [" in page.text
+    assert "whether the 95 % interval lies within a margin of 50 points" in page.text
+    assert "by less than the margin that matters" in page.text
+
+
+@pytest.mark.parametrize("options", [["--alpha", "0"], ["--alpha", "nan"], ["--margin", "-1"], ["no/such/folder"]])
+def test_a_wrong_command_exits_2_in_one_sentence(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert report.main(options) == 2
+    error = capsys.readouterr().err
+    assert re.match(r"analysis.report: .+\n$", error)
+    assert "Traceback" not in error
+
+
+def test_strict_exits_4_where_planned_runs_have_no_records(tmp_path: Path) -> None:
+    whole = plant(tmp_path / "whole", DESIGN, score)
+    gaps = plant(tmp_path / "gaps", DESIGN, score, lost={Run(32, 0.01, 2, "bn")})
+    assert report.main([str(whole), "--strict"]) == 0
+    assert report.main([str(gaps)]) == 0
+    assert report.main([str(gaps), "--strict"]) == 4
+    assert (gaps / "report.html").exists()
+
+
+def test_the_terminal_says_verdict_numbers_path_size_and_time(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = plant(tmp_path / "s", DESIGN, score)
+    monkeypatch.setattr(report, "LARGE", 1e5)
+    assert report.main([str(folder)]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[0] == json.loads((folder / "report.json").read_text())["verdicts"][0]["headline"]
+    assert [line.split("  ")[1] for line in told[1:4]] == [
+        "difference over all cells", "at batch size 32, rate 0.01", "runs that failed",
+    ]  # fmt: skip
+    assert re.fullmatch(rf"{folder}/report.html \(0.\d\d MB, \d+.\d s and \d+.\d s of imports\)", told[4])
+    assert told[5] == "! The page is larger than 0.1 MB; browsers may be slow to show it."
+
+
+def test_of_a_tuned_study_page_terminal_json_and_csv_say_the_same(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = plant_tuned(tmp_path / "s", in_gains, on_a_hill, points(50))
+    page = make(folder)
+    told = capsys.readouterr()
+    said = json.loads((folder / "report.json").read_text())
+    lines, (of_arm,) = said["verdicts"][0]["tuned"], said["tuned"]
+    assert told.err == ""
+    assert told.out.splitlines()[1:3] == lines
+    assert all(line in page.text for line in lines)
+    assert re.search(r"^  tuned against tuned +\+1.9 \[\+\S+, \+\S+\] points, 8 seeds", told.out, re.MULTILINE)
+    tables = {name: pd.read_csv(folder / "tables" / f"{name}-bn.csv") for name in ("tuned", "trials", "importance")}
+    assert of_arm["contrasts"][0]["mean_diff"] == pytest.approx(np.mean(TUNED_GAINS) / 360)
+    assert tables["tuned"].difference[0] == of_arm["contrasts"][0]["mean_diff"]
+    assert tables["trials"].score.tolist() == [trial["score"] for trial in of_arm["trials"]]
+    assert tables["importance"].lr.tolist() == [importance["lr"] for importance in of_arm["importances"]]
+    assert len(page.drawings) == 9
+    assert "python -m study.tune" not in page.text.split("Provenance")[0]
+
+
+def test_trials_that_cannot_be_exit_2_in_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = plant_tuned(tmp_path / "s", in_gains, on_a_hill, points(2))
+    (folder / "trials.parquet").unlink()
+    assert report.main([str(folder)]) == 2
+    told = capsys.readouterr()
+    assert (told.out, told.err.count("\n")) == ("", 1)
+    assert told.err.startswith("analysis.report: ")
+    assert "its study.tune command makes them" in told.err
+
+
+def test_without_a_name_the_study_made_last_is_reported_and_never_a_shipped_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert report.main(["--out", str(tmp_path)]) == 2
+    assert "run python -m study.run --seeds 10 first" in capsys.readouterr().err
+    old, new, shipped = (plant(tmp_path / name, DESIGN, score) for name in ("old", "new", "shipped"))
+    shutil.rmtree(shipped / "parts")
+    for age, folder in enumerate((shipped, new, old)):
+        os.utime(folder / "manifest.json", (2e9 - age, 2e9 - age))
+    assert report.newest(tmp_path) == new
+
+
+def test_drawing_gives_matplotlib_its_style_back(small_study: Path, tmp_path: Path) -> None:
+    from analysis.findings import contrasts
+    from analysis.records import tables
+
+    before = dict(mpl.rcParams)
+    found = contrasts.contrasts(tables.load(small_study), 0.05, 0.002)
+    effect_map(contrasts.by_cell(found, "bn"))
+    assert dict(mpl.rcParams) == before
+
+
+def test_help_imports_no_seaborn_and_no_torch() -> None:
+    script = (
+        "import sys\nfrom analysis.report import __main__ as report\n"
+        "try: report.main(['--help'])\nexcept SystemExit: pass\n"
+        "assert not {'torch', 'seaborn', 'scipy', 'pandas'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)

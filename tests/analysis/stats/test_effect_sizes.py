@@ -1,0 +1,80 @@
+"""Oracles: the sleep data, inversion of scipy's noncentral t, and Clopper & Pearson by their definition."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from analysis.stats.effect_sizes import cohen_dz, hedges_gz, prob_better
+from tests.analysis.stats.test_paired_tests import SLEEP
+
+samples = st.lists(st.integers(-30, 30).map(float), min_size=3, max_size=12)
+
+
+def test_d_z_and_g_z_on_the_sleep_data() -> None:
+    d_z, g_z = cohen_dz(SLEEP), hedges_gz(SLEEP)
+    assert d_z.estimate == pytest.approx(-1.28455756259105, rel=1e-12)
+    assert (d_z.low, d_z.high) == pytest.approx((-2.1180165139816, -0.414627756380457), rel=1e-10)
+    assert g_z.estimate == pytest.approx(-1.1739249035142, rel=1e-12)
+    j = 0.913874891792552
+    assert (g_z.low, g_z.high) == pytest.approx((j * d_z.low, j * d_z.high), rel=1e-12)
+
+
+@pytest.mark.parametrize("n", [2, 3, 10, 50])
+@pytest.mark.parametrize("shift", [0.0, 0.3, 2.0])
+def test_the_interval_of_d_z_inverts_the_noncentral_t(n: int, shift: float) -> None:
+    d = np.random.default_rng(n).normal(shift, 1, n)
+    found = cohen_dz(d, 0.9)
+    t = stats.ttest_1samp(d, 0).statistic
+    assert stats.nct.cdf(t, n - 1, found.low * math.sqrt(n)) == pytest.approx(0.95, abs=1e-8)
+    assert stats.nct.cdf(t, n - 1, found.high * math.sqrt(n)) == pytest.approx(0.05, abs=1e-8)
+
+
+def test_large_effects_have_intervals_too() -> None:
+    d = np.random.default_rng(0).normal(60, 1, 10)
+    found = cohen_dz(d)
+    assert 0 < found.low < found.estimate < found.high < 3 * found.estimate
+
+
+@given(samples)
+def test_swapping_the_arms_mirrors_every_effect(d: list[float]) -> None:
+    there, back = np.array(d), -np.array(d)
+    for effect in (cohen_dz, hedges_gz):
+        one, other = effect(there), effect(back)
+        assert (one.estimate, one.low, one.high) == pytest.approx(
+            (-other.estimate, -other.high, -other.low), nan_ok=True
+        )
+    assert prob_better(there).estimate + prob_better(back).estimate == pytest.approx(1)
+
+
+def test_prob_better_counts_a_tie_as_half_and_its_interval_is_that_of_the_decided_pairs() -> None:
+    found = prob_better([0.1 + 0.2 - 0.3, 1, 2, 3, 4, 5, 6, -1, 0, 0])
+    assert found.estimate == (6 + 1.5) / 10
+    low, high = stats.beta.ppf(0.025, 6, 2), stats.beta.ppf(0.975, 7, 1)
+    assert (found.low, found.high) == pytest.approx(((low * 7 + 1.5) / 10, (high * 7 + 1.5) / 10))
+
+
+def test_degenerate_samples_say_why() -> None:
+    assert prob_better([]).reason == "0 pairs"
+    assert prob_better([0.0, 0.0]).reason == "every pair is a tie"
+    assert prob_better([0.0, 0.0]).estimate == 0.5
+    assert cohen_dz([3.0, 3.0, 3.0]).reason == "all differences are equal: the spread is zero"
+    assert math.isnan(hedges_gz([1.0]).estimate)
+    assert hedges_gz([1.0, 2.0]).reason == "2 pairs: J is 0"
+
+
+@pytest.mark.parametrize("t", [0.0, 0.001, 0.03, 2.0, 24.9, 25.1, 300.0, 1e5])
+@pytest.mark.parametrize("n", [2, 5, 10, 100])
+def test_the_interval_of_an_effect_of_any_size_is_where_the_noncentral_t_says(n: int, t: float) -> None:
+    """Its ends are noncentralities whose law has t at either 0.5 % point: by quadrature over chi, which is exact enough
+    for every t; scipy's own noncentral t has no digits left beyond a few hundred."""
+    d = np.linspace(-1, 1, n)
+    d = d / d.std(ddof=1) + t / math.sqrt(n)
+    found = cohen_dz(d, level=0.99)
+    s = np.sqrt(stats.chi2.ppf((np.arange(200_000) + 0.5) / 200_000, n - 1) / (n - 1))
+    for end, p in ((found.low, 0.995), (found.high, 0.005)):
+        below = stats.norm.cdf(t * s - end * math.sqrt(n)).mean()
+        assert below == pytest.approx(p, abs=2e-4)

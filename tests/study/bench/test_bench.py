@@ -1,0 +1,77 @@
+"""The bench counts and compares rightly; how fast it finds this machine is no matter of tests."""
+
+import importlib.util
+import json
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from study.bench import __main__ as bench
+from study.bench import scaling, team, ways
+from study.data import dataset as data
+from study.errors import StudyError
+from study.spec.design import Design
+
+
+def test_the_arithmetic_of_a_step_is_counted_by_hand() -> None:
+    design = Design("mnist", batch_sizes=(32,))
+    assert bench.dense_flop(design) == 2 * 32 * (2 * 784 * 32 + 3 * 32 * 32 + 3 * 32 * 10)
+
+
+def test_the_loader_makes_the_same_batches_as_the_tensors_in_memory(digits: data.Dataset) -> None:
+    """But for pixels, which it holds as bytes: digits have 16 levels, bytes 255."""
+    task = ways.Task(digits, 32, "bn")
+    for (pictures, targets), rows in islice(zip(ways._loaded(task), task.rows(), strict=False), 50):
+        assert digits.train.labels[rows].tolist() == targets.tolist()
+        assert (digits.train.images[rows] - pictures).abs().max() <= 0.5 / 255 + 1e-6
+
+
+@pytest.mark.parametrize("arm", ["no_bn", "bn"])
+def test_every_way_has_the_losses_of_the_plain_loop(arm: str, digits: data.Dataset) -> None:
+    engine, peers = (team._make(ways.Task(digits, 32, arm), of_engine)[0] for of_engine in (True, False))
+    assert (len(engine), len(peers)) == (4, 3 + bool(importlib.util.find_spec("jax")))
+    team.check_agreement(engine | peers)
+
+
+def test_ways_that_disagree_are_not_timed() -> None:
+    def facts(*of_lockstep: float) -> dict[str, team.Facts]:
+        return {
+            "torch.nn, fused Adam": team.Facts(1, False, [2.0, 1.0]),
+            "lockstep": team.Facts(30, False, [*of_lockstep]),
+        }
+
+    team.check_agreement(facts(2.0, 1.0005))
+    with pytest.raises(StudyError, match=r"the losses of 'lockstep', .*, are not torch\.nn's"):
+        team.check_agreement(facts(2.0, 1.01))
+    with pytest.raises(StudyError, match="nothing is timed"):
+        team.check_agreement(facts(2.0, float("nan")))
+
+
+@pytest.mark.slow
+def test_the_command_prints_a_table_and_writes_its_numbers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench, "WINDOW_SECONDS", 0.01)
+    options = ["--quick", "--dataset", "digits", "--batch-sizes", "32", "--out", str(tmp_path)]
+    assert bench.main(options) == 0
+    (path,) = (tmp_path / "bench").iterdir()
+    found = json.loads(path.read_text())
+    assert [(row["arm"], row["way"]) for row in found["rows"] if row["way"].startswith("lockstep")] == [
+        (arm, way) for arm in ("no_bn", "bn") for way in ("lockstep", "lockstep, both arms")
+    ]
+    printed = capsys.readouterr().out
+    for row in found["rows"]:
+        assert f"{row['microseconds']:.1f}" in printed
+
+
+def test_scaling_is_told_from_the_price_of_starting_up() -> None:
+    studies = [scaling.Study(1, 5.0, 2.0), scaling.Study(10, 18.0, 15.0)]
+    first, second = (line.split() for line in scaling.table(studies).splitlines()[1:])
+    assert first == ["1", "5.0", "3.0", "2.0", "2.00", "1.00"]
+    assert second == ["10", "18.0", "3.0", "15.0", "1.50", "0.75"]
+
+
+def test_a_wrong_option_exits_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench.main(["--rounds", "0"]) == 2
+    assert "--rounds 0: give at least 1" in capsys.readouterr().err

@@ -1,0 +1,429 @@
+"""The kernel's oracle is the plain torch.nn loop in float64 (reference.py), step by step from the same state."""
+
+import math
+import statistics
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from study.data import dataset as data
+from study.engine import random_streams as streams
+from study.engine import reference
+from study.engine.kernel import images as images_module
+from study.engine.kernel import training as kernel
+from study.engine.kernel.images import LIT, ROWS, Prepared, prepare
+from study.engine.kernel.layout import Layout, aligned, view
+from study.engine.kernel.library import BLOCK, Images, Library, load
+from study.engine.kernel.library import Run as State
+from study.engine.lockstep import training
+from study.spec.cohorts import Cohort
+from study.spec.design import Design, Run
+from study.spec.history import History
+from study.store.study_folder import Folder
+from tests.study.engine.lockstep.test_training import ARMS, Kinks, design_of
+from tests.study.engine.test_grouping import ALL_LRS, ALL_SEEDS, PARTS, Bits, bits
+
+
+@pytest.fixture(scope="module", params=[ROWS, LIT])
+def form(request: pytest.FixtureRequest, digits: data.Dataset) -> Prepared:
+    """Digits in either form that the kernel's first layer knows."""
+    return prepare(load(), digits, (64, 32, 10), request.param)
+
+
+def trained(design: Design, cohort: Cohort, digits: data.Dataset) -> History:
+    return training.train_together(design, [cohort], digits, make=kernel.Training)[0]
+
+
+# --- against the oracle
+
+
+@pytest.mark.parametrize("arm", ARMS)
+@pytest.mark.parametrize("lr", [1e-3, 1e-1])
+@pytest.mark.parametrize("batch_size", [7, 32, 100, 512])
+@pytest.mark.parametrize(
+    "hidden", [(32,), (32, 32), (32,) * 5, (33, 5, 17)], ids=lambda hidden: "-".join(map(str, hidden))
+)
+def test_every_step_equals_float64_from_the_same_state(
+    hidden: tuple[int, ...], batch_size: int, lr: float, arm: str, digits: data.Dataset, form: Prepared
+) -> None:
+    """Teacher forcing over 100 steps, to the tolerances of torch's engine (test_training.py): loss, gradients,
+    running averages, Adam's step."""
+    design = design_of(batch_size, (lr,), (1,), hidden=hidden)
+    run = Run(batch_size, lr, 1, arm)
+    network, exact = kernel.Network(design, run, load()), reference.Network(design, run).double()
+    scratch, kinks = load().scratch(network.layout, batch_size), Kinks(exact)
+    for t, rows in enumerate(batches(batch_size, 100), start=1):
+        exact.load_state_dict({k: torch.from_numpy(v).double() for k, v in tensors(network).items()})
+        before, m = network.state.w.copy(), network.state.m.astype(float)
+        exact.zero_grad()
+        inputs, labels = digits.train.images[rows].double(), digits.train.labels[rows]
+        loss = torch.nn.functional.cross_entropy(exact(inputs), labels)
+        torch.autograd.backward(loss)
+        images = form.train.piece(rows.numpy().astype(np.int32), batch_size, images_module.Room())
+        (own,) = load().train(network.state, images, batch_size, scratch)
+        assert own == pytest.approx(loss.item(), rel=1e-5, abs=1e-6)
+        if not kinks.any():
+            assert_gradients_agree(network, (network.state.m - 0.9 * m) / 0.1, exact)
+        assert_averages_agree(network, exact)
+        assert_adam_stepped(network.state, before, lr, t)
+    assert kinks.share() < 0.5
+
+
+def batches(batch_size: int, n: int) -> list[torch.Tensor]:
+    epochs = math.ceil(n / (1437 // batch_size))
+    orders = [streams.image_order(1, epoch, 1437) for epoch in range(1, epochs + 1)]
+    return [rows for order in orders for rows in torch.split(order[: 1437 // batch_size * batch_size], batch_size)][:n]
+
+
+def tensors(network: kernel.Network) -> dict[str, NDArray[np.float32]]:
+    """What torch.nn has a name for."""
+    counters = {f"norms.{i}.num_batches_tracked": np.zeros((), np.float32) for i in range(len(network.layout.widths))}
+    known = {name: tensor for name, tensor in network.tensors().items() if "cumulative" not in name}
+    norms = {name.split(".")[1] for name in known if name.startswith("norms")}
+    return known | {name: value for name, value in counters.items() if name.split(".")[1] in norms}
+
+
+def assert_gradients_agree(network: kernel.Network, gradient: NDArray[np.float64], exact: reference.Network) -> None:
+    """``gradient`` is what moved Adam's first moment; what pads a tensor has none."""
+    theirs = {
+        name: parameter.grad.numpy() for name, parameter in exact.named_parameters() if parameter.grad is not None
+    }
+    largest = max(np.abs(found).max() for found in theirs.values())
+    assert theirs.keys() == network.layout.parameters.keys()
+    rest = gradient.copy()
+    for name, place in network.layout.parameters.items():
+        assert np.abs(view(gradient, place).T - theirs[name]).max() <= 1e-5 * max(largest, 0.1), name
+        view(rest, place)[:] = 0
+    assert not rest.any()
+
+
+def assert_averages_agree(network: kernel.Network, exact: reference.Network) -> None:
+    for index, norm in enumerate(exact.norms):
+        own, spread = network.tensors(), norm.running_var.max().item()
+        for what, scale in (("running_mean", math.sqrt(spread)), ("running_var", spread)):
+            theirs = getattr(norm, what).numpy()
+            assert np.abs(own[f"norms.{index}.{what}"] - theirs).max() <= 1e-5 * scale
+
+
+def assert_adam_stepped(state: State, before: NDArray[np.float32], lr: float, t: int) -> None:
+    m, v = state.m.astype(float), state.v.astype(float)
+    step = m / (1 - 0.9**t) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
+    ulp = 2**-23 * np.abs(before).max()
+    assert np.abs(before.astype(float) - state.w - lr * step).max() <= 1e-5 * lr + ulp
+
+
+def test_the_untrained_network_and_what_it_answers_are_torch_s(digits: data.Dataset, form: Prepared) -> None:
+    design = design_of(64, (1e-2,), (0, 1), epochs=1, hidden=(33, 7))
+    cohort = Cohort(64, ARMS, design.lrs, design.seeds)
+    theirs, ours = training.Training(design, cohort, digits), kernel.Training(design, cohort, digits)
+    assert ours.history().loss == pytest.approx(theirs.history().loss, rel=1e-6)
+    assert (ours.history().n_correct == theirs.history().n_correct).all()
+    assert (ours.history().test_correct == theirs.history().test_correct).all()
+
+
+def test_records_of_the_engines_differ_by_rounding_until_a_run_forks(digits: data.Dataset) -> None:
+    """A unit on the kink of its ReLU parts two correct loops for good, as it parts torch's float32 from its float64:
+    the losses of most runs agree to 1e-4 after 60 steps, those of all to a tenth."""
+    design = design_of(64, (1e-3,), tuple(range(8)), epochs=3)
+    cohort = Cohort(64, ARMS, design.lrs, design.seeds)
+    ours, theirs = trained(design, cohort, digits), training.train(design, cohort, digits)
+    errors = np.abs(ours.loss / theirs.loss - 1).max(axis=(1, 2))
+    assert statistics.median(errors) <= 1e-3
+    assert errors.max() <= 0.1
+    assert ours.n_steps == theirs.n_steps
+    for own, other in zip(ours.weights, theirs.weights, strict=True):
+        assert {name: value.shape for name, value in own.items()} == {name: v.shape for name, v in other.items()}
+
+
+def test_running_and_cumulative_statistics_are_torch_s(digits: data.Dataset) -> None:
+    """After two epochs of two steps, when nothing has forked yet."""
+    design = design_of(512, (1e-3,), (0, 1), epochs=2)
+    cohort = Cohort(512, ("bn",), design.lrs, design.seeds)
+    ours, theirs = trained(design, cohort, digits), training.train(design, cohort, digits)
+    for own, other in zip(ours.weights, theirs.weights, strict=True):
+        for name in own:
+            if name.endswith(("mean", "var")):
+                assert own[name] == pytest.approx(other[name], rel=2e-2, abs=2e-2), name
+
+
+# --- bits
+
+
+def kernel_bits(design: Design, cohort: Cohort, digits: data.Dataset) -> Bits:
+    return bits([cohort], [trained(design, cohort, digits)])
+
+
+@pytest.mark.parametrize("hidden", [(32, 32), (33, 5, 17), (1,)])
+@pytest.mark.parametrize("batch_size", [7, 32, 512])
+def test_a_part_of_the_grid_has_the_bits_of_the_whole(
+    hidden: tuple[int, ...], batch_size: int, digits: data.Dataset
+) -> None:
+    design = Design("digits", batch_sizes=(batch_size,), lrs=ALL_LRS, seeds=ALL_SEEDS, epochs=2, hidden=hidden)
+    together = kernel_bits(design, Cohort(batch_size, ARMS, design.lrs, design.seeds), digits)
+    for part in PARTS:
+        assert kernel_bits(design, Cohort(batch_size, *part), digits).items() <= together.items()
+
+
+@pytest.mark.parametrize(("name", "value"), [("PIECE", 100), ("WORK", 1e5), ("PIECE", 10**6)])
+def test_how_much_is_done_at_once_changes_no_bit(
+    name: str, value: float, digits: data.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    design = design_of(32, (1e-2,), (0, 3), epochs=2)
+    cohort = Cohort(32, ARMS, design.lrs, design.seeds)
+    before = kernel_bits(design, cohort, digits)
+    monkeypatch.setattr(kernel, name, value)
+    assert kernel_bits(design, cohort, digits) == before
+
+
+@pytest.mark.parametrize("batch_size", [2, 100, 300, 1437])
+def test_lit_pixels_and_whole_rows_have_the_same_bits(
+    batch_size: int, digits: data.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    design = design_of(batch_size, (1e-2,), (0,), epochs=2, hidden=(40, 9))
+    cohort = Cohort(batch_size, ARMS, design.lrs, design.seeds)
+    found = []
+    for form in (ROWS, LIT):
+        prepared = prepare(load(), digits, design.widths, form)
+        monkeypatch.setattr(kernel, "prepared", lambda *_, prepared=prepared: prepared)
+        found.append(kernel_bits(design, cohort, digits))
+    assert found[0] == found[1]
+
+
+def test_the_form_that_is_faster_is_taken_and_both_times_are_told(
+    digits: data.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a clock that stands still while the one form trains."""
+    for fast in (ROWS, LIT):
+        now, train = [0.0], Library.train
+
+        def timed(self, run, images, batch, scratch, fast=fast, now=now, train=train):
+            now[0] += 0.001 if (images.rows is not None) == (fast == ROWS) else 0.002
+            return train(self, run, images, batch, scratch)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Library, "train", timed)
+            patch.setattr(images_module.time, "perf_counter", lambda now=now: now[0])
+            prepared = prepare(load(), digits, (64, 32, 10))
+        assert prepared.form == fast
+        assert isinstance(prepared.train, images_module.Rows if fast == ROWS else images_module.Lit)
+        slow = LIT if fast == ROWS else ROWS
+        assert prepared.microseconds[slow] == pytest.approx(2 * prepared.microseconds[fast])
+
+
+def test_the_form_is_in_the_manifest(study_run: Callable[..., int], tmp_path: Path) -> None:
+    assert study_run("--seeds", "1", "--engine", "kernel", "--no-ablation") == 0
+    manifest = Folder(tmp_path / "s").read_manifest()
+    assert manifest
+    told = manifest["device"]["first_layer"]
+    assert told["form"] == min(told["microseconds_of_an_image"], key=told["microseconds_of_an_image"].get)
+    assert study_run("--seeds", "1", "--engine", "torch", "--no-ablation", "--study-id", "t") == 0
+    manifest = Folder(tmp_path / "t").read_manifest()
+    assert manifest
+    assert "first_layer" not in manifest["device"]
+
+
+@pytest.mark.parametrize("batch_size", [2, 32, 60_000])
+@pytest.mark.parametrize("hidden", [(32, 32), (256, 256), (4096, 4096)])
+def test_a_call_is_short_or_a_single_step(hidden: tuple[int, ...], batch_size: int) -> None:
+    """Signals wait for it: WORK takes a fraction of a second. An epoch is parted evenly."""
+    design = Design("mnist", batch_sizes=(batch_size,), hidden=hidden)
+    n_steps = kernel.steps_at_once(design, batch_size, 60_000)
+    assert n_steps == 1 or n_steps * batch_size * design.n_parameters("bn") <= kernel.WORK
+    n_pieces = -(-(60_000 // batch_size) // n_steps)
+    assert 0 <= n_pieces * n_steps - 60_000 // batch_size < n_pieces
+
+
+# --- outcomes
+
+
+def test_a_diverging_run_is_an_outcome_and_its_neighbour_does_not_notice(digits: data.Dataset) -> None:
+    design = design_of(32, (1e-2, 1e20), (0,), epochs=3)
+    history = trained(design, Cohort(32, ("no_bn",), design.lrs, design.seeds), digits)
+    assert history.first_bad_epoch == [None, 1]
+    assert history.loss[0, 3, 1] < 0.5
+    alone = trained(design, Cohort(32, ("no_bn",), (1e-2,), design.seeds), digits)
+    assert alone.loss.tobytes() == history.loss[:1].tobytes()
+
+
+@pytest.mark.parametrize("poison", [math.nan, math.inf])
+@pytest.mark.parametrize("arm", ARMS)
+def test_numbers_that_are_none_reach_the_loss_and_answer_nothing(
+    poison: float, arm: str, digits: data.Dataset, form: Prepared
+) -> None:
+    run = Run(32, 1e-2, 0, arm)
+    design = design_of(32, (1e-2,), (0,))
+    network = kernel.Network(design, run, load())
+    network.parameter("linears.2.bias")[3] = poison
+    scratch = load().scratch(network.layout, BLOCK)
+    (some,) = form.train.chunks(2048)
+    losses, correct = load().evaluate(network.layout, load().fold(network.state), some, scratch)
+    assert not network.finite()
+    assert not math.isfinite(losses)
+    assert not correct.any()
+    found = load().train(
+        network.state, form.train.piece(np.arange(64, dtype=np.int32), 32, images_module.Room()), 32, scratch
+    )
+    assert not math.isfinite(found[1])
+
+
+def test_the_mode_for_denormals_is_given_back(digits: data.Dataset) -> None:
+    torch.set_flush_denormal(False)
+    try:
+        design = design_of(512, (1e-2,), (0,), epochs=1)
+        trained(design, Cohort(512, ("bn",), design.lrs, design.seeds), digits)
+        assert np.float32(1e-30) * np.float32(1e-10) > 0
+    finally:
+        torch.set_flush_denormal(True)
+
+
+# --- what is handed over
+
+
+def network_of(hidden: tuple[int, ...] = (32,), batch_norm: bool = True) -> tuple[Layout, State]:
+    layout = Layout((64, *hidden, 10), batch_norm)
+    return layout, State(layout, 0.01)
+
+
+def test_every_array_s_length_kind_and_place_is_checked(digits: data.Dataset) -> None:
+    library, (layout, state) = load(), network_of()
+    rows, labels = aligned(64 * 64).reshape(64, 64), np.zeros(64, np.int32)
+    scratch, images = library.scratch(layout, 32), Images(labels, rows)
+    library.train(state, images, 32, scratch)
+    wrong: dict[str, Callable[[], object]] = {
+        r"of \d+ where \d+ are needed": lambda: library.train(state, images, 32, scratch[:-1]),
+        "not aligned": lambda: library.train(state, images, 32, np.zeros(len(scratch) + 1, np.float32)[1:]),
+        "incomplete batch": lambda: library.train(state, images, 60, scratch),
+        "needs two images": lambda: library.train(state, images, 1, scratch),
+        "float64": lambda: library.train(state, Images(labels, rows.astype(float)), 32, scratch),  # type: ignore[arg-type]
+        "with gaps": lambda: library.train(state, Images(labels, np.asfortranarray(rows)), 32, scratch),
+        "of 32 where|of 2048 where": lambda: library.train(state, Images(labels, rows[:32]), 32, scratch),
+        "labels": lambda: library.train(state, Images(labels + 10, rows), 32, scratch),
+        "int64": lambda: library.train(state, Images(labels.astype(np.int64), rows), 32, scratch),  # type: ignore[arg-type]
+        "no network": lambda: library.scratch(Layout((64,), False), 32),
+    }
+    for message, call in wrong.items():
+        with pytest.raises(ValueError, match=message):
+            call()
+
+
+def test_a_plan_is_checked_too(digits: data.Dataset) -> None:
+    library, (layout, state) = load(), network_of()
+    entries = library.entries(digits.train.images.numpy(), np.arange(17, dtype=np.float32) / 16)
+    n_groups = 64 // library.group
+    order, ever, values = np.arange(64, dtype=np.int32), np.ones(n_groups, np.uint8), aligned(256)
+    room = np.zeros(64 * n_groups, np.uint64)
+    whole = library.plan(entries, order, 32, ever, values, room)
+    scratch, labels = library.scratch(layout, 32), np.zeros(64, np.int32)
+    checked = Images(labels, plan=whole)
+    library.train(state, checked, 32, scratch)
+    wide = library.plan(
+        replace(entries, n_groups=n_groups + 1), order, 32, np.ones(n_groups + 1, np.uint8), values, room.copy()
+    )
+    wrong: dict[str, Callable[[], object]] = {
+        r"of 10 where \d+ are needed": lambda: library.plan(entries, order, 32, ever, values, room[:10]),
+        "another order": lambda: library.plan(entries, order - 1, 32, ever, values, room),
+        rf"of {n_groups - 1} where {n_groups} are needed": lambda: library.plan(
+            entries, order, 32, ever[1:], values, room
+        ),
+        r"of 10 where \d+": lambda: library.train(
+            state, Images(labels, plan=replace(whole, entries=whole.entries[:10])), 32, scratch
+        ),
+        "of 255 where 256": lambda: library.train(
+            state, Images(labels, plan=replace(whole, values=values[:-1])), 32, scratch
+        ),
+        "a plan of other": lambda: library.train(state, Images(labels, plan=wide), 32, scratch),
+        "other images": lambda: library.train(state, Images(labels, plan=whole), 16, scratch),
+        "for batches of 32": lambda: library.train(state, Images(labels, plan=whole), 64, library.scratch(layout, 64)),
+        "a plan of another library": lambda: library.train(
+            state, Images(labels, plan=replace(whole, group=8)), 32, scratch
+        ),
+        "entries of another": lambda: library.plan(replace(entries, group=8), order, 32, ever, values, room),
+        "labels": lambda: library.train(state, replace(checked, labels=labels + 10), 32, scratch),
+        "values without": lambda: library.entries(digits.train.images.numpy(), np.zeros(1, np.float32)),
+    }
+    for message, call in wrong.items():
+        with pytest.raises(ValueError, match=message):
+            call()
+
+
+def test_a_plan_holds_every_lit_pixel_once_group_by_group(digits: data.Dataset) -> None:
+    """Read back, it is the images in their order; the visits are of the groups that are ever lit, by their entries."""
+    prepared = prepare(load(), digits, (64, 32, 10), LIT).train
+    assert isinstance(prepared, images_module.Lit)
+    order = np.arange(1000, 400, -1, dtype=np.int32)
+    plan = prepared.piece(order, 300, images_module.Room()).plan
+    assert plan is not None
+    found, begin = np.zeros((600, 64), np.float32), 0
+    first_images = [0, 256, 300, 556]
+    for first, starts, visits in zip(first_images, plan.starts, plan.visits, strict=True):
+        own = plan.entries[begin : begin + starts[-1]]
+        begin += int(starts[-1])
+        groups = np.repeat(np.arange(64 // plan.group), np.diff(starts))
+        for p in range(plan.group):
+            pixel = plan.group * groups + p
+            found[first + (own >> 32).astype(int), pixel] = plan.values[(own >> 8 * p & 255).astype(int)]
+        counts = np.diff(starts)[visits]
+        assert (np.diff(counts.astype(int)) >= 0).all()
+        assert sorted(visits) == np.flatnonzero(prepared.ever).tolist()
+    assert (found == digits.train.images.numpy()[order]).all()
+
+
+def test_images_with_more_values_than_codes_are_whole_rows(digits: data.Dataset) -> None:
+    noisy = digits.train.images * torch.linspace(0.5, 1, 64)
+    many = data.Dataset("digits", data.Split(noisy, digits.train.labels), digits.test, {})
+    found = prepare(load(), many, (64, 32, 10))
+    assert isinstance(found.train, images_module.Rows)
+    assert [*found.microseconds] == [found.form] == [ROWS]
+
+
+def test_only_float32_images_of_the_design_s_size_are_taken(digits: data.Dataset, digits64: data.Dataset) -> None:
+    design = design_of(64, (1e-2,), (0,), epochs=1)
+    cohort = Cohort(64, ("bn",), design.lrs, design.seeds)
+    with pytest.raises(ValueError, match="these images are float64"):
+        kernel.Training(design, cohort, digits64)
+    with pytest.raises(ValueError, match="images of 64 pixels for networks of 784"):
+        kernel.Training(Design("mnist"), cohort, digits)
+
+
+@pytest.mark.parametrize("batch_size", [32, 512])
+def test_mnist_s_lit_pixels_have_the_bits_of_whole_rows_and_torch_s_losses(batch_size: int, mnist_dir: Path) -> None:
+    mnist = data.load("mnist", mnist_dir)
+    some = data.Dataset("mnist", data.Split(mnist.train.images[:4096], mnist.train.labels[:4096]), mnist.test, {})
+    design = Design("mnist", batch_sizes=(batch_size,), lrs=(1e-3,), seeds=(0,), epochs=1)
+    cohort = Cohort(batch_size, ARMS, design.lrs, design.seeds)
+    ours, theirs = trained(design, cohort, some), training.train(design, cohort, some)
+    assert isinstance(kernel.prepared(design, some).train, images_module.Lit)
+    assert ours.loss == pytest.approx(theirs.loss, rel=0.02)
+    rows = prepare(load(), some, design.widths, ROWS)
+    assert isinstance(rows.train, images_module.Rows)
+    again = kernel.Training(design, cohort, some)
+    again.images = rows
+    again.epoch(1)
+    again.evaluate()
+    assert again.history().loss.tobytes() == ours.loss.tobytes()
+
+
+@pytest.mark.slow
+def test_all_of_mnist_in_one_batch_has_torch_s_losses_in_either_form(mnist_dir: Path) -> None:
+    mnist = data.load("mnist", mnist_dir)
+    design = Design("mnist", batch_sizes=(60_000,), lrs=(1e-3,), seeds=(0,), epochs=3)
+    cohort = Cohort(60_000, ARMS, design.lrs, design.seeds)
+    theirs = training.train(design, cohort, mnist)
+    for form in (LIT, ROWS):
+        again = kernel.Training(design, cohort, mnist)
+        again.images = prepare(load(), mnist, design.widths, form)
+        for epoch in (1, 2, 3):
+            again.epoch(epoch)
+            again.evaluate()
+        assert again.history().n_steps == 3
+        assert again.history().loss == pytest.approx(theirs.loss, rel=1e-4)
+
+
+def test_the_library_says_how_wide_its_vectors_are() -> None:
+    assert isinstance(load(), Library)
+    assert load().lanes in (4, 8, 16)

@@ -1,0 +1,78 @@
+import json
+
+import pytest
+
+from study.runner.progress import Progress
+from study.spec.cohorts import Cohort
+
+SMALL, LARGE = Cohort(32, ("bn", "no_bn"), (0.1,), (0,)), Cohort(64, ("bn", "no_bn"), (0.1,), (0, 1))
+WEIGHTS = {SMALL: 1.0, LARGE: 3.0}
+
+
+def progress(**options: object) -> Progress:
+    return Progress(epochs=2, n_done=4, n_runs=10, **({"log_format": "text", "quiet": False} | options))  # type: ignore[arg-type]
+
+
+def test_finished_epochs_count_by_their_work_and_committed_runs_by_number(capsys: pytest.CaptureFixture[str]) -> None:
+    told = progress()
+    told.start([SMALL, LARGE], WEIGHTS.__getitem__)
+    told.epoch(SMALL)
+    told.epoch(SMALL)
+    told.committed(SMALL, 1.5)
+    assert told.fraction == 0.25
+    told.epoch(LARGE)
+    assert told.fraction == 0.625
+    assert (told.worked, told.worker_seconds) == (1.0, 1.5)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "4 of 10 runs done"
+    assert lines[1].startswith("6 of 10 runs done, 25% of the work, ")
+
+
+def test_a_cohort_that_is_tried_again_starts_from_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    told = progress()
+    told.start([SMALL, LARGE], WEIGHTS.__getitem__)
+    told.epoch(LARGE)
+    told.failed(LARGE, "its worker died", last=False)
+    assert told.fraction == 0
+    error = capsys.readouterr().err
+    assert error == "batch size 64, rates (0.1,), seeds (0, 1): its worker died; trying once more\n"
+
+
+def test_json_is_one_event_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    told = progress(log_format="json")
+    told.start([SMALL], WEIGHTS.__getitem__)
+    told.epoch(SMALL)
+    told.epoch(SMALL)
+    told.committed(SMALL, 1.0)
+    told.close()
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(event["event"], event["runs_done"], event["fraction"]) for event in events] == [
+        ("started", 4, 0.0),
+        ("committed", 6, 1.0),
+    ]
+
+
+def test_quiet_prints_errors_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    told = progress(quiet=True)
+    told.start([SMALL], WEIGHTS.__getitem__)
+    told.committed(SMALL, 1.0)
+    told.failed(SMALL, "no memory", last=True)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "no memory; given up" in captured.err
+
+
+def test_a_terminal_gets_a_bar_with_the_time_left(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    told = progress()
+    told.start([SMALL], WEIGHTS.__getitem__)
+    for _ in range(2):
+        told.epoch(SMALL)
+    told.committed(SMALL, 1.0)
+    told.close()
+    bar = capsys.readouterr().err
+    assert "100 %|" in bar
+    assert "6 of 10 runs" in bar
+    assert "left" in bar

@@ -1,0 +1,253 @@
+"""The kept networks. Oracles: torch.nn with its tensors loaded, and a plain loop that averages moments of batches."""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_pre_hook
+
+from study import run
+from study.data import dataset as data
+from study.engine import reference
+from study.engine.lockstep import training
+from study.engine.lockstep.optimiser import Parameters
+from study.engine.norms import batch as normalization
+from study.errors import UsageError
+from study.inference import modes
+from study.inference import statistics as moments
+from study.spec.cohorts import Cohort
+from study.spec.design import Design, Run
+from study.spec.history import History
+from study.store import weights
+from study.store.study_folder import Folder
+from tests import ROOT
+from tests.conftest import SMALL
+
+HIDDEN = ("--hidden", "20", "12", "--no-ablation")  # no whole vectors: hidden layers are padded while training
+
+StudyRun = Callable[..., int]
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("kept")
+    assert run.main([*SMALL, *HIDDEN, "--seeds", "2", "--out", str(out), "--study-id", "s"]) == 0
+    return out / "s"
+
+
+@pytest.fixture(scope="module")
+def design(kept: Path) -> Design:
+    found = Folder(kept).design()
+    assert found
+    return found
+
+
+def files(study: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (study / "weights").iterdir()}
+
+
+def as_torch(study: Path, design: Design, one: Run) -> reference.Network:
+    """A torch.nn network with everything that is kept of a run but the cumulative statistics."""
+    network = reference.Network(design, one)
+    state = {name: torch.tensor(value) for name, value in weights.read(study, design, one).items()}
+    found = network.load_state_dict({k: v for k, v in state.items() if "cumulative" not in k}, strict=False)
+    assert not found.unexpected_keys
+    assert all(name.endswith("num_batches_tracked") for name in found.missing_keys)
+    return network
+
+
+# what is kept
+
+
+def test_torch_nn_with_the_kept_tensors_answers_as_the_modes_do(kept: Path, design: Design, digits64) -> None:
+    for one in design.runs:
+        network = as_torch(kept, design, one).double().eval()
+        state = {k: torch.tensor(v).double() for k, v in weights.read(kept, design, one).items()}
+        stack = modes.Networks.of([state])
+        mode = modes.Fixed(moments.statistics([state], "running")) if one.arm == "bn" else None
+        answers = modes.logits(stack, modes.first(stack, digits64.test.images), mode)[0]
+        torch.testing.assert_close(answers, network(digits64.test.images), rtol=1e-11, atol=1e-11)
+
+
+def test_torch_nn_with_the_kept_tensors_is_as_often_right_as_the_records_say(
+    kept: Path, design: Design, digits: data.Dataset
+) -> None:
+    records = Folder(kept).read("records").to_pandas()
+    last = records[records.epoch == design.epochs].set_index(["run_id", "split"])
+    for one in design.runs:
+        network = as_torch(kept, design, one)
+        for split, images in (("train", digits.train), ("test", digits.test)):
+            loss, n_correct = reference.evaluate(network, images.images, images.labels)
+            recorded = last.loc[design.run_id(one), split]
+            assert n_correct == recorded.n_correct
+            assert loss == pytest.approx(recorded.loss, rel=1e-4)
+
+
+def test_names_and_shapes_are_torchs_with_the_cumulative_statistics_beside_them(kept: Path, design: Design) -> None:
+    linears = {"linears.0.weight": (20, 64), "linears.0.bias": (20,), "linears.1.weight": (12, 20)}
+    linears |= {"linears.1.bias": (12,), "linears.2.weight": (10, 12), "linears.2.bias": (10,)}
+    sources = ("running", "cumulative_last", "cumulative_all")
+    of_norm = ["weight", "bias", *(f"{source}_{what}" for source in sources for what in ("mean", "var"))]
+    norms = {f"norms.{i}.{name}": (n,) for i, n in enumerate((20, 12)) for name in of_norm}
+    for one in design.runs:
+        found = weights.read(kept, design, one)
+        assert {name: value.shape for name, value in found.items()} == linears | (norms if one.arm == "bn" else {})
+        assert {value.dtype for value in found.values()} == {np.dtype(np.float32)}
+        assert all(np.isfinite(value).all() for value in found.values())
+
+
+@pytest.mark.parametrize("lie", [np.asfortranarray, lambda a: np.repeat(a, 2, -1)[..., ::2], lambda a: a[::-1][::-1]])
+def test_what_is_read_is_what_was_kept_however_it_lay_in_memory(lie, tmp_path: Path) -> None:
+    """safetensors saves the bytes of an array as they lie, in whatever order its axes have."""
+    small = Design("digits", batch_sizes=(32,), lrs=(0.01,), seeds=(0,), hidden=(3, 2))
+    numbers = np.random.default_rng(0)
+    for one in small.runs:
+        shapes = weights.shapes(small, one.arm)
+        tensors = {name: lie(numbers.normal(size=shape).astype(np.float32)) for name, shape in shapes.items()}
+        weights.keep(tmp_path, small, [one], of_weights([tensors]))
+        found = weights.read(tmp_path, small, one)
+        assert found.keys() == tensors.keys()
+        for name, value in found.items():
+            np.testing.assert_array_equal(value, tensors[name])
+
+
+def of_weights(tensors: list[dict[str, np.ndarray]]) -> History:
+    n = len(tensors)
+    zeros = np.zeros((n, 2, 2))
+    return History(zeros, zeros.astype(int), np.ones((n, 2), bool), np.ones((n, 5), bool), n_steps=1, weights=tensors)
+
+
+def test_a_diverged_run_leaves_no_file(study_run: StudyRun, tmp_path: Path) -> None:
+    assert study_run("--seeds", "1", "--lrs", "0.01", "1e20", "--arms", "no_bn", "--batch-sizes", "64") == 0
+    found = Folder(tmp_path / "s").design()
+    assert found
+    ok, diverged = (found.run_id(one) for one in found.runs)
+    assert set(files(tmp_path / "s")) == {f"{ok}.safetensors"}
+    assert "1e20" in diverged or "1e+20" in diverged
+
+
+def test_a_run_that_cannot_be_leaves_no_file(study_run: StudyRun, tmp_path: Path) -> None:
+    assert study_run("--batch-sizes", "1", "64", "--lrs", "0.001", "--seeds", "1", "--epochs", "1") == 0
+    names = sorted(files(tmp_path / "s"))
+    assert [name[:9] for name in names] == ["bn_b0064_", "no_bn_b00", "no_bn_b00"]
+
+
+def test_two_workers_and_seeds_added_later_keep_the_same_bytes(kept: Path, study_run: StudyRun, tmp_path: Path) -> None:
+    assert study_run(*HIDDEN, "--seeds", "1", "--workers", "1") == 0
+    assert files(tmp_path / "s").items() < files(kept).items()
+    assert study_run(*HIDDEN, "--seeds", "2", "--workers", "1") == 0
+    assert files(tmp_path / "s") == files(kept)
+    assert study_run(*HIDDEN, "--seeds", "2", "--workers", "2", "--study-id", "two") == 0
+    assert files(tmp_path / "two") == files(kept)
+
+
+# cumulative statistics
+
+
+def moments_by_epoch(design: Design, one: Run, images: data.Dataset) -> dict[int, list[list[tuple[Tensor, Tensor]]]]:
+    """Mean and unbiased variance of what each batch norm of the torch.nn loop is given: by layer, epoch, batch."""
+    found: dict[nn.Module, list[tuple[Tensor, Tensor]]] = defaultdict(list)
+
+    def note(module: nn.Module, arguments: tuple[Tensor, ...]) -> None:
+        if isinstance(module, nn.BatchNorm1d):
+            z = arguments[0].detach()
+            found[module].append((z.mean(0), z.var(0)))
+
+    hook = register_module_forward_pre_hook(note)
+    try:
+        *_, (network, _) = reference.train(design, one, images)
+    finally:
+        hook.remove()
+    n = design.steps_per_epoch(one.batch_size)
+    per_layer = {layer: found[norm] for layer, norm in enumerate(network.norms)}
+    return {layer: [all_[i : i + n] for i in range(0, len(all_), n)] for layer, all_ in per_layer.items()}
+
+
+@pytest.mark.parametrize("batch_size", [7, 32, 500])
+def test_cumulative_statistics_are_plain_averages_over_batches(batch_size: int, digits64: data.Dataset) -> None:
+    """Over the last epoch, and over all batches of all epochs; the oracle trains in torch.nn, in float64."""
+    design = Design("digits", ("bn",), (batch_size,), (0.001, 0.01), seeds=(3,), epochs=3, hidden=(20, 12))
+    history = training.train(design, Cohort(batch_size, ("bn",), design.lrs, design.seeds), digits64)
+    for one, kept in zip(design.runs, history.weights, strict=True):
+        for layer, epochs in moments_by_epoch(design, one, digits64).items():
+            assert [len(batches) for batches in epochs] == [1437 // batch_size] * 3
+            for window, batches in (("last", epochs[-1]), ("all", list(chain(*epochs)))):
+                mean, var = (torch.stack(parts).mean(0).numpy() for parts in zip(*batches, strict=True))
+                ours = [kept[f"norms.{layer}.cumulative_{window}_{what}"] for what in ("mean", "var")]
+                np.testing.assert_allclose(ours[0], mean, rtol=1e-5, atol=1e-6 * np.sqrt(var).max())
+                np.testing.assert_allclose(ours[1], var, rtol=1e-5)
+
+
+@pytest.mark.parametrize("batch_size", [2, 5, 64])
+def test_cumulative_statistics_of_a_float32_layer_are_those_of_its_batches_in_float64(batch_size: int) -> None:
+    """The same z for both: 2 runs of 3 units, of sizes from 0.01 to 100, in 4 epochs of 50 batches."""
+    lrs, stream = torch.full((2, 1), 0.01), torch.Generator().manual_seed(0)
+    layer = normalization.BatchNorm(Parameters((1, 1), {"n.weight": (1, 3), "n.bias": (1, 3)}, lrs), "n")
+    scale = torch.tensor([[0.01, 1, 100], [0.1, 10, 30]])
+    z = (torch.randn(4, 50, batch_size, 2, 3, generator=stream) + torch.arange(4)[:, None, None, None, None]) * scale
+    for epoch in z:
+        layer.begin_epoch()
+        for batch in epoch:
+            layer.forward(batch)
+    found = layer.cumulative(batch_size, n_batches=50)
+    for window, epochs in (("last", z[-1:]), ("all", z)):
+        var, mean = torch.var_mean(epochs.flatten(0, 1).double(), dim=1)
+        for what, expected in (("mean", mean), ("var", var)):
+            ours = found[f"cumulative_{window}_{what}"]
+            torch.testing.assert_close(ours[:, 0].double(), expected.mean(0), rtol=1e-5, atol=0)
+
+
+# bad input
+
+
+@pytest.mark.parametrize(
+    ("hidden", "arm", "said"),
+    [
+        ((20, 13), "bn", r"linears\.1\.bias is \(12,\), this study has \(13,\)"),
+        ((20,), "bn", r"linears\.1\.bias is \(12,\), this study has \(10,\)"),
+        ((20, 12, 4), "bn", r"linears\.2\.bias is \(10,\), this study has \(4,\)"),
+        ((20, 12), "no_bn", r"norms\.0\.bias is \(20,\), this study has none"),
+    ],
+)
+def test_a_network_of_another_design_is_refused_by_name_and_shape(
+    hidden: tuple[int, ...], arm: str, said: str, kept: Path, design: Design, tmp_path: Path
+) -> None:
+    one, other = design.runs[0], replace(design, hidden=hidden)
+    path = weights.path_of(tmp_path, other.run_id(replace(one, arm=arm)))
+    path.parent.mkdir()
+    path.write_bytes(weights.path_of(kept, design.run_id(one)).read_bytes())
+    with pytest.raises(UsageError, match=f"^{re.escape(str(path))} holds a network of another design: {said}$"):
+        weights.read(tmp_path, other, replace(one, arm=arm))
+
+
+@pytest.mark.parametrize("n_bytes", [0, 4, 40, -1])
+def test_a_truncated_file_is_an_error_in_words(n_bytes: int, kept: Path, design: Design, tmp_path: Path) -> None:
+    one = design.runs[0]
+    path = weights.path_of(tmp_path, design.run_id(one))
+    path.parent.mkdir()
+    path.write_bytes(weights.path_of(kept, design.run_id(one)).read_bytes()[:n_bytes])
+    with pytest.raises(UsageError, match=rf"^{re.escape(str(path))} cannot be read: .*Restore it, or train under"):
+        weights.read(tmp_path, design, one)
+
+
+def test_a_missing_file_is_an_error_in_words(design: Design, tmp_path: Path) -> None:
+    path = weights.path_of(tmp_path, design.run_id(design.runs[0]))
+    with pytest.raises(UsageError, match=rf"^{re.escape(str(path))} is missing: trained before networks were kept"):
+        weights.read(tmp_path, design, design.runs[0])
+
+
+def test_nothing_that_could_be_executed_is_loaded() -> None:
+    """Neither pickle nor what stands on it; numpy refuses it unless told otherwise."""
+    sources = {
+        path: path.read_text("utf-8") for folder in ("study", "analysis") for path in ROOT.glob(f"{folder}/**/*.py")
+    }
+    assert ROOT / "study" / "weights.py" in sources
+    forbidden = re.compile(r"import pickle|from pickle|torch\.(load|save)\(|allow_pickle|joblib|read_pickle|\.pt[\"']")
+    assert {path.name: found[0] for path, text in sources.items() if (found := forbidden.search(text))} == {}
