@@ -1,44 +1,21 @@
-"""python -m study.ablate [STUDY_DIR]: how trained networks predict under other statistics and other images.
-
-Needs the networks that ``study.run`` kept, and trains nothing. What is done is not done again.
-"""
+"""python -m study.ablate [STUDY_DIR]: how trained networks predict under other statistics and other images."""
 
 import sys
-import threading
-import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
-from contextlib import closing
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import tyro
-from filelock import FileLock
 
 from study.cli import arguments
-from study.cli.run_options import DATA_DIR, DEVICE, cores
+from study.cli.exits import guarded
+from study.cli.run_options import DATA_DIR, DEVICE
 from study.data.lazy import ImageSource
-from study.engine import devices
-from study.errors import EnvironmentFault, StudyError, UsageError
-from study.spec.design import Design, Run
-from study.spec.history import OK
-from study.store import weights
-from study.store.inference_tables import Store
-from study.store.study_folder import Folder
-
-if TYPE_CHECKING:  # torch is imported by those who evaluate
-    from study.data.dataset import Dataset
-
-AT_ONCE = 4  # networks: what is in hand is bounded by these and the test images, however many runs there are
-SAY_EVERY = 10  # seconds
-CLEAN = ("clean", 0)
-
-Say = Callable[[str], None]
-Todo = Mapping[Run, list[tuple[str, int]]]
-"""Conditions, each a name and a severity, by run."""
+from study.engine.machine import cores
+from study.errors import UsageError
+from study.inference.complete import Say, any_statistics, complete, trained
+from study.store.study_folder import Folder, newest_first
 
 
 @dataclass(frozen=True)
@@ -63,176 +40,35 @@ class Options:
 
 
 def run(options: Options) -> int:
-    """Make the ablation of a study complete; returns the exit code."""
+    """Make the evaluation of a study complete; returns the exit code."""
     if options.workers < 0:
         raise UsageError(f"--workers {options.workers}: give 1 or more, or 0 for one per core")
     if not DEVICE.fullmatch(options.device):
         raise UsageError(f"--device {options.device!r}: choose cpu, cuda or cuda:0")
-    folder = Folder(options.study_dir or newest(options.out))
+    folder = Folder(options.study_dir or _newest(options.out))
     design = folder.design()
     if design is None:
         raise UsageError(f"{folder.path} holds no study (no manifest.json); run python -m study.run first")
     runs = trained(folder, design)
-    if not any_norms(runs):
+    if not any_statistics(runs):
         raise UsageError(f"{folder.path} has no trained run with batch normalisation: there is nothing to compare")
     say: Say = (lambda text: None) if options.quiet else (lambda text: print(text, flush=True))
     source = ImageSource(design.dataset, options.data_dir)
-    ablate(folder, design, runs, source, options.device, options.clean, options.workers or cores(), say)
+    complete(folder, design, runs, source, options.device, options.clean, options.workers or cores(), say)
     say(f"{folder.path} is evaluated. Next: python -m analysis.report {folder.path}")
     return 0
 
 
-def ablate(
-    folder: Folder, design: Design, runs: Sequence[Run], source: ImageSource, device: str, clean: bool,
-    n_workers: int, say: Say,
-) -> None:  # fmt: skip
-    """Evaluate what is missing of ``runs`` and write the tables; whoever comes meanwhile waits and finds it done."""
-    with FileLock(folder.path / ".ablating"):
-        Store(folder.path).clear()
-        todo = missing(folder, design, runs, clean)
-        if todo:
-            chosen = devices.choose(device, of_study=None)
-            _evaluate(folder, design, todo, _images(folder, source, chosen), n_workers, say)
-        Store(folder.path).compact(folder.own_manifest()["study_id"], design)
-
-
-def newest(out: Path) -> Path:
+def _newest(out: Path) -> Path:
     """The study under ``out`` that was trained last."""
-    made_here = [path.parent for path in out.glob("*/manifest.json") if (path.parent / "weights").is_dir()]
-    if not made_here:
-        raise UsageError(f"there is no study with kept networks under {out}; run python -m study.run first")
-    return max(made_here, key=lambda path: (path / "manifest.json").stat().st_mtime)
-
-
-def trained(folder: Folder, design: Design) -> list[Run]:
-    """The runs of the grid whose networks can predict: the pairs of a tuned cell differ in more than the arm."""
-    table = folder.read("runs")
-    status = dict(zip(table["run_id"].to_pylist(), table["status"].to_pylist(), strict=True))
-    return [run for run in design.grid if status.get(design.run_id(run)) == OK]
-
-
-def any_norms(runs: Sequence[Run]) -> bool:
-    """Whether there are statistics to choose."""
-    return any(run.arm == "bn" for run in runs)
-
-
-def missing(folder: Folder, design: Design, runs: Sequence[Run], clean: bool) -> Todo:
-    """What is not evaluated yet, by run."""
-    done, wanted = Store(folder.path).done(), [CLEAN] if clean else _all_conditions()
-    by_run = {run: [key for key in wanted if (design.run_id(run), *key) not in done] for run in runs}
-    return {run: conditions for run, conditions in by_run.items() if conditions}
-
-
-def _all_conditions() -> list[tuple[str, int]]:
-    from study.inference.corruptions import CONDITIONS
-
-    return [(condition.name, condition.severity) for condition in CONDITIONS]
-
-
-def _images(folder: Folder, source: ImageSource, device: str) -> "Dataset":
-    manifest, images = folder.read_manifest(), source.images
-    if manifest is None or images.sha256 != manifest["data"]["sha256"]:
-        raise UsageError(
-            f"--data-dir {source.data_dir} holds other images than those that {folder.path} was trained on; name the"
-            " folder with the study's data"
-        )
-    return images if device == "cpu" else images.to(device)
-
-
-def _evaluate(folder: Folder, design: Design, todo: Todo, images: "Dataset", n_workers: int, say: Say) -> None:
-    """Group by group, in this thread or, where there are enough on a CPU, in several."""
-    groups = list(_groups(todo))
-    device = images.test.images.device.type
-    n_done, last = 0, time.monotonic()
-    job = Job(folder.path, design, devices.engine(device, tf32=False))
-    if device != "cpu" or min(n_workers, len(groups)) < 2:
-        devices.prepare(job.engine)
-        done: Generator[int] = (job.evaluate(runs, todo[runs[0]], images) for runs in groups)
-    else:
-        done = _in_threads(job, groups, todo, images, n_workers)
-    with closing(done):  # however this ends, no thread is at work when it has
-        for n_runs in done:
-            n_done += n_runs
-            if time.monotonic() - last > SAY_EVERY:
-                last = time.monotonic()
-                say(f"{n_done} of {len(todo)} networks evaluated")
-
-
-@dataclass(frozen=True)
-class Job:
-    """What all groups have in common."""
-
-    study: Path
-    design: Design
-    engine: str
-
-    def evaluate(
-        self, runs: Sequence[Run], conditions: Sequence[tuple[str, int]], images: "Dataset",
-        between: Callable[[], None] = lambda: None,
-    ) -> int:  # fmt: skip
-        """Evaluate a group of networks and commit it, condition by condition; returns their number.
-
-        ``between`` is called some times a second; what it raises ends the work.
-        """
-        import torch
-
-        from study.inference.corruptions import Condition
-        from study.inference.evaluate import Group
-
-        group = Group(self.design, runs, [weights.read(self.study, self.design, run) for run in runs], images, between)
-        with torch.no_grad():
-            for key in conditions:
-                rows = {"ablation": group.rows(Condition(*key))}
-                if key == CLEAN and group.networks.norms:
-                    rows["statistics"] = list(group.statistic_rows())
-                    rows["swaps"] = list(group.swap_rows())
-                    rows["compositions"] = list(group.composition_rows())
-                Store(self.study).commit(rows)
-        return len(runs)
-
-
-def _in_threads(job: Job, groups: Sequence[list[Run]], todo: Todo, images: "Dataset", n_workers: int) -> Generator[int]:
-    """torch lets go of Python's lock for each of its operations, which are long here."""
-    stopped = threading.Event()
-    pool = ThreadPoolExecutor(min(n_workers, len(groups)), initializer=devices.prepare, initargs=(job.engine,))
-    try:
-        futures = [pool.submit(job.evaluate, runs, todo[runs[0]], images, partial(_check, stopped)) for runs in groups]
-        for future in as_completed(futures):
-            yield future.result()
-    finally:
-        stopped.set()  # what is not committed then is evaluated again
-        pool.shutdown(cancel_futures=True)
-
-
-def _check(stopped: threading.Event) -> None:
-    if stopped.is_set():
-        raise CancelledError
-
-
-def _groups(todo: Todo) -> Iterator[list[Run]]:
-    """Networks of one arm and batch size that lack the same conditions, a few at a time."""
-
-    def alike(run: Run) -> tuple[object, ...]:
-        return run.arm, run.batch_size, todo[run]
-
-    for _, some in groupby(sorted(todo, key=alike), alike):
-        runs = list(some)
-        yield from (runs[start : start + AT_ONCE] for start in range(0, len(runs), AT_ONCE))
+    for manifest in newest_first(out, holding="weights"):
+        return manifest.parent
+    raise UsageError(f"there is no study with kept networks under {out}; run python -m study.run first")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; every error is one sentence on stderr."""
-    try:
-        return run(arguments.read(Options, argv, "python -m study.ablate"))
-    except StudyError as error:
-        print(f"study.ablate: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("study.ablate: interrupted; what was committed is safe, the same command goes on", file=sys.stderr)
-        return 130
-    except OSError as error:
-        print(f"study.ablate: {error}; what was committed is safe, the same command goes on", file=sys.stderr)
-        return EnvironmentFault.exit_code
+    return guarded("study.ablate", lambda: run(arguments.read(Options, argv, "python -m study.ablate")))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from study.spec.design import Design, Run
+from study.spec.design import Design
+from study.spec.runs import Run
 from study.store.study_folder import Folder
 from tests import ROOT
 from tests.analysis.planted import in_gains, on_a_cliff, on_a_hill, plant, plant_tuned, points

@@ -12,11 +12,11 @@ from scipy import stats
 
 from analysis.records.tables import CELL, PRIMARY, Study
 from analysis.stats.intervals import Interval, prediction, t_interval
-from study.spec.constants import UNTUNED
+from study.spec.factors import REFERENCE_SETTING
 
 POST = {"no_bn": 0.9555, "bn": 0.978}
 """Test accuracy that the tutorial reports after its last epoch, one run an arm."""
-POST_CELL = UNTUNED
+POST_CELL = REFERENCE_SETTING
 POST_DESIGN = {"dataset": "mnist", "epochs": 10, "hidden": (32, 32)}
 
 

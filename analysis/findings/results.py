@@ -208,7 +208,7 @@ def _noise(study: Study, pairs: Pairs, level: float) -> list[Noise]:
     """Over all cells, then in each: where no run of a pair diverged, since a diverged network has no answers."""
     if not pairs.cells:
         return []
-    total, found = np.zeros((len(study.design.seeds), study.design.facts.n_test), np.float32), []
+    total, found = np.zeros((len(study.design.seeds), study.design.data.n_test), np.float32), []
     for cell in pairs.cells:
         c = study.answered(pairs.arm, cell) - study.answered(pairs.baseline, cell)  # NaN where a run has no answers
         total += c

@@ -24,7 +24,7 @@ from analysis.stats.intervals import Interval, fieller, t_interval
 from analysis.stats.paired_tests import Test, sign_flip
 from analysis.stats.time_to_event import THRESHOLDS
 from analysis.stats.tuning_curves import BestDifference, band, expected_best, expected_best_difference
-from study.spec.constants import UNTUNED
+from study.spec.factors import REFERENCE_SETTING
 
 Scores = NDArray[np.float64]
 
@@ -168,7 +168,7 @@ def _tuned(
         n_held_out=trials.n_held_out,
         chosen=[_chosen(trials, one, *chosen[one]) for one in arms],
         contrasts=[_contrast(runs, arm, endpoint, alpha, margin) for endpoint in ENDPOINTS],
-        untuned=contrasts.by_cell(found, arm)[UNTUNED],
+        untuned=contrasts.by_cell(found, arm)[REFERENCE_SETTING],
         taken_away=t_interval(away, level),
         taken_away_test=sign_flip(away),
         share=fieller(away, before, level),
@@ -215,7 +215,9 @@ def _with_and_without_tuning(study: Study, runs: Study, arm: str) -> pd.DataFram
     def scores(of: pd.DataFrame, name: str, what: str) -> "pd.Series[float]":
         return of[of.arm == name].set_index("seed")[PRIMARY].rename(f"{what} {name}")
 
-    untuned = study.outcomes[(study.outcomes.batch_size == UNTUNED[0]) & (study.outcomes.lr == UNTUNED[1])]
+    untuned = study.outcomes[
+        (study.outcomes.batch_size == REFERENCE_SETTING[0]) & (study.outcomes.lr == REFERENCE_SETTING[1])
+    ]
     kinds = {"untuned": untuned, "tuned": runs.outcomes}
     columns = [scores(of, name, what) for what, of in kinds.items() for name in (study.baseline, arm)]
     table = pd.concat(columns, axis=1, join="inner").sort_index()

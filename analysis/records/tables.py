@@ -15,9 +15,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from analysis.errors import AnalysisError
 from study.errors import StudyError, plain
-from study.spec.constants import BASELINE, SPLITS
-from study.spec.design import Design, Run
-from study.spec.history import DIVERGED, NOT_APPLICABLE, OK
+from study.spec.arms import BASELINE
+from study.spec.design import Design
+from study.spec.history import DIVERGED, NOT_APPLICABLE, OK, SPLITS
+from study.spec.runs import Run
 from study.store import inference_tables as ablation_tables
 from study.store.manifest import Manifest
 from study.store.study_folder import Folder, inside, write_atomically
@@ -57,7 +58,7 @@ class Study:
     @property
     def chance(self) -> float:
         """Accuracy of guessing."""
-        return 1 / self.design.facts.n_classes
+        return 1 / self.design.data.n_classes
 
     @property
     def contenders(self) -> list[str]:
@@ -106,7 +107,7 @@ class Study:
     def answered(self, arm: str, cell: tuple[int, float]) -> NDArray[np.float32]:
         """(seeds, test images) by the design's seeds: 1 where the last epoch's network answered right, 0 where not;
         NaN where there is no run or it diverged."""
-        n_test = self.design.facts.n_test
+        n_test = self.design.data.n_test
         found = np.full((len(self.design.seeds), n_test), np.nan, np.float32)
         packed = self._packed.get((arm, *cell), {})
         for row, seed in enumerate(self.design.seeds):
@@ -241,7 +242,7 @@ def check(records: pd.DataFrame, runs: pd.DataFrame, study_id: str, design: Desi
 
 def _check_metrics(records: pd.DataFrame, design: Design) -> None:
     """Each record by itself: it stands in the design's epochs and splits, and its numbers can be."""
-    n_examples = records.split.map({"train": design.facts.n_train, "test": design.facts.n_test})
+    n_examples = records.split.map({"train": design.data.n_train, "test": design.data.n_test})
     ok, metrics = records.status == OK, records[["loss", "accuracy", "n_correct"]]
     rules = {
         f"an epoch lies outside of 0 to {design.epochs}": ~records.epoch.between(0, design.epochs),
@@ -282,7 +283,7 @@ def _check_runs(runs: pd.DataFrame, design: Design) -> None:
     applicable = runs.run_id.map(planned.set_index("run_id").applicable)
     diverged, bad = runs.status == DIVERGED, runs.first_bad_epoch
     n_parameters = runs.arm.map({arm: design.n_parameters(arm) for arm in design.arms})
-    n_bytes = np.where(runs.status == OK, -(-design.facts.n_test // 8), -1)
+    n_bytes = np.where(runs.status == OK, -(-design.data.n_test // 8), -1)
     rules = {
         "not_applicable does not go with the run": (runs.status == NOT_APPLICABLE) == applicable,
         "the first bad epoch is not one of a run that diverged": np.where(

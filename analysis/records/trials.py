@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from analysis.errors import AnalysisError
 from analysis.records.tables import Study
-from study.data.held_out import TrialDesign
 from study.errors import StudyError
-from study.spec.constants import UNTUNED
+from study.spec.factors import REFERENCE_SETTING
 from study.spec.history import DIVERGED
+from study.spec.trial_design import TrialDesign
 from study.store.study_folder import Folder
 from study.tuning import trials_table as trials
 from study.tuning.space import Point, Space, params
@@ -79,9 +79,9 @@ def load_trials(study: Study) -> Trials | None:
         raise AnalysisError(f"{study.path} has a tuned cell and no trials; its study.tune command makes them") from None
     except (StudyError, OSError, ValueError) as error:
         raise AnalysisError(f"{study.path / 'trials.parquet'} cannot be read: {error}") from None
-    n_held_out = TrialDesign.of(study.design).facts.n_test
+    n_held_out = TrialDesign.of(study.design).data.n_test
     _check(table, study, space, sampler, n_held_out)
-    if UNTUNED not in study.common_cells(study.design.arms[0], study.baseline):
+    if REFERENCE_SETTING not in study.common_cells(study.design.arms[0], study.baseline):
         raise AnalysisError(f"{study.path} has a tuned cell and not the setting that nobody tuned beside it")
     matrices = _matrices(table.sort_values(KEY, ignore_index=True), study.design.epochs)
     found = Trials(space, sampler, n_held_out, *matrices)

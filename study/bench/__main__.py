@@ -21,7 +21,7 @@ from study.cli import arguments
 from study.cli.run_options import DATA_DIR
 from study.data import dataset as data
 from study.data import download as sources
-from study.engine import costs as forecast
+from study.engine.machine import processor
 from study.errors import StudyError, UsageError
 from study.runner import provenance
 from study.spec.design import Design
@@ -104,7 +104,7 @@ def matrix_product_peak(team: Team, rounds: int) -> float:
 
 def table(rows: Sequence[Row], n_cores: int, peak: float) -> str:
     lines = [
-        f"{forecast.processor()}, {n_cores} cores, matrix-product peak {peak / 1e9:.0f} GFLOP/s",
+        f"{processor()}, {n_cores} cores, matrix-product peak {peak / 1e9:.0f} GFLOP/s",
         f"{'batch':>5} {'arm':>6} {'way':<22} {'us/run-step':>11} {'of peak':>8} {'lockstep is':>15} {'kernel is':>15}",
     ]
     for row in rows:
@@ -165,7 +165,7 @@ def _write(out: Path, kind: str, dataset: str, found: dict[str, object]) -> None
     path = out / "bench" / f"{kind}{date.today().isoformat()}-{platform.machine()}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     facts = {
-        "device": forecast.processor(),
+        "device": processor(),
         "dataset": dataset,
         "versions": provenance.versions(("torch", "torchvision", "numpy", "jax")),
     }

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from study.bench.ways import LR, PEER_LANES, Task, Turns, Way
-from study.engine.norms.batch import EPS
+from study.engine.norms import EPS
 
 N_STEPS = 20
 Params = dict[str, Any]

@@ -12,8 +12,9 @@ import numpy as np
 
 from study.runner import provenance
 from study.spec.cohorts import cohorts, missing_runs
-from study.spec.design import Design, Run
+from study.spec.design import Design
 from study.spec.history import History
+from study.spec.runs import Run
 from study.store.schemas import SCHEMA_VERSION, part_table
 from study.store.study_folder import Folder
 
@@ -86,7 +87,7 @@ def _history(design: Design, runs: list[Run], rng: np.random.Generator) -> Histo
     top = np.array([0.965 + 0.008 * (run.arm == "bn") for run in runs]) + rng.normal(0, 0.002, len(runs))
     rise = top[:, None] - (top[:, None] - 0.1) * np.exp(-epochs / 2) + rng.normal(0, 0.001, (len(runs), len(epochs)))
     accuracy = np.stack([rise, rise], axis=-1).clip(0, 1)
-    n_examples = [design.facts.n_train, design.facts.n_test]
+    n_examples = [design.data.n_train, design.data.n_test]
     counts = (accuracy * n_examples).round().astype(np.int64)
-    correct = rng.random((len(runs), design.facts.n_test)) < accuracy[:, -1, :1]
+    correct = rng.random((len(runs), design.data.n_test)) < accuracy[:, -1, :1]
     return History(1 - accuracy, counts, np.ones(rise.shape, bool), correct, n_steps=1)

@@ -26,12 +26,15 @@ from study.engine import reference
 from study.engine.kernel.training import Training as KernelTraining
 from study.engine.lockstep.stacks import Lockstep
 from study.engine.lockstep.training import image_orders
-from study.spec.cohorts import LANES, Cohort
-from study.spec.design import Design, Run
+from study.spec.cohorts import MAX_RUNS_PER_STACK, Cohort
+from study.spec.design import Design
+from study.spec.factors import Cell
+from study.spec.runs import Run
 
 Turns = Iterator[Callable[[], list[float]]]
 
 LR = 0.001
+RATES = (LR, 0.003, 0.01)
 PRODUCT = 1024  # rows and columns
 PEER_LANES = 15  # of the stacked peers, where they are fastest
 
@@ -56,10 +59,15 @@ class Task:
 
     @property
     def design(self) -> Design:
-        return Design(self.data.name, batch_sizes=(self.batch_size,), lrs=(LR,), seeds=tuple(range(LANES)))
+        return Design(self.data.name, batch_sizes=(self.batch_size,), lrs=(LR,), seeds=tuple(range(MAX_RUNS_PER_STACK)))
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """Its batch size at three rates."""
+        return tuple(Cell(self.batch_size, lr) for lr in RATES)
 
     def network(self) -> reference.Network:
-        return reference.Network(self.design, Run(self.batch_size, LR, 0, self.arm))
+        return reference.Network(self.design, Run(self.batch_size, LR, seed=0, arm=self.arm))
 
     def rows(self) -> Iterator[Tensor]:
         """The image indices of one step after the other, for ever."""
@@ -147,20 +155,20 @@ def _vmapped(task: Task) -> Turns:
 
 def lockstep(task: Task) -> Way:
     """The study's engine on torch: ten seeds by three rates of one arm."""
-    cohort = Cohort(task.batch_size, (task.arm,), (LR, 0.003, 0.01), tuple(range(LANES // 3)))
-    return Way("lockstep", LANES, 1, _lockstep(task, cohort))
+    cohort = Cohort(task.cells, (task.arm,), tuple(range(MAX_RUNS_PER_STACK // 3)))
+    return Way("lockstep", MAX_RUNS_PER_STACK, 1, _lockstep(task, cohort))
 
 
 def both_arms(task: Task) -> Way:
     """The same with both arms on the same batches, as the study trains."""
-    cohort = Cohort(task.batch_size, ("bn", "no_bn"), (LR, 0.003, 0.01), tuple(range(LANES // 3)))
-    return Way("lockstep, both arms", 2 * LANES, 1, _lockstep(task, cohort))
+    cohort = Cohort(task.cells, ("bn", "no_bn"), tuple(range(MAX_RUNS_PER_STACK // 3)))
+    return Way("lockstep, both arms", 2 * MAX_RUNS_PER_STACK, 1, _lockstep(task, cohort))
 
 
 @torch.no_grad()
 def _lockstep(task: Task, cohort: Cohort) -> Turns:
     team = Lockstep(task.design, cohort, torch.float32, torch.device("cpu"))
-    first = cohort.runs.index(Run(task.batch_size, LR, 0, task.arm))
+    first = cohort.runs.index(Run(task.batch_size, LR, seed=0, arm=task.arm))
     train = task.data.train
     for epoch in range(1, sys.maxsize):
         rows = (
@@ -184,10 +192,13 @@ def kernel_both_arms(task: Task) -> Way:
 
 
 def _kernel(name: str, task: Task, arms: tuple[str, ...]) -> Way:
-    cohort = Cohort(task.batch_size, arms, (LR, 0.003, 0.01), tuple(range(LANES // 3)))
+    cohort = Cohort(task.cells, arms, tuple(range(MAX_RUNS_PER_STACK // 3)))
     training = KernelTraining(task.design, cohort, task.data)
     return Way(
-        name, len(arms) * 3, training.steps_of_a_piece, _by_pieces(training, Run(task.batch_size, LR, 0, task.arm))
+        name,
+        len(arms) * 3,
+        training.steps_of_a_piece,
+        _by_pieces(training, Run(task.batch_size, LR, seed=0, arm=task.arm)),
     )
 
 

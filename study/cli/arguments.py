@@ -12,13 +12,12 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 import tyro
 
 from study.errors import UsageError, plain, short
+from study.spec.checks import NUMBER, WHOLE
 
 T = TypeVar("T")
 
 LONGEST = 4096
 """Characters of an argument: no path is longer."""
-WHOLE = re.compile(r"[+-]?[0-9]{1,100}")
-NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 RULES = {int: "a whole number in the digits 0 to 9, such as 10", float: "a number in the digits 0 to 9, such as 0.01"}
 
 

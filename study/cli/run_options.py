@@ -12,9 +12,13 @@ from typing import Any, Literal, get_origin, get_type_hints
 from study.cli import arguments
 from study.engine.registry import Engine
 from study.errors import UsageError, plain, short, told
-from study.spec.constants import ARMS
-from study.spec.design import DATASETS, MOST_SEED, MOST_SEEDS, Design, check_known
+from study.runner.execution import Execution
+from study.spec.arms import DEFAULT_ARMS
+from study.spec.checks import check_known
+from study.spec.datasets import DATASETS
+from study.spec.design import MAX_SEED, MAX_SEEDS, Design
 from study.store import untrusted_parquet as parquet
+from study.store.study_folder import Folder
 
 DATA_DIR = Path(os.environ.get("STUDY_DATA_DIR", "data"))
 STUDY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -40,7 +44,7 @@ class Options:
     """How many seeds: the number of independent repetitions of every pair."""
     first_seed: int = 0
     """The first of them."""
-    arms: tuple[str, ...] = ARMS
+    arms: tuple[str, ...] = DEFAULT_ARMS
     """What is compared: bn, no_bn."""
     batch_sizes: tuple[int, ...] = (32, 128, 512)
     """Images per training step. Batch size 1 cannot be under batch norm and is recorded as such."""
@@ -87,10 +91,10 @@ class Options:
 
     def check(self) -> "Options":
         """Refuse what no data set could make right; returns self."""
-        if not 1 <= self.seeds <= MOST_SEEDS:
-            raise UsageError(f"--seeds {self.seeds}: a study has 1 to {MOST_SEEDS} seeds, such as --seeds 10")
-        if not 0 <= self.first_seed <= MOST_SEED:
-            raise UsageError(f"--first-seed {self.first_seed}: a seed is 0 or above, up to {MOST_SEED}")
+        if not 1 <= self.seeds <= MAX_SEEDS:
+            raise UsageError(f"--seeds {self.seeds}: a study has 1 to {MAX_SEEDS} seeds, such as --seeds 10")
+        if not 0 <= self.first_seed <= MAX_SEED:
+            raise UsageError(f"--first-seed {self.first_seed}: a seed is 0 or above, up to {MAX_SEED}")
         if self.workers < 0:
             raise UsageError(f"--workers {self.workers}: give 1 or more, or 0 for one per core")
         if self.study_id is not None:
@@ -99,7 +103,7 @@ class Options:
         if self.tf32 and self.device == "cpu":
             raise UsageError("--tf32: only a GPU has it; leave it out, or choose --device cuda")
         check_known("--dataset", self.dataset, ["auto", *DATASETS])
-        self.shard_of, self.seconds  # noqa: B018  parsed here for their errors
+        self.execution()  # parsed here for its errors
         return self
 
     def design(self, dataset: str) -> Design:
@@ -107,39 +111,39 @@ class Options:
         seeds = tuple(range(self.first_seed, self.first_seed + self.seeds))
         return Design(dataset, self.arms, self.batch_sizes, self.lrs, seeds, self.epochs, self.hidden)
 
-    @property
-    def shard_of(self) -> tuple[int, int]:
+    def folder(self, dataset: str) -> Folder:
+        """Return the study's folder, named by the data set unless told otherwise."""
+        return Folder(self.out / (self.study_id or dataset))
+
+    def execution(self) -> Execution:
+        """Return where, by what and for how long to train."""
+        return Execution(
+            device=self.device,
+            engine=self.engine,
+            tf32=self.tf32,
+            workers=self.workers or None,
+            max_seconds=seconds_of(self.max_time),
+            on_error=self.on_error,
+            shard=self._shard(),
+            inference=not self.no_ablation,
+        )
+
+    def _shard(self) -> tuple[int, int]:
         """(i, n) with 1 <= i <= n; (1, 1) is everything."""
         match = SHARD.fullmatch(self.shard or "1/1")
         if not match or not 1 <= int(match[1]) <= int(match[2]):
             raise UsageError(f"--shard {plain(str(self.shard))}: give i/n with i from 1 to n, such as 2/8")
         return int(match[1]), int(match[2])
 
-    @property
-    def shard_suffix(self) -> str:
-        """For the names of what each process on a study has to itself; a whole study is shard 1 of 1."""
-        part, of = self.shard_of
-        return f"-{part}-of-{of}"
 
-    @property
-    def n_workers(self) -> int:
-        """``--workers``, by default the cores that this process may use."""
-        return self.workers or cores()
-
-    @property
-    def seconds(self) -> float | None:
-        """``--max-time`` in seconds."""
-        if self.max_time is None:
-            return None
-        match = DURATION.fullmatch(self.max_time)
-        if not match or float(match[1]) <= 0:
-            raise UsageError(f"--max-time {plain(self.max_time)}: give a time above 0 such as 90s, 50m or 2h")
-        return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
-
-
-def cores() -> int:
-    """Those that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def seconds_of(max_time: str | None) -> float | None:
+    """Return ``--max-time`` in seconds."""
+    if max_time is None:
+        return None
+    match = DURATION.fullmatch(max_time)
+    if not match or float(match[1]) <= 0:
+        raise UsageError(f"--max-time {plain(max_time)}: give a time above 0 such as 90s, 50m or 2h")
+    return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
 
 
 def parse(argv: Sequence[str]) -> Options:

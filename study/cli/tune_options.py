@@ -5,19 +5,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from study.cli import arguments
-from study.cli import run_options as options
+from study.cli import arguments, run_options
 from study.engine.registry import Engine
 from study.errors import UsageError
-from study.spec.constants import UNTUNED
-from study.spec.design import MOST_SEED, check_known
+from study.spec.arms import DEFAULT_ARMS
+from study.spec.checks import check_known
+from study.spec.datasets import AUTO, PREFERRED
+from study.spec.design import MAX_SEED
+from study.spec.factors import FACTORS, REFERENCE_SETTING
+from study.tuning import storage
+from study.tuning.budget import FIRST_SEED, Budget
 from study.tuning.search import PRUNERS, SAMPLERS
-from study.tuning.space import DEFAULT
+from study.tuning.space import DEFAULT, Space
 
-FIRST_SEED = 2**30
-"""Of the trials: seeds that no run of a study has."""
-MOST_TRIALS = 10_000
-MOST_SEEDS = 1_000
+MAX_TRIALS = 10_000
+MAX_SEEDS = 1_000
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class Options:
     """Fresh seeds for the best configuration of each arm."""
     first_seed: int = 0
     """The first of them."""
+    arms: tuple[str, ...] = DEFAULT_ARMS
+    """What is compared; each has the same budget."""
     sampler: str = "sobol"
     """sobol: evenly spread, the same points for both arms, so that trials pair; tpe, gp: where it went well so far."""
     sampler_seed: int = 0
@@ -50,7 +54,7 @@ class Options:
     """Units of each hidden layer."""
     dataset: str = "auto"
     """mnist, fashion-mnist, kmnist, digits, or auto: MNIST where it can be had, else digits."""
-    data_dir: Path = options.DATA_DIR
+    data_dir: Path = run_options.DATA_DIR
     """As for study.run."""
     device: str = "auto"
     """As for study.run."""
@@ -76,32 +80,32 @@ class Options:
 
     def check(self) -> "Options":
         """Refuse what no data set could make right; returns self."""
-        for option, value, most in (
-            ("--trials", self.trials, MOST_TRIALS),
-            ("--tune-seeds", self.tune_seeds, MOST_SEEDS),
-            ("--at-once", self.at_once, MOST_TRIALS),
+        for option, value, limit in (
+            ("--trials", self.trials, MAX_TRIALS),
+            ("--tune-seeds", self.tune_seeds, MAX_SEEDS),
+            ("--at-once", self.at_once, MAX_TRIALS),
         ):
-            if not 1 <= value <= most:
-                raise UsageError(f"{option} {value}: give a whole number from 1 to {most}")
+            if not 1 <= value <= limit:
+                raise UsageError(f"{option} {value}: give a whole number from 1 to {limit}")
         check_known("--sampler", self.sampler, SAMPLERS)
         check_known("--pruner", self.pruner, PRUNERS)
-        if not 0 <= self.sampler_seed <= MOST_SEED:
-            raise UsageError(f"--sampler-seed {self.sampler_seed}: give a whole number from 0 to {MOST_SEED}")
+        if not 0 <= self.sampler_seed <= MAX_SEED:
+            raise UsageError(f"--sampler-seed {self.sampler_seed}: give a whole number from 0 to {MAX_SEED}")
         if self.first_seed + self.seeds > FIRST_SEED:
             raise UsageError(
                 f"--first-seed {self.first_seed}: seeds from {FIRST_SEED} on are the trials'; give a lower one"
             )
-        self.of_runs("mnist" if self.dataset == "auto" else self.dataset).check()
+        self.run_options(PREFERRED if self.dataset == AUTO else self.dataset).check()
         return self
 
-    def of_runs(self, dataset: str) -> options.Options:
-        """How the runs after the tuning train, and the setting that nobody tuned beside them."""
-        batch_size, lr = UNTUNED
-        return options.Options(
+    def run_options(self, dataset: str) -> run_options.Options:
+        """Return how the runs after the tuning train, and the setting that nobody tuned beside them."""
+        grid = {factor.field: (REFERENCE_SETTING[key],) for key, factor in FACTORS.items() if factor.field}
+        return run_options.Options(
+            **grid,  # type: ignore[arg-type]
             seeds=self.seeds,
             first_seed=self.first_seed,
-            batch_sizes=(batch_size,),
-            lrs=(lr,),
+            arms=self.arms,
             epochs=self.epochs,
             hidden=self.hidden,
             dataset=dataset,
@@ -117,11 +121,32 @@ class Options:
             quiet=self.quiet,
         )
 
-    @property
-    def seeds_of_trials(self) -> tuple[int, ...]:
-        return tuple(range(FIRST_SEED, FIRST_SEED + self.tune_seeds))
+    def budget(self) -> Budget:
+        """Return what every arm may spend."""
+        return Budget(
+            trials=self.trials,
+            seeds=self.tune_seeds,
+            space=Space.parse(self.space),
+            sampler=self.sampler,
+            sampler_seed=self.sampler_seed,
+            pruner=self.pruner,
+            at_once=self.at_once,
+            storage=self.storage,
+        )
 
 
 def parse(argv: Sequence[str]) -> Options:
     """Options from the command line; a SystemExit(2) or UsageError on a wrong one."""
     return arguments.read(Options, argv, "python -m study.tune").check()
+
+
+def without_secrets(argv: Sequence[str]) -> list[str]:
+    """Return the command line as a manifest may keep it: every URL as it may be shown, an overridden one too."""
+    words, option = [], "--storage"
+    for before, word in zip(("", *argv), argv, strict=False):
+        if before == option:
+            word = storage.shown(word)
+        elif word.startswith(f"{option}="):
+            word = f"{option}={storage.shown(word.removeprefix(f'{option}='))}"
+        words.append(word)
+    return words

@@ -13,11 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from study.data import download as sources
+from study.data import download
 from study.data import images as pixels
 from study.data.images import Pixels
 from study.errors import EnvironmentFault
-from study.spec.design import DATASETS, digest
+from study.spec.datasets import DATASETS, Torchvision
+from study.spec.design import digest
 
 
 @dataclass(frozen=True)
@@ -57,15 +58,15 @@ class Dataset:
 
 
 def load(name: str, data_dir: Path) -> Dataset:
-    """The data set ``name`` (a key of DATASETS), downloaded if need be; float32 on the CPU.
+    """Return the data set ``name`` (a key of DATASETS), downloaded if need be; float32 on the CPU.
 
     Raises EnvironmentFault where it cannot be had or is not what it should be.
     """
-    data = load_digits() if name == "digits" else _load_idx(name, data_dir)
-    facts = DATASETS[name]
+    spec = DATASETS[name]
+    data = _load_idx(spec.key, spec.source, data_dir) if isinstance(spec.source, Torchvision) else load_digits()
     shape = (*data.train.images.shape, *data.test.images.shape)
-    if shape != (facts.n_train, facts.n_features, facts.n_test, facts.n_features):
-        raise EnvironmentFault(f"{name} has the shape {shape}, expected {facts}")
+    if shape != (spec.n_train, spec.n_features, spec.n_test, spec.n_features):
+        raise EnvironmentFault(f"{name} has the shape {shape}, expected {spec}")
     return data
 
 
@@ -84,13 +85,13 @@ def load_digits() -> Dataset:
     return Dataset("digits", _split(x_train, y_train), _split(x_test, y_test), sha256)
 
 
-def _load_idx(name: str, data_dir: Path) -> Dataset:
-    sources.obtain(name, data_dir)
-    sha256 = sources.verify(name, data_dir)
+def _load_idx(name: str, source: Torchvision, data_dir: Path) -> Dataset:
+    download.obtain(name, data_dir)
+    sha256 = download.verify(name, source, data_dir)
     from torchvision.datasets.mnist import read_image_file, read_label_file
 
     # The readers, not the class: it would prefer an unchecked processed/training.pt if one lies about.
-    folder = sources.SOURCES[name].folder(data_dir)
+    folder = download.folder_of(source, data_dir)
     images, labels = _reader(folder, read_image_file), _reader(folder, read_label_file)
     train = Split(_unit_interval(images("train-images-idx3-ubyte")), labels("train-labels-idx1-ubyte"))
     test = Split(_unit_interval(images("t10k-images-idx3-ubyte")), labels("t10k-labels-idx1-ubyte"))

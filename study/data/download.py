@@ -10,7 +10,6 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -18,6 +17,7 @@ from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from study.errors import EnvironmentFault
+from study.spec.datasets import AUTO, DATASETS, FALLBACK, PREFERRED, Bundled, Torchvision
 
 PROBE_SECONDS = 5
 STALL_SECONDS = 10
@@ -29,37 +29,15 @@ FILES = (
 )
 
 
-@dataclass(frozen=True)
-class Source:
-    """A data set that torchvision knows: the class of its name, and the digests of its files.
-
-    ``sha256`` is None where nobody publishes digests of the uncompressed files; then the archives that
-    torchvision keeps beside them speak for them, by torchvision's own md5.
-    """
-
-    torchvision_class: str
-    sha256: dict[str, str] | None = None
-
-    def folder(self, data_dir: Path) -> Path:
-        return data_dir / self.torchvision_class / "raw"
-
-    def present(self, data_dir: Path) -> bool:
-        return all((self.folder(data_dir) / name).is_file() for name in FILES)
+def folder_of(source: Torchvision, data_dir: Path) -> Path:
+    """Return where torchvision keeps the files of a data set."""
+    return data_dir / source.class_name / "raw"
 
 
-SOURCES = {
-    "mnist": Source(
-        "MNIST",
-        {
-            "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-            "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-            "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-            "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-        },
-    ),
-    "fashion-mnist": Source("FashionMNIST"),
-    "kmnist": Source("KMNIST"),
-}
+def is_present(name: str, data_dir: Path) -> bool:
+    """Whether a data set needs no download."""
+    source = DATASETS[name].source
+    return isinstance(source, Bundled) or all((folder_of(source, data_dir) / file).is_file() for file in FILES)
 
 
 class Unreachable(EnvironmentFault):
@@ -71,32 +49,30 @@ class Unreachable(EnvironmentFault):
 
 
 def choose(asked: str, data_dir: Path) -> tuple[str, str | None]:
-    """The data set to use and, if it is not what was wanted, the notice that says so.
+    """Return the data set to use and, if it is not what was wanted, the notice that says so.
 
     ``auto`` is MNIST where it is present or can be downloaded, else scikit-learn's digits. Files that
     are present and wrong are an error, never a reason to fall back.
     """
-    if asked == "digits":
-        return asked, None
-    if asked != "auto":
+    if asked != AUTO:
         obtain(asked, data_dir)
         return asked, None
     try:
-        obtain("mnist", data_dir)
+        obtain(PREFERRED, data_dir)
     except Unreachable as fault:
-        return "digits", (
+        return FALLBACK, (
             "THIS IS NOT MNIST. MNIST was neither in the data folder nor to be downloaded, so this study"
             " uses scikit-learn's bundled 8x8 digits instead: 1,437 training images. Its numbers say"
             " nothing about MNIST. With a network, or with the files in place, the same command uses MNIST."
             f" The reason: {fault.reason}."
         )
-    return "mnist", None
+    return PREFERRED, None
 
 
 def obtain(name: str, data_dir: Path) -> None:
     """Make the files of ``name`` present, by torchvision's download where they are absent."""
-    source = SOURCES[name]
-    if source.present(data_dir):
+    source = DATASETS[name].source
+    if isinstance(source, Bundled) or is_present(name, data_dir):
         return
     torchvision_class = _torchvision_class(source)
     reason = _unreachable(torchvision_class.mirrors, torchvision_class.resources[0][0])
@@ -104,16 +80,15 @@ def obtain(name: str, data_dir: Path) -> None:
         reason = _download(torchvision_class, data_dir)
     if reason is not None:
         text = (
-            f"{name} is not in {source.folder(data_dir)} and cannot be downloaded ({reason})."
-            f" Put {', '.join(FILES)} there, or use --dataset digits, which needs no network."
+            f"{name} is not in {folder_of(source, data_dir)} and cannot be downloaded ({reason})."
+            f" Put {', '.join(FILES)} there, or use --dataset {FALLBACK}, which needs no network."
         )
         raise Unreachable(text, reason)
 
 
-def verify(name: str, data_dir: Path) -> dict[str, str]:
-    """The sha256 of every file of ``name``; an EnvironmentFault names a file that is not what it should be."""
-    source = SOURCES[name]
-    folder = source.folder(data_dir)
+def verify(name: str, source: Torchvision, data_dir: Path) -> dict[str, str]:
+    """Return the sha256 of every file of ``name``; an EnvironmentFault names one that is not what it should be."""
+    folder = folder_of(source, data_dir)
     expected = source.sha256 or _digests_of_archives(source, folder)
     found = {file: hashlib.sha256((folder / file).read_bytes()).hexdigest() for file in FILES}
     for file in FILES:
@@ -125,7 +100,7 @@ def verify(name: str, data_dir: Path) -> dict[str, str]:
     return found
 
 
-def _digests_of_archives(source: Source, folder: Path) -> dict[str, str]:
+def _digests_of_archives(source: Torchvision, folder: Path) -> dict[str, str]:
     digests = {}
     for archive, md5 in _torchvision_class(source).resources:
         path = folder / archive
@@ -141,10 +116,10 @@ def _digests_of_archives(source: Source, folder: Path) -> dict[str, str]:
     return digests
 
 
-def _torchvision_class(source: Source) -> Any:
+def _torchvision_class(source: Torchvision) -> Any:
     import torchvision.datasets
 
-    return getattr(torchvision.datasets, source.torchvision_class)
+    return getattr(torchvision.datasets, source.class_name)
 
 
 def _download(torchvision_class: Any, data_dir: Path) -> str | None:

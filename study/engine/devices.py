@@ -1,4 +1,4 @@
-"""Where a study trains: which device, by which arithmetic, and how much memory it has left.
+"""Where a study trains: which device, by which arithmetic, and how that is prepared.
 
 A study keeps to the kind of device and the arithmetic that it began with, since their bits differ. torch is
 imported by those functions that need it, so that a command with nothing to train never does.
@@ -6,12 +6,10 @@ imported by those functions that need it, so that a command with nothing to trai
 
 import ctypes
 import os
-from pathlib import Path
 
-from study.engine import costs as forecast
+from study.engine.machine import processor
 from study.errors import EnvironmentFault, UsageError
 
-CGROUP = Path("/sys/fs/cgroup")
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
 VERSION = "torch-2"
@@ -43,7 +41,7 @@ def kind(device: str) -> str:
 def name(device: str) -> str:
     import torch
 
-    return forecast.processor() if device == "cpu" else torch.cuda.get_device_name(device)
+    return processor() if device == "cpu" else torch.cuda.get_device_name(device)
 
 
 def engine(device: str, tf32: bool) -> str:
@@ -80,32 +78,3 @@ def _keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(M_MMAP_THRESHOLD, 32 << 20)
         mallopt(M_TRIM_THRESHOLD, 1 << 30)
-
-
-def memory_left(device: str) -> float | None:
-    """Bytes that this process and its children may still take on ``device``; None where that cannot be told."""
-    if kind(device) != "cpu":
-        import torch
-
-        return float(torch.cuda.mem_get_info(device)[0])
-    known = [left for left in (_system_memory(), _cgroup_memory()) if left is not None]
-    return min(known, default=None)
-
-
-def _system_memory() -> float | None:
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        return next(1024.0 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
-    except (OSError, StopIteration):
-        return None
-
-
-def _cgroup_memory() -> float | None:
-    """What a container may still take: its limit less what it uses and could not drop."""
-    try:
-        limit = float((CGROUP / "memory.max").read_text())  # "max" is no number: no limit
-        used = float((CGROUP / "memory.current").read_text())
-        facts = dict(line.split() for line in (CGROUP / "memory.stat").read_text().splitlines())
-        return limit - used + float(facts["inactive_file"])
-    except (OSError, ValueError, KeyError):
-        return None

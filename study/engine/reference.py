@@ -11,19 +11,23 @@ import torch
 from torch import Tensor, nn
 
 from study.data.dataset import Dataset
+from study.engine import activations, norms
 from study.engine import random_streams as streams
-from study.spec.design import Design, Run
+from study.spec.arms import ARMS
+from study.spec.design import Design
+from study.spec.runs import Run
 
 
 class Network(nn.Module):
-    """Linear, batch norm in its arm, ReLU for every hidden layer; then a linear layer."""
+    """Linear, the arm's norm, the activation for every hidden layer; then a linear layer."""
 
     def __init__(self, design: Design, run: Run):
         super().__init__()
         widths = design.widths
         linears = [nn.Linear(*sizes) for sizes in pairwise(widths)]
         self.linears = nn.ModuleList(linears)
-        self.norms = nn.ModuleList(nn.BatchNorm1d(width) for width in design.hidden if run.arm == "bn")
+        norm, self.activation = ARMS[run.arm].norm, activations.of(run.cell)
+        self.norms = nn.ModuleList(norms.of(norm).twin(width, norm) for width in design.hidden if norm)
         with torch.no_grad():
             for index, linear in enumerate(linears):
                 weight, bias = streams.initial_linear(run.seed, index, *widths[index : index + 2])
@@ -36,19 +40,19 @@ class Network(nn.Module):
             h = linear(h)
             if self.norms:
                 h = self.norms[index](h)
-            h = torch.relu(h)
+            h = self.activation.apply(h)
         return self.linears[-1](h)
 
 
 def train(design: Design, run: Run, data: Dataset) -> Iterator[tuple[Network, Tensor]]:
     """Yield (network, loss of its batch before the update) after each step; precision from the data."""
     network = Network(design, run).to(data.train.images.dtype)
-    optimiser = torch.optim.Adam(network.parameters(), lr=run.lr)
-    n_images = len(data.train.labels)
+    optimiser = torch.optim.Adam(network.parameters(), lr=run.cell.lr)
+    n_images, batch_size = len(data.train.labels), run.cell.batch_size
     for epoch in range(1, design.epochs + 1):
         order = streams.image_order(run.seed, epoch, n_images)
-        for step in range(design.steps_per_epoch(run.batch_size)):
-            rows = order[step * run.batch_size : (step + 1) * run.batch_size]
+        for step in range(design.steps_per_epoch(batch_size)):
+            rows = order[step * batch_size : (step + 1) * batch_size]
             network.train()
             loss = nn.functional.cross_entropy(network(data.train.images[rows]), data.train.labels[rows])
             optimiser.zero_grad()

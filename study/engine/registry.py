@@ -8,22 +8,23 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-from study.engine import costs as forecast
-from study.engine import devices
+from study.engine import costs, devices
 from study.errors import EnvironmentFault, UsageError
+from study.spec.arms import ARMS
 from study.spec.design import Design
 
 if TYPE_CHECKING:
     from study.data.dataset import Dataset
-    from study.engine.lockstep.training import Make
+    from study.engine.lockstep.training import TrainerFactory
 
 Engine = Literal["auto", "torch", "kernel"]
 """As ``--engine`` asks for one."""
 
 KERNEL = "kernel-1/cpu/float32"
 """To be raised when the bits of a run change."""
-KNOWN_ARMS = frozenset({"bn", "no_bn"})
-MOST_UNITS = 256
+KERNEL_NORMS = (None, ARMS["bn"].norm)
+"""What of arms the kernel knows, and it knows no factor but those that every study has."""
+MAX_UNITS = 256
 """Of a layer; where there are more, torch's products are as fast (results/LOG.md)."""
 
 
@@ -35,6 +36,9 @@ def choose(asked: Engine, design: Design, device: str, tf32: bool, of_study: str
     """
     torch = devices.engine(device, tf32)
     wanted = _wanted(asked, design, of_study)
+    unknown = why_not_torch(design)
+    if unknown:
+        raise UsageError(f"the torch engine cannot train this: {unknown}; choose another --arms")
     if wanted == "torch":
         devices.check_engine(torch, of_study)
         return torch, None
@@ -52,30 +56,30 @@ def choose(asked: Engine, design: Design, device: str, tf32: bool, of_study: str
     return torch, f"{reason}: the torch engine trains, several times slower" if device == "cpu" else None
 
 
-def likely_prices(asked: Engine, design: Design, device: str, of_study: str | None) -> forecast.Prices:
+def likely_costs(asked: Engine, design: Design, device: str, of_study: str | None) -> costs.CostModel:
     """Of the engine that will train, as far as that can be told without torch and without building the kernel."""
     from study.engine.kernel import build
 
     wanted = _wanted(asked, design, of_study)
-    able = not device.startswith("cuda") and KNOWN_ARMS.issuperset(design.arms) and build.has_compiler()
-    return forecast.KERNEL if wanted == "kernel" and able else forecast.TORCH
+    able = not device.startswith("cuda") and _unknown_to_kernel(design) is None and build.has_compiler()
+    return costs.KERNEL if wanted == "kernel" and able else costs.TORCH
 
 
 def _wanted(asked: Engine, design: Design, of_study: str | None) -> str:
     if asked != "auto":
         return asked
     if of_study is not None:
-        return "kernel" if forecast.of(of_study) is forecast.KERNEL else "torch"
-    return "kernel" if max(design.hidden) <= MOST_UNITS else "torch"
+        return "kernel" if costs.for_engine(of_study) is costs.KERNEL else "torch"
+    return "kernel" if max(design.hidden) <= MAX_UNITS else "torch"
 
 
 def why_no_kernel(design: Design, device: str) -> str | None:
     """In words, None where there is one; it is built if need be."""
     if device != "cpu":
         return "the kernel trains on a CPU alone"
-    unknown = sorted(set(design.arms) - KNOWN_ARMS)
+    unknown = _unknown_to_kernel(design)
     if unknown:
-        return f"the kernel does not know the arm {unknown[0]}"
+        return f"the kernel does not know {unknown}"
     from study.engine.kernel import build, library
 
     try:
@@ -83,6 +87,19 @@ def why_no_kernel(design: Design, device: str) -> str | None:
     except build.NoKernel as none:
         return str(none)
     return None
+
+
+def _unknown_to_kernel(design: Design) -> str | None:
+    arms = [f"the arm {arm}" for arm in design.arms if ARMS[arm].norm not in KERNEL_NORMS]
+    factors = [f"the factor {factor.key}" for factor in design.factors if not factor.always]
+    return next(iter([*arms, *factors]), None)
+
+
+def why_not_torch(design: Design) -> str | None:
+    """Return what of the design torch's engine does not train, in words; None where it trains all."""
+    from study.engine import norms
+
+    return next((reason for arm in design.arms if (reason := norms.why_not(ARMS[arm].norm))), None)
 
 
 def first_layer(engine: str, design: Design, data: "Dataset") -> dict[str, Any] | None:
@@ -95,18 +112,13 @@ def first_layer(engine: str, design: Design, data: "Dataset") -> dict[str, Any] 
     return {"form": images.form, "microseconds_of_an_image": dict(images.microseconds)}
 
 
-def in_threads(engine: str) -> bool:
-    """Whether several workers of ``engine`` are best threads of one process: the kernel lets go of Python's lock."""
-    return forecast.of(engine).in_threads
-
-
-def training_of(engine: str, between: Callable[[], None] | None = None) -> "Make":
-    """What makes the training of a cohort by ``engine``; one in threads calls ``between`` many times a second, and ends
-    by what that raises."""
+def trainer_factory(engine: str, check_cancelled: Callable[[], None] | None = None) -> "TrainerFactory":
+    """Return what makes the training of a cohort by ``engine``; the kernel calls ``check_cancelled`` often, and
+    ends by what that raises."""
     if engine == KERNEL:
         from study.engine.kernel.training import Training
 
-        return partial(Training, between=between) if between else Training
+        return partial(Training, check_cancelled=check_cancelled) if check_cancelled else Training
     from study.engine.lockstep import training
 
     return training.Training

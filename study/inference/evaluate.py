@@ -17,15 +17,16 @@ from torch import Tensor
 
 from study.data.dataset import Dataset
 from study.engine import random_streams as streams
-from study.engine.norms.batch import EPS
+from study.engine.norms import EPS
 from study.inference import metrics as predictions
 from study.inference import modes
 from study.inference import statistics as moments
 from study.inference.corruptions import Condition, apply
 from study.inference.modes import Mode, Networks, Statistics
-from study.spec.design import Design, Run
+from study.spec.arms import STATISTICS
+from study.spec.design import Design
+from study.spec.runs import Run
 from study.store.schemas import keys_of
-from study.store.weights import STATISTICS
 
 Item = TypeVar("Item")
 
@@ -70,10 +71,10 @@ class Group:
 
     def __init__(
         self, design: Design, runs: Sequence[Run], weights: Sequence[Mapping[str, NDArray[np.float32]]], data: Dataset,
-        between: Callable[[], None] = lambda: None,
+        check_cancelled: Callable[[], None] = lambda: None,
     ):  # fmt: skip
-        """``between`` is called some times a second; what it raises ends the work."""
-        self.design, self.runs, self.data, self.between = design, runs, data, between
+        """``check_cancelled`` is called some times a second; what it raises ends the work."""
+        self.design, self.runs, self.data, self.check_cancelled = design, runs, data, check_cancelled
         device = data.test.images.device
         self.states = [{name: torch.from_numpy(value).to(device) for name, value in state.items()} for state in weights]
         self.networks = Networks.of(self.states)
@@ -82,7 +83,7 @@ class Group:
     def statistics(self) -> dict[str, Statistics]:
         """Those of FROM_TRAINING; ``precise`` sees the training images in the file's order, by the runs' batch size."""
         kept = {name: moments.statistics(self.states, name) for name in STATISTICS}
-        images, size = self.data.train.images, self.runs[0].batch_size
+        images, size = self.data.train.images, self.runs[0].cell.batch_size
         z, n_whole = moments.passes(self.networks, images), len(images) // size
         return {
             **kept,
@@ -92,7 +93,7 @@ class Group:
 
     def _each(self, items: Iterable[Item]) -> Iterator[Item]:
         for item in items:
-            self.between()
+            self.check_cancelled()
             yield item
 
     def rows(self, condition: Condition) -> list[dict[str, Any]]:

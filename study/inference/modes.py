@@ -20,7 +20,7 @@ from typing import Protocol, Self
 import torch
 from torch import Tensor
 
-from study.engine.norms.batch import EPS
+from study.engine.norms import EPS
 
 State = Mapping[str, Tensor]
 """One network under the names of torch.nn: ``linears.0.weight`` (out, in), ``norms.0.running_mean`` (width,)."""

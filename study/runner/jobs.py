@@ -1,4 +1,4 @@
-"""Train cohorts and keep what comes of each, here and now; team.py has several do so at once."""
+"""Train cohorts and commit what comes of each, here and now; ``worker_pool`` has several do so at once."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -7,19 +7,18 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from study.engine import costs as forecast
-from study.engine import devices
-from study.engine import registry as engines
+from study.engine import costs, devices, registry
+from study.engine.machine import memory_left
 from study.errors import EnvironmentFault, StudyError
+from study.runner.outcome import OutOfTime
 from study.spec.cohorts import Cohort
 from study.spec.design import Design
-from study.store import study_folder as folder
-from study.store import weights
+from study.store import study_folder, weights
 from study.store.schemas import part_table
 
 if TYPE_CHECKING:  # torch is imported by those who train
     from study.data.dataset import Dataset
-    from study.engine.lockstep.training import Make
+    from study.engine.lockstep.training import TrainerFactory
     from study.spec.history import History
 
 
@@ -28,15 +27,11 @@ class Report(Protocol):
 
     def epoch(self, cohort: Cohort) -> None: ...
 
-    def committed(self, cohort: Cohort, seconds: float, kept: Any) -> None:
-        """``kept`` is what the job's ``keep`` returned."""
+    def committed(self, cohort: Cohort, seconds: float, result: Any) -> None:
+        """``result`` is what the job's ``commit`` returned."""
         ...
 
     def failed(self, cohort: Cohort, reason: str, last: bool) -> None: ...
-
-
-class OutOfTime(BaseException):
-    """``--max-time`` is over; like KeyboardInterrupt, no error."""
 
 
 @dataclass(frozen=True)
@@ -50,15 +45,16 @@ class Job:
     data_name: str
     data_sha256: dict[str, str]
     shared_data: Path
+    """Where processes find the images."""
     deadline: float | None = None
     """``time.monotonic()`` at which to stop."""
     stop_on_error: bool = False
 
-    def keep(self, cohort: Cohort, history: "History", data: "Dataset") -> Any:
+    def commit(self, cohort: Cohort, history: "History", data: "Dataset") -> Any:
         """Commit a trained cohort to the study: the networks before the part, which makes them done."""
-        weights.keep(self.study, self.design, cohort.runs, history)
-        unit = folder.unit_id(self.design, cohort, data.digest, self.engine)
-        folder.Folder(self.study).commit(unit, part_table(self.design, cohort.runs, history))
+        weights.write(self.study, self.design, cohort.runs, history)
+        unit = study_folder.unit_id(self.design, cohort, data.digest, self.engine)
+        study_folder.Folder(self.study).commit(unit, part_table(self.design, cohort.runs, history))
 
     def check_time(self) -> None:
         if self.deadline is not None and time.monotonic() > self.deadline:
@@ -73,15 +69,15 @@ def train_here(job: Job, cohorts: Sequence[Cohort], data: "Dataset", report: Rep
     import torch
 
     devices.prepare(job.engine)
-    make = engines.training_of(job.engine)
+    make = registry.trainer_factory(job.engine)
     left, failures = list(cohorts), 0
     while left:
         job.check_time()
         some = left[:at_once]
         try:
-            seconds, kept = train_and_keep(job, some, data, make, partial(_tick, job, some, report))
-            for cohort, of_cohort in zip(some, kept, strict=True):
-                report.committed(cohort, seconds / len(some), of_cohort)
+            seconds, results = train_and_commit(job, some, data, make, partial(_tick, job, some, report))
+            for cohort, result in zip(some, results, strict=True):
+                report.committed(cohort, seconds / len(some), result)
         except (StudyError, OSError):
             raise
         except torch.OutOfMemoryError as error:
@@ -97,7 +93,7 @@ def train_here(job: Job, cohorts: Sequence[Cohort], data: "Dataset", report: Rep
         except Exception as error:
             failures += len(some)
             for cohort in some:
-                report.failed(cohort, words(error), last=True)
+                report.failed(cohort, describe_error(error), last=True)
             if job.stop_on_error:
                 break
         left = left[len(some) :]
@@ -111,29 +107,29 @@ def _tick(job: Job, cohorts: Sequence[Cohort], report: Report) -> None:
 
 
 def _no_room(job: Job, cohort: Cohort, error: Exception) -> str:
-    need, room = forecast.cohort_bytes(job.design, cohort), devices.memory_left(job.device)
+    need, room = costs.cohort_bytes(job.design, cohort), memory_left(job.device)
     return (
         f"{job.device} has {(room or 0) / 1e9:.1f} GB left and {len(cohort.runs)} runs need about {need / 1e9:.1f} GB"
         f" ({_first_line(error)}). Free some, or choose a smaller --batch-sizes or --hidden."
     )
 
 
-def train_and_keep(
-    job: Job, cohorts: Sequence[Cohort], data: "Dataset", make: "Make", on_epoch: Callable[[], None]
+def train_and_commit(
+    job: Job, cohorts: Sequence[Cohort], data: "Dataset", make: "TrainerFactory", on_epoch: Callable[[], None]
 ) -> tuple[float, list[Any]]:
-    """Returns the seconds that it took, and of each cohort what keeping it returned."""
-    from study.engine.lockstep import training
+    """Return the seconds that it took, and of each cohort what committing it returned."""
+    from study.engine.lockstep.training import train_together
 
     began = time.monotonic()
-    histories = training.train_together(job.design, cohorts, data, on_epoch, make)
-    kept = [job.keep(cohort, history, data) for cohort, history in zip(cohorts, histories, strict=True)]
-    return time.monotonic() - began, kept
+    histories = train_together(job.design, cohorts, data, on_epoch, make)
+    results = [job.commit(cohort, history, data) for cohort, history in zip(cohorts, histories, strict=True)]
+    return time.monotonic() - began, results
 
 
 def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0]
 
 
-def words(error: Exception) -> str:
-    """What is reported of a cohort that failed."""
+def describe_error(error: Exception) -> str:
+    """Return what is reported of a cohort that failed."""
     return f"{type(error).__name__}: {error}"

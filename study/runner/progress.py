@@ -39,15 +39,18 @@ class Voice:
 class Progress(Voice):
     """Counts committed runs and weighs finished epochs; implements ``workers.Report``."""
 
-    def __init__(self, epochs: int, n_done: int, n_runs: int, log_format: str, quiet: bool):
+    def __init__(self, log_format: str, quiet: bool):
         super().__init__(log_format, quiet)
-        self.epochs = epochs
+        self.epochs, self.n_done, self.n_runs = 1, 0, 0
         self.weight: Callable[[Cohort], float] = lambda cohort: 0.0
-        self.n_done, self.n_runs = n_done, n_runs
         self.finished: Counter[Cohort] = Counter()
         self.total = 0.0
         self.worked = self.worker_seconds = 0.0  # of the committed cohorts: what a forecast learns from
         self.bar: tqdm[Any] | None = None
+
+    def count(self, epochs: int, n_done: int, n_runs: int) -> None:
+        """Begin with so many runs done of all, of so many epochs."""
+        self.epochs, self.n_done, self.n_runs = epochs, n_done, n_runs
 
     def start(self, cohorts: list[Cohort], weight: Callable[[Cohort], float]) -> None:
         """The plan of this command, and the work of a cohort: what 100 % is."""
@@ -66,7 +69,7 @@ class Progress(Voice):
         elif time.monotonic() - self.last_line > LINE_SECONDS:
             self._event("progress", f"{self._runs()} done, {self.fraction:.0%} of the work, {self._left()} left")
 
-    def committed(self, cohort: Cohort, seconds: float, kept: object = None) -> None:
+    def committed(self, cohort: Cohort, seconds: float, result: object = None) -> None:
         self.n_done += len(cohort.runs)
         self.worked += self.weight(cohort)
         self.worker_seconds += seconds

@@ -1,6 +1,5 @@
 """One command at work on a study: load the data, write the manifest, train the plan, say how it ended."""
 
-import shlex
 import shutil
 import sys
 import tempfile
@@ -11,15 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from study.cli.run_options import Options
 from study.data.lazy import ImageSource
-from study.engine import costs as forecast
-from study.engine import devices
-from study.engine import registry as engines
+from study.engine import costs, devices, registry
+from study.engine.machine import memory_left
 from study.errors import EnvironmentFault, UsageError
-from study.runner import jobs as workers
-from study.runner import provenance
-from study.runner import worker_pool as team
+from study.runner import jobs, provenance
+from study.runner.execution import Execution
+from study.runner.forecast import expected_throughput
+from study.runner.outcome import INTERRUPTED, OUT_OF_TIME, TERMINATED, Outcome, OutOfTime, Terminated
 from study.runner.progress import Progress
 from study.spec.cohorts import Cohort
 from study.spec.design import Design
@@ -29,20 +27,6 @@ from study.store.study_folder import Folder
 
 if TYPE_CHECKING:  # torch takes seconds to import; a command that has nothing to train never does
     from study.data.dataset import Dataset
-
-OUT_OF_TIME, INTERRUPTED, TERMINATED = 75, 130, 143
-
-
-class Terminated(BaseException):
-    """SIGTERM; like KeyboardInterrupt, no error."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How the training ended: cohorts that failed for good, the exit code of an early stop."""
-
-    failures: int = 0
-    stopped: int | None = None
 
 
 @dataclass(frozen=True)
@@ -56,12 +40,15 @@ class Place:
 
 @dataclass(frozen=True)
 class Session:
-    options: Options
-    argv: Sequence[str]
+    """One command's training of one study."""
+
     design: Design
     folder: Folder
-    notice: str | None
-    program: str
+    execution: Execution
+    command: str
+    """As the manifest keeps it."""
+    notice: str | None = None
+    """Why the data are not those that were wanted."""
 
     def train(self, plan: list[Cohort], source: ImageSource, progress: Progress) -> Outcome:
         """Train ``plan`` and commit each cohort; the manifest says first what, and at last how long."""
@@ -70,7 +57,7 @@ class Session:
         data = source.images
         self._write_manifest(data, place)
         began = time.monotonic()
-        progress.start(plan, partial(forecast.of(place.engine).work, self.design))
+        progress.start(plan, partial(costs.for_engine(place.engine).work, self.design))
         outcome = self._train_stoppably(plan, data, place, progress)
         progress.close()
         timings = {"training_seconds": time.monotonic() - began}
@@ -80,28 +67,29 @@ class Session:
         return outcome
 
     def _train_stoppably(self, plan: list[Cohort], data: "Dataset", place: Place, progress: Progress) -> Outcome:
-        prefix = f".data{self.options.shard_suffix}-"
-        for left_behind in self.folder.path.glob(f"{prefix}*"):  # by this shard when it was killed, if not alone now
-            shutil.rmtree(left_behind)
+        from study.runner import worker_pool
+
+        prefix = f".data{self.execution.shard_suffix}-"
+        for stale in self.folder.path.glob(f"{prefix}*"):  # by this shard when it was killed, if not alone now
+            shutil.rmtree(stale)
         try:
             with tempfile.TemporaryDirectory(prefix=prefix, dir=self.folder.path) as shared:
                 job = self._job(data, place, Path(shared))
                 if place.n_workers > 1:
-                    return Outcome(team.train(job, plan, place.n_workers, data, progress))
+                    return Outcome(worker_pool.train(job, plan, place.n_workers, data, progress))
                 if place.device == "cpu":
-                    return Outcome(workers.train_here(job, plan, data, progress))
-                at_once = self._at_once(plan, place.device)
-                return Outcome(workers.train_here(job, plan, data.to(place.device), progress, at_once))
-        except workers.OutOfTime:
+                    return Outcome(jobs.train_here(job, plan, data, progress))
+                at_once = self._cohorts_at_once(plan, place.device)
+                return Outcome(jobs.train_here(job, plan, data.to(place.device), progress, at_once))
+        except OutOfTime:
             return Outcome(stopped=OUT_OF_TIME)
         except KeyboardInterrupt:
             return Outcome(stopped=INTERRUPTED)
         except Terminated:
             return Outcome(stopped=TERMINATED)
 
-    def _job(self, data: "Dataset", place: Place, shared: Path) -> workers.Job:
-        limit = self.options.seconds
-        return workers.Job(
+    def _job(self, data: "Dataset", place: Place, shared: Path) -> jobs.Job:
+        return jobs.Job(
             design=self.design,
             study=self.folder.path,
             device=place.device,
@@ -109,46 +97,44 @@ class Session:
             data_name=data.name,
             data_sha256=data.sha256,
             shared_data=shared,
-            deadline=None if limit is None else time.monotonic() + limit,
-            stop_on_error=self.options.on_error == "stop",
+            deadline=self.execution.deadline(),
+            stop_on_error=self.execution.on_error == "stop",
         )
 
     def _place(self, plan: list[Cohort], older: Manifest | None, progress: Progress) -> Place:
-        """As the options say and as the study began; a StudyError where these do not go together."""
-        device = devices.choose(self.options.device, older and older["device"]["kind"])
+        """As asked for and as the study began; a StudyError where these do not go together."""
+        asked = self.execution
+        device = devices.choose(asked.device, older and older["device"]["kind"])
         began_with = older and older["device"].get("engine", "torch-1")
-        engine, slower = engines.choose(self.options.engine, self.design, device, self.options.tf32, began_with)
+        engine, slower = registry.choose(asked.engine, self.design, device, asked.tf32, began_with)
         if slower:
             progress.say("notice", slower, sys.stderr)
-        prices = forecast.of(engine)
-        wanted = self._wanted_workers(plan, device, prices)
-        n_workers = fitting_workers(prices, self.design, plan, wanted)
+        model = costs.for_engine(engine)
+        wanted = self._wanted_workers(plan, device, model)
+        n_workers = fitting_workers(model, self.design, plan, wanted)
         if n_workers < wanted:
             progress.say("notice", f"memory is short: {n_workers} of {wanted} workers", sys.stderr)
         return Place(device, engine, n_workers)
 
-    def _wanted_workers(self, plan: list[Cohort], device: str, prices: forecast.Prices) -> int:
+    def _wanted_workers(self, plan: list[Cohort], device: str, model: costs.CostModel) -> int:
         """One for a GPU, and for so little that starting processes takes longer than the work; else as asked for."""
         if device != "cpu":
             return 1
-        if not prices.in_threads:
-            rate, _ = prices.expected_rate(self.design, self.options.out)
-            if prices.seconds(self.design, plan, 1, rate) < 2 * prices.start_seconds:
+        if not model.in_threads:
+            throughput, _ = expected_throughput(model, self.design, self.folder.path.parent)
+            if model.seconds(self.design, plan, 1, throughput) < 2 * model.start_seconds:
                 return 1
-        return min(self.options.n_workers, max(1, len(plan)))
+        return min(self.execution.n_workers, max(1, len(plan)))
 
-    def _at_once(self, plan: list[Cohort], device: str) -> int:
+    def _cohorts_at_once(self, plan: list[Cohort], device: str) -> int:
         """How many cohorts a GPU's free memory holds side by side."""
-        room, largest = devices.memory_left(device), max(forecast.cohort_bytes(self.design, c) for c in plan)
-        return max(1, int((room or 0.0) / largest))
-
-    def _command(self) -> str:
-        return shlex.join(["python", "-m", self.program, *self.argv])
+        free, largest = memory_left(device), max(costs.cohort_bytes(self.design, c) for c in plan)
+        return max(1, int((free or 0.0) / largest))
 
     def _write_manifest(self, data: "Dataset", place: Place) -> None:
         """Say what this command is about to do; what the manifest says of an earlier one moves to ``earlier``."""
         device = self._device(data, place)
-        with self.folder.exclusively():
+        with self.folder.lock():
             older = self.folder.read_manifest()
             if older is not None:
                 self.design.check_extends(Design.from_dict(older["design"]))
@@ -159,7 +145,7 @@ class Session:
                 "design": self.design.to_dict(),
                 "digest": self.design.digest,
                 "data": {"name": data.name, "sha256": data.sha256, "notice": self.notice},
-                "argv": self._command(),
+                "argv": self.command,
                 "versions": provenance.versions(),
                 "git": provenance.git(),
                 "device": device,
@@ -174,29 +160,29 @@ class Session:
 
     def _device(self, data: "Dataset", place: Place) -> dict[str, Any]:
         kind, name = devices.kind(place.device), devices.name(place.device)
-        facts = {"kind": kind, "name": name, "engine": place.engine, "workers": place.n_workers}
-        first_layer = engines.first_layer(place.engine, self.design, data)
-        return facts | ({"first_layer": first_layer} if first_layer else {})
+        device = {"kind": kind, "name": name, "engine": place.engine, "workers": place.n_workers}
+        first_layer = registry.first_layer(place.engine, self.design, data)
+        return device | ({"first_layer": first_layer} if first_layer else {})
 
     def _write_timings(self, timings: dict[str, float]) -> None:
         """Into what the manifest says of this command, which may have become an earlier one beside shards."""
-        with self.folder.exclusively():
+        with self.folder.lock():
             manifest = self.folder.own_manifest()
             for command in (manifest, *reversed(manifest["earlier"])):
-                if command["argv"] == self._command() and not command["timings"]:
+                if command["argv"] == self.command and not command["timings"]:
                     command["timings"] = timings
                     break
             self.folder.write_manifest(manifest)
 
 
-def fitting_workers(prices: forecast.Prices, design: Design, plan: Sequence[Cohort], wanted: int) -> int:
-    """As many of the wanted as memory holds; an EnvironmentFault where not one fits."""
-    room = devices.memory_left("cpu")
-    needs = {n: prices.memory(design, plan, n) for n in range(wanted, 0, -1)}
-    fitting = [n for n, need in needs.items() if room is None or need <= room]
+def fitting_workers(model: costs.CostModel, design: Design, plan: Sequence[Cohort], wanted: int) -> int:
+    """Return as many of the wanted workers as memory holds; an EnvironmentFault where not one fits."""
+    free = memory_left("cpu")
+    needs = {n: model.memory(design, plan, n) for n in range(wanted, 0, -1)}
+    fitting = [n for n, need in needs.items() if free is None or need <= free]
     if not fitting:
         raise EnvironmentFault(
-            f"training needs about {needs[1] / 1e9:.1f} GB of memory and {(room or 0) / 1e9:.1f} GB are free."
+            f"training needs about {needs[1] / 1e9:.1f} GB of memory and {(free or 0) / 1e9:.1f} GB are free."
             " Free some, or choose a smaller --hidden or --batch-sizes."
         )
     return fitting[0]

@@ -1,7 +1,7 @@
 """Plan first: which runs are missing, and in which cohorts they train.
 
-A cohort is a matter of speed: one batch size, some seeds and rates, all arms, in lockstep. Cohorts hold
-whole pairs and come seed by seed, so that a stop leaves pairs and not halves. Knows no torch.
+A cohort is a matter of speed: the cells of one batch size and several rates, some seeds, all arms, in lockstep. Cohorts
+hold whole pairs and come seed by seed, so that a stop leaves pairs and not halves. Knows no torch.
 """
 
 from collections import defaultdict
@@ -9,25 +9,40 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import product
 
-from study.spec.design import Design, Run
+from study.spec.design import Design
+from study.spec.factors import Cell
+from study.spec.runs import Run
 
-LANES = 30  # runs of an arm at once: fewer pay more for each operation (results/LOG.md)
+MAX_RUNS_PER_STACK = 30
+"""Runs of an arm at once: fewer pay more for each operation (results/LOG.md)."""
 
 
 @dataclass(frozen=True)
 class Cohort:
-    """Runs trained together: the product arms x lrs x seeds at one batch size."""
+    """Runs trained together: the product arms x seeds x cells, where the cells differ in factors that stack alone."""
 
-    batch_size: int
+    cells: tuple[Cell, ...]
     arms: tuple[str, ...]
-    lrs: tuple[float, ...]
     seeds: tuple[int, ...]
 
     @property
     def runs(self) -> list[Run]:
-        """In the order of the stacked arrays: arm, then seed, then rate."""
-        keys = product(self.arms, self.seeds, self.lrs)
-        return [Run(self.batch_size, lr, seed, arm) for arm, seed, lr in keys]
+        """In the order of the stacked arrays: arm, then seed, then cell."""
+        keys = product(self.arms, self.seeds, self.cells)
+        return [Run(cell, seed=seed, arm=arm) for arm, seed, cell in keys]
+
+    @property
+    def cell(self) -> Cell:
+        """The first cell: what it says of factors that do not stack, all cells say."""
+        return self.cells[0]
+
+    @property
+    def batch_size(self) -> int:
+        return int(self.cell.batch_size)
+
+    @property
+    def lrs(self) -> tuple[float, ...]:
+        return tuple(cell.lr for cell in self.cells)
 
 
 def missing_runs(design: Design, done: Iterable[Run]) -> list[Run]:
@@ -44,12 +59,12 @@ def cohorts(missing: Iterable[Run], workers: int = 1) -> list[Cohort]:
     [(0, 1), (2,)]
     """
     planned = [
-        Cohort(batch_size, arms, lrs, seeds)
-        for (batch_size, arms, all_lrs), all_seeds in _blocks(missing).items()
-        for lrs in _chunks(all_lrs, LANES)
-        for seeds in _chunks(all_seeds, min(LANES // len(lrs), -(-len(all_seeds) // workers)))
+        Cohort(cells, arms, seeds)
+        for (all_cells, arms), all_seeds in _blocks(missing).items()
+        for cells in _chunks(all_cells, MAX_RUNS_PER_STACK)
+        for seeds in _chunks(all_seeds, min(MAX_RUNS_PER_STACK // len(cells), -(-len(all_seeds) // workers)))
     ]
-    return sorted(planned, key=lambda cohort: (cohort.seeds, cohort.batch_size, cohort.lrs, cohort.arms))
+    return sorted(planned, key=lambda cohort: (cohort.seeds, cohort.cells, cohort.arms))
 
 
 def shard(design: Design, part: int, of: int) -> set[Run]:
@@ -61,17 +76,17 @@ def shard(design: Design, part: int, of: int) -> set[Run]:
     return {run for cohort in whole[part - 1 :: of] for run in cohort.runs}
 
 
-def _blocks(missing: Iterable[Run]) -> dict[tuple[int, tuple[str, ...], tuple[float, ...]], tuple[int, ...]]:
-    """Seeds by (batch size, arms, lrs), where every seed lacks exactly that product of arms and lrs."""
-    arms_of: dict[tuple[int, int, float], list[str]] = defaultdict(list)
+def _blocks(missing: Iterable[Run]) -> dict[tuple[tuple[Cell, ...], tuple[str, ...]], tuple[int, ...]]:
+    """Seeds by (cells, arms), where every seed lacks exactly that product of cells and arms."""
+    arms_of: dict[tuple[Cell, int], list[str]] = defaultdict(list)
     for run in sorted(missing):
-        arms_of[run.batch_size, run.seed, run.lr].append(run.arm)
-    lrs_of: dict[tuple[int, tuple[str, ...], int], list[float]] = defaultdict(list)
-    for (batch_size, seed, lr), arms in arms_of.items():
-        lrs_of[batch_size, tuple(arms), seed].append(lr)
-    seeds_of: dict[tuple[int, tuple[str, ...], tuple[float, ...]], list[int]] = defaultdict(list)
-    for (batch_size, arms_key, seed), lrs in lrs_of.items():
-        seeds_of[batch_size, arms_key, tuple(lrs)].append(seed)
+        arms_of[run.cell, run.seed].append(run.arm)
+    cells_of: dict[tuple[tuple[object, ...], tuple[str, ...], int], list[Cell]] = defaultdict(list)
+    for (cell, seed), arms in arms_of.items():
+        cells_of[cell.shape, tuple(arms), seed].append(cell)
+    seeds_of: dict[tuple[tuple[Cell, ...], tuple[str, ...]], list[int]] = defaultdict(list)
+    for (_, arms_key, seed), cells in cells_of.items():
+        seeds_of[tuple(cells), arms_key].append(seed)
     return {block: tuple(seeds) for block, seeds in seeds_of.items()}
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+SPLITS = ("train", "test")
 OK, DIVERGED, NOT_APPLICABLE = "ok", "diverged", "not_applicable"
 
 

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any, NotRequired, TypedDict, cast
 
 from study.errors import EnvironmentFault, UsageError, short, told
-from study.spec.constants import ARMS
+from study.spec.arms import ARMS
 from study.spec.design import Design
 from study.store import untrusted_parquet as parquet
 from study.store.schemas import SCHEMA_VERSION
 
-MOST_BYTES = 2**24
+MAX_BYTES = 2**24
 LARGEST = sys.float_info.max
 
 
@@ -54,7 +54,7 @@ def read(path: Path) -> Manifest | None:
     """The manifest, None where there is none yet; a UsageError where it is not ours to read, an EnvironmentFault where
     it is damaged or the machine does not give it."""
     try:
-        values = _json(parquet.file_bytes(path, MOST_BYTES))
+        values = _json(parquet.file_bytes(path, MAX_BYTES))
         _check_version(path, values)
         _check_fields(values)
     except FileNotFoundError:

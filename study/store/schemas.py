@@ -19,7 +19,7 @@ the sorted union of the parts, written in the same way, so a reader sees the old
 again at any time; parts are never deleted, and the tables are never the only copy.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,21 +27,24 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from study.errors import StudyError
-from study.spec.constants import SPLITS
-from study.spec.design import Design, Run
-from study.spec.history import DIVERGED, NOT_APPLICABLE, OK, History
+from study.spec.design import Design
+from study.spec.factors import FACTORS
+from study.spec.history import DIVERGED, NOT_APPLICABLE, OK, SPLITS, History
+from study.spec.runs import Run
 
 SCHEMA_VERSION = 1
 
-KEYS = [
+Column = tuple[str, pa.DataType]
+TYPES = {int: pa.int32(), float: pa.float64(), str: pa.string()}
+"""Of the levels of a factor."""
+STUDY_ID: list[Column] = [("study_id", pa.string())]
+RUN: list[Column] = [
     ("run_id", pa.string()),
     ("pair_id", pa.string()),
     ("arm", pa.string()),
     ("seed", pa.int32()),
-    ("batch_size", pa.int32()),
-    ("lr", pa.float64()),
 ]
-EPOCH = [
+EPOCH: list[Column] = [
     ("epoch", pa.int16()),
     ("split", pa.string()),
     ("loss", pa.float64()),
@@ -50,30 +53,56 @@ EPOCH = [
     ("n_examples", pa.int32()),
     ("status", pa.string()),
 ]
-OUTCOME = [
+OUTCOME: list[Column] = [
     ("status", pa.string()),
     ("first_bad_epoch", pa.int16()),
     ("n_steps", pa.int32()),
     ("n_parameters", pa.int32()),
     ("test_correct", pa.binary()),
 ]
-STUDY_ID = [("study_id", pa.string())]
-RECORDS_SCHEMA = pa.schema(STUDY_ID + KEYS + EPOCH)
-RUNS_SCHEMA = pa.schema(STUDY_ID + KEYS + OUTCOME)
-PART_SCHEMA = pa.schema([*KEYS, *OUTCOME, ("history", pa.list_(pa.struct(EPOCH)))])
+PART: list[Column] = [*OUTCOME, ("history", pa.list_(pa.struct(EPOCH)))]
 
-SORT = [(name, "ascending") for name in ("batch_size", "lr", "seed", "arm")]
+
+def key_columns(columns: Iterable[str]) -> list[Column]:
+    """Return the key of a run in tables with these ``columns``: its ids, and the factors that are among them; those
+    that every study has, whatever there is."""
+    named = {*columns}
+    factors = [factor for factor in FACTORS.values() if factor.always or factor.key in named]
+    return [*RUN, *((factor.key, TYPES[factor.kind]) for factor in factors)]
+
+
+def keyed(*parts: Sequence[Column], first: Sequence[Column] = STUDY_ID) -> Callable[[Iterable[str]], pa.Schema]:
+    """Return what makes the schema of a table from the names of its columns: ``first``, the key, then ``parts``."""
+    return lambda columns: pa.schema([*first, *key_columns(columns), *(column for part in parts for column in part)])
+
+
+records_schema, runs_schema, part_schema = keyed(EPOCH), keyed(OUTCOME), keyed(PART, first=())
+
+
+def factor_keys(design: Design) -> list[str]:
+    """Return the columns of a cell, in order."""
+    return [factor.key for factor in design.factors]
+
+
+def ascending(*columns: str) -> list[tuple[str, str]]:
+    """Return the keys that pyarrow sorts by."""
+    return [(column, "ascending") for column in columns]
+
+
+def order_of_runs(design: Design) -> list[tuple[str, str]]:
+    """Return the keys by which every table of a study is sorted first."""
+    return ascending(*factor_keys(design), "seed", "arm")
 
 
 def part_table(design: Design, runs: Sequence[Run], history: History) -> pa.Table:
-    """The part of a cohort: one row of PART_SCHEMA for each of ``runs``, in the history's order."""
+    """The part of a cohort: one row of ``part_schema`` for each of ``runs``, in the history's order."""
     rows = []
     for i, (run, bad) in enumerate(zip(runs, history.first_bad_epoch, strict=True)):
         epochs = _epochs(design, history.loss[i], history.n_correct[i], bad, DIVERGED)
         status = OK if bad is None else DIVERGED
         test_correct = np.packbits(history.test_correct[i]).tobytes() if bad is None else None
         rows.append(_row(design, run, status, bad, history.n_steps, test_correct, epochs))
-    return pa.Table.from_pylist(rows, schema=PART_SCHEMA)
+    return pa.Table.from_pylist(rows, schema=part_schema(factor_keys(design)))
 
 
 def not_applicable_table(design: Design) -> pa.Table:
@@ -84,7 +113,7 @@ def not_applicable_table(design: Design) -> pa.Table:
         for run in design.runs
         if not run.applicable
     ]
-    return pa.Table.from_pylist(rows, schema=PART_SCHEMA)
+    return pa.Table.from_pylist(rows, schema=part_schema(factor_keys(design)))
 
 
 def _row(
@@ -107,14 +136,13 @@ def _row(
 
 
 def keys_of(design: Design, run: Run) -> dict[str, Any]:
-    """The columns KEYS of a run."""
+    """The columns ``key_columns`` of a run."""
     return {
         "run_id": design.run_id(run),
         "pair_id": design.pair_id(run),
         "arm": run.arm,
         "seed": run.seed,
-        "batch_size": run.batch_size,
-        "lr": run.lr,
+        **{key: run.cell[key] for key in factor_keys(design)},
     }
 
 
@@ -122,7 +150,7 @@ def _epochs(
     design: Design, loss: np.ndarray, n_correct: np.ndarray, first_bad: int | None, bad_status: str
 ) -> Iterator[dict[str, Any]]:
     """Rows of one run from arrays (epochs + 1, splits); null metrics from the first bad epoch on."""
-    n_examples = (design.facts.n_train, design.facts.n_test)
+    n_examples = (design.data.n_train, design.data.n_test)
     for epoch, i in np.ndindex(loss.shape):
         row = {"epoch": epoch, "split": SPLITS[i], "n_examples": n_examples[i]}
         if first_bad is not None and epoch >= first_bad:
@@ -133,9 +161,10 @@ def _epochs(
             yield row | measured | {"status": OK}
 
 
-def unite(parts: Iterable[pa.Table]) -> pa.Table:
-    """The parts' rows, each run once, sorted by key; the same run with other numbers is a StudyError."""
-    table = pa.concat_tables([PART_SCHEMA.empty_table(), *(part.replace_schema_metadata() for part in parts)])
+def merge_parts(parts: Iterable[pa.Table], design: Design) -> pa.Table:
+    """Return the parts' rows, each run once, sorted by key; the same run with other numbers is a StudyError."""
+    empty = part_schema(factor_keys(design)).empty_table()
+    table = pa.concat_tables([empty, *(part.replace_schema_metadata() for part in parts)])
     rows: dict[str, int] = {}
     for row, run_id in enumerate(table.column("run_id").to_pylist()):
         first = rows.setdefault(run_id, row)
@@ -144,19 +173,27 @@ def unite(parts: Iterable[pa.Table]) -> pa.Table:
                 f"two parts hold different numbers for {run_id}: trained on different machines or versions?"
                 " Move one of them out of parts/ and run again."
             )
-    return in_order(table.take(pa.array(rows.values(), pa.int64())), SORT)
+    return sort_rows(table.take(pa.array(rows.values(), pa.int64())), order_of_runs(design))
 
 
-def in_order(table: pa.Table, keys: Sequence[tuple[str, str]]) -> pa.Table:
-    """``table`` sorted; not by Table.sort_by, which starts threads that can abort a process at its exit."""
+def sort_rows(table: pa.Table, keys: Sequence[tuple[str, str]]) -> pa.Table:
+    """Return ``table`` sorted; not by Table.sort_by, which starts threads that can abort a process at its exit."""
     return table.take(pc.sort_indices(table, sort_keys=keys))
 
 
-def records_of(table: pa.Table) -> pa.Table:
-    """One row per run, epoch and split, from the nested epochs."""
+def explode_epochs(table: pa.Table, design: Design) -> pa.Table:
+    """Return one row per run, epoch and split, from the nested epochs."""
     history = table["history"].combine_chunks()
     epochs = pa.Table.from_struct_array(pc.list_flatten(history))
-    keys = table.select([name for name, _ in KEYS]).take(pc.list_parent_indices(history))
+    names = [name for name, _ in key_columns(factor_keys(design))]
+    records = table.select(names).take(pc.list_parent_indices(history))
     for field in epochs.schema:
-        keys = keys.append_column(field, epochs[field.name])
-    return in_order(keys, [*SORT, ("epoch", "ascending"), ("split", "ascending")])
+        records = records.append_column(field, epochs[field.name])
+    return sort_rows(records, [*order_of_runs(design), *ascending("epoch", "split")])
+
+
+def for_reading(table: pa.Table, study_id: str, metadata: Mapping[str, str] | None = None) -> pa.Table:
+    """Return a table as readers find it: the study's name in front, and in the metadata the version of the schema."""
+    named = table.add_column(0, "study_id", pa.repeat(study_id, len(table)))
+    facts = {"study.schema_version": str(SCHEMA_VERSION), "study.study_id": study_id}
+    return named.replace_schema_metadata(facts | dict(metadata or {}))

@@ -4,35 +4,37 @@ How it is written, and what may be relied on after a crash, is the commit protoc
 """
 
 import hashlib
-import io
 import json
 import os
-import secrets
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from filelock import FileLock
 
 from study.errors import EnvironmentFault, UsageError
 from study.spec.cohorts import Cohort
-from study.spec.design import Design, Run, digest
-from study.store import manifest as manifest_module
-from study.store import untrusted_parquet as parquet
+from study.spec.design import Design, digest
+from study.spec.runs import Run
+from study.store import manifest as manifest_file
+from study.store import parts, untrusted_parquet
+from study.store.atomic import make_subfolder, remove_stale_files, write_atomically
 from study.store.manifest import Manifest
 from study.store.schemas import (
-    PART_SCHEMA,
-    RECORDS_SCHEMA,
-    RUNS_SCHEMA,
     SCHEMA_VERSION,
+    explode_epochs,
+    for_reading,
+    merge_parts,
     not_applicable_table,
-    records_of,
-    unite,
+    part_schema,
+    records_schema,
+    runs_schema,
 )
+
+JOURNAL = "tuning.journal"
+"""The trials of a tuning, where no database has them."""
 
 
 def unit_id(design: Design, cohort: Cohort, data_sha256: str, engine: str) -> str:
@@ -49,6 +51,13 @@ def unit_id(design: Design, cohort: Cohort, data_sha256: str, engine: str) -> st
     )
 
 
+def newest_first(studies: Path, holding: str = ".") -> list[Path]:
+    """Return the manifests of the studies under a folder, the last one that was worked on first; of those that hold a
+    folder of this name."""
+    made_here = [path for path in studies.glob("*/manifest.json") if (path.parent / holding).is_dir()]
+    return sorted(made_here, key=lambda path: path.stat().st_mtime, reverse=True)
+
+
 class Folder:
     """The folder of one study, ``<out>/<study id>/``."""
 
@@ -59,16 +68,16 @@ class Folder:
 
     def prepare(self) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
-        inside(self.path, "parts")
+        make_subfolder(self.path, "parts")
 
-    def exclusively(self) -> FileLock:
+    def lock(self) -> FileLock:
         """For the moment of reading and writing what all shards share: the manifest and the tables."""
         return FileLock(self.path / ".writing")
 
     def clear(self) -> None:
         """Remove what killed commands left behind in training; for a command that is alone with the study."""
         for folder in (self.parts, self.path / "weights"):
-            remove_left_behind(folder, "*")
+            remove_stale_files(folder, "*")
         for shared in self.path.glob(".data-*-of-*"):
             shutil.rmtree(shared)
 
@@ -76,7 +85,7 @@ class Folder:
 
     def read_manifest(self) -> Manifest | None:
         """The manifest, None where there is none yet; a UsageError where it is not ours to read."""
-        return manifest_module.read(self.manifest)
+        return manifest_file.read(self.manifest)
 
     def own_manifest(self) -> Manifest:
         """The manifest of a study at work, which wrote one: an EnvironmentFault where somebody has removed it."""
@@ -102,22 +111,18 @@ class Folder:
 
     def commit(self, unit: str, table: pa.Table) -> Path:
         """Make the rows of a cohort part of the study, durably; doing it twice is doing it once."""
-        content = encode(table.replace_schema_metadata({"study.unit_id": unit, "study.n_runs": n_runs(table)}))
-        path = self.parts / f"{unit}-{hashlib.sha256(content).hexdigest()[:32]}.parquet"
-        if not path.exists():
-            write_atomically(path, content)
-        return path
+        metadata = {"study.unit_id": unit, "study.n_runs": str(len(table))}
+        return parts.write(self.parts, unit, table.replace_schema_metadata(metadata))
 
     def read_parts(self) -> list[pa.Table]:
-        """Every sound part; the others are left alone."""
-        tables = map(_read_part, self._part_files())
-        return [table for table in tables if table is not None]
+        """Return every sound part; the others are left alone."""
+        return [*parts.read_all(self.parts, "*.parquet", _read_part)]
 
     def quarantine(self) -> list[Path]:
         """Move the parts whose bytes do not match their names to ``quarantine/``; returns where they are now."""
         damaged = [path for path in self._part_files() if _read_part(path) is None]
         for path in damaged:
-            path.rename(inside(self.path, "quarantine") / path.name)
+            path.rename(make_subfolder(self.path, "quarantine") / path.name)
         return [self.path / "quarantine" / path.name for path in damaged]
 
     def _part_files(self) -> list[Path]:
@@ -126,7 +131,7 @@ class Folder:
     def done(self, design: Design) -> set[Run]:
         """The runs of ``design`` that stand in sound parts; a StudyError where two parts disagree."""
         ids = {design.run_id(run): run for run in design.runs}
-        runs = unite(self.read_parts()).column("run_id").to_pylist()
+        runs = merge_parts(self.read_parts(), design).column("run_id").to_pylist()
         return {ids[run_id] for run_id in runs if run_id in ids}
 
     # --- tables
@@ -147,24 +152,27 @@ class Folder:
         Tables that say it already are left alone. The last of several shards to get here has seen the
         parts of all.
         """
-        with self.exclusively():
+        with self.lock():
             manifest = self.own_manifest()
             study_id, design = manifest["study_id"], Design.from_dict(manifest["design"])
-            table = unite([*self.read_parts(), not_applicable_table(design)])
+            table = merge_parts([*self.read_parts(), not_applicable_table(design)], design)
             planned = pa.array([design.run_id(run) for run in design.runs])
             table = table.filter(pc.is_in(table["run_id"], planned))
-            contents = {
-                "runs": _encode_table(table.drop_columns("history"), study_id, design),
-                "records": _encode_table(records_of(table), study_id, design),
+            metadata = {
+                "study.digest": design.digest,
+                "study.design": json.dumps(design.to_dict(), sort_keys=True),
             }
-            self.write_tables(contents)
+            tables = {"runs": table.drop_columns("history"), "records": explode_epochs(table, design)}
+            self.write_tables(
+                {name: parts.encode(for_reading(rows, study_id, metadata)) for name, rows in tables.items()}
+            )
 
     def write_tables(self, contents: Mapping[str, bytes]) -> None:
         """Write the tables that do not say it already, then their digests into the manifest; to be called exclusively.
 
         A process killed in between leaves a table that no reader takes, until the same command makes them agree.
         """
-        remove_left_behind(self.path, "manifest.json", *(f"{name}.parquet" for name in contents))
+        remove_stale_files(self.path, "manifest.json", *(f"{name}.parquet" for name in contents))
         for name, content in contents.items():
             path = self.path / f"{name}.parquet"
             if not path.exists() or path.read_bytes() != content:
@@ -175,128 +183,39 @@ class Folder:
         if tables != manifest.get("tables"):
             self.write_manifest({**manifest, "tables": tables})
 
-    def read_table(self, name: str, schema: pa.Schema) -> pa.Table:
+    def read_table(self, name: str, schema: untrusted_parquet.Expected) -> pa.Table:
         """The table as it was written; a Refused where it is another, a FileNotFoundError where there is none."""
-        content = parquet.file_bytes(self.path / f"{name}.parquet")
+        content = untrusted_parquet.file_bytes(self.path / f"{name}.parquet")
         manifest = self.read_manifest()
         promised = None if manifest is None else manifest.get("tables", {}).get(name)
         if promised not in (None, hashlib.sha256(content).hexdigest()):
-            raise parquet.Refused("its sha256 is not the one in manifest.json: it was changed, or a command was killed")
-        return parquet.read_bytes(content, schema)
+            raise untrusted_parquet.Refused(
+                "its sha256 is not the one in manifest.json: it was changed, or a command was killed"
+            )
+        return untrusted_parquet.read_bytes(content, schema)
 
     def read(self, name: str) -> pa.Table:
         """The table ``name`` (records or runs); a UsageError where it is absent or not what was written."""
         path = self.path / f"{name}.parquet"
         try:
-            return self.read_table(name, {"records": RECORDS_SCHEMA, "runs": RUNS_SCHEMA}[name])
+            return self.read_table(name, SCHEMAS[name])
         except FileNotFoundError:
             raise UsageError(f"{path} does not exist; run python -m study.run first") from None
-        except parquet.Refused as refused:
+        except untrusted_parquet.Refused as refused:
             raise UsageError(
                 f"{path} cannot be read: {refused}. Where parts/ is there, the study's own command makes it again."
             ) from None
 
 
-def _encode_table(table: pa.Table, study_id: str, design: Design) -> bytes:
-    named = table.add_column(0, "study_id", pa.repeat(study_id, len(table)))
-    metadata = {
-        "study.schema_version": str(SCHEMA_VERSION),
-        "study.study_id": study_id,
-        "study.digest": design.digest,
-        "study.design": json.dumps(design.to_dict(), sort_keys=True),
-    }
-    return encode(named.replace_schema_metadata(metadata))
+SCHEMAS: dict[str, Callable[[Iterable[str]], pa.Schema]] = {"records": records_schema, "runs": runs_schema}
 
 
 def _read_part(path: Path) -> pa.Table | None:
-    """The rows of a part, None where its bytes are not those that its name promises."""
-    unit, _, promised = path.stem.partition("-")
-    try:
-        content = parquet.file_bytes(path)
-        if hashlib.sha256(content).hexdigest()[:32] != promised:
-            return None
-        table = parquet.read_bytes(content, PART_SCHEMA)
-    except (parquet.Refused, FileNotFoundError):
+    """Return the rows of a part, None where its bytes or its footer are not those that its name promises."""
+    table = parts.read(path, part_schema)
+    if table is None:
         return None
-    facts = table.schema.metadata or {}
-    sound = facts.get(b"study.unit_id") == unit.encode() and facts.get(b"study.n_runs", n_runs(table)) == n_runs(table)
+    metadata, n_runs = table.schema.metadata or {}, str(len(table)).encode()
+    unit = path.stem.partition("-")[0].encode()
+    sound = metadata.get(b"study.unit_id") == unit and metadata.get(b"study.n_runs", n_runs) == n_runs
     return table if sound else None
-
-
-def n_runs(table: pa.Table) -> bytes:
-    """As a part's metadata has it."""
-    return str(len(table)).encode()
-
-
-def inside(study: Path, name: str) -> Path:
-    """The folder ``name`` of a study, made if need be; a link is refused, since it may lead out of the study."""
-    path = study / name
-    if path.is_symlink():
-        raise UsageError(f"{path} is a link: nothing is written through it. Put a folder in its place.")
-    if not path.is_dir():
-        path.mkdir(exist_ok=True)
-        _flush_folder(study)
-    return path
-
-
-def encode(table: pa.Table) -> bytes:
-    """Parquet bytes that depend on the rows alone: fixed settings, one chunk a column."""
-    buffer = io.BytesIO()
-    pq.write_table(
-        table.combine_chunks(),
-        buffer,
-        compression="zstd",
-        version="2.6",
-        row_group_size=1 << 20,
-        use_dictionary=True,
-        write_statistics=True,
-    )
-    return buffer.getvalue()
-
-
-TOKEN = "[0-9a-f]" * 16
-"""At the end of a temporary name."""
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """All of ``content`` under ``path`` or nothing: temporary name, flush, rename, flush of the folder."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    with _environment_faults(path):
-        try:
-            with open(temporary, "xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-        _flush_folder(path.parent)
-
-
-def remove_left_behind(folder: Path, *names: str) -> None:
-    """The temporary files of processes that were killed while they wrote ``names``, which nobody else may write now."""
-    for name in names if not folder.is_symlink() else ():
-        for temporary in folder.glob(f".{name}.{TOKEN}"):
-            temporary.unlink()
-
-
-def _flush_folder(path: Path) -> None:
-    if os.name == "nt":  # a folder cannot be opened there, and the rename is journalled
-        return
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-@contextmanager
-def _environment_faults(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise EnvironmentFault(
-            f"{path} cannot be written: {error.strerror or error}."
-            " What was committed is safe; the same command goes on when this is mended."
-        ) from error

@@ -43,6 +43,10 @@ Struct = dict[int, Any]
 """The fields of a Thrift structure by number (parquet-format, parquet.thrift)."""
 
 
+Expected = Any
+"""A pyarrow.Schema that a file must have, or a function that makes it from the names of the columns that it has."""
+
+
 class Refused(ValueError):
     """The bytes are no table of the schema, or ask for more than they could hold; the text says which."""
 
@@ -71,11 +75,12 @@ def file_bytes(path: Path, most: int | None = None) -> bytes:
         os.close(handle)
 
 
-def read_bytes(content: bytes, schema: pa.Schema) -> pa.Table:
-    """The table with its metadata; a Refused where the bytes are not one of ``schema``, within bounds."""
+def read_bytes(content: bytes, expected: Expected) -> pa.Table:
+    """The table with its metadata; a Refused where the bytes are not one of the schema, within bounds."""
     _check(content, footer(content))
     try:
         found = pq.ParquetFile(io.BytesIO(content)).schema_arrow
+        schema = expected if isinstance(expected, pa.Schema) else expected(found.names)
         if not found.equals(schema):
             raise Refused(f"it has the columns {found.names}; expected {schema.names} in their types")
         strings = [field.name for field in schema if pa.types.is_string(field.type)]

@@ -13,16 +13,14 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from study.errors import UsageError
-from study.spec.design import Design, Run
+from study.spec.arms import ARMS
+from study.spec.design import Design
 from study.spec.history import History
+from study.spec.runs import Run
 from study.store import untrusted_parquet as parquet
-from study.store.study_folder import inside, write_atomically
+from study.store.atomic import make_subfolder, write_atomically
 
-STATISTICS = ("running", "cumulative_last", "cumulative_all")
-"""What is kept of each batch norm beside gamma (weight) and beta (bias), each a mean and a var."""
-
-
-MOST_BYTES = 2**28
+MAX_BYTES = 2**28
 """Of a network's file: an order of magnitude above what the widest design takes."""
 
 
@@ -30,9 +28,9 @@ def path_of(study: Path, run_id: str) -> Path:
     return study / "weights" / f"{run_id}.safetensors"
 
 
-def keep(study: Path, design: Design, runs: Sequence[Run], history: History) -> None:
+def write(study: Path, design: Design, runs: Sequence[Run], history: History) -> None:
     """Write the networks of a cohort; one that diverged has nothing worth keeping."""
-    inside(study, "weights")
+    make_subfolder(study, "weights")
     for run, bad, tensors in zip(runs, history.first_bad_epoch, history.weights, strict=True):
         if bad is None:
             # save takes bytes as they lie
@@ -44,7 +42,7 @@ def read(study: Path, design: Design, run: Run) -> dict[str, NDArray[np.float32]
     """The network of a run; a UsageError where its file is missing, damaged, or of another design."""
     path = path_of(study, design.run_id(run))
     try:
-        tensors = load(parquet.file_bytes(path, MOST_BYTES))
+        tensors = load(parquet.file_bytes(path, MAX_BYTES))
     except FileNotFoundError:
         raise UsageError(
             f"{path} is missing: trained before networks were kept, or removed. Restore it, or train under another"
@@ -61,8 +59,10 @@ def shapes(design: Design, arm: str) -> dict[str, tuple[int, ...]]:
     expected: dict[str, tuple[int, ...]] = {}
     for index, (n_in, n_out) in enumerate(zip(design.widths[:-1], design.widths[1:], strict=True)):
         expected |= {f"linears.{index}.weight": (n_out, n_in), f"linears.{index}.bias": (n_out,)}
-    if arm == "bn":
-        kept = ["weight", "bias", *(f"{name}_{what}" for name in STATISTICS for what in ("mean", "var"))]
+    norm = ARMS[arm].norm
+    if norm is not None:
+        learnt = [name for name, there in (("weight", norm.gamma), ("bias", norm.beta)) if there]
+        kept = [*learnt, *(f"{name}_{what}" for name in norm.statistics for what in ("mean", "var"))]
         expected |= {f"norms.{i}.{what}": (n,) for i, n in enumerate(design.hidden) for what in kept}
     return expected
 

@@ -14,16 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from study.runner import jobs as workers
+from study.runner import jobs
 from study.runner.progress import Voice, duration
-from study.runner.worker_pool import Team
 from study.spec.cohorts import Cohort, cohorts
-from study.spec.design import Design, Run
+from study.spec.design import Design
+from study.spec.factors import Cell, in_words, rounded
+from study.spec.runs import Run
 from study.tuning.search import Finished, Score, Search, best
-from study.tuning.space import Point
 
 if TYPE_CHECKING:  # torch is imported by those who train
     from study.data.dataset import Dataset
+    from study.runner.worker_pool import WorkerPool
     from study.spec.history import History
 
 WAIT_SECONDS = 1.0
@@ -33,10 +34,10 @@ Trial = tuple[str, int]
 
 
 @dataclass(frozen=True)
-class TrialJob(workers.Job):
+class TrialJob(jobs.Job):
     """Cohorts of trials: nothing is written, the scores are told."""
 
-    def keep(self, cohort: Cohort, history: "History", data: "Dataset") -> list[Score]:
+    def commit(self, cohort: Cohort, history: "History", data: "Dataset") -> list[Score]:
         """Of each run, in the cohort's order."""
         return [score(run, history, i, len(data.test.labels)) for i, run in enumerate(cohort.runs)]
 
@@ -71,9 +72,11 @@ class Tuning:
     def run(self, data: "Dataset", n_workers: int, at_once: int) -> int:
         """Until every trial is told, by this worker or by others; returns the number of cohorts that failed, after
         which it stops."""
+        from study.runner.worker_pool import worker_pool
+
         waited = False
         with ExitStack() as stack:
-            team: Team | None = None
+            pool: WorkerPool | None = None
             while not self.failures:
                 asked = self._ask(at_once)
                 if not asked and self._n_finished() == self._n_in_all:
@@ -83,9 +86,9 @@ class Tuning:
                     self.job.check_time()
                     time.sleep(WAIT_SECONDS)
                     continue
-                if team is None and n_workers > 1:
-                    team = stack.enter_context(Team(self.job, n_workers, data))
-                self._train(asked, data, n_workers, team)
+                if pool is None and n_workers > 1:
+                    pool = stack.enter_context(worker_pool(self.job, n_workers, data))
+                self._train(asked, data, n_workers, pool)
                 self._say_progress()
         return self.failures
 
@@ -104,8 +107,8 @@ class Tuning:
         """Of this worker's total: another may have been given a larger one."""
         return sum(trial.slot < self.n_trials for search in self.searches.values() for trial in search.finished())
 
-    def _ask(self, at_once: int) -> dict[Trial, Point]:
-        asked: dict[Trial, Point] = {}
+    def _ask(self, at_once: int) -> dict[Trial, Cell]:
+        asked: dict[Trial, Cell] = {}
         with self.asking:
             for search in self.searches.values():
                 search.fill(self.n_trials, at_once)
@@ -115,21 +118,23 @@ class Tuning:
                 asked |= {(arm, slot): point for slot, point in search.ask(at_once)}
         return asked
 
-    def _train(self, asked: dict[Trial, Point], data: "Dataset", n_workers: int, team: Team | None) -> None:
+    def _train(self, asked: dict[Trial, Cell], data: "Dataset", n_workers: int, pool: "WorkerPool | None") -> None:
         if any(search.prunes for search in self.searches.values()):
             self._train_one_by_one(asked, data)
         else:
-            self._train_together(asked, data, n_workers, team)
+            self._train_together(asked, data, n_workers, pool)
 
-    def _train_together(self, asked: dict[Trial, Point], data: "Dataset", n_workers: int, team: Team | None) -> None:
-        batch = Batch(self.searches, self.job.design, asked, self.faults, self.voice)
+    def _train_together(
+        self, asked: dict[Trial, Cell], data: "Dataset", n_workers: int, pool: "WorkerPool | None"
+    ) -> None:
+        batch = TrialBatch(self.searches, self.job.design, asked, self.faults, self.voice)
         planned = cohorts(batch.runs, n_workers)
-        if team is not None:
-            self.failures += team.train(planned, batch)
+        if pool is not None:
+            self.failures += pool.train(planned, batch)
         else:
-            self.failures += workers.train_here(self.job, planned, data, batch)
+            self.failures += jobs.train_here(self.job, planned, data, batch)
 
-    def _train_one_by_one(self, asked: dict[Trial, Point], data: "Dataset") -> None:
+    def _train_one_by_one(self, asked: dict[Trial, Cell], data: "Dataset") -> None:
         from study.tuning import pruning
 
         for (arm, slot), point in asked.items():
@@ -153,17 +158,17 @@ def best_so_far(finished: Sequence[Finished]) -> str:
     if not whole:
         return "none yet"
     found = best(whole)
-    return f"{found.value:.2%} (batch size {found.point.batch_size}, rate {found.point.lr:.3g})"
+    return f"{found.value:.2%} ({in_words(rounded(found.point))})"
 
 
-class Batch:
-    """The trials in hand; told as soon as all their seeds are trained. Implements ``workers.Report``."""
+class TrialBatch:
+    """The trials in hand; told as soon as all their seeds are trained. Implements ``jobs.Report``."""
 
     def __init__(
         self,
         searches: Mapping[str, Search],
         design: Design,
-        asked: Mapping[Trial, Point],
+        asked: Mapping[Trial, Cell],
         faults: Guard,
         voice: Voice,
     ):
@@ -172,7 +177,7 @@ class Batch:
         self.trials_of: dict[Run, list[Trial]] = defaultdict(list)
         for (arm, slot), point in asked.items():
             for seed in design.seeds:
-                self.trials_of[Run(point.batch_size, point.lr, seed, arm)].append((arm, slot))
+                self.trials_of[Run(point, seed=seed, arm=arm)].append((arm, slot))
 
     @property
     def runs(self) -> list[Run]:
@@ -184,8 +189,8 @@ class Batch:
             for search in self.searches.values():
                 search.sign_of_life()
 
-    def committed(self, cohort: Cohort, seconds: float, kept: Any) -> None:
-        for run, found in zip(cohort.runs, kept, strict=True):
+    def committed(self, cohort: Cohort, seconds: float, result: Any) -> None:
+        for run, found in zip(cohort.runs, result, strict=True):
             for trial in self.trials_of[run]:
                 self.scores[trial][run.seed] = found
         for (arm, slot), scores in sorted(self.scores.items()):

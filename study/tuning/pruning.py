@@ -8,21 +8,20 @@ from collections.abc import Sequence
 import torch
 
 from study.data.dataset import Dataset
-from study.engine import devices
-from study.engine import registry as engines
-from study.engine.lockstep.training import Trains
+from study.engine import devices, registry
+from study.engine.lockstep.training import Trainer
 from study.runner.jobs import Job
 from study.spec.cohorts import Cohort
+from study.spec.factors import Cell
 from study.tuning.search import Score, Search
-from study.tuning.space import Point
 
 
 @torch.no_grad()
-def train(search: Search, arm: str, slot: int, point: Point, job: Job, data: Dataset) -> None:
+def train(search: Search, arm: str, slot: int, point: Cell, job: Job, data: Dataset) -> None:
     """Train the trial ``slot`` of ``arm`` and tell it, to the end or as far as its pruner lets it."""
     devices.prepare(job.engine)
-    cohort = Cohort(point.batch_size, (arm,), (point.lr,), job.design.seeds)
-    training = engines.training_of(job.engine)(job.design, cohort, data)
+    cohort = Cohort((point,), (arm,), job.design.seeds)
+    training = registry.trainer_factory(job.engine)(job.design, cohort, data)
     for epoch in range(1, job.design.epochs + 1):
         job.check_time()
         training.epoch(epoch)
@@ -35,6 +34,6 @@ def train(search: Search, arm: str, slot: int, point: Point, job: Job, data: Dat
     search.tell(slot, scores)
 
 
-def _scores(job: Job, cohort: Cohort, training: Trains, data: Dataset) -> Sequence[Score]:
-    scores: Sequence[Score] = job.keep(cohort, training.history(), data)
+def _scores(job: Job, cohort: Cohort, training: Trainer, data: Dataset) -> Sequence[Score]:
+    scores: Sequence[Score] = job.commit(cohort, training.history(), data)
     return scores

@@ -17,8 +17,9 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from study.errors import EnvironmentFault, UsageError, told
+from study.spec.factors import Cell
 from study.tuning.lease import Presence
-from study.tuning.space import Point, Space, point
+from study.tuning.space import Space, point
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
@@ -79,7 +80,7 @@ class Finished:
     """A slot's trial that was told: ``pruned`` where it was stopped before its last epoch."""
 
     slot: int
-    point: Point
+    point: Cell
     scores: tuple[Score, ...]
     pruned: bool
 
@@ -249,9 +250,9 @@ class Search:
                 raise
             return False
 
-    def ask(self, most: int) -> list[tuple[int, Point]]:
+    def ask(self, most: int) -> list[tuple[int, Cell]]:
         """At most so many trials from the queue, now this worker's: their slots and configurations."""
-        asked: list[tuple[int, Point]] = []
+        asked: list[tuple[int, Cell]] = []
         while len(asked) < most and self._trials("WAITING"):
             trial = self.study.ask(self.space.distributions)
             trial.set_user_attr(SEEN, time.time())

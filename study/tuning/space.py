@@ -12,13 +12,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from study.cli import arguments
 from study.errors import UsageError, plain, short
+from study.spec.checks import NUMBER, WHOLE
+from study.spec.factors import Cell
 
 DEFAULT = "lr=1e-4:1,batch_size=16:1024"
 FORM = f"give ranges such as {DEFAULT}"
@@ -29,13 +30,6 @@ HELD = (signal.SIGINT, signal.SIGTERM)
 
 Params = Mapping[str, Any]
 """The names that an Optuna trial has: ``lr`` and ``log2_batch_size``."""
-
-
-class Point(NamedTuple):
-    """One configuration of the space, the same for every arm."""
-
-    batch_size: int
-    lr: float
 
 
 @dataclass(frozen=True)
@@ -126,16 +120,16 @@ def _signals_held() -> Iterator[None]:
             signal.raise_signal(missed)
 
 
-def point(params: Params) -> Point:
-    """The configuration of a trial."""
-    return Point(2 ** int(params["log2_batch_size"]), float(params["lr"]))
+def point(params: Params) -> Cell:
+    """Return the configuration of a trial."""
+    return Cell(batch_size=2 ** int(params["log2_batch_size"]), lr=float(params["lr"]))
 
 
-def params(at: Point) -> dict[str, Any]:
-    """The trial of a configuration.
+def params(at: Cell) -> dict[str, Any]:
+    """Return the parameters of a configuration's trial.
 
-    >>> point(params(Point(32, 0.01)))
-    Point(batch_size=32, lr=0.01)
+    >>> point(params(Cell(32, 0.01)))
+    Cell(batch_size=32, lr=0.01)
     """
     return {"lr": at.lr, "log2_batch_size": at.batch_size.bit_length() - 1}
 
@@ -157,7 +151,7 @@ def _ranges(text: str) -> dict[str, tuple[str, str]]:
 
 
 def _number(name: str, word: str) -> float:
-    pattern = arguments.WHOLE if name == "batch_size" else arguments.NUMBER
+    pattern = WHOLE if name == "batch_size" else NUMBER
     if len(word) > 100 or not pattern.fullmatch(word):
         what = "a whole number" if name == "batch_size" else "a number"
         raise UsageError(f"--space {name}: {short(word)!r} is not {what} in the digits 0 to 9; {FORM}")

@@ -16,11 +16,11 @@ from urllib.parse import quote, quote_plus
 from filelock import FileLock, Timeout
 
 from study.errors import EnvironmentFault, UsageError, short
+from study.store.study_folder import JOURNAL
 
 if TYPE_CHECKING:  # Optuna takes half a second to import; --help needs none of it
     from optuna.storages import BaseStorage
 
-JOURNAL = "tuning.journal"
 CONNECT_SECONDS = 10
 LOOKS, LOOK_SECONDS = 20, 0.1
 DRIVERS = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}

@@ -10,10 +10,12 @@ from typing import Any
 import pyarrow as pa
 
 from study.errors import StudyError
-from study.spec.design import Configuration
+from study.spec.factors import FACTORS
 from study.spec.history import DIVERGED, OK
-from study.store.schemas import SCHEMA_VERSION
-from study.store.study_folder import Folder, encode
+from study.spec.runs import Configuration
+from study.store.parts import encode
+from study.store.schemas import SCHEMA_VERSION, TYPES
+from study.store.study_folder import Folder
 from study.tuning.search import Finished, Score, best
 
 PRUNED = "pruned"
@@ -23,8 +25,7 @@ TRIALS_SCHEMA = pa.schema(
         ("arm", pa.string()),
         ("trial", pa.int32()),
         ("seed", pa.int32()),
-        ("batch_size", pa.int32()),
-        ("lr", pa.float64()),
+        *((factor.key, TYPES[factor.kind]) for factor in FACTORS.values() if factor.always),
         ("epoch", pa.int16()),
         ("loss", pa.float64()),
         ("accuracy", pa.float64()),
@@ -51,7 +52,7 @@ class Tuned:
                 raise StudyError(
                     f"every trial of {arm} was pruned: there is nothing to choose from. Tune without --pruner."
                 )
-        return tuple(Configuration(arm, *best(trials).point) for arm, trials in self.finished.items())
+        return tuple(Configuration(arm, best(trials).point) for arm, trials in self.finished.items())
 
     def table(self, study_id: str) -> bytes:
         """The bytes of ``trials.parquet``."""
@@ -73,8 +74,7 @@ def _row(study_id: str, arm: str, trial: Finished, score: Score) -> dict[str, An
         "arm": arm,
         "trial": trial.slot,
         "seed": score.seed,
-        "batch_size": trial.point.batch_size,
-        "lr": trial.point.lr,
+        **trial.point.identity,
         "epoch": score.epoch,
         "loss": score.loss,
         "accuracy": None if diverged else score.accuracy,
@@ -87,7 +87,7 @@ def _row(study_id: str, arm: str, trial: Finished, score: Score) -> dict[str, An
 
 def write(folder: Folder, tuned: Tuned, tuning: Mapping[str, Any]) -> None:
     """The table, and in the manifest on which terms it came about."""
-    with folder.exclusively():
+    with folder.lock():
         manifest = folder.own_manifest()
         if manifest.get("tuning") != tuning:
             folder.write_manifest({**manifest, "tuning": dict(tuning)})

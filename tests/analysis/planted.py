@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 
 from analysis.records.tables import Study, load
-from study.data.held_out import TrialDesign
+from study.spec.arms import ARMS
 from study.spec.cohorts import cohorts, missing_runs
-from study.spec.constants import ARMS, UNTUNED
-from study.spec.design import Design, Run
+from study.spec.design import Design
+from study.spec.factors import REFERENCE_SETTING
 from study.spec.history import History
+from study.spec.runs import Run
+from study.spec.trial_design import TrialDesign
 from study.store.schemas import SCHEMA_VERSION, part_table
 from study.store.study_folder import Folder
 from study.tuning import trials_table as trials
@@ -63,7 +65,7 @@ def planted(path: Path, design: Design, accuracy: Accuracy, **options: object) -
 def _history(design: Design, runs: list[Run], accuracy: Accuracy) -> History:
     test = np.array([[accuracy(run, epoch) for epoch in range(design.epochs + 1)] for run in runs], dtype=float)
     both = np.stack([test, test], axis=-1)
-    facts = design.facts
+    facts = design.data
     counts = np.nan_to_num(both * [facts.n_train, facts.n_test]).round().astype(np.int64)
     correct = np.arange(facts.n_test) < counts[:, -1, 1:]
     return History(1 - both, counts, np.isfinite(test), correct, n_steps=10)
@@ -86,7 +88,7 @@ TUNING_GAINS = (14, 10, 13, 9, 16, 12, 11, 15)
 
 def in_gains(run: Run, epoch: int) -> float:
     """What a run of digits scores, untuned and tuned."""
-    k, of_arm, tuned = run.seed % 8, run.arm == "bn", (run.batch_size, run.lr) != UNTUNED
+    k, of_arm, tuned = run.seed % 8, run.arm == "bn", (run.batch_size, run.lr) != REFERENCE_SETTING
     gain = TUNING_GAINS[k] + of_arm * TUNED_GAINS[k] if tuned else of_arm * UNTUNED_GAINS[k]
     return (290 + 4 * epoch + k + gain) / 360
 
@@ -113,7 +115,7 @@ def plant_tuned(
     n_trial_seeds: int = 3,
     pruned: AbstractSet[tuple[str, int]] = frozenset(),
     seeds: Sequence[int] = tuple(range(8)),
-    untuned: tuple[int, float] = UNTUNED,
+    untuned: tuple[int, float] = REFERENCE_SETTING,
     lost: AbstractSet[Run] = frozenset(),
     **tuning: Any,
 ) -> Path:
@@ -140,7 +142,7 @@ def plant_tuned(
 def _finished(
     design: Design, arm: str, slot: int, at: Point, trial: TrialAccuracy, n_seeds: int, pruned: bool
 ) -> Finished:
-    n, epoch = TrialDesign.of(design).facts.n_test, 1 if pruned else design.epochs
+    n, epoch = TrialDesign.of(design).data.n_test, 1 if pruned else design.epochs
 
     def score(k: int) -> Score:
         accuracy = trial(arm, at, k)

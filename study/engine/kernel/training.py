@@ -19,9 +19,11 @@ from study.engine.kernel.images import PIECE, Pixels, Prepared, Room, prepare
 from study.engine.kernel.layout import Layout, view
 from study.engine.kernel.library import BLOCK, Images, Library, load
 from study.engine.kernel.library import Run as State
+from study.spec.arms import ARMS
 from study.spec.cohorts import Cohort
-from study.spec.design import Design, Run
+from study.spec.design import Design
 from study.spec.history import History
+from study.spec.runs import Run
 
 WORK = 2e9
 """Images times parameters of one call, a few tenths of a second."""
@@ -31,12 +33,12 @@ class Training:
     """A cohort on its way through the epochs, and what was measured so far."""
 
     def __init__(
-        self, design: Design, cohort: Cohort, data: Dataset, between: Callable[[], None] = lambda: None
+        self, design: Design, cohort: Cohort, data: Dataset, check_cancelled: Callable[[], None] = lambda: None
     ):  # fmt: skip
-        """``between`` is called between calls of the kernel; what it raises ends the training."""
+        """``check_cancelled`` is called between calls of the kernel; what it raises ends the training."""
         if data.train.images.shape[1] != design.widths[0]:
             raise ValueError(f"images of {data.train.images.shape[1]} pixels for networks of {design.widths[0]}")
-        self.design, self.cohort, self.library, self.between = design, cohort, load(), between
+        self.design, self.cohort, self.library, self.check_cancelled = design, cohort, load(), check_cancelled
         self.images = prepared(design, data)
         self.networks = {run: Network(design, run, self.library) for run in cohort.runs}
         self.scratch = {
@@ -69,11 +71,11 @@ class Training:
             order = streams.image_order(seed, epoch, self.n_images)[: self.n_images // size * size]
             for some in torch.split(order.to(torch.int32), piece):
                 images = self.images.train.piece(some.numpy(), size, self.room)
-                runs = [Run(size, lr, seed, arm) for arm, lr in product(self.cohort.arms, self.cohort.lrs)]
+                runs = [Run(cell, seed=seed, arm=arm) for arm, cell in product(self.cohort.arms, self.cohort.cells)]
                 yield {run: self._train(self.networks[run], images) for run in runs}
 
     def _train(self, network: "Network", images: Images) -> NDArray[np.float64]:
-        self.between()
+        self.check_cancelled()
         return self.library.train(network.state, images, self.cohort.batch_size, self.scratch[network.layout])
 
     def evaluate(self) -> None:
@@ -94,7 +96,7 @@ class Training:
         for some in split.chunks(max(1, _at_once(self.design, PIECE) // BLOCK) * BLOCK):
             right = []
             for i, (network, own) in enumerate(zip(networks, folded, strict=True)):
-                self.between()
+                self.check_cancelled()
                 losses[i], of_some = self.library.evaluate(
                     network.layout, own, some, self.scratch[network.layout], losses[i]
                 )
@@ -118,10 +120,10 @@ class Network:
     """The network of one run, and the sums that its cumulative statistics are made of."""
 
     def __init__(self, design: Design, run: Run, library: Library):
-        self.layout = Layout(design.widths, run.arm == "bn")
-        self.state = State(self.layout, run.lr)
-        self.batch_size = run.batch_size
-        self.n_batches = design.steps_per_epoch(run.batch_size)
+        self.layout = Layout(design.widths, ARMS[run.arm].norm is not None)
+        self.state = State(self.layout, run.cell.lr)
+        self.batch_size = run.cell.batch_size
+        self.n_batches = design.steps_per_epoch(self.batch_size)
         self.earlier, self.n_earlier_epochs = np.zeros_like(self.state.sums), -1
         for index in range(len(design.widths) - 1):
             weight, bias = streams.initial_linear(run.seed, index, *design.widths[index : index + 2])

@@ -14,6 +14,7 @@ weights are zero and stay zero, since their features and gradients are.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Protocol
 
@@ -22,9 +23,13 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from study.data.images import Batch
+from study.engine import activations, norms
 from study.engine import random_streams as streams
+from study.engine.activations import Activation
 from study.engine.lockstep.optimiser import Parameters, by_run
-from study.engine.norms.batch import EPS, BatchNorm
+from study.engine.norms import StackedNorm
+from study.spec.arms import ARMS
+from study.spec.factors import Cell
 
 VECTOR = 32  # units; torch sums columns by so many at once, and the rest in another order
 
@@ -82,15 +87,20 @@ class Linear:
         return torch.bmm(d_z, self.weight.mT).transpose(0, 1)
 
 
-class ReLU:
-    """h = max(z, 0), in place."""
+class Activate:
+    """h = f(z), in place; the units that fill up a vector stay zero."""
+
+    def __init__(self, activation: Activation, width: int):
+        self.activation, self.width = activation, width
 
     def forward(self, z: Tensor) -> Tensor:
-        self.h = z.relu_()
+        self.h = self.activation.apply_(z)
+        if not self.activation.keeps_zero:
+            self.h[..., self.width :] = 0
         return self.h
 
     def backward(self, d_h: Tensor) -> Tensor:
-        return torch.ops.aten.threshold_backward(d_h, self.h, 0)
+        return self.activation.backward(d_h, self.h)
 
 
 class Readout:
@@ -129,26 +139,45 @@ def d_cross_entropy(logits: Tensor, answers: Tensor) -> Tensor:
     return d.div_(answers.shape[-1])
 
 
+@dataclass(frozen=True)
+class Predictor:
+    """L networks as they predict."""
+
+    linears: Sequence[tuple[Tensor, Tensor]]
+    """Weight (L, in, out) and bias (L, 1, out) by layer; the last one transposed, (L, classes, in) and (L, classes, 1).
+    """
+    norms: Sequence[StackedNorm | None]
+    """By hidden layer, one that looks at each image; None where it is folded or not there."""
+    activation: Activation
+
+
 class Stack:
     """The networks of one arm, S seeds x R rates."""
 
-    def __init__(self, arm: str, widths: Sequence[int], lrs: Tensor, seeds: Sequence[int]):
-        """``lrs`` (S, R) is the rate of each run, its dtype and device those of all tensors; ``seeds`` (S,)."""
-        self.widths, self.n_linears = tuple(widths), len(widths) - 1
+    def __init__(self, arm: str, cell: Cell, widths: Sequence[int], lrs: Tensor, seeds: Sequence[int]):
+        """``lrs`` (S, R) is the rate of each run, its dtype and device those of all tensors; ``seeds`` (S,); ``cell``
+        says what else the runs have in common."""
+        self.widths, self.n_linears, self.activation = tuple(widths), len(widths) - 1, activations.of(cell)
         self.padded = (widths[0], *(-(-width // VECTOR) * VECTOR for width in widths[1:-1]), widths[-1])
-        n_norms = self.n_linears - 1 if arm == "bn" else 0
-        self.parameters = Parameters(self.padded[:2], _other_shapes(self.padded, n_norms), lrs)
-        self.norms = [BatchNorm(self.parameters, f"norms.{index}") for index in range(n_norms)]
+        norm = ARMS[arm].norm
+        normed = widths[1:-1] if norm else ()
+        self.parameters = Parameters(self.padded[:2], _other_shapes(self.padded, len(normed)), lrs)
+        self.norms = [
+            norms.of(norm).stacked(self.parameters, f"norms.{index}", width, norm)
+            for index, width in enumerate(normed)
+            if norm
+        ]
         self.first, self.layers = FirstLinear(self.parameters), self._layers()
         for index in range(self.n_linears):
             self._initialise(index, seeds, n_rates=lrs.shape[1])
 
     def _layers(self) -> list[Layer]:
-        """What comes after the first product: batch norm in its arm and ReLU for every hidden layer, then linear."""
+        """What comes after the first product: the arm's norm and the activation of every hidden layer, then linear."""
         layers: list[Layer] = []
         for index in range(1, self.n_linears):
             linear = Linear if index < self.n_linears - 1 else Readout
-            layers += [*self.norms[index - 1 : index], ReLU(), linear(self.parameters, f"linears.{index}")]
+            activate = Activate(self.activation, self.widths[index])
+            layers += [*self.norms[index - 1 : index], activate, linear(self.parameters, f"linears.{index}")]
         return layers
 
     def _initialise(self, index: int, seeds: Sequence[int], n_rates: int) -> None:
@@ -183,26 +212,24 @@ class Stack:
         for norm in self.norms:
             norm.begin_epoch()
 
-    def affine(self) -> list[tuple[Tensor, Tensor]]:
-        """The networks as they predict: weight (L, in, out) and bias (L, 1, out) by layer, ReLU between; the last
-        one transposed, (L, classes, in) and (L, classes, 1).
-
-        Batch norm with its running averages is affine, so it folds into the linear layer before it
-        (as torch.nn.utils.fusion.fuse_linear_bn_eval does).
-        """
+    def predictor(self) -> "Predictor":
+        """Return the networks as they predict; a norm that is affine then is folded into the linear layer in front."""
         self.parameters.refresh()
         value = self.parameters.values
         weights = [self.parameters.first_value(), *(value[f"linears.{i}.weight"] for i in range(1, self.n_linears))]
-        folded = [(weight, value[f"linears.{i}.bias"]) for i, weight in enumerate(weights)]
+        linears = [(weight, value[f"linears.{i}.bias"]) for i, weight in enumerate(weights)]
+        by_image: list[StackedNorm | None] = [None] * (self.n_linears - 1)
         for index, norm in enumerate(self.norms):
-            weight, bias = folded[index]
-            gain = norm.gamma * (norm.running_var + EPS).rsqrt()
-            folded[index] = (weight * gain, (bias - norm.running_mean) * gain + norm.beta)
-        return folded
+            folded = norm.folded(*linears[index])
+            if folded is None:
+                by_image[index] = norm
+            else:
+                linears[index] = folded
+        return Predictor(linears, by_image, self.activation)
 
     def finite(self) -> Tensor:
         """(L,) whether every parameter and running average of a run is finite."""
-        averages = [average for norm in self.norms for average in (norm.running_mean, norm.running_var)]
+        averages = [average for norm in self.norms for average in norm.averages()]
         tensors = [self.parameters.first_value(), *self.parameters.stored.values(), *averages]
         return torch.stack([tensor.isfinite().flatten(1).all(-1) for tensor in tensors]).all(0)
 
@@ -211,8 +238,8 @@ class Stack:
         self.parameters.refresh()
         state = self._as_torch(run, self.parameters.first_value(), self.parameters.values)
         for index, (norm, width) in enumerate(zip(self.norms, self.widths[1:-1], strict=False)):
-            state[f"norms.{index}.running_mean"] = norm.running_mean[run, 0, :width].clone()
-            state[f"norms.{index}.running_var"] = norm.running_var[run, 0, :width].clone()
+            for name, value in norm.running().items():
+                state[f"norms.{index}.{name}"] = value[run, 0, :width].clone()
         return state
 
     def trained(self, run: int, batch_size: int, n_batches: int) -> dict[str, Tensor]:

@@ -1,8 +1,8 @@
 """Runs that take every step together, and where each of them sits: what a training step changes.
 
 On a CPU the runs of a cohort form a grid, seeds x rates, and the rates of a seed share its images. A GPU's
-kernels choose their order of summation by shape, so there every stack has the same shape: LANES seats, each
-with images of its own, the empty ones taken by copies of the first run.
+kernels choose their order of summation by shape, so there every stack has the same shape:
+MAX_RUNS_PER_STACK seats, each with images of its own, the empty ones taken by copies of the first run.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from study.data.images import Batch
 from study.engine.lockstep.layers import Stack, cross_entropy, d_cross_entropy, one_row_a_run
-from study.spec.cohorts import LANES, Cohort
+from study.spec.cohorts import MAX_RUNS_PER_STACK, Cohort
 from study.spec.design import Design
 
 
@@ -33,9 +33,9 @@ class Seats:
 
     @classmethod
     def pinned(cls, cohort: Cohort) -> Self:
-        """LANES rows of one run each."""
+        """MAX_RUNS_PER_STACK rows of one run each."""
         runs = list(product(cohort.seeds, cohort.lrs))
-        runs += runs[:1] * (LANES - len(runs))
+        runs += runs[:1] * (MAX_RUNS_PER_STACK - len(runs))
         return cls(tuple(seed for seed, _ in runs), tuple((lr,) for _, lr in runs))
 
 
@@ -47,7 +47,7 @@ class Lockstep:
         self.cohort = cohort
         self.seats = Seats.pinned(cohort) if pinned or device.type != "cpu" else Seats.shared(cohort)
         lrs = torch.tensor(self.seats.lrs, dtype=dtype, device=device)
-        self.stacks = [Stack(arm, design.widths, lrs, self.seats.seeds) for arm in cohort.arms]
+        self.stacks = [Stack(arm, cohort.cell, design.widths, lrs, self.seats.seeds) for arm in cohort.arms]
 
     def step(self, images: Batch, labels: Tensor) -> None:
         """One update of every run from images (batch, S, features), labels (S, batch)."""
@@ -65,5 +65,5 @@ class Lockstep:
 
     def by_run(self, of_stacks: Sequence[Tensor]) -> Tensor:
         """A tensor (L, ...) of each stack -> (runs, ...) in the cohort's order; empty seats are left out."""
-        n_runs = len(self.cohort.seeds) * len(self.cohort.lrs)
+        n_runs = len(self.cohort.seeds) * len(self.cohort.cells)
         return torch.cat([tensor[:n_runs] for tensor in of_stacks])

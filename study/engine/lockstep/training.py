@@ -37,7 +37,7 @@ def train_together(
     cohorts: Sequence[Cohort],
     data: Dataset,
     on_epoch: Callable[[], None] | None = None,
-    make: "Make | None" = None,
+    make: "TrainerFactory | None" = None,
 ) -> list[History]:
     """Train cohorts side by side, which a GPU needs to be busy; their numbers know nothing of one another.
 
@@ -54,7 +54,7 @@ def train_together(
     return [training.history() for training in trainings]
 
 
-class Trains(Protocol):
+class Trainer(Protocol):
     """A cohort on its way through the epochs, by any engine; made, it has evaluated the untrained networks."""
 
     def epoch(self, number: int) -> None:
@@ -68,7 +68,7 @@ class Trains(Protocol):
     def history(self) -> History: ...
 
 
-Make = Callable[[Design, Cohort, Dataset], Trains]
+TrainerFactory = Callable[[Design, Cohort, Dataset], Trainer]
 
 
 class Training:
@@ -119,7 +119,7 @@ class Training:
 
     def _weights(self) -> list[dict[str, NDArray[np.float32]]]:
         """The trained networks, runs in the cohort's order."""
-        size, n_runs = self.cohort.batch_size, len(self.cohort.seeds) * len(self.cohort.lrs)
+        size, n_runs = self.cohort.batch_size, len(self.cohort.seeds) * len(self.cohort.cells)
         n_batches = self.design.steps_per_epoch(size)
         states = [stack.trained(run, size, n_batches) for stack in self.lockstep.stacks for run in range(n_runs)]
         return [{name: value.float().cpu().numpy() for name, value in state.items()} for state in states]
@@ -137,10 +137,10 @@ class Snapshot:
     """Every run of a lockstep on all of both splits, runs in the cohort's order (arm, seed, rate)."""
 
     def __init__(self, lockstep: Lockstep, data: Dataset):
-        networks = [stack.affine() for stack in lockstep.stacks]
+        networks = [stack.predictor() for stack in lockstep.stacks]
         losses, counts = [], []
         for split in (data.train, data.test):
-            found = [evaluate(affine, split.pixels, split.labels) for affine in networks]
+            found = [evaluate(of_arm, split.pixels, split.labels) for of_arm in networks]
             losses.append(lockstep.by_run([loss for loss, _ in found]))
             correct = lockstep.by_run([correct for _, correct in found])
             counts.append(correct.sum(-1))

@@ -1,1 +1,84 @@
-"""The normalisations, one file each: the stacked layer, its twin in torch.nn, what it keeps, how it predicts."""
+"""The normalisations, one file a kind: the stacked layer, its twin in torch.nn, what it keeps, how it predicts."""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from importlib import import_module
+from typing import Protocol, cast
+
+from torch import Tensor, nn
+
+from study.engine.lockstep.optimiser import Parameters
+from study.spec.arms import Norm
+
+EPS = 1e-5
+"""Added to every variance, as torch's normalisations do."""
+
+KNOWN_FIELDS = ("kind", "statistics", "momentum")
+"""What these layers obey of a ``Norm``; another value of the other fields is refused."""
+
+
+class StackedNorm(Protocol):
+    """The normalisation of a hidden layer for L runs at once, units of zero filling up its vectors.
+
+    ``forward`` keeps what ``backward`` needs; ``backward`` leaves the gradients of the parameters in place.
+    """
+
+    def forward(self, z: Tensor) -> Tensor:
+        """z (batch, L, width) -> y of the same shape, as while training."""
+        ...
+
+    def backward(self, d_y: Tensor) -> Tensor: ...
+
+    def begin_epoch(self) -> None: ...
+
+    def averages(self) -> Sequence[Tensor]:
+        """What has to be finite beside the parameters, (L, 1, width) each."""
+        ...
+
+    def running(self) -> dict[str, Tensor]:
+        """What a state dict of torch.nn holds beside the parameters, (L, 1, width) each."""
+        ...
+
+    def cumulative(self, batch_size: int, n_batches: int) -> dict[str, Tensor]:
+        """What is kept beyond that, likewise."""
+        ...
+
+    def folded(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor] | None:
+        """Return the linear layer in front, (L, in, width) and (L, 1, width), with this one folded into it as it
+        predicts; None where it is not affine."""
+        ...
+
+    def predict(self, z: Tensor, runs: slice) -> Tensor:
+        """z (some runs, batch, width) -> y where it is not affine, each image by itself."""
+        ...
+
+
+class NormModule(Protocol):
+    """What the file of a kind offers."""
+
+    def stacked(self, parameters: Parameters, name: str, width: int, norm: Norm) -> StackedNorm:
+        """Return the layer ``name`` of a stack, whose units beyond ``width`` fill up its vectors."""
+        ...
+
+    def twin(self, width: int, norm: Norm) -> nn.Module:
+        """Return torch.nn's layer for one run."""
+        ...
+
+    def by_image(self, z: Tensor) -> Tensor | None:
+        """x_hat of z (..., width) where every image is normalised by itself; None where statistics are chosen."""
+        ...
+
+
+def of(norm: Norm) -> NormModule:
+    """Return the file of a normalisation's kind."""
+    return cast(NormModule, import_module(f"study.engine.norms.{norm.kind}"))
+
+
+def why_not(norm: Norm | None) -> str | None:
+    """Return what of a normalisation these layers do not know, in words; None where they know all."""
+    if norm is None:
+        return None
+    plain = Norm(norm.kind)
+    others = (field.name for field in fields(Norm) if field.name not in KNOWN_FIELDS)
+    unknown = [f"{name}={getattr(norm, name)!r}" for name in others if getattr(norm, name) != getattr(plain, name)]
+    return f"it does not know a normalisation with {', '.join(unknown)}" if unknown else None

@@ -7,23 +7,23 @@ is (batch, channels), and a channel's numbers are made from that channel alone.
 """
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from study.engine.lockstep.optimiser import Parameters
-
-EPS = 1e-5
-MOMENTUM = 0.1
+from study.engine.norms import EPS
+from study.spec.arms import Norm
 
 
 class BatchNorm:
     """y = gamma (z - mean) / sqrt(var + eps) + beta, by the batch's own mean and biased variance.
 
     Gamma and beta (runs, 1, width) start at 1 and 0, the running averages (runs, 1, width) at (0, 1); these
-    move by ``MOMENTUM`` in every forward pass. Beside them the plain sums over the batches of this epoch, and of the
+    move by the momentum in every forward pass. Beside them the plain sums over the batches of this epoch, and of the
     epochs before, are kept in float64: what "cumulative" statistics are made of.
     """
 
-    def __init__(self, parameters: Parameters, name: str):
+    def __init__(self, parameters: Parameters, name: str, width: int, norm: Norm):
+        self.momentum = norm.momentum
         self.gamma, self.d_gamma = parameters.values[f"{name}.weight"], parameters.gradients[f"{name}.weight"]
         self.beta, self.d_beta = parameters.values[f"{name}.bias"], parameters.gradients[f"{name}.bias"]
         parameters.assign(f"{name}.weight", torch.ones(()))
@@ -39,7 +39,9 @@ class BatchNorm:
         """z (batch, runs, width) -> y of the same shape."""
         self.z = z.flatten(1)
         gamma, beta, mean, var = self.channels
-        y, self.mean, self.inverse_sd = torch.native_batch_norm(self.z, gamma, beta, mean, var, True, MOMENTUM, EPS)
+        y, self.mean, self.inverse_sd = torch.native_batch_norm(
+            self.z, gamma, beta, mean, var, True, self.momentum, EPS
+        )
         self.this_epoch[0].add_(self.mean)
         self.this_epoch[1].add_(self.inverse_sd.pow(-2))
         return y.view(z.shape)
@@ -48,6 +50,12 @@ class BatchNorm:
         self.earlier.add_(self.this_epoch)
         self.this_epoch.zero_()
         self.n_earlier_epochs += 1
+
+    def averages(self) -> list[Tensor]:
+        return [self.running_mean, self.running_var]
+
+    def running(self) -> dict[str, Tensor]:
+        return {"running_mean": self.running_mean, "running_var": self.running_var}
 
     def cumulative(self, batch_size: int, n_batches: int) -> dict[str, Tensor]:
         """The plain averages of batch means and unbiased batch variances (runs, 1, width), over the last epoch of
@@ -70,3 +78,23 @@ class BatchNorm:
         self.d_gamma.view(-1).copy_(d_gamma)
         self.d_beta.view(-1).copy_(d_beta)
         return d_z.view(d_y.shape)
+
+    def folded(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+        """Return W gain and (b - mean) gain + beta with gain = gamma / sqrt(var + eps), by the running averages: as
+        torch.nn.utils.fusion.fuse_linear_bn_eval does."""
+        gain = self.gamma * (self.running_var + EPS).rsqrt()
+        return weight * gain, (bias - self.running_mean) * gain + self.beta
+
+    def predict(self, z: Tensor, runs: slice) -> Tensor:
+        raise NotImplementedError("batch norm predicts folded into the linear layer in front")
+
+
+stacked = BatchNorm
+
+
+def twin(width: int, norm: Norm) -> nn.Module:
+    return nn.BatchNorm1d(width, momentum=norm.momentum)
+
+
+def by_image(z: Tensor) -> None:
+    return None

@@ -9,7 +9,8 @@ from scipy import stats
 from analysis.findings.arms import arm_cells, claims
 from analysis.records.tables import Study
 from analysis.stats.intervals import prediction
-from study.spec.design import Design, Run
+from study.spec.design import Design
+from study.spec.runs import Run
 from tests.analysis.planted import plant, planted
 
 DESIGN = Design("digits", batch_sizes=(32,), lrs=(0.01, 0.1), seeds=tuple(range(6)), epochs=3)

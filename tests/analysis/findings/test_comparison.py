@@ -9,7 +9,8 @@ from scipy import stats
 from analysis.errors import AnalysisError
 from analysis.findings.comparison import compare
 from analysis.report import __main__ as report
-from study.spec.design import Design, Run
+from study.spec.design import Design
+from study.spec.runs import Run
 from tests.analysis.planted import plant, planted
 
 WOBBLE = (0, 3, 1, 4, 2, 6, 5, 7)

@@ -14,7 +14,8 @@ from analysis.findings.curves import curves
 from analysis.records.completeness import OUTCOMES, completeness
 from analysis.stats.intervals import Interval, t_interval
 from analysis.stats.paired_tests import Test
-from study.spec.design import Design, Run
+from study.spec.design import Design
+from study.spec.runs import Run
 from tests.analysis.planted import planted
 
 SEEDS = tuple(range(10))

@@ -12,7 +12,8 @@ from analysis.findings import results as findings
 from analysis.findings.results import Findings, Results
 from analysis.report import __main__ as report
 from analysis.stats import null_calibration as aa
-from study.spec.design import Design, Run
+from study.spec.design import Design
+from study.spec.runs import Run
 from study.store.study_folder import Folder
 from tests.analysis.planted import plant, planted
 

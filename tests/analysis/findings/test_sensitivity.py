@@ -10,7 +10,8 @@ from scipy import stats
 from analysis.findings import contrasts
 from analysis.findings.sensitivity import Sensitivity, sensitivity
 from analysis.records.pairs import pair
-from study.spec.design import Design, Run
+from study.spec.design import Design
+from study.spec.runs import Run
 from tests.analysis.planted import Accuracy, planted
 
 DESIGN = Design("digits", batch_sizes=(32, 64), lrs=(0.01, 0.1), seeds=tuple(range(8)), epochs=4)

@@ -14,8 +14,8 @@ from analysis.findings.contrasts import contrasts
 from analysis.findings.results import results
 from analysis.findings.tuning import Tuned, tuned
 from analysis.records.tables import load
-from study.spec.constants import UNTUNED
-from study.spec.design import Run
+from study.spec.factors import REFERENCE_SETTING
+from study.spec.runs import Run
 from study.tuning.space import Point
 from tests.analysis.planted import (
     TUNED_GAINS,
@@ -92,15 +92,15 @@ def test_the_share_that_is_tuning_has_the_roots_of_fieller_s_quadratic(found: Tu
 
 
 def test_gains_are_of_the_seeds_that_have_all_four_runs(tmp_path: Path) -> None:
-    found = made(tmp_path / "s", tried=points(4), lost={Run(*UNTUNED, 2, "bn")})
+    found = made(tmp_path / "s", tried=points(4), lost={Run(*REFERENCE_SETTING, 2, "bn")})
     left = np.delete(np.arange(8), 2)
     assert (found.primary.n_pairs, found.untuned.n_pairs, found.taken_away.n) == (8, 7, 7)
     assert found.taken_away.estimate == pytest.approx((BEFORE - AFTER)[left].mean())
 
 
 def test_where_both_searches_chose_the_untuned_setting_tuning_takes_nothing_away(tmp_path: Path) -> None:
-    tried = [Point(*UNTUNED), *points(3)]
-    found = made(tmp_path / "s", tried=tried, trial=lambda arm, at, k: 0.9 if at == UNTUNED else 0.5)
+    tried = [Point(*REFERENCE_SETTING), *points(3)]
+    found = made(tmp_path / "s", tried=tried, trial=lambda arm, at, k: 0.9 if at == REFERENCE_SETTING else 0.5)
     assert found.primary.mean_diff == found.untuned.mean_diff
     assert (found.taken_away.estimate, found.share.estimate) == (0, 0)
 
@@ -237,6 +237,6 @@ def test_few_trials_or_pruned_ones_tell_no_importance(found: Tuned, tmp_path: Pa
 def test_a_study_that_nobody_tuned_is_not_tuned_and_the_tuned_cell_is_no_part_of_the_grid(tmp_path: Path) -> None:
     study = load(plant_tuned(tmp_path / "s", in_gains, on_a_hill, points(4)))
     every = results(study, 0.05, 0.002)
-    assert {(c.batch_size, c.lr) for c in every.contrasts} == {(None, None), UNTUNED}
+    assert {(c.batch_size, c.lr) for c in every.contrasts} == {(None, None), REFERENCE_SETTING}
     assert [one.arm for one in every.tuned] == ["bn"]
     assert every.of_arms["bn"].best_cell is None

@@ -7,7 +7,8 @@ import pytest
 from analysis.errors import AnalysisError
 from analysis.records.pairs import pair
 from analysis.records.tables import Study, check, load, load_ablation
-from study.spec.design import Design, Run
+from study.spec.design import Design
+from study.spec.runs import Run
 from study.store.study_folder import Folder
 from tests.analysis.planted import plant, planted
 

@@ -17,7 +17,8 @@ import pytest
 from analysis.findings.contrasts import COLUMNS
 from analysis.report import __main__ as report
 from analysis.report.figures.effects import effect_map
-from study.spec.design import Design, Run
+from study.spec.design import Design
+from study.spec.runs import Run
 from tests.analysis.planted import TUNED_GAINS, in_gains, on_a_hill, plant, plant_tuned, points
 
 DESIGN = Design("digits", batch_sizes=(32, 64), lrs=(0.01, 0.1), seeds=tuple(range(6)), epochs=3)

@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from analysis.report import __main__ as report
-from study.spec.design import Design, Run
+from study.spec.design import Design
+from study.spec.runs import Run
 from tests import ROOT
 from tests.analysis.planted import plant
 from tests.analysis.report.oracle.expectation import expectation

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from study.spec.constants import UNTUNED
-from study.spec.design import Design, Run
+from study.spec.design import Design
+from study.spec.factors import REFERENCE_SETTING
+from study.spec.runs import Run
 from study.tuning.space import Point
 from tests.analysis.planted import in_gains, on_a_cliff, on_a_hill, plant, plant_tuned, points
 from tests.analysis.report.test_statcheck import PLACES, Page, altered, differences, score, written
@@ -18,17 +19,17 @@ FEW = points(8)
 
 def below(run: Run, epoch: int) -> float:
     """Untuned, batch norm loses."""
-    return in_gains(run, epoch) - (0.1 if run.arm == "bn" and (run.batch_size, run.lr) == UNTUNED else 0)
+    return in_gains(run, epoch) - (0.1 if run.arm == "bn" and (run.batch_size, run.lr) == REFERENCE_SETTING else 0)
 
 
 def fails_tuned(run: Run, epoch: int) -> float | None:
     """Tuned, batch norm diverges after an epoch in the first six seeds."""
-    gone = run.arm == "bn" and (run.batch_size, run.lr) != UNTUNED and run.seed < 6 and epoch > 1
+    gone = run.arm == "bn" and (run.batch_size, run.lr) != REFERENCE_SETTING and run.seed < 6 and epoch > 1
     return None if gone else in_gains(run, epoch)
 
 
 def is_untuned(arm: str, at: Point, k: int) -> float:
-    return 0.9 + 0.01 * k if at == UNTUNED else 0.5
+    return 0.9 + 0.01 * k if at == REFERENCE_SETTING else 0.5
 
 
 STOPPED = {("bn", 0), ("bn", 5), ("no_bn", 0), ("no_bn", 7)}
@@ -42,7 +43,7 @@ ODD: dict[str, dict[str, Any]] = {
         "sampler": "tpe",
         "lost": {Run(32, 0.01, 2, "bn"), Run(32, 0.01, 3, "no_bn")},
     },
-    "the untuned setting itself is best": {"tried": [Point(*UNTUNED), *FEW], "trial": is_untuned},
+    "the untuned setting itself is best": {"tried": [Point(*REFERENCE_SETTING), *FEW], "trial": is_untuned},
     "every trial of an arm diverged": {"tried": FEW, "trial": lambda *of: None if of[0] == "bn" else on_a_hill(*of)},
     "tuned runs diverged": {"tried": FEW, "accuracy": fails_tuned},
     "runs do not differ": {"tried": FEW, "accuracy": lambda run, epoch: 0.9},

@@ -19,7 +19,7 @@ import torchvision
 from study.data import dataset as data
 from study.data import download as sources
 from study.errors import EnvironmentFault
-from study.spec.design import DATASETS, DatasetFacts
+from study.spec.datasets import DATASETS
 
 
 def idx(array: np.ndarray) -> bytes:

@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from study.data.dataset import Dataset, Split
-from study.data.held_out import TrialDesign, hold_out
+from study.data.held_out import hold_out
 from study.engine import reference
 from study.engine.lockstep import training
 from study.spec.cohorts import Cohort
-from study.spec.design import DATASETS
+from study.spec.datasets import DATASETS
+from study.spec.trial_design import TrialDesign
 from study.tuning.loop import TrialJob, score
 from study.tuning.search import Score
 
@@ -25,15 +26,15 @@ def rows(images: torch.Tensor) -> list[bytes]:
 
 @pytest.mark.parametrize("name", sorted(DATASETS))
 def test_a_sixth_of_the_training_images_is_held_out_of_mnist_as_many_as_it_has_to_test(name: str) -> None:
-    whole, facts = DATASETS[name], TrialDesign(name).facts
+    whole, facts = DATASETS[name], TrialDesign(name).data
     assert (facts.n_train, facts.n_test) == ((1198, 239) if name == "digits" else (50_000, 10_000))
     assert (facts.n_features, facts.n_classes) == (whole.n_features, whole.n_classes)
 
 
 def test_the_facts_are_those_of_what_was_held_out(digits: Dataset) -> None:
     held = hold_out(digits)
-    assert len(held.train.labels) == DESIGN.facts.n_train
-    assert len(held.test.labels) == DESIGN.facts.n_test
+    assert len(held.train.labels) == DESIGN.data.n_train
+    assert len(held.test.labels) == DESIGN.data.n_test
     assert DESIGN.steps_per_epoch(64) == 1198 // 64
 
 

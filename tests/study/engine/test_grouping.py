@@ -10,9 +10,10 @@ from study.data import dataset as data
 from study.engine.lockstep import training
 from study.engine.lockstep.epochs import Live, Recorded
 from study.engine.lockstep.stacks import Lockstep
-from study.spec.cohorts import LANES, Cohort
-from study.spec.design import Design, Run
+from study.spec.cohorts import MAX_RUNS_PER_STACK, Cohort
+from study.spec.design import Design
 from study.spec.history import History
+from study.spec.runs import Run
 
 ARMS = ("bn", "no_bn")
 ALL_LRS, ALL_SEEDS = (1e-3, 1e-2, 1e-1, 1e3), tuple(range(5))  # a rate of 1000 diverges
@@ -97,7 +98,7 @@ def test_what_a_gpu_replays_is_what_a_cpu_does_step_by_step(digits: data.Dataset
     design = design_of(100)
     cohort = Cohort(100, ARMS, (1e-2, 1e3), (3, 4))
     pinned, shared = (Lockstep(design, cohort, torch.float32, torch.device("cpu"), pinned) for pinned in (True, False))
-    assert [len(stack.parameters.scale) for stack in pinned.stacks] == [LANES, LANES]
+    assert [len(stack.parameters.scale) for stack in pinned.stacks] == [MAX_RUNS_PER_STACK, MAX_RUNS_PER_STACK]
     passes = Recorded(pinned, digits.train, twin=lambda: pinned), Live(shared, digits.train)
     for epoch in (1, 2):
         for lockstep, one_pass in zip((pinned, shared), passes, strict=True):

@@ -19,7 +19,8 @@ from analysis.report import __main__ as report
 from study import run
 from study.errors import EnvironmentFault, StudyError, UsageError
 from study.spec import design as design_module
-from study.spec.design import Design, Run
+from study.spec.design import Design
+from study.spec.runs import Run
 from study.store import manifest as manifest_module
 from study.store import untrusted_parquet as parquet
 from study.store.study_folder import Folder
@@ -104,7 +105,7 @@ def test_the_bounds_are_generous() -> None:
     Design("mnist", batch_sizes=tuple(range(2, 52)), lrs=(0.1,), seeds=tuple(range(10_000)), epochs=9)
     Design("mnist", lrs=(0.1,), seeds=tuple(range(100_000)))
     Design("mnist", hidden=(32_768,), epochs=32_767)
-    assert design_module.MOST_RECORDS <= parquet.MOST_VALUES
+    assert design_module.MAX_RECORDS <= parquet.MOST_VALUES
 
 
 # --- manifests

@@ -23,8 +23,9 @@ from study.inference import statistics as moments
 from study.inference.corruptions import CONDITIONS, Condition
 from study.inference.evaluate import CLEAN, FROM_TRAINING, NO_NORM, ORDERS, SIZES, SWAPS, Group, Trial, trials
 from study.spec.cohorts import Cohort
-from study.spec.design import Design, Run
+from study.spec.design import Design
 from study.spec.history import History
+from study.spec.runs import Run
 
 DESIGN = Design("digits", batch_sizes=(32,), lrs=(0.01, 0.1), seeds=(0, 1, 2), epochs=1, hidden=(20, 12))
 BN = Cohort(32, ("bn",), DESIGN.lrs, DESIGN.seeds).runs

@@ -1,8 +1,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from study.spec.cohorts import LANES, cohorts, missing_runs, shard
-from study.spec.design import Design, Run
+from study.spec.cohorts import MAX_RUNS_PER_STACK, cohorts, missing_runs, shard
+from study.spec.design import Design
+from study.spec.runs import Run
 
 DESIGN = Design("digits", batch_sizes=(1, 32, 64), lrs=tuple(10.0**-k for k in range(17)), seeds=tuple(range(4)))
 RUNS = [run for run in DESIGN.runs if run.applicable]
@@ -20,7 +21,7 @@ def test_cohorts_cover_each_missing_run_once(done: set[Run], workers: int) -> No
 
 def test_cohorts_hold_whole_pairs_and_at_most_the_lanes() -> None:
     for cohort in cohorts(missing_runs(DESIGN, ())):
-        assert len(cohort.lrs) * len(cohort.seeds) <= LANES
+        assert len(cohort.lrs) * len(cohort.seeds) <= MAX_RUNS_PER_STACK
         assert cohort.arms == (("no_bn",) if cohort.batch_size == 1 else ("bn", "no_bn"))
 
 

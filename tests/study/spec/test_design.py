@@ -4,7 +4,8 @@ from dataclasses import replace
 import pytest
 
 from study.errors import UsageError
-from study.spec.design import Configuration, Design, Run
+from study.spec.design import Design
+from study.spec.runs import Configuration, Run
 
 DESIGN = Design("digits", batch_sizes=(32, 64), lrs=(0.01, 0.1), seeds=(0, 1, 2), epochs=2)
 

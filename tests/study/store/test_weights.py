@@ -23,8 +23,9 @@ from study.errors import UsageError
 from study.inference import modes
 from study.inference import statistics as moments
 from study.spec.cohorts import Cohort
-from study.spec.design import Design, Run
+from study.spec.design import Design
 from study.spec.history import History
+from study.spec.runs import Run
 from study.store import weights
 from study.store.study_folder import Folder
 from tests import ROOT

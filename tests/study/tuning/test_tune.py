@@ -19,7 +19,7 @@ import pytest
 from study import run, tune
 from study.cli.tune_options import FIRST_SEED
 from study.runner.jobs import OutOfTime
-from study.spec.constants import UNTUNED
+from study.spec.factors import REFERENCE_SETTING
 from study.store.study_folder import Folder
 from study.tuning import loop as tuning
 from study.tuning import trials_table as trials
@@ -80,7 +80,7 @@ def test_a_row_for_each_trial_and_seed_and_the_runs_of_what_was_chosen(finished:
     chosen = {arm: means[arm].idxmax() for arm in ("bn", "no_bn")}
     runs = pd.read_parquet(finished / "runs.parquet")
     cells = {(run.arm, run.batch_size, run.lr) for run in runs.itertuples()}
-    assert cells == {(arm, *cell) for arm in chosen for cell in (UNTUNED, chosen[arm])}
+    assert cells == {(arm, *cell) for arm in chosen for cell in (REFERENCE_SETTING, chosen[arm])}
     assert set(runs.seed) == {0, 1, 2}
     assert set(pd.read_parquet(finished / "records.parquet").query("split == 'test'").n_examples) == {360}
 
@@ -295,7 +295,7 @@ def test_a_grid_is_not_trained_where_a_tuning_has_not_ended(
 
 def test_a_grid_is_not_trained_in_a_tuned_study(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Though all else is equal."""
-    before, (batch_size, lr) = files(finished), UNTUNED
+    before, (batch_size, lr) = files(finished), REFERENCE_SETTING
     options = [*GRID, "--batch-sizes", str(batch_size), "--lrs", str(lr), "--out", str(finished.parent)]
     assert run.main([*options, "--study-id", "s"]) == 2
     assert "tuned: the study has a tuned cell, the command asks for none" in capsys.readouterr().err

@@ -22,8 +22,9 @@ from study.engine.kernel.library import BLOCK, Images, Library, load
 from study.engine.kernel.library import Run as State
 from study.engine.lockstep import training
 from study.spec.cohorts import Cohort
-from study.spec.design import Design, Run
+from study.spec.design import Design
 from study.spec.history import History
+from study.spec.runs import Run
 from study.store.study_folder import Folder
 from tests.study.engine.lockstep.test_training import ARMS, Kinks, design_of
 from tests.study.engine.test_grouping import ALL_LRS, ALL_SEEDS, PARTS, Bits, bits

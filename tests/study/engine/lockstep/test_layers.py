@@ -7,7 +7,8 @@ from torch.nn.utils.fusion import fuse_linear_bn_eval
 from study.data.images import RowBatch
 from study.engine.lockstep.layers import Stack, cross_entropy, d_cross_entropy
 from study.engine.reference import Network
-from study.spec.design import Design, Run
+from study.spec.design import Design
+from study.spec.runs import Run
 
 LRS, SEEDS = (1e-3, 1e-1), (3, 8)
 RUNS = [(seed, lr) for seed in SEEDS for lr in LRS]

@@ -14,7 +14,8 @@ from study.engine.lockstep.evaluation import evaluate
 from study.engine.lockstep.layers import Stack
 from study.engine.lockstep.stacks import Lockstep
 from study.spec.cohorts import Cohort
-from study.spec.design import Design, Run
+from study.spec.design import Design
+from study.spec.runs import Run
 
 ARMS = ("bn", "no_bn")
 N_STEPS = 200

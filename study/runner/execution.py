@@ -1,0 +1,41 @@
+"""How a study is made complete: where, by what, for how long. Nothing here changes a number on the same engine."""
+
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+from study.engine.machine import cores
+from study.engine.registry import Engine
+
+
+@dataclass(frozen=True)
+class Execution:
+    """What a library call needs of a command line, as values."""
+
+    device: str = "auto"
+    """``auto``, ``cpu``, ``cuda`` or ``cuda:1``."""
+    engine: Engine = "auto"
+    tf32: bool = False
+    workers: int | None = None
+    """Threads or processes; None: one for each core."""
+    max_seconds: float | None = None
+    """Of training, after which it stops and can be gone on with."""
+    on_error: Literal["continue", "stop"] = "continue"
+    shard: tuple[int, int] = (1, 1)
+    """(i, n): the i-th of n parts of the plan."""
+    inference: bool = True
+    """Whether a complete study's networks are evaluated under every inference mode, on the clean test images."""
+
+    @property
+    def n_workers(self) -> int:
+        return self.workers or cores()
+
+    @property
+    def shard_suffix(self) -> str:
+        """For the names of what each process on a study has to itself; a whole study is shard 1 of 1."""
+        part, of = self.shard
+        return f"-{part}-of-{of}"
+
+    def deadline(self) -> float | None:
+        """Return the ``time.monotonic()`` at which work that begins now has to stop."""
+        return None if self.max_seconds is None else time.monotonic() + self.max_seconds

@@ -1,0 +1,82 @@
+"""How long and how much memory a plan will take: from the last study on this device, else from a matrix product timed
+here and now. Knows no torch, so that ``--dry-run`` answers at once."""
+
+import json
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from study.engine import costs
+from study.engine.costs import TORCH, CostModel
+from study.engine.machine import processor
+from study.errors import StudyError
+from study.spec.cohorts import Cohort
+from study.spec.design import Design
+from study.store.manifest import MAX_BYTES
+from study.store.study_folder import newest_first
+from study.store.untrusted_parquet import file_bytes
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a plan takes, and where that is known from."""
+
+    seconds: float
+    memory: float
+    """Bytes."""
+    source: str
+
+
+def forecast(
+    model: CostModel, design: Design, plan: Sequence[Cohort], n_workers: int, studies: Path, inference: bool
+) -> Forecast:
+    """Return what ``plan`` takes by ``n_workers``, the inference modes included where they are asked for."""
+    throughput, source = expected_throughput(model, design, studies)
+    seconds, memory = model.seconds(design, plan, n_workers, throughput), model.memory(design, plan, n_workers)
+    if inference:
+        seconds += model.inference_seconds(design, plan, n_workers, throughput)
+        memory += costs.inference_bytes(design, n_workers)
+    return Forecast(seconds, memory, source)
+
+
+def expected_throughput(model: CostModel, design: Design, studies: Path) -> tuple[float, str]:
+    """Return the work per second and worker on this processor, and where that is known from."""
+    recorded = _recorded_throughput(model.kind, design, studies)
+    if recorded is not None:
+        return recorded, "the last study on this processor"
+    return model.throughput_per_flop * _flop_per_second(), "a matrix product timed now; rough"
+
+
+def _recorded_throughput(kind: str, design: Design, studies: Path) -> float | None:
+    """Return that of the newest study under ``studies`` that trained such networks on such images by this processor
+    and such an engine."""
+    for path in newest_first(studies):
+        try:
+            manifest = json.loads(file_bytes(path, MAX_BYTES))
+            other = Design.from_dict(manifest["design"])
+            alike = (other.dataset, other.widths) == (design.dataset, design.widths)
+            throughput = float(manifest["timings"]["work_per_second_and_worker"])
+            alike = alike and manifest["device"].get("engine", TORCH.kind).startswith(kind)
+            if alike and manifest["device"]["name"] == processor() and 0 < throughput < math.inf:
+                return throughput
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, StudyError):
+            continue  # a folder that is not ours, or that has not trained yet, has no say in a forecast
+    return None
+
+
+def _flop_per_second() -> float:
+    """Return those of one core, in a matrix product of the first layer's shape.
+
+    By the processor's time, which counts every core that numpy's product takes.
+    """
+    a, b = np.ones((512, 784), np.float32), np.ones((784, 256), np.float32)
+    a_b = a @ b
+    n, began = 0, time.process_time()
+    while n == 0 or time.process_time() - began < 0.05:
+        np.matmul(a, b, out=a_b)
+        n += 1
+    return 2 * a.size * b.shape[1] * n / (time.process_time() - began)

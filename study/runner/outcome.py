@@ -1,0 +1,30 @@
+"""How a command's work ended, and what ends it early."""
+
+from dataclasses import dataclass
+
+SOME_FAILED = 1
+OUT_OF_TIME, INTERRUPTED, TERMINATED = 75, 130, 143
+STOPS = {OUT_OF_TIME: "--max-time is over", INTERRUPTED: "interrupted", TERMINATED: "terminated"}
+"""Early ends by exit code."""
+
+
+class OutOfTime(BaseException):
+    """The deadline is over; like KeyboardInterrupt, no error."""
+
+
+class Terminated(BaseException):
+    """SIGTERM; like KeyboardInterrupt, no error."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the work ended."""
+
+    failures: int = 0
+    """Cohorts that failed for good."""
+    stopped: int | None = None
+    """The exit code of an early end."""
+
+    @property
+    def exit_code(self) -> int:
+        return self.stopped if self.stopped is not None else SOME_FAILED if self.failures else 0

@@ -1,0 +1,102 @@
+"""What is compared: the arms, each a value. One that is no value here can be neither asked for nor trained.
+
+An arm is a normalisation, the smallest batch that it can train on, and how tables and figures call and draw it. To add
+one: a value in ``ARMS``, and where its normalisation is new, a kind and the file ``engine/norms/<kind>.py``.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from study.spec.checks import check_known
+
+NORM_KINDS = ("batch",)
+"""Each has its file in ``study/engine/norms``."""
+
+
+@dataclass(frozen=True)
+class Norm:
+    """A normalisation of hidden layers, as a value; what an engine does not know of it, it refuses to train.
+
+    >>> Norm("batch").n_parameters(32)
+    64
+    """
+
+    kind: str
+    """One of NORM_KINDS."""
+    statistics: tuple[str, ...] = ()
+    """What is kept of each layer for prediction, a mean and a variance each; none where every image has its own."""
+    group: int | None = None
+    """Units that share a mean and a variance; None: as the kind has it."""
+    placement: Literal["before", "after"] = "before"
+    """Of the activation."""
+    gamma: bool = True
+    """Whether a gain is learnt by unit."""
+    beta: bool = True
+    """Whether a shift is learnt by unit."""
+    bias: bool = True
+    """Whether the linear layer in front has a bias."""
+    momentum: float = 0.1
+    """Weight of the newest batch in the running averages."""
+
+    def __post_init__(self) -> None:
+        check_known("normalisation", self.kind, NORM_KINDS)
+
+    def n_parameters(self, width: int) -> int:
+        """Return the number of learnt numbers of a layer of ``width`` units."""
+        return width * (self.gamma + self.beta)
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One of the things that are compared."""
+
+    key: str
+    """In run ids, tables and options."""
+    name: str
+    """In sentences."""
+    short: str
+    """In columns and legends."""
+    tag: str
+    """In heads of columns that hold two arms: ``failed without | with``."""
+    norm: Norm | None
+    smallest_batch: int = 1
+    """Images; on smaller batches it is recorded as not applicable."""
+    reason: str = ""
+    """Why it cannot train on smaller ones."""
+    colour: str = "#808080"
+    line: str = ":"
+    marker: str = "^"
+
+    @property
+    def statistics(self) -> tuple[str, ...]:
+        """The statistics that its networks keep, among which a prediction may choose."""
+        return self.norm.statistics if self.norm else ()
+
+
+BASELINE = "no_bn"
+"""The arm that every other one is compared with."""
+STATISTICS = ("running", "cumulative_last", "cumulative_all")
+"""What batch normalisation keeps of each layer beside gamma and beta."""
+
+ARMS = {
+    arm.key: arm
+    for arm in (
+        Arm(
+            "bn", "batch normalisation", "with BN", "with",
+            Norm("batch", STATISTICS), smallest_batch=2, reason="batch norm on batches of one",
+            colour="#0173b2", line="-", marker="o",
+        ),
+        Arm("no_bn", "no batch normalisation", "without BN", "without", None, colour="#d55e00", line="--", marker="s"),
+    )
+}  # fmt: skip
+"""Known arms by key, in the order of tables."""
+
+DEFAULT_ARMS = ("bn", BASELINE)
+"""What a study compares unless told otherwise."""
+
+
+def in_order(keys: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the keys of arms in the order of ``ARMS``; a UsageError where one is unknown."""
+    for key in keys:
+        check_known("--arms", key, ARMS)
+    return tuple(sorted(keys, key=[*ARMS].index))

@@ -1,0 +1,59 @@
+"""Rules that a value must keep, each with a sentence that quotes it and gives a valid choice."""
+
+import difflib
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from study.errors import UsageError, plain, short, told
+
+WHOLE = re.compile(r"[+-]?[0-9]{1,100}")
+NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+"""How a number is written: Python would also take 1_000 and full-width digits."""
+
+
+def check_distinct(option: str, values: Sequence[Any]) -> None:
+    """Refuse an empty list, and one that has a value twice."""
+    if not values:
+        raise UsageError(f"{option}: the list is empty; give at least one value")
+    repeated = sorted(value for value, n in Counter(values).items() if n > 1)
+    if repeated:
+        raise UsageError(f"{option} {listed(values)}: {listed(repeated)} is given twice; give each value once")
+
+
+def check_whole(option: str, values: Iterable[int], low: int, high: int, what: str) -> None:
+    """Refuse a value that is no whole number from ``low`` to ``high``, of which there are ``what``."""
+    for value in values:
+        if not isinstance(value, int) or not low <= value <= high:
+            raise UsageError(f"{option} {told(value)}: give a whole number from {low} to {high} {what}")
+
+
+def check_at_most(what: str, n: int, limit: int, unit: str) -> None:
+    """Refuse more than ``limit``."""
+    if n > limit:
+        raise UsageError(f"{what}: these are {n:,} {unit}; give at most {limit:,}")
+
+
+def check_known(what: str, name: str, known: Iterable[str]) -> None:
+    """Refuse a name that is not one of ``known``, offering the nearest."""
+    names = list(known)
+    if name not in names:
+        near = difflib.get_close_matches(short(name), names, n=1, cutoff=0.4)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        raise UsageError(f"{what} {short(name)!r} is unknown{hint}; choose from: {', '.join(names)}")
+
+
+def listed(values: Iterable[Any]) -> str:
+    """Return the values in words, the first of them if they are many."""
+    return short(in_words([plain(value) if isinstance(value, str) else value for value in [*values][:20]]), 200)
+
+
+def in_words(value: Any) -> str:
+    """Return a value or a list of values as a sentence has it: ``0 to 9`` for a range."""
+    if not isinstance(value, list | tuple):
+        return str(value)
+    whole = all(isinstance(item, int) for item in value)
+    if whole and len(value) > 3 and list(value) == list(range(value[0], value[-1] + 1)):
+        return f"{value[0]} to {value[-1]}"
+    return " ".join(map(str, value))

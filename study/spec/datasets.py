@@ -1,0 +1,59 @@
+"""The data sets that a study can train on, each a value: its shape, known before it is loaded, and its source."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Torchvision:
+    """Files that a class of ``torchvision.datasets`` downloads, in the idx format of MNIST.
+
+    ``sha256`` is None where nobody publishes digests of the uncompressed files; then the archives that
+    torchvision keeps beside them speak for them, by torchvision's own md5.
+    """
+
+    class_name: str
+    sha256: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Bundled:
+    """Comes with scikit-learn, and needs no network."""
+
+
+@dataclass(frozen=True)
+class DatasetSpec:
+    """A data set: images flattened, labels 0 to n_classes - 1."""
+
+    key: str
+    """In options and manifests."""
+    name: str
+    """As a reader calls it."""
+    n_train: int
+    n_test: int
+    n_features: int
+    n_classes: int
+    source: Torchvision | Bundled
+
+
+MNIST_SHA256 = {
+    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+}
+
+DATASETS = {
+    spec.key: spec
+    for spec in (
+        DatasetSpec("mnist", "MNIST", 60_000, 10_000, 784, 10, Torchvision("MNIST", MNIST_SHA256)),
+        DatasetSpec("fashion-mnist", "Fashion-MNIST", 60_000, 10_000, 784, 10, Torchvision("FashionMNIST")),
+        DatasetSpec("kmnist", "Kuzushiji-MNIST", 60_000, 10_000, 784, 10, Torchvision("KMNIST")),
+        DatasetSpec("digits", "scikit-learn's digits", 1_437, 360, 64, 10, Bundled()),
+    )
+}
+"""By key."""
+
+AUTO = "auto"
+"""PREFERRED where it is present or can be downloaded, else FALLBACK."""
+PREFERRED, FALLBACK = "mnist", "digits"

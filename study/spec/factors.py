@@ -1,0 +1,228 @@
+"""What is varied beside the arm and the seed: the factors, each a value, and the cells that they span.
+
+Columns of the tables, options, parts of ids, labels and axes ask the factors; only what obeys a factor names it. To add
+one: a value in ``FACTORS``, and the code that obeys it. A factor without an option of its own is varied by
+``--vary KEY=LEVEL,LEVEL``; where a study leaves it alone, it has the first of its default levels everywhere, and
+neither digests nor ids nor tables know of it.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import total_ordering
+from typing import Any
+
+from study.errors import UsageError, told
+from study.spec.checks import check_known, check_whole
+from study.spec.datasets import DatasetSpec
+
+Level = int | float | str
+Check = Callable[[str, Any, DatasetSpec], None]
+"""Refuses a level: (how it was asked for, the level, the data set)."""
+
+
+@dataclass(frozen=True)
+class Factor:
+    """One thing that is varied."""
+
+    key: str
+    """In tables, in ``--vary`` and in code."""
+    kind: type[int] | type[float] | type[str]
+    """Of its levels."""
+    label: str
+    """In sentences and on axes."""
+    axis: str
+    """On the axis of a figure of its own."""
+    default: tuple[Level, ...]
+    """The levels of a study that is not told otherwise."""
+    check: Check
+    tag: Callable[[Any], str] = str
+    """Of a level, in ids."""
+    show: Callable[[Any], str] = str
+    """A level as a reader sees it."""
+    field: str | None = None
+    """The field of a design, and the option, that holds its levels; None: ``vary``."""
+    scale: Callable[[float], float] | None = None
+    """To the scale on which its slope is taken; None for levels that are names."""
+    per: str = ""
+    """The unit of that slope: ``per doubling of the batch size``."""
+    stacked: bool = False
+    """Whether runs of several levels take their steps together."""
+
+    @property
+    def option(self) -> str:
+        """How its levels are asked for."""
+        return f"--vary {self.key}=" if self.field is None else f"--{self.field.replace('_', '-')}"
+
+    @property
+    def always(self) -> bool:
+        """Whether every study has its column."""
+        return self.field is not None
+
+    def level(self, value: Any) -> Level:
+        """Return ``value`` as a level, a whole number as a float where the levels are; unchanged where it is none."""
+        return float(value) if self.kind is float and isinstance(value, int) and not isinstance(value, bool) else value
+
+    def place(self, level: Level) -> Any:
+        """Return what levels are sorted by: the number, or the place among the known names."""
+        return level if self.kind is not str else self.default.index(level)
+
+
+def _check_batch_size(asked: str, size: Any, data: DatasetSpec) -> None:
+    check_whole(asked, (size,), 1, data.n_train, f"images, as {data.key} has")
+
+
+def _check_rate(asked: str, lr: Any, data: DatasetSpec) -> None:
+    if not isinstance(lr, int | float) or not 1e-30 <= lr <= 1e30:  # NaN neither; engines store weights over rates
+        raise UsageError(
+            f"{asked} {told(lr)}: a learning rate is a finite number above 0 (1e-30 to 1e30), such as 0.01"
+        )
+
+
+def one_of(names: Sequence[str]) -> Check:
+    """Return the check of a factor whose levels are names."""
+    return lambda asked, name, data: check_known(asked, name, names)
+
+
+def in_full(number: float) -> str:
+    """Return a number without an exponent as far as that can be read: 0.001, never 1e-03."""
+    return f"{number:.12f}".rstrip("0") if 1e-6 <= number < 1 else f"{number:g}"
+
+
+def _tag_of_rate(lr: float) -> str:
+    mantissa, exponent = f"{lr:e}".split("e")
+    return f"lr{mantissa.rstrip('0').rstrip('.')}e{exponent}"
+
+
+FACTORS: dict[str, Factor] = {
+    factor.key: factor
+    for factor in (
+        Factor(
+            "batch_size", int, "batch size", "batch size", (32, 128, 512), _check_batch_size,
+            tag="b{:04d}".format, field="batch_sizes", scale=math.log2, per="doubling of the batch size",
+        ),
+        Factor(
+            "lr", float, "rate", "learning rate", (0.001, 0.01, 0.1), _check_rate,
+            tag=_tag_of_rate, show=in_full, field="lrs", scale=math.log10, per="tenfold rate", stacked=True,
+        ),
+    )
+}  # fmt: skip
+"""Known factors by key, in the order of columns and ids."""
+
+
+@total_ordering
+class Cell(Mapping[str, Level]):
+    """One level of every factor: positions are those of ``FACTORS``, a factor that is left out has its default.
+
+    >>> cell = Cell(32, 0.01)
+    >>> cell == Cell(batch_size=32, lr=0.01), cell.lr, cell["batch_size"], cell < Cell(32, 0.1)
+    (True, 0.01, 32, True)
+    """
+
+    __slots__ = ("_levels", "_said")
+    _levels: dict[str, Level]
+    _said: frozenset[str]
+
+    def __init__(self, *levels: Level, **named: Level):
+        given = dict(zip(FACTORS, levels, strict=False)) | named
+        if len(given) != len(levels) + len(named) or not given.keys() <= FACTORS.keys():
+            raise UsageError(f"a cell has one level for each of {', '.join(FACTORS)}; these are {levels} and {named}")
+        missing = [key for key, factor in FACTORS.items() if factor.always and key not in given]
+        if missing:
+            raise UsageError(f"a cell needs {missing[0]}, such as {missing[0]}={FACTORS[missing[0]].default[0]}")
+        self._levels = {key: factor.level(given.get(key, factor.default[0])) for key, factor in FACTORS.items()}
+        self._said = frozenset(key for key, factor in FACTORS.items() if factor.always or not self._is_default(key))
+
+    def _is_default(self, key: str) -> bool:
+        return self._levels[key] == FACTORS[key].default[0]
+
+    def __getitem__(self, key: str) -> Any:
+        return self._levels[key]
+
+    def __getattr__(self, key: str) -> Any:
+        if key in FACTORS:
+            return self._levels[key]
+        raise AttributeError(key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._levels)
+
+    def __len__(self) -> int:
+        return len(self._levels)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self._levels.values()))
+
+    def __eq__(self, other: object) -> bool:
+        return self._levels == other._levels if isinstance(other, Cell) else NotImplemented
+
+    def __lt__(self, other: "Cell") -> bool:
+        return self._places() < other._places()
+
+    def __repr__(self) -> str:
+        return f"Cell({', '.join(f'{key}={level!r}' for key, level in self.said.items())})"
+
+    def __deepcopy__(self, memo: object) -> "Cell":
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _remade, (self._levels, self._said)
+
+    def _places(self, stacked: bool = True) -> tuple[Any, ...]:
+        factors = (factor for factor in FACTORS.values() if stacked or not factor.stacked)
+        return tuple(factor.place(self._levels[factor.key]) for factor in factors)
+
+    @property
+    def said(self) -> dict[str, Level]:
+        """The levels that sentences and tables say: of the factors that its study varies."""
+        return {key: level for key, level in self._levels.items() if key in self._said}
+
+    def saying(self, keys: Iterable[str]) -> "Cell":
+        """Return the same cell, which says its levels of ``keys`` too, be they the defaults."""
+        return _remade(self._levels, self._said.union(keys))
+
+    @property
+    def tag(self) -> str:
+        """The cell in an id, such as ``b0032_lr1e-02``: a factor that has its default is left out, if it can be."""
+        return "_".join(FACTORS[key].tag(level) for key, level in self.identity.items())
+
+    @property
+    def identity(self) -> dict[str, Level]:
+        """The levels that digests are made of: as in ``tag``."""
+        return {key: level for key, level in self._levels.items() if FACTORS[key].always or not self._is_default(key)}
+
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        """What runs that take their steps together have in common: the levels of the factors that do not stack."""
+        return self._places(stacked=False)
+
+    def but(self, **levels: Level) -> "Cell":
+        """Return this cell with other levels."""
+        return Cell(**{**self._levels, **levels}).saying(self._said)
+
+
+def _remade(levels: dict[str, Level], said: frozenset[str]) -> Cell:
+    cell = Cell(**levels)
+    cell._said = said
+    return cell
+
+
+def in_words(cell: Cell | None) -> str:
+    """Return the cell as a sentence has it, ``all cells`` for None.
+
+    >>> in_words(Cell(32, 0.01)), in_words(None)
+    ('batch size 32, rate 0.01', 'all cells')
+    """
+    if cell is None:
+        return "all cells"
+    return ", ".join(f"{FACTORS[key].label} {FACTORS[key].show(level)}" for key, level in cell.said.items())
+
+
+def rounded(cell: Cell, digits: int = 3) -> Cell:
+    """Return the cell with so many significant digits of its levels, as one that a search has drawn is told."""
+    levels = {key: float(f"{level:.{digits}g}") for key, level in cell.items() if isinstance(level, float)}
+    return cell.but(**levels)
+
+
+REFERENCE_SETTING = Cell(32, 0.01)
+"""The tutorial's, at which it tuned neither arm."""

@@ -1,0 +1,37 @@
+"""One training, and what tuning chose for an arm: a cell, a seed and an arm, or a cell and an arm."""
+
+from dataclasses import dataclass
+
+from study.spec.arms import ARMS
+from study.spec.factors import Cell, Level
+
+
+@dataclass(frozen=True, order=True, init=False)
+class Run:
+    """One training: a cell, a seed and an arm. The cell may be given by its levels, in the order of ``FACTORS``.
+
+    >>> Run(32, 0.01, seed=0, arm="bn") == Run(Cell(32, 0.01), seed=0, arm="bn")
+    True
+    """
+
+    cell: Cell
+    seed: int
+    arm: str
+
+    def __init__(self, *cell: Cell | Level, seed: int, arm: str, **levels: Level):
+        whole = cell[0] if cell and isinstance(cell[0], Cell) else Cell(*cell, **levels)  # type: ignore[arg-type]
+        for name, value in (("cell", whole), ("seed", seed), ("arm", arm)):
+            object.__setattr__(self, name, value)
+
+    @property
+    def applicable(self) -> bool:
+        """Whether its arm can train on batches of this size: one image has no variance."""
+        return bool(self.cell.batch_size >= ARMS[self.arm].smallest_batch)
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What tuning chose for an arm."""
+
+    arm: str
+    cell: Cell

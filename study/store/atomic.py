@@ -1,0 +1,67 @@
+"""Files written whole or not at all, and what a killed process leaves of one that was not."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from study.errors import EnvironmentFault, UsageError
+
+TOKEN = "[0-9a-f]" * 16
+"""At the end of a temporary name."""
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """All of ``content`` under ``path`` or nothing: temporary name, flush, rename, flush of the folder."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    with _environment_faults(path):
+        try:
+            with open(temporary, "xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        _flush_folder(path.parent)
+
+
+def remove_stale_files(folder: Path, *names: str) -> None:
+    """Remove the temporary files of killed processes that wrote ``names``, which nobody else may write now."""
+    for name in names if not folder.is_symlink() else ():
+        for temporary in folder.glob(f".{name}.{TOKEN}"):
+            temporary.unlink()
+
+
+def make_subfolder(study: Path, name: str) -> Path:
+    """Return the folder ``name`` of a study, made if need be; a link is refused, since it may lead out of the study."""
+    path = study / name
+    if path.is_symlink():
+        raise UsageError(f"{path} is a link: nothing is written through it. Put a folder in its place.")
+    if not path.is_dir():
+        path.mkdir(exist_ok=True)
+        _flush_folder(study)
+    return path
+
+
+def _flush_folder(path: Path) -> None:
+    if os.name == "nt":  # a folder cannot be opened there, and the rename is journalled
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _environment_faults(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise EnvironmentFault(
+            f"{path} cannot be written: {error.strerror or error}."
+            " What was committed is safe; the same command goes on when this is mended."
+        ) from error

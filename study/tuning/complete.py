@@ -1,0 +1,213 @@
+"""The same tuning budget for every arm, then fresh seeds for what each found best.
+
+The story is in ``Optimisation.complete``; everything around it is a chapter.
+"""
+
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock
+
+from study.data.lazy import ImageSource
+from study.engine import costs, devices, registry
+from study.errors import StudyError, UsageError
+from study.runner import complete as runner
+from study.runner.execution import Execution
+from study.runner.outcome import OUT_OF_TIME, STOPS, Outcome, OutOfTime
+from study.runner.progress import Progress, Voice, duration
+from study.runner.session import check_same_data, fitting_workers
+from study.spec.cohorts import MAX_RUNS_PER_STACK, Cohort
+from study.spec.design import Design
+from study.spec.factors import Cell
+from study.spec.trial_design import TrialDesign
+from study.store.manifest import Manifest
+from study.store.study_folder import JOURNAL, Folder
+from study.tuning import storage as storages
+from study.tuning import trials_table
+from study.tuning.budget import Budget
+from study.tuning.lease import Presence
+from study.tuning.loop import TrialJob, Tuning, best_so_far
+from study.tuning.search import Search, Terms
+from study.tuning.trials_table import Tuned
+
+if TYPE_CHECKING:  # torch takes seconds to import; --help needs none of it
+    from study.data.dataset import Dataset
+
+
+@dataclass(frozen=True)
+class Optimisation:
+    """One command's work on a tuned study."""
+
+    design: Design
+    """Of the fresh seeds, with the setting that nobody tuned as its grid."""
+    budget: Budget
+    folder: Folder
+    source: ImageSource
+    execution: Execution
+    progress: Progress
+    command: str
+    """As the manifest keeps it."""
+    notice: str | None = None
+    """Why the data are not those that were wanted."""
+    began: float = field(default_factory=time.monotonic)
+
+    def complete(self) -> Outcome:
+        """Prepare, search, and train the fresh seeds; returns how it ended, having said so."""
+        design, manifest = self._trial_design(), _tuned_before(self.folder)
+        if self.notice:
+            self.progress.say("notice", self.notice, sys.stderr)
+        data, job = self._job(design, manifest)
+        terms = self._terms(data, job.engine)
+        try:
+            tuned = self._search(terms, job, data)
+        except OutOfTime:
+            return self._out_of_time()
+        _say_chosen(tuned, self.progress, self._seconds)
+        return self._train_chosen(tuned, self._as_told(terms))
+
+    @property
+    def _seconds(self) -> float:
+        return time.monotonic() - self.began
+
+    # --- before
+
+    def _trial_design(self) -> TrialDesign:
+        space, design = self.budget.space, self.design
+        trials = TrialDesign(
+            design.dataset, design.arms, (2,), (space.lr[0],), self.budget.trial_seeds, design.epochs, design.hidden
+        )
+        n_train = trials.data.n_train
+        if space.sizes[-1] > n_train:
+            fitting = 2 ** (n_train.bit_length() - 1)
+            raise UsageError(
+                f"--space batch_size={space.batch_size[0]}:{space.batch_size[1]}: {n_train} images of {design.dataset}"
+                f" train a trial; give a range up to {fitting}, such as batch_size=16:{fitting}"
+            )
+        return trials
+
+    def _job(self, design: TrialDesign, manifest: Manifest | None) -> tuple["Dataset", TrialJob]:
+        """The images of the trials, and what their training has in common."""
+        from study.data.held_out import hold_out
+
+        device = devices.choose(self.execution.device, manifest and manifest["device"]["kind"])
+        began_with = manifest and manifest["device"].get("engine")
+        engine, slower = registry.choose(self.execution.engine, design, device, tf32=False, of_study=began_with)
+        if slower:
+            self.progress.say("notice", slower, sys.stderr)
+        data = self.source.images
+        if manifest is not None:
+            check_same_data(self.folder, manifest, data.sha256)
+        path, deadline = self.folder.path, self.execution.deadline()
+        job = TrialJob(design, path, device, engine, data.name, data.sha256, shared_data=path, deadline=deadline)
+        return hold_out(data).to(device) if device != "cpu" else hold_out(data), job
+
+    def _terms(self, data: "Dataset", engine: str) -> Terms:
+        return Terms(
+            dataset=data.name,
+            data=data.digest,
+            space=str(self.budget.space),
+            epochs=self.design.epochs,
+            hidden=self.design.hidden,
+            seeds=self.budget.trial_seeds,
+            engine=engine,
+            sampler=self.budget.sampler,
+            sampler_seed=self.budget.sampler_seed,
+            pruner=self.budget.pruner,
+        )
+
+    def _as_told(self, terms: Terms) -> dict[str, Any]:
+        """The terms as the manifest has them."""
+        storage = self.budget.storage
+        same = ("space", "epochs", "sampler", "sampler_seed", "pruner")
+        return {
+            "trials": self.budget.trials,
+            "first_seed": terms.seeds[0],
+            "n_seeds": len(terms.seeds),
+            "storage": JOURNAL if storage is None else storages.shown(storage),
+            "optuna": version("optuna"),
+            **{name: getattr(terms, name) for name in same},
+        }
+
+    # --- the searches
+
+    def _search(self, terms: Terms, job: TrialJob, data: "Dataset") -> Tuned:
+        """What the searches came to. Raises OutOfTime, and a StudyError where cohorts failed for good."""
+        path, storage = self.folder.path, self.budget.storage
+        presence = Presence(path)
+        with storages.opened(path, storage) as opened:
+            searches = {
+                arm: Search(opened, f"{path.name}/{arm}", terms, presence, storage is None) for arm in self.design.arms
+            }
+            for arm, search in searches.items():
+                search.check_total(arm, self.budget.trials)
+            self.folder.prepare()
+            with presence.shown():
+                failures = self._tune(searches, replace(job, shared_data=presence.images), data)
+            if failures:
+                raise StudyError(f"{failures} cohorts of trials failed; the same command tries them again")
+            return Tuned({arm: search.finished() for arm, search in searches.items()})
+
+    def _tune(self, searches: Mapping[str, Search], job: TrialJob, data: "Dataset") -> int:
+        """Train trials until all are told; returns the number of cohorts that failed for good."""
+        faults = partial(storages.faults, self.budget.storage)
+        asking = FileLock(self.folder.path / ".asking")
+        tuning = Tuning(searches, self.budget.trials, job, asking, faults, self.progress)
+        try:
+            return tuning.run(data, self._n_workers(job), self.budget.at_once)
+        finally:
+            tuning.leave()
+
+    def _n_workers(self, job: TrialJob) -> int:
+        """Workers that train trials side by side: one for a GPU, and for trials that may be pruned."""
+        if job.device != "cpu" or self.budget.pruner != "none":
+            return 1
+        space = self.budget.space
+        cells = (Cell(space.sizes[-1], space.lr[0]),) * MAX_RUNS_PER_STACK
+        largest = Cohort(cells, self.design.arms, self.budget.trial_seeds[:1])
+        return fitting_workers(costs.for_engine(job.engine), job.design, [largest], self.execution.n_workers)
+
+    # --- after
+
+    def _train_chosen(self, tuned: Tuned, tuning: dict[str, Any]) -> Outcome:
+        """Train the fresh seeds; whoever comes meanwhile waits and finds them done."""
+        execution = self.execution
+        if execution.max_seconds is not None:
+            left = execution.max_seconds - self._seconds
+            if left < 0.001:
+                return self._out_of_time()
+            execution = replace(execution, max_seconds=left)
+        design = replace(self.design, tuned=tuned.chosen)
+        with FileLock(self.folder.path / ".confirming"):
+            outcome = runner.complete(
+                design, self.folder, self.source, execution, self.progress, self.command, self.notice
+            )
+            if outcome == Outcome():
+                trials_table.write(self.folder, tuned, tuning)
+                self.progress.say("tuned", f"tuned and trained in {duration(self._seconds)}")
+        return outcome
+
+    def _out_of_time(self) -> Outcome:
+        text = f"{STOPS[OUT_OF_TIME]}: {self.folder.path} keeps what is told; the same command goes on"
+        self.progress.say("stopped", text, sys.stderr)
+        return Outcome(stopped=OUT_OF_TIME)
+
+
+def _tuned_before(folder: Folder) -> Manifest | None:
+    """The manifest of a tuned study, None for a new one; refuses the folder of a grid alone."""
+    folder.check_not_shipped()
+    manifest = folder.read_manifest()
+    if manifest is not None and not Design.from_dict(manifest["design"]).tuned:
+        raise UsageError(f"{folder.path} holds a study that was not tuned; choose another --study-id.")
+    return manifest
+
+
+def _say_chosen(tuned: Tuned, voice: Voice, seconds: float) -> None:
+    for chosen, finished in zip(tuned.chosen, tuned.finished.values(), strict=True):
+        best = best_so_far(finished)
+        voice.say("chosen", f"{chosen.arm} is tuned: {best}, the best of {len(finished)} trials")
+    voice.say("searched", f"tuned in {duration(seconds)}")
