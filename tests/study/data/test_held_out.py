@@ -10,11 +10,11 @@ from study.data.dataset import Dataset, Split
 from study.data.held_out import hold_out
 from study.engine import reference
 from study.engine.lockstep import training
-from study.spec.cohorts import Cohort
 from study.spec.datasets import DATASETS
 from study.spec.trial_design import TrialDesign
 from study.tuning.loop import TrialJob, score
 from study.tuning.search import Score
+from tests.study.values import cohort_of
 
 DESIGN = TrialDesign("digits", batch_sizes=(64,), lrs=(0.01,), seeds=(2**30, 2**30 + 1), epochs=2, hidden=(12, 9))
 
@@ -74,7 +74,7 @@ def test_the_same_images_are_held_out_every_time_whatever_else_was_drawn(digits:
 def test_a_trial_has_the_numbers_of_the_plain_loop_on_what_is_held_out(digits64: Dataset) -> None:
     """In float64, where two loops do not part: counts are equal, losses to 1e-9."""
     held = hold_out(digits64)
-    cohort = Cohort(64, ("bn", "no_bn"), DESIGN.lrs, DESIGN.seeds)
+    cohort = cohort_of(64, ("bn", "no_bn"), DESIGN.lrs, DESIGN.seeds)
     history = training.train(DESIGN, cohort, held)
     for i, run in enumerate(cohort.runs):
         *_, (network, _) = reference.train(DESIGN, run, held)
@@ -85,7 +85,7 @@ def test_a_trial_has_the_numbers_of_the_plain_loop_on_what_is_held_out(digits64:
 
 
 def test_a_trial_that_diverges_says_at_which_epoch_and_has_no_numbers(digits: Dataset) -> None:
-    held, cohort = hold_out(digits), Cohort(64, ("no_bn",), (1e20,), DESIGN.seeds)
+    held, cohort = hold_out(digits), cohort_of(64, ("no_bn",), (1e20,), DESIGN.seeds)
     history = training.train(DESIGN, cohort, held)
     found = [score(run, history, i, 239) for i, run in enumerate(cohort.runs)]
     assert found == [Score(seed, 2, None, None, 239, 1) for seed in DESIGN.seeds]
@@ -94,7 +94,7 @@ def test_a_trial_that_diverges_says_at_which_epoch_and_has_no_numbers(digits: Da
 
 def test_a_cohort_of_trials_is_kept_nowhere(digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    held, cohort = hold_out(digits), Cohort(64, ("bn", "no_bn"), (0.01,), DESIGN.seeds)
+    held, cohort = hold_out(digits), cohort_of(64, ("bn", "no_bn"), (0.01,), DESIGN.seeds)
     job = TrialJob(DESIGN, tmp_path, "cpu", "torch-2/cpu/float32", "digits", held.sha256, tmp_path)
     kept = job.keep(cohort, training.train(DESIGN, cohort, held), held)
     assert [of_seed.seed for of_seed in kept] == [run.seed for run in cohort.runs]

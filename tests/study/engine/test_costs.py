@@ -6,8 +6,9 @@ import pytest
 from study.engine import costs as forecast
 from study.engine import devices
 from study.engine import registry as engines
-from study.spec.cohorts import Cohort, cohorts, missing_runs
+from study.spec.cohorts import cohorts, missing_runs
 from study.spec.design import Design
+from tests.study.values import cohort_of
 
 DESIGN = Design("mnist")
 PLAN = cohorts(missing_runs(DESIGN, ()), workers=2)
@@ -19,8 +20,8 @@ PRICES = pytest.mark.parametrize("prices", [forecast.TORCH, forecast.KERNEL], id
 @PRICES
 def test_work_is_counted_by_hand(prices: forecast.Prices) -> None:
     """Runs pay for themselves; the price of calling an arm's operations is shared."""
-    one = prices.work(DESIGN, Cohort(32, ("bn",), (0.1,), (0,)))
-    two = prices.work(DESIGN, Cohort(32, ("bn",), (0.1, 0.2), (0,)))
+    one = prices.work(DESIGN, cohort_of(32, ("bn",), (0.1,), (0,)))
+    two = prices.work(DESIGN, cohort_of(32, ("bn",), (0.1, 0.2), (0,)))
     steps, parameters = 10 * 1875, 26_506 + 128
     images = steps * (32 + prices.step_of_run) + prices.evaluated_image * 11 * 70_000
     assert one == parameters * (images + steps * prices.step_of_arm)

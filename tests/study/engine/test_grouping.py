@@ -14,6 +14,7 @@ from study.spec.cohorts import MAX_RUNS_PER_STACK, Cohort
 from study.spec.design import Design
 from study.spec.history import History
 from study.spec.runs import Run
+from tests.study.values import cohort_of
 
 ARMS = ("bn", "no_bn")
 ALL_LRS, ALL_SEEDS = (1e-3, 1e-2, 1e-1, 1e3), tuple(range(5))  # a rate of 1000 diverges
@@ -49,7 +50,7 @@ def design_of(batch_size: int, **other) -> Design:
 
 def assert_parts_equal_the_whole(design: Design, images: data.Dataset, parts=PARTS) -> None:
     batch_size = design.batch_sizes[0]
-    together = trained(design, Cohort(batch_size, ARMS, design.lrs, design.seeds), images)
+    together = trained(design, cohort_of(batch_size, ARMS, design.lrs, design.seeds), images)
     for part in parts:
         for run, found in trained(design, Cohort(batch_size, *part), images).items():
             assert found == together[run], run
@@ -83,9 +84,9 @@ def test_a_part_of_the_grid_has_the_bits_of_the_whole_on_mnist(batch_size: int, 
 def test_cohorts_side_by_side_have_the_bits_of_each_alone(both: data.Dataset) -> None:
     design = design_of(64)
     cohorts = [
-        Cohort(64, ARMS, (1e-2, 1e3), (0, 1)),
-        Cohort(64, ARMS, (1e-1,), (4,)),
-        Cohort(64, ("bn",), ALL_LRS, (2,)),
+        cohort_of(64, ARMS, (1e-2, 1e3), (0, 1)),
+        cohort_of(64, ARMS, (1e-1,), (4,)),
+        cohort_of(64, ("bn",), ALL_LRS, (2,)),
     ]
     together = bits(cohorts, training.train_together(design, cohorts, both))
     for cohort in cohorts:
@@ -96,7 +97,7 @@ def test_cohorts_side_by_side_have_the_bits_of_each_alone(both: data.Dataset) ->
 def test_what_a_gpu_replays_is_what_a_cpu_does_step_by_step(digits: data.Dataset) -> None:
     """Pinned seats, a static order and a place that moves on the device, here without a graph: equal bits."""
     design = design_of(100)
-    cohort = Cohort(100, ARMS, (1e-2, 1e3), (3, 4))
+    cohort = cohort_of(100, ARMS, (1e-2, 1e3), (3, 4))
     pinned, shared = (Lockstep(design, cohort, torch.float32, torch.device("cpu"), pinned) for pinned in (True, False))
     assert [len(stack.parameters.scale) for stack in pinned.stacks] == [MAX_RUNS_PER_STACK, MAX_RUNS_PER_STACK]
     passes = Recorded(pinned, digits.train, twin=lambda: pinned), Live(shared, digits.train)
@@ -113,6 +114,6 @@ def test_what_a_gpu_replays_is_what_a_cpu_does_step_by_step(digits: data.Dataset
 def test_a_graph_holds_as_many_steps_as_divide_the_epoch(n_images: int, unrolled: int, digits: data.Dataset) -> None:
     batch_size = {1437: 100, 70: 10, 1010: 10}[n_images]
     split = data.Split(digits.train.images[:n_images], digits.train.labels[:n_images])
-    cohort = Cohort(batch_size, ("bn",), (0.01,), (0,))
+    cohort = cohort_of(batch_size, ("bn",), (0.01,), (0,))
     lockstep = Lockstep(design_of(batch_size), cohort, torch.float32, torch.device("cpu"))
     assert Recorded(lockstep, split, twin=lambda: lockstep).unrolled == unrolled

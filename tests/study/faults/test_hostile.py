@@ -467,5 +467,5 @@ def test_the_search_finds_what_it_looks_for(source: str) -> None:
 def test_a_network_is_never_a_pickle(tmp_path: Path) -> None:
     from study.store import weights
 
-    path = weights.path_of(tmp_path, DESIGN.run_id(Run(32, 0.01, 0, "bn")))
+    path = weights.path_of(tmp_path, DESIGN.run_id(Run(32, 0.01, seed=0, arm="bn")))
     assert path.suffix == ".safetensors"

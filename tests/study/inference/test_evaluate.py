@@ -22,13 +22,13 @@ from study.inference import modes
 from study.inference import statistics as moments
 from study.inference.corruptions import CONDITIONS, Condition
 from study.inference.evaluate import CLEAN, FROM_TRAINING, NO_NORM, ORDERS, SIZES, SWAPS, Group, Trial, trials
-from study.spec.cohorts import Cohort
 from study.spec.design import Design
 from study.spec.history import History
 from study.spec.runs import Run
+from tests.study.values import cohort_of
 
 DESIGN = Design("digits", batch_sizes=(32,), lrs=(0.01, 0.1), seeds=(0, 1, 2), epochs=1, hidden=(20, 12))
-BN = Cohort(32, ("bn",), DESIGN.lrs, DESIGN.seeds).runs
+BN = cohort_of(32, ("bn",), DESIGN.lrs, DESIGN.seeds).runs
 SOME = (CLEAN, Condition("shot_noise", 3), Condition("background", 5), Condition("five_classes"))
 
 Weights = dict[Run, dict[str, np.ndarray]]
@@ -44,7 +44,7 @@ def images(digits: Dataset) -> Dataset:
 
 @pytest.fixture(scope="module")
 def histories(images: Dataset) -> dict[str, History]:
-    return {arm: training.train(DESIGN, Cohort(32, (arm,), DESIGN.lrs, DESIGN.seeds), images) for arm in DESIGN.arms}
+    return {arm: training.train(DESIGN, cohort_of(32, (arm,), DESIGN.lrs, DESIGN.seeds), images) for arm in DESIGN.arms}
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def weights(histories: dict[str, History]) -> Weights:
     return {
         run: dict(state)
         for arm, history in histories.items()
-        for run, state in zip(Cohort(32, (arm,), DESIGN.lrs, DESIGN.seeds).runs, history.weights, strict=True)
+        for run, state in zip(cohort_of(32, (arm,), DESIGN.lrs, DESIGN.seeds).runs, history.weights, strict=True)
     }
 
 

@@ -19,6 +19,7 @@ from study.runner import worker_pool as team
 from study.spec.cohorts import Cohort, cohorts, missing_runs
 from study.spec.design import Design
 from study.store.study_folder import Folder
+from tests.study.values import cohort_of
 
 DESIGN = Design("digits", batch_sizes=(32, 64), lrs=(0.01,), seeds=(0, 1), epochs=1)
 
@@ -134,7 +135,7 @@ def test_on_error_stop_leaves_the_rest(job: workers.Job, digits: data.Dataset) -
 def test_a_full_gpu_gets_half_as_many_cohorts_at_once(
     job: workers.Job, tmp_path: Path, digits: data.Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plan = [Cohort(32, ("bn", "no_bn"), (0.01,), (seed,)) for seed in range(5)]
+    plan = [cohort_of(32, ("bn", "no_bn"), (0.01,), (seed,)) for seed in range(5)]
     whole, asked = training.train_together, []
 
     def two_at_most(design, cohorts, *rest):
@@ -175,7 +176,7 @@ def test_a_gpu_without_room_or_that_vanishes_ends_the_study_with_what_is_committ
         return whole(*arguments)
 
     monkeypatch.setattr(training, "train_together", fail_the_second)
-    plan = [Cohort(32, ("bn", "no_bn"), (0.01,), (seed,)) for seed in range(3)]
+    plan = [cohort_of(32, ("bn", "no_bn"), (0.01,), (seed,)) for seed in range(3)]
     with pytest.raises(EnvironmentFault, match=said):
         workers.train_here(job, plan, digits, Told())
     assert len(list((tmp_path / "s" / "parts").iterdir())) == 1

@@ -3,9 +3,9 @@ import json
 import pytest
 
 from study.runner.progress import Progress
-from study.spec.cohorts import Cohort
+from tests.study.values import cohort_of
 
-SMALL, LARGE = Cohort(32, ("bn", "no_bn"), (0.1,), (0,)), Cohort(64, ("bn", "no_bn"), (0.1,), (0, 1))
+SMALL, LARGE = cohort_of(32, ("bn", "no_bn"), (0.1,), (0,)), cohort_of(64, ("bn", "no_bn"), (0.1,), (0, 1))
 WEIGHTS = {SMALL: 1.0, LARGE: 3.0}
 
 

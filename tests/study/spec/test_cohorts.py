@@ -39,7 +39,7 @@ def test_every_worker_gets_a_cohort_of_a_small_grid() -> None:
 
 def test_seeds_that_lack_different_runs_train_apart() -> None:
     small = Design("digits", batch_sizes=(32,), lrs=(0.01, 0.1), seeds=(0, 1))
-    done = {Run(32, 0.01, 1, arm) for arm in small.arms}
+    done = {Run(32, 0.01, seed=1, arm=arm) for arm in small.arms}
     assert [(cohort.seeds, cohort.lrs) for cohort in cohorts(missing_runs(small, done))] == [
         ((0,), (0.01, 0.1)),
         ((1,), (0.1,)),

@@ -5,6 +5,7 @@ import pytest
 
 from study.errors import UsageError
 from study.spec.design import Design
+from study.spec.factors import Cell
 from study.spec.runs import Configuration, Run
 
 DESIGN = Design("digits", batch_sizes=(32, 64), lrs=(0.01, 0.1), seeds=(0, 1, 2), epochs=2)
@@ -23,21 +24,21 @@ def test_the_order_in_which_a_factor_is_given_is_nothing() -> None:
 
 
 def test_a_run_id_is_the_pair_id_with_the_arm_in_front() -> None:
-    ids = {arm: DESIGN.run_id(Run(32, 0.01, 1, arm)) for arm in DESIGN.arms}
-    pair = DESIGN.pair_id(Run(32, 0.01, 1, "bn"))
+    ids = {arm: DESIGN.run_id(Run(32, 0.01, seed=1, arm=arm)) for arm in DESIGN.arms}
+    pair = DESIGN.pair_id(Run(32, 0.01, seed=1, arm="bn"))
     assert pair.startswith("b0032_lr1e-02_s001-")
     assert ids == {"bn": f"bn_{pair}", "no_bn": f"no_bn_{pair}"}
 
 
 def test_rates_that_look_alike_have_their_own_ids() -> None:
-    near = [DESIGN.pair_id(Run(32, lr, 0, "bn")) for lr in (0.01, 0.01 * (1 + 1e-12), 0.025)]
+    near = [DESIGN.pair_id(Run(32, lr, seed=0, arm="bn")) for lr in (0.01, 0.01 * (1 + 1e-12), 0.025)]
     assert len(set(near)) == 3
     assert near[2].startswith("b0032_lr2.5e-02_")
 
 
 def test_ids_do_not_depend_on_the_rest_of_the_grid() -> None:
     longer = Design("digits", batch_sizes=(32, 64, 128), lrs=(0.01, 0.1), seeds=tuple(range(9)), epochs=2)
-    run = Run(64, 0.1, 2, "bn")
+    run = Run(64, 0.1, seed=2, arm="bn")
     assert longer.run_id(run) == DESIGN.run_id(run)
     other_training = Design("digits", batch_sizes=(64,), lrs=(0.1,), seeds=(2,), epochs=3)
     assert other_training.run_id(run) != DESIGN.run_id(run)
@@ -50,8 +51,8 @@ def test_parameters_are_counted_by_hand() -> None:
 
 
 def test_batch_norm_on_batches_of_one_is_not_applicable() -> None:
-    assert [Run(1, 0.01, 0, arm).applicable for arm in ("bn", "no_bn")] == [False, True]
-    assert Run(2, 0.01, 0, "bn").applicable
+    assert [Run(1, 0.01, seed=0, arm=arm).applicable for arm in ("bn", "no_bn")] == [False, True]
+    assert Run(2, 0.01, seed=0, arm="bn").applicable
 
 
 @pytest.mark.parametrize(
@@ -113,7 +114,7 @@ def test_any_other_change_is_refused_with_the_difference() -> None:
 # --- a tuned cell
 
 
-BEST = (Configuration("bn", 64, 0.3), Configuration("no_bn", 32, 0.01))
+BEST = (Configuration("bn", Cell(64, 0.3)), Configuration("no_bn", Cell(32, 0.01)))
 TUNED = replace(DESIGN, tuned=BEST)
 BN, NO_BN = ({"arm": c.arm, "batch_size": c.batch_size, "lr": c.lr} for c in BEST)
 
@@ -121,7 +122,7 @@ BN, NO_BN = ({"arm": c.arm, "batch_size": c.batch_size, "lr": c.lr} for c in BES
 def test_the_runs_of_a_tuned_study_are_those_of_the_grid_and_of_the_cell_each_once() -> None:
     """The configuration of no_bn stands in the grid already."""
     assert TUNED.grid == DESIGN.runs == DESIGN.grid
-    assert TUNED.tuned_runs == sorted(Run(c.batch_size, c.lr, seed, c.arm) for c in BEST for seed in (0, 1, 2))
+    assert TUNED.tuned_runs == sorted(Run(c.batch_size, c.lr, seed=seed, arm=c.arm) for c in BEST for seed in (0, 1, 2))
     assert set(TUNED.runs) == {*TUNED.grid, *TUNED.tuned_runs}
     assert len(TUNED.runs) == 24 + 3
     assert TUNED.runs == sorted(TUNED.runs)
@@ -130,7 +131,7 @@ def test_the_runs_of_a_tuned_study_are_those_of_the_grid_and_of_the_cell_each_on
 
 def test_ids_do_not_depend_on_a_tuned_cell_and_a_design_without_one_is_what_it_was() -> None:
     assert [TUNED.run_id(run) for run in DESIGN.runs] == [DESIGN.run_id(run) for run in DESIGN.runs]
-    assert DESIGN.run_id(Run(32, 0.01, 0, "bn")) == "bn_b0032_lr1e-02_s000-77968779"
+    assert DESIGN.run_id(Run(32, 0.01, seed=0, arm="bn")) == "bn_b0032_lr1e-02_s000-77968779"
     assert DESIGN.digest == "09372518e7bb27e84658948ae2716a04d113ea0b3bd734a4d74a4c232130a0ff"
     assert "tuned" not in DESIGN.to_dict()
     assert TUNED.digest != DESIGN.digest
@@ -177,7 +178,7 @@ def test_a_tuned_cell_that_cannot_be_is_refused_with_the_rule(tuned: object, mes
 
 def test_a_tuned_study_may_get_more_seeds_and_other_configurations() -> None:
     """More trials may find better ones."""
-    better = (Configuration("bn", 128, 0.3), BEST[1])
+    better = (Configuration("bn", Cell(128, 0.3)), BEST[1])
     replace(TUNED, tuned=better, seeds=tuple(range(5))).check_extends(TUNED)
 
 
@@ -196,7 +197,7 @@ def test_a_tuned_cell_neither_comes_nor_goes(older: Design, newer: Design, messa
 
 
 def test_the_runs_of_a_tuned_cell_count() -> None:
-    cell = (Configuration("bn", 64, 0.3), Configuration("no_bn", 32, 0.3))
+    cell = (Configuration("bn", Cell(64, 0.3)), Configuration("no_bn", Cell(32, 0.3)))
     grid = Design("digits", batch_sizes=(32,), lrs=(0.01,), seeds=tuple(range(100_000)), epochs=1)
     assert len(replace(grid, tuned=cell, seeds=tuple(range(10))).runs) == 2 * 20
     with pytest.raises(UsageError, match="these are 1,200,000 runs; give at most 1,000,000"):

@@ -22,7 +22,6 @@ from study.engine.norms import batch as normalization
 from study.errors import UsageError
 from study.inference import modes
 from study.inference import statistics as moments
-from study.spec.cohorts import Cohort
 from study.spec.design import Design
 from study.spec.history import History
 from study.spec.runs import Run
@@ -30,6 +29,7 @@ from study.store import weights
 from study.store.study_folder import Folder
 from tests import ROOT
 from tests.conftest import SMALL
+from tests.study.values import cohort_of
 
 HIDDEN = ("--hidden", "20", "12", "--no-ablation")  # no whole vectors: hidden layers are padded while training
 
@@ -175,7 +175,7 @@ def moments_by_epoch(design: Design, one: Run, images: data.Dataset) -> dict[int
 def test_cumulative_statistics_are_plain_averages_over_batches(batch_size: int, digits64: data.Dataset) -> None:
     """Over the last epoch, and over all batches of all epochs; the oracle trains in torch.nn, in float64."""
     design = Design("digits", ("bn",), (batch_size,), (0.001, 0.01), seeds=(3,), epochs=3, hidden=(20, 12))
-    history = training.train(design, Cohort(batch_size, ("bn",), design.lrs, design.seeds), digits64)
+    history = training.train(design, cohort_of(batch_size, ("bn",), design.lrs, design.seeds), digits64)
     for one, kept in zip(design.runs, history.weights, strict=True):
         for layer, epochs in moments_by_epoch(design, one, digits64).items():
             assert [len(batches) for batches in epochs] == [1437 // batch_size] * 3

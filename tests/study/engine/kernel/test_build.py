@@ -16,10 +16,10 @@ from study.engine import registry as engines
 from study.engine.kernel import build, library
 from study.engine.kernel import training as kernel
 from study.engine.kernel.images import LIT, ROWS, Form, prepare
-from study.spec.cohorts import Cohort
 from tests import ROOT
 from tests.study.engine.lockstep.test_training import ARMS, design_of
 from tests.study.engine.test_grouping import Bits, bits
+from tests.study.values import cohort_of
 
 X86 = platform.machine() in ("x86_64", "AMD64")
 BUILDS: dict[str, tuple[str, ...]] = {
@@ -39,7 +39,7 @@ def trained(digits: data.Dataset, by: library.Library, monkeypatch: pytest.Monke
         prepared = prepare(by, digits, (64, *hidden, 10), form)
         monkeypatch.setattr(kernel, "prepared", lambda *_, prepared=prepared: prepared)
         design = design_of(150, (1e-2, 1e20 if form == ROWS else 2e20), (0,), epochs=2, hidden=hidden)
-        cohort = Cohort(150, ARMS, design.lrs, design.seeds)
+        cohort = cohort_of(150, ARMS, design.lrs, design.seeds)
         training = kernel.Training(design, cohort, digits)
         for epoch in (1, 2):
             training.epoch(epoch)

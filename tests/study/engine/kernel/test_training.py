@@ -28,6 +28,7 @@ from study.spec.runs import Run
 from study.store.study_folder import Folder
 from tests.study.engine.lockstep.test_training import ARMS, Kinks, design_of
 from tests.study.engine.test_grouping import ALL_LRS, ALL_SEEDS, PARTS, Bits, bits
+from tests.study.values import cohort_of
 
 
 @pytest.fixture(scope="module", params=[ROWS, LIT])
@@ -55,7 +56,7 @@ def test_every_step_equals_float64_from_the_same_state(
     """Teacher forcing over 100 steps, to the tolerances of torch's engine (test_training.py): loss, gradients,
     running averages, Adam's step."""
     design = design_of(batch_size, (lr,), (1,), hidden=hidden)
-    run = Run(batch_size, lr, 1, arm)
+    run = Run(batch_size, lr, seed=1, arm=arm)
     network, exact = kernel.Network(design, run, load()), reference.Network(design, run).double()
     scratch, kinks = load().scratch(network.layout, batch_size), Kinks(exact)
     for t, rows in enumerate(batches(batch_size, 100), start=1):
@@ -120,7 +121,7 @@ def assert_adam_stepped(state: State, before: NDArray[np.float32], lr: float, t:
 
 def test_the_untrained_network_and_what_it_answers_are_torch_s(digits: data.Dataset, form: Prepared) -> None:
     design = design_of(64, (1e-2,), (0, 1), epochs=1, hidden=(33, 7))
-    cohort = Cohort(64, ARMS, design.lrs, design.seeds)
+    cohort = cohort_of(64, ARMS, design.lrs, design.seeds)
     theirs, ours = training.Training(design, cohort, digits), kernel.Training(design, cohort, digits)
     assert ours.history().loss == pytest.approx(theirs.history().loss, rel=1e-6)
     assert (ours.history().n_correct == theirs.history().n_correct).all()
@@ -131,7 +132,7 @@ def test_records_of_the_engines_differ_by_rounding_until_a_run_forks(digits: dat
     """A unit on the kink of its ReLU parts two correct loops for good, as it parts torch's float32 from its float64:
     the losses of most runs agree to 1e-4 after 60 steps, those of all to a tenth."""
     design = design_of(64, (1e-3,), tuple(range(8)), epochs=3)
-    cohort = Cohort(64, ARMS, design.lrs, design.seeds)
+    cohort = cohort_of(64, ARMS, design.lrs, design.seeds)
     ours, theirs = trained(design, cohort, digits), training.train(design, cohort, digits)
     errors = np.abs(ours.loss / theirs.loss - 1).max(axis=(1, 2))
     assert statistics.median(errors) <= 1e-3
@@ -144,7 +145,7 @@ def test_records_of_the_engines_differ_by_rounding_until_a_run_forks(digits: dat
 def test_running_and_cumulative_statistics_are_torch_s(digits: data.Dataset) -> None:
     """After two epochs of two steps, when nothing has forked yet."""
     design = design_of(512, (1e-3,), (0, 1), epochs=2)
-    cohort = Cohort(512, ("bn",), design.lrs, design.seeds)
+    cohort = cohort_of(512, ("bn",), design.lrs, design.seeds)
     ours, theirs = trained(design, cohort, digits), training.train(design, cohort, digits)
     for own, other in zip(ours.weights, theirs.weights, strict=True):
         for name in own:
@@ -165,7 +166,7 @@ def test_a_part_of_the_grid_has_the_bits_of_the_whole(
     hidden: tuple[int, ...], batch_size: int, digits: data.Dataset
 ) -> None:
     design = Design("digits", batch_sizes=(batch_size,), lrs=ALL_LRS, seeds=ALL_SEEDS, epochs=2, hidden=hidden)
-    together = kernel_bits(design, Cohort(batch_size, ARMS, design.lrs, design.seeds), digits)
+    together = kernel_bits(design, cohort_of(batch_size, ARMS, design.lrs, design.seeds), digits)
     for part in PARTS:
         assert kernel_bits(design, Cohort(batch_size, *part), digits).items() <= together.items()
 
@@ -175,7 +176,7 @@ def test_how_much_is_done_at_once_changes_no_bit(
     name: str, value: float, digits: data.Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     design = design_of(32, (1e-2,), (0, 3), epochs=2)
-    cohort = Cohort(32, ARMS, design.lrs, design.seeds)
+    cohort = cohort_of(32, ARMS, design.lrs, design.seeds)
     before = kernel_bits(design, cohort, digits)
     monkeypatch.setattr(kernel, name, value)
     assert kernel_bits(design, cohort, digits) == before
@@ -186,7 +187,7 @@ def test_lit_pixels_and_whole_rows_have_the_same_bits(
     batch_size: int, digits: data.Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     design = design_of(batch_size, (1e-2,), (0,), epochs=2, hidden=(40, 9))
-    cohort = Cohort(batch_size, ARMS, design.lrs, design.seeds)
+    cohort = cohort_of(batch_size, ARMS, design.lrs, design.seeds)
     found = []
     for form in (ROWS, LIT):
         prepared = prepare(load(), digits, design.widths, form)
@@ -244,10 +245,10 @@ def test_a_call_is_short_or_a_single_step(hidden: tuple[int, ...], batch_size: i
 
 def test_a_diverging_run_is_an_outcome_and_its_neighbour_does_not_notice(digits: data.Dataset) -> None:
     design = design_of(32, (1e-2, 1e20), (0,), epochs=3)
-    history = trained(design, Cohort(32, ("no_bn",), design.lrs, design.seeds), digits)
+    history = trained(design, cohort_of(32, ("no_bn",), design.lrs, design.seeds), digits)
     assert history.first_bad_epoch == [None, 1]
     assert history.loss[0, 3, 1] < 0.5
-    alone = trained(design, Cohort(32, ("no_bn",), (1e-2,), design.seeds), digits)
+    alone = trained(design, cohort_of(32, ("no_bn",), (1e-2,), design.seeds), digits)
     assert alone.loss.tobytes() == history.loss[:1].tobytes()
 
 
@@ -256,7 +257,7 @@ def test_a_diverging_run_is_an_outcome_and_its_neighbour_does_not_notice(digits:
 def test_numbers_that_are_none_reach_the_loss_and_answer_nothing(
     poison: float, arm: str, digits: data.Dataset, form: Prepared
 ) -> None:
-    run = Run(32, 1e-2, 0, arm)
+    run = Run(32, 1e-2, seed=0, arm=arm)
     design = design_of(32, (1e-2,), (0,))
     network = kernel.Network(design, run, load())
     network.parameter("linears.2.bias")[3] = poison
@@ -276,7 +277,7 @@ def test_the_mode_for_denormals_is_given_back(digits: data.Dataset) -> None:
     torch.set_flush_denormal(False)
     try:
         design = design_of(512, (1e-2,), (0,), epochs=1)
-        trained(design, Cohort(512, ("bn",), design.lrs, design.seeds), digits)
+        trained(design, cohort_of(512, ("bn",), design.lrs, design.seeds), digits)
         assert np.float32(1e-30) * np.float32(1e-10) > 0
     finally:
         torch.set_flush_denormal(True)
@@ -384,7 +385,7 @@ def test_images_with_more_values_than_codes_are_whole_rows(digits: data.Dataset)
 
 def test_only_float32_images_of_the_design_s_size_are_taken(digits: data.Dataset, digits64: data.Dataset) -> None:
     design = design_of(64, (1e-2,), (0,), epochs=1)
-    cohort = Cohort(64, ("bn",), design.lrs, design.seeds)
+    cohort = cohort_of(64, ("bn",), design.lrs, design.seeds)
     with pytest.raises(ValueError, match="these images are float64"):
         kernel.Training(design, cohort, digits64)
     with pytest.raises(ValueError, match="images of 64 pixels for networks of 784"):
@@ -396,7 +397,7 @@ def test_mnist_s_lit_pixels_have_the_bits_of_whole_rows_and_torch_s_losses(batch
     mnist = data.load("mnist", mnist_dir)
     some = data.Dataset("mnist", data.Split(mnist.train.images[:4096], mnist.train.labels[:4096]), mnist.test, {})
     design = Design("mnist", batch_sizes=(batch_size,), lrs=(1e-3,), seeds=(0,), epochs=1)
-    cohort = Cohort(batch_size, ARMS, design.lrs, design.seeds)
+    cohort = cohort_of(batch_size, ARMS, design.lrs, design.seeds)
     ours, theirs = trained(design, cohort, some), training.train(design, cohort, some)
     assert isinstance(kernel.prepared(design, some).train, images_module.Lit)
     assert ours.loss == pytest.approx(theirs.loss, rel=0.02)
@@ -413,7 +414,7 @@ def test_mnist_s_lit_pixels_have_the_bits_of_whole_rows_and_torch_s_losses(batch
 def test_all_of_mnist_in_one_batch_has_torch_s_losses_in_either_form(mnist_dir: Path) -> None:
     mnist = data.load("mnist", mnist_dir)
     design = Design("mnist", batch_sizes=(60_000,), lrs=(1e-3,), seeds=(0,), epochs=3)
-    cohort = Cohort(60_000, ARMS, design.lrs, design.seeds)
+    cohort = cohort_of(60_000, ARMS, design.lrs, design.seeds)
     theirs = training.train(design, cohort, mnist)
     for form in (LIT, ROWS):
         again = kernel.Training(design, cohort, mnist)

@@ -22,7 +22,7 @@ def stack_of(arm: str, hidden: tuple[int, ...] = (32, 32), dtype: torch.dtype = 
 def twin(stack: Stack, arm: str, hidden: tuple[int, ...], run: int) -> Network:
     """A reference network that holds one run's tensors."""
     seed, lr = RUNS[run]
-    network = Network(Design("digits", lrs=LRS, seeds=SEEDS, hidden=hidden), Run(32, lr, seed, arm)).double()
+    network = Network(Design("digits", lrs=LRS, seeds=SEEDS, hidden=hidden), Run(32, lr, seed=seed, arm=arm)).double()
     state = {name: tensor.double() for name, tensor in stack.state_dict(run).items()}
     missing, unexpected = network.load_state_dict(state, strict=False)
     assert not unexpected
@@ -34,7 +34,7 @@ def twin(stack: Stack, arm: str, hidden: tuple[int, ...], run: int) -> Network:
 def test_a_stack_starts_where_the_reference_starts_whatever_the_rate(arm: str) -> None:
     stack = stack_of(arm, dtype=torch.float32)
     for index, (seed, lr) in enumerate(RUNS):
-        start = Network(Design("digits", lrs=LRS, seeds=SEEDS), Run(32, lr, seed, arm)).state_dict()
+        start = Network(Design("digits", lrs=LRS, seeds=SEEDS), Run(32, lr, seed=seed, arm=arm)).state_dict()
         for name, tensor in stack.state_dict(index).items():
             torch.testing.assert_close(tensor, start[name], rtol=2e-7, atol=0)
 

@@ -13,9 +13,9 @@ from study.engine.lockstep.epochs import Live
 from study.engine.lockstep.evaluation import evaluate
 from study.engine.lockstep.layers import Stack
 from study.engine.lockstep.stacks import Lockstep
-from study.spec.cohorts import Cohort
 from study.spec.design import Design
 from study.spec.runs import Run
+from tests.study.values import cohort_of
 
 ARMS = ("bn", "no_bn")
 N_STEPS = 200
@@ -30,7 +30,7 @@ def design_of(batch_size: int, lrs: tuple[float, ...], seeds: tuple[int, ...], *
 @torch.no_grad()
 def lockstep(design: Design, images: data.Dataset) -> tuple[Lockstep, torch.Tensor]:
     """All runs of a design with one batch size, and the loss of every step (steps, runs)."""
-    cohort = Cohort(design.batch_sizes[0], ARMS, design.lrs, design.seeds)
+    cohort = cohort_of(design.batch_sizes[0], ARMS, design.lrs, design.seeds)
     team = Lockstep(design, cohort, images.train.images.dtype, CPU)
     losses = []
     step, team.step = team.step, lambda *batch: (step(*batch), losses.append(team.losses()))  # type: ignore[func-returns-value, method-assign]
@@ -104,9 +104,9 @@ def test_every_step_equals_float64_from_the_same_state(
     running averages, and Adam's step against its formula (Kingma & Ba 2015, algorithm 1). Left out are the
     gradients of a step in which a unit stands on the kink of its ReLU, where either slope is right."""
     design = design_of(batch_size, (lr, 0.5 * lr), (1, 2), hidden=hidden)
-    cohort = Cohort(batch_size, (arm,), design.lrs, design.seeds)
+    cohort = cohort_of(batch_size, (arm,), design.lrs, design.seeds)
     team = Lockstep(design, cohort, torch.float32, CPU)
-    network = reference.Network(design, Run(batch_size, lr, 1, arm)).double()
+    network = reference.Network(design, Run(batch_size, lr, seed=1, arm=arm)).double()
     adam, kinks = AdamFormula(team.stacks[0]), Kinks(network)
     for epoch in range(1, math.ceil(100 / design.steps_per_epoch(batch_size)) + 1):
         rows = training.image_orders(design.seeds, epoch, cohort, both).unflatten(1, (-1, batch_size)).transpose(0, 1)
@@ -187,14 +187,14 @@ class AdamFormula:
 
 def test_the_same_call_twice_gives_the_same_bits(both: data.Dataset) -> None:
     design = design_of(64, (1e-2,), (0,), epochs=1)
-    cohort = Cohort(64, ARMS, design.lrs, design.seeds)
+    cohort = cohort_of(64, ARMS, design.lrs, design.seeds)
     once, again = (training.train(design, cohort, both) for _ in range(2))
     assert once.loss.tobytes() == again.loss.tobytes()
 
 
 def test_a_diverging_run_is_an_outcome_with_its_first_bad_epoch(both: data.Dataset) -> None:
     design = design_of(32, (1e-2, 1e20), (0,), epochs=3)
-    history = training.train(design, Cohort(32, ("no_bn",), design.lrs, design.seeds), both)
+    history = training.train(design, cohort_of(32, ("no_bn",), design.lrs, design.seeds), both)
     assert history.first_bad_epoch == [None, 1]
     assert history.loss[0, 3, 1] < 0.5
 
@@ -202,7 +202,7 @@ def test_a_diverging_run_is_an_outcome_with_its_first_bad_epoch(both: data.Datas
 def test_the_untrained_network_is_epoch_0_and_equal_for_the_arms_but_for_batch_norm(digits: data.Dataset) -> None:
     """At its start batch norm predicts with mean 0 and variance 1: x / sqrt(1 + eps), hardly a change."""
     design = design_of(64, (1e-2,), (0,), epochs=1)
-    history = training.train(design, Cohort(64, ARMS, design.lrs, design.seeds), digits)
+    history = training.train(design, cohort_of(64, ARMS, design.lrs, design.seeds), digits)
     assert history.loss[0, 0] == pytest.approx(history.loss[1, 0], rel=1e-4)
     assert history.loss[0, 0, 0] == pytest.approx(math.log(10), rel=0.05)
 
@@ -211,7 +211,7 @@ def test_evaluation_equals_the_reference_on_every_image(both64: data.Dataset) ->
     design = design_of(64, (1e-2,), (0,), epochs=1)
     team, _ = lockstep(design, both64)
     for arm, stack in zip(ARMS, team.stacks, strict=True):
-        *_, (network, _) = reference.train(design, Run(64, 1e-2, 0, arm), both64)
+        *_, (network, _) = reference.train(design, Run(64, 1e-2, seed=0, arm=arm), both64)
         for split in (both64.train, both64.test):
             loss, correct = evaluate(stack.affine(), split.pixels, split.labels)
             expected = reference.evaluate(network, split.images, split.labels)
@@ -220,7 +220,7 @@ def test_evaluation_equals_the_reference_on_every_image(both64: data.Dataset) ->
 
 
 def test_the_last_incomplete_batch_is_dropped_and_the_seeds_have_their_own_orders(digits: data.Dataset) -> None:
-    order = training.image_orders((0, 1), 1, Cohort(100, ARMS, (0.1,), (0, 1)), digits)
+    order = training.image_orders((0, 1), 1, cohort_of(100, ARMS, (0.1,), (0, 1)), digits)
     assert order.shape == (2, 1400)
     assert [len(own.unique()) for own in order] == [1400, 1400]
     assert not torch.equal(order[0], order[1])
