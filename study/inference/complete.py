@@ -135,7 +135,7 @@ class Job:
         with torch.no_grad():
             for key in conditions:
                 rows = {"ablation": group.rows(Condition(*key))}
-                if key == CLEAN and group.networks.norms:
+                if key == CLEAN and ARMS[runs[0].arm].statistics:
                     rows["statistics"] = list(group.statistic_rows())
                     rows["swaps"] = list(group.swap_rows())
                     rows["compositions"] = list(group.composition_rows())

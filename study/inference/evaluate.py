@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from study.data.dataset import Dataset
+from study.engine import activations, norms
 from study.engine import random_streams as streams
 from study.engine.norms import EPS
 from study.inference import metrics as predictions
@@ -23,8 +24,9 @@ from study.inference import modes
 from study.inference import statistics as moments
 from study.inference.corruptions import Condition, apply
 from study.inference.modes import Mode, Networks, Statistics
-from study.spec.arms import STATISTICS
+from study.spec.arms import ARMS, STATISTICS
 from study.spec.design import Design
+from study.spec.inference_modes import numbered, parse
 from study.spec.runs import Run
 from study.store.schemas import keys_of
 
@@ -58,11 +60,11 @@ def trials(condition: Condition, n_layers: int) -> list[Trial]:
     fixed = [Trial(name) for name in FROM_TRAINING]
     if condition != CLEAN:
         batches = [Trial("batch", size, "shuffled") for size in (8, 32, 128, 512, 0)]
-        return [*fixed, *batches, *(Trial("blend_16", size, "shuffled") for size in (8, 32))]
+        return [*fixed, *batches, *(Trial(numbered("blend", 16), size, "shuffled") for size in (8, 32))]
     batches = [Trial("batch", size, order) for order in ORDERS for size in (*SIZES, 0)]
-    blends = [Trial(f"blend_{n}", size, "shuffled") for n in (4, 16, 64) for size in (1, 8, 32, 128)]
+    blends = [Trial(numbered("blend", n), size, "shuffled") for n in (4, 16, 64) for size in (1, 8, 32, 128)]
     partial = [Trial(name, size, "shuffled") for name in ("mean_only", "var_only") for size in (8, 32, 128)]
-    single = [Trial(f"layer_{layer}", size, "shuffled") for layer in range(n_layers) for size in (8, 32)]
+    single = [Trial(numbered("layer", layer), size, "shuffled") for layer in range(n_layers) for size in (8, 32)]
     return [*fixed, *batches, *blends, *partial, *single]
 
 
@@ -77,7 +79,8 @@ class Group:
         self.design, self.runs, self.data, self.check_cancelled = design, runs, data, check_cancelled
         device = data.test.images.device
         self.states = [{name: torch.from_numpy(value).to(device) for name, value in state.items()} for state in weights]
-        self.networks = Networks.of(self.states)
+        self.norm = ARMS[runs[0].arm].norm
+        self.networks = Networks.of(self.states, activations.of(runs[0].cell))
 
     @cached_property
     def statistics(self) -> dict[str, Statistics]:
@@ -100,10 +103,10 @@ class Group:
         """One for each run and trial, of ``ablation.parquet``."""
         images, labels = apply(condition, self.data.test.images, self.data.test.labels)
         z = modes.first(self.networks, images)
-        if not self.networks.norms:
-            return self._rows(
-                condition, NO_NORM, predictions.measure(modes.logits(self.networks, z, None), labels), None
-            )
+        if self.norm is None or not self.norm.statistics:
+            mode = None if self.norm is None else modes.ByImage(norms.of(self.norm).by_image)
+            measured = predictions.measure(modes.logits(self.networks, z, mode), labels)
+            return self._rows(condition, NO_NORM, measured, None)
         ordered = {
             order: self._ordered(order, z, labels) for order in ORDERS if condition == CLEAN or order == "shuffled"
         }
@@ -137,20 +140,7 @@ class Group:
 
     def _mode(self, trial: Trial, n_images: int) -> Mode:
         """Of a trial by test batches; what it blends with or leaves in place are the running statistics."""
-        size, source = trial.size or n_images, self.statistics["running"]
-        kind, _, number = trial.inference.partition("_")
-        match kind, number:
-            case "batch", "":
-                return modes.Batch(size)
-            case "blend", n:
-                return modes.Blend(source, size, int(n))
-            case "mean", "only":
-                return modes.MeanOnly(source, size)
-            case "var", "only":
-                return modes.VarOnly(source, size)
-            case "layer", index:
-                return modes.OneLayer(int(index), modes.Batch(size), modes.Fixed(source))
-        raise ValueError(f"{trial.inference!r} is no way to predict by test batches")
+        return modes.make(parse(trial.inference), self.statistics["running"], trial.size or n_images)
 
     def _rows(
         self, condition: Condition, trial: Trial, measured: predictions.Measures, flips: Tensor | None

@@ -20,7 +20,9 @@ from typing import Protocol, Self
 import torch
 from torch import Tensor
 
+from study.engine.activations import RELU, Activation
 from study.engine.norms import EPS
+from study.spec.inference_modes import InferenceMode
 
 State = Mapping[str, Tensor]
 """One network under the names of torch.nn: ``linears.0.weight`` (out, in), ``norms.0.running_mean`` (width,)."""
@@ -34,22 +36,23 @@ Statistics = Sequence[Moments]
 
 @dataclass(frozen=True)
 class Networks:
-    """L networks: linear, batch norm if there is any, ReLU for every hidden layer; then a linear layer."""
+    """L networks: linear, a norm if there is any, the activation for every hidden layer; then a linear layer."""
 
     linears: list[tuple[Tensor, Tensor]]
     """Weight (L, in, out) and bias (L, 1, out)."""
     norms: list[tuple[Tensor, Tensor]]
-    """Gamma and beta (L, 1, width) of every hidden layer; empty without batch norm."""
+    """Gamma and beta (L, 1, width) of every hidden layer; empty without a norm."""
+    activation: Activation = RELU
 
     @classmethod
-    def of(cls, states: Sequence[State]) -> Self:
-        """From state dicts; ValueError where they are not of one shape, or not of this one."""
+    def of(cls, states: Sequence[State], activation: Activation = RELU) -> Self:
+        """Return the networks of state dicts; ValueError where they are not of one shape, or not of this one."""
         n_linears, n_norms = depth(states)
         linears = [
             (_stack(states, f"linears.{i}.weight").mT, row(states, f"linears.{i}.bias")) for i in range(n_linears)
         ]
         norms = [(row(states, f"norms.{i}.weight"), row(states, f"norms.{i}.bias")) for i in range(n_norms)]
-        return cls(linears, norms)
+        return cls(linears, norms, activation)
 
 
 def depth(states: Sequence[State]) -> tuple[int, int]:
@@ -106,7 +109,7 @@ def pre_activations(networks: Networks, z: Tensor, mode: Mode | None) -> Iterato
         if mode is not None:
             gamma, beta = networks.norms[layer]
             z = torch.addcmul(beta, gamma, mode.normalise(layer, z))
-        z = torch.baddbmm(bias, z.relu(), weight)
+        z = torch.baddbmm(bias, networks.activation.apply(z), weight)
         yield z
 
 
@@ -200,6 +203,33 @@ class OneLayer:
 
     def normalise(self, layer: int, z: Tensor) -> Tensor:
         return (self.inside if layer == self.layer else self.outside).normalise(layer, z)
+
+
+@dataclass(frozen=True)
+class ByImage:
+    """Each image by itself, as a norm without statistics to choose does; ``x_hat`` is its file's ``by_image``."""
+
+    x_hat: Callable[[Tensor], Tensor | None]
+
+    def normalise(self, layer: int, z: Tensor) -> Tensor:
+        normalised = self.x_hat(z)
+        assert normalised is not None, "batch norm has statistics to choose"
+        return normalised
+
+
+MAKERS: dict[str, Callable[[int, Statistics, int], Mode]] = {
+    "batch": lambda number, source, size: Batch(size),
+    "blend": lambda number, source, size: Blend(source, size, number),
+    "mean_only": lambda number, source, size: MeanOnly(source, size),
+    "var_only": lambda number, source, size: VarOnly(source, size),
+    "layer": lambda number, source, size: OneLayer(number, Batch(size), Fixed(source)),
+}
+"""By family, of those that need a batch."""
+
+
+def make(mode: InferenceMode, source: Statistics, size: int) -> Mode:
+    """Return how ``mode`` normalises in test batches of ``size``, blending or mixing with ``source`` where it does."""
+    return MAKERS[mode.family.key](mode.number or 0, source, size)
 
 
 def _normalised(z: Tensor, mean: Tensor, var: Tensor) -> Tensor:

@@ -1,0 +1,94 @@
+"""Which mean and variance batch normalisation may use when it predicts: the inference modes, each a value.
+
+Tables hold a mode by its key. A family with a number (``blend_16``, ``layer_0``) has a mode for each; ``parse`` alone
+reads a key. How a mode is made of tensors stands in ``study.inference.modes``.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+from study.spec.checks import check_known
+
+
+@dataclass(frozen=True)
+class Family:
+    """One way to choose the statistics, or one for each number."""
+
+    key: str
+    label: Callable[[int], str] | str
+    """As a reader calls it."""
+    needs_batch: bool = False
+    """Whether it looks at the images that are predicted with an image."""
+    numbered: bool = False
+
+
+FAMILIES = {
+    family.key: family
+    for family in (
+        Family("running", "running averages"),
+        Family("population", "exact statistics of all training images"),
+        Family("precise", "averages over batches with the final weights"),
+        Family("cumulative_all", "averages over the whole training"),
+        Family("cumulative_last", "averages over the last epoch"),
+        Family("batch", "statistics of the test batch", needs_batch=True),
+        Family(
+            "blend",
+            "test batch blended with running averages (worth {} images)".format,
+            needs_batch=True,
+            numbered=True,
+        ),
+        Family("mean_only", "mean of the test batch, running variance", needs_batch=True),
+        Family("var_only", "variance of the test batch, running mean", needs_batch=True),
+        Family(
+            "layer", lambda n: f"statistics of the test batch in layer {n + 1} alone", needs_batch=True, numbered=True
+        ),
+        Family("none", "no statistics to choose"),
+    )
+}
+"""By key, in the order in which a reader meets them."""
+
+
+@dataclass(frozen=True)
+class InferenceMode:
+    """One way to choose the statistics."""
+
+    family: Family
+    number: int | None = None
+
+    @property
+    def key(self) -> str:
+        return self.family.key if self.number is None else f"{self.family.key}_{self.number}"
+
+    @property
+    def label(self) -> str:
+        label = self.family.label
+        return label if isinstance(label, str) else label(self.number or 0)
+
+    @property
+    def needs_batch(self) -> bool:
+        return self.family.needs_batch
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """What the order of ``FAMILIES`` is sorted by."""
+        return [*FAMILIES].index(self.family.key), self.number or 0
+
+
+@cache
+def parse(key: str) -> InferenceMode:
+    """Return the mode of a key; a UsageError where there is none.
+
+    >>> parse("blend_16").label, parse("running").needs_batch
+    ('test batch blended with running averages (worth 16 images)', False)
+    """
+    stem, _, number = key.rpartition("_")
+    if stem in FAMILIES and FAMILIES[stem].numbered and number.isdecimal():
+        return InferenceMode(FAMILIES[stem], int(number))
+    check_known("inference mode", key, [family.key for family in FAMILIES.values() if not family.numbered])
+    return InferenceMode(FAMILIES[key])
+
+
+def numbered(family: str, number: int) -> str:
+    """Return the key of a numbered family's mode."""
+    return InferenceMode(FAMILIES[family], number).key

@@ -1,0 +1,111 @@
+"""Imports run one way, from vocabulary to entry point: the layers, drawn and held."""
+
+import ast
+import subprocess
+import sys
+from itertools import chain
+from pathlib import Path
+
+from tests import ROOT
+
+COMMANDS = ("study.run", "study.ablate", "study.tune", "study.bench", "study.api")
+LAYERS = [
+    ("study.errors",),
+    ("study.spec",),
+    ("study.data", "study.store"),
+    ("study.engine",),
+    ("study.inference",),
+    ("study.runner",),
+    ("study.tuning",),
+    ("study.cli",),
+    COMMANDS,
+    ("analysis.errors",),
+    ("analysis.stats",),
+    ("analysis.records",),
+    ("analysis.findings",),
+    ("analysis.report",),
+    ("analysis.api", "analysis.readme"),
+]
+"""A module imports from its own package and from those above it here, of ``study`` or of ``analysis``."""
+CROSSING = {
+    "analysis.records": ("study.errors", "study.spec", "study.store", "study.tuning"),
+    "analysis.findings": ("study.spec",),
+    "analysis.report": ("study.errors", "study.spec", "study.cli"),
+    "analysis.readme": ("study.errors", "study.cli"),
+    "analysis.api": ("study.errors", "study.spec"),
+}
+"""What the parts of ``analysis`` import of ``study``; ``study`` imports nothing of ``analysis``."""
+
+
+def layer_of(module: str) -> tuple[int, str] | None:
+    """The place in LAYERS and the package of a module; None of the public faces themselves."""
+    for place, packages in enumerate(LAYERS):
+        for package in packages:
+            if module == package or module.startswith(f"{package}."):
+                return place, package
+    return None
+
+
+def imported(path: Path) -> set[str]:
+    """What a file imports of ours, at its top or inside its functions."""
+    nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
+    plain = (alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names)
+    froms = (
+        f"{node.module}.{alias.name}" for node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names
+    )
+    return {name for name in chain(plain, froms) if name.split(".")[0] in ("study", "analysis")}
+
+
+def modules() -> dict[str, Path]:
+    files = sorted([*ROOT.glob("study/**/*.py"), *ROOT.glob("analysis/**/*.py")])
+    names = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in files}
+    return {name.removesuffix(".__init__"): path for name, path in names.items()}
+
+
+def against_the_layers(module: str, other: str) -> bool:
+    """Whether ``module`` may not import ``other``."""
+    mine, theirs = layer_of(module), layer_of(other)
+    if mine is None or theirs is None:
+        return False
+    (place, package), (their_place, their_package) = mine, theirs
+    if package.split(".")[0] != their_package.split(".")[0]:
+        return their_package not in CROSSING.get(package, ())
+    return package != their_package and their_place >= place
+
+
+def test_every_import_runs_down_the_layers() -> None:
+    wrong = [(m, other) for m, path in modules().items() for other in imported(path) if against_the_layers(m, other)]
+    assert not wrong
+
+
+def test_every_module_has_its_layer() -> None:
+    assert [module for module in modules() if layer_of(module) is None] == ["analysis", "study"]
+
+
+def test_no_command_imports_another() -> None:
+    for command in COMMANDS[:3]:
+        others = [layer_of(other) for other in imported(modules()[command])]
+        assert not {package for layer in others if layer for package in layer[1:]} & {*COMMANDS}, command
+
+
+def test_a_folder_has_at_most_eighteen_entries_and_says_its_contract() -> None:
+    for module, path in modules().items():
+        if path.name == "__init__.py":
+            entries = [entry for entry in path.parent.iterdir() if entry.name != "__pycache__"]
+            assert len(entries) <= 18, module
+            assert ast.get_docstring(ast.parse(path.read_text("utf-8"))), module
+
+
+def test_no_library_takes_the_options_of_a_command() -> None:
+    """Only commands and the command line's own package know them."""
+    takers = [m for m, path in modules().items() if any("_options" in name for name in imported(path))]
+    assert {layer_of(m)[1] for m in takers if layer_of(m)} <= {"study.cli", *COMMANDS[:4]}  # type: ignore[index]
+
+
+def test_the_analysis_imports_no_torch() -> None:
+    script = (
+        "import sys\nfrom analysis.report import __main__, report_json\n"
+        "from analysis.report.html import page\nfrom analysis.report.sections import order\n"
+        "assert not {'torch', 'torchvision', 'sklearn'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
