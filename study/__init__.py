@@ -1,6 +1,8 @@
-"""The words of the study: one meaning each, in code, tables and report.
+"""Train the same small network under several arms for many seeds, and record every epoch.
 
-arm       what is compared: ``bn`` (with batch normalisation) and ``no_bn`` (without)
+The words, one meaning each, in code, tables and report:
+
+arm       what is compared: ``bn`` (with batch normalisation) and ``no_bn`` (without), and others
 factor    what is varied beside the arm and the seed: batch size, learning rate
 cell      one combination of the factors
 run       one training: (arm, cell, seed)
@@ -8,5 +10,45 @@ pair      the runs of one cell and seed that differ in the arm alone
 cohort    runs trained together in lockstep; a matter of speed that never shows in a number
 record    one row: (run, epoch, split)
 
-The study trains and knows no statistics; ``analysis`` concludes and imports no torch.
+The study trains and knows no statistics; ``analysis`` concludes and imports no torch. Nothing heavy is imported before
+a name is used.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from study.api import evaluate, fit, optimise, read, train
+    from study.errors import StudyError
+    from study.spec.arms import ARMS, BASELINE, Arm, Norm
+    from study.spec.datasets import DATASETS
+    from study.spec.design import Design
+    from study.spec.factors import FACTORS, Cell, Factor
+    from study.spec.history import History
+    from study.spec.runs import Run
+
+__all__ = [
+    "ARMS", "BASELINE", "DATASETS", "FACTORS", "Arm", "Cell", "Design", "Factor", "History", "Norm", "Run",
+    "StudyError", "evaluate", "fit", "optimise", "read", "train",
+]  # fmt: skip
+
+_HOME = {
+    "StudyError": "errors",
+    **dict.fromkeys(("ARMS", "BASELINE", "Arm", "Norm"), "spec.arms"),
+    **dict.fromkeys(("FACTORS", "Cell", "Factor"), "spec.factors"),
+    "DATASETS": "spec.datasets",
+    "Design": "spec.design",
+    "History": "spec.history",
+    "Run": "spec.runs",
+}
+"""Modules by name; the functions are in ``api``."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'study' has no attribute {name!r}; it has {', '.join(__all__)}")
+    return getattr(import_module(f"study.{_HOME.get(name, 'api')}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -10,8 +10,8 @@ import tyro
 
 from study.cli import arguments
 from study.cli.exits import guarded
-from study.cli.run_options import DATA_DIR, DEVICE
-from study.data.lazy import ImageSource
+from study.cli.run_options import DEVICE
+from study.data.lazy import DATA_DIR, ImageSource
 from study.engine.machine import cores
 from study.errors import UsageError
 from study.inference.complete import Say, any_statistics, complete, trained

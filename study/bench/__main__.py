@@ -18,9 +18,9 @@ from pathlib import Path
 from study.bench import ablation, report, scaling
 from study.bench.team import PEAK, Team, check_agreement
 from study.cli import arguments
-from study.cli.run_options import DATA_DIR
 from study.data import dataset as data
 from study.data import download as sources
+from study.data.lazy import DATA_DIR
 from study.engine.machine import processor
 from study.errors import StudyError, UsageError
 from study.runner import provenance

@@ -27,7 +27,7 @@ def read(options: type[T], argv: Sequence[str] | None, prog: str) -> T:
     for word in words:
         check_text(word)
     for option, word, kind in _values(options, words):
-        _check_numeral(option, word, kind)
+        check_numeral(option, word, kind)
     return tyro.cli(options, args=words, prog=prog)
 
 
@@ -41,7 +41,8 @@ def check_text(word: str) -> None:
         raise UsageError(f"{short(word)!r}: this argument holds a NUL; leave it out, as in results")
 
 
-def _check_numeral(option: str, word: str, kind: type) -> None:
+def check_numeral(option: str, word: str, kind: type) -> None:
+    """Refuse what is no number of the kind in plain digits, or one that floats cannot hold."""
     match = (WHOLE if kind is int else NUMBER).fullmatch(word)
     if not match:
         raise UsageError(f"{option} {plain(word)}: give {RULES[kind]}")

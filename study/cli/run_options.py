@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, get_origin, get_type_hints
 
 from study.cli import arguments
+from study.data.lazy import DATA_DIR
 from study.engine.registry import Engine
 from study.errors import UsageError, plain, short, told
 from study.runner.execution import Execution
@@ -17,10 +18,10 @@ from study.spec.arms import DEFAULT_ARMS
 from study.spec.checks import check_known
 from study.spec.datasets import DATASETS
 from study.spec.design import MAX_SEED, MAX_SEEDS, Design
+from study.spec.factors import FACTORS, Factor, Level
 from study.store import untrusted_parquet as parquet
 from study.store.study_folder import Folder
 
-DATA_DIR = Path(os.environ.get("STUDY_DATA_DIR", "data"))
 STUDY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]{1,3})?")
 DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)([smh]?)")
@@ -50,6 +51,8 @@ class Options:
     """Images per training step. Batch size 1 cannot be under batch norm and is recorded as such."""
     lrs: tuple[float, ...] = (0.001, 0.01, 0.1)
     """Adam's learning rates."""
+    vary: tuple[str, ...] = ()
+    """Further factors, each as KEY=LEVEL,LEVEL."""
     epochs: int = 10
     """Passes over the training images."""
     hidden: tuple[int, ...] = (32, 32)
@@ -108,8 +111,11 @@ class Options:
 
     def design(self, dataset: str) -> Design:
         """The design on ``dataset``; a UsageError names what is wrong with it."""
+        grid = {factor.field: getattr(self, factor.field) for factor in FACTORS.values() if factor.field}
         seeds = tuple(range(self.first_seed, self.first_seed + self.seeds))
-        return Design(dataset, self.arms, self.batch_sizes, self.lrs, seeds, self.epochs, self.hidden)
+        return Design(
+            dataset, self.arms, seeds=seeds, epochs=self.epochs, hidden=self.hidden, vary=_varied(self.vary), **grid
+        )
 
     def folder(self, dataset: str) -> Folder:
         """Return the study's folder, named by the data set unless told otherwise."""
@@ -134,6 +140,25 @@ class Options:
         if not match or not 1 <= int(match[1]) <= int(match[2]):
             raise UsageError(f"--shard {plain(str(self.shard))}: give i/n with i from 1 to n, such as 2/8")
         return int(match[1]), int(match[2])
+
+
+def _varied(words: Sequence[str]) -> dict[str, tuple[Level, ...]]:
+    """Return the levels of further factors by key, from words such as ``activation=relu,tanh``."""
+    found: dict[str, tuple[Level, ...]] = {}
+    for word in words:
+        key, given, levels = word.partition("=")
+        check_known("--vary", key, [factor.key for factor in FACTORS.values() if not factor.always])
+        if not given or key in found:
+            raise UsageError(f"--vary {plain(word)}: give each factor once, as KEY=LEVEL,LEVEL")
+        found[key] = tuple(_level(FACTORS[key], level) for level in levels.split(","))
+    return found
+
+
+def _level(factor: Factor, word: str) -> Level:
+    if factor.kind is str:
+        return word
+    arguments.check_numeral(factor.option, word, factor.kind)
+    return factor.kind(word)
 
 
 def seconds_of(max_time: str | None) -> float | None:

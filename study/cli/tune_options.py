@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from study.cli import arguments, run_options
+from study.data.lazy import DATA_DIR
 from study.engine.registry import Engine
 from study.errors import UsageError
 from study.spec.arms import DEFAULT_ARMS
@@ -54,7 +55,7 @@ class Options:
     """Units of each hidden layer."""
     dataset: str = "auto"
     """mnist, fashion-mnist, kmnist, digits, or auto: MNIST where it can be had, else digits."""
-    data_dir: Path = run_options.DATA_DIR
+    data_dir: Path = DATA_DIR
     """As for study.run."""
     device: str = "auto"
     """As for study.run."""

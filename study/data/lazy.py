@@ -1,5 +1,6 @@
 """The images of a command: loaded once, and not before somebody asks, since torch takes seconds to import."""
 
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -7,6 +8,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from study.data.dataset import Dataset
+
+DATA_DIR = Path(os.environ.get("STUDY_DATA_DIR", "data"))
+"""Where the files of data sets lie unless told otherwise."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,292 @@
+"""What the commands do, as functions: train, evaluate, optimise, read, and fit one run in memory.
+
+Each is one call of the library that the command of the same work calls too, so that a study may be begun by one and
+gone on with by the other.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from study.data.lazy import DATA_DIR, ImageSource
+from study.engine import devices, registry
+from study.engine.registry import Engine
+from study.errors import StudyError, UsageError
+from study.inference import complete as inference
+from study.runner.complete import check_device, check_free, complete
+from study.runner.execution import Execution
+from study.runner.outcome import INTERRUPTED, Outcome
+from study.runner.progress import Progress
+from study.spec.arms import DEFAULT_ARMS
+from study.spec.cohorts import Cohort
+from study.spec.design import Design
+from study.spec.factors import FACTORS, REFERENCE_SETTING
+from study.spec.history import History
+from study.spec.runs import Run
+from study.store import inference_tables
+from study.store.study_folder import SCHEMAS, Folder
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+StrPath = str | Path
+
+
+def train(
+    design: Design,
+    path: StrPath,
+    *,
+    engine: Engine = "auto",
+    workers: int | None = None,
+    device: str = "auto",
+    data_dir: StrPath = DATA_DIR,
+    inference_modes: bool = True,
+    quiet: bool = True,
+) -> Path:
+    """Train what is missing of a study, and commit every cohort of runs as it is done.
+
+    The same call again does nothing more; a design with longer lists of seeds or levels extends the study; whatever
+    stopped a call, the next one goes on.
+
+    Parameters
+    ----------
+    design
+        What is trained.
+    path
+        The folder of the study; its name is the study's.
+    engine
+        ``"torch"``, ``"kernel"`` (C, on a CPU) or ``"auto"``: what the study began with, for a new one the faster.
+    workers
+        Threads or processes on a CPU; None is one a core.
+    device
+        ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"auto"``.
+    data_dir
+        Where the files of the data set lie or are downloaded to.
+    inference_modes
+        Whether the networks of a complete study are evaluated under every inference mode on the clean test images.
+    quiet
+        Whether progress is left unsaid.
+
+    Returns
+    -------
+    Path
+        The folder, for ``read``, ``evaluate`` and ``analysis.load``.
+
+    Raises
+    ------
+    StudyError
+        Where the study cannot be trained so, or cohorts failed for good; what was committed is kept.
+    KeyboardInterrupt
+        Where it was stopped; what was committed is kept.
+    """
+    folder = Folder(Path(path))
+    execution = Execution(device=device, engine=engine, workers=workers, inference=inference_modes)
+    check_free(folder)
+    check_device(execution)
+    source = ImageSource(design.dataset, Path(data_dir))
+    outcome = complete(design, folder, source, execution, Progress("text", quiet), f"study.train({folder.path.name!r})")
+    return _finished(folder, outcome)
+
+
+def evaluate(
+    path: StrPath,
+    conditions: Literal["clean", "all"] = "clean",
+    *,
+    workers: int | None = None,
+    device: str = "cpu",
+    data_dir: StrPath = DATA_DIR,
+) -> Path:
+    """Evaluate the trained networks of a study under other statistics and, if asked for, on other images.
+
+    Parameters
+    ----------
+    path
+        The folder of a study that kept its networks.
+    conditions
+        ``"clean"``: the test images as they are; ``"all"``: also corruptions, other class priors and halves of the test
+        set.
+    workers
+        Threads on a CPU; None is one a core.
+    device, data_dir
+        As for ``train``.
+
+    Returns
+    -------
+    Path
+        The folder, whose tables ``ablation``, ``swaps``, ``compositions`` and ``statistics`` are written.
+
+    Raises
+    ------
+    StudyError
+        Where there is no study, or no network with statistics to choose.
+    """
+    folder = Folder(Path(path))
+    design = folder.design()
+    if design is None:
+        raise UsageError(f"{folder.path} holds no study (no manifest.json); train one first")
+    runs = inference.trained(folder, design)
+    if not inference.any_statistics(runs):
+        raise UsageError(f"{folder.path} has no trained run with batch normalisation: there is nothing to compare")
+    source, n_workers = ImageSource(design.dataset, Path(data_dir)), Execution(workers=workers).n_workers
+    inference.complete(folder, design, runs, source, device, conditions == "clean", n_workers, lambda text: None)
+    return folder.path
+
+
+def optimise(
+    dataset: str,
+    path: StrPath,
+    *,
+    trials: int = 64,
+    trial_seeds: int = 3,
+    seeds: Sequence[int] = range(10),
+    arms: Sequence[str] = DEFAULT_ARMS,
+    epochs: int = 5,
+    hidden: Sequence[int] = (32, 32),
+    space: str | None = None,
+    sampler: str = "sobol",
+    engine: Engine = "auto",
+    workers: int | None = None,
+    device: str = "auto",
+    data_dir: StrPath = DATA_DIR,
+    quiet: bool = True,
+) -> Path:
+    """Tune every arm with the same budget on held-out training images, then train fresh seeds of what each found best.
+
+    Parameters
+    ----------
+    dataset
+        A key of ``DATASETS``.
+    path
+        The folder of the tuned study.
+    trials
+        Trials of each arm, in all: more of them extend the search.
+    trial_seeds
+        Seeds of a trial, whose score is their mean.
+    seeds
+        Fresh seeds for the best configuration of each arm, and for the tutorial's setting beside it.
+    arms, epochs, hidden
+        As in a ``Design``.
+    space
+        Ranges such as ``"lr=1e-3:1,batch_size=32:256"``.
+    sampler
+        ``"sobol"``, ``"tpe"`` or ``"gp"``.
+    engine, workers, device, data_dir, quiet
+        As for ``train``.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    StudyError
+        Where the search was begun otherwise, or cohorts failed for good.
+    KeyboardInterrupt
+        Where it was stopped; what was told is kept.
+    """
+    from study.tuning.budget import Budget
+    from study.tuning.complete import Optimisation
+    from study.tuning.space import DEFAULT, Space
+
+    grid = {factor.field: (REFERENCE_SETTING[key],) for key, factor in FACTORS.items() if factor.field}
+    design = Design(dataset, arms=tuple(arms), seeds=tuple(seeds), epochs=epochs, hidden=tuple(hidden), **grid)
+    folder = Folder(Path(path))
+    optimisation = Optimisation(
+        design=design,
+        budget=Budget(trials=trials, seeds=trial_seeds, space=Space.parse(space or DEFAULT), sampler=sampler),
+        folder=folder,
+        source=ImageSource(dataset, Path(data_dir)),
+        execution=Execution(device=device, engine=engine, workers=workers, inference=False),
+        progress=Progress("text", quiet),
+        command=f"study.optimise({dataset!r}, {folder.path.name!r})",
+    )
+    return _finished(folder, optimisation.complete())
+
+
+def read(path: StrPath, table: str = "records") -> "pd.DataFrame":
+    """Read a table of a study, checked against its schema, its digest and the bounds of what is read.
+
+    Parameters
+    ----------
+    path
+        The folder of the study.
+    table
+        ``"records"`` (a row per run, epoch and split), ``"runs"``, ``"trials"`` of a tuned study, or ``"ablation"``,
+        ``"swaps"``, ``"compositions"``, ``"statistics"`` of one whose networks were evaluated.
+
+    Returns
+    -------
+    pandas.DataFrame
+
+    Raises
+    ------
+    StudyError
+        Where there is no such table, or it is not what was written.
+    """
+    from study.tuning import trials_table
+
+    folder = Folder(Path(path))
+    if table in SCHEMAS:
+        found = folder.read(table)
+    elif table == "trials":
+        found = _there(trials_table.read, folder, table)
+    elif table in inference_tables.COLUMNS:
+        found = inference_tables.read_table(folder.path, table)
+    else:
+        known = [*SCHEMAS, "trials", *inference_tables.COLUMNS]
+        raise UsageError(f"there is no table {table!r}; choose from: {', '.join(known)}")
+    if found is None:
+        raise UsageError(f"{folder.path} has no table {table!r} yet; study.evaluate makes it")
+    return found.to_pandas(use_threads=False)
+
+
+def fit(design: Design, run: Run, *, engine: Engine = "auto", data_dir: StrPath = DATA_DIR) -> History:
+    """Train one run in memory, on the CPU, and write nothing.
+
+    Its numbers have the bits that the run has in a study by the same engine.
+
+    Parameters
+    ----------
+    design
+        What the run belongs to: data set, epochs, network.
+    run
+        Such as ``Run(32, 0.01, seed=0, arm="bn")``.
+    engine, data_dir
+        As for ``train``.
+
+    Returns
+    -------
+    History
+        Losses (1, epochs + 1, splits) in nats per image, correct answers, weights; epoch 0 is the untrained network.
+
+    Raises
+    ------
+    StudyError
+        Where the run cannot be trained: a batch of one under batch norm, an engine that is not there.
+    """
+    if not run.applicable:
+        raise UsageError(f"{run} cannot be trained: the batch is smaller than {run.arm} takes; choose a larger one")
+    from study.engine.lockstep.training import train_together
+
+    name, _ = registry.choose(engine, design, "cpu", tf32=False, of_study=None)
+    devices.prepare(name)
+    data = ImageSource(design.dataset, Path(data_dir)).images
+    cohort = Cohort((run.cell,), (run.arm,), (run.seed,))
+    (history,) = train_together(design, [cohort], data, make=registry.trainer_factory(name))
+    return history
+
+
+def _finished(folder: Folder, outcome: Outcome) -> Path:
+    if outcome.stopped == INTERRUPTED:
+        raise KeyboardInterrupt
+    if outcome != Outcome():
+        raise StudyError(f"{folder.path}: {outcome.failures} cohorts failed; the same call tries them again")
+    return folder.path
+
+
+def _there(read_table: Any, folder: Folder, table: str) -> Any:
+    try:
+        return read_table(folder)
+    except (FileNotFoundError, ValueError) as error:
+        raise UsageError(f"{folder.path / table}.parquet cannot be read: {error}") from None
