@@ -4,6 +4,7 @@ An arm is a normalisation, the smallest batch that it can train on, and how tabl
 one: a value in ``ARMS``, and where its normalisation is new, a kind and the file ``engine/norms/<kind>.py``.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -95,7 +96,7 @@ DEFAULT_ARMS = ("bn", BASELINE)
 """What a study compares unless told otherwise."""
 
 
-def in_order(keys: tuple[str, ...]) -> tuple[str, ...]:
+def in_order(keys: Sequence[str]) -> tuple[str, ...]:
     """Return the keys of arms in the order of ``ARMS``; a UsageError where one is unknown."""
     for key in keys:
         check_known("--arms", key, ARMS)

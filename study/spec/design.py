@@ -10,7 +10,7 @@ anybody would train.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import pairwise, product
 from typing import Any, Self
@@ -45,7 +45,8 @@ Vary = tuple[tuple[str, tuple[Level, ...]], ...]
 
 @dataclass(frozen=True)
 class Design:
-    """The grid of a study, and its tuned cell if it has one. Every list may be any iterable; ``vary`` a mapping.
+    """The grid of a study, and its tuned cell if it has one. Lists may be any sequences, ``vary`` a mapping; all are
+    kept as sorted tuples.
 
     >>> design = Design("digits", batch_sizes=(32,), lrs=(0.01,), seeds=range(2), epochs=2)
     >>> [design.run_id(run) for run in design.runs][0]
@@ -53,15 +54,15 @@ class Design:
     """
 
     dataset: str
-    arms: tuple[str, ...] = DEFAULT_ARMS
-    batch_sizes: tuple[int, ...] = FACTORS["batch_size"].default  # type: ignore[assignment]
-    lrs: tuple[float, ...] = FACTORS["lr"].default  # type: ignore[assignment]
-    seeds: tuple[int, ...] = tuple(range(10))
+    arms: Sequence[str] = DEFAULT_ARMS
+    batch_sizes: Sequence[int] = FACTORS["batch_size"].default  # type: ignore[assignment]
+    lrs: Sequence[float] = FACTORS["lr"].default  # type: ignore[assignment]
+    seeds: Sequence[int] = tuple(range(10))
     epochs: int = 10
-    hidden: tuple[int, ...] = (32, 32)
-    tuned: tuple[Configuration, ...] = ()
+    hidden: Sequence[int] = (32, 32)
+    tuned: Sequence[Configuration] = ()
     """One an arm: the tuned cell, whose pairs differ in what tuning chose as well. None in a study of a grid alone."""
-    vary: Vary = ()
+    vary: Mapping[str, Iterable[Level]] | Vary = ()
     """The levels of further factors, by their keys."""
 
     def __post_init__(self) -> None:
@@ -137,7 +138,7 @@ class Design:
     def _given(self, factor: Factor) -> tuple[Any, ...]:
         if factor.field is not None:
             return getattr(self, factor.field)
-        return dict(self.vary).get(factor.key, factor.default[:1])
+        return tuple(dict(self.vary).get(factor.key, factor.default[:1]))
 
     def levels(self, key: str) -> tuple[Any, ...]:
         """The levels of a factor, in order."""
@@ -205,7 +206,7 @@ class Design:
         if self.tuned:
             values["tuned"] = [{"arm": chosen.arm, **chosen.cell.identity} for chosen in self.tuned]
         if self.vary:
-            values["vary"] = {key: list(levels) for key, levels in self.vary}
+            values["vary"] = {key: list(levels) for key, levels in dict(self.vary).items()}
         return {field.name: values[field.name] for field in fields(self) if field.name in values}
 
     @classmethod

@@ -112,7 +112,7 @@ class Optimisation:
             data=data.digest,
             space=str(self.budget.space),
             epochs=self.design.epochs,
-            hidden=self.design.hidden,
+            hidden=tuple(self.design.hidden),
             seeds=self.budget.trial_seeds,
             engine=engine,
             sampler=self.budget.sampler,
@@ -168,7 +168,7 @@ class Optimisation:
             return 1
         space = self.budget.space
         cells = (Cell(space.sizes[-1], space.lr[0]),) * MAX_RUNS_PER_STACK
-        largest = Cohort(cells, self.design.arms, self.budget.trial_seeds[:1])
+        largest = Cohort(cells, tuple(self.design.arms), self.budget.trial_seeds[:1])
         return fitting_workers(costs.for_engine(job.engine), job.design, [largest], self.execution.n_workers)
 
     # --- after

@@ -20,7 +20,7 @@ from study.tuning.search import Score, Search
 def train(search: Search, arm: str, slot: int, point: Cell, job: Job, data: Dataset) -> None:
     """Train the trial ``slot`` of ``arm`` and tell it, to the end or as far as its pruner lets it."""
     devices.prepare(job.engine)
-    cohort = Cohort((point,), (arm,), job.design.seeds)
+    cohort = Cohort((point,), (arm,), tuple(job.design.seeds))
     training = registry.trainer_factory(job.engine)(job.design, cohort, data)
     for epoch in range(1, job.design.epochs + 1):
         job.check_time()
