@@ -44,7 +44,8 @@ class CostModel:
         evaluated = (design.epochs + 1) * (design.data.n_train + design.data.n_test)
         images = steps * (cohort.batch_size + self.cost_per_run_step) + self.cost_per_evaluated_image * evaluated
         n_runs = len(cohort.seeds) * len(cohort.cells)
-        return sum(design.n_parameters(arm) * (n_runs * images + steps * self.cost_per_arm_step) for arm in cohort.arms)
+        of_arm = n_runs * images + steps * self.cost_per_arm_step
+        return sum(design.n_parameters(arm, cohort.cell) * of_arm for arm in cohort.arms)
 
     def seconds(self, design: Design, cohorts: Iterable[Cohort], workers: int, throughput: float) -> float:
         """Return the wall time at ``throughput`` work per second and worker; the idle worker takes the next cohort."""
@@ -56,9 +57,9 @@ class CostModel:
 
     def inference_seconds(self, design: Design, cohorts: Iterable[Cohort], workers: int, throughput: float) -> float:
         """Return the wall time of the inference modes on the clean test images, of the networks of ``cohorts``."""
-        arms = [run.arm for cohort in cohorts for run in cohort.runs if ARMS[run.arm].statistics]
+        runs = [run for cohort in cohorts for run in cohort.runs if ARMS[run.arm].statistics]
         images = self.cost_per_inference_image * design.data.n_test
-        return images * sum(map(design.n_parameters, arms)) / throughput / workers
+        return images * sum(design.n_parameters(run.arm, run.cell) for run in runs) / throughput / workers
 
     def memory(self, design: Design, cohorts: Sequence[Cohort], workers: int) -> float:
         """Return the bytes of the command while it trains: the data once, and for each worker its largest cohort; of
@@ -81,11 +82,16 @@ def for_engine(engine: str) -> CostModel:
 
 def inference_bytes(design: Design, workers: int) -> float:
     """Return what the workers at the inference modes have in hand, beside torch and the data."""
-    return 4.0 * INFERENCE_FEATURES * max(design.hidden) * design.data.n_test * workers
+    return 4.0 * INFERENCE_FEATURES * widest(design) * design.data.n_test * workers
 
 
 def cohort_bytes(design: Design, cohort: Cohort) -> float:
     """Return the bytes of parameters, gradient, Adam's two moments; each layer's features four times; the batch."""
-    features = 4 * sum(design.widths[1:]) * cohort.batch_size
-    per_run = sum(4.0 * (4 * design.n_parameters(run.arm) + features) for run in cohort.runs)
+    features = 4 * sum(design.widths_in(cohort.cell)[1:]) * cohort.batch_size
+    per_run = sum(4.0 * (4 * design.n_parameters(run.arm, run.cell) + features) for run in cohort.runs)
     return per_run + 4.0 * len(cohort.seeds) * cohort.batch_size * design.data.n_features
+
+
+def widest(design: Design) -> int:
+    """Return the units of the widest hidden layer of any network."""
+    return max(width for cell in design.shapes for width in design.widths_in(cell)[1:-1])

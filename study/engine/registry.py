@@ -70,7 +70,7 @@ def _wanted(asked: Engine, design: Design, of_study: str | None) -> str:
         return asked
     if of_study is not None:
         return "kernel" if costs.for_engine(of_study) is costs.KERNEL else "torch"
-    return "kernel" if max(design.hidden) <= MAX_UNITS else "torch"
+    return "kernel" if costs.widest(design) <= MAX_UNITS else "torch"
 
 
 def why_no_kernel(design: Design, device: str) -> str | None:

@@ -20,7 +20,7 @@ from study.spec import arms
 from study.spec.arms import ARMS, DEFAULT_ARMS
 from study.spec.checks import check_at_most, check_distinct, check_known, check_whole, in_words, listed
 from study.spec.datasets import DATASETS, DatasetSpec
-from study.spec.factors import FACTORS, Cell, Factor, Level
+from study.spec.factors import FACTORS, REFERENCE_SETTING, Cell, Factor, Level
 from study.spec.runs import Configuration, Run
 
 OF_FACTORS = tuple(factor.field for factor in FACTORS.values() if factor.field)
@@ -116,7 +116,8 @@ class Design:
         n_records = 2 * n_runs * (self.epochs + 1)
         check_at_most(f"{n_runs:,} runs of --epochs {self.epochs}", n_records, MAX_RECORDS, "records")
         check_at_most("--hidden", len(self.hidden), MAX_LAYERS, "layers")
-        check_at_most("--hidden", max(map(self.n_parameters, self.arms)), MAX_PARAMETERS, "weights")
+        most = max(self.n_parameters(arm, cell) for arm in self.arms for cell in self.shapes)
+        check_at_most("--hidden", most, MAX_PARAMETERS, "weights")
 
     # --- what it spans
 
@@ -125,10 +126,14 @@ class Design:
         """The shape of the images that it trains and is tested on."""
         return DATASETS[self.dataset]
 
+    def widths_in(self, cell: Cell) -> tuple[int, ...]:
+        """Return features, hidden units by layer and classes of the networks of a cell."""
+        return (self.data.n_features, *self.hidden, self.data.n_classes)
+
     @property
     def widths(self) -> tuple[int, ...]:
-        """Features, hidden units by layer, classes."""
-        return (self.data.n_features, *self.hidden, self.data.n_classes)
+        """Those of the network that was asked for, where no factor changes it."""
+        return self.widths_in(REFERENCE_SETTING)
 
     @property
     def factors(self) -> tuple[Factor, ...]:
@@ -153,6 +158,11 @@ class Design:
         return [Cell(**dict(zip(said, some, strict=True))).saying(said) for some in levels]
 
     @property
+    def shapes(self) -> list[Cell]:
+        """A cell for each combination of the factors that do not stack: what a network's shape may follow from."""
+        return [*{cell.shape: cell for cell in self.cells}.values()]
+
+    @property
     def runs(self) -> list[Run]:
         """Every run, of the grid or of the tuned cell or of both, sorted by (cell, seed, arm)."""
         return sorted({*self.grid, *self.tuned_runs})
@@ -172,11 +182,11 @@ class Design:
         """The last incomplete batch is dropped while training."""
         return self.data.n_train // batch_size
 
-    def n_parameters(self, arm: str) -> int:
+    def n_parameters(self, arm: str, cell: Cell = REFERENCE_SETTING) -> int:
         """Return the number of weights and biases, and of what the arm's normalisation learns for hidden units."""
-        affine = sum((n_in + 1) * n_out for n_in, n_out in pairwise(self.widths))
-        norm = ARMS[arm].norm
-        return affine + (sum(map(norm.n_parameters, self.hidden)) if norm else 0)
+        widths, norm = self.widths_in(cell), ARMS[arm].norm
+        affine = sum((n_in + 1) * n_out for n_in, n_out in pairwise(widths))
+        return affine + (sum(map(norm.n_parameters, widths[1:-1])) if norm else 0)
 
     # --- names
 

@@ -129,7 +129,7 @@ def _row(
         "status": status,
         "first_bad_epoch": first_bad_epoch,
         "n_steps": n_steps,
-        "n_parameters": design.n_parameters(run.arm),
+        "n_parameters": design.n_parameters(run.arm, run.cell),
         "test_correct": test_correct,
         "history": list(epochs),
     }

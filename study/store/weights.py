@@ -5,6 +5,7 @@ statistics of each batch norm. safetensors holds numbers and names alone; nothin
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from safetensors.numpy import load, save
 from study.errors import UsageError
 from study.spec.arms import ARMS
 from study.spec.design import Design
+from study.spec.factors import Cell
 from study.spec.history import History
 from study.spec.runs import Run
 from study.store import untrusted_parquet as parquet
@@ -50,20 +52,21 @@ def read(study: Path, design: Design, run: Run) -> dict[str, NDArray[np.float32]
         ) from None
     except (OSError, SafetensorError, parquet.Refused) as error:
         raise UsageError(f"{path} cannot be read: {error}. Restore it, or train under another --study-id.") from None
-    _check(path, tensors, shapes(design, run.arm))
+    _check(path, tensors, shapes(design, run.arm, run.cell))
     return tensors
 
 
-def shapes(design: Design, arm: str) -> dict[str, tuple[int, ...]]:
+def shapes(design: Design, arm: str, cell: Cell) -> dict[str, tuple[int, ...]]:
     """The tensors of one network of ``design``."""
     expected: dict[str, tuple[int, ...]] = {}
-    for index, (n_in, n_out) in enumerate(zip(design.widths[:-1], design.widths[1:], strict=True)):
+    widths = design.widths_in(cell)
+    for index, (n_in, n_out) in enumerate(pairwise(widths)):
         expected |= {f"linears.{index}.weight": (n_out, n_in), f"linears.{index}.bias": (n_out,)}
     norm = ARMS[arm].norm
     if norm is not None:
         learnt = [name for name, there in (("weight", norm.gamma), ("bias", norm.beta)) if there]
         kept = [*learnt, *(f"{name}_{what}" for name in norm.statistics for what in ("mean", "var"))]
-        expected |= {f"norms.{i}.{what}": (n,) for i, n in enumerate(design.hidden) for what in kept}
+        expected |= {f"norms.{i}.{what}": (n,) for i, n in enumerate(widths[1:-1]) for what in kept}
     return expected
 
 

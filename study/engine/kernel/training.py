@@ -120,13 +120,14 @@ class Network:
     """The network of one run, and the sums that its cumulative statistics are made of."""
 
     def __init__(self, design: Design, run: Run, library: Library):
-        self.layout = Layout(design.widths, ARMS[run.arm].norm is not None)
+        widths = design.widths_in(run.cell)
+        self.layout = Layout(widths, ARMS[run.arm].norm is not None)
         self.state = State(self.layout, run.cell.lr)
         self.batch_size = run.cell.batch_size
         self.n_batches = design.steps_per_epoch(self.batch_size)
         self.earlier, self.n_earlier_epochs = np.zeros_like(self.state.sums), -1
-        for index in range(len(design.widths) - 1):
-            weight, bias = streams.initial_linear(run.seed, index, *design.widths[index : index + 2])
+        for index in range(len(widths) - 1):
+            weight, bias = streams.initial_linear(run.seed, index, *widths[index : index + 2])
             self.parameter(f"linears.{index}.weight")[:] = weight.numpy()
             self.parameter(f"linears.{index}.bias")[:] = bias.numpy()
         for name, place in self.layout.statistics.items():

@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from study.data.images import Batch
-from study.engine import activations, norms
+from study.engine import activations, norms, optimisers
 from study.engine import random_streams as streams
 from study.engine.activations import Activation
 from study.engine.lockstep.optimiser import Parameters, by_run
@@ -161,7 +161,8 @@ class Stack:
         self.padded = (widths[0], *(-(-width // VECTOR) * VECTOR for width in widths[1:-1]), widths[-1])
         norm = ARMS[arm].norm
         normed = widths[1:-1] if norm else ()
-        self.parameters = Parameters(self.padded[:2], _other_shapes(self.padded, len(normed)), lrs)
+        shapes = _other_shapes(self.padded, len(normed))
+        self.parameters = Parameters(self.padded[:2], shapes, lrs, optimisers.of(cell))
         self.norms = [
             norms.of(norm).stacked(self.parameters, f"norms.{index}", width, norm)
             for index, width in enumerate(normed)

@@ -12,6 +12,9 @@ import torch
 from torch import Tensor
 from torch.optim.adam import adam
 
+from study.engine.optimisers import Adam
+
+ADAM = Adam()
 ALIGNMENT = 64  # elements; every parameter starts at the same alignment whatever the stack holds
 
 
@@ -22,8 +25,9 @@ class Parameters:
     (S R, rows, columns) is w of each of the others, valid since the last ``refresh``.
     """
 
-    def __init__(self, first: Sequence[int], others: Mapping[str, tuple[int, int]], lrs: Tensor):
+    def __init__(self, first: Sequence[int], others: Mapping[str, tuple[int, int]], lrs: Tensor, rule: Adam = ADAM):
         """Shapes of one run's parameters; ``lrs`` (S, R), whose dtype and device are everyone's."""
+        self.rule = rule
         n_seeds, n_rates = lrs.shape
         n_features, width = first
         self.scale = lrs.reshape(-1, 1, 1).contiguous()
@@ -62,10 +66,12 @@ class Parameters:
         torch.mul(self._stored, self._scales, out=self._values)
 
     def step(self) -> None:
-        """One step of Adam with torch's defaults on ``d_first`` and ``gradients``."""
+        """Take one step of Adam on ``d_first`` and ``gradients``."""
+        rule = self.rule
         adam(
             self.moved, [self.d_first, self._d_stored], self.moments[0], self.moments[1], [], self.n_steps,
-            lr=1.0, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.0, amsgrad=False, maximize=False, fused=True,
+            lr=1.0, beta1=rule.beta1, beta2=rule.beta2, eps=rule.eps,
+            weight_decay=0.0, amsgrad=False, maximize=False, fused=True,
         )  # fmt: skip
 
 

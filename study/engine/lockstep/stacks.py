@@ -47,7 +47,8 @@ class Lockstep:
         self.cohort = cohort
         self.seats = Seats.pinned(cohort) if pinned or device.type != "cpu" else Seats.shared(cohort)
         lrs = torch.tensor(self.seats.lrs, dtype=dtype, device=device)
-        self.stacks = [Stack(arm, cohort.cell, design.widths, lrs, self.seats.seeds) for arm in cohort.arms]
+        cell, widths = cohort.cell, design.widths_in(cohort.cell)
+        self.stacks = [Stack(arm, cell, widths, lrs, self.seats.seeds) for arm in cohort.arms]
 
     def step(self, images: Batch, labels: Tensor) -> None:
         """One update of every run from images (batch, S, features), labels (S, batch)."""

@@ -84,7 +84,7 @@ def commit(folder: Path) -> int:
     """As a worker commits a cohort, its networks and then its part; and a table that is written over."""
     cohort = cohorts(missing_runs(DESIGN, ()))[0]
     rng = np.random.default_rng(0)
-    shapes = [weights.shapes(DESIGN, run.arm) for run in cohort.runs]
+    shapes = [weights.shapes(DESIGN, run.arm, run.cell) for run in cohort.runs]
     networks = tuple({name: rng.random(shape, np.float32) for name, shape in kept.items()} for kept in shapes)
     n_correct = np.ones((len(cohort.runs), 2, 2), int)
     finite, right = np.ones((len(cohort.runs), 2), bool), np.ones((len(cohort.runs), 360), bool)

@@ -445,7 +445,7 @@ def spoil_other_hidden(study: Path) -> None:
     assert design
     other = {
         name: np.zeros(shape, np.float32)
-        for name, shape in weights.shapes(replace(design, hidden=(12, 8)), "bn").items()
+        for name, shape in weights.shapes(replace(design, hidden=(12, 8)), "bn", REFERENCE_SETTING).items()
     }
     next((study / "weights").glob("bn*")).write_bytes(save(other))
 

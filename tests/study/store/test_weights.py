@@ -110,7 +110,7 @@ def test_what_is_read_is_what_was_kept_however_it_lay_in_memory(lie, tmp_path: P
     small = Design("digits", batch_sizes=(32,), lrs=(0.01,), seeds=(0,), hidden=(3, 2))
     numbers = np.random.default_rng(0)
     for one in small.runs:
-        shapes = weights.shapes(small, one.arm)
+        shapes = weights.shapes(small, one.arm, one.cell)
         tensors = {name: lie(numbers.normal(size=shape).astype(np.float32)) for name, shape in shapes.items()}
         weights.keep(tmp_path, small, [one], of_weights([tensors]))
         found = weights.read(tmp_path, small, one)
