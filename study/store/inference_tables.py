@@ -91,9 +91,9 @@ class Store:
     def done(self, design: Design) -> set[tuple[str, str, int]]:
         """Return (run_id, shift, severity) of what is committed, with the clean rows of an arm that keeps statistics in
         all tables."""
-        table = self.read("ablation", design)
-        columns = (table[name].to_pylist() for name in ("run_id", "shift", "severity", "arm"))
-        whole = set.intersection(*(set(self.read(name, design)["run_id"].to_pylist()) for name in COLUMNS))
+        tables = {name: self.read(name, design) for name in COLUMNS}
+        columns = (tables["ablation"][name].to_pylist() for name in ("run_id", "shift", "severity", "arm"))
+        whole = set.intersection(*({*table["run_id"].to_pylist()} for table in tables.values()))
         return {
             (run_id, *condition)
             for run_id, *condition, arm in zip(*columns, strict=True)

@@ -19,13 +19,12 @@ import pytest
 
 from analysis.report import __main__ as report
 from study import ablate, run, tune
-from study.engine import registry as engines
+from study.engine import registry
 from study.spec.cohorts import missing_runs
 from study.spec.design import Design
-from study.store.inference_tables import SCHEMAS
+from study.store.inference_tables import COLUMNS
 from study.store.manifest import SESSION, Manifest
-from study.store.study_folder import Folder
-from study.tuning.storage import JOURNAL
+from study.store.study_folder import JOURNAL, Folder
 from tests import ROOT
 from tests.fixtures.make import SUFFIX
 from tests.study.studies import LOCKS, litter
@@ -67,7 +66,7 @@ def study(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 def trainable(study: Path) -> Path:
     """The same, on a machine that can train more of it."""
     if manifest_of(study)["device"]["engine"].startswith("kernel"):
-        reason = engines.why_no_kernel(design_of(study), "cpu")
+        reason = registry.why_no_kernel(design_of(study), "cpu")
         if reason is not None:
             pytest.skip(f"a study of the kernel: {reason}")
     return study
@@ -199,7 +198,7 @@ def test_a_damaged_part_is_set_aside_and_its_runs_train_again(
 
 
 def evaluated(study: Path) -> dict[str, pd.DataFrame]:
-    return {name: table(study, name) for name in SCHEMAS}
+    return {name: table(study, name) for name in COLUMNS}
 
 
 @of("modes")

@@ -27,7 +27,8 @@ from study.data import dataset as data
 from study.data.lazy import ImageSource
 from study.errors import UsageError
 from study.inference import corruptions as shifts
-from study.runner.session import Terminated
+from study.runner.outcome import Terminated
+from study.spec.factors import Cell
 from study.store import inference_tables as ablation_tables
 from study.store import study_folder as folder_module
 from study.store import weights
@@ -445,7 +446,7 @@ def spoil_other_hidden(study: Path) -> None:
     assert design
     other = {
         name: np.zeros(shape, np.float32)
-        for name, shape in weights.shapes(replace(design, hidden=(12, 8)), "bn", REFERENCE_SETTING).items()
+        for name, shape in weights.shapes(replace(design, hidden=(12, 8)), "bn", Cell(32, 0.01)).items()
     }
     next((study / "weights").glob("bn*")).write_bytes(save(other))
 
