@@ -5,14 +5,14 @@ Nothing here compares the arms: intervals of two arms that overlap say nothing o
 
 import math
 from dataclasses import dataclass
-from typing import cast
 
 import pandas as pd
 from scipy import stats
 
-from analysis.records.tables import CELL, PRIMARY, Study
+from analysis.records.cells import cell_at, rows_in
+from analysis.records.tables import PRIMARY, StudyData
 from analysis.stats.intervals import Interval, prediction, t_interval
-from study.spec.factors import REFERENCE_SETTING
+from study.spec.factors import REFERENCE_SETTING, Cell
 
 POST = {"no_bn": 0.9555, "bn": 0.978}
 """Test accuracy that the tutorial reports after its last epoch, one run an arm."""
@@ -24,8 +24,7 @@ POST_DESIGN = {"dataset": "mnist", "epochs": 10, "hidden": (32, 32)}
 class ArmCell:
     """The runs of one arm in one cell."""
 
-    batch_size: int
-    lr: float
+    cell: Cell
     arm: str
     n: int
     accuracy: Interval
@@ -48,18 +47,21 @@ class Claim:
     """None where there is no interval."""
 
 
-def arm_cells(study: Study, level: float) -> list[ArmCell]:
+def arm_cells(study: StudyData, level: float) -> list[ArmCell]:
     """Every arm in every cell in which it was trained, by cell."""
-    groups = study.outcomes.groupby([*CELL, "arm"], sort=True)
-    return [_arm_cell(cast(tuple[int, float, str], key), runs, level) for key, runs in groups]
+    key = study.cell_key
+    cells = [
+        _arm_cell(cell_at(key, levels), str(arm), runs, level)
+        for (*levels, arm), runs in study.outcomes.groupby([*key, "arm"])
+    ]
+    return sorted(cells, key=lambda of_arm: (of_arm.cell, of_arm.arm))
 
 
-def _arm_cell(key: tuple[int, float, str], runs: pd.DataFrame, level: float) -> ArmCell:
+def _arm_cell(cell: Cell, arm: str, runs: pd.DataFrame, level: float) -> ArmCell:
     n_failed = int(runs.failed.sum())
     return ArmCell(
-        batch_size=int(key[0]),
-        lr=float(key[1]),
-        arm=key[2],
+        cell=cell,
+        arm=arm,
         n=len(runs),
         accuracy=t_interval(runs[PRIMARY], level),
         n_diverged=int(runs.diverged.sum()),
@@ -73,16 +75,16 @@ def _share(k: int, n: int, level: float) -> Interval:
     return Interval("Clopper-Pearson", n, k / n, float(exact.low), float(exact.high), level)
 
 
-def claims(study: Study, level: float) -> list[Claim]:
+def claims(study: StudyData, level: float) -> list[Claim]:
     """The tutorial's numbers, where the study trained its network at its setting; else none."""
     if any(getattr(study.design, name) != value for name, value in POST_DESIGN.items()):
         return []
-    at = study.outcomes[(study.outcomes.batch_size == POST_CELL[0]) & (study.outcomes.lr == POST_CELL[1])]
-    found = []
+    at = rows_in(study.outcomes, POST_CELL, study.cell_key)
+    claims = []
     for arm, claimed in POST.items():
         runs = at[at.arm == arm].final
         if len(runs):
             ours = prediction(runs, level)
             inside = None if math.isnan(ours.low) else ours.low <= claimed <= ours.high
-            found.append(Claim(arm, claimed, ours, inside))
-    return found
+            claims.append(Claim(arm, claimed, ours, inside))
+    return claims

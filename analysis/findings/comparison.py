@@ -12,18 +12,18 @@ from numpy.typing import NDArray
 
 from analysis.errors import AnalysisError
 from analysis.records.pairs import Pairs, over_cells, pair, settled
-from analysis.records.tables import PRIMARY, Study
+from analysis.records.tables import PRIMARY, StudyData
 from analysis.stats.intervals import Interval, simultaneous, t_interval
 from analysis.stats.paired_tests import Test, max_t, paired_t
+from study.spec.factors import Cell
 
 
 @dataclass(frozen=True)
 class Side:
     """One contrast, arm minus baseline, in both studies."""
 
-    batch_size: int | None
-    """None, with ``lr``: over all cells that both studies have."""
-    lr: float | None
+    cell: Cell | None
+    """None: over all cells that both studies have."""
     here: Interval
     """Over this study's own seeds; in a cell it holds for that cell alone."""
     there: Interval
@@ -48,15 +48,16 @@ class Comparison:
     """Over all common cells, then by cell."""
 
 
-def compare(study: Study, other: Study, arm: str, level: float) -> Comparison:
+def compare(study: StudyData, other: StudyData, arm: str, level: float) -> Comparison:
     """``study`` is here, ``other`` there; an AnalysisError where they have nothing in common."""
-    if arm not in other.contenders:
+    if arm not in other.treatments:
         raise AnalysisError(f"the study {other.name!r} has no pairs of {arm!r} and {study.baseline!r} to compare with")
     here, there = pair(study, arm, PRIMARY), pair(other, arm, PRIMARY)
     cells = [cell for cell in here.cells if cell in there.cells]
     if not cells:
         raise AnalysisError(
-            f"the studies {study.name!r} and {other.name!r} have no cell of batch size and rate in common"
+            f"the studies {study.name!r} and {other.name!r} have no cell of"
+            f" {' and '.join(factor.label for factor in study.design.factors)} in common"
         )
     tables = [_complete(here, cells), _complete(there, cells)]
     seeds = sorted(set(tables[0]) & set(tables[1]))
@@ -71,7 +72,7 @@ def compare(study: Study, other: Study, arm: str, level: float) -> Comparison:
 BySeed = dict[int, NDArray[np.float64]]
 
 
-def _complete(pairs: Pairs, cells: Sequence[tuple[int, float]]) -> BySeed:
+def _complete(pairs: Pairs, cells: Sequence[Cell]) -> BySeed:
     """By seed the differences in ``cells``, of the seeds with a pair in each."""
     seeds = sorted(set(pairs.table.seed))
     rows = zip(seeds, pairs.matrix(cells), strict=True)
@@ -83,21 +84,19 @@ def _over_cells(tables: Sequence[BySeed], d: NDArray[np.float64], level: float) 
         t_interval(over_cells(np.array([*table.values()]).reshape(-1, d.shape[1])), level) for table in tables
     )
     means = over_cells(d)
-    return Side(None, None, here, there, t_interval(means, level), paired_t(means))
+    return Side(None, here, there, t_interval(means, level), paired_t(means))
 
 
-def _in_cells(
-    here: Pairs, there: Pairs, cells: Sequence[tuple[int, float]], d: NDArray[np.float64], level: float
-) -> list[Side]:
-    both = [[t_interval(pairs.cell(*cell).difference, level) for cell in cells] for pairs in (here, there)]
+def _in_cells(here: Pairs, there: Pairs, cells: Sequence[Cell], d: NDArray[np.float64], level: float) -> list[Side]:
+    both = [[t_interval(pairs.cell(cell).difference, level) for cell in cells] for pairs in (here, there)]
     joint = zip(simultaneous(d, level), max_t(d), strict=True)
     return [
-        Side(cell[0], cell[1], of_here, of_there, difference, test)
+        Side(cell, of_here, of_there, difference, test)
         for cell, of_here, of_there, (difference, test) in zip(cells, *both, joint, strict=True)
     ]
 
 
-def _differs(study: Study, other: Study) -> list[str]:
+def _differs(study: StudyData, other: StudyData) -> list[str]:
     """In words, less the data set, the seeds and the grid, which the page shows anyway."""
     names = ("epochs", "hidden")
     values = [(name, getattr(study.design, name), getattr(other.design, name)) for name in names]

@@ -16,12 +16,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analysis.records.cells import row_of
 from analysis.records.pairs import Pairs, over_cells, pair
-from analysis.records.tables import ENDPOINTS, PRIMARY, Study
+from analysis.records.tables import ENDPOINTS, PRIMARY, StudyData
 from analysis.stats.effect_sizes import Effect, cohen_dz, hedges_gz, prob_better
 from analysis.stats.intervals import Interval, bootstrap_t, hodges_lehmann, sign_flip_interval, simultaneous, t_interval
 from analysis.stats.paired_tests import Test, equivalence, holm, max_t, paired_t, sign_flip, wilcoxon
 from analysis.stats.power import seeds_to_reach
+from study.spec.factors import Cell, in_words
 
 VERDICTS = {
     "better": "it helps",
@@ -52,9 +54,8 @@ class Joint:
 class Contrast:
     """Arm minus baseline on one endpoint. Accuracies are fractions; NaN where there is no such number."""
 
-    batch_size: int | None
-    """None, with ``lr``: over all cells."""
-    lr: float | None
+    cell: Cell | None
+    """None: over all cells."""
     baseline: str
     arm: str
     endpoint: str
@@ -95,7 +96,7 @@ class Contrast:
 
     @property
     def over_all_cells(self) -> bool:
-        return self.batch_size is None
+        return self.cell is None
 
 
 def _exact(name: str, path: str) -> dict[str, str]:
@@ -107,8 +108,8 @@ COLUMNS = {
     **{
         name: name
         for name in (
-            "batch_size", "lr", "baseline", "arm", "endpoint", "n_pairs", "n_runs", "n_failed_baseline", "n_failed_arm",
-            "mean_baseline", "mean_arm", "mean_diff", "sd_diff",
+            "baseline", "arm", "endpoint", "n_pairs", "n_runs", "n_failed_baseline", "n_failed_arm", "mean_baseline",
+            "mean_arm", "mean_diff", "sd_diff",
         )
     },
     "ci_low": "ci.low", "ci_high": "ci.high",
@@ -122,13 +123,13 @@ COLUMNS = {
     "p_tost": "equivalence.pvalue",
     "verdict": "verdict", "reason": "reason",
 }  # fmt: skip
-"""The columns of ``contrasts.csv`` and where in a contrast each number stands."""
+"""The columns of ``contrasts.csv`` behind those of the cell, and where in a contrast each number stands."""
 
 
-def contrasts(study: Study, alpha: float, margin: float) -> list[Contrast]:
+def contrasts(study: StudyData, alpha: float, margin: float) -> list[Contrast]:
     """All contrasts of a study: over all cells first, then cell by cell, for every endpoint and arm."""
     found = []
-    for arm in study.contenders:
+    for arm in study.treatments:
         for endpoint in ENDPOINTS:
             pairs = pair(study, arm, endpoint)
             found.append(over_all_cells(pairs, alpha, margin))
@@ -141,27 +142,28 @@ def over_all_cells(pairs: Pairs, alpha: float, margin: float) -> Contrast:
     table = pairs.complete
     sides = table.groupby("seed")[["of_baseline", "of_arm"]].mean().to_numpy(float)
     d = over_cells(pairs.rows(pairs.cells))
-    found = _contrast(pairs, (None, None), sides, d, table, alpha, margin)
+    contrast = _contrast(pairs, None, sides, d, table, alpha, margin)
     inner = t_interval(d, 1 - 2 * alpha)
-    return replace(found, verdict=verdict(found.t, found.mean_diff, inner, alpha, margin), reason=found.t.reason)
+    said = verdict(contrast.t, contrast.mean_diff, inner, alpha, margin)
+    return replace(contrast, verdict=said, reason=contrast.t.reason)
 
 
-def in_cells(study: Study, pairs: Pairs, alpha: float, margin: float) -> list[Contrast]:
+def in_cells(study: StudyData, pairs: Pairs, alpha: float, margin: float) -> list[Contrast]:
     """The contrasts of one arm and endpoint in every cell of the grid, tested together."""
-    cells = [(size, lr) for size in study.design.batch_sizes for lr in study.design.lrs]
+    cells = study.design.cells
     alone = [_in_cell(pairs, cell, alpha, margin) for cell in cells]
     table = pairs.matrix(cells)
-    joint, outer, inner = max_t(table), simultaneous(table, 1 - alpha), simultaneous(table, 1 - 2 * alpha)
+    tests, outer, inner = max_t(table), simultaneous(table, 1 - alpha), simultaneous(table, 1 - 2 * alpha)
     p_holm = holm([contrast.sign_flip.pvalue for contrast in alone])
     together = [
         Joint(len(cells), test, float(p), low_high, within)
-        for test, p, low_high, within in zip(joint, p_holm, outer, inner, strict=True)
+        for test, p, low_high, within in zip(tests, p_holm, outer, inner, strict=True)
     ]
-    return [_among(contrast, found) for contrast, found in zip(alone, together, strict=True)]
+    return [_among(contrast, joint) for contrast, joint in zip(alone, together, strict=True)]
 
 
-def _in_cell(pairs: Pairs, cell: tuple[int, float], alpha: float, margin: float) -> Contrast:
-    table = pairs.cell(*cell)
+def _in_cell(pairs: Pairs, cell: Cell, alpha: float, margin: float) -> Contrast:
+    table = pairs.cell(cell)
     sides = table[["of_baseline", "of_arm"]].to_numpy(float)
     return _contrast(pairs, cell, sides, table.difference.to_numpy(float), table, alpha, margin)
 
@@ -177,7 +179,7 @@ def _among(contrast: Contrast, joint: Joint) -> Contrast:
 
 def _contrast(
     pairs: Pairs,
-    cell: tuple[int | None, float | None],
+    cell: Cell | None,
     sides: NDArray[np.float64],
     d: NDArray[np.float64],
     runs: pd.DataFrame,
@@ -188,10 +190,9 @@ def _contrast(
     behind them."""
     level = 1 - alpha
     means = sides.mean(0) if len(sides) else np.full(2, math.nan)
-    n_cells = len(pairs.cells) if cell == (None, None) else 1
+    n_cells = len(pairs.cells) if cell is None else 1
     return Contrast(
-        batch_size=cell[0],
-        lr=cell[1],
+        cell=cell,
         baseline=pairs.baseline,
         arm=pairs.arm,
         endpoint=pairs.endpoint,
@@ -226,8 +227,8 @@ def _contrast(
     )
 
 
-def _estimand(pairs: Pairs, cell: tuple[int | None, float | None], n_cells: int) -> str:
-    where = f"averaged over {n_cells} cells" if cell == (None, None) else f"at batch size {cell[0]}, rate {cell[1]:g}"
+def _estimand(pairs: Pairs, cell: Cell | None, n_cells: int) -> str:
+    where = f"averaged over {n_cells} cells" if cell is None else f"at {in_words(cell)}"
     return (
         f"mean over seeds of {pairs.arm} minus {pairs.baseline}, {ENDPOINTS[pairs.endpoint]}"
         f" (a diverged run scores chance), {where}"
@@ -259,19 +260,23 @@ class Step:
     licensed: bool
 
 
-def sequence(found: Sequence[Contrast], arm: str) -> list[Step]:
+def sequence(contrasts: Sequence[Contrast], arm: str) -> list[Step]:
     """The steps of one arm on the primary endpoint: the grid by the paired t test, then its cells by max-T."""
-    first, cells = whole(found, arm), by_cell(found, arm).values()
+    first, cells = overall(contrasts, arm), by_cell(contrasts, arm).values()
     smallest = min((c.joint.max_t.pvalue for c in cells if c.joint and c.verdict != "not testable"), default=math.nan)
     alpha = first.alpha
     over_grid = Step(first.estimand, first.t.pvalue, first.t.pvalue <= alpha, True)
     return [over_grid, Step(f"any of {len(cells)} cells", smallest, smallest <= alpha, over_grid.rejected)]
 
 
-def rows(found: Sequence[Contrast]) -> list[dict[str, Any]]:
-    """The rows of ``contrasts.csv``: COLUMNS of every contrast, those over all cells first; None for no number."""
-    ordered = sorted(found, key=lambda contrast: not contrast.over_all_cells)
-    return [{name: _value(contrast, path) for name, path in COLUMNS.items()} for contrast in ordered]
+def rows(contrasts: Sequence[Contrast], cell_key: Sequence[str]) -> list[dict[str, Any]]:
+    """The rows of ``contrasts.csv``: cell and COLUMNS of every contrast, those over all cells first; None for no
+    number."""
+    ordered = sorted(contrasts, key=lambda contrast: not contrast.over_all_cells)
+    return [
+        row_of(contrast.cell, cell_key) | {name: _value(contrast, path) for name, path in COLUMNS.items()}
+        for contrast in ordered
+    ]
 
 
 def _value(contrast: Contrast, path: str) -> Any:
@@ -280,15 +285,11 @@ def _value(contrast: Contrast, path: str) -> Any:
     return attrgetter(path)(contrast)
 
 
-def whole(found: Sequence[Contrast], arm: str, endpoint: str = PRIMARY) -> Contrast:
+def overall(contrasts: Sequence[Contrast], arm: str, endpoint: str = PRIMARY) -> Contrast:
     """The contrast over all cells of one arm and endpoint."""
-    return next(c for c in found if (c.arm, c.endpoint) == (arm, endpoint) and c.over_all_cells)
+    return next(c for c in contrasts if (c.arm, c.endpoint) == (arm, endpoint) and c.over_all_cells)
 
 
-def by_cell(found: Sequence[Contrast], arm: str, endpoint: str = PRIMARY) -> dict[tuple[int, float], Contrast]:
-    """The contrasts of one arm and endpoint by (batch size, learning rate)."""
-    return {
-        (c.batch_size, c.lr): c
-        for c in found
-        if (c.arm, c.endpoint) == (arm, endpoint) and c.batch_size is not None and c.lr is not None
-    }
+def by_cell(contrasts: Sequence[Contrast], arm: str, endpoint: str = PRIMARY) -> dict[Cell, Contrast]:
+    """The contrasts of one arm and endpoint in every cell."""
+    return {c.cell: c for c in contrasts if (c.arm, c.endpoint) == (arm, endpoint) and c.cell is not None}

@@ -2,14 +2,15 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.records.tables import CELL, Study
+from analysis.records.cells import cell_at
+from analysis.records.tables import StudyData
 from analysis.stats.intervals import simultaneous, t_interval
+from study.spec.factors import Cell
 
 METRICS = ("loss", "accuracy")
 
@@ -18,8 +19,7 @@ METRICS = ("loss", "accuracy")
 class Curve:
     """One arm in one cell, one metric on one split: over epochs, the seeds and their summary."""
 
-    batch_size: int
-    lr: float
+    cell: Cell
     arm: str
     split: str
     metric: str
@@ -42,8 +42,7 @@ class Curve:
 class Gap:
     """Arm minus baseline in test accuracy over the trained epochs, in one cell or averaged over all."""
 
-    batch_size: int | None
-    lr: float | None
+    cell: Cell | None
     baseline: str
     arm: str
     n: int
@@ -62,27 +61,32 @@ class Gap:
     """Why there is no band."""
 
 
-def curves(study: Study, level: float) -> list[Curve]:
+def curves(study: StudyData, level: float) -> list[Curve]:
     """Every curve of the study, sorted by cell, arm, split and metric."""
-    found = []
-    for key, rows in study.trained.groupby([*CELL, "arm", "split"], sort=True):
-        for metric in METRICS:
-            found.append(_curve((*key, metric), rows.pivot(index="seed", columns="epoch", values=metric), level))
-    return found
+    key = study.cell_key
+    found = [
+        _curve(
+            (cell_at(key, levels), str(arm), str(split), metric),
+            rows.pivot(index="seed", columns="epoch", values=metric),
+            level,
+        )
+        for (*levels, arm, split), rows in study.trained.groupby([*key, "arm", "split"])
+        for metric in METRICS
+    ]
+    return sorted(found, key=lambda curve: (curve.cell, curve.arm, curve.split))
 
 
-def _curve(key: tuple[Any, ...], by_seed: pd.DataFrame, level: float) -> Curve:
-    """``key``: batch size, rate, arm, split, metric; ``by_seed``: seeds x epochs."""
-    batch_size, lr, arm, split, metric = key
+def _curve(key: tuple[Cell, str, str, str], by_seed: pd.DataFrame, level: float) -> Curve:
+    """``key``: cell, arm, split, metric; ``by_seed``: seeds x epochs."""
+    cell, arm, split, metric = key
     table = by_seed.to_numpy(float)
     summary = [t_interval(column[~np.isnan(column)], level) for column in table.T]
     band = simultaneous(table, level)
     return Curve(
-        batch_size=int(batch_size),
-        lr=float(lr),
-        arm=str(arm),
-        split=str(split),
-        metric=str(metric),
+        cell=cell,
+        arm=arm,
+        split=split,
+        metric=metric,
         epochs=[int(epoch) for epoch in by_seed.columns.to_numpy()],
         mean=[point.estimate for point in summary],
         low=[point.low for point in summary],
@@ -95,23 +99,22 @@ def _curve(key: tuple[Any, ...], by_seed: pd.DataFrame, level: float) -> Curve:
     )
 
 
-def gaps(study: Study, arm: str, baseline: str, level: float) -> list[Gap]:
+def gaps(study: StudyData, arm: str, baseline: str, level: float) -> list[Gap]:
     """The difference over all cells, then in each."""
     cells = study.common_cells(arm, baseline)
     if not cells:
         return []
     d = study.accuracy_curves(arm, cells) - study.accuracy_curves(baseline, cells)  # (seeds, cells, epochs)
     in_cells = [_gap(cell, (baseline, arm), d[:, i], level) for i, cell in enumerate(cells)]
-    return [_gap((None, None), (baseline, arm), d.mean(1), level), *in_cells]  # NaN where a seed lacks a cell
+    return [_gap(None, (baseline, arm), d.mean(1), level), *in_cells]  # NaN where a seed lacks a cell
 
 
-def _gap(cell: tuple[int | None, float | None], arms: tuple[str, str], d: NDArray[np.float64], level: float) -> Gap:
+def _gap(cell: Cell | None, arms: tuple[str, str], d: NDArray[np.float64], level: float) -> Gap:
     """``d`` (seeds, epochs) with a row of NaN where a seed has no pair."""
     d = d[~np.isnan(d).any(1)]
     pointwise, band = [t_interval(column, level) for column in d.T], simultaneous(d, level)
     return Gap(
-        batch_size=cell[0],
-        lr=cell[1],
+        cell=cell,
         baseline=arms[0],
         arm=arms[1],
         n=len(d),

@@ -1,4 +1,4 @@
-"""How each arm fails, in every cell and over all: the rooms of ``failures`` asked of a study's pairs."""
+"""How each arm fails, in every cell and over all: tests of binary outcomes, asked of a study's pairs."""
 
 from dataclasses import dataclass, replace
 
@@ -6,17 +6,17 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.records.pairs import Pairs
-from analysis.stats import binary_outcomes as failures
+from analysis.stats import binary_outcomes
 from analysis.stats.intervals import Interval, t_interval
 from analysis.stats.paired_tests import Test
+from study.spec.factors import Cell
 
 
 @dataclass(frozen=True)
 class Failures:
     """Runs that diverged or failed to learn, in a cell or over all cells; and what divergence does to the accuracy."""
 
-    batch_size: int | None
-    lr: float | None
+    cell: Cell | None
     n_runs: int
     """Of each arm: the pairs."""
     n_failed_baseline: int
@@ -33,7 +33,7 @@ class Failures:
     """Of the difference of the failure rates, arm minus baseline; in a cell."""
     worst_rank: Test | None
     """Wilcoxon with divergence as the worst score; in a cell."""
-    survivors: failures.Survivors
+    survivors: binary_outcomes.Survivors
     """Sensitivity only: pairs in which neither diverged, and the bounds over all pairs."""
 
 
@@ -42,19 +42,18 @@ def count_failures(pairs: Pairs, level: float) -> list[Failures]:
     return [_over_cells(pairs, level), *(_in_cell(pairs, cell, level) for cell in pairs.cells)]
 
 
-def _in_cell(pairs: Pairs, cell: tuple[int, float], level: float) -> Failures:
-    table = pairs.cell(*cell)
+def _in_cell(pairs: Pairs, cell: Cell, level: float) -> Failures:
+    table = pairs.cell(cell)
     failed = table.failed_baseline.to_numpy(bool), table.failed_arm.to_numpy(bool)
     scores = _scores(table)
     return Failures(
-        batch_size=cell[0],
-        lr=cell[1],
+        cell=cell,
         **_counts(table),
-        test=failures.mcnemar(*failed),
-        mid_p=failures.mcnemar(*failed, mid=True).pvalue,
-        interval=failures.risk_difference(*failed, level),
-        worst_rank=failures.worst_rank(*scores),
-        survivors=failures.survivors(*scores, level),
+        test=binary_outcomes.mcnemar(*failed),
+        mid_p=binary_outcomes.mcnemar(*failed, mid=True).pvalue,
+        interval=binary_outcomes.risk_difference(*failed, level),
+        worst_rank=binary_outcomes.worst_rank(*scores),
+        survivors=binary_outcomes.survivors(*scores, level),
     )
 
 
@@ -64,14 +63,13 @@ def _over_cells(pairs: Pairs, level: float) -> Failures:
     by_seed = table.groupby("seed")[["failed_baseline", "failed_arm"]].sum().to_numpy(float)
     left = table[~(table.diverged_baseline | table.diverged_arm)].groupby("seed").difference.mean().to_numpy(float)
     return Failures(
-        batch_size=None,
-        lr=None,
+        cell=None,
         **_counts(table),
-        test=failures.over_cells(by_seed[:, 0], by_seed[:, 1]),
+        test=binary_outcomes.over_cells(by_seed[:, 0], by_seed[:, 1]),
         mid_p=None,
         interval=None,
         worst_rank=None,
-        survivors=replace(failures.survivors(*_scores(table), level), interval=t_interval(left, level)),
+        survivors=replace(binary_outcomes.survivors(*_scores(table), level), interval=t_interval(left, level)),
     )
 
 

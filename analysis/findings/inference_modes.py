@@ -14,9 +14,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.records.tables import Ablation, Study
+from analysis.records.tables import Ablation, StudyData
 from analysis.stats.intervals import Interval, t_interval
 from analysis.stats.paired_tests import Test, max_t
+from study.spec.arms import ARMS
+from study.spec.factors import FACTORS
 
 TRIAL = ["inference", "eval_batch_size", "order"]
 CONDITION = ["shift", "severity"]
@@ -107,20 +109,25 @@ def _key(result: ModeResult) -> tuple[str, int | None, str | None, str, int]:
     return result.inference, result.eval_batch_size, result.order, result.shift, result.severity
 
 
-def modes(study: Study, ablation: Ablation, level: float) -> Modes:
-    """Everything that the ablation says of the arm ``bn``."""
+def modes(study: StudyData, ablation: Ablation, level: float) -> Modes:
+    """Everything that the ablation says of the first arm that keeps statistics, and of it against the baseline."""
+    arm = next((arm for arm in study.design.arms if ARMS[arm].statistics), None)
     table = ablation.ablation[ablation.ablation.run_id.isin(study.runs.run_id)]
-    found = [
+    results = [
         result
-        for condition, rows in _groups(table, *CONDITION)
+        for condition, rows in _groups(table[table.arm.isin((arm, study.baseline))], *CONDITION)
         for result in _under(str(condition[0]), int(condition[1]), rows, level)
     ]
     return Modes(
-        sorted(found, key=_place),
-        _swaps(ablation.swaps, level),
-        _compositions(ablation.compositions, level),
-        _statistics(ablation.statistics, level),
+        sorted(results, key=_place),
+        _swaps(_of_arm(ablation.swaps, arm), level),
+        _compositions(_of_arm(ablation.compositions, arm), level),
+        _statistics(_of_arm(ablation.statistics, arm), level),
     )
+
+
+def _of_arm(table: pd.DataFrame, arm: str | None) -> pd.DataFrame:
+    return table[table.arm == arm] if len(table) else table
 
 
 def _place(result: ModeResult) -> tuple[Any, ...]:
@@ -159,7 +166,7 @@ def _trial(key: Sequence) -> tuple[str, int | None, str | None]:
 
 def _by_seed(rows: pd.DataFrame, column: str) -> pd.Series:
     """Means over the cells, of the seeds that have a network in every cell."""
-    wide = rows.pivot(index="seed", columns=["batch_size", "lr"], values=column)
+    wide = rows.pivot(index="seed", columns=[key for key in FACTORS if key in rows], values=column)
     return wide.dropna().mean(axis=1)
 
 

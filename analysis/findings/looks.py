@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from analysis.findings import contrasts
 from analysis.findings.results import Results
-from analysis.records.tables import Study
+from analysis.records.tables import StudyData
 
 
 @dataclass(frozen=True)
@@ -21,22 +21,22 @@ class Look:
     e_value: float | None
 
 
-def looks(study: Study, found: Results) -> list[Look]:
+def looks(study: StudyData, results: Results) -> list[Look]:
     """Those that the manifest has, then this one, unless nothing is new."""
     before = [Look(**look) for look in study.manifest.get("looks", [])]
-    now = [_look(found, arm) for arm in found.of_arms]
+    now = [_look(results, arm) for arm in results.of_arms]
     return [*before, *(look for look in now if look not in before)]
 
 
-def _look(found: Results, arm: str) -> Look:
-    whole, evidence = contrasts.whole(found.contrasts, arm), found.of_arms[arm].evidence
+def _look(results: Results, arm: str) -> Look:
+    overall, evidence = contrasts.overall(results.contrasts, arm), results.of_arms[arm].evidence
     return Look(
         arm=arm,
-        alpha=whole.alpha,
-        seeds=whole.n_pairs,
-        mean_diff=_known(whole.mean_diff),
-        p_t=_known(whole.t.pvalue),
-        p_sign_flip=_known(whole.sign_flip.pvalue),
+        alpha=overall.alpha,
+        seeds=overall.n_pairs,
+        mean_diff=_known(overall.mean_diff),
+        p_t=_known(overall.t.pvalue),
+        p_sign_flip=_known(overall.sign_flip.pvalue),
         e_value=_known(evidence.gaussian[-1]) if evidence.n else None,
     )
 

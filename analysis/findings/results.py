@@ -1,11 +1,11 @@
 """What else the records say of one arm against the baseline, beside its contrasts: how it fails, how fast it learns,
 where its gain lies, where the noise comes from, how many seeds it takes, and whether the methods can be trusted here.
 
-All on the primary endpoint and by the rooms of arrays; nothing is computed here but the arrays that these take.
+All on the primary endpoint and by ``analysis.stats``; nothing is computed here but the arrays that it takes.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,20 +14,21 @@ from numpy.typing import NDArray
 
 from analysis.findings.arms import ArmCell, Claim, arm_cells, claims
 from analysis.findings.comparison import Comparison, compare
-from analysis.findings.contrasts import Contrast, Step, contrasts, sequence, whole
+from analysis.findings.contrasts import Contrast, Step, contrasts, overall, sequence
 from analysis.findings.curves import Curve, Gap, curves, gaps
 from analysis.findings.failures import Failures, count_failures
 from analysis.findings.inference_modes import Modes, modes
 from analysis.findings.sensitivity import Sensitivity, sensitivity
 from analysis.findings.tuning import Tuned, tuned
+from analysis.records.cells import Grid, Levels
 from analysis.records.pairs import Pairs, over_cells, pair, settled
-from analysis.records.tables import PRIMARY, Study, load_ablation
-from analysis.stats import grid as factors
-from analysis.stats import null_calibration as aa
-from analysis.stats import power
+from analysis.records.tables import PRIMARY, StudyData, load_ablation
+from analysis.stats import grid as grid_stats
+from analysis.stats import null_calibration, power
 from analysis.stats import time_to_event as times
 from analysis.stats import variance_components as variance
 from analysis.stats.crossfit import CrossFit, crossfit
+from study.spec.factors import Cell, Level
 
 LAST_EPOCHS = 3
 FINAL = "final"
@@ -37,8 +38,7 @@ FINAL = "final"
 class Noise:
     """Where the variance of the difference comes from, in a cell or over all cells, at the last epoch."""
 
-    batch_size: int | None
-    lr: float | None
+    cell: Cell | None
     two_way: variance.TwoWay
     """Seeds and test images, from the answers to every test image."""
     pairing: variance.PairingGain
@@ -51,8 +51,7 @@ class Noise:
 class Scores:
     """Both arms' scores seed by seed, in a cell or averaged over all cells: what a contrast is made of."""
 
-    batch_size: int | None
-    lr: float | None
+    cell: Cell | None
     seeds: list[int]
     of_baseline: list[float]
     of_arm: list[float]
@@ -61,15 +60,16 @@ class Scores:
 
 @dataclass(frozen=True)
 class BestRate:
-    batch_size: int
-    found: factors.BestRate
+    at: Mapping[str, Level]
+    """The levels of the other grid_stats."""
+    found: grid_stats.BestRate
 
 
 @dataclass(frozen=True)
 class BestCell:
     """Both sides tuned on the grid: each in the cell that it did best in on the other seeds."""
 
-    cells: list[tuple[int, float]]
+    cells: list[Cell]
     """Those that there are to choose from, in the order of the choices in ``found``."""
     found: CrossFit
 
@@ -99,14 +99,14 @@ class Findings:
     gaps: list[Gap]
     times: list[times.TimeToAccuracy]
     noise: list[Noise]
-    slopes: list[factors.Slope]
-    largest_rate: factors.LargestRate | None
+    slopes: list[grid_stats.Slope]
+    largest_rate: grid_stats.LargestRate | None
     best_rates: list[BestRate]
     best_cell: BestCell | None
     """None where there is but one cell, or no seed with a pair in each."""
     plan: power.Plan
     evidence: Evidence
-    sizes: list[aa.Size]
+    sizes: list[null_calibration.Size]
 
 
 @dataclass(frozen=True)
@@ -128,26 +128,32 @@ class Results:
     """With another study, where one was named: an arm each."""
 
 
-def results(study: Study, alpha: float, margin: float, other: Study | None = None) -> Results:
+def results(study: StudyData, alpha: float, margin: float, other: StudyData | None = None) -> Results:
     """All that the records say; beside those of ``other``, if there is one."""
-    found, level = contrasts(study, alpha, margin), 1 - alpha
+    of_study, level = contrasts(study, alpha, margin), 1 - alpha
     ablation = load_ablation(study)
     return Results(
         alpha=alpha,
         margin=margin,
-        contrasts=found,
+        contrasts=of_study,
         curves=curves(study, level),
         arm_cells=arm_cells(study, level),
         claims=claims(study, level),
-        of_arms={arm: findings(study, found, arm, alpha, margin) for arm in study.contenders},
+        of_arms={arm: findings(study, of_study, arm, alpha, margin) for arm in study.treatments},
         modes=None if ablation is None else modes(study, ablation, level),
-        tuned=tuned(study, found, alpha, margin),
-        comparisons=[] if other is None else [compare(study, other, arm, level) for arm in study.contenders],
+        tuned=tuned(study, of_study, alpha, margin),
+        comparisons=[] if other is None else compared(study, other, level),
     )
 
 
-def findings(study: Study, found: Sequence[Contrast], arm: str, alpha: float, margin: float) -> Findings:
-    """Everything of one arm; ``found`` are the study's contrasts."""
+def compared(study: StudyData, other: StudyData, level: float) -> list[Comparison]:
+    """Every arm that both studies compare with the baseline; an AnalysisError where there is none."""
+    both = [arm for arm in study.treatments if arm in other.treatments]
+    return [compare(study, other, arm, level) for arm in both or study.treatments]
+
+
+def findings(study: StudyData, of_study: Sequence[Contrast], arm: str, alpha: float, margin: float) -> Findings:
+    """Everything of one arm; ``of_study`` are the study's contrasts."""
     pairs, level = pair(study, arm, PRIMARY), 1 - alpha
     complete = pairs.rows(pairs.cells)
     of_seeds = over_cells(complete)
@@ -156,9 +162,9 @@ def findings(study: Study, found: Sequence[Contrast], arm: str, alpha: float, ma
         baseline=pairs.baseline,
         endpoint=PRIMARY,
         alpha=alpha,
-        sequence=sequence(found, arm),
+        sequence=sequence(of_study, arm),
         scores=_scores_by_seed(pairs),
-        sensitivity=sensitivity(pairs, pair(study, arm, FINAL), whole(found, arm)),
+        sensitivity=sensitivity(pairs, pair(study, arm, FINAL), overall(of_study, arm)),
         failures=count_failures(pairs, level),
         gaps=gaps(study, arm, pairs.baseline, level),
         times=_times(study, pairs, level),
@@ -174,26 +180,26 @@ def findings(study: Study, found: Sequence[Contrast], arm: str, alpha: float, ma
             power.sign_e_process(of_seeds).tolist(),
             1 / alpha,
         ),
-        sizes=aa.sizes(complete, alpha),
+        sizes=null_calibration.sizes(complete, alpha),
     )
 
 
 def _scores_by_seed(pairs: Pairs) -> list[Scores]:
     """Over all cells, of the seeds with a pair in each; then in every cell."""
     over_cells = pairs.complete.groupby("seed", as_index=False)[["of_baseline", "of_arm"]].mean()
-    in_cells = [_scores_in(cell, pairs.cell(*cell)) for cell in pairs.cells]
-    return [_scores_in((None, None), over_cells), *in_cells]
+    in_cells = [_scores_in(cell, pairs.cell(cell)) for cell in pairs.cells]
+    return [_scores_in(None, over_cells), *in_cells]
 
 
-def _scores_in(cell: tuple[int | None, float | None], table: pd.DataFrame) -> Scores:
+def _scores_in(cell: Cell | None, table: pd.DataFrame) -> Scores:
     seeds, of_baseline, of_arm = (table[name].tolist() for name in ("seed", "of_baseline", "of_arm"))
-    return Scores(*cell, seeds, of_baseline, of_arm, settled(table.of_arm - table.of_baseline).tolist())
+    return Scores(cell, seeds, of_baseline, of_arm, settled(table.of_arm - table.of_baseline).tolist())
 
 
 # --- speed, noise
 
 
-def _times(study: Study, pairs: Pairs, level: float) -> list[times.TimeToAccuracy]:
+def _times(study: StudyData, pairs: Pairs, level: float) -> list[times.TimeToAccuracy]:
     """Over the seeds that have a pair in every cell."""
     if not pairs.cells:
         return []
@@ -204,31 +210,29 @@ def _times(study: Study, pairs: Pairs, level: float) -> list[times.TimeToAccurac
     return times.time_to_accuracy(both[0][complete], both[1][complete], level=level)
 
 
-def _noise(study: Study, pairs: Pairs, level: float) -> list[Noise]:
+def _noise(study: StudyData, pairs: Pairs, level: float) -> list[Noise]:
     """Over all cells, then in each: where no run of a pair diverged, since a diverged network has no answers."""
     if not pairs.cells:
         return []
     total, found = np.zeros((len(study.design.seeds), study.design.data.n_test), np.float32), []
     for cell in pairs.cells:
-        c = study.answered(pairs.arm, cell) - study.answered(pairs.baseline, cell)  # NaN where a run has no answers
+        c = study.correctness(pairs.arm, cell) - study.correctness(
+            pairs.baseline, cell
+        )  # NaN where a run has no answers
         total += c
         found.append(_noise_of(study, pairs, cell, c, level))
     mean = total / np.float32(len(pairs.cells))
     return [_noise_of(study, pairs, None, mean, level), *found]
 
 
-def _noise_of(
-    study: Study, pairs: Pairs, cell: tuple[int, float] | None, c: NDArray[np.floating], level: float
-) -> Noise:
+def _noise_of(study: StudyData, pairs: Pairs, cell: Cell | None, c: NDArray[np.floating], level: float) -> Noise:
     """Of a cell, or of the mean over all; ``c`` (seeds, images) as ``variance.two_way`` takes it."""
     cells = pairs.cells if cell is None else [cell]
     curves = [study.accuracy_curves(arm, cells) for arm in (pairs.baseline, pairs.arm)]
     complete = ~np.isnan(curves).any((0, 2, 3))
     last = [curve[complete].mean(1)[:, -LAST_EPOCHS:] for curve in curves]  # (seeds, epochs)
-    batch_size, lr = cell or (None, None)
     return Noise(
-        batch_size=batch_size,
-        lr=lr,
+        cell=cell,
         two_way=variance.two_way(c[~np.isnan(c).any(1)], level),
         pairing=variance.pairing_gain(last[0].mean(1), last[1].mean(1)),
         of_baseline=variance.spread(last[0]),
@@ -239,38 +243,63 @@ def _noise_of(
 # --- the grid
 
 
-def _grid(study: Study, pairs: Pairs, column: str) -> NDArray[np.float64] | None:
-    """(seeds, batch sizes, rates) of the seeds with a pair in every cell; None where the grid is not whole."""
-    sizes, lrs = study.design.batch_sizes, study.design.lrs
-    if len(pairs.cells) != len(sizes) * len(lrs):
+@dataclass(frozen=True)
+class _Whole:
+    """A column of the pairs over the whole grid, of the seeds with a pair in every cell."""
+
+    grid: Grid
+    rows: list[Levels]
+    """Of the other factors, in order."""
+    rates: list[float]
+    values: NDArray[np.float64]
+    """(seeds, rows, rates)."""
+
+
+def _whole(study: StudyData, pairs: Pairs, column: str) -> _Whole | None:
+    """None where the grid is not whole, or no seed has it whole."""
+    planned = study.design.cells
+    if len(pairs.cells) != len(planned):
         return None
-    cells = [(size, lr) for size in sizes for lr in sorted(lrs)]
-    table = pairs.matrix(cells, column)
-    return table[~np.isnan(table).any(1)].reshape(-1, len(sizes), len(lrs))
+    grid = Grid.of(study.design.factors)
+    rows, rates = grid.down(planned), grid.across_of(planned)
+    table = pairs.matrix([grid.cell(row, rate) for row in rows for rate in rates], column)
+    values = table[~np.isnan(table).any(1)].reshape(-1, len(rows), len(rates))
+    return _Whole(grid, rows, rates, values) if len(values) else None
 
 
-def _slopes(study: Study, pairs: Pairs, level: float) -> list[factors.Slope]:
-    grid = _grid(study, pairs, "difference")
-    if grid is None or not len(grid):
+def _slopes(study: StudyData, pairs: Pairs, level: float) -> list[grid_stats.Slope]:
+    """Along the factors whose levels are numbers, averaged over the levels of the others."""
+    whole = _whole(study, pairs, "difference")
+    if whole is None:
         return []
-    return factors.interaction(grid, study.design.batch_sizes, sorted(study.design.lrs), level)
+    others = whole.grid.others
+    by_factor = whole.values.reshape(-1, *(len(study.design.levels(factor.key)) for factor in others), len(whole.rates))
+    names = tuple(axis for axis, factor in enumerate(others, 1) if factor.scale is None)
+    axes = [
+        grid_stats.Axis(factor.label, factor.per, [factor.scale(level) for level in study.design.levels(factor.key)])
+        for factor in (*others, whole.grid.across)
+        if factor.scale is not None
+    ]
+    return grid_stats.interaction(by_factor.mean(axis=names) if names else by_factor, axes, level)
 
 
-def _largest_rate(study: Study, pairs: Pairs, level: float) -> factors.LargestRate | None:
-    failed = [_grid(study, pairs, column) for column in ("failed_baseline", "failed_arm")]
-    if failed[0] is None or failed[1] is None or not len(failed[0]):
+def _largest_rate(study: StudyData, pairs: Pairs, level: float) -> grid_stats.LargestRate | None:
+    of_baseline, of_arm = (_whole(study, pairs, column) for column in ("failed_baseline", "failed_arm"))
+    if of_baseline is None or of_arm is None:
         return None
-    return factors.largest_rate(failed[0] > 0, failed[1] > 0, sorted(study.design.lrs), level)
+    return grid_stats.largest_rate(of_baseline.values > 0, of_arm.values > 0, of_arm.rates, level)
 
 
-def _best_rates(study: Study, pairs: Pairs, level: float) -> list[BestRate]:
-    scores = [_grid(study, pairs, column) for column in ("of_baseline", "of_arm")]
-    if scores[0] is None or scores[1] is None or not len(scores[0]):
+def _best_rates(study: StudyData, pairs: Pairs, level: float) -> list[BestRate]:
+    of_baseline, of_arm = (_whole(study, pairs, column) for column in ("of_baseline", "of_arm"))
+    if of_baseline is None or of_arm is None:
         return []
-    lrs = sorted(study.design.lrs)
     return [
-        BestRate(size, factors.best_rate(scores[0][:, i], scores[1][:, i], lrs, level))
-        for i, size in enumerate(study.design.batch_sizes)
+        BestRate(
+            of_arm.grid.named(row),
+            grid_stats.best_rate(of_baseline.values[:, i], of_arm.values[:, i], of_arm.rates, level),
+        )
+        for i, row in enumerate(of_arm.rows)
     ]
 
 

@@ -1,7 +1,7 @@
 """What would change the answer: the same question over all cells, asked of the same records in other ways.
 
-A sensitivity, never a choice: the answer is the first row, fixed before looking. Each way keeps the seed as its unit
-and gets its verdict by the same rule; ways that agree are no independent evidence.
+A sensitivity, never a choice: the answer is the first row, fixed before looking. Each specification keeps the seed as
+its unit and gets its verdict by the same rule; those that agree are no independent evidence.
 """
 
 import math
@@ -16,12 +16,13 @@ from analysis.findings.contrasts import Contrast, verdict
 from analysis.records.pairs import Pairs, over_cells, settled
 from analysis.stats.intervals import Interval, hodges_lehmann, sign_flip_interval, t_interval
 from analysis.stats.paired_tests import Test, paired_t, sign_flip, wilcoxon
+from study.spec.factors import Cell
 
 STATED = "as stated"
 
 
 @dataclass(frozen=True)
-class Way:
+class Specification:
     """One way to ask whether the arms differ over all cells."""
 
     what: str
@@ -37,7 +38,7 @@ class Way:
 class Sensitivity:
     """All ways, the stated one first; and how far the answer is from another one."""
 
-    ways: list[Way]
+    ways: list[Specification]
     n_without_failures: int
     """Cells in which no run of either arm failed."""
     least_difference: float
@@ -45,7 +46,7 @@ class Sensitivity:
     seeds; NaN where it cannot be made."""
 
     @property
-    def others(self) -> list[Way]:
+    def others(self) -> list[Specification]:
         """The ways whose verdict is not that of the stated one."""
         return [way for way in self.ways[1:] if way.verdict != self.ways[0].verdict]
 
@@ -53,8 +54,8 @@ class Sensitivity:
 def sensitivity(primary: Pairs, final: Pairs, stated: Contrast) -> Sensitivity:
     """Of the pairs on the primary endpoint and on the last epoch's; ``stated`` is the contrast that answers."""
     sound = _without_failures(primary)
-    ways = [Way(STATED, stated.n_pairs, stated.ci, stated.t, stated.verdict, same_quantity=True)]
-    ways += [_way(stated, *asked) for asked in _asked(primary, final, sound)]
+    ways = [Specification(STATED, stated.n_pairs, stated.ci, stated.t, stated.verdict, same_quantity=True)]
+    ways += [_specification(stated, *asked) for asked in _asked(primary, final, sound)]
     error = stated.sd_diff / math.sqrt(stated.n_pairs) if stated.n_pairs > 1 else math.nan
     critical = float(stats.t.ppf(1 - stated.alpha / 2, stated.n_pairs - 1)) if stated.n_pairs > 1 else math.nan
     return Sensitivity(ways, len(sound), critical * error)
@@ -63,7 +64,7 @@ def sensitivity(primary: Pairs, final: Pairs, stated: Contrast) -> Sensitivity:
 Rows = NDArray[np.float64]
 
 
-def _asked(primary: Pairs, final: Pairs, sound: Sequence[tuple[int, float]]) -> Iterator[tuple[str, Rows, str, bool]]:
+def _asked(primary: Pairs, final: Pairs, sound: Sequence[Cell]) -> Iterator[tuple[str, Rows, str, bool]]:
     """What is asked, the differences by seed, how they are tested, and whether the quantity is the stated one."""
     grid = primary.rows(primary.cells)
     of_seeds = over_cells(grid)
@@ -86,10 +87,9 @@ def _asked(primary: Pairs, final: Pairs, sound: Sequence[tuple[int, float]]) -> 
         yield "without the seed that speaks most for the answer", _without_strongest(of_seeds), "t", True
 
 
-def _without_failures(pairs: Pairs) -> list[tuple[int, float]]:
-    failed = pairs.table[pairs.table.failed_baseline | pairs.table.failed_arm]
-    bad = set(zip(failed.batch_size, failed.lr, strict=True))
-    return [cell for cell in pairs.cells if cell not in bad]
+def _without_failures(pairs: Pairs) -> list[Cell]:
+    failed = pairs.table.failed_baseline | pairs.table.failed_arm
+    return [cell for cell in pairs.cells if not failed[pairs.cell(cell).index].any()]
 
 
 def _without_strongest(d: Rows) -> Rows:
@@ -99,13 +99,13 @@ def _without_strongest(d: Rows) -> Rows:
     return left[int(np.argmin(sizes))]
 
 
-def _way(stated: Contrast, what: str, d: Rows, how: str, same_quantity: bool) -> Way:
-    test, make = {
+def _specification(stated: Contrast, what: str, d: Rows, how: str, same_quantity: bool) -> Specification:
+    make_test, make_interval = {
         "t": (paired_t, t_interval),
         "sign-flip": (sign_flip, sign_flip_interval),
         "wilcoxon": (wilcoxon, hodges_lehmann),
     }[how]
     alpha = stated.alpha
-    found, interval, inner = test(d), make(d, 1 - alpha), make(d, 1 - 2 * alpha)
-    said = verdict(found, interval.estimate, inner, alpha, stated.margin)
-    return Way(what, len(d), interval, found, said, same_quantity)
+    test, interval, inner = make_test(d), make_interval(d, 1 - alpha), make_interval(d, 1 - 2 * alpha)
+    said = verdict(test, interval.estimate, inner, alpha, stated.margin)
+    return Specification(what, len(d), interval, test, said, same_quantity)

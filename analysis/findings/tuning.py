@@ -5,7 +5,7 @@ are fresh seeds and test images, of which the choice knew nothing. What the sear
 """
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from analysis.findings import contrasts
 from analysis.findings.contrasts import Contrast
-from analysis.records.pairs import Pairs, settled
-from analysis.records.tables import ENDPOINTS, PRIMARY, Study
+from analysis.records.cells import levels, rows_in
+from analysis.records.pairs import Pairs, join, settled
+from analysis.records.tables import ENDPOINTS, PRIMARY, StudyData
 from analysis.records.trials import Trials, load_trials
 from analysis.stats.crossfit import CrossFit, crossfit
 from analysis.stats.good_regions import RegionDifference, good_region, good_region_difference
@@ -24,7 +25,7 @@ from analysis.stats.intervals import Interval, fieller, t_interval
 from analysis.stats.paired_tests import Test, sign_flip
 from analysis.stats.time_to_event import THRESHOLDS
 from analysis.stats.tuning_curves import BestDifference, band, expected_best, expected_best_difference
-from study.spec.factors import REFERENCE_SETTING
+from study.spec.factors import REFERENCE_SETTING, Cell, in_words, rounded
 
 Scores = NDArray[np.float64]
 
@@ -39,8 +40,7 @@ class Chosen:
     """What the search of an arm came to."""
 
     arm: str
-    batch_size: int
-    lr: float
+    cell: Cell
     trial: int
     score: float
     """Of the best trial on the held-out images, which chose it: too good by as much as luck had a part in it."""
@@ -57,8 +57,7 @@ class Trial:
 
     arm: str
     trial: int
-    batch_size: int
-    lr: float
+    cell: Cell
     score: float
     n_diverged: int
     """Seeds."""
@@ -101,8 +100,8 @@ class Importance:
     """How much each factor decides whether a trial is among the best tenth: shares that add up to 1 (PED-ANOVA)."""
 
     arm: str
-    lr: float
-    batch_size: float
+    shares: Mapping[str, float]
+    """By factor."""
 
 
 @dataclass(frozen=True)
@@ -111,9 +110,8 @@ class Tuned:
 
     arm: str
     baseline: str
-    lrs: tuple[float, float]
-    """The lowest and the highest of the space, as of the batch sizes."""
-    batch_sizes: tuple[int, int]
+    space: Mapping[str, tuple[float, float]]
+    """The lowest and the highest level that there was to choose, by factor."""
     n_held_out: int
     """Images that scored the trials."""
     chosen: list[Chosen]
@@ -144,31 +142,29 @@ class Tuned:
         return next(contrast for contrast in self.contrasts if contrast.endpoint == PRIMARY)
 
 
-def tuned(study: Study, found: Sequence[Contrast], alpha: float, margin: float) -> list[Tuned]:
-    """One an arm; none for a study that was not tuned. ``found`` are the study's contrasts."""
+def tuned(study: StudyData, grid: Sequence[Contrast], alpha: float, margin: float) -> list[Tuned]:
+    """One an arm; none for a study that was not tuned. ``grid`` are the study's contrasts."""
     trials = load_trials(study)
     if trials is None or study.tuned is None:
         return []
-    return [_tuned(study, study.tuned, trials, found, arm, alpha, margin) for arm in study.contenders]
+    return [_tuned(study, study.tuned, trials, grid, arm, alpha, margin) for arm in study.treatments]
 
 
 def _tuned(
-    study: Study, runs: Study, trials: Trials, found: Sequence[Contrast], arm: str, alpha: float, margin: float
+    study: StudyData, runs: StudyData, trials: Trials, grid: Sequence[Contrast], arm: str, alpha: float, margin: float
 ) -> Tuned:
     arms, level = (study.baseline, arm), 1 - alpha
-    chosen = {c.arm: (c.batch_size, c.lr) for c in study.design.tuned}
     both = _with_and_without_tuning(study, runs, arm)
     before, after = both["untuned"].to_numpy(float), both["tuned"].to_numpy(float)
     away = settled(before - after)
     return Tuned(
         arm=arm,
         baseline=study.baseline,
-        lrs=trials.space.lr,
-        batch_sizes=trials.space.batch_size,
+        space=trials.ranges,
         n_held_out=trials.n_held_out,
-        chosen=[_chosen(trials, one, *chosen[one]) for one in arms],
+        chosen=[_chosen(study, trials, one) for one in arms],
         contrasts=[_contrast(runs, arm, endpoint, alpha, margin) for endpoint in ENDPOINTS],
-        untuned=contrasts.by_cell(found, arm)[REFERENCE_SETTING],
+        untuned=contrasts.by_cell(grid, arm)[REFERENCE_SETTING],
         taken_away=t_interval(away, level),
         taken_away_test=sign_flip(away),
         share=fieller(away, before, level),
@@ -178,46 +174,44 @@ def _tuned(
         gap_by_budget=_gap_by_budget(trials, arms, level) if trials.uniform else None,
         breadths=_breadths(trials, arms, level) if trials.uniform else [],
         importances=_importances(trials, arms),
-        trials=[trial for one in arms for trial in _tried(trials, one)],
+        trials=[trial for one in arms for trial in _tried(study, trials, one)],
     )
 
 
 # --- the runs
 
 
-def tuned_pairs(runs: Study, arm: str, endpoint: str) -> Pairs:
+def chosen_cells(study: StudyData) -> dict[str, Cell]:
+    """Return what tuning chose for each arm."""
+    return {chosen.arm: study.cell(chosen.cell) for chosen in study.design.tuned}
+
+
+def tuned_pairs(runs: StudyData, arm: str, endpoint: str) -> Pairs:
     """The pairs of the tuned cell, which has the arm's configuration for its name."""
-    chosen = {c.arm: (c.batch_size, c.lr) for c in runs.design.tuned}
-    columns = ["seed", endpoint, "diverged", "failed"]
-    of_baseline, of_arm = (
-        runs.outcomes.loc[runs.outcomes.arm == name, columns].rename(columns={endpoint: "of"})
-        for name in (runs.baseline, arm)
-    )
-    table = of_baseline.merge(of_arm, on="seed", suffixes=("_baseline", "_arm"), validate="one_to_one")
-    table["difference"] = settled(table.of_arm - table.of_baseline)
-    table["batch_size"], table["lr"] = chosen[arm]
-    return Pairs(arm, runs.baseline, endpoint, table.sort_values("seed", ignore_index=True), [chosen[arm]], [])
+    cell = chosen_cells(runs)[arm]
+    table = join(runs, arm, endpoint, ["seed"])
+    for key, level in zip(runs.cell_key, levels(cell, runs.cell_key), strict=True):
+        table[key] = level
+    return Pairs(arm, runs.baseline, endpoint, table, [cell], runs.cell_key, [])
 
 
-def _contrast(runs: Study, arm: str, endpoint: str, alpha: float, margin: float) -> Contrast:
-    found = contrasts.over_all_cells(tuned_pairs(runs, arm, endpoint), alpha, margin)
-    settings = {c.arm: f"{c.arm} at batch size {c.batch_size}, rate {c.lr:.3g}" for c in runs.design.tuned}
+def _contrast(runs: StudyData, arm: str, endpoint: str, alpha: float, margin: float) -> Contrast:
+    contrast = contrasts.over_all_cells(tuned_pairs(runs, arm, endpoint), alpha, margin)
+    settings = {arm: f"{arm} at {in_words(rounded(cell))}" for arm, cell in chosen_cells(runs).items()}
     return replace(
-        found,
+        contrast,
         estimand=f"mean over seeds of {settings[arm]} minus {settings[runs.baseline]}, {ENDPOINTS[endpoint]}"
         " (a diverged run scores chance)",
     )
 
 
-def _with_and_without_tuning(study: Study, runs: Study, arm: str) -> pd.DataFrame:
+def _with_and_without_tuning(study: StudyData, runs: StudyData, arm: str) -> pd.DataFrame:
     """By seed, of those that have all four runs: each arm's score tuned and untuned, and the differences."""
 
     def scores(of: pd.DataFrame, name: str, what: str) -> "pd.Series[float]":
         return of[of.arm == name].set_index("seed")[PRIMARY].rename(f"{what} {name}")
 
-    untuned = study.outcomes[
-        (study.outcomes.batch_size == REFERENCE_SETTING[0]) & (study.outcomes.lr == REFERENCE_SETTING[1])
-    ]
+    untuned = rows_in(study.outcomes, REFERENCE_SETTING, study.cell_key)
     kinds = {"untuned": untuned, "tuned": runs.outcomes}
     columns = [scores(of, name, what) for what, of in kinds.items() for name in (study.baseline, arm)]
     table = pd.concat(columns, axis=1, join="inner").sort_index()
@@ -234,13 +228,13 @@ def _gain(both: pd.DataFrame, arm: str, level: float) -> Gain:
 # --- the trials
 
 
-def _chosen(trials: Trials, arm: str, batch_size: int, lr: float) -> Chosen:
-    table, best = trials.configurations[arm], trials.best(arm, batch_size, lr)
+def _chosen(study: StudyData, trials: Trials, arm: str) -> Chosen:
+    cell = chosen_cells(study)[arm]
+    table, best = trials.configurations[arm], trials.best(arm, cell)
     assert best is not None  # load_trials has seen to it
     return Chosen(
         arm=arm,
-        batch_size=batch_size,
-        lr=lr,
+        cell=cell,
         trial=int(table.trial.iloc[best]),
         score=float(trials.scores(arm)[best]),
         n_trials=len(table),
@@ -250,15 +244,12 @@ def _chosen(trials: Trials, arm: str, batch_size: int, lr: float) -> Chosen:
     )
 
 
-def _tried(trials: Trials, arm: str) -> list[Trial]:
-    table = trials.configurations[arm]
-    columns = (table[name].tolist() for name in ("trial", "batch_size", "lr"))
-    outcomes = (table[name].tolist() for name in ("n_diverged", "pruned"))
+def _tried(study: StudyData, trials: Trials, arm: str) -> list[Trial]:
+    table, cells = trials.configurations[arm], map(study.cell, trials.cells(arm))
+    columns = (table.trial, cells, trials.scores(arm).tolist(), table.n_diverged, table.pruned)
     return [
-        Trial(arm, trial, size, lr, score, n_diverged, pruned)
-        for trial, size, lr, score, n_diverged, pruned in zip(
-            *columns, trials.scores(arm).tolist(), *outcomes, strict=True
-        )
+        Trial(arm, int(trial), cell, score, int(n_diverged), bool(pruned))
+        for trial, cell, score, n_diverged, pruned in zip(*columns, strict=True)
     ]
 
 
@@ -316,5 +307,5 @@ def _importance(trials: Trials, arm: str) -> Importance:
         for params, value in zip(trials.params(arm), trials.scores(arm).tolist(), strict=True):
             study.add_trial(optuna.create_trial(params=params, distributions=trials.space.distributions, value=value))
         evaluator = optuna.importance.PedAnovaImportanceEvaluator()
-        found = optuna.importance.get_param_importances(study, evaluator=evaluator)
-    return Importance(arm, float(found.get("lr", 0.0)), float(found.get("log2_batch_size", 0.0)))
+        shares = optuna.importance.get_param_importances(study, evaluator=evaluator)
+    return Importance(arm, {key: float(shares.get(name, 0.0)) for key, name in trials.names.items()})

@@ -1,4 +1,4 @@
-"""Records to paired differences, joined by (batch size, learning rate, seed), never by position.
+"""Records to paired differences, joined by cell and seed, never by position.
 
 What has no partner is named.
 """
@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.records.tables import CELL, KEY, Study
+from analysis.records.cells import levels, rows_in
+from analysis.records.tables import StudyData
+from study.spec.factors import Cell
 
 
 @dataclass(frozen=True)
@@ -26,18 +28,21 @@ class Pairs:
     baseline: str
     endpoint: str
     table: pd.DataFrame
-    cells: list[tuple[int, float]]
+    cells: list[Cell]
+    cell_key: list[str]
     unpaired: list[str]
 
-    def cell(self, batch_size: int, lr: float) -> pd.DataFrame:
-        return self.table[(self.table.batch_size == batch_size) & (self.table.lr == lr)]
+    def cell(self, cell: Cell) -> pd.DataFrame:
+        """Return the pairs of a cell."""
+        return rows_in(self.table, cell, self.cell_key)
 
-    def matrix(self, cells: Sequence[tuple[int, float]], column: str = "difference") -> NDArray[np.float64]:
+    def matrix(self, cells: Sequence[Cell], column: str = "difference") -> NDArray[np.float64]:
         """(seeds, cells) of a column, seeds in order; NaN where there is no pair."""
-        wide = self.table.pivot(index="seed", columns=CELL, values=column)
-        return wide.reindex(columns=pd.MultiIndex.from_tuples(cells, names=CELL)).to_numpy(float)
+        wide = self.table.pivot(index="seed", columns=self.cell_key, values=column)
+        wanted = [levels(cell, self.cell_key) for cell in cells]
+        return wide.reindex(columns=pd.MultiIndex.from_tuples(wanted, names=self.cell_key)).to_numpy(float)
 
-    def rows(self, cells: Sequence[tuple[int, float]]) -> NDArray[np.float64]:
+    def rows(self, cells: Sequence[Cell]) -> NDArray[np.float64]:
         """(seeds, cells) of the differences, of the seeds that have a pair in each of ``cells``."""
         table = self.matrix(cells)
         return np.asarray(table[~np.isnan(table).any(1)])
@@ -61,16 +66,20 @@ def over_cells(D: NDArray[np.float64]) -> NDArray[np.float64]:
     return settled(D.mean(1)) if D.shape[1] else np.empty(0)
 
 
-def pair(study: Study, arm: str, endpoint: str) -> Pairs:
-    """Join the runs of ``arm`` and the baseline by (batch size, learning rate, seed)."""
-    baseline = study.baseline
-    columns = [*KEY, endpoint, "diverged", "failed"]
+def pair(study: StudyData, arm: str, endpoint: str) -> Pairs:
+    """Join the runs of ``arm`` and the baseline by cell and seed."""
+    table = join(study, arm, endpoint, [*study.cell_key, "seed"])
+    cells, unpaired = study.common_cells(arm, study.baseline), study.unpaired(arm, study.baseline)
+    return Pairs(arm, study.baseline, endpoint, table, cells, study.cell_key, unpaired)
+
+
+def join(study: StudyData, arm: str, endpoint: str, key: list[str]) -> pd.DataFrame:
+    """Return the ``table`` of pairs whose runs have equal values in ``key``, sorted by it."""
+    columns = [*key, endpoint, "diverged", "failed"]
     of_baseline, of_arm = (
         study.outcomes.loc[study.outcomes.arm == name, columns].rename(columns={endpoint: "of"})
-        for name in (baseline, arm)
+        for name in (study.baseline, arm)
     )
-    table = of_baseline.merge(of_arm, on=KEY, suffixes=("_baseline", "_arm"), validate="one_to_one")
+    table = of_baseline.merge(of_arm, on=key, suffixes=("_baseline", "_arm"), validate="one_to_one")
     table["difference"] = settled(table.of_arm - table.of_baseline)
-    table = table.sort_values(KEY, ignore_index=True)
-    cells = study.common_cells(arm, baseline)
-    return Pairs(arm, baseline, endpoint, table, cells, study.unpaired(arm, baseline))
+    return table.sort_values(key, ignore_index=True)

@@ -4,7 +4,7 @@ A run that diverged is an outcome and scores chance; what has no records, or say
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,19 +14,18 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from analysis.errors import AnalysisError
+from analysis.records.cells import cell_key, levels, pair_key, run_key
 from study.errors import StudyError, plain
 from study.spec.arms import BASELINE
 from study.spec.design import Design
+from study.spec.factors import Cell, in_words
 from study.spec.history import DIVERGED, NOT_APPLICABLE, OK, SPLITS
 from study.spec.runs import Run
-from study.store import inference_tables as ablation_tables
+from study.store import inference_tables
+from study.store.atomic import make_subfolder, write_atomically
 from study.store.manifest import Manifest
-from study.store.study_folder import Folder, inside, write_atomically
+from study.store.study_folder import Folder
 
-CELL = ["batch_size", "lr"]
-KEY = [*CELL, "seed"]
-RUN = [*KEY, "arm"]
-RECORD = [*RUN, "epoch", "split"]
 NAMES = ["run_id", "pair_id"]
 
 ENDPOINTS = {
@@ -39,7 +38,7 @@ _WHY = {None: "has no records", NOT_APPLICABLE: "cannot be trained"}
 
 
 @dataclass(frozen=True)
-class Study:
+class StudyData:
     """A study's records, checked: one row per (run, epoch, split), no metric missing without a status."""
 
     path: Path
@@ -48,7 +47,7 @@ class Study:
     records: pd.DataFrame
     runs: pd.DataFrame
     """Those of the grid, as the records are."""
-    tuned: "Study | None" = None
+    tuned: "StudyData | None" = None
     """The runs of the tuned cell alone, where there is one."""
 
     @property
@@ -61,7 +60,12 @@ class Study:
         return 1 / self.design.data.n_classes
 
     @property
-    def contenders(self) -> list[str]:
+    def cell_key(self) -> list[str]:
+        """The columns of a cell in every table."""
+        return cell_key(self.design)
+
+    @property
+    def treatments(self) -> list[str]:
         """The arms that are compared with the baseline; none where the baseline was not trained."""
         return [arm for arm in self.design.arms if arm != BASELINE] if BASELINE in self.design.arms else []
 
@@ -74,62 +78,66 @@ class Study:
         """The records of the runs that could be trained."""
         return self.records[self.records.status != NOT_APPLICABLE]
 
-    def common_cells(self, arm: str, baseline: str) -> list[tuple[int, float]]:
+    def common_cells(self, arm: str, baseline: str) -> list[Cell]:
         """The planned cells in which both can be trained, in order."""
         possible = [
-            {(run.batch_size, run.lr) for run in self.design.grid if run.arm == name and run.applicable}
-            for name in (arm, baseline)
+            {run.cell for run in self.design.grid if run.arm == name and run.applicable} for name in (arm, baseline)
         ]
         return sorted(set.intersection(*possible))
 
-    def accuracy_curves(
-        self, arm: str, cells: Sequence[tuple[int, float]], diverged: float | None = None
-    ) -> NDArray[np.float64]:
+    def cell(self, cell: Cell) -> Cell:
+        """Return ``cell``, which says its levels of all the study's factors."""
+        return cell.saying(self.cell_key)
+
+    def accuracy_curves(self, arm: str, cells: Sequence[Cell], diverged: float | None = None) -> NDArray[np.float64]:
         """Test accuracy (seeds, cells, epochs from 1) by the design's seeds; ``diverged``, or chance, from where a run
         diverged; NaN where there is no run."""
         filled = self._test_accuracy.fillna(self.chance if diverged is None else diverged)
-        seeds = self.design.seeds
-        wanted = pd.MultiIndex.from_tuples([(*cell, seed, arm) for seed in seeds for cell in cells], names=RUN)
+        seeds, key = self.design.seeds, self.cell_key
+        wanted = pd.MultiIndex.from_tuples(
+            [(*levels(cell, key), seed, arm) for seed in seeds for cell in cells], names=run_key(self.design)
+        )
         return filled.reindex(wanted).to_numpy(float).reshape(len(seeds), len(cells), filled.shape[1])
 
     def unpaired(self, arm: str, baseline: str) -> list[str]:
         """Every planned pair that is not one, with the reason."""
-        status = self.runs.set_index(RUN).status.to_dict()
+        status = self.runs.set_index(run_key(self.design)).status.to_dict()
         reasons = []
         for run in (run for run in self.design.grid if run.arm == arm):
-            found = [(name, status.get((run.batch_size, run.lr, run.seed, name))) for name in (arm, baseline)]
-            missing = [f"{name} {_WHY[what]}" for name, what in found if what in _WHY]
+            at = (*levels(run.cell, self.cell_key), run.seed)
+            states = [(name, status.get((*at, name))) for name in (arm, baseline)]
+            missing = [f"{name} {_WHY[state]}" for name, state in states if state in _WHY]
             if missing:
-                cell = f"batch size {run.batch_size}, rate {run.lr:g}, seed {run.seed}"
-                reasons.append(f"{cell}: {' and '.join(missing)}")
+                reasons.append(f"{in_words(run.cell)}, seed {run.seed}: {' and '.join(missing)}")
         return reasons
 
-    def answered(self, arm: str, cell: tuple[int, float]) -> NDArray[np.float32]:
+    def correctness(self, arm: str, cell: Cell) -> NDArray[np.float32]:
         """(seeds, test images) by the design's seeds: 1 where the last epoch's network answered right, 0 where not;
         NaN where there is no run or it diverged."""
         n_test = self.design.data.n_test
-        found = np.full((len(self.design.seeds), n_test), np.nan, np.float32)
-        packed = self._packed.get((arm, *cell), {})
+        correct = np.full((len(self.design.seeds), n_test), np.nan, np.float32)
+        packed = self._packed.get((arm, *levels(cell, self.cell_key)), {})
         for row, seed in enumerate(self.design.seeds):
             bits = packed.get(seed)
             if bits is not None:
-                found[row] = np.unpackbits(np.frombuffer(bits, np.uint8), count=n_test)
-        return found
+                correct[row] = np.unpackbits(np.frombuffer(bits, np.uint8), count=n_test)
+        return correct
 
     @cached_property
-    def _packed(self) -> dict[tuple[str, int, float], dict[int, bytes | None]]:
-        """The answers of every run, by arm and cell and then by seed."""
-        by_cell: dict[tuple[str, int, float], dict[int, bytes | None]] = {}
-        columns = (self.runs[name] for name in ("arm", *KEY, "test_correct"))
-        for arm, batch_size, lr, seed, bits in zip(*columns, strict=True):
-            by_cell.setdefault((arm, batch_size, lr), {})[seed] = bits
+    def _packed(self) -> dict[tuple[Any, ...], dict[int, bytes | None]]:
+        """The answers of every run, by arm and levels and then by seed."""
+        by_cell: dict[tuple[Any, ...], dict[int, bytes | None]] = {}
+        columns = (self.runs[name] for name in ("arm", *pair_key(self.design), "test_correct"))
+        for *at, seed, bits in zip(*columns, strict=True):
+            by_cell.setdefault(tuple(at), {})[seed] = bits
         return by_cell
 
     @cached_property
     def _test_accuracy(self) -> pd.DataFrame:
         """Runs x trained epochs, NaN from where a run diverged: ``check`` has seen that nothing else leaves a gap."""
         test = self.trained[self.trained.split == "test"]
-        return test.pivot(index=RUN, columns="epoch", values="accuracy").drop(columns=0, errors="ignore")
+        by_run = test.pivot(index=run_key(self.design), columns="epoch", values="accuracy")
+        return by_run.drop(columns=0, errors="ignore")
 
     @cached_property
     def outcomes(self) -> pd.DataFrame:
@@ -139,7 +147,8 @@ class Study:
         images after the last epoch worse than twice chance: it may have a finite loss and one class
         for every image.
         """
-        table = self.runs[self.runs.status != NOT_APPLICABLE][[*RUN, "status"]].set_index(RUN)
+        key = run_key(self.design)
+        table = self.runs[self.runs.status != NOT_APPLICABLE][[*key, "status"]].set_index(key)
         table["diverged"] = table.status == DIVERGED
         trained = self._test_accuracy.reindex(table.index)
         for endpoint, last in (("final", 1), ("last3", 3)):
@@ -149,7 +158,7 @@ class Study:
         return table.drop(columns="status").reset_index()
 
 
-def load(path: Path) -> Study:
+def load(path: Path) -> StudyData:
     """The study in the folder ``path``; an AnalysisError says what is wrong with it."""
     folder = Folder(path)
     try:
@@ -163,10 +172,10 @@ def load(path: Path) -> Study:
         raise AnalysisError(str(error)) from None
     check(records, runs, manifest["study_id"], design)
 
-    def part(planned: Sequence[Run]) -> Study:
+    def part(planned: Sequence[Run]) -> StudyData:
         ids = {design.run_id(run) for run in planned}
         mine = (table[table.run_id.isin(ids)].reset_index(drop=True) for table in (records, runs))
-        return Study(path, manifest, design, *mine)
+        return StudyData(path, manifest, design, *mine)
 
     grid = part(design.grid)
     return replace(grid, tuned=part(design.tuned_runs)) if design.tuned else grid
@@ -182,11 +191,11 @@ class Ablation:
     statistics: pd.DataFrame
 
 
-def load_ablation(study: Study) -> Ablation | None:
+def load_ablation(study: StudyData) -> Ablation | None:
     """None where ``study.ablate`` has not been there; an AnalysisError where a table is not what it should be."""
     names = ("ablation", "swaps", "compositions", "statistics")
     try:
-        found = [ablation_tables.read_table(study.path, name) for name in names]
+        found = [inference_tables.read_table(study.path, name) for name in names]
     except (StudyError, OSError) as error:
         raise AnalysisError(str(error)) from None
     if found[0] is None:
@@ -194,25 +203,25 @@ def load_ablation(study: Study) -> Ablation | None:
     return Ablation(*(pd.DataFrame() if table is None else table.to_pandas(use_threads=False) for table in found))
 
 
-def write(study: Study, files: Mapping[str, bytes]) -> None:
+def write(study: StudyData, files: Mapping[str, bytes]) -> None:
     """Each file into the study's folder, under its name and whole, or not at all."""
     try:
         for name, content in files.items():
             path = study.path / name
             if path.parent != study.path:
-                inside(study.path, path.parent.name)
+                make_subfolder(study.path, path.parent.name)
             write_atomically(path, content)
     except (StudyError, OSError) as error:
         raise AnalysisError(str(error)) from None
 
 
-def record_looks(study: Study, looks: list[dict[str, Any]]) -> None:
+def record_looks(study: StudyData, looks: list[dict[str, Any]]) -> None:
     """Keep in the manifest what was seen of the study so far; nothing is written where nothing is new."""
     if study.manifest.get("looks", []) == looks:
         return
     folder = Folder(study.path)
     try:
-        with folder.exclusively():
+        with folder.lock():
             manifest = folder.read_manifest()
             if manifest is not None and manifest.get("looks", []) != looks:
                 folder.write_manifest({**manifest, "looks": looks})
@@ -224,7 +233,10 @@ def check(records: pd.DataFrame, runs: pd.DataFrame, study_id: str, design: Desi
     """Refuse tables that do not say one thing, which can be, about each run of the design; the error names the rows."""
     if records.empty:
         raise AnalysisError("the records are empty: no run has been committed yet; run python -m study.run again")
-    for name, table, key in (("records", records, RECORD), ("runs", runs, RUN)):
+    for name, table, key in (("records", records, _record_key(design)), ("runs", runs, run_key(design))):
+        lacking = [column for column in key if column not in table]
+        if lacking:
+            raise AnalysisError(f"{name} has no column {lacking[0]}, which the design has levels of")
         _refuse(f"{name} has a key missing", table, key, table[["study_id", *NAMES, *key, "status"]].isna().any(axis=1))
         foreign = sorted({*table.study_id.unique()} - {study_id})
         if foreign:
@@ -255,7 +267,7 @@ def _check_metrics(records: pd.DataFrame, design: Design) -> None:
         "accuracy is not n_correct over n_examples": ok & (records.accuracy != records.n_correct / records.n_examples),
     }
     for rule, wrong in rules.items():
-        _refuse(rule, records, RECORD, wrong)
+        _refuse(rule, records, _record_key(design), wrong)
 
 
 def _check_together(records: pd.DataFrame, runs: pd.DataFrame, design: Design) -> None:
@@ -272,14 +284,18 @@ def _check_together(records: pd.DataFrame, runs: pd.DataFrame, design: Design) -
             f"records.parquet, runs.parquet and manifest.json do not belong together: {plain(wrong[0])} and"
             f" {len(wrong) - 1} more runs differ; the same study.run command again makes them agree"
         )
-    _refuse_others_keys("records", records, runs)
+    _refuse_others_keys("records", records, runs, run_key(design))
 
 
 def _check_runs(runs: pd.DataFrame, design: Design) -> None:
     """Each run by itself: it has the design's key, and what its status says that it has."""
-    keys = [(*astuple(run), run.applicable, design.run_id(run), design.pair_id(run)) for run in design.runs]
-    planned = pd.DataFrame(keys, columns=[*RUN, "applicable", *NAMES])
-    _refuse_others_keys("runs", runs, planned)
+    key, cell = run_key(design), cell_key(design)
+    rows = [
+        (*levels(run.cell, cell), run.seed, run.arm, run.applicable, design.run_id(run), design.pair_id(run))
+        for run in design.runs
+    ]
+    planned = pd.DataFrame(rows, columns=[*key, "applicable", *NAMES])
+    _refuse_others_keys("runs", runs, planned, key)
     applicable = runs.run_id.map(planned.set_index("run_id").applicable)
     diverged, bad = runs.status == DIVERGED, runs.first_bad_epoch
     n_parameters = runs.arm.map({arm: design.n_parameters(arm) for arm in design.arms})
@@ -295,7 +311,7 @@ def _check_runs(runs: pd.DataFrame, design: Design) -> None:
         != runs.test_correct.map(lambda bits: len(bits) if isinstance(bits, bytes) else -1),
     }
     for rule, wrong in rules.items():
-        _refuse(rule, runs, RUN, wrong)
+        _refuse(rule, runs, key, wrong)
 
 
 def _check_outcomes(records: pd.DataFrame, runs: pd.DataFrame, design: Design) -> None:
@@ -303,18 +319,23 @@ def _check_outcomes(records: pd.DataFrame, runs: pd.DataFrame, design: Design) -
     run = runs.set_index("run_id").loc[records.run_id]
     bad = records.epoch.to_numpy() >= run.first_bad_epoch.fillna(np.inf).to_numpy(float)
     status = np.where(run.status == NOT_APPLICABLE, NOT_APPLICABLE, np.where(bad, DIVERGED, OK))
-    _refuse("a record has another status than its run", records, RECORD, records.status != status)
+    key = _record_key(design)
+    _refuse("a record has another status than its run", records, key, records.status != status)
     last = records[(records.epoch == design.epochs) & (records.split == "test") & (records.status == OK)]
     answered = last.run_id.map(runs.set_index("run_id").test_correct)
     n_correct = [int(np.bitwise_count(np.frombuffer(bits, np.uint8)).sum()) for bits in answered]
-    _refuse("test_correct has another count than the last epoch", last, RECORD, last.n_correct != n_correct)
+    _refuse("test_correct has another count than the last epoch", last, key, last.n_correct != n_correct)
 
 
-def _refuse_others_keys(name: str, table: pd.DataFrame, known: pd.DataFrame) -> None:
-    """Where a row says of its run_id another pair, arm, seed, batch size or rate than ``known`` does."""
+def _record_key(design: Design) -> list[str]:
+    return [*run_key(design), "epoch", "split"]
+
+
+def _refuse_others_keys(name: str, table: pd.DataFrame, known: pd.DataFrame, key: list[str]) -> None:
+    """Refuse a row that says of its run_id another pair, arm, seed or level of a factor than ``known`` does."""
     rows = known.set_index("run_id").loc[table.run_id]
-    differs = [table[column].to_numpy() != rows[column].to_numpy() for column in (*RUN, "pair_id")]
-    _refuse(f"{name} has a run_id that belongs to another key", table, [*RUN, "run_id"], np.any(differs, axis=0))
+    differs = [table[column].to_numpy() != rows[column].to_numpy() for column in (*key, "pair_id")]
+    _refuse(f"{name} has a run_id that belongs to another key", table, [*key, "run_id"], np.any(differs, axis=0))
 
 
 def _refuse(what: str, table: pd.DataFrame, key: list[str], wrong: ArrayLike) -> None:

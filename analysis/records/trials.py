@@ -1,7 +1,7 @@
 """What tuning tried, read and checked: ``trials.parquet`` as a matrix of scores for each arm."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -9,14 +9,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.errors import AnalysisError
-from analysis.records.tables import Study
+from analysis.records.cells import cell_at, rows_in
+from analysis.records.tables import StudyData
 from study.errors import StudyError
-from study.spec.factors import REFERENCE_SETTING
+from study.spec.factors import REFERENCE_SETTING, Cell
 from study.spec.history import DIVERGED
 from study.spec.trial_design import TrialDesign
 from study.store.study_folder import Folder
-from study.tuning import trials_table as trials
-from study.tuning.space import Point, Space, params
+from study.tuning import trials_table
+from study.tuning.space import Space, params
 
 KEY = ["arm", "trial", "seed"]
 UNIFORM = "sobol"
@@ -27,14 +28,14 @@ ROUNDING = 1e-12
 
 @dataclass(frozen=True)
 class Trials:
-    """Both arms' trials, each in the order of its search."""
+    """Every arm's trials, each in the order of its search."""
 
     space: Space
     sampler: str
     n_held_out: int
     """Images that score."""
     configurations: Mapping[str, pd.DataFrame]
-    """By arm: trial, batch_size, lr, n_diverged (seeds), pruned."""
+    """By arm: trial, the levels of the space's factors, n_diverged (seeds), pruned."""
     by_seed: Mapping[str, NDArray[np.float64]]
     """By arm, (seeds, trials): accuracy on the held-out images, the worst there is where a seed diverged."""
 
@@ -42,21 +43,35 @@ class Trials:
         """(trials,): what the search was told."""
         return np.asarray(self.by_seed[arm].mean(axis=0))
 
+    @property
+    def ranges(self) -> dict[str, tuple[float, float]]:
+        """The lowest and the highest level of the space, by factor."""
+        return {field.name: getattr(self.space, field.name) for field in fields(self.space)}
+
+    @property
+    def names(self) -> dict[str, str]:
+        """What Optuna called the factors, which it has in the order of the space."""
+        return dict(zip(self.ranges, self.space.distributions, strict=True))
+
+    def cells(self, arm: str) -> list[Cell]:
+        """Return the configurations that were tried."""
+        table, key = self.configurations[arm], [*self.ranges]
+        return [cell_at(key, values) for values in zip(*(table[name].tolist() for name in key), strict=True)]
+
     def params(self, arm: str) -> list[dict[str, Any]]:
         """As Optuna had them."""
-        table = self.configurations[arm]
-        return [params(Point(*at)) for at in zip(table.batch_size.tolist(), table.lr.tolist(), strict=True)]
+        return [params(cell) for cell in self.cells(arm)]
 
     def whole(self, arm: str) -> NDArray[np.float64]:
         """(seeds, trials) of those that trained to the end."""
         return self.by_seed[arm][:, ~self.configurations[arm].pruned.to_numpy(bool)]
 
-    def best(self, arm: str, batch_size: int, lr: float) -> int | None:
+    def best(self, arm: str, cell: Cell) -> int | None:
         """The row of the trial that chose this configuration; None where none of it was best among those that trained
         to the end. Which of equal ones was taken is the search's affair: its sums may be rounded otherwise."""
         table = self.configurations[arm]
         scores = np.where(table.pruned, -1.0, self.scores(arm))
-        same = (table.batch_size == batch_size) & (table.lr == lr)
+        same = table.index.isin(rows_in(table, cell, [*self.ranges]).index)
         rows = np.flatnonzero(same & (scores >= scores.max() - ROUNDING))
         return int(rows[0]) if len(rows) else None
 
@@ -67,12 +82,12 @@ class Trials:
         return self.sampler == UNIFORM and not any(table.pruned.any() for table in self.configurations.values())
 
 
-def load_trials(study: Study) -> Trials | None:
+def load_trials(study: StudyData) -> Trials | None:
     """None for a study that was not tuned; an AnalysisError where the table is not what it should be."""
     if not study.design.tuned:
         return None
     try:
-        table = trials.read(Folder(study.path)).to_pandas(use_threads=False)
+        table = trials_table.read(Folder(study.path)).to_pandas(use_threads=False)
         tuning = study.manifest.get("tuning", {})
         space, sampler = Space.parse(tuning["space"]), str(tuning["sampler"])
     except (FileNotFoundError, KeyError):
@@ -81,20 +96,23 @@ def load_trials(study: Study) -> Trials | None:
         raise AnalysisError(f"{study.path / 'trials.parquet'} cannot be read: {error}") from None
     n_held_out = TrialDesign.of(study.design).data.n_test
     _check(table, study, space, sampler, n_held_out)
-    if REFERENCE_SETTING not in study.common_cells(study.design.arms[0], study.baseline):
+    if any(REFERENCE_SETTING not in study.common_cells(arm, study.baseline) for arm in study.design.arms):
         raise AnalysisError(f"{study.path} has a tuned cell and not the setting that nobody tuned beside it")
-    matrices = _matrices(table.sort_values(KEY, ignore_index=True), study.design.epochs)
-    found = Trials(space, sampler, n_held_out, *matrices)
+    factors = [field.name for field in fields(space)]
+    matrices = _matrices(table.sort_values(KEY, ignore_index=True), factors, study.design.epochs)
+    trials = Trials(space, sampler, n_held_out, *matrices)
     for chosen in study.design.tuned:
-        if found.best(chosen.arm, chosen.batch_size, chosen.lr) is None:
+        if trials.best(chosen.arm, chosen.cell) is None:
             raise AnalysisError(
                 f"the tuned cell is not what the trials of {chosen.arm} chose; the same study.tune command makes them"
                 " agree"
             )
-    return found
+    return trials
 
 
-def _matrices(table: pd.DataFrame, epochs: int) -> tuple[dict[str, pd.DataFrame], dict[str, NDArray[np.float64]]]:
+def _matrices(
+    table: pd.DataFrame, factors: list[str], epochs: int
+) -> tuple[dict[str, pd.DataFrame], dict[str, NDArray[np.float64]]]:
     """By arm its configurations and its scores. A trial was stopped early where it ended before the last of the
     ``epochs``: if all its seeds diverged, no status says so."""
     configurations: dict[str, pd.DataFrame] = {}
@@ -104,19 +122,18 @@ def _matrices(table: pd.DataFrame, epochs: int) -> tuple[dict[str, pd.DataFrame]
         n_seeds = of_arm.seed.nunique()
         by_seed[str(arm)] = accuracy.reshape(-1, n_seeds).T
         configurations[str(arm)] = of_arm.groupby("trial", as_index=False).agg(
-            batch_size=("batch_size", "first"),
-            lr=("lr", "first"),
+            **{name: (name, "first") for name in factors},
             n_diverged=("status", lambda status: int((status == DIVERGED).sum())),
             pruned=("epoch", lambda epoch: bool((epoch < epochs).any())),
         )
     return configurations, by_seed
 
 
-def _check(table: pd.DataFrame, study: Study, space: Space, sampler: str, n_held_out: int) -> None:
+def _check(table: pd.DataFrame, study: StudyData, space: Space, sampler: str, n_held_out: int) -> None:
     """Refuse what no tuning of this design writes."""
-    design = study.design
+    design, factors = study.design, [field.name for field in fields(space)]
     ok = table.status != DIVERGED
-    at_one_point = table.groupby(["arm", "trial"])[["batch_size", "lr", "epoch"]].nunique() == 1
+    at_one_point = table.groupby(["arm", "trial"])[[*factors, "epoch"]].nunique() == 1
     seeds = table.groupby(["arm", "trial"]).seed.agg(tuple)
     rules = {
         "it is empty": not table.empty,
@@ -133,14 +150,14 @@ def _check(table: pd.DataFrame, study: Study, space: Space, sampler: str, n_held
         and table.lr.between(*space.lr).all(),
         "the arms have different points, which the sampler sobol never gives them": sampler != UNIFORM
         or (
-            (table.groupby("trial")[["batch_size", "lr"]].nunique() == 1).all(axis=None)
+            (table.groupby("trial")[factors].nunique() == 1).all(axis=None)
             and table.groupby("arm").trial.nunique().nunique() == 1
         ),
-        "a status is none of ok, diverged and pruned": table.status.isin(("ok", DIVERGED, trials.PRUNED)).all(),
+        "a status is none of ok, diverged and pruned": table.status.isin(("ok", DIVERGED, trials_table.PRUNED)).all(),
         "n_examples is not what is held out": (table.n_examples == n_held_out).all(),
         "an epoch lies outside of the tuning": table.epoch.between(1, design.epochs).all(),
         "a status does not go with its epoch": (
-            (table.epoch < design.epochs)[ok] == (table.status == trials.PRUNED)[ok]
+            (table.epoch < design.epochs)[ok] == (table.status == trials_table.PRUNED)[ok]
         ).all(),
         "n_correct lies outside of 0 to n_examples": table.n_correct[ok].between(0, n_held_out).all(),
         "accuracy is not n_correct over n_examples": (table.accuracy[ok] == table.n_correct[ok] / n_held_out).all(),

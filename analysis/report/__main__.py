@@ -66,16 +66,15 @@ def report(options: Options) -> Written:
     began = time.perf_counter()
     from analysis.findings import results as findings
     from analysis.records import completeness, tables
-    from analysis.report import document, sentences
-    from analysis.report import report_json as contents
+    from analysis.report import document, report_json, sentences
     from analysis.report.html import page
-    from analysis.report.sections import order as reading_order
+    from analysis.report.sections import order
 
     imported = time.perf_counter()
     study = tables.load(options.study_dir or newest(options.out))
     other = None if options.compare is None else tables.load(options.compare)
-    found = findings.results(study, options.alpha, options.margin, other)
-    said, parts = contents.contents(study, found), reading_order.parts(study, found)
+    results = findings.results(study, options.alpha, options.margin, other)
+    said, parts = report_json.contents(study, results), order.parts(study, results)
     files = {f"figures/{figure.name}.svg": figure.svg for figure in document.figures(parts)}
     files |= {f"tables/{table.name}.csv": table.to_csv().encode() for table in document.tables(parts)}
     files["report.json"] = json.dumps(said, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
@@ -85,7 +84,7 @@ def report(options: Options) -> Written:
     return Written(
         study.path / "report.html",
         said,
-        sentences.main_numbers(found),
+        sentences.main_numbers(results),
         completeness.n_missing(study),
         imported - began,
         time.perf_counter() - imported,

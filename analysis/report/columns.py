@@ -3,15 +3,44 @@
 from collections.abc import Callable
 from typing import Any
 
+from analysis.records.cells import row_of
+from analysis.records.tables import StudyData
 from analysis.report import number_format as words
 from analysis.report.document import Column
 from analysis.stats.intervals import Interval
 from analysis.stats.paired_tests import Test
+from study.spec.factors import Cell, Factor, Level
 
-CELL = (
-    Column("batch size", lambda size: "all" if size is None else str(size), ("batch_size",)),
-    Column("rate", words.rate, ("lr",)),
-)
+
+def cell_columns(study: StudyData, digits: int | None = None) -> list[Column]:
+    """The columns of ``cell_values``: every factor of the study; numbers to so many significant digits."""
+    return [factor_column(factor, digits) for factor in study.design.factors]
+
+
+def factor_column(factor: Factor, digits: int | None = None) -> Column:
+    def show(level: Level | None) -> str:
+        if level is None:
+            return "all"
+        return factor.show(float(f"{level:.{digits}g}") if digits and isinstance(level, float) else level)
+
+    return Column(factor.label, show, (factor.key,), words=factor.kind is str)
+
+
+def cell_values(study: StudyData, cell: Cell | None) -> dict[str, Level | None]:
+    return row_of(cell, study.cell_key)
+
+
+def of_both(what: str, baseline: str, arm: str, values: tuple[str, ...], show: Callable[..., str]) -> Column:
+    """A column with a number of either arm, whose head says which is which."""
+    return Column(f"{what} {words.tags(baseline, arm)}", show, values)
+
+
+def failed_column(baseline: str, arm: str) -> Column:
+    return of_both("failed", baseline, arm, ("n_failed_baseline", "n_failed_arm", "n_runs"), counts_of)
+
+
+def counts_of(of_baseline: int | None, of_arm: int | None, n: int | None) -> str:
+    return words.NO_NUMBER if n is None else f"{of_baseline} | {of_arm} of {n}"
 
 
 def interval_values(name: str, found: Interval | None) -> dict[str, Any]:

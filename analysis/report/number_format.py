@@ -6,20 +6,15 @@ or more (the rule of the Particle Data Group).
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from analysis.records.tables import ENDPOINTS
 from analysis.stats.intervals import Interval
 from analysis.stats.paired_tests import Test
+from study.spec.arms import ARMS
+from study.spec.datasets import DATASETS
+from study.spec.factors import Cell, in_words
 
-ARM_NAMES = {"bn": "batch normalisation", "no_bn": "no batch normalisation"}
-SIDES = {"bn": "with BN", "no_bn": "without BN"}
-DATASET_NAMES = {
-    "mnist": "MNIST",
-    "fashion-mnist": "Fashion-MNIST",
-    "kmnist": "Kuzushiji-MNIST",
-    "digits": "scikit-learn's digits",
-}
 NO_NUMBER = "–"
 MOST_DIGITS = 4
 
@@ -183,12 +178,20 @@ def plain(value: object) -> str:
     return NO_NUMBER if value is None else str(value)
 
 
-def cell(batch_size: int | None, lr: float | None) -> str:
+def cell(cell: Cell | None) -> str:
     """
-    >>> cell(32, 0.01), cell(None, None)
+    >>> cell(Cell(32, 0.01)), cell(None)
     ('batch size 32, rate 0.01', 'all cells')
     """
-    return "all cells" if batch_size is None or lr is None else f"batch size {batch_size}, rate {rate(lr)}"
+    return in_words(cell)
+
+
+def listing(items: Sequence[str]) -> str:
+    """
+    >>> listing(["a"]), listing(["a", "b"]), listing(["a", "b", "c"])
+    ('a', 'a and b', 'a, b and c')
+    """
+    return " and ".join([*filter(None, [", ".join(items[:-1])]), *items[-1:]])
 
 
 def level(fraction: float) -> str:
@@ -199,19 +202,29 @@ def level(fraction: float) -> str:
     return f"{round(100 * fraction, 6):g} %"
 
 
-def rate(lr: float | None) -> str:
-    """A learning rate in full: 0.001, never 0.00."""
-    if lr is None:
-        return "all"
-    return f"{lr:.12f}".rstrip("0") if 1e-6 <= lr < 1 else f"{lr:g}"
-
-
 def side(arm: str) -> str:
-    return SIDES.get(arm, arm)
+    """
+    >>> side("bn"), tags("no_bn", "bn"), arm_name("bn")
+    ('with BN', 'without | with', 'batch normalisation')
+    """
+    return ARMS[arm].short
+
+
+def tags(baseline: str, arm: str) -> str:
+    """For the head of a column that holds a number of either."""
+    return f"{ARMS[baseline].tag} | {ARMS[arm].tag}"
 
 
 def arm_name(arm: str) -> str:
-    return ARM_NAMES.get(arm, arm)
+    return ARMS[arm].name
+
+
+def every_arm(arms: Sequence[str]) -> str:
+    return "all arms" if len(arms) > 2 else "both arms"
+
+
+def dataset(key: str) -> str:
+    return DATASETS[key].name
 
 
 def endpoint(name: str) -> str:

@@ -14,29 +14,29 @@ from analysis.report import number_format as words
 from analysis.stats.power import Plan, seeds_to_reach
 
 
-def headline(whole: Contrast, dataset: str, tuned: bool = False) -> str:
+def headline(overall: Contrast, dataset: str, tuned: bool = False) -> str:
     """The answer in one sentence: estimate, interval, n, scope, verdict; ``tuned`` where there is a tuned cell too."""
-    name, data = words.arm_name(whole.arm), words.DATASET_NAMES[dataset]
-    cells = "in the one cell" if whole.n_cells == 1 else f"averaged over the {whole.n_cells} cells"
+    name, data = words.arm_name(overall.arm), words.dataset(dataset)
+    cells = "in the one cell" if overall.n_cells == 1 else f"averaged over the {overall.n_cells} cells"
     scope = f"{cells} of this design{' that nobody tuned,' if tuned else ''} on {data}"
-    if math.isnan(whole.mean_diff):
+    if math.isnan(overall.mean_diff):
         return f"There is no seed with a pair in every cell, so nothing can be said of {name} {scope}."
-    size = words.points(whole.mean_diff, words.digits(whole.ci.low, whole.ci.high))
-    found = f"With {name}, test accuracy differs by {size} points from that with {words.arm_name(whole.baseline)}"
-    if math.isnan(whole.ci.low):
-        return f"{found}, {scope}; {words.seeds(whole.n_pairs)} is a description and no evidence."
-    how_sure = f"{words.level(whole.ci.level)} interval {words.interval(whole.ci.low, whole.ci.high)}"
-    said = f"{found} ({how_sure}, {words.seeds(whole.n_pairs)}), {scope}"
-    if whole.verdict == "not testable" and whole.reason:
-        return f"{said}: here it cannot be tested, since {whole.reason}."
-    return f"{said}: here {VERDICTS[whole.verdict]}."
+    size = words.points(overall.mean_diff, words.digits(overall.ci.low, overall.ci.high))
+    found = f"With {name}, test accuracy differs by {size} points from that with {words.arm_name(overall.baseline)}"
+    if math.isnan(overall.ci.low):
+        return f"{found}, {scope}; {words.seeds(overall.n_pairs)} is a description and no evidence."
+    how_sure = f"{words.level(overall.ci.level)} interval {words.interval(overall.ci.low, overall.ci.high)}"
+    said = f"{found} ({how_sure}, {words.seeds(overall.n_pairs)}), {scope}"
+    if overall.verdict == "not testable" and overall.reason:
+        return f"{said}: here it cannot be tested, since {overall.reason}."
+    return f"{said}: here {VERDICTS[overall.verdict]}."
 
 
 def tuned(of_arm: Tuned, dataset: str) -> str:
     """The answer once both arms had the same tuning budget, in one sentence."""
     found, (chosen, _) = of_arm.primary, of_arm.chosen
     budget = f"Tuned with equal budgets ({words.trials(chosen.n_trials)} an arm on held-out images of"
-    data = f"{words.DATASET_NAMES[dataset]})"
+    data = f"{words.dataset(dataset)})"
     if math.isnan(found.mean_diff):
         return f"{budget} {data}, no seed has a run of both arms yet."
     size = words.estimate(found.mean_diff, found.ci.low, found.ci.high)
@@ -56,7 +56,7 @@ def tuned(of_arm: Tuned, dataset: str) -> str:
 def share_of_gap(of_arm: Tuned) -> str:
     """How much of the difference at the setting that nobody tuned is tuning."""
     before, after, away = of_arm.untuned, of_arm.primary, of_arm.taken_away
-    setting = words.cell(before.batch_size, before.lr)
+    setting = words.cell(before.cell)
     if math.isnan(away.estimate):
         return f"No seed has a run of both arms, tuned and at {setting}: what tuning takes away is not known."
     if of_arm.share.reason is not None or before.mean_diff <= 0:
@@ -73,16 +73,16 @@ def share_of_gap(of_arm: Tuned) -> str:
     )
 
 
-def both_tests(whole: Contrast) -> str:
+def both_tests(overall: Contrast) -> str:
     """Both tests of the contrast over all cells, with their n and endpoint."""
-    n = words.seeds(whole.n_pairs)
-    if math.isnan(whole.sign_flip.pvalue):
-        return f"No test can be made with {n}. Endpoint: {words.endpoint(whole.endpoint)}."
-    exact = whole.sign_flip.n_total == 2**whole.n_pairs
+    n = words.seeds(overall.n_pairs)
+    if math.isnan(overall.sign_flip.pvalue):
+        return f"No test can be made with {n}. Endpoint: {words.endpoint(overall.endpoint)}."
+    exact = overall.sign_flip.n_total == 2**overall.n_pairs
     flips = "Exact sign-flip test" if exact else "Sign-flip test over 99,999 random patterns"
     return (
-        f"Paired t test over {n}: {words.p_equals(whole.t)}. {flips}, {n}: {words.p_equals(whole.sign_flip)}. Endpoint:"
-        f" {words.endpoint(whole.endpoint)}."
+        f"Paired t test over {n}: {words.p_equals(overall.t)}. {flips}, {n}: {words.p_equals(overall.sign_flip)}."
+        f" Endpoint: {words.endpoint(overall.endpoint)}."
     )
 
 
@@ -103,33 +103,33 @@ def by_cell(cells: Sequence[Contrast], licensed: bool) -> str:
     )
 
 
-def failures(whole: Contrast) -> str:
+def failures(overall: Contrast) -> str:
     """Diverged and failed-to-learn runs of both arms, k of n."""
-    if not whole.n_runs:
+    if not overall.n_runs:
         return "Failures are counted by cell and by arm below."
     sides = (
-        (whole.baseline, whole.n_diverged_baseline, whole.n_failed_baseline),
-        (whole.arm, whole.n_diverged_arm, whole.n_failed_arm),
+        (overall.baseline, overall.n_diverged_baseline, overall.n_failed_baseline),
+        (overall.arm, overall.n_diverged_arm, overall.n_failed_arm),
     )
     parts = [
-        f"with {words.arm_name(arm)} {diverged} of {whole.n_runs} runs diverged and {failed - diverged} of"
-        f" {whole.n_runs} failed to learn"
+        f"with {words.arm_name(arm)} {diverged} of {overall.n_runs} runs diverged and {failed - diverged} of"
+        f" {overall.n_runs} failed to learn"
         for arm, diverged, failed in sides
     ]
     return f"Failures: {'; '.join(parts)}."
 
 
-def what_would_change_it(whole: Contrast, found: Sensitivity, plan: Plan) -> list[str]:
+def what_would_change_it(overall: Contrast, found: Sensitivity, plan: Plan) -> list[str]:
     """How far the answer is from another one: a line a reason."""
-    if whole.verdict == "not testable":
-        return [*_enough_seeds(whole)]
-    return [*_other_ways(found), *_restricted(found), *_how_far(whole, found), *_more_seeds(whole, plan)]
+    if overall.verdict == "not testable":
+        return [*_enough_seeds(overall)]
+    return [*_other_ways(found), *_restricted(found), *_how_far(overall, found), *_more_seeds(overall, plan)]
 
 
-def _enough_seeds(whole: Contrast) -> Iterator[str]:
-    enough = seeds_to_reach(whole.alpha)
-    if whole.n_pairs < enough:
-        yield f"More seeds would: the exact test needs {enough} to reach {words.level(whole.alpha)}."
+def _enough_seeds(overall: Contrast) -> Iterator[str]:
+    enough = seeds_to_reach(overall.alpha)
+    if overall.n_pairs < enough:
+        yield f"More seeds would: the exact test needs {enough} to reach {words.level(overall.alpha)}."
 
 
 def _other_ways(found: Sensitivity) -> Iterator[str]:
@@ -149,19 +149,19 @@ def _restricted(found: Sensitivity) -> Iterator[str]:
         yield f"Another grid would change the size: {sizes}."
 
 
-def _how_far(whole: Contrast, found: Sensitivity) -> Iterator[str]:
+def _how_far(overall: Contrast, found: Sensitivity) -> Iterator[str]:
     least = found.least_difference
     if math.isfinite(least):
-        places = words.digits(whole.ci.low, whole.ci.high)
-        smallest, ours = words.points(least, places).lstrip("+"), words.points(whole.mean_diff, places)
+        places = words.digits(overall.ci.low, overall.ci.high)
+        smallest, ours = words.points(least, places).lstrip("+"), words.points(overall.mean_diff, places)
         yield (
-            f"With this spread over {words.seeds(whole.n_pairs)} the paired t test rejects where the mean difference is"
-            f" at least {smallest} points in size; it is {ours}."
+            f"With this spread over {words.seeds(overall.n_pairs)} the paired t test rejects where the mean difference"
+            f" is at least {smallest} points in size; it is {ours}."
         )
 
 
-def _more_seeds(whole: Contrast, plan: Plan) -> Iterator[str]:
-    if whole.verdict == "inconclusive" and plan.seeds_needed is not None:
+def _more_seeds(overall: Contrast, plan: Plan) -> Iterator[str]:
+    if overall.verdict == "inconclusive" and plan.seeds_needed is not None:
         margin = words.points(plan.margin).lstrip("+")
         yield (
             f"More seeds might: {words.count(plan.seeds_needed)} are needed to detect the margin of {margin} points"
@@ -170,20 +170,23 @@ def _more_seeds(whole: Contrast, plan: Plan) -> Iterator[str]:
 
 
 def _at(cell: Contrast) -> str:
-    return f"{words.points(cell.mean_diff)} points ({words.cell(cell.batch_size, cell.lr)})"
+    return f"{words.points(cell.mean_diff)} points ({words.cell(cell.cell)})"
 
 
-def main_numbers(found: Results) -> list[tuple[str, str]]:
+def main_numbers(results: Results) -> list[tuple[str, str]]:
     """For the terminal, of each arm: the difference over all cells and in the tutorial's, and the failures."""
     lines = []
-    for arm in found.of_arms:
-        whole, shown = (contrasts.whole(found.contrasts, arm), contrasts.by_cell(found.contrasts, arm).get(POST_CELL))
-        lines.append(("difference over all cells", _size(whole)))
+    for arm in results.of_arms:
+        overall = contrasts.overall(results.contrasts, arm)
+        shown = contrasts.by_cell(results.contrasts, arm).get(POST_CELL)
+        of_arm = [("difference over all cells", _size(overall))]
         if shown is not None:
-            lines.append((f"at {words.cell(*POST_CELL)}", _size(shown)))
-        failed = f"{whole.n_failed_baseline} {words.side(whole.baseline)}, {whole.n_failed_arm} {words.side(arm)}"
-        lines += [("tuned against tuned", _size(t.primary)) for t in found.tuned if t.arm == arm]
-        lines.append(("runs that failed", f"{failed}, of {whole.n_runs} each"))
+            of_arm.append((f"at {words.cell(shown.cell)}", _size(shown)))
+        failed = f"{overall.n_failed_baseline} {words.side(overall.baseline)}, {overall.n_failed_arm} {words.side(arm)}"
+        of_arm += [("tuned against tuned", _size(t.primary)) for t in results.tuned if t.arm == arm]
+        of_arm.append(("runs that failed", f"{failed}, of {overall.n_runs} each"))
+        which = f"{words.side(arm)}: " if len(results.of_arms) > 1 else ""
+        lines += [(f"{which}{name}", text) for name, text in of_arm]
     return lines
 
 

@@ -1,6 +1,6 @@
-"""Where an effect lives: arm x batch size x rate, by slopes over the grid and by the rates each arm bears and likes.
+"""Where an effect lives: arm x factors, by slopes over the grid and by the rates each arm bears and likes.
 
-Arrays in, small named results out; axes in the order seed, batch size, rate. The seed is the unit of all
+Arrays in, small named results out; axes in the order seed, other factors, rate. The seed is the unit of all
 of it: every seed gives its own slope or shift, and what chooses (the best rate) is repeated in every
 resample of the seeds. No model with random effects: on a full grid slopes by seed are exact and simpler.
 """
@@ -8,6 +8,7 @@ resample of the seeds. No model with random effects: on a full grid slopes by se
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,21 +23,26 @@ FEWEST = 6
 ROUNDING = 1e-12
 """Sums that differ by less than this share of the sizes summed are one sum, added in another order."""
 
-UNITS = {
-    "batch size": "per doubling of the batch size",
-    "rate": "per tenfold rate",
-    "batch size x rate": "per doubling of the batch size and tenfold rate",
-}
-
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Slope:
-    """How the difference changes along a term of the grid, at the middle of the other factor."""
+class Axis:
+    """A factor whose levels are numbers."""
 
     name: str
-    """A key of ``UNITS``."""
+    per: str
+    """What a step of one is, in words: ``doubling of the batch size``."""
+    at: Sequence[float]
+    """The levels on the scale of the slope, such as log2; they ascend."""
+
+
+@dataclass(frozen=True)
+class Slope:
+    """How the difference changes along a term of the grid, at the middle of the other factors."""
+
+    name: str
+    """The factor, or both with an x."""
     unit: str
     """In words; the slope is in the unit of the differences, per this."""
     interval: Interval
@@ -66,12 +72,12 @@ class LargestRate:
     interval: Interval
     sign_flip: Test
     n_runs: int
-    """Seeds x batch sizes of either side: the denominator of the shares and of ``n_none``."""
+    """Seeds x levels of the other factors, of either side: the denominator of the shares and of ``n_none``."""
     n_none_baseline: int
     """At no rate without failure, counted as one grid step below the smallest."""
     n_none_arm: int
     shares: tuple[Share, ...]
-    """Of the seeds x batch sizes, by their largest rate; the first row is none. Empty without runs."""
+    """Of the seeds x levels of the other factors, by their largest rate; the first row is none. Empty without runs."""
 
     @property
     def n_none(self) -> int:
@@ -100,44 +106,57 @@ class BestRate:
         return f"{' and '.join(tied)}: the smallest is taken" if tied else None
 
 
-def interaction(D: ArrayLike, batch_sizes: Sequence[int], lrs: Sequence[float], level: float = 0.95) -> list[Slope]:
-    """Slopes of ``D`` (seeds, batch sizes, rates), arm minus baseline, over the grid; factors with one level have none.
+def interaction(D: ArrayLike, axes: Sequence[Axis], level: float = 0.95) -> list[Slope]:
+    """Slopes of ``D`` (seeds, levels of each of ``axes``), arm minus baseline; a factor with one level has none.
 
-    Every seed has its own least-squares fit of 1, log2(batch size), log10(rate) and their product, both
+    Every seed has its own least-squares fit of 1, the factors on their scales, and the product of every two, all
     centred; the fitted slopes are then tested like any difference. A seed with a NaN is left out.
 
     >>> D = [[[0, 1, 2], [0, 2, 4]], [[0, 1, 2], [0, 4, 8]]]
-    >>> [(slope.name, slope.interval.estimate) for slope in interaction(D, (32, 64), (0.001, 0.01, 0.1))]
+    >>> axes = [Axis("batch size", "doubling of the batch size", (5, 6)), Axis("rate", "tenfold rate", (-3, -2, -1))]
+    >>> [(slope.name, slope.interval.estimate) for slope in interaction(D, axes)]
     [('batch size', 2.0), ('rate', 2.0), ('batch size x rate', 2.0)]
     """
-    sizes, rates = _levels("batch sizes", batch_sizes), _levels("rates", lrs)
-    (D,) = _complete(D, shape=(len(sizes), len(rates)))
-    weights = _weights(sizes, rates)
-    slopes = {name: _total(w * D) for name, w in weights.items()}
-    if not slopes:
+    (D,) = _complete(D, shape=tuple(len(_ascending(axis.name, axis.at)) for axis in axes))
+    terms = [term for term in _terms(axes) if term.weights.any()]
+    if not terms:
         return []
-    adjusted = max_t(np.column_stack(list(slopes.values())))
+    slopes = [_total(term.weights / (term.weights**2).sum() * D) for term in terms]
+    adjusted = max_t(np.column_stack(slopes))
     return [
-        Slope(name, UNITS[name], t_interval(slope, level), paired_t(slope), sign_flip(slope), joint)
-        for (name, slope), joint in zip(slopes.items(), adjusted, strict=True)
+        Slope(term.name, term.unit, t_interval(slope, level), paired_t(slope), sign_flip(slope), joint)
+        for term, slope, joint in zip(terms, slopes, adjusted, strict=True)
     ]
 
 
-def _weights(sizes: Floats, rates: Floats) -> dict[str, Floats]:
-    """By term, weights (batch sizes, rates) whose sum over a seed's differences is its slope.
+@dataclass(frozen=True)
+class _Term:
+    name: str
+    unit: str
+    weights: Floats
+    """Centred, of the shape of a seed's differences. On a full grid the terms are orthogonal, so each least-squares
+    slope is sum(x D) / sum(x^2)."""
 
-    On a full grid the centred columns are orthogonal, so each least-squares slope is sum(x D) / sum(x^2).
-    """
-    x, z = np.log2(sizes), np.log10(rates)
-    x, z = x - x.mean(), z - z.mean()
-    products = (np.outer(x, np.ones_like(z)), np.outer(np.ones_like(x), z), np.outer(x, z))
-    return {name: c / (c**2).sum() for name, c in zip(UNITS, products, strict=True) if c.any()}
+
+def _terms(axes: Sequence[Axis]) -> list[_Term]:
+    """The factors, then the product of every two."""
+    alone = [(axis,) for axis in axes]
+    centred = [np.asarray(axis.at, dtype=np.float64) - np.mean(axis.at) for axis in axes]
+    columns = dict(zip((axis.name for axis in axes), np.meshgrid(*centred, indexing="ij"), strict=True))
+    return [
+        _Term(
+            name=" x ".join(axis.name for axis in some),
+            unit="per " + " and ".join(axis.per for axis in some),
+            weights=np.asarray(math.prod(columns[axis.name] for axis in some)),
+        )
+        for some in (*alone, *combinations(axes, 2))
+    ]
 
 
 def largest_rate(
     failed_baseline: ArrayLike, failed_arm: ArrayLike, lrs: Sequence[float], level: float = 0.95
 ) -> LargestRate:
-    """Compare the largest rates at which runs do not fail; ``failed_*`` (seeds, batch sizes, rates) of bool.
+    """Compare the largest rates at which runs do not fail; ``failed_*`` (seeds, other factors, rates) of bool.
 
     The largest rate that works counts, even where a smaller one fails. Where none works it is one step of
     the grid below the smallest (by the ratio of the two smallest; tenfold on a grid of one rate).
@@ -164,16 +183,16 @@ def largest_rate(
 
 
 def _largest(failed: ArrayLike, n_rates: int) -> NDArray[np.intp]:
-    """(seeds, batch sizes): which rate, from 1 on, is the largest that works; 0 where none does."""
+    """(seeds, other factors): which rate, from 1 on, is the largest that works; 0 where none does."""
     works = ~np.asarray(failed, dtype=bool)
     if works.ndim != 3 or works.shape[2] != n_rates:
-        raise ValueError(f"failures are (seeds, batch sizes, {n_rates} rates), these have the shape {works.shape}")
+        raise ValueError(f"failures are (seeds, other factors, {n_rates} rates), these have the shape {works.shape}")
     largest: NDArray[np.intp] = np.where(works, np.arange(1, n_rates + 1), 0).max(axis=2)
     return largest
 
 
 def best_rate(of_baseline: ArrayLike, of_arm: ArrayLike, lrs: Sequence[float], level: float = 0.95) -> BestRate:
-    """Compare the rates with the best mean score; ``of_*`` (seeds, rates) of one batch size, more is better.
+    """Compare the rates with the best mean score; ``of_*`` (seeds, rates) at one level of the others, more is better.
 
     A percentile interval over 9,999 resamples of the seeds, drawn jointly for both sides and all rates, each
     of which chooses anew (Davison & Hinkley 1997, section 3.8). Shifts are steps of the grid, so the interval
@@ -261,7 +280,14 @@ def _complete(*arrays: ArrayLike, shape: tuple[int, ...]) -> list[Floats]:
 
 def _levels(name: str, values: Sequence[float]) -> Floats:
     """The levels of a factor as floats; a ValueError where they do not ascend from above zero."""
-    levels = np.asarray(values, dtype=np.float64)
-    if levels.ndim != 1 or not levels.size or not (np.diff(levels, prepend=0.0) > 0).all():
+    levels = _ascending(name, values)
+    if levels[0] <= 0:
         raise ValueError(f"{name} ascend from above zero, such as (1, 10), these are {values}")
+    return levels
+
+
+def _ascending(name: str, values: Sequence[float]) -> Floats:
+    levels = np.asarray(values, dtype=np.float64)
+    if levels.ndim != 1 or not levels.size or not (np.diff(levels, prepend=-math.inf) > 0).all():
+        raise ValueError(f"{name} ascend, such as (1, 10), these are {values}")
     return levels

@@ -7,13 +7,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.findings.curves import Curve, Gap
+from analysis.records.cells import Grid
 from analysis.report import number_format as words
 from analysis.report.figures.style import (
     BLUE,
-    COLOUR,
     GREY,
-    LINE,
-    MARKER,
     WIDTH,
     Errors,
     epoch_axis,
@@ -22,6 +20,7 @@ from analysis.report.figures.style import (
     styled,
 )
 from analysis.stats.time_to_event import TimeToAccuracy
+from study.spec.factors import FACTORS, Cell
 
 AXIS = {"loss": "loss (nats per image)", "accuracy": "accuracy (%)"}
 SPLIT = {"train": "Training", "test": "Test"}
@@ -47,23 +46,30 @@ def learning_curves(curves: Sequence[Curve]) -> Figure:
 
 @styled
 def accuracy_by_cell(curves: Sequence[Curve]) -> Figure:
-    """Test accuracy over epochs in every cell: batch sizes down, learning rates across."""
-    sizes = sorted({curve.batch_size for curve in curves})
-    lrs = sorted({curve.lr for curve in curves})
-    figure = Figure(figsize=(max(WIDTH, 1.2 + 1.75 * len(lrs)), 0.9 + 1.8 * len(sizes)), layout="constrained")
-    grid = figure.subplots(len(sizes), len(lrs), sharex=True, sharey=True, squeeze=False)
+    """Test accuracy over epochs in every cell, as the grid has them."""
+    grid, cells = Grid.over(curve.cell for curve in curves), [curve.cell for curve in curves]
+    rows, columns = grid.down(cells), grid.across_of(cells)
+    figure = Figure(figsize=(max(WIDTH, 1.2 + 1.75 * len(columns)), 0.9 + 1.8 * len(rows)), layout="constrained")
+    panels = figure.subplots(len(rows), len(columns), sharex=True, sharey=True, squeeze=False)
     errors = Errors.around(_seed_accuracies(curves))
-    for row, size in zip(grid, sizes, strict=True):
-        for axes, lr in zip(row, lrs, strict=True):
-            wanted = ("accuracy", "test", size, lr)
-            _draw_curves(axes, [c for c in curves if (c.metric, c.split, c.batch_size, c.lr) == wanted], as_error=True)
-            stretched(axes, errors)
-            epoch_axis(axes, most_ticks=5)
-            axes.set_title(f"batch {size}, rate {words.rate(lr)}", size=10)
-    grid[-1, -1].legend()
+    for (i, j), axes in np.ndenumerate(panels):
+        cell = grid.cell(rows[i], columns[j])
+        _draw_curves(
+            axes, [c for c in curves if (c.metric, c.split, c.cell) == ("accuracy", "test", cell)], as_error=True
+        )
+        stretched(axes, errors)
+        epoch_axis(axes, most_ticks=5)
+        axes.set_title(_in_short(cell), size=10)
+    panels[-1, -1].legend()
     figure.supxlabel("epoch", size=11)
     figure.supylabel("test accuracy (%), stretched towards 100", size=11)
     return figure
+
+
+def _in_short(cell: Cell) -> str:
+    """For a small panel, of each label the first word."""
+    factors = [FACTORS[key] for key in cell.said]
+    return ", ".join(f"{factor.label.split()[0]} {factor.show(cell[factor.key])}" for factor in factors)
 
 
 def _seed_accuracies(curves: Sequence[Curve]) -> Iterator[float]:
@@ -105,7 +111,7 @@ def gap_curves(gaps: Sequence[Gap]) -> Figure:
         axes.fill_between(gap.epochs, band_low, band_high, color=BLUE, alpha=0.22, lw=0, label="holds for all epochs")
         axes.fill_between(gap.epochs, low, high, color=BLUE, alpha=0.3, lw=0, label="each epoch alone")
         axes.plot(gap.epochs, mean, "o-", color=BLUE, linewidth=2, markersize=4, markevery=max(1, len(mean) // 10))
-        axes.set(title=words.cell(gap.batch_size, gap.lr), xlabel="epoch", ylabel="difference (points)")
+        axes.set(title=words.cell(gap.cell), xlabel="epoch", ylabel="difference (points)")
         epoch_axis(axes)
         axes.legend()
     return figure
@@ -121,8 +127,7 @@ def reached(times: Sequence[TimeToAccuracy], arms: tuple[str, str]) -> Figure:
         epochs = np.arange(1, found.epochs + 1)
         for arm, shares in zip(arms, (found.share_baseline, found.share_arm), strict=True):
             axes.step(
-                epochs, 100 * np.asarray(shares), where="post", color=COLOUR.get(arm, GREY),
-                linestyle=LINE.get(arm, ":"), marker=MARKER.get(arm, "^"), markersize=4, linewidth=2,
+                epochs, 100 * np.asarray(shares), where="post", **looks(arm), markersize=4, linewidth=2,
                 label=words.side(arm), markevery=max(1, len(epochs) // 10),
             )  # fmt: skip
         axes.set(title=f"{words.percent(found.threshold, 0)} test accuracy", xlabel="epoch", ylim=(-4, 104))

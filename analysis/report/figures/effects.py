@@ -12,9 +12,11 @@ from matplotlib.ticker import NullLocator
 
 from analysis.findings.contrasts import Contrast
 from analysis.findings.results import Scores
+from analysis.records.cells import Grid
 from analysis.report import number_format as words
-from analysis.report.figures.style import COLOUR, GREY, MARKER, SMALL, WIDTH, heat, styled
+from analysis.report.figures.style import GREY, SMALL, WIDTH, heat, looks, styled
 from analysis.stats.intervals import Interval
+from study.spec.factors import Cell
 
 
 @styled
@@ -26,7 +28,7 @@ def seed_pairs(panels: Sequence[tuple[Scores, Contrast]]) -> Figure:
     for i, (scores, contrast) in enumerate(panels):
         _joined(grid[2 * i], scores, contrast)
         _differences(grid[2 * i + 1], scores, contrast)
-        grid[2 * i].set_title(words.cell(contrast.batch_size, contrast.lr))
+        grid[2 * i].set_title(words.cell(contrast.cell))
     return figure
 
 
@@ -34,7 +36,7 @@ def _joined(axes: Axes, scores: Scores, contrast: Contrast) -> None:
     sides = np.array([scores.of_baseline, scores.of_arm]) * 100
     axes.plot([0, 1], sides, color=GREY, linewidth=0.8, alpha=0.7)
     for x, arm in enumerate((contrast.baseline, contrast.arm)):
-        axes.plot([x] * len(scores.seeds), sides[x], MARKER.get(arm, "^"), color=COLOUR.get(arm, GREY), markersize=5)
+        axes.plot([x] * len(scores.seeds), sides[x], **looks(arm) | {"linestyle": "none"}, markersize=5)
     axes.set_xticks([0, 1], [words.side(contrast.baseline), words.side(contrast.arm)])
     axes.set(xlim=(-0.3, 1.3), ylabel="test accuracy (%)")
 
@@ -53,19 +55,20 @@ def _differences(axes: Axes, scores: Scores, contrast: Contrast) -> None:
 
 
 @styled
-def effect_map(cells: Mapping[tuple[int, float], Contrast]) -> Figure:
-    """The difference by batch size (rows) and learning rate (columns), with its interval and failures."""
-    sizes, lrs = (sorted(set(factor)) for factor in zip(*cells, strict=True))
-    values = 100 * np.array([[cells[size, lr].mean_diff for lr in lrs] for size in sizes])
-    figure = Figure(figsize=(max(WIDTH, 1.3 + 1.4 * len(lrs)), 1.0 + 0.95 * len(sizes)), layout="constrained")
+def effect_map(cells: Mapping[Cell, Contrast]) -> Figure:
+    """The difference in every cell, as the grid has them, with its interval and failures."""
+    grid = Grid.over(cells)
+    rows, columns = grid.down(cells), grid.across_of(cells)
+    values = 100 * np.array([[cells[grid.cell(row, column)].mean_diff for column in columns] for row in rows])
+    figure = Figure(figsize=(max(WIDTH, 1.3 + 1.4 * len(columns)), 1.0 + 0.95 * len(rows)), layout="constrained")
     axes = figure.subplots()
     ink = heat(axes, values)
-    for (size, lr), cell in cells.items():
-        row, column = sizes.index(size), lrs.index(lr)
-        _write_cell(axes, column, row, cell, ink(values[row, column]))
-    axes.set_xticks(range(len(lrs)), [words.rate(lr) for lr in lrs])
-    axes.set_yticks(range(len(sizes)), [str(size) for size in sizes])
-    axes.set(xlabel="learning rate", ylabel="batch size")
+    for cell, contrast in cells.items():
+        i, j = rows.index(grid.row(cell)), columns.index(grid.column(cell))
+        _write_cell(axes, j, i, contrast, ink(values[i, j]))
+    axes.set_xticks(range(len(columns)), [grid.across.show(level) for level in columns])
+    axes.set_yticks(range(len(rows)), [grid.tick(row) for row in rows])
+    axes.set(xlabel=grid.across.axis, ylabel=", ".join(factor.axis for factor in grid.others))
     return figure
 
 

@@ -20,7 +20,8 @@ from matplotlib.colors import SymLogNorm, to_hex
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from analysis.report import number_format as words
+from study.spec.arms import ARMS
+from study.spec.factors import Factor
 
 WIDTH = 9.5
 """Inches."""
@@ -29,9 +30,6 @@ PALETTE = [to_hex(colour) for colour in sns.color_palette("colorblind")]
 BLUE, VERMILLION, GREEN, PURPLE, GREY = PALETTE[0], PALETTE[3], PALETTE[2], PALETTE[4], "#808080"
 ON_LIGHT, ON_DARK = "#010101", "#ffffff"
 """Text on a coloured ground, which keeps its colour whatever the page's."""
-COLOUR = {"bn": BLUE, "no_bn": VERMILLION}
-LINE = {"bn": "-", "no_bn": "--"}
-MARKER = {"bn": "o", "no_bn": "s"}
 STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "study",
@@ -80,7 +78,7 @@ def svg(figure: Figure) -> bytes:
 
 def looks(arm: str) -> dict[str, Any]:
     """Colour, line and marker of an arm."""
-    return {"color": COLOUR.get(arm, GREY), "linestyle": LINE.get(arm, ":"), "marker": MARKER.get(arm, "^")}
+    return {"color": ARMS[arm].colour, "linestyle": ARMS[arm].line, "marker": ARMS[arm].marker}
 
 
 def epoch_axis(axes: Axes, most_ticks: int = 10) -> None:
@@ -113,13 +111,14 @@ def stretched(axes: Axes, errors: Errors) -> None:
     axes.yaxis.set_major_formatter(FuncFormatter(lambda error, _: f"{100 - error:.4g}"))
 
 
-def rate_axis(axes: Axes, lrs: Sequence[float]) -> None:
-    """Learning rates in full, at their place on a logarithmic axis."""
+def level_axis(axes: Axes, factor: Factor, levels: Sequence[float]) -> None:
+    """Levels of a factor whose slope is of a logarithm, at their place on a logarithmic axis."""
     axes.set_xscale("log")
-    axes.set_xticks(lrs, [words.rate(lr) for lr in lrs], rotation=45 if len(lrs) > 4 else 0)
+    axes.set_xticks(levels, [factor.show(level) for level in levels], rotation=45 if len(levels) > 4 else 0)
+    axes.set_xlabel(factor.axis)
     axes.xaxis.set_minor_locator(NullLocator())
-    if len(lrs) == 1:
-        axes.set_xlim(lrs[0] / 3, 3 * lrs[0])
+    if len(levels) == 1:
+        axes.set_xlim(levels[0] / 3, 3 * levels[0])
 
 
 def logarithmic(axes: Axes, which: str, values: Sequence[float]) -> None:

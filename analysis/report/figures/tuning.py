@@ -7,8 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.findings.tuning import Budget, Chosen, Trial
+from analysis.records.cells import Grid
 from analysis.report import number_format as words
-from analysis.report.figures.style import BLUE, GREY, WIDTH, Errors, logarithmic, looks, rate_axis, stretched, styled
+from analysis.report.figures.style import BLUE, GREY, WIDTH, Errors, level_axis, logarithmic, looks, stretched, styled
 from analysis.stats.tuning_curves import BestDifference
 
 
@@ -55,24 +56,25 @@ def _gap(axes: Axes, gap: BestDifference) -> None:
 
 @styled
 def tried(trials: Sequence[Trial], chosen: Sequence[Chosen]) -> Figure:
-    """Every trial's score over its rate, a panel an arm, fainter for smaller batches; the chosen one ringed."""
+    """Every trial's score over its rate, a panel an arm, fainter for lower levels of the other factors; the chosen one
+    ringed."""
     figure = Figure(figsize=(WIDTH, 3.8), layout="constrained")
     panels = figure.subplots(1, len(chosen), sharex=True, sharey=True, squeeze=False)[0]
     errors = Errors.around(trial.score for trial in trials)
-    sizes = sorted({trial.batch_size for trial in trials})
+    grid = Grid.over(trial.cell for trial in trials)
+    rows, rates = grid.down(trial.cell for trial in trials), [grid.column(trial.cell) for trial in trials]
     for axes, of_arm in zip(panels, chosen, strict=True):
         mine = [trial for trial in trials if trial.arm == of_arm.arm]
         look = looks(of_arm.arm)
-        shade = [0.25 + 0.75 * sizes.index(trial.batch_size) / max(1, len(sizes) - 1) for trial in mine]
+        shade = [0.25 + 0.75 * rows.index(grid.row(trial.cell)) / max(1, len(rows) - 1) for trial in mine]
         shown = [_error(trial.score, errors) for trial in mine]
-        axes.scatter(
-            [trial.lr for trial in mine], shown, color=look["color"], marker=look["marker"], alpha=shade, s=30, lw=0
-        )
-        axes.scatter([of_arm.lr], [_error(of_arm.score, errors)], s=160, facecolors="none", edgecolors="black", lw=1.5)
-        rates = [trial.lr for trial in trials]
+        x = [grid.column(trial.cell) for trial in mine]
+        axes.scatter(x, shown, color=look["color"], marker=look["marker"], alpha=shade, s=30, lw=0)
+        ring = {"s": 160, "facecolors": "none", "edgecolors": "black", "lw": 1.5}
+        axes.scatter([grid.column(of_arm.cell)], [_error(of_arm.score, errors)], **ring)
         decades = 10.0 ** np.arange(np.ceil(np.log10(min(rates)) - 0.2), np.log10(max(rates)) + 0.2)
-        rate_axis(axes, list(decades) or rates[:1])
-        axes.set(title=words.side(of_arm.arm), xlabel="learning rate")
+        level_axis(axes, grid.across, list(decades) or rates[:1])
+        axes.set_title(words.side(of_arm.arm))
     stretched(panels[0], errors)
     panels[0].set_ylabel("score on held-out images (%),\nstretched towards 100")
     return figure

@@ -9,12 +9,12 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from analysis.records.tables import Study
+from analysis.records.tables import StudyData
 from analysis.report.document import Figure, Part, Table
 from analysis.report.html import svg
 
 
-def render(study: Study, report: Mapping[str, Any], parts: Sequence[Part]) -> str:
+def render(study: StudyData, report: Mapping[str, Any], parts: Sequence[Part]) -> str:
     """The page: the answer that ``report.json`` holds (``report``), then its ``parts``."""
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True

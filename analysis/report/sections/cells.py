@@ -2,16 +2,24 @@
 
 from analysis.findings import contrasts
 from analysis.findings.results import Results
-from analysis.records.tables import ENDPOINTS, Study
+from analysis.records.tables import ENDPOINTS, StudyData
 from analysis.report import number_format as words
-from analysis.report.columns import CELL, count_column, interval_column, p_column, text_column
+from analysis.report.columns import (
+    cell_columns,
+    count_column,
+    counts_of,
+    failed_column,
+    interval_column,
+    p_column,
+)
 from analysis.report.document import Column, Missing, Paragraph, Part, Table
+from study.spec.arms import ARMS
 
 SHORT = {"last3": "last three epochs", "final": "last epoch"}
 
 
-def part(study: Study, found: Results) -> Part:
-    level = words.level(1 - found.alpha)
+def part(study: StudyData, results: Results) -> Part:
+    level = words.level(1 - results.alpha)
     about = (
         f"Differences in points, with {level} intervals. Failed runs: diverged or failed to learn, of the runs of each"
         " arm. p-values are two-sided; max-T and Holm are corrected for the number of cells, the others are not."
@@ -21,32 +29,28 @@ def part(study: Study, found: Results) -> Part:
         )
         + "."
     )
-    if not found.contrasts:
+    if not results.contrasts:
         return Part(
             "cells",
             "All cells",
             [Missing("There is nothing to compare with one arm; train both:", "python -m study.run")],
         )
-    rows = contrasts.rows(found.contrasts)
-    n_totals = sum(contrast.over_all_cells for contrast in found.contrasts)
+    rows = contrasts.rows(results.contrasts, study.cell_key)
+    n_totals = sum(contrast.over_all_cells for contrast in results.contrasts)
     table = Table("contrasts", "All cells and both endpoints", _columns(study), rows, n_totals)
     return Part("cells", "All cells", [Paragraph(about), table])
 
 
-def _columns(study: Study) -> list[Column]:
-    arm = [text_column("arm", "arm")] if len(study.contenders) > 1 else []
+def _columns(study: StudyData) -> list[Column]:
+    several = len(study.treatments) > 1
     return [
-        *CELL,
-        *arm,
+        *cell_columns(study),
+        *([Column("arm", words.side, ("arm",), words=True)] if several else []),
         Column("endpoint", lambda name: SHORT[name], ("endpoint",), words=True),
         count_column("n", "n_pairs"),
-        Column("without BN", words.percent, ("mean_baseline",)),
-        Column("with BN", words.percent, ("mean_arm",)),
-        Column(
-            "failed without | with",
-            lambda a, b, n: f"{a} | {b} of {n}",
-            ("n_failed_baseline", "n_failed_arm", "n_runs"),
-        ),
+        Column(words.side(study.baseline), words.percent, ("mean_baseline",)),
+        Column("arm's accuracy" if several else words.side(study.treatments[0]), words.percent, ("mean_arm",)),
+        *([_FAILED] if several else [failed_column(study.baseline, study.treatments[0])]),
         Column("difference", words.estimate, ("mean_diff", "ci_low", "ci_high")),
         Column("[all cells at once]", _ends, ("ci_sim_low", "ci_sim_high")),
         Column("Hodges-Lehmann", words.estimate, ("hl", "hl_low", "hl_high")),
@@ -56,7 +60,7 @@ def _columns(study: Study) -> list[Column]:
         p_column("p, step-down max-T", "p_max_t"),
         Column("p, sign-flip with Holm", words.p_value, ("p_holm",)),
         interval_column("g_z", "g_z", words.number),
-        Column("P(with > without)", words.decimals, ("prob_better",)),
+        Column(_better(study), words.decimals, ("prob_better",)),
         Column("p, equivalence (two one-sided t)", words.p_value, ("p_tost",)),
         Column(
             "verdict",
@@ -65,6 +69,15 @@ def _columns(study: Study) -> list[Column]:
             words=True,
         ),
     ]
+
+
+_FAILED = Column("failed baseline | arm", counts_of, ("n_failed_baseline", "n_failed_arm", "n_runs"))
+
+
+def _better(study: StudyData) -> str:
+    """The head of the column of probabilities that a run of the arm scores more."""
+    arm = ARMS[study.treatments[0]].tag if len(study.treatments) == 1 else "arm"
+    return f"P({arm} > {ARMS[study.baseline].tag})"
 
 
 def _ends(low: float | None, high: float | None) -> str:

@@ -4,45 +4,54 @@ from typing import Any
 
 from analysis.findings.comparison import Comparison, Side
 from analysis.findings.results import Results
-from analysis.records.tables import Study
+from analysis.records.tables import StudyData
 from analysis.report import number_format as words
-from analysis.report.columns import CELL, count_column, interval_column, interval_values, p_column, pvalue_values
+from analysis.report.columns import (
+    cell_columns,
+    cell_values,
+    count_column,
+    interval_column,
+    interval_values,
+    p_column,
+    pvalue_values,
+)
 from analysis.report.document import Figure, Part, Table
 from analysis.report.figures import effects
 from analysis.report.figures.style import BLUE, VERMILLION, svg
 
 
-def part(study: Study, found: Results) -> Part:
-    return Part("compared", "Beside another study", [_figure(study, comparison) for comparison in found.comparisons])
+def part(study: StudyData, results: Results) -> Part:
+    return Part("compared", "Beside another study", [_figure(study, comparison) for comparison in results.comparisons])
 
 
-def _figure(study: Study, found: Comparison) -> Figure:
-    here, there = _label(study.name, study.design.dataset), _label(found.name, found.dataset)
+def _figure(study: StudyData, comparison: Comparison) -> Figure:
+    here, there = _label(study.name, study.design.dataset), _label(comparison.name, comparison.dataset)
     series = [
-        effects.Series("this study", BLUE, "o", [side.here for side in found.sides]),
-        effects.Series("the other", VERMILLION, "s", [side.there for side in found.sides]),
+        effects.Series("this study", BLUE, "o", [side.here for side in comparison.sides]),
+        effects.Series("the other", VERMILLION, "s", [side.there for side in comparison.sides]),
     ]
-    whole = found.sides[0]
-    labels = [words.cell(side.batch_size, side.lr) for side in found.sides]
+    whole = comparison.sides[0]
+    labels = [words.cell(side.cell) for side in comparison.sides]
     return Figure(
-        name=f"compared-{found.arm}",
+        name=f"compared-{comparison.arm}",
         headline=_headline(whole),
         subtitle=(
-            f"Test accuracy {words.side(found.arm)} minus {words.side(found.baseline)}, in points: {here} beside"
-            f" {there}. {whole.here.n} and {words.seeds(whole.there.n)}, of which {found.n_common} are in both."
+            f"Test accuracy {words.side(comparison.arm)} minus {words.side(comparison.baseline)}, in points: {here}"
+            f" beside {there}. {whole.here.n} and {words.seeds(whole.there.n)}, of which {comparison.n_common} are in"
+            " both."
         ),
         svg=svg(effects.forest(labels, series)),
-        alt="; ".join(_alt(label, side) for label, side in zip(labels, found.sides, strict=True)) + ".",
+        alt="; ".join(_alt(label, side) for label, side in zip(labels, comparison.sides, strict=True)) + ".",
         caption=(
             f"Bars: Student's {words.level(whole.here.level)} intervals, each on its own. The studies are compared"
-            f" within the seeds that both have, since these share their random streams.{_differs(found)}"
+            f" within the seeds that both have, since these share their random streams.{_differs(comparison)}"
         ),
-        table=_table(found),
+        table=_table(study, comparison),
     )
 
 
 def _label(name: str, dataset: str) -> str:
-    return f"{name} ({words.DATASET_NAMES[dataset]})"
+    return f"{name} ({words.dataset(dataset)})"
 
 
 def _headline(whole: Side) -> str:
@@ -54,13 +63,13 @@ def _alt(label: str, side: Side) -> str:
     return f"{label}: {words.estimate(*words.of(side.here))} here, {words.estimate(*words.of(side.there))} there"
 
 
-def _differs(found: Comparison) -> str:
-    return f" The designs differ too: {'; '.join(found.differs)}." if found.differs else ""
+def _differs(comparison: Comparison) -> str:
+    return f" The designs differ too: {'; '.join(comparison.differs)}." if comparison.differs else ""
 
 
-def _table(found: Comparison) -> Table:
+def _table(study: StudyData, comparison: Comparison) -> Table:
     columns = [
-        *CELL,
+        *cell_columns(study),
         interval_column("this study, points", "here"),
         count_column("n", "n_here"),
         interval_column("the other, points", "there"),
@@ -69,13 +78,12 @@ def _table(found: Comparison) -> Table:
         p_column("p, all cells: paired t; cells: step-down max-T", "p"),
         count_column("common seeds", "n_common"),
     ]
-    return Table(f"compared-{found.arm}", "The difference in both studies", columns, [_row(s) for s in found.sides], 1)
+    rows = [cell_values(study, side.cell) | _row(side) for side in comparison.sides]
+    return Table(f"compared-{comparison.arm}", "The difference in both studies", columns, rows, 1)
 
 
 def _row(side: Side) -> dict[str, Any]:
     return {
-        "batch_size": side.batch_size,
-        "lr": side.lr,
         **interval_values("here", side.here),
         "n_here": side.here.n,
         **interval_values("there", side.there),

@@ -6,17 +6,17 @@ from typing import Any
 from analysis.findings import contrasts
 from analysis.findings.contrasts import Contrast
 from analysis.findings.results import Findings, Results, Scores
-from analysis.records.tables import Study
+from analysis.records.tables import StudyData
 from analysis.report import number_format as words
-from analysis.report.columns import CELL, text_column
+from analysis.report.columns import cell_columns, cell_values, text_column
 from analysis.report.document import Column, Figure, Missing, Part, Table
 from analysis.report.figures import effects
 from analysis.report.figures.style import svg
 from analysis.report.sections.shown import shown_cell
 
 
-def part(study: Study, found: Results) -> Part:
-    figures = [_figure(study, found, of_arm) for of_arm in found.of_arms.values() if of_arm.scores[0].seeds]
+def part(study: StudyData, results: Results) -> Part:
+    figures = [_figure(study, results, of_arm) for of_arm in results.of_arms.values() if of_arm.scores[0].seeds]
     nothing = Missing(
         "There is no seed with a pair in every cell; the study's own command again completes it:",
         study.manifest["argv"],
@@ -24,8 +24,8 @@ def part(study: Study, found: Results) -> Part:
     return Part("seeds", "Seed by seed", figures or [nothing])
 
 
-def _figure(study: Study, found: Results, of_arm: Findings) -> Figure:
-    panels = _panels(found, of_arm)
+def _figure(study: StudyData, results: Results, of_arm: Findings) -> Figure:
+    panels = _panels(results, of_arm)
     whole = panels[0][1]
     drawn = svg(effects.seed_pairs(panels))
     return Figure(
@@ -42,16 +42,16 @@ def _figure(study: Study, found: Results, of_arm: Findings) -> Figure:
             f"Bar: Student's {words.level(whole.ci.level)} interval of the mean difference. Over all cells a seed's"
             " accuracies are averaged first; a diverged run scores chance."
         ),
-        table=_table(of_arm),
+        table=_table(study, of_arm),
     )
 
 
-def _panels(found: Results, of_arm: Findings) -> list[tuple[Scores, Contrast]]:
+def _panels(results: Results, of_arm: Findings) -> list[tuple[Scores, Contrast]]:
     """All cells, and the cell that is shown large where there is more than one."""
-    cells = contrasts.by_cell(found.contrasts, of_arm.arm)
-    scores = {(s.batch_size, s.lr): s for s in of_arm.scores}
-    panels = [(of_arm.scores[0], contrasts.whole(found.contrasts, of_arm.arm))]
-    shown = shown_cell(found.curves)
+    cells = contrasts.by_cell(results.contrasts, of_arm.arm)
+    scores = {s.cell: s for s in of_arm.scores}
+    panels = [(of_arm.scores[0], contrasts.overall(results.contrasts, of_arm.arm))]
+    shown = shown_cell(results.curves)
     if len(cells) > 1 and shown in scores and shown in cells and scores[shown].seeds:
         panels.append((scores[shown], cells[shown]))
     return panels
@@ -65,7 +65,7 @@ def _headline(scores: Scores, whole: Contrast) -> str:
 
 
 def _alt(scores: Scores, contrast: Contrast) -> str:
-    where = words.cell(contrast.batch_size, contrast.lr)
+    where = words.cell(contrast.cell)
     pairs = "; ".join(
         f"seed {seed}: {words.percent(a)} to {words.percent(b)}"
         for seed, a, b in zip(scores.seeds[:20], scores.of_baseline, scores.of_arm, strict=False)
@@ -77,30 +77,23 @@ def _alt(scores: Scores, contrast: Contrast) -> str:
     )
 
 
-def _table(of_arm: Findings) -> Table:
+def _table(study: StudyData, of_arm: Findings) -> Table:
     return Table(
         f"pairs-{of_arm.arm}",
         f"Every seed, {words.side(of_arm.baseline)} and {words.side(of_arm.arm)}: over all cells, then in each",
         [
-            *CELL,
+            *cell_columns(study),
             text_column("seed", "seed"),
             Column(words.side(of_arm.baseline), words.percent, ("of_baseline",)),
             Column(words.side(of_arm.arm), words.percent, ("of_arm",)),
             Column("difference, points", words.points, ("difference",)),
         ],
-        [row for scores in of_arm.scores for row in _rows(scores)],
+        [cell_values(study, scores.cell) | row for scores in of_arm.scores for row in _rows(scores)],
     )
 
 
 def _rows(scores: Scores) -> Sequence[dict[str, Any]]:
     return [
-        {
-            "batch_size": scores.batch_size,
-            "lr": scores.lr,
-            "seed": seed,
-            "of_baseline": a,
-            "of_arm": b,
-            "difference": d,
-        }
+        {"seed": seed, "of_baseline": a, "of_arm": b, "difference": d}
         for seed, a, b, d in zip(scores.seeds, scores.of_baseline, scores.of_arm, scores.differences, strict=True)
     ]

@@ -1,7 +1,7 @@
 """Part 13: the words of this page, one meaning each."""
 
 from analysis.findings.results import Results
-from analysis.records.tables import Study
+from analysis.records.tables import StudyData
 from analysis.report.document import Definitions, Part, Term
 
 WORDS = {
@@ -32,5 +32,5 @@ WORDS = {
 }
 
 
-def part(study: Study, found: Results) -> Part:
+def part(study: StudyData, results: Results) -> Part:
     return Part("glossary", "Glossary", [Definitions([Term(word, text) for word, text in WORDS.items()])])

@@ -4,7 +4,7 @@ from typing import Any
 
 from analysis.findings.inference_modes import CLEAN, ModeResult, Modes, StatisticResult, SwapResult
 from analysis.findings.results import Results
-from analysis.records.tables import Study
+from analysis.records.tables import StudyData
 from analysis.report import inference_sentences as mode_words
 from analysis.report import number_format as words
 from analysis.report.columns import count_column, interval_column, interval_values, p_column, pvalue_values, text_column
@@ -14,19 +14,19 @@ from analysis.report.figures.style import svg
 from analysis.report.sections import shifts
 
 
-def part(study: Study, found: Results) -> Part:
-    if found.modes is None:
+def part(study: StudyData, results: Results) -> Part:
+    if results.modes is None:
         nothing = "The networks have not been asked to predict by other statistics; they are, without training, by"
         return Part(
             "inference", "Which statistics to predict with", [Missing(nothing, f"python -m study.ablate {study.name}")]
         )
-    modes = found.modes
+    modes = results.modes
     blocks: list[Block] = [
         Paragraph(
             "Batch normalisation may predict by statistics from training or by those of the images that it is asked"
             " about. Each line is the same networks on the same images, every way by itself."
         ),
-        Listing(mode_words.ledger(modes, found.alpha)),
+        Listing(mode_words.ledger(modes, results.alpha)),
     ]
     for make in (_by_size, _calibration, _swaps, _compositions, _statistics, shifts.figure):
         block = make(modes)

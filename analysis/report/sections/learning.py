@@ -7,46 +7,59 @@ from typing import Any
 from analysis.findings.arms import POST_CELL, Claim
 from analysis.findings.curves import Curve, Gap
 from analysis.findings.results import Findings, Results
-from analysis.records.tables import Study
+from analysis.records.cells import Grid
+from analysis.records.tables import StudyData
 from analysis.report import number_format as words
-from analysis.report.columns import CELL, count_column, interval_column, interval_values, text_column
+from analysis.report.columns import (
+    cell_columns,
+    cell_values,
+    count_column,
+    interval_column,
+    interval_values,
+    text_column,
+)
 from analysis.report.document import Block, Column, Figure, Missing, Paragraph, Part, Table
 from analysis.report.figures import curves as drawing
 from analysis.report.figures.style import svg
 from analysis.report.sections.shown import shown_cell
+from study.spec.factors import FACTORS, Cell
 
-POST_COMMAND = "python -m study.run --dataset mnist --batch-sizes 32 --lrs 0.01 --study-id tutorial"
+POST_COMMAND = (
+    "python -m study.run --dataset mnist"
+    + "".join(f" {FACTORS[key].option} {FACTORS[key].show(level)}" for key, level in POST_CELL.said.items())
+    + " --study-id tutorial"
+)
 
 
-def part(study: Study, found: Results) -> Part:
+def part(study: StudyData, results: Results) -> Part:
     blocks: list[Block] = []
-    learned = any(math.isfinite(mean) for curve in found.curves for mean in curve.mean[1:])
+    learned = any(math.isfinite(mean) for curve in results.curves for mean in curve.mean[1:])
     if learned:
-        blocks.append(_four(found.curves))
-    elif found.curves:
+        blocks.append(_four(study, results.curves))
+    elif results.curves:
         blocks.append(Paragraph("No run has a loss or an accuracy after its first epoch: all diverged in it."))
-    blocks += _claims(found.claims)
-    for of_arm in found.of_arms.values():
-        shown = [gap for gap in of_arm.gaps if gap.n and (gap.batch_size, gap.lr) in _shown_gaps(found.curves)]
-        blocks += [_gaps(of_arm, shown)] if shown else []
-    if learned and len({(curve.batch_size, curve.lr) for curve in found.curves}) > 1:
-        blocks.append(_by_cell(found.curves))
+    blocks += _claims(results.claims)
+    for of_arm in results.of_arms.values():
+        shown = [gap for gap in of_arm.gaps if gap.n and gap.cell in _shown_gaps(results.curves)]
+        blocks += [_gaps(study, of_arm, shown)] if shown else []
+    if learned and len({curve.cell for curve in results.curves}) > 1:
+        blocks.append(_by_cell(study, results.curves))
     return Part("curves", "How they learn", blocks)
 
 
 # --- the four plots
 
 
-def _four(curves: Sequence[Curve]) -> Figure:
+def _four(study: StudyData, curves: Sequence[Curve]) -> Figure:
     cell = shown_cell(curves)
-    shown = [curve for curve in curves if (curve.batch_size, curve.lr) == cell]
+    shown = [curve for curve in curves if curve.cell == cell]
     ends = [_end(curve) for curve in shown if (curve.metric, curve.split) == ("accuracy", "test")]
     return Figure(
         name="curves",
-        headline=f"At {words.cell(*cell)} test accuracy ends at {' and '.join(ends)}",
+        headline=f"At {words.cell(cell)} test accuracy ends at {words.listing(ends)}",
         subtitle=(
             "Loss (nats per image) and accuracy (%) on training and test images after each epoch, at"
-            f" {words.cell(*cell)}; mean over {words.seeds(_seeds(shown))}."
+            f" {words.cell(cell)}; mean over {words.seeds(_seeds(shown))}."
         ),
         svg=svg(drawing.learning_curves(shown)),
         alt="After the last epoch: " + "; ".join(_last(curve) for curve in shown) + ".",
@@ -55,7 +68,7 @@ def _four(curves: Sequence[Curve]) -> Figure:
             f" {words.level(shown[0].level)}, from 5 seeds on); thin: single seeds{_drawn(shown)}. A seed ends where it"
             " diverges. The untrained network is in the table."
         ),
-        table=_table("curves", f"Learning curves at {words.cell(*cell)}", shown),
+        table=_table(study, "curves", f"Learning curves at {words.cell(cell)}", shown),
     )
 
 
@@ -78,9 +91,9 @@ def _drawn(curves: Sequence[Curve]) -> str:
     return "" if n <= drawing.DRAWN_SEEDS else f", the first {drawing.DRAWN_SEEDS} of {n}"
 
 
-def _table(name: str, caption: str, curves: Sequence[Curve]) -> Table:
+def _table(study: StudyData, name: str, caption: str, curves: Sequence[Curve]) -> Table:
     columns = [
-        *CELL,
+        *cell_columns(study),
         text_column("arm", "arm"),
         text_column("split", "split"),
         text_column("metric", "metric"),
@@ -88,7 +101,8 @@ def _table(name: str, caption: str, curves: Sequence[Curve]) -> Table:
         count_column("n", "n"),
         Column("mean [band]", _mean, ("mean", "band_low", "band_high", "metric")),
     ]
-    return Table(name, caption, columns, [row for curve in curves for row in _rows(curve)])
+    rows = [cell_values(study, curve.cell) | row for curve in curves for row in _rows(curve)]
+    return Table(name, caption, columns, rows)
 
 
 def _mean(mean: float, low: float, high: float, metric: str) -> str:
@@ -97,13 +111,7 @@ def _mean(mean: float, low: float, high: float, metric: str) -> str:
 
 def _rows(curve: Curve) -> list[dict[str, Any]]:
     points = zip(curve.epochs, curve.n, curve.mean, curve.band_low, curve.band_high, strict=True)
-    key = {
-        "batch_size": curve.batch_size,
-        "lr": curve.lr,
-        "arm": words.side(curve.arm),
-        "split": curve.split,
-        "metric": curve.metric,
-    }
+    key = {"arm": words.side(curve.arm), "split": curve.split, "metric": curve.metric}
     return [
         {**key, "epoch": epoch, "n": n, "mean": mean, "band_low": low, "band_high": high}
         for epoch, n, mean, low, high in points
@@ -128,7 +136,7 @@ def _claims(claims: Sequence[Claim]) -> list[Block]:
         interval_column("ours, mean [where one more run would lie]", "ours", words.share),
         text_column("inside", "inside"),
     ]
-    caption = f"The tutorial's numbers beside ours: test accuracy after the last epoch at {words.cell(*POST_CELL)}"
+    caption = f"The tutorial's numbers beside ours: test accuracy after the last epoch at {words.cell(POST_CELL)}"
     return [
         Paragraph(
             " ".join(_claim(claim) for claim in claims)
@@ -163,11 +171,11 @@ def _claim_row(claim: Claim) -> dict[str, Any]:
 # --- the difference over epochs
 
 
-def _shown_gaps(curves: Sequence[Curve]) -> list[tuple[int | None, float | None]]:
-    return [(None, None), shown_cell(curves)]
+def _shown_gaps(curves: Sequence[Curve]) -> list[Cell | None]:
+    return [None, shown_cell(curves)]
 
 
-def _gaps(of_arm: Findings, shown: Sequence[Gap]) -> Figure:
+def _gaps(study: StudyData, of_arm: Findings, shown: Sequence[Gap]) -> Figure:
     first = shown[0]
     return Figure(
         name=f"gap-{of_arm.arm}",
@@ -182,31 +190,31 @@ def _gaps(of_arm: Findings, shown: Sequence[Gap]) -> Figure:
             f"Outer band: holds for the whole curve at once (sup-t, {words.level(first.level)}); inner: each epoch on"
             " its own. A diverged run scores chance from there on."
         ),
-        table=_gap_table(of_arm),
+        table=_gap_table(study, of_arm),
     )
 
 
 def _gap_headline(gap: Gap) -> str:
     early, late = (words.estimate(gap.mean[i], gap.band_low[i], gap.band_high[i]) for i in (0, -1))
-    where = "Over all cells" if gap.batch_size is None else f"At {words.cell(gap.batch_size, gap.lr)}"
+    where = "Over all cells" if gap.cell is None else f"At {words.cell(gap.cell)}"
     return f"{where} the difference is {early} points after epoch 1 and {late} after epoch {gap.epochs[-1]}"
 
 
 def _gap_alt(gap: Gap) -> str:
     values = ", ".join(words.points(mean) for mean in gap.mean)
-    where = words.cell(gap.batch_size, gap.lr)
+    where = words.cell(gap.cell)
     return f"Difference in points after epochs {gap.epochs[0]} to {gap.epochs[-1]}, {where}: {values}."
 
 
-def _gap_table(of_arm: Findings) -> Table:
+def _gap_table(study: StudyData, of_arm: Findings) -> Table:
     columns = [
-        *CELL,
+        *cell_columns(study),
         count_column("epoch", "epoch"),
         count_column("n", "n"),
         interval_column("difference [this epoch alone]", "mean"),
         Column("[all epochs at once]", words.interval, ("band_low", "band_high")),
     ]
-    rows = [row for gap in of_arm.gaps for row in _gap_rows(gap)]
+    rows = [cell_values(study, gap.cell) | row for gap in of_arm.gaps for row in _gap_rows(gap)]
     return Table(
         f"gap-{of_arm.arm}", "The difference over epochs, in points, over all cells and in each", columns, rows
     )
@@ -216,8 +224,6 @@ def _gap_rows(gap: Gap) -> list[dict[str, Any]]:
     points = zip(gap.epochs, gap.mean, gap.low, gap.high, gap.band_low, gap.band_high, strict=True)
     return [
         {
-            "batch_size": gap.batch_size,
-            "lr": gap.lr,
             "epoch": epoch,
             "n": gap.n,
             "mean": mean,
@@ -233,21 +239,23 @@ def _gap_rows(gap: Gap) -> list[dict[str, Any]]:
 # --- every cell
 
 
-def _by_cell(curves: Sequence[Curve]) -> Figure:
+def _by_cell(study: StudyData, curves: Sequence[Curve]) -> Figure:
     tested = [curve for curve in curves if (curve.metric, curve.split) == ("accuracy", "test")]
+    grid = Grid.of(study.design.factors)
+    down = words.listing([f"{factor.axis}s" for factor in grid.others])
     best = max((curve for curve in tested if math.isfinite(curve.mean[-1])), key=lambda c: c.mean[-1], default=None)
     headline = "No run has an accuracy after the last epoch"
     if best is not None:
-        headline = f"The best mean after the last epoch is {_end(best)}, at {words.cell(best.batch_size, best.lr)}"
+        headline = f"The best mean after the last epoch is {_end(best)}, at {words.cell(best.cell)}"
     return Figure(
         name="by-cell",
         headline=headline,
         subtitle=(
-            "Test accuracy (%) after each epoch in every cell, batch sizes down and learning rates across; mean over"
+            f"Test accuracy (%) after each epoch in every cell, {down} down and {grid.across.axis}s across; mean over"
             f" up to {words.seeds(_seeds(tested))}."
         ),
         svg=svg(drawing.accuracy_by_cell(curves)),
-        alt="After the last epoch: " + "; ".join(f"{words.cell(c.batch_size, c.lr)}, {_last(c)}" for c in tested) + ".",
+        alt="After the last epoch: " + "; ".join(f"{words.cell(c.cell)}, {_last(c)}" for c in tested) + ".",
         caption=f"Lines and bands as above, on one scale, stretched towards 100 %; thin: single seeds{_drawn(tested)}.",
-        table=_table("by-cell", "Test accuracy over epochs in every cell", tested),
+        table=_table(study, "by-cell", "Test accuracy over epochs in every cell", tested),
     )

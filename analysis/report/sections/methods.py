@@ -3,17 +3,17 @@
 from importlib.resources import files
 
 from analysis.findings.results import Results
-from analysis.records.tables import Study
+from analysis.records.tables import StudyData
 from analysis.report import number_format as words
 from analysis.report.document import Listing, Paragraph, Part
 
 
-def part(study: Study, found: Results) -> Part:
+def part(study: StudyData, results: Results) -> Part:
     text = _asset("methods.txt").format(
         widths="-".join(map(str, study.design.widths)),
-        alpha=words.level(found.alpha),
-        inner=words.level(1 - 2 * found.alpha),
-        margin=f"{100 * found.margin:g}",
+        alpha=words.level(results.alpha),
+        inner=words.level(1 - 2 * results.alpha),
+        margin=f"{100 * results.margin:g}",
         chance=words.percent(study.chance),
     )
     paragraphs = [Paragraph(" ".join(paragraph.split())) for paragraph in text.split("\n\n")]

@@ -4,15 +4,16 @@ import math
 from typing import Any
 
 from analysis.findings.results import Findings, Noise
+from analysis.records.tables import StudyData
 from analysis.report import number_format as words
-from analysis.report.columns import CELL, count_column, interval_column, interval_values
+from analysis.report.columns import cell_columns, cell_values, count_column, interval_column, interval_values, of_both
 from analysis.report.document import Block, Column, Paragraph, Table
 
 
-def blocks(of_arm: Findings) -> list[Block]:
+def blocks(study: StudyData, of_arm: Findings) -> list[Block]:
     if not of_arm.noise:
         return []
-    return [_about(of_arm), _table(of_arm)]
+    return [_about(of_arm), _table(study, of_arm)]
 
 
 def _about(of_arm: Findings) -> Paragraph:
@@ -29,19 +30,21 @@ def _about(of_arm: Findings) -> Paragraph:
     )
 
 
-def _table(of_arm: Findings) -> Table:
+def _table(study: StudyData, of_arm: Findings) -> Table:
     columns = [
-        *CELL,
+        *cell_columns(study),
         count_column("n", "n"),
         interval_column("these test images, points", "these_images"),
         interval_column("new test images, points", "new_images"),
         Column("sd over seeds, points", _points, ("sd_seeds",)),
         Column("sd over test images", _points, ("sd_images",)),
-        Column("sd over the last epochs, without | with", _both, ("sd_epochs_baseline", "sd_epochs_arm")),
+        of_both(
+            "sd over the last epochs,", of_arm.baseline, of_arm.arm, ("sd_epochs_baseline", "sd_epochs_arm"), _both
+        ),
         Column("pairing gain", words.decimals, ("pairing_gain",)),
         Column("correlation", words.decimals, ("correlation",)),
     ]
-    rows = [_row(noise) for noise in of_arm.noise]
+    rows = [cell_values(study, noise.cell) | _row(noise) for noise in of_arm.noise]
     caption = "Standard deviations of one seed's mean difference by cause, and what pairing bought"
     return Table(f"noise-{of_arm.arm}", caption, columns, rows, n_totals=1)
 
@@ -57,8 +60,6 @@ def _both(a: float, b: float) -> str:
 def _row(noise: Noise) -> dict[str, Any]:
     two_way = noise.two_way
     return {
-        "batch_size": noise.batch_size,
-        "lr": noise.lr,
         "n": two_way.n_seeds,
         **interval_values("these_images", two_way.this_test_set),
         **interval_values("new_images", two_way.new_images),

@@ -1,7 +1,7 @@
 """The order in which the page is read: the answer first, then what convinces, then every number."""
 
 from analysis.findings.results import Results
-from analysis.records.tables import Study
+from analysis.records.tables import StudyData
 from analysis.report.document import Part
 from analysis.report.sections import (
     cells,
@@ -25,7 +25,7 @@ ORDER = (
 )  # fmt: skip
 
 
-def parts(study: Study, found: Results) -> list[Part]:
+def parts(study: StudyData, results: Results) -> list[Part]:
     """All parts below the answer; the comparison with another study only where one was named."""
-    made = [room.part(study, found) for room in ORDER]
+    made = [section.part(study, results) for section in ORDER]
     return [part for part in made if part.blocks]

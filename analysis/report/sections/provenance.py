@@ -6,26 +6,26 @@ from typing import Any
 
 from analysis.findings.looks import Look, looks
 from analysis.findings.results import Results
-from analysis.records.tables import Study
+from analysis.records.tables import StudyData
 from analysis.report import number_format as words
 from analysis.report.document import Block, Definitions, Paragraph, Part, Term
 
 
-def part(study: Study, found: Results) -> Part:
-    blocks: list[Block] = [Definitions([*_terms(study, found)])]
-    seen = looks(study, found)
+def part(study: StudyData, results: Results) -> Part:
+    blocks: list[Block] = [Definitions([*_terms(study, results)])]
+    seen = looks(study, results)
     if seen:
         blocks.append(Paragraph(f"Looks at these data so far, this one too: {'; '.join(map(_look, seen))}."))
     return Part("provenance", "Where it comes from", blocks)
 
 
-def _terms(study: Study, found: Results) -> Iterator[Term]:
+def _terms(study: StudyData, results: Results) -> Iterator[Term]:
     manifest = study.manifest
     yield Term("study", study.name)
     for earlier in manifest["earlier"]:
         yield Term("earlier command", str(earlier.get("argv", json.dumps(earlier))), code=True)
     yield Term("command", manifest["argv"], code=True)
-    yield Term("report", _report(study, found), code=True)
+    yield Term("report", _report(study, results), code=True)
     yield Term("design", json.dumps(study.design.to_dict(), ensure_ascii=False), code=True)
     yield Term("design digest", manifest["digest"], code=True)
     yield Term("program", _program(manifest["git"]))
@@ -43,9 +43,9 @@ def _terms(study: Study, found: Results) -> Iterator[Term]:
     yield Term("time", _time(manifest["timings"]))
 
 
-def _report(study: Study, found: Results) -> str:
-    other = "".join(f" --compare {name}" for name in dict.fromkeys(c.name for c in found.comparisons))
-    return f"python -m analysis.report {study.name} --margin {found.margin:g} --alpha {found.alpha:g}{other}"
+def _report(study: StudyData, results: Results) -> str:
+    other = "".join(f" --compare {name}" for name in dict.fromkeys(c.name for c in results.comparisons))
+    return f"python -m analysis.report {study.name} --margin {results.margin:g} --alpha {results.alpha:g}{other}"
 
 
 def _program(git: Mapping[str, Any]) -> str:

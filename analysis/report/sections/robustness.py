@@ -5,13 +5,18 @@ from typing import Any
 from analysis.findings.arms import ArmCell
 from analysis.findings.failures import Failures
 from analysis.findings.results import BestRate, Findings, Results
-from analysis.records.tables import PRIMARY, Study
+from analysis.records.cells import Grid
+from analysis.records.tables import PRIMARY, StudyData
 from analysis.report import number_format as words
 from analysis.report.columns import (
-    CELL,
+    cell_columns,
+    cell_values,
     count_column,
+    factor_column,
+    failed_column,
     interval_column,
     interval_values,
+    of_both,
     p_column,
     pvalue_values,
     text_column,
@@ -21,41 +26,44 @@ from analysis.report.figures import rates
 from analysis.report.figures.style import svg
 from analysis.stats.grid import BestRate as Rates
 from analysis.stats.grid import LargestRate
+from study.spec.arms import ARMS
 
 
-def part(study: Study, found: Results) -> Part:
-    blocks: list[Block] = [_figure(found)] if found.arm_cells else []
-    for of_arm in found.of_arms.values():
+def part(study: StudyData, results: Results) -> Part:
+    blocks: list[Block] = [_figure(study, results)] if results.arm_cells else []
+    grid = Grid.of(study.design.factors)
+    for of_arm in results.of_arms.values():
         if of_arm.failures:
-            blocks += [_about_failures(of_arm), _failures(of_arm)]
-        blocks += _largest(of_arm) + _best(of_arm)
+            blocks += [_about_failures(of_arm), _failures(study, of_arm)]
+        blocks += _largest(grid, of_arm) + _best(grid, of_arm)
     return Part(
         "robustness", "How robust they are", blocks or [Missing("No run has been trained yet:", "python -m study.run")]
     )
 
 
-def _figure(found: Results) -> Figure:
-    cells = found.arm_cells
+def _figure(study: StudyData, results: Results) -> Figure:
+    cells, grid = results.arm_cells, Grid.of(study.design.factors)
     return Figure(
         name="robustness",
         headline=_headline(cells),
         subtitle=(
-            f"Mean test accuracy (%), {words.endpoint(PRIMARY)}, and share of runs that failed (%), over the learning"
-            f" rate by batch size; up to {words.seeds(max(cell.n for cell in cells))} a point."
+            f"Mean test accuracy (%), {words.endpoint(PRIMARY)}, and share of runs that failed (%), over the"
+            f" {grid.across.axis} by {words.listing([f.axis for f in grid.others])}; up to"
+            f" {words.seeds(max(cell.n for cell in cells))} a point."
         ),
         svg=svg(rates.robustness(cells)),
         alt="; ".join(
-            f"{words.cell(cell.batch_size, cell.lr)}, {words.side(cell.arm)}: {words.share(*words.of(cell.accuracy))},"
+            f"{words.cell(cell.cell)}, {words.side(cell.arm)}: {words.share(*words.of(cell.accuracy))},"
             f" {cell.n_failed} of {cell.n} failed"
             for cell in cells
         )
         + ".",
         caption=(
-            f"Bars: {words.level(found.arm_cells[0].accuracy.level)} intervals, Student's of the mean and Clopper and"
+            f"Bars: {words.level(results.arm_cells[0].accuracy.level)} intervals, Student's of the mean and Clopper and"
             " Pearson's of the share, each on its own; two that overlap say nothing about the paired difference. A run"
             " fails where it diverges or ends below twice chance."
         ),
-        table=_table(found),
+        table=_table(study, results),
     )
 
 
@@ -65,12 +73,12 @@ def _headline(cells: list[ArmCell]) -> str:
     for arm in arms:
         of_arm = [cell for cell in cells if cell.arm == arm]
         parts.append(f"{sum(c.n_failed for c in of_arm)} of {sum(c.n for c in of_arm)} runs fail {words.side(arm)}")
-    return " and ".join(parts)
+    return words.listing(parts)
 
 
-def _table(found: Results) -> Table:
+def _table(study: StudyData, results: Results) -> Table:
     columns = [
-        *CELL,
+        *cell_columns(study),
         text_column("arm", "arm"),
         count_column("n", "n"),
         interval_column("test accuracy", "accuracy", words.share),
@@ -80,8 +88,7 @@ def _table(found: Results) -> Table:
     ]
     rows = [
         {
-            "batch_size": cell.batch_size,
-            "lr": cell.lr,
+            **cell_values(study, cell.cell),
             "arm": words.side(cell.arm),
             "n": cell.n,
             **interval_values("accuracy", cell.accuracy),
@@ -89,7 +96,7 @@ def _table(found: Results) -> Table:
             "n_diverged": cell.n_diverged,
             **interval_values("failing", cell.failing),
         }
-        for cell in found.arm_cells
+        for cell in results.arm_cells
     ]
     return Table("robustness", "Each arm on its own, in every cell", columns, rows)
 
@@ -106,16 +113,13 @@ def _about_failures(of_arm: Findings) -> Paragraph:
     return Paragraph(f"{about} Over all cells: {words.p_equals(over.test)} ({test}).")
 
 
-def _failures(of_arm: Findings) -> Table:
+def _failures(study: StudyData, of_arm: Findings) -> Table:
+    arms = of_arm.baseline, of_arm.arm
     columns = [
-        *CELL,
-        Column(
-            "failed without | with",
-            lambda a, b, n: f"{a} | {b} of {n}",
-            ("n_failed_baseline", "n_failed_arm", "n_runs"),
-        ),
-        Column("diverged without | with", _both, ("n_diverged_baseline", "n_diverged_arm")),
-        Column("only without | only with", _both, ("n_only_baseline", "n_only_arm")),
+        *cell_columns(study),
+        failed_column(*arms),
+        of_both("diverged", *arms, ("n_diverged_baseline", "n_diverged_arm"), _both),
+        Column(" | ".join(f"only {ARMS[arm].tag}" for arm in arms), _both, ("n_only_baseline", "n_only_arm")),
         p_column("p, McNemar exact; over all cells sign-flip of counts", "p"),
         Column("p, McNemar mid-p", words.p_value, ("mid_p",)),
         interval_column("difference of the rates, points (Bonett and Price)", "difference"),
@@ -124,7 +128,7 @@ def _failures(of_arm: Findings) -> Table:
         count_column("pairs dropped", "n_dropped"),
         Column("bounds, whatever diverged runs scored", words.interval, ("bound_low", "bound_high")),
     ]
-    rows = [_failure_row(row) for row in of_arm.failures]
+    rows = [cell_values(study, row.cell) | _failure_row(row) for row in of_arm.failures]
     return Table(f"failures-{of_arm.arm}", "Failures, n pairs of runs a row", columns, rows, n_totals=1)
 
 
@@ -134,8 +138,8 @@ def _both(a: int, b: int) -> str:
 
 def _failure_row(row: Failures) -> dict[str, Any]:
     names = (
-        "batch_size", "lr", "n_runs", "n_failed_baseline", "n_failed_arm", "n_diverged_baseline", "n_diverged_arm",
-        "n_only_baseline", "n_only_arm", "mid_p",
+        "n_runs", "n_failed_baseline", "n_failed_arm", "n_diverged_baseline", "n_diverged_arm", "n_only_baseline",
+        "n_only_arm", "mid_p",
     )  # fmt: skip
     return {
         **{name: getattr(row, name) for name in names},
@@ -152,17 +156,21 @@ def _failure_row(row: Failures) -> dict[str, Any]:
 # --- rates
 
 
-def _largest(of_arm: Findings) -> list[Block]:
-    largest = of_arm.largest_rate
+def _largest(grid: Grid, of_arm: Findings) -> list[Block]:
+    largest, rate = of_arm.largest_rate, grid.across
     if largest is None:
-        return [Paragraph("The largest usable rate needs a grid in which every batch size has every rate.")]
+        others = words.listing([factor.label for factor in grid.others])
+        return [
+            Paragraph(f"The largest usable {rate.label} needs a grid in which every {others} has every {rate.label}.")
+        ]
     columns = [
-        Column("largest usable rate", lambda lr: "none" if lr is None else words.rate(lr), ("lr",)),
+        Column("largest usable rate", lambda level: "none" if level is None else rate.show(level), (rate.key,)),
         Column(words.side(of_arm.baseline), words.percent, ("of_baseline",)),
         Column(words.side(of_arm.arm), words.percent, ("of_arm",)),
     ]
-    rows = [{"lr": s.lr, "of_baseline": s.of_baseline, "of_arm": s.of_arm} for s in largest.shares]
-    caption = f"Largest rate at which a run does not fail: share of {largest.n_runs} (seeds x batch sizes), by arm"
+    rows = [{rate.key: s.lr, "of_baseline": s.of_baseline, "of_arm": s.of_arm} for s in largest.shares]
+    units = " x ".join(["seeds", *(f"{factor.axis}s" for factor in grid.others)])
+    caption = f"Largest rate at which a run does not fail: share of {largest.n_runs} ({units}), by arm"
     return [Paragraph(_largest_words(of_arm, largest)), Table(f"largest-{of_arm.arm}", caption, columns, rows)]
 
 
@@ -175,29 +183,29 @@ def _largest_words(of_arm: Findings, largest: LargestRate) -> str:
     )
 
 
-def _best(of_arm: Findings) -> list[Block]:
+def _best(grid: Grid, of_arm: Findings) -> list[Block]:
     if not of_arm.best_rates:
         return []
+
+    def show(level: float | None) -> str:
+        return words.NO_NUMBER if level is None else grid.across.show(level)
+
     columns = [
-        count_column("batch size", "batch_size"),
-        Column(f"best rate {words.side(of_arm.baseline)}", _rate, ("best_baseline",)),
-        Column(f"best rate {words.side(of_arm.arm)}", _rate, ("best_arm",)),
+        *(factor_column(factor) for factor in grid.others),
+        Column(f"best rate {words.side(of_arm.baseline)}", show, ("best_baseline",)),
+        Column(f"best rate {words.side(of_arm.arm)}", show, ("best_arm",)),
         count_column("n", "n"),
         interval_column("shift, powers of ten (seeds resampled, choice repeated)", "shift", words.number),
         text_column("ties", "ties"),
     ]
-    caption = "The rate with the best mean accuracy, by arm and batch size"
+    caption = f"The rate with the best mean accuracy, by {words.listing(['arm', *(f.axis for f in grid.others)])}"
     return [Table(f"best-{of_arm.arm}", caption, columns, [_best_row(best) for best in of_arm.best_rates])]
-
-
-def _rate(lr: float | None) -> str:
-    return words.NO_NUMBER if lr is None else words.rate(lr)
 
 
 def _best_row(best: BestRate) -> dict[str, Any]:
     found: Rates = best.found
     return {
-        "batch_size": best.batch_size,
+        **best.at,
         "best_baseline": found.best_baseline,
         "best_arm": found.best_arm,
         "n": found.interval.n,

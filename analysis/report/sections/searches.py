@@ -4,12 +4,23 @@ import math
 from typing import Any
 
 from analysis.findings.tuning import Chosen, Tuned
+from analysis.records.tables import StudyData
 from analysis.report import number_format as words
-from analysis.report.columns import count_column, interval_column, interval_values, p_column, pvalue_values, text_column
+from analysis.report.columns import (
+    cell_columns,
+    cell_values,
+    count_column,
+    interval_column,
+    interval_values,
+    p_column,
+    pvalue_values,
+    text_column,
+)
 from analysis.report.document import Column, Figure, Table
 from analysis.report.figures import tuning as drawing
 from analysis.report.figures.style import svg
 from analysis.stats.tuning_curves import BestDifference
+from study.spec.factors import FACTORS, rounded
 
 BUDGETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 """Shown in the table; of more trials than there are, none."""
@@ -28,7 +39,8 @@ def budget(of_arm: Tuned, gap: BestDifference) -> Figure:
         headline=_budget_headline(of_arm),
         subtitle=(
             "Left: the expected best score on held-out images over the number of trials (%),"
-            f" {words.trials(n)} an arm. Right: with BN minus without BN, in points{together}."
+            f" {words.trials(n)} an arm. Right: {words.side(of_arm.arm)} minus {words.side(of_arm.baseline)}, in"
+            f" points{together}."
         ),
         svg=svg(drawing.budgets(of_arm.budgets, gap)),
         alt=f"Expected best score by number of trials: {sides}.",
@@ -69,7 +81,7 @@ def _budget_table(of_arm: Tuned, gap: BestDifference) -> Table:
     return Table(f"budget-{of_arm.arm}", "The expected best score by number of trials", columns, rows)
 
 
-def tried(of_arm: Tuned) -> Figure:
+def tried(study: StudyData, of_arm: Tuned) -> Figure:
     return Figure(
         name=f"trials-{of_arm.arm}",
         headline=_trials_headline(of_arm),
@@ -80,7 +92,7 @@ def tried(of_arm: Tuned) -> Figure:
         svg=svg(drawing.tried(of_arm.trials, of_arm.chosen)),
         alt="; ".join(_chosen_words(chosen) for chosen in of_arm.chosen) + ".",
         caption="A trial's score is the mean over its seeds after the last epoch.",
-        table=_trials_table(of_arm),
+        table=_trials_table(study, of_arm),
     )
 
 
@@ -101,22 +113,23 @@ def _chosen_words(chosen: Chosen) -> str:
     stopped = f", {chosen.n_pruned} were stopped early" if chosen.n_pruned else ""
     return (
         f"{words.side(chosen.arm)} the best of {words.trials(chosen.n_trials)} has {words.percent(chosen.score)} at"
-        f" {words.cell(chosen.batch_size, float(f'{chosen.lr:.3g}'))}{failed}{stopped}"
+        f" {words.cell(rounded(chosen.cell))}{failed}{stopped}"
     )
 
 
-def _trials_table(of_arm: Tuned) -> Table:
+def _trials_table(study: StudyData, of_arm: Tuned) -> Table:
     columns = [
         Column("arm", words.side, ("arm",), words=True),
         Column("trial", str, ("trial",)),
-        Column("batch size", str, ("batch_size",)),
-        Column("rate", lambda lr: words.rate(float(f"{lr:.3g}")), ("lr",)),
+        *cell_columns(study, digits=3),
         Column("score", words.percent, ("score",)),
         Column("seeds that diverged", str, ("n_diverged",)),
         Column("stopped early", lambda pruned: "yes" if pruned else "no", ("pruned",)),
     ]
     rows = [
-        {name: getattr(trial, name) for name in ("arm", "trial", "batch_size", "lr", "score", "n_diverged", "pruned")}
+        {"arm": trial.arm, "trial": trial.trial}
+        | cell_values(study, trial.cell)
+        | {"score": trial.score, "n_diverged": trial.n_diverged, "pruned": trial.pruned}
         for trial in of_arm.trials
     ]
     return Table(f"trials-{of_arm.arm}", "Every trial of both arms", columns, rows)
@@ -148,9 +161,8 @@ def breadth(of_arm: Tuned) -> Table:
 def importance(of_arm: Tuned) -> Table:
     columns = [
         Column("arm", words.side, ("arm",), words=True),
-        Column("rate", words.percent, ("lr",)),
-        Column("batch size", words.percent, ("batch_size",)),
+        *(Column(FACTORS[key].label, words.percent, (key,)) for key in of_arm.space),
     ]
-    rows = [{"arm": i.arm, "lr": i.lr, "batch_size": i.batch_size} for i in of_arm.importances]
+    rows = [{"arm": importance.arm, **importance.shares} for importance in of_arm.importances]
     caption = "What decides whether a trial is among the best tenth of its arm (PED-ANOVA, shares that add up to 100 %)"
     return Table(f"importance-{of_arm.arm}", caption, columns, rows)

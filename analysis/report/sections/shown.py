@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from analysis.findings.arms import POST_CELL
 from analysis.findings.curves import Curve
+from study.spec.factors import Cell
 
 
-def shown_cell(curves: Sequence[Curve]) -> tuple[int, float]:
-    """The tutorial's (batch size 32, rate 0.01), else the middle of those there are."""
-    cells = sorted({(curve.batch_size, curve.lr) for curve in curves})
-    return POST_CELL if POST_CELL in cells else cells[len(cells) // 2]
+def shown_cell(curves: Sequence[Curve]) -> Cell:
+    """Return the tutorial's, else the middle of those there are."""
+    cells = sorted({curve.cell for curve in curves})
+    return next((cell for cell in cells if cell == POST_CELL), cells[len(cells) // 2])

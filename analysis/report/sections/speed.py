@@ -3,18 +3,19 @@
 from typing import Any
 
 from analysis.findings.results import Findings, Results
-from analysis.records.tables import Study
+from analysis.records.tables import StudyData
 from analysis.report import number_format as words
-from analysis.report.columns import interval_column, interval_values, p_column, pvalue_values
+from analysis.report.columns import counts_of, interval_column, interval_values, of_both, p_column, pvalue_values
 from analysis.report.document import Block, Column, Figure, Missing, Paragraph, Part, Table
 from analysis.report.figures import curves as drawing
 from analysis.report.figures.style import svg
 from analysis.stats.time_to_event import TimeToAccuracy
+from study.spec.arms import ARMS
 
 
-def part(study: Study, found: Results) -> Part:
+def part(study: StudyData, results: Results) -> Part:
     blocks: list[Block] = []
-    for of_arm in found.of_arms.values():
+    for of_arm in results.of_arms.values():
         if of_arm.times:
             blocks += [_about(of_arm.times[0]), _table(of_arm), _figure(of_arm)]
     nothing = Missing(
@@ -78,20 +79,19 @@ def _shares(of_arm: Findings) -> Table:
 
 
 def _table(of_arm: Findings) -> Table:
+    arms = of_arm.baseline, of_arm.arm
     columns = [
         Column("test accuracy", lambda threshold: words.percent(threshold, 0), ("threshold",)),
-        Column(
-            "reached without | with",
-            lambda a, b, n: f"{a} | {b} of {n}",
-            ("n_reached_baseline", "n_reached_arm", "n_runs"),
-        ),
-        Column("median epoch without | with", _medians, ("median_baseline", "median_arm")),
+        of_both("reached", *arms, ("n_reached_baseline", "n_reached_arm", "n_runs"), counts_of),
+        of_both("median epoch", *arms, ("median_baseline", "median_arm"), _medians),
         Column("seeds", words.count, ("n",)),
         interval_column("difference, epochs", "difference", words.number),
         p_column("p, sign-flip", "p_sign_flip"),
         p_column("p, all thresholds together (step-down max-T)", "p_max_t"),
         Column(
-            "pairs faster | tied | slower with", lambda *n: " | ".join(map(str, n)), ("n_faster", "n_tied", "n_slower")
+            f"pairs faster | tied | slower {ARMS[of_arm.arm].tag}",
+            lambda *n: " | ".join(map(str, n)),
+            ("n_faster", "n_tied", "n_slower"),
         ),
     ]
     return Table(f"times-{of_arm.arm}", "Epochs to a test accuracy", columns, [_row(time) for time in of_arm.times])

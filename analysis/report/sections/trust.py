@@ -3,12 +3,12 @@
 from typing import Any
 
 from analysis.findings.results import Findings, Results
-from analysis.findings.sensitivity import Way
+from analysis.findings.sensitivity import Specification
 from analysis.records.completeness import OUTCOMES, completeness
-from analysis.records.tables import Study
+from analysis.records.tables import StudyData
 from analysis.report import number_format as words
 from analysis.report.columns import (
-    CELL,
+    cell_columns,
     count_column,
     interval_column,
     interval_values,
@@ -26,29 +26,29 @@ MOST_LINES = 50
 """Of missing pairs named on the page; the completeness table counts all."""
 
 
-def part(study: Study, found: Results) -> Part:
+def part(study: StudyData, results: Results) -> Part:
     blocks: list[Block] = [*_complete(study)]
-    for of_arm in found.of_arms.values():
+    for of_arm in results.of_arms.values():
         blocks += [_sensitivity(of_arm)] if of_arm.scores[0].seeds else []
-        blocks += [*noise.blocks(of_arm), *_sizes(of_arm), *seeds.blocks(of_arm)]
+        blocks += [*noise.blocks(study, of_arm), *_sizes(of_arm), *seeds.blocks(of_arm)]
     return Part("trust", "Is it trustworthy?", blocks)
 
 
 # --- what is there
 
 
-def _complete(study: Study) -> list[Block]:
+def _complete(study: StudyData) -> list[Block]:
     arm = Column("arm", words.side, ("arm",), words=True)
-    columns = [*CELL, arm, *(count_column(name, name) for name in OUTCOMES)]
+    columns = [*cell_columns(study), arm, *(count_column(name, name) for name in OUTCOMES)]
     caption, rows = "Runs: planned, and what became of them", completeness(study)
     table = Table("completeness", caption, columns, rows, n_totals=len(study.design.arms))
     return [table, *_unpaired(study)]
 
 
-def _unpaired(study: Study) -> list[Block]:
-    lines = [line for arm in study.contenders for line in study.unpaired(arm, study.baseline)]
+def _unpaired(study: StudyData) -> list[Block]:
+    lines = [line for arm in study.treatments for line in study.unpaired(arm, study.baseline)]
     if not lines:
-        return [Paragraph("Every planned pair is there.")] if study.contenders else []
+        return [Paragraph("Every planned pair is there.")] if study.treatments else []
     more = [f"and {len(lines) - MOST_LINES:,} more"] if len(lines) > MOST_LINES else []
     return [Paragraph(f"{len(lines):,} planned pairs are not pairs:"), Listing([*lines[:MOST_LINES], *more])]
 
@@ -76,11 +76,11 @@ def _sensitivity(of_arm: Findings) -> Figure:
         svg=svg(effects.forest([way.what for way in ways], series)),
         alt="; ".join(f"{way.what}: {words.estimate(*words.of(way.interval))} ({way.verdict})" for way in ways) + ".",
         caption="Bars: the interval that belongs to each test. Ways that agree are no independent evidence.",
-        table=_way_table(of_arm),
+        table=_specification_table(of_arm),
     )
 
 
-def _way_table(of_arm: Findings) -> Table:
+def _specification_table(of_arm: Findings) -> Table:
     columns = [
         text_column("analysis", "analysis"),
         count_column("n", "n"),
@@ -89,11 +89,11 @@ def _way_table(of_arm: Findings) -> Table:
         p_column("p, by the test named", "p"),
         text_column("verdict", "verdict"),
     ]
-    rows = [_way_row(way) for way in of_arm.sensitivity.ways]
+    rows = [_specification_row(way) for way in of_arm.sensitivity.ways]
     return Table(f"sensitivity-{of_arm.arm}", "Would another analysis say otherwise?", columns, rows, n_totals=1)
 
 
-def _way_row(way: Way) -> dict[str, Any]:
+def _specification_row(way: Specification) -> dict[str, Any]:
     return {
         "analysis": way.what,
         "n": way.n,

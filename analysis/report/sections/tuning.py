@@ -7,12 +7,21 @@ from typing import Any
 from analysis.findings.contrasts import Contrast
 from analysis.findings.results import BestCell, Findings, Results
 from analysis.findings.tuning import Tuned
-from analysis.records.tables import Study
+from analysis.records.tables import StudyData
 from analysis.report import number_format as words
 from analysis.report import sentences
-from analysis.report.columns import count_column, interval_column, interval_values, p_column, pvalue_values, text_column
+from analysis.report.columns import (
+    count_column,
+    failed_column,
+    interval_column,
+    interval_values,
+    p_column,
+    pvalue_values,
+    text_column,
+)
 from analysis.report.document import Block, Column, Missing, Paragraph, Part, Table
 from analysis.report.sections import searches
+from study.spec.factors import FACTORS, rounded
 
 ADAPTED = (
     "These trials went where trials had gone well, or were stopped early: what they say of the space holds for this"
@@ -26,18 +35,18 @@ SAMPLERS = {
 }
 
 
-def part(study: Study, found: Results) -> Part:
+def part(study: StudyData, results: Results) -> Part:
     blocks: list[Block] = []
-    for of_arm in found.tuned:
+    for of_arm in results.tuned:
         blocks += _tuned(study, of_arm)
-    if not found.tuned:
-        for findings in found.of_arms.values():
+    if not results.tuned:
+        for findings in results.of_arms.values():
             blocks += _on_the_grid(findings)
         blocks.append(_not_tuned(study))
     return Part("tuned", "Tuned against tuned", blocks)
 
 
-def _not_tuned(study: Study) -> Missing:
+def _not_tuned(study: StudyData) -> Missing:
     text = (
         "No arm had a tuning budget of its own in this study. Equal budgets on held-out training images, then fresh"
         " seeds for what each found best:"
@@ -61,7 +70,7 @@ def _on_the_grid(of_arm: Findings) -> Iterator[Block]:
 
 def _best_cell_table(of_arm: Findings, best: BestCell) -> Table:
     found = best.found
-    cells = [words.cell(*best.cells[i]) if i is not None else None for i in (found.best_baseline, found.best_arm)]
+    cells = [words.cell(best.cells[i]) if i is not None else None for i in (found.best_baseline, found.best_arm)]
     columns = [
         text_column(f"best cell {words.side(of_arm.baseline)}", "cell_baseline"),
         Column("folds that agree", words.percent, ("stable_baseline",)),
@@ -87,25 +96,25 @@ def _best_cell_table(of_arm: Findings, best: BestCell) -> Table:
 # --- with a budget
 
 
-def _tuned(study: Study, of_arm: Tuned) -> Iterator[Block]:
+def _tuned(study: StudyData, of_arm: Tuned) -> Iterator[Block]:
     yield Paragraph(_how(study, of_arm))
     yield _table(of_arm)
     yield Paragraph(sentences.share_of_gap(of_arm))
     if of_arm.gap_by_budget is not None:
         yield searches.budget(of_arm, of_arm.gap_by_budget)
-    yield searches.tried(of_arm)
+    yield searches.tried(study, of_arm)
     yield searches.breadth(of_arm) if of_arm.breadths else Paragraph(ADAPTED)
     yield Paragraph(_on_the_trials(of_arm))
     if of_arm.importances:
         yield searches.importance(of_arm)
 
 
-def _how(study: Study, of_arm: Tuned) -> str:
+def _how(study: StudyData, of_arm: Tuned) -> str:
     tuning, chosen = study.manifest["tuning"], of_arm.chosen[0]
     drawn = SAMPLERS.get(tuning["sampler"], tuning["sampler"])
     budget = f"{words.trials(chosen.n_trials)} of {words.seeds(chosen.n_seeds)} and {tuning['epochs']} epochs"
-    (low, high), sizes = of_arm.lrs, of_arm.batch_sizes
-    space = f"rate {words.rate(low)} to {words.rate(high)}, batch size {sizes[0]} to {sizes[1]}"
+    ranges = ((FACTORS[key], levels) for key, levels in of_arm.space.items())
+    space = ", ".join(f"{factor.label} {factor.show(low)} to {factor.show(high)}" for factor, (low, high) in ranges)
     pruned = "" if tuning["pruner"] == "none" else f" The pruner {tuning['pruner']} stopped trials of both arms early."
     return (
         f"Each arm had {budget} in the same space ({space}), drawn by {drawn}, and was scored on {of_arm.n_held_out:,}"
@@ -115,16 +124,17 @@ def _how(study: Study, of_arm: Tuned) -> str:
 
 
 def _table(of_arm: Tuned) -> Table:
+    baseline, arm = words.side(of_arm.baseline), words.side(of_arm.arm)
     columns = [
         text_column("what", "what"),
-        text_column("without BN at", "at_baseline"),
-        text_column("with BN at", "at_arm"),
-        Column("without BN", words.percent, ("mean_baseline",)),
-        Column("with BN", words.percent, ("mean_arm",)),
+        text_column(f"{baseline} at", "at_baseline"),
+        text_column(f"{arm} at", "at_arm"),
+        Column(baseline, words.percent, ("mean_baseline",)),
+        Column(arm, words.percent, ("mean_arm",)),
         count_column("seeds", "n"),
         interval_column("difference, points", "difference"),
         p_column("p, sign-flip", "p_sign_flip"),
-        Column("failed without | with", _failed, ("n_failed_baseline", "n_failed_arm", "n_runs")),
+        failed_column(of_arm.baseline, of_arm.arm),
         text_column("verdict", "verdict"),
     ]
     rows = [_tuned_row(of_arm), _untuned_row(of_arm.untuned), *_gain_rows(of_arm)]
@@ -132,12 +142,12 @@ def _table(of_arm: Tuned) -> Table:
 
 
 def _tuned_row(of_arm: Tuned) -> dict[str, Any]:
-    at = [words.cell(chosen.batch_size, float(f"{chosen.lr:.3g}")) for chosen in of_arm.chosen]
+    at = [words.cell(rounded(chosen.cell)) for chosen in of_arm.chosen]
     return _row("tuned against tuned", at, of_arm.primary, of_arm.primary.verdict)
 
 
 def _untuned_row(untuned: Contrast) -> dict[str, Any]:
-    return _row("untuned", [words.cell(untuned.batch_size, untuned.lr)] * 2, untuned, None)
+    return _row("untuned", [words.cell(untuned.cell)] * 2, untuned, None)
 
 
 def _row(what: str, at: list[str], found: Contrast, verdict: str | None) -> dict[str, Any]:
@@ -153,10 +163,6 @@ def _row(what: str, at: list[str], found: Contrast, verdict: str | None) -> dict
         **{name: getattr(found, name) for name in ("n_failed_baseline", "n_failed_arm", "n_runs")},
         "verdict": verdict,
     }
-
-
-def _failed(of_baseline: int | None, of_arm: int | None, n: int | None) -> str:
-    return words.NO_NUMBER if n is None else f"{of_baseline} | {of_arm} of {n}"
 
 
 def _gain_rows(of_arm: Tuned) -> Iterator[dict[str, Any]]:

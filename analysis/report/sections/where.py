@@ -5,22 +5,33 @@ import math
 from analysis.findings import contrasts
 from analysis.findings.contrasts import Contrast
 from analysis.findings.results import Findings, Results
-from analysis.records.tables import PRIMARY, Study
+from analysis.records.tables import PRIMARY, StudyData
 from analysis.report import number_format as words
-from analysis.report.columns import CELL, count_column, interval_column, p_column, pvalue_values, text_column
+from analysis.report.columns import (
+    cell_columns,
+    cell_values,
+    count_column,
+    failed_column,
+    interval_column,
+    p_column,
+    pvalue_values,
+    text_column,
+)
 from analysis.report.columns import interval_values as spread
-from analysis.report.document import Column, Figure, Missing, Paragraph, Part, Table
+from analysis.report.document import Figure, Missing, Paragraph, Part, Table
 from analysis.report.figures import effects
 from analysis.report.figures.style import svg
 from analysis.stats.grid import Slope
+from study.spec.arms import ARMS
+from study.spec.factors import Cell
 
 
-def part(study: Study, found: Results) -> Part:
+def part(study: StudyData, results: Results) -> Part:
     blocks: list[Figure | Table | Paragraph | Missing] = []
-    for of_arm in found.of_arms.values():
-        cells = contrasts.by_cell(found.contrasts, of_arm.arm)
+    for of_arm in results.of_arms.values():
+        cells = contrasts.by_cell(results.contrasts, of_arm.arm)
         if any(math.isfinite(cell.mean_diff) for cell in cells.values()):
-            blocks.append(_map(of_arm.arm, cells))
+            blocks.append(_map(study, of_arm.arm, cells))
         if of_arm.slopes:
             blocks += [_slope_words(of_arm), _slopes(of_arm)]
     return Part(
@@ -30,28 +41,29 @@ def part(study: Study, found: Results) -> Part:
     )
 
 
-def _map(arm: str, cells: dict[tuple[int, float], Contrast]) -> Figure:
+def _map(study: StudyData, arm: str, cells: dict[Cell, Contrast]) -> Figure:
     known = [cell for cell in cells.values() if math.isfinite(cell.mean_diff)]
     n = max(cell.n_pairs for cell in known)
     return Figure(
         name=f"effect-{arm}",
         headline=f"{_tally(known)}: {_range(known)}",
         subtitle=(
-            f"Test accuracy {words.side(arm)} minus {words.side(known[0].baseline)}, in points, by batch size and"
-            f" learning rate; {words.endpoint(PRIMARY)}; up to {words.seeds(n)} a cell."
+            f"Test accuracy {words.side(arm)} minus {words.side(known[0].baseline)}, in points, by"
+            f" {words.listing([factor.axis for factor in study.design.factors])}; {words.endpoint(PRIMARY)}; up to"
+            f" {words.seeds(n)} a cell."
         ),
         svg=svg(effects.effect_map(cells)),
         alt="; ".join(
-            f"{words.cell(*key)}: {words.estimate(cell.mean_diff, *effects.joint_ends(cell))} points" + _failed(cell)
+            f"{words.cell(key)}: {words.estimate(cell.mean_diff, *effects.joint_ends(cell))} points" + _failed(cell)
             for key, cell in cells.items()
         )
         + ".",
         caption=(
             f"Intervals hold for all cells at once (sup-t, {words.level(known[0].ci.level)}, from 5 pairs on). ✕: runs"
-            " that diverged or ended below twice chance, without | with. Colours are linear up to half a point,"
-            " logarithmic beyond."
+            f" that diverged or ended below twice chance, {words.tags(study.baseline, arm)}. Colours are linear up to"
+            " half a point, logarithmic beyond."
         ),
-        table=_table(arm, cells),
+        table=_table(study, arm, cells),
     )
 
 
@@ -70,14 +82,16 @@ def _range(cells: list[Contrast]) -> str:
 def _failed(cell: Contrast) -> str:
     if not cell.n_failed_baseline and not cell.n_failed_arm:
         return ""
-    return f" ({cell.n_failed_baseline} without and {cell.n_failed_arm} with of {cell.n_runs} failed)"
+    return (
+        f" ({cell.n_failed_baseline} {ARMS[cell.baseline].tag} and {cell.n_failed_arm} {ARMS[cell.arm].tag} of"
+        f" {cell.n_runs} failed)"
+    )
 
 
-def _table(arm: str, cells: dict[tuple[int, float], Contrast]) -> Table:
+def _table(study: StudyData, arm: str, cells: dict[Cell, Contrast]) -> Table:
     rows = [
         {
-            "batch_size": size,
-            "lr": lr,
+            **cell_values(study, key),
             "n": cell.n_pairs,
             **dict(
                 zip(
@@ -92,18 +106,14 @@ def _table(arm: str, cells: dict[tuple[int, float], Contrast]) -> Table:
             "n_runs": cell.n_runs,
             "verdict": cell.verdict,
         }
-        for (size, lr), cell in cells.items()
+        for key, cell in cells.items()
     ]
     columns = [
-        *CELL,
+        *cell_columns(study),
         count_column("n", "n"),
         interval_column("difference, points [all cells at once]", "difference"),
         p_column("p, step-down max-T", "p_max_t"),
-        Column(
-            "failed without | with",
-            lambda a, b, n: f"{a} | {b} of {n}",
-            ("n_failed_baseline", "n_failed_arm", "n_runs"),
-        ),
+        failed_column(study.baseline, arm),
         text_column("verdict", "verdict"),
     ]
     return Table(f"effect-{arm}", "The difference in every cell, tested together", columns, rows)
