@@ -19,10 +19,12 @@ from analysis.stats.intervals import Interval, t_interval
 from analysis.stats.paired_tests import Test, max_t
 from study.spec.arms import ARMS
 from study.spec.factors import FACTORS
+from study.spec.inference_modes import InferenceMode, parse
 
 TRIAL = ["inference", "eval_batch_size", "order"]
 CONDITION = ["shift", "severity"]
 STATISTICS = ("running", "precise", "cumulative_last", "cumulative_all")
+ORDERS = (None, "shuffled", "natural", "sorted")
 REFERENCE, NO_NORM, CLEAN = "running", "none", ("clean", 0)
 
 
@@ -51,6 +53,10 @@ class ModeResult:
     against_no_norm: Interval | None
     """Paired by seed and cell; None where the study has no such networks."""
     p_no_norm: Test | None
+
+    @property
+    def mode(self) -> InferenceMode:
+        return parse(self.inference)
 
 
 @dataclass(frozen=True)
@@ -90,6 +96,10 @@ class StatisticResult:
     mean_error: Interval
     """Root mean square over units, in standard deviations of the unit."""
     log_var_error: Interval
+
+    @property
+    def mode(self) -> InferenceMode:
+        return parse(self.inference)
 
 
 @dataclass(frozen=True)
@@ -132,11 +142,9 @@ def _of_arm(table: pd.DataFrame, arm: str | None) -> pd.DataFrame:
 
 def _place(result: ModeResult) -> tuple[Any, ...]:
     """The clean images first; statistics from training first, then by order and size of the test batch."""
-    kinds = ("running", "population", "precise", "cumulative", "batch", "blend", "mean", "var", "layer")
-    orders = (None, "shuffled", "natural", "sorted")
-    kind = kinds.index(result.inference.partition("_")[0])
-    way = (kind, orders.index(result.order), len(result.inference), result.inference, result.eval_batch_size or 0)
-    return (result.shift, result.severity) != CLEAN, result.shift, result.severity, way
+    family, number = result.mode.place
+    mode = (family, ORDERS.index(result.order), number, result.eval_batch_size or 0)
+    return (result.shift, result.severity) != CLEAN, result.shift, result.severity, mode
 
 
 def _under(shift: str, severity: int, rows: pd.DataFrame, level: float) -> list[ModeResult]:

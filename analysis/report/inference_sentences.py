@@ -6,31 +6,13 @@ from analysis.findings.inference_modes import CLEAN, ModeResult, Modes
 from analysis.report import number_format as words
 from analysis.stats.intervals import Interval
 
-NAMES = {
-    "running": "running averages",
-    "cumulative_last": "averages over the last epoch",
-    "cumulative_all": "averages over the whole training",
-    "precise": "averages over batches with the final weights",
-    "population": "exact statistics of all training images",
-    "batch": "statistics of the test batch",
-    "mean_only": "mean of the test batch, running variance",
-    "var_only": "variance of the test batch, running mean",
-}
-
 
 def name(result: ModeResult) -> str:
     """A way to predict as a reader calls it."""
-    kind, _, number = result.inference.partition("_")
-    if kind == "blend":
-        what = f"test batch blended with running averages (worth {number} images)"
-    elif kind == "layer":
-        what = f"statistics of the test batch in layer {int(number) + 1} alone"
-    else:
-        what = NAMES[result.inference]
     if result.eval_batch_size is None:
-        return what
+        return result.mode.label
     size = "all images at once" if result.eval_batch_size >= 10_000 else f"batches of {result.eval_batch_size}"
-    return f"{what}, {size}, {result.order}"
+    return f"{result.mode.label}, {size}, {result.order}"
 
 
 def condition(shift: str, severity: int) -> str:
@@ -87,7 +69,7 @@ def _companions(modes: Modes, alpha: float) -> Iterator[str]:
 
 def _from_training(modes: Modes, alpha: float) -> Iterator[str]:
     found = [modes.clean(name) for name in ("population", "precise", "cumulative_last", "cumulative_all")]
-    parts = [f"{NAMES[r.inference]} {_points(r.against_running)}" for r in found if r]
+    parts = [f"{r.mode.label} {_points(r.against_running)}" for r in found if r]
     if parts:
         yield f"Which statistics from training? Against the running averages: {'; '.join(parts)}."
 

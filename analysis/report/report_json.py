@@ -14,6 +14,7 @@ from analysis.records.tables import PRIMARY, StudyData
 from analysis.report import inference_sentences as mode_words
 from analysis.report import number_format as words
 from analysis.report import sentences
+from analysis.report.sections import order
 from analysis.stats.power import attainable_p, seeds_to_reach
 from study.spec.arms import BASELINE
 from study.spec.factors import FACTORS, Cell
@@ -134,7 +135,7 @@ def _looked(study: StudyData, results: Results) -> Iterator[str]:
     if len(most) > 1:
         yield (
             f"These data have been looked at {len(most)} times, with {', '.join(map(str, most))} seeds: a p-value of a"
-            " later look is not what it seems; the e-value in part 9 is."
+            f" later look is not what it seems; the e-value in part {order.number('trust', study, results)} is."
         )
 
 

@@ -21,6 +21,8 @@ class Family:
     needs_batch: bool = False
     """Whether it looks at the images that are predicted with an image."""
     numbered: bool = False
+    one_layer: bool = False
+    """Whether the number is that of the only layer in which it looks at the batch."""
 
 
 FAMILIES = {
@@ -41,11 +43,12 @@ FAMILIES = {
         Family("mean_only", "mean of the test batch, running variance", needs_batch=True),
         Family("var_only", "variance of the test batch, running mean", needs_batch=True),
         Family(
-            "layer", lambda n: f"statistics of the test batch in layer {n + 1} alone", needs_batch=True, numbered=True
+            "layer", lambda n: f"statistics of the test batch in layer {n + 1} alone",
+            needs_batch=True, numbered=True, one_layer=True,
         ),
         Family("none", "no statistics to choose"),
     )
-}
+}  # fmt: skip
 """By key, in the order in which a reader meets them."""
 
 
@@ -68,6 +71,10 @@ class InferenceMode:
     @property
     def needs_batch(self) -> bool:
         return self.family.needs_batch
+
+    @property
+    def one_layer(self) -> bool:
+        return self.family.one_layer
 
     @property
     def place(self) -> tuple[int, int]:

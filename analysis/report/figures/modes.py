@@ -20,8 +20,8 @@ from analysis.report.figures.style import (
     logarithmic,
     styled,
 )
-from analysis.report.inference_sentences import NAMES
 from analysis.stats.intervals import Interval
+from study.spec.inference_modes import parse
 
 ORDERS = {"shuffled": ("-", "o", BLUE), "natural": ("--", "s", GREEN), "sorted": (":", "^", PURPLE)}
 TRAINING = {
@@ -46,7 +46,7 @@ def accuracy_by_size(modes: Modes) -> Figure:
     for inference, (colour, line) in TRAINING.items():
         known = modes.clean(inference)
         if known:
-            axes.axhline(100 * known.accuracy, color=colour, linestyle=line, linewidth=1.5, label=NAMES[inference])
+            axes.axhline(100 * known.accuracy, color=colour, linestyle=line, linewidth=1.5, label=known.mode.label)
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.set(xlabel="images in the test batch", ylabel="test accuracy (%)", ylim=(0, 100))
@@ -100,7 +100,7 @@ def statistic_errors(found: Sequence[StatisticResult]) -> Figure:
             axes.plot(error.estimate, place, "os^v"[result.layer % 4], color=LAYER_COLOURS[result.layer % 4])
         axes.set_xlabel(f"rms error, {title}")
         logarithmic(axes, "x", [getattr(result, what).estimate for result in found])
-        axes.set_yticks(range(len(names)), [NAMES[name] for name in names])
+        axes.set_yticks(range(len(names)), [parse(name).label for name in names])
     for layer in sorted({result.layer for result in found}):
         panels[0].plot([], [], "os^v"[layer % 4], color=LAYER_COLOURS[layer % 4], label=f"layer {layer + 1}")
     panels[0].legend()

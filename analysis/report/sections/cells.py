@@ -1,4 +1,4 @@
-"""Part 10: all cells, every number of them."""
+"""All cells, every number of them."""
 
 from analysis.findings import contrasts
 from analysis.findings.results import Results

@@ -1,4 +1,4 @@
-"""Part 2: the answer seed by seed, in one figure."""
+"""The answer seed by seed, in one figure."""
 
 from collections.abc import Sequence
 from typing import Any

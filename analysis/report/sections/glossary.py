@@ -1,4 +1,4 @@
-"""Part 13: the words of this page, one meaning each."""
+"""The words of this page, one meaning each."""
 
 from analysis.findings.results import Results
 from analysis.records.tables import StudyData

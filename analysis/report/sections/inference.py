@@ -1,4 +1,4 @@
-"""Part 7: which statistics batch normalisation should predict with."""
+"""Which statistics batch normalisation should predict with."""
 
 from typing import Any
 
@@ -96,11 +96,7 @@ def _way(r: ModeResult) -> dict[str, Any]:
 
 
 def _calibration(modes: Modes) -> Figure | None:
-    kept = [
-        r
-        for r in _clean(modes)
-        if r.order in (None, "shuffled") and (r.inference in mode_words.NAMES or "blend" in r.inference)
-    ]
+    kept = [r for r in _clean(modes) if r.order in (None, "shuffled") and not r.mode.one_layer]
     if len(kept) < 2:
         return None
     best = min(kept, key=lambda r: r.ece)
@@ -215,7 +211,7 @@ def _statistics(modes: Modes) -> Figure | None:
     return Figure(
         name="statistics",
         headline=(
-            f"Farthest from the exact mean are {mode_words.NAMES[worst.inference]}, by"
+            f"Farthest from the exact mean are {worst.mode.label}, by"
             f" {words.size(*words.of(worst.mean_error))} standard deviations in layer {worst.layer + 1}"
         ),
         subtitle=(
@@ -231,7 +227,7 @@ def _statistics(modes: Modes) -> Figure | None:
 
 def _statistic_alt(s: StatisticResult) -> str:
     return (
-        f"{mode_words.NAMES[s.inference]}, layer {s.layer + 1}: mean {s.mean_error.estimate:.3f}, log variance"
+        f"{s.mode.label}, layer {s.layer + 1}: mean {s.mean_error.estimate:.3f}, log variance"
         f" {s.log_var_error.estimate:.3f}"
     )
 
@@ -246,7 +242,7 @@ def _statistic_table(found: list[StatisticResult]) -> Table:
     ]
     rows = [
         {
-            "statistic": mode_words.NAMES[s.inference],
+            "statistic": s.mode.label,
             "layer": s.layer + 1,
             "n": s.n,
             **interval_values("mean_error", s.mean_error),

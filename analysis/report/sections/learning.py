@@ -1,4 +1,4 @@
-"""Part 4: how they learn, the tutorial's four plots with what they leave out, and its two numbers beside ours."""
+"""How they learn, the tutorial's four plots with what they leave out, and its two numbers beside ours."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Part 11: methods (methods.txt, a paragraph each) and the papers they come from (references.txt, a line each)."""
+"""Methods (methods.txt, a paragraph each) and the papers they come from (references.txt, a line each)."""
 
 from importlib.resources import files
 
@@ -21,4 +21,4 @@ def part(study: StudyData, results: Results) -> Part:
 
 
 def _asset(name: str) -> str:
-    return files("analysis.report.sections").joinpath(name).read_text("utf-8")
+    return files("analysis.report.sections").joinpath("texts", name).read_text("utf-8")

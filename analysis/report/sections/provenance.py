@@ -1,4 +1,4 @@
-"""Part 12: where it comes from, as the manifest says."""
+"""Where it comes from, as the manifest says."""
 
 import json
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""Part 5: how each arm bears the learning rate, and how it fails."""
+"""How each arm bears the learning rate, and how it fails."""
 
 from typing import Any
 

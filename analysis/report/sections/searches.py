@@ -1,4 +1,4 @@
-"""Of part 8 what the searches themselves say: every trial, what a budget buys, how much of the space is good."""
+"""What the searches themselves say: every trial, what a budget buys, how much of the space is good."""
 
 import math
 from typing import Any

@@ -1,4 +1,4 @@
-"""Of part 7: the ways to predict when the images have changed since training."""
+"""The ways to predict when the images have changed since training."""
 
 import math
 from typing import Any

@@ -1,4 +1,4 @@
-"""Part 6: who learns faster."""
+"""Who learns faster."""
 
 from typing import Any
 

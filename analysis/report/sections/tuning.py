@@ -1,4 +1,4 @@
-"""Part 8: tuned against tuned, with equal budgets where the study was tuned, else on the study's own grid."""
+"""Tuned against tuned, with equal budgets where the study was tuned, else on the study's own grid."""
 
 import math
 from collections.abc import Iterator

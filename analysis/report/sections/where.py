@@ -1,4 +1,4 @@
-"""Part 3: where on the grid it helps."""
+"""Where on the grid it helps."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Of part 9: how many seeds it takes, and what those who add seeds may look at."""
+"""How many seeds it takes, and what those who add seeds may look at."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Part 9: is it trustworthy? What is there, whether another analysis says otherwise, and whether the methods hold."""
+"""Is it trustworthy? What is there, whether another analysis says otherwise, and whether the methods hold."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ from analysis.report.columns import (
 from analysis.report.document import Block, Column, Figure, Listing, Paragraph, Part, Table
 from analysis.report.figures import effects
 from analysis.report.figures.style import svg
-from analysis.report.sections import noise, seeds
+from analysis.report.sections.trust import noise, seeds
 from analysis.stats.null_calibration import Size
 
 MOST_LINES = 50

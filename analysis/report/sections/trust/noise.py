@@ -1,4 +1,4 @@
-"""Of part 9: where the noise comes from, and what the pairing bought."""
+"""Where the noise comes from, and what the pairing bought."""
 
 import math
 from typing import Any
