@@ -16,12 +16,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analysis.findings.statistics import EXACT, IN_CSV, JOINT, STATISTICS, compute, in_order
 from analysis.records.cells import row_of
 from analysis.records.pairs import Pairs, over_cells, pair
 from analysis.records.tables import ENDPOINTS, PRIMARY, StudyData
-from analysis.stats.effect_sizes import Effect, cohen_dz, hedges_gz, prob_better
-from analysis.stats.intervals import Interval, bootstrap_t, hodges_lehmann, sign_flip_interval, simultaneous, t_interval
-from analysis.stats.paired_tests import Test, equivalence, holm, max_t, paired_t, sign_flip, wilcoxon
+from analysis.stats.effect_sizes import Effect
+from analysis.stats.intervals import Interval, simultaneous, t_interval
+from analysis.stats.paired_tests import Test, holm, max_t
 from analysis.stats.power import seeds_to_reach
 from study.spec.factors import Cell, in_words
 
@@ -99,31 +100,28 @@ class Contrast:
         return self.cell is None
 
 
-def _exact(name: str, path: str) -> dict[str, str]:
-    """A p-value and the fraction of patterns that it is."""
-    return {name: f"{path}.pvalue", f"{name}_extreme": f"{path}.n_extreme", f"{name}_patterns": f"{path}.n_total"}
+PLAIN = (
+    "baseline", "arm", "endpoint", "n_pairs", "n_runs", "n_failed_baseline", "n_failed_arm", "mean_baseline",
+    "mean_arm", "mean_diff", "sd_diff",
+)  # fmt: skip
+OF_JOINT = {
+    **{f"p_max_t{end}": f"max_t.{attribute}" for end, attribute in EXACT.items()},
+    "ci_sim_low": "ci.low",
+    "ci_sim_high": "ci.high",
+    "p_holm": "p_holm",
+}
 
 
-COLUMNS = {
-    **{
-        name: name
-        for name in (
-            "baseline", "arm", "endpoint", "n_pairs", "n_runs", "n_failed_baseline", "n_failed_arm", "mean_baseline",
-            "mean_arm", "mean_diff", "sd_diff",
-        )
-    },
-    "ci_low": "ci.low", "ci_high": "ci.high",
-    "t": "t.statistic", "df": "t.df", "p_t": "t.pvalue", "d_z": "d_z.estimate",
-    **_exact("p_sign_flip", "sign_flip"), **_exact("p_wilcoxon", "wilcoxon"),
-    "hl": "hl.estimate", "hl_low": "hl.low", "hl_high": "hl.high",
-    "g_z": "g_z.estimate", "g_z_low": "g_z.low", "g_z_high": "g_z.high",
-    "prob_better": "prob_better.estimate",
-    **_exact("p_max_t", "joint.max_t"), "ci_sim_low": "joint.ci.low", "ci_sim_high": "joint.ci.high",
-    "p_holm": "joint.p_holm",
-    "p_tost": "equivalence.pvalue",
-    "verdict": "verdict", "reason": "reason",
-}  # fmt: skip
-"""The columns of ``contrasts.csv`` behind those of the cell, and where in a contrast each number stands."""
+def _columns() -> dict[str, str]:
+    """Where in a contrast each number of ``contrasts.csv`` stands, behind the columns of the cell."""
+    columns = {name: name for name in PLAIN}
+    for key in in_order(IN_CSV):
+        of_key = OF_JOINT if key == JOINT else STATISTICS[key].columns
+        columns |= {column: f"{key}.{path}" for column, path in of_key.items()}
+    return columns | {"verdict": "verdict", "reason": "reason"}
+
+
+COLUMNS = _columns()
 
 
 def contrasts(study: StudyData, alpha: float, margin: float) -> list[Contrast]:
@@ -210,17 +208,7 @@ def _contrast(
         mean_arm=float(means[1]),
         mean_diff=float(d.mean()) if len(d) else math.nan,
         sd_diff=float(d.std(ddof=1)) if len(d) > 1 else math.nan,
-        t=paired_t(d),
-        sign_flip=sign_flip(d),
-        wilcoxon=wilcoxon(d),
-        equivalence=equivalence(d, margin),
-        ci=t_interval(d, level),
-        ci_sign_flip=sign_flip_interval(d, level),
-        hl=hodges_lehmann(d, level),
-        ci_bootstrap=bootstrap_t(d, level),
-        d_z=cohen_dz(d, level),
-        g_z=hedges_gz(d, level),
-        prob_better=prob_better(d, level),
+        **compute(d, level, margin),
         joint=None,
         verdict="not testable",
         reason=None,

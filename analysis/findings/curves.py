@@ -1,6 +1,7 @@
 """Curves over epochs: one arm in one cell, and the difference of the arms with bands that hold for whole curves."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from analysis.records.cells import cell_at
 from analysis.records.tables import StudyData
 from analysis.stats.intervals import simultaneous, t_interval
-from study.spec.factors import Cell
+from study.spec.factors import REFERENCE_SETTING, Cell
 
 METRICS = ("loss", "accuracy")
 
@@ -74,6 +75,12 @@ def curves(study: StudyData, level: float) -> list[Curve]:
         for metric in METRICS
     ]
     return sorted(found, key=lambda curve: (curve.cell, curve.arm, curve.split))
+
+
+def default_cell(curves: Sequence[Curve]) -> Cell:
+    """Return the cell that is shown large where a figure has room for one: the tutorial's, else the middle one."""
+    cells = sorted({curve.cell for curve in curves})
+    return next((cell for cell in cells if cell == REFERENCE_SETTING), cells[len(cells) // 2])
 
 
 def _curve(key: tuple[Cell, str, str, str], by_seed: pd.DataFrame, level: float) -> Curve:

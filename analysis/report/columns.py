@@ -50,7 +50,7 @@ def interval_values(name: str, found: Interval | None) -> dict[str, Any]:
 
 
 def interval_column(head: str, name: str, show: Callable[..., str] = words.estimate) -> Column:
-    return Column(head, _or_nothing(show), (name, f"{name}_low", f"{name}_high"))
+    return Column(head, words.or_nothing(show), (name, f"{name}_low", f"{name}_high"))
 
 
 def pvalue_values(name: str, found: Test | None) -> dict[str, Any]:
@@ -69,7 +69,3 @@ def count_column(head: str, name: str) -> Column:
 
 def text_column(head: str, name: str) -> Column:
     return Column(head, words.plain, (name,), words=True)
-
-
-def _or_nothing(show: Callable[..., str]) -> Callable[..., str]:
-    return lambda value, low, high: words.NO_NUMBER if value is None else show(value, low, high)

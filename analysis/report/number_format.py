@@ -107,6 +107,11 @@ def _with_ends(text: str, ends: str) -> str:
     return text if NO_NUMBER in (text, ends) else f"{text} {ends}"
 
 
+def or_nothing(show: Callable[..., str]) -> Callable[..., str]:
+    """Return ``show`` of an estimate and its ends, which says that there is no number where there is none."""
+    return lambda value, low, high: NO_NUMBER if value is None else show(value, low, high)
+
+
 def of(found: Interval) -> tuple[float, float, float]:
     """Estimate and ends, as ``estimate``, ``share`` and ``number`` take them."""
     return found.estimate, found.low, found.high

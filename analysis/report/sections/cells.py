@@ -1,7 +1,10 @@
 """All cells, every number of them."""
 
+from collections.abc import Callable
+
 from analysis.findings import contrasts
 from analysis.findings.results import Results
+from analysis.findings.statistics import JOINT, ON_PAGE, STATISTICS, Kind, in_order
 from analysis.records.tables import ENDPOINTS, StudyData
 from analysis.report import number_format as words
 from analysis.report.columns import (
@@ -9,7 +12,6 @@ from analysis.report.columns import (
     count_column,
     counts_of,
     failed_column,
-    interval_column,
     p_column,
 )
 from analysis.report.document import Column, Missing, Paragraph, Part, Table
@@ -53,15 +55,7 @@ def _columns(study: StudyData) -> list[Column]:
         *([_FAILED] if several else [failed_column(study.baseline, study.treatments[0])]),
         Column("difference", words.estimate, ("mean_diff", "ci_low", "ci_high")),
         Column("[all cells at once]", _ends, ("ci_sim_low", "ci_sim_high")),
-        Column("Hodges-Lehmann", words.estimate, ("hl", "hl_low", "hl_high")),
-        Column("p, paired t", words.p_value, ("p_t",)),
-        p_column("p, sign-flip", "p_sign_flip"),
-        p_column("p, Wilcoxon", "p_wilcoxon"),
-        p_column("p, step-down max-T", "p_max_t"),
-        Column("p, sign-flip with Holm", words.p_value, ("p_holm",)),
-        interval_column("g_z", "g_z", words.number),
-        Column(_better(study), words.decimals, ("prob_better",)),
-        Column("p, equivalence (two one-sided t)", words.p_value, ("p_tost",)),
+        *_statistics(study),
         Column(
             "verdict",
             lambda verdict, reason: verdict + (f" ({reason})" if reason else ""),
@@ -74,10 +68,29 @@ def _columns(study: StudyData) -> list[Column]:
 _FAILED = Column("failed baseline | arm", counts_of, ("n_failed_baseline", "n_failed_arm", "n_runs"))
 
 
-def _better(study: StudyData) -> str:
-    """The head of the column of probabilities that a run of the arm scores more."""
+_JOINT = (p_column("p, step-down max-T", "p_max_t"), Column("p, sign-flip with Holm", words.p_value, ("p_holm",)))
+_SHOW: dict[Kind, Callable[..., str]] = {
+    "p": words.p_value,
+    "exact p": words.p_fraction,
+    "points": words.estimate,
+    "number": words.or_nothing(words.number),
+    "probability": words.decimals,
+}
+
+
+def _statistics(study: StudyData) -> list[Column]:
+    """The columns of the statistics that have a heading, and of the cells' joint tests among them."""
     arm = ARMS[study.treatments[0]].tag if len(study.treatments) == 1 else "arm"
-    return f"P({arm} > {ARMS[study.baseline].tag})"
+    columns: list[Column] = []
+    for key in in_order(ON_PAGE):
+        if key == JOINT:
+            columns += _JOINT
+        elif STATISTICS[key].heading:
+            statistic = STATISTICS[key]
+            shown = [*statistic.columns][-1:] if statistic.kind == "p" else [*statistic.columns]
+            heading = statistic.heading.format(arm=arm, baseline=ARMS[study.baseline].tag)
+            columns.append(Column(heading, _SHOW[statistic.kind], shown))
+    return columns
 
 
 def _ends(low: float | None, high: float | None) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 from analysis.findings import contrasts
 from analysis.findings.contrasts import Contrast
+from analysis.findings.curves import default_cell
 from analysis.findings.results import Findings, Results, Scores
 from analysis.records.tables import StudyData
 from analysis.report import number_format as words
@@ -12,7 +13,6 @@ from analysis.report.columns import cell_columns, cell_values, text_column
 from analysis.report.document import Column, Figure, Missing, Part, Table
 from analysis.report.figures import effects
 from analysis.report.figures.style import svg
-from analysis.report.sections.shown import shown_cell
 
 
 def part(study: StudyData, results: Results) -> Part:
@@ -51,7 +51,7 @@ def _panels(results: Results, of_arm: Findings) -> list[tuple[Scores, Contrast]]
     cells = contrasts.by_cell(results.contrasts, of_arm.arm)
     scores = {s.cell: s for s in of_arm.scores}
     panels = [(of_arm.scores[0], contrasts.overall(results.contrasts, of_arm.arm))]
-    shown = shown_cell(results.curves)
+    shown = default_cell(results.curves)
     if len(cells) > 1 and shown in scores and shown in cells and scores[shown].seeds:
         panels.append((scores[shown], cells[shown]))
     return panels

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from analysis.findings.arms import POST_CELL, Claim
-from analysis.findings.curves import Curve, Gap
+from analysis.findings.curves import Curve, Gap, default_cell
 from analysis.findings.results import Findings, Results
 from analysis.records.cells import Grid
 from analysis.records.tables import StudyData
@@ -21,7 +21,6 @@ from analysis.report.columns import (
 from analysis.report.document import Block, Column, Figure, Missing, Paragraph, Part, Table
 from analysis.report.figures import curves as drawing
 from analysis.report.figures.style import svg
-from analysis.report.sections.shown import shown_cell
 from study.spec.factors import FACTORS, Cell
 
 POST_COMMAND = (
@@ -51,7 +50,7 @@ def part(study: StudyData, results: Results) -> Part:
 
 
 def _four(study: StudyData, curves: Sequence[Curve]) -> Figure:
-    cell = shown_cell(curves)
+    cell = default_cell(curves)
     shown = [curve for curve in curves if curve.cell == cell]
     ends = [_end(curve) for curve in shown if (curve.metric, curve.split) == ("accuracy", "test")]
     return Figure(
@@ -172,7 +171,7 @@ def _claim_row(claim: Claim) -> dict[str, Any]:
 
 
 def _shown_gaps(curves: Sequence[Curve]) -> list[Cell | None]:
-    return [None, shown_cell(curves)]
+    return [None, default_cell(curves)]
 
 
 def _gaps(study: StudyData, of_arm: Findings, shown: Sequence[Gap]) -> Figure:
