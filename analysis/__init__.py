@@ -3,3 +3,25 @@
 The unit of replication is the seed. A difference is arm minus baseline within a pair, joined by key.
 A run that diverged is an outcome and counts as chance; a pair is never dropped in silence.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from analysis import figures
+    from analysis.api import analyse, contrasts, from_frame, load, to_frame, write_report
+    from analysis.errors import AnalysisError
+
+__all__ = ["AnalysisError", "analyse", "contrasts", "figures", "from_frame", "load", "to_frame", "write_report"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "figures":
+        return import_module("analysis.figures")
+    if name not in __all__:
+        raise AttributeError(f"module 'analysis' has no attribute {name!r}; it has {', '.join(__all__)}")
+    return getattr(import_module("analysis.errors" if name == "AnalysisError" else "analysis.api"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -24,15 +24,15 @@ LAYERS = [
     ("analysis.records",),
     ("analysis.findings",),
     ("analysis.report",),
-    ("analysis.api", "analysis.readme"),
+    ("analysis.api", "analysis.figures", "analysis.readme"),
 ]
 """A module imports from its own package and from those above it here, of ``study`` or of ``analysis``."""
 CROSSING = {
     "analysis.records": ("study.errors", "study.spec", "study.store", "study.tuning"),
     "analysis.findings": ("study.spec",),
-    "analysis.report": ("study.errors", "study.spec", "study.cli"),
+    "analysis.report": ("study.errors", "study.spec", "study.store", "study.cli"),
     "analysis.readme": ("study.errors", "study.cli"),
-    "analysis.api": ("study.errors", "study.spec"),
+    "analysis.figures": ("study.spec",),
 }
 """What the parts of ``analysis`` import of ``study``; ``study`` imports nothing of ``analysis``."""
 

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from analysis.findings.statistics import EXACT, IN_CSV, JOINT, STATISTICS, compute, in_order
 from analysis.records.cells import row_of
-from analysis.records.pairs import Pairs, over_cells, pair
-from analysis.records.tables import ENDPOINTS, PRIMARY, StudyData
+from analysis.records.pairs import Pairs, Scored, over_cells, pair
+from analysis.records.tables import PRIMARY
 from analysis.stats.effect_sizes import Effect
 from analysis.stats.intervals import Interval, simultaneous, t_interval
 from analysis.stats.paired_tests import Test, holm, max_t
@@ -124,14 +124,14 @@ def _columns() -> dict[str, str]:
 COLUMNS = _columns()
 
 
-def contrasts(study: StudyData, alpha: float, margin: float) -> list[Contrast]:
+def contrasts(study: Scored, alpha: float, margin: float) -> list[Contrast]:
     """All contrasts of a study: over all cells first, then cell by cell, for every endpoint and arm."""
     found = []
     for arm in study.treatments:
-        for endpoint in ENDPOINTS:
+        for endpoint in study.endpoints:
             pairs = pair(study, arm, endpoint)
             found.append(over_all_cells(pairs, alpha, margin))
-            found += in_cells(study, pairs, alpha, margin)
+            found += in_cells(study.cells, pairs, alpha, margin)
     return found
 
 
@@ -146,9 +146,8 @@ def over_all_cells(pairs: Pairs, alpha: float, margin: float) -> Contrast:
     return replace(contrast, verdict=said, reason=contrast.t.reason)
 
 
-def in_cells(study: StudyData, pairs: Pairs, alpha: float, margin: float) -> list[Contrast]:
+def in_cells(cells: Sequence[Cell], pairs: Pairs, alpha: float, margin: float) -> list[Contrast]:
     """The contrasts of one arm and endpoint in every cell of the grid, tested together."""
-    cells = study.design.cells
     alone = [_in_cell(pairs, cell, alpha, margin) for cell in cells]
     table = pairs.matrix(cells)
     tests, outer, inner = max_t(table), simultaneous(table, 1 - alpha), simultaneous(table, 1 - 2 * alpha)
@@ -217,10 +216,7 @@ def _contrast(
 
 def _estimand(pairs: Pairs, cell: Cell | None, n_cells: int) -> str:
     where = f"averaged over {n_cells} cells" if cell is None else f"at {in_words(cell)}"
-    return (
-        f"mean over seeds of {pairs.arm} minus {pairs.baseline}, {ENDPOINTS[pairs.endpoint]}"
-        f" (a diverged run scores chance), {where}"
-    )
+    return f"mean over {pairs.units} of {pairs.arm} minus {pairs.baseline}, {pairs.what}, {where}"
 
 
 def verdict(test: Test, estimate: float, inner: Interval, alpha: float, margin: float) -> str:

@@ -128,7 +128,7 @@ class Results:
     """With another study, where one was named: an arm each."""
 
 
-def results(study: StudyData, alpha: float, margin: float, other: StudyData | None = None) -> Results:
+def analyse(study: StudyData, alpha: float, margin: float, other: StudyData | None = None) -> Results:
     """All that the records say; beside those of ``other``, if there is one."""
     of_study, level = contrasts(study, alpha, margin), 1 - alpha
     ablation = load_ablation(study)

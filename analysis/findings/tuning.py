@@ -192,7 +192,8 @@ def tuned_pairs(runs: StudyData, arm: str, endpoint: str) -> Pairs:
     table = join(runs, arm, endpoint, ["seed"])
     for key, level in zip(runs.cell_key, levels(cell, runs.cell_key), strict=True):
         table[key] = level
-    return Pairs(arm, runs.baseline, endpoint, table, [cell], runs.cell_key, [])
+    what = runs.endpoints[endpoint]
+    return Pairs(arm, runs.baseline, endpoint, what, runs.units, table, [cell], runs.cell_key, [])
 
 
 def _contrast(runs: StudyData, arm: str, endpoint: str, alpha: float, margin: float) -> Contrast:
@@ -200,8 +201,8 @@ def _contrast(runs: StudyData, arm: str, endpoint: str, alpha: float, margin: fl
     settings = {arm: f"{arm} at {in_words(rounded(cell))}" for arm, cell in chosen_cells(runs).items()}
     return replace(
         contrast,
-        estimand=f"mean over seeds of {settings[arm]} minus {settings[runs.baseline]}, {ENDPOINTS[endpoint]}"
-        " (a diverged run scores chance)",
+        estimand=f"mean over {runs.units} of {settings[arm]} minus {settings[runs.baseline]},"
+        f" {runs.endpoints[endpoint]}",
     )
 
 

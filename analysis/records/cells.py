@@ -71,7 +71,8 @@ class Grid:
     @classmethod
     def over(cls, cells: Iterable[Cell]) -> "Grid":
         """Return the grid of the factors that the cells say."""
-        return cls.of([FACTORS[key] for key in next(iter(cells)).said])
+        first = next(iter(cells))
+        return cls.of([first.factors[key] for key in first.said])
 
     @property
     def key(self) -> list[str]:

@@ -5,14 +5,53 @@ What has no partner is named.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from analysis.records.cells import levels, rows_in
-from analysis.records.tables import StudyData
 from study.spec.factors import Cell
+
+
+class Scored(Protocol):
+    """Scores of several arms by cell and seed: a study's, or a frame's."""
+
+    @property
+    def baseline(self) -> str: ...
+
+    @property
+    def treatments(self) -> list[str]:
+        """The arms that are compared with the baseline."""
+        ...
+
+    @property
+    def cells(self) -> list[Cell]: ...
+
+    @property
+    def cell_key(self) -> list[str]:
+        """The columns of a cell."""
+        ...
+
+    @property
+    def outcomes(self) -> pd.DataFrame:
+        """A row per run: the columns of the cell, ``seed``, ``arm``, a column an endpoint, ``diverged``, ``failed``."""
+        ...
+
+    @property
+    def endpoints(self) -> dict[str, str]:
+        """What each endpoint is, the primary one first."""
+        ...
+
+    @property
+    def units(self) -> str:
+        """What the independent units are called."""
+        ...
+
+    def common_cells(self, arm: str, baseline: str) -> list[Cell]: ...
+
+    def unpaired(self, arm: str, baseline: str) -> list[str]: ...
 
 
 @dataclass(frozen=True)
@@ -27,6 +66,9 @@ class Pairs:
     arm: str
     baseline: str
     endpoint: str
+    what: str
+    """What the endpoint is."""
+    units: str
     table: pd.DataFrame
     cells: list[Cell]
     cell_key: list[str]
@@ -66,14 +108,15 @@ def over_cells(D: NDArray[np.float64]) -> NDArray[np.float64]:
     return settled(D.mean(1)) if D.shape[1] else np.empty(0)
 
 
-def pair(study: StudyData, arm: str, endpoint: str) -> Pairs:
+def pair(study: Scored, arm: str, endpoint: str) -> Pairs:
     """Join the runs of ``arm`` and the baseline by cell and seed."""
     table = join(study, arm, endpoint, [*study.cell_key, "seed"])
     cells, unpaired = study.common_cells(arm, study.baseline), study.unpaired(arm, study.baseline)
-    return Pairs(arm, study.baseline, endpoint, table, cells, study.cell_key, unpaired)
+    what = study.endpoints[endpoint]
+    return Pairs(arm, study.baseline, endpoint, what, study.units, table, cells, study.cell_key, unpaired)
 
 
-def join(study: StudyData, arm: str, endpoint: str, key: list[str]) -> pd.DataFrame:
+def join(study: Scored, arm: str, endpoint: str, key: list[str]) -> pd.DataFrame:
     """Return the ``table`` of pairs whose runs have equal values in ``key``, sorted by it."""
     columns = [*key, endpoint, "diverged", "failed"]
     of_baseline, of_arm = (

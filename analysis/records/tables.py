@@ -65,6 +65,21 @@ class StudyData:
         return cell_key(self.design)
 
     @property
+    def cells(self) -> list[Cell]:
+        """Every cell of the grid, in order."""
+        return self.design.cells
+
+    @property
+    def endpoints(self) -> dict[str, str]:
+        """The endpoints by key, the primary one first, and what each is."""
+        return {name: f"{text} (a diverged run scores chance)" for name, text in ENDPOINTS.items()}
+
+    @property
+    def units(self) -> str:
+        """What the independent units are called."""
+        return "seeds"
+
+    @property
     def treatments(self) -> list[str]:
         """The arms that are compared with the baseline; none where the baseline was not trained."""
         return [arm for arm in self.design.arms if arm != BASELINE] if BASELINE in self.design.arms else []

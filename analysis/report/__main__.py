@@ -1,18 +1,21 @@
 """python -m analysis.report: records -> report.html, report.json, tables/*.csv, figures/*.svg."""
 
-import json
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from analysis.errors import AnalysisError
 from study.cli import arguments
 from study.errors import StudyError
+from study.store.study_folder import newest_first
+
+if TYPE_CHECKING:
+    from analysis.report.write import Written
 
 MACHINE = 3
 INCOMPLETE = 4
@@ -47,63 +50,38 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Written:
-    """What a report came to."""
+class Timed:
+    """A report and the seconds that it took."""
 
-    page: Path
-    said: Mapping[str, Any]
-    """What ``report.json`` holds."""
-    numbers: Sequence[tuple[str, str]]
-    n_missing: int
-    """Planned runs without records."""
-    seconds_importing: float
+    written: "Written"
+    importing: float
     seconds: float
     """All but the imports."""
 
 
-def report(options: Options) -> Written:
+def report(options: Options) -> Timed:
     """Write the report of a study into its folder."""
     began = time.perf_counter()
-    from analysis.findings import results as findings
-    from analysis.records import completeness, tables
-    from analysis.report import document, report_json, sentences
-    from analysis.report.html import page
-    from analysis.report.sections import order
+    from analysis.report.write import write_report  # heavy, and --help needs none of it
 
     imported = time.perf_counter()
-    study = tables.load(options.study_dir or newest(options.out))
-    other = None if options.compare is None else tables.load(options.compare)
-    results = findings.results(study, options.alpha, options.margin, other)
-    said, parts = report_json.contents(study, results), order.parts(study, results)
-    files = {f"figures/{figure.name}.svg": figure.svg for figure in document.figures(parts)}
-    files |= {f"tables/{table.name}.csv": table.to_csv().encode() for table in document.tables(parts)}
-    files["report.json"] = json.dumps(said, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
-    files["report.html"] = page.render(study, said, parts).encode()
-    tables.write(study, files)
-    tables.record_looks(study, said["looks"])
-    return Written(
-        study.path / "report.html",
-        said,
-        sentences.main_numbers(results),
-        completeness.n_missing(study),
-        imported - began,
-        time.perf_counter() - imported,
-    )
+    study = options.study_dir or newest(options.out)
+    written = write_report(study, options.margin, options.alpha, options.compare)
+    return Timed(written, imported - began, time.perf_counter() - imported)
 
 
 def newest(out: Path) -> Path:
     """The study under ``out`` that was trained last; shipped ones, which have no parts, do not count."""
-    made_here = [path.parent for path in out.glob("*/manifest.json") if (path.parent / "parts").is_dir()]
-    if not made_here:
-        raise AnalysisError(
-            f"there is no study under {out}; run python -m study.run --seeds 10 first, or name a study's folder"
-        )
-    return max(made_here, key=lambda path: (path / "manifest.json").stat().st_mtime)
+    for manifest in newest_first(out, holding="parts"):
+        return manifest.parent
+    raise AnalysisError(
+        f"there is no study under {out}; run python -m study.run --seeds 10 first, or name a study's folder"
+    )
 
 
-def _lines(written: Written) -> Iterator[str]:
+def _lines(timed: Timed) -> Iterator[str]:
     """The verdict, the main numbers, and the page with its size and time."""
-    said = written.said
+    written, said = timed.written, timed.written.said
     yield from (f"! {notice}" for notice in said["notices"])
     for verdict in said["verdicts"]:
         yield verdict["headline"]
@@ -111,10 +89,7 @@ def _lines(written: Written) -> Iterator[str]:
     width = max((len(name) for name, _ in written.numbers), default=0)
     yield from (f"  {name:<{width}}  {text}" for name, text in written.numbers)
     size = written.page.stat().st_size
-    yield (
-        f"{written.page} ({size / 1e6:.2f} MB, {written.seconds:.1f} s and {written.seconds_importing:.1f} s of"
-        " imports)"
-    )
+    yield (f"{written.page} ({size / 1e6:.2f} MB, {timed.seconds:.1f} s and {timed.importing:.1f} s of imports)")
     if size > LARGE:
         yield f"! The page is larger than {LARGE / 1e6:g} MB; browsers may be slow to show it."
 
@@ -123,8 +98,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The command; every error is one sentence on stderr."""
     try:
         options = arguments.read(Options, argv, "python -m analysis.report").check()
-        written = report(options)
-        print(*_lines(written), sep="\n")
+        timed = report(options)
+        print(*_lines(timed), sep="\n")
     except (AnalysisError, StudyError) as error:
         print(f"analysis.report: {error}", file=sys.stderr)
         return 2
@@ -133,7 +108,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return MACHINE
     except KeyboardInterrupt:
         return 130
-    return INCOMPLETE if options.strict and written.n_missing else 0
+    return INCOMPLETE if options.strict and timed.written.n_missing else 0
 
 
 if __name__ == "__main__":

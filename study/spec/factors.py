@@ -119,9 +119,11 @@ class Cell(Mapping[str, Level]):
     (True, 0.01, 32, True)
     """
 
-    __slots__ = ("_levels", "_said")
+    __slots__ = ("_levels", "_said", "factors")
     _levels: dict[str, Level]
     _said: frozenset[str]
+    factors: Mapping[str, Factor]
+    """``FACTORS``, but for the cells of records that are not a study's."""
 
     def __init__(self, *levels: Level, **named: Level):
         given = dict(zip(FACTORS, levels, strict=False)) | named
@@ -130,17 +132,22 @@ class Cell(Mapping[str, Level]):
         missing = [key for key, factor in FACTORS.items() if factor.always and key not in given]
         if missing:
             raise UsageError(f"a cell needs {missing[0]}, such as {missing[0]}={FACTORS[missing[0]].default[0]}")
+        self.factors = FACTORS
         self._levels = {key: factor.level(given.get(key, factor.default[0])) for key, factor in FACTORS.items()}
-        self._said = frozenset(key for key, factor in FACTORS.items() if factor.always or not self._is_default(key))
+        self._said = frozenset(self.identity)
 
-    def _is_default(self, key: str) -> bool:
-        return self._levels[key] == FACTORS[key].default[0]
+    @classmethod
+    def of(cls, factors: Mapping[str, Factor], levels: Mapping[str, Level]) -> "Cell":
+        """Return a cell of other factors than ``FACTORS``, which says all its levels."""
+        cell = cls.__new__(cls)
+        cell.factors, cell._levels, cell._said = factors, dict(levels), frozenset(levels)
+        return cell
 
     def __getitem__(self, key: str) -> Any:
         return self._levels[key]
 
     def __getattr__(self, key: str) -> Any:
-        if key in FACTORS:
+        if not key.startswith("_") and key in self._levels:
             return self._levels[key]
         raise AttributeError(key)
 
@@ -166,11 +173,11 @@ class Cell(Mapping[str, Level]):
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _remade, (self._levels, self._said)
+        return _remade, (self._levels, self._said, None if self.factors is FACTORS else self.factors)
 
     def _places(self, stacked: bool = True) -> tuple[Any, ...]:
-        factors = (factor for factor in FACTORS.values() if stacked or not factor.stacked)
-        return tuple(factor.place(self._levels[factor.key]) for factor in factors)
+        factors = (self.factors[key] for key in self._levels)
+        return tuple(f.place(self._levels[f.key]) for f in factors if stacked or not f.stacked)
 
     @property
     def said(self) -> dict[str, Level]:
@@ -179,17 +186,20 @@ class Cell(Mapping[str, Level]):
 
     def saying(self, keys: Iterable[str]) -> "Cell":
         """Return the same cell, which says its levels of ``keys`` too, be they the defaults."""
-        return _remade(self._levels, self._said.union(keys))
+        return _remade(self._levels, self._said.union(keys), self.factors)
 
     @property
     def tag(self) -> str:
         """The cell in an id, such as ``b0032_lr1e-02``: a factor that has its default is left out, if it can be."""
-        return "_".join(FACTORS[key].tag(level) for key, level in self.identity.items())
+        return "_".join(self.factors[key].tag(level) for key, level in self.identity.items())
 
     @property
     def identity(self) -> dict[str, Level]:
         """The levels that digests are made of: as in ``tag``."""
-        return {key: level for key, level in self._levels.items() if FACTORS[key].always or not self._is_default(key)}
+        factors = self.factors
+        return {
+            key: level for key, level in self._levels.items() if factors[key].always or level != factors[key].default[0]
+        }
 
     @property
     def shape(self) -> tuple[Any, ...]:
@@ -198,11 +208,11 @@ class Cell(Mapping[str, Level]):
 
     def but(self, **levels: Level) -> "Cell":
         """Return this cell with other levels."""
-        return Cell(**{**self._levels, **levels}).saying(self._said)
+        return _remade({**self._levels, **levels}, self._said, self.factors)
 
 
-def _remade(levels: dict[str, Level], said: frozenset[str]) -> Cell:
-    cell = Cell(**levels)
+def _remade(levels: Mapping[str, Level], said: frozenset[str], factors: Mapping[str, Factor] | None) -> Cell:
+    cell = Cell.of(FACTORS if factors is None else factors, levels)
     cell._said = said
     return cell
 
@@ -215,7 +225,8 @@ def in_words(cell: Cell | None) -> str:
     """
     if cell is None:
         return "all cells"
-    return ", ".join(f"{FACTORS[key].label} {FACTORS[key].show(level)}" for key, level in cell.said.items())
+    factors = cell.factors
+    return ", ".join(f"{factors[key].label} {factors[key].show(level)}" for key, level in cell.said.items())
 
 
 def rounded(cell: Cell, digits: int = 3) -> Cell:

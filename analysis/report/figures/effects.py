@@ -59,13 +59,15 @@ def effect_map(cells: Mapping[Cell, Contrast]) -> Figure:
     """The difference in every cell, as the grid has them, with its interval and failures."""
     grid = Grid.over(cells)
     rows, columns = grid.down(cells), grid.across_of(cells)
-    values = 100 * np.array([[cells[grid.cell(row, column)].mean_diff for column in columns] for row in rows])
+    values = np.full((len(rows), len(columns)), np.nan)
+    places = {cell: (rows.index(grid.row(cell)), columns.index(grid.column(cell))) for cell in cells}
+    for cell, place in places.items():
+        values[place] = 100 * cells[cell].mean_diff
     figure = Figure(figsize=(max(WIDTH, 1.3 + 1.4 * len(columns)), 1.0 + 0.95 * len(rows)), layout="constrained")
     axes = figure.subplots()
     ink = heat(axes, values)
-    for cell, contrast in cells.items():
-        i, j = rows.index(grid.row(cell)), columns.index(grid.column(cell))
-        _write_cell(axes, j, i, contrast, ink(values[i, j]))
+    for cell, (i, j) in places.items():
+        _write_cell(axes, j, i, cells[cell], ink(values[i, j]))
     axes.set_xticks(range(len(columns)), [grid.across.show(level) for level in columns])
     axes.set_yticks(range(len(rows)), [grid.tick(row) for row in rows])
     axes.set(xlabel=grid.across.axis, ylabel=", ".join(factor.axis for factor in grid.others))

@@ -1,0 +1,134 @@
+"""Anybody's scores as pairs: a DataFrame with a row per unit, arm and cell."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import pandas as pd
+
+from analysis.errors import AnalysisError
+from analysis.records.cells import Levels, levels
+from study.spec.factors import Cell, Factor, in_full, in_words
+
+
+@dataclass(frozen=True)
+class FrameData:
+    """Scores of two arms or more by unit and cell: as much of a study as paired differences need."""
+
+    table: pd.DataFrame
+    """Columns: the factors, ``seed`` (the unit), ``arm``, and the outcome under its own name."""
+    factors: Mapping[str, Factor]
+    baseline: str
+    treatments: list[str]
+    outcome: str
+    unit: str
+
+    @property
+    def endpoints(self) -> dict[str, str]:
+        """The one endpoint, and what it is."""
+        return {self.outcome: self.outcome}
+
+    @property
+    def units(self) -> str:
+        """What the independent units are called."""
+        return f"{self.unit}s"
+
+    @property
+    def cell_key(self) -> list[str]:
+        return [*self.factors]
+
+    @property
+    def outcomes(self) -> pd.DataFrame:
+        """A row per run; nothing is known of failures beside the scores."""
+        return self.table.assign(diverged=False, failed=False)
+
+    @cached_property
+    def cells(self) -> list[Cell]:
+        """Every combination of levels that has a row, in order."""
+        rows = self.table[self.cell_key].drop_duplicates().itertuples(index=False)
+        return sorted(self._cell(tuple(row)) for row in rows)
+
+    def _cell(self, values: Levels) -> Cell:
+        named = zip(self.factors.items(), values, strict=True)
+        return Cell.of(self.factors, {key: factor.kind(value) for (key, factor), value in named})
+
+    def common_cells(self, arm: str, baseline: str) -> list[Cell]:
+        """Return the cells in which both arms have a row."""
+        there = [self._places(name) for name in (arm, baseline)]
+        return [cell for cell in self.cells if all(levels(cell, self.cell_key) in places for places in there)]
+
+    def _places(self, arm: str) -> set[Levels]:
+        rows = self.table[self.table.arm == arm][self.cell_key].itertuples(index=False)
+        return {tuple(row) for row in rows}
+
+    def unpaired(self, arm: str, baseline: str) -> list[str]:
+        """Return every run of either arm without its partner."""
+        key = [*self.cell_key, "seed"]
+        both = self.table[self.table.arm.isin((arm, baseline))]
+        alone = both[~both.duplicated(key, keep=False)]
+        rows = zip(alone[key].itertuples(index=False), alone.arm, strict=True)
+        return [
+            f"{in_words(self._cell(at[:-1]))}, {self.unit} {at[-1]}: {baseline if name == arm else arm} has no row"
+            for at, name in ((tuple(row), name) for row, name in rows)
+        ]
+
+
+def from_frame(
+    frame: pd.DataFrame, *, unit: str, arm: str, baseline: str, factors: Sequence[str], outcome: str
+) -> FrameData:
+    """Return the scores of a DataFrame, checked; an AnalysisError names what is wrong with it.
+
+    Parameters
+    ----------
+    frame
+        A row per unit, arm and cell.
+    unit
+        The column of the independent unit: the seed, the subject, the fold.
+    arm
+        The column of what is compared.
+    baseline
+        The value of ``arm`` that every other one is compared with.
+    factors
+        The columns that are varied beside arm and unit.
+    outcome
+        The column of the score, more is better; what a failed run scores is for the caller to say.
+    """
+    wanted = [*factors, unit, arm, outcome]
+    absent = [name for name in wanted if name not in frame]
+    if absent:
+        raise AnalysisError(f"the frame has no column {absent[0]!r}; it has {', '.join(map(str, frame.columns))}")
+    table = frame[wanted].rename(columns={unit: "seed", arm: "arm"}).reset_index(drop=True)
+    _check(table, [*factors, "seed", "arm"], outcome)
+    arms = [*dict.fromkeys(table.arm)]
+    if baseline not in arms or len(arms) < 2:
+        raise AnalysisError(f"the baseline is {baseline!r} and the arms are {', '.join(map(str, arms))}; give two arms")
+    values = {name: _factor(name, table[name]) for name in factors}
+    return FrameData(table, values, baseline, [name for name in arms if name != baseline], outcome, unit)
+
+
+def _check(table: pd.DataFrame, key: list[str], outcome: str) -> None:
+    missing = table[table.isna().any(axis=1)]
+    if len(missing):
+        raise AnalysisError(
+            f"{len(missing)} rows have a value missing, the first is row {missing.index[0]}; give {outcome!r} the score"
+            " that a failed run counts with, and every row its key"
+        )
+    twice = table[table.duplicated(key)]
+    if len(twice):
+        at = ", ".join(f"{name} {twice.iloc[0][name]}" for name in key)
+        raise AnalysisError(f"{len(twice)} rows stand twice, the first is {at}; give one row a run")
+
+
+def _factor(name: str, column: "pd.Series") -> Factor:
+    """Return a factor that is called as its column is."""
+    label = name.replace("_", " ")
+    if not pd.api.types.is_numeric_dtype(column):
+        return Factor(name, str, label, label, tuple(sorted({*map(str, column)})), _accept, field=name)
+    kind = int if pd.api.types.is_integer_dtype(column) else float
+    return Factor(
+        name, kind, label, label, (0,), _accept, show=in_full if kind is float else str, field=name, scale=float
+    )
+
+
+def _accept(asked: str, level: object, data: object) -> None:
+    pass
