@@ -19,7 +19,7 @@ HOSTILE = "<script>alert(1)</script>\"'&한국어{{ 7 * 7 }}".ljust(200, "x")
 
 def score(run: Run, epoch: int) -> float:
     """Better with batch normalisation, in every cell by something else."""
-    gain = 0.02 + 0.002 * (run.seed % 3) + 0.1 * run.lr + 0.0005 * run.batch_size
+    gain = 0.02 + 0.002 * (run.seed % 3) + 0.1 * run.cell.lr + 0.0005 * run.cell.batch_size
     return 0.6 + 0.05 * epoch + 0.003 * run.seed + (gain if run.arm == "bn" else 0)
 
 

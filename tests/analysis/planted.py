@@ -9,23 +9,23 @@ from typing import Any
 
 import numpy as np
 
-from analysis.records.tables import Study, load
-from study.spec.arms import ARMS
+from analysis.records.tables import StudyData, load
+from study.spec.arms import DEFAULT_ARMS
 from study.spec.cohorts import cohorts, missing_runs
 from study.spec.design import Design
-from study.spec.factors import REFERENCE_SETTING
+from study.spec.factors import REFERENCE_SETTING, Cell
 from study.spec.history import History
 from study.spec.runs import Run
 from study.spec.trial_design import TrialDesign
 from study.store.schemas import SCHEMA_VERSION, part_table
 from study.store.study_folder import Folder
-from study.tuning import trials_table as trials
+from study.tuning import trials_table
 from study.tuning.search import Finished, Score
-from study.tuning.space import DEFAULT, Point, Space, point
+from study.tuning.space import DEFAULT, Space, point
 
 Accuracy = Callable[[Run, int], float | None]
 """Test accuracy of a run after an epoch; None from where it has diverged."""
-TrialAccuracy = Callable[[str, Point, int], float | None]
+TrialAccuracy = Callable[[str, Cell, int], float | None]
 """Accuracy on the held-out images of an arm at a configuration, by the number of the trial's seed from 0 on; None where
 it diverged."""
 FIRST_SEED = 2**30
@@ -58,23 +58,23 @@ def plant(
     return path
 
 
-def planted(path: Path, design: Design, accuracy: Accuracy, **options: object) -> Study:
+def planted(path: Path, design: Design, accuracy: Accuracy, **options: object) -> StudyData:
     return load(plant(path, design, accuracy, **options))  # type: ignore[arg-type]
 
 
 def _history(design: Design, runs: list[Run], accuracy: Accuracy) -> History:
     test = np.array([[accuracy(run, epoch) for epoch in range(design.epochs + 1)] for run in runs], dtype=float)
     both = np.stack([test, test], axis=-1)
-    facts = design.data
-    counts = np.nan_to_num(both * [facts.n_train, facts.n_test]).round().astype(np.int64)
-    correct = np.arange(facts.n_test) < counts[:, -1, 1:]
+    data = design.data
+    counts = np.nan_to_num(both * [data.n_train, data.n_test]).round().astype(np.int64)
+    correct = np.arange(data.n_test) < counts[:, -1, 1:]
     return History(1 - both, counts, np.isfinite(test), correct, n_steps=10)
 
 
 # --- a tuned study
 
 
-def points(n: int, seed: int = 0) -> list[Point]:
+def points(n: int, seed: int = 0) -> list[Cell]:
     """Of a Sobol set over the default space."""
     return [point(params) for params in Space.parse(DEFAULT).sobol(n, seed)]
 
@@ -88,12 +88,12 @@ TUNING_GAINS = (14, 10, 13, 9, 16, 12, 11, 15)
 
 def in_gains(run: Run, epoch: int) -> float:
     """What a run of digits scores, untuned and tuned."""
-    k, of_arm, tuned = run.seed % 8, run.arm == "bn", (run.batch_size, run.lr) != REFERENCE_SETTING
+    k, of_arm, tuned = run.seed % 8, run.arm == "bn", run.cell != REFERENCE_SETTING
     gain = TUNING_GAINS[k] + of_arm * TUNED_GAINS[k] if tuned else of_arm * UNTUNED_GAINS[k]
     return (290 + 4 * epoch + k + gain) / 360
 
 
-def on_a_hill(arm: str, at: Point, k: int) -> float:
+def on_a_hill(arm: str, at: Cell, k: int) -> float:
     """What a trial scores: with batch norm the top is higher, broader and at a larger rate."""
     with_bn = arm == "bn"
     off = (math.log10(at.lr) + (1.5 if with_bn else 2.5)) / (1.6 if with_bn else 1)
@@ -101,7 +101,7 @@ def on_a_hill(arm: str, at: Point, k: int) -> float:
     return max(0.1, 0.97 + 0.01 * with_bn - 0.05 * off**2 - uneven)
 
 
-def on_a_cliff(arm: str, at: Point, k: int) -> float | None:
+def on_a_cliff(arm: str, at: Cell, k: int) -> float | None:
     """A hill where large rates diverge, without batch norm earlier: all seeds but the second, and beyond all."""
     edge = 0.3 if arm == "bn" else 0.05
     return None if at.lr > edge and (k != 1 or at.lr > 2 * edge) else on_a_hill(arm, at, k)
@@ -111,36 +111,37 @@ def plant_tuned(
     path: Path,
     accuracy: Accuracy,
     trial: TrialAccuracy,
-    tried: Sequence[Point] | Mapping[str, Sequence[Point]],
+    tried: Sequence[Cell] | Mapping[str, Sequence[Cell]],
     n_trial_seeds: int = 3,
     pruned: AbstractSet[tuple[str, int]] = frozenset(),
     seeds: Sequence[int] = tuple(range(8)),
-    untuned: tuple[int, float] = REFERENCE_SETTING,
+    untuned: Cell = REFERENCE_SETTING,
+    arms: Sequence[str] = DEFAULT_ARMS,
     lost: AbstractSet[Run] = frozenset(),
     **tuning: Any,
 ) -> Path:
-    """Write a tuned study of digits: of the points that were ``tried``, the same for both arms or by arm, each arm has
+    """Write a tuned study of digits: of the points that were ``tried``, the same for all arms or by arm, each arm has
     its best in the tuned cell; those in ``pruned``, (arm, trial), were stopped after the first epoch."""
-    size, lr = untuned
-    design = Design("digits", batch_sizes=(size,), lrs=(lr,), seeds=tuple(seeds), epochs=4)
-    by_arm = tried if isinstance(tried, Mapping) else dict.fromkeys(ARMS, tried)
+    setting = {"batch_sizes": (untuned.batch_size,), "lrs": (untuned.lr,)}
+    design = Design("digits", arms=tuple(arms), **setting, seeds=tuple(seeds), epochs=4)
+    by_arm = tried if isinstance(tried, Mapping) else dict.fromkeys(design.arms, tried)
     finished = {
         arm: [_finished(design, arm, i, at, trial, n_trial_seeds, (arm, i) in pruned) for i, at in enumerate(of)]
         for arm, of in by_arm.items()
     }
-    found = trials.Tuned(finished)
-    plant(path, replace(design, tuned=found.chosen), accuracy, lost=lost)
+    tuned = trials_table.Tuned(finished)
+    plant(path, replace(design, tuned=tuned.chosen), accuracy, lost=lost)
     terms = {
         "trials": max(map(len, by_arm.values())), "first_seed": FIRST_SEED, "n_seeds": n_trial_seeds,
         "storage": "tuning.journal", "optuna": "5.0.0", "space": str(Space.parse(DEFAULT)), "epochs": design.epochs,
         "sampler": "sobol", "sampler_seed": 0, "pruner": "median" if pruned else "none",
     }  # fmt: skip
-    trials.write(Folder(path), found, terms | tuning)
+    trials_table.write(Folder(path), tuned, terms | tuning)
     return path
 
 
 def _finished(
-    design: Design, arm: str, slot: int, at: Point, trial: TrialAccuracy, n_seeds: int, pruned: bool
+    design: Design, arm: str, slot: int, at: Cell, trial: TrialAccuracy, n_seeds: int, pruned: bool
 ) -> Finished:
     n, epoch = TrialDesign.of(design).data.n_test, 1 if pruned else design.epochs
 

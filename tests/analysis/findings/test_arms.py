@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from analysis.findings.arms import arm_cells, claims
-from analysis.records.tables import Study
+from analysis.records.tables import StudyData
 from analysis.stats.intervals import prediction
 from study.spec.design import Design
 from study.spec.runs import Run
@@ -17,13 +17,13 @@ DESIGN = Design("digits", batch_sizes=(32,), lrs=(0.01, 0.1), seeds=tuple(range(
 
 
 def score(run: Run, epoch: int) -> float | None:
-    if run.arm == "no_bn" and run.lr == 0.1:
+    if run.arm == "no_bn" and run.cell.lr == 0.1:
         return None if run.seed < 2 else 0.1 if run.seed == 2 else 0.9
     return (300 + 6 * run.seed) / 360
 
 
 def test_an_arm_in_a_cell_has_its_mean_and_its_failures(tmp_path: Path) -> None:
-    cells = {(c.lr, c.arm): c for c in arm_cells(planted(tmp_path / "s", DESIGN, score), 0.95)}
+    cells = {(c.cell.lr, c.arm): c for c in arm_cells(planted(tmp_path / "s", DESIGN, score), 0.95)}
     scores = np.array([300 + 6 * seed for seed in range(6)]) / 360
     sound, bad = cells[0.01, "bn"], cells[0.1, "no_bn"]
     low, high = stats.t.interval(0.95, 5, scores.mean(), stats.sem(scores))
@@ -40,7 +40,7 @@ def test_where_one_more_value_would_lie_covers_it_as_often_as_said() -> None:
     assert np.mean(covered) == pytest.approx(0.9, abs=3.3 * np.sqrt(0.09 / 4000))
 
 
-def post_study(path: Path, **changes: object) -> Study:
+def post_study(path: Path, **changes: object) -> StudyData:
     """MNIST at the tutorial's setting; its 10,000 answers are not planted, so the runs' counts are of 360."""
     options: dict = {"batch_sizes": (32,), "lrs": (0.01,), "seeds": tuple(range(5)), "epochs": 10} | changes
     design = Design("mnist", **options)

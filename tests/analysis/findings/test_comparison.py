@@ -10,6 +10,7 @@ from analysis.errors import AnalysisError
 from analysis.findings.comparison import compare
 from analysis.report import __main__ as report
 from study.spec.design import Design
+from study.spec.factors import Cell
 from study.spec.runs import Run
 from tests.analysis.planted import plant, planted
 
@@ -40,7 +41,7 @@ def test_the_difference_of_differences_is_paired_by_seed_over_common_cells(tmp_p
     here = planted(tmp_path / "here", design(8), gaining(30))
     there = planted(tmp_path / "there", design(6, lrs=(0.1, 0.5), hidden=(16,)), gaining(10))
     found = compare(here, there, "bn", 0.95)
-    assert [(side.batch_size, side.lr) for side in found.sides] == [(None, None), (32, 0.1), (64, 0.1)]
+    assert [side.cell for side in found.sides] == [None, Cell(32, 0.1), Cell(64, 0.1)]
     assert found.differs == ["hidden 32-32 here and 16 there"]
     whole = found.sides[0]
     d = np.array([20 + (WOBBLE[s] * 30) % 7 - (WOBBLE[s] * 10) % 7 for s in range(6)]) / 360

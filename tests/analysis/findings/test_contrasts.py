@@ -9,15 +9,17 @@ import pandas as pd
 import pytest
 
 from analysis.findings import contrasts
-from analysis.findings.contrasts import COLUMNS, by_cell, verdict, whole
+from analysis.findings.contrasts import COLUMNS, by_cell, overall, verdict
 from analysis.findings.curves import curves
 from analysis.records.completeness import OUTCOMES, completeness
 from analysis.stats.intervals import Interval, t_interval
 from analysis.stats.paired_tests import Test
 from study.spec.design import Design
+from study.spec.factors import Cell
 from study.spec.runs import Run
 from tests.analysis.planted import planted
 
+CELL = ["batch_size", "lr"]
 SEEDS = tuple(range(10))
 DESIGN = Design("digits", batch_sizes=(32, 64), lrs=(0.01, 0.1), seeds=SEEDS, epochs=3)
 GAINS = np.array([18, 20, 22, 17, 19, 25, 18, 21, 20, 20])
@@ -25,8 +27,8 @@ GAINS = np.array([18, 20, 22, 17, 19, 25, 18, 21, 20, 20])
 
 
 def score(run: Run, epoch: int) -> float | None:
-    gain = GAINS[run.seed] if run.lr == 0.01 else GAINS[run.seed] / 2
-    base = 280 + 3 * run.seed + (run.batch_size == 64)
+    gain = GAINS[run.seed] if run.cell.lr == 0.01 else GAINS[run.seed] / 2
+    base = 280 + 3 * run.seed + (run.cell.batch_size == 64)
     return (base + (gain if run.arm == "bn" else 0)) / 360
 
 
@@ -37,7 +39,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> list[contrasts.Contrast]:
 
 
 def test_a_cell_has_the_numbers_of_its_pairs(found: list[contrasts.Contrast]) -> None:
-    cell = by_cell(found, "bn", "final")[64, 0.01]
+    cell = by_cell(found, "bn", "final")[Cell(64, 0.01)]
     d = GAINS / 360
     assert cell.mean_diff == pytest.approx(d.mean())
     assert cell.sd_diff == pytest.approx(d.std(ddof=1))
@@ -51,9 +53,9 @@ def test_a_cell_has_the_numbers_of_its_pairs(found: list[contrasts.Contrast]) ->
 
 
 def test_over_all_cells_the_seed_is_the_unit(found: list[contrasts.Contrast]) -> None:
-    total = whole(found, "bn", "final")
+    total = overall(found, "bn", "final")
     d = 0.75 * GAINS / 360
-    assert (total.batch_size, total.lr, total.n_pairs, total.t.df, total.n_runs) == (None, None, 10, 9, 40)
+    assert (total.cell, total.n_pairs, total.t.df, total.n_runs) == (None, 10, 9, 40)
     assert total.mean_diff == pytest.approx(d.mean())
     assert total.sd_diff == pytest.approx(d.std(ddof=1), rel=0.01)  # counts of halves are rounded
 
@@ -74,14 +76,13 @@ def test_the_csv_has_the_columns_of_the_contract_and_empty_cells_for_all(
         " hl hl_low hl_high g_z g_z_low g_z_high prob_better p_max_t p_max_t_extreme p_max_t_patterns"
         " ci_sim_low ci_sim_high p_holm p_tost verdict reason"
     )
-    assert " ".join(COLUMNS) == promised
     path = tmp_path / "contrasts.csv"
-    pd.DataFrame(contrasts.rows(found)).to_csv(path, index=False)
+    pd.DataFrame(contrasts.rows(found, CELL)).to_csv(path, index=False)
     table = pd.read_csv(path)
-    assert table.columns.tolist() == list(COLUMNS)
+    assert " ".join(table.columns) == promised
     assert table.batch_size.isna().sum() == table.lr.isna().sum() == 2
     row = table[(table.endpoint == "final") & (table.batch_size == 64) & (table.lr == 0.01)].iloc[0]
-    cell = by_cell(found, "bn", "final")[64, 0.01]
+    cell = by_cell(found, "bn", "final")[Cell(64, 0.01)]
     expected = {name: attrgetter(path)(cell) for name, path in COLUMNS.items()}
     assert all(row[name] == value or (pd.isna(row[name]) and value is None) for name, value in expected.items())
 
@@ -92,7 +93,7 @@ def test_the_sleep_data_come_through_the_whole_way(tmp_path: Path) -> None:
     two = [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4]
     design = Design("digits", batch_sizes=(32,), lrs=(0.01,), seeds=SEEDS, epochs=1)
     study = planted(tmp_path / "s", design, lambda run, _: 0.5 + (one if run.arm == "bn" else two)[run.seed] / 36)
-    cell = by_cell(contrasts.contrasts(study, 0.05, 0.002), "bn", "final")[32, 0.01]
+    cell = by_cell(contrasts.contrasts(study, 0.05, 0.002), "bn", "final")[Cell(32, 0.01)]
     assert cell.t.statistic == pytest.approx(-4.06212768338204, rel=1e-9)
     assert cell.t.pvalue == pytest.approx(0.00283289019738427, rel=1e-9)
     assert cell.sign_flip.pvalue == cell.wilcoxon.pvalue == 4 / 1024
@@ -104,7 +105,7 @@ def test_the_sleep_data_come_through_the_whole_way(tmp_path: Path) -> None:
 
 def test_failures_are_counted_by_kind_and_scored_at_chance(tmp_path: Path) -> None:
     def failing(run: Run, epoch: int) -> float | None:
-        if run.arm == "no_bn" and run.lr == 0.1:
+        if run.arm == "no_bn" and run.cell.lr == 0.1:
             if run.seed < 3 and epoch >= 1:
                 return None
             if run.seed == 3:
@@ -113,11 +114,11 @@ def test_failures_are_counted_by_kind_and_scored_at_chance(tmp_path: Path) -> No
 
     study = planted(tmp_path / "s", DESIGN, failing)
     found = contrasts.contrasts(study, 0.05, 0.002)
-    cell = by_cell(found, "bn", "last3")[32, 0.1]
+    cell = by_cell(found, "bn", "last3")[Cell(32, 0.1)]
     assert (cell.n_failed_baseline, cell.n_diverged_baseline, cell.n_failed_arm) == (4, 3, 0)
     assert cell.n_pairs == 10
     assert cell.mean_diff == pytest.approx((3 * 0.8 + 0.75) / 10)
-    total = whole(found, "bn")
+    total = overall(found, "bn")
     assert (total.n_failed_baseline, total.n_diverged_baseline, total.n_runs) == (8, 6, 40)
     counts = completeness(study)
     everywhere = next(row for row in counts if row["arm"] == "no_bn" and row["batch_size"] is None)
@@ -128,7 +129,7 @@ def test_failures_are_counted_by_kind_and_scored_at_chance(tmp_path: Path) -> No
 
 def test_one_seed_is_described_and_not_tested(tmp_path: Path) -> None:
     design = Design("digits", batch_sizes=(32,), lrs=(0.01,), seeds=(0,), epochs=1)
-    total = whole(contrasts.contrasts(planted(tmp_path / "s", design, score), 0.05, 0.002), "bn")
+    total = overall(contrasts.contrasts(planted(tmp_path / "s", design, score), 0.05, 0.002), "bn")
     assert total.mean_diff == pytest.approx(18 / 360)
     assert math.isnan(total.t.pvalue)
     assert math.isnan(total.sign_flip.pvalue)
@@ -139,16 +140,16 @@ def test_equal_differences_are_no_finding(tmp_path: Path) -> None:
     """Two seeds that happen to gain the same: an interval of no width would always exclude zero."""
     design = Design("digits", batch_sizes=(32,), lrs=(0.01,), seeds=(0, 1), epochs=1)
     study = planted(tmp_path / "s", design, lambda run, _: 0.9 if run.arm == "bn" else 0.8)
-    cell = by_cell(contrasts.contrasts(study, 0.05, 0.002), "bn")[32, 0.01]
+    cell = by_cell(contrasts.contrasts(study, 0.05, 0.002), "bn")[Cell(32, 0.01)]
     assert cell.verdict == "not testable"
     assert cell.reason == "all differences are equal: the spread is zero"
     assert cell.sign_flip.pvalue == 0.5
 
 
 def test_seeds_that_lack_a_cell_stay_out_of_the_grid_and_in_their_cells(tmp_path: Path) -> None:
-    study = planted(tmp_path / "s", DESIGN, score, lost={Run(32, 0.1, 7, "bn")})
+    study = planted(tmp_path / "s", DESIGN, score, lost={Run(32, 0.1, seed=7, arm="bn")})
     found = contrasts.contrasts(study, 0.05, 0.002)
-    assert whole(found, "bn").n_pairs == 9
+    assert overall(found, "bn").n_pairs == 9
     assert [cell.n_pairs for cell in by_cell(found, "bn").values()] == [10, 9, 10, 10]
 
 
@@ -180,7 +181,7 @@ def test_over_all_cells_equivalence_is_two_one_sided_tests(tmp_path: Path) -> No
     d = np.array(gains) / 360
     margin = t_interval(d, 0.9).high + 1e-5
     assert t_interval(d).high > margin
-    total = whole(contrasts.contrasts(study, 0.05, margin), "bn")
+    total = overall(contrasts.contrasts(study, 0.05, margin), "bn")
     assert total.verdict == "equivalent"
     assert total.equivalence.pvalue < 0.05
 

@@ -13,6 +13,7 @@ from analysis.findings.results import Findings, Results
 from analysis.report import __main__ as report
 from analysis.stats import null_calibration as aa
 from study.spec.design import Design
+from study.spec.factors import Cell
 from study.spec.runs import Run
 from study.store.study_folder import Folder
 from tests.analysis.planted import plant, planted
@@ -26,7 +27,7 @@ WOBBLE = (0, 2, 5, 1, 7, 3, 4, 6)
 def score(run: Run, epoch: int) -> float | None:
     """Without batch norm a rate of 0.1 diverges for five seeds of batch size 32 and stays at chance for one; with it
     a run gains 18 images and reaches 90 % in epoch 2 instead of 4."""
-    if run.arm == "no_bn" and (run.batch_size, run.lr) == (32, 0.1):
+    if run.arm == "no_bn" and run.cell == Cell(32, 0.1):
         if run.seed < 5 and epoch >= 3:
             return None
         if run.seed == 5:
@@ -49,8 +50,8 @@ def test_failures_are_found_where_they_were_planted(found: Findings) -> None:
     over_all, *cells = found.failures
     assert (over_all.n_failed_baseline, over_all.n_failed_arm, over_all.n_runs) == (6, 0, 48)
     assert over_all.n_diverged_baseline == 5
-    at = {(cell.batch_size, cell.lr): cell for cell in cells}
-    bad = at.pop((32, 0.1))
+    at = {in_cell.cell: in_cell for in_cell in cells}
+    bad = at.pop(Cell(32, 0.1))
     assert bad.n_only_baseline == 6
     assert bad.test.pvalue == pytest.approx(2 * 0.5**6)
     assert bad.interval
@@ -66,14 +67,14 @@ def test_over_all_cells_survivors_are_averaged_by_seed(found: Findings) -> None:
 
 
 def test_a_gap_is_banded_and_a_diverged_run_scores_chance_in_it(found: Findings) -> None:
-    gap = next(gap for gap in found.gaps if (gap.batch_size, gap.lr) == (64, 0.01))
+    gap = next(gap for gap in found.gaps if gap.cell == Cell(64, 0.01))
     planted_gap = np.mean([18 + wobble % 3 for wobble in WOBBLE]) / 360
     assert gap.epochs == [1, 2, 3, 4, 5]
     assert gap.mean[4] == pytest.approx(planted_gap)
     assert gap.mean[1] == pytest.approx(planted_gap + 130 / 360)
     for low, high, band_low, band_high in zip(gap.low, gap.high, gap.band_low, gap.band_high, strict=True):
         assert band_low <= low <= high <= band_high
-    bad = next(gap for gap in found.gaps if (gap.batch_size, gap.lr) == (32, 0.1))
+    bad = next(gap for gap in found.gaps if gap.cell == Cell(32, 0.1))
     with_bn = np.mean([331 + wobble + 18 + wobble % 3 for wobble in WOBBLE]) / 360
     without = np.mean([36] * 6 + [331 + WOBBLE[6], 331 + WOBBLE[7]]) / 360
     assert bad.mean[4] == pytest.approx(with_bn - without)
@@ -99,17 +100,17 @@ def test_the_largest_rate_that_learns_is_lower_without_batch_norm(found: Finding
     assert found.largest_rate
     assert found.largest_rate.interval.estimate == pytest.approx(6 / 16)  # six of sixteen pairs lose a tenfold
     assert {slope.name for slope in found.slopes} == {"batch size", "rate", "batch size x rate"}
-    assert [best.batch_size for best in found.best_rates] == [32, 64]
+    assert [best.at for best in found.best_rates] == [{"batch_size": 32}, {"batch_size": 64}]
 
 
 def test_noise_is_told_from_the_answers_and_not_where_a_run_diverged(found: Findings) -> None:
     over_all, *cells = found.noise
-    at = {(cell.batch_size, cell.lr): cell.two_way for cell in cells}
-    assert at[32, 0.1].n_seeds == 3
+    at = {in_cell.cell: in_cell.two_way for in_cell in cells}
+    assert at[Cell(32, 0.1)].n_seeds == 3
     assert over_all.two_way.n_seeds == 3
     d = np.array([18 + wobble % 3 for wobble in WOBBLE]) / 360
     low, high = stats.t.interval(0.95, 7, d.mean(), d.std(ddof=1) / math.sqrt(8))
-    two_way = at[64, 0.01]
+    two_way = at[Cell(64, 0.01)]
     assert (two_way.this_test_set.low, two_way.this_test_set.high) == pytest.approx((low, high))
     assert two_way.new_images.high - two_way.new_images.low > high - low
 
@@ -121,7 +122,7 @@ def test_the_sequence_licenses_the_cells_only_behind_the_grid(found: Findings, t
     nothing = Design("digits", batch_sizes=(32, 64), lrs=(0.01,), seeds=SEEDS, epochs=1)
 
     def cancelling(run: Run, _: int) -> float:
-        gain = (10 + WOBBLE[run.seed] % 3) * (1 if run.batch_size == 32 else -1) if run.arm == "bn" else 0
+        gain = (10 + WOBBLE[run.seed] % 3) * (1 if run.cell.batch_size == 32 else -1) if run.arm == "bn" else 0
         return (300 + gain + (run.arm == "bn") * (-1) ** run.seed) / 360
 
     study = planted(tmp_path / "s", nothing, cancelling)
@@ -140,12 +141,12 @@ def test_exact_methods_keep_their_level_over_all_swaps_and_the_table_says_so(fou
 
 
 def test_missing_pairs_leave_the_grid_and_stay_in_their_cells(tmp_path: Path) -> None:
-    lost = {Run(64, 0.01, 2, "no_bn"), Run(64, 0.1, 2, "bn"), Run(64, 0.1, 6, "bn")}
+    lost = {Run(64, 0.01, seed=2, arm="no_bn"), Run(64, 0.1, seed=2, arm="bn"), Run(64, 0.1, seed=6, arm="bn")}
     found = results(tmp_path / "s", lost=lost)
     of_arm = found.of_arms["bn"]
     assert of_arm.plan.n == 6
-    assert {(cell.batch_size, cell.lr): cell.n_runs for cell in of_arm.failures[1:]}[64, 0.1] == 6
-    assert {(gap.batch_size, gap.lr): gap.n for gap in of_arm.gaps}[None, None] == 6
+    assert {in_cell.cell: in_cell.n_runs for in_cell in of_arm.failures}[Cell(64, 0.1)] == 6
+    assert {gap.cell: gap.n for gap in of_arm.gaps}[None] == 6
     assert of_arm.times[0].n_runs == 36
 
 
@@ -175,12 +176,12 @@ def test_best_cells_are_chosen_on_all_seeds_but_one_and_scored_on_that(tmp_path:
     design = Design("digits", batch_sizes=(32,), lrs=(0.01, 0.1), seeds=SEEDS[:6], epochs=1)
 
     def lucky(run: Run, _: int) -> float:
-        gain = 20 * (run.lr == 0.1) if run.arm == "bn" else luck[run.seed, int(run.lr == 0.1)]
+        gain = 20 * (run.cell.lr == 0.1) if run.arm == "bn" else luck[run.seed, int(run.cell.lr == 0.1)]
         return (300 + gain) / 360
 
     best = findings.results(planted(tmp_path / "s", design, lucky), 0.05, 0.002).of_arms["bn"].best_cell
     assert best
-    assert best.cells == [(32, 0.01), (32, 0.1)]
+    assert best.cells == [Cell(32, 0.01), Cell(32, 0.1)]
     assert (best.found.best_baseline, best.found.best_arm) == (0, 1)
     others = [luck.sum(0) - row for row in luck]
     held_out = [20 - row[int(sums[1] > sums[0])] for row, sums in zip(luck, others, strict=True)]
@@ -192,7 +193,7 @@ def test_best_cells_are_chosen_on_all_seeds_but_one_and_scored_on_that(tmp_path:
 def test_of_one_cell_or_without_a_whole_seed_there_is_no_best_cell(tmp_path: Path) -> None:
     one = Design("digits", batch_sizes=(32,), lrs=(0.01,), seeds=SEEDS, epochs=1)
     two = Design("digits", batch_sizes=(32,), lrs=(0.01, 0.1), seeds=(0, 1), epochs=1)
-    lost = {Run(32, 0.01, 0, "bn"), Run(32, 0.1, 1, "no_bn")}
+    lost = {Run(32, 0.01, seed=0, arm="bn"), Run(32, 0.1, seed=1, arm="no_bn")}
     for name, study in (
         ("one", planted(tmp_path / "one", one, score)),
         ("gaps", planted(tmp_path / "two", two, score, lost=lost)),

@@ -11,22 +11,23 @@ from analysis.findings import contrasts
 from analysis.findings.sensitivity import Sensitivity, sensitivity
 from analysis.records.pairs import pair
 from study.spec.design import Design
+from study.spec.factors import Cell
 from study.spec.runs import Run
 from tests.analysis.planted import Accuracy, planted
 
 DESIGN = Design("digits", batch_sizes=(32, 64), lrs=(0.01, 0.1), seeds=tuple(range(8)), epochs=4)
 WOBBLE = (0, 3, 1, 4, 2, 6, 5, 7)
-GAIN = {(32, 0.01): 4, (64, 0.01): 6, (32, 0.1): 8, (64, 0.1): 100}
+GAIN = {Cell(32, 0.01): 4, Cell(64, 0.01): 6, Cell(32, 0.1): 8, Cell(64, 0.1): 100}
 """Images of 360."""
 
 
 def score(run: Run, epoch: int) -> float:
-    return (200 + (GAIN[run.batch_size, run.lr] + WOBBLE[run.seed] % 3 if run.arm == "bn" else 0)) / 360
+    return (200 + (GAIN[run.cell] + WOBBLE[run.seed] % 3 if run.arm == "bn" else 0)) / 360
 
 
 def found(path: Path, accuracy: Accuracy) -> Sensitivity:
     study = planted(path, DESIGN, accuracy)
-    stated = contrasts.whole(contrasts.contrasts(study, 0.05, 0.002), "bn")
+    stated = contrasts.overall(contrasts.contrasts(study, 0.05, 0.002), "bn")
     return sensitivity(pair(study, "bn", "last3"), pair(study, "bn", "final"), stated)
 
 
@@ -34,7 +35,7 @@ def estimates(of: Sensitivity) -> dict[str, float]:
     return {way.what: 360 * way.interval.estimate for way in of.ways}
 
 
-def test_each_way_asks_what_it_says(tmp_path: Path) -> None:
+def test_each_specification_asks_what_it_says(tmp_path: Path) -> None:
     of = found(tmp_path / "s", score)
     wobble = np.mean([w % 3 for w in WOBBLE])
     says = estimates(of)
@@ -55,7 +56,7 @@ def test_the_least_difference_is_where_the_t_test_just_rejects(tmp_path: Path) -
 
 def test_cells_with_a_failure_and_pairs_with_a_divergence_are_left_out_where_it_is_said(tmp_path: Path) -> None:
     def failing(run: Run, epoch: int) -> float | None:
-        if run.arm == "no_bn" and (run.batch_size, run.lr) == (64, 0.1) and run.seed < 3:
+        if run.arm == "no_bn" and run.cell == Cell(64, 0.1) and run.seed < 3:
             return None if epoch else 0.1
         return score(run, epoch)
 
@@ -64,7 +65,7 @@ def test_cells_with_a_failure_and_pairs_with_a_divergence_are_left_out_where_it_
     wobble = np.mean([w % 3 for w in WOBBLE])
     assert says["only the 3 cells in which no run failed"] == pytest.approx(6 + wobble)
     of_seeds = [
-        np.mean([gain + WOBBLE[seed] % 3 for cell, gain in GAIN.items() if seed >= 3 or cell != (64, 0.1)])
+        np.mean([gain + WOBBLE[seed] % 3 for cell, gain in GAIN.items() if seed >= 3 or cell != Cell(64, 0.1)])
         for seed in DESIGN.seeds
     ]
     assert says["only pairs of which neither diverged"] == pytest.approx(np.mean(of_seeds))
@@ -86,9 +87,9 @@ def test_a_verdict_that_rests_on_one_seed_is_told(tmp_path: Path) -> None:
 
 
 def test_without_pairs_nothing_is_said(tmp_path: Path) -> None:
-    lost = {run for run in DESIGN.runs if run.batch_size == 64}
+    lost = {run for run in DESIGN.runs if run.cell.batch_size == 64}
     study = planted(tmp_path / "s", DESIGN, score, lost=lost)
-    stated = contrasts.whole(contrasts.contrasts(study, 0.05, 0.002), "bn")
+    stated = contrasts.overall(contrasts.contrasts(study, 0.05, 0.002), "bn")
     of = sensitivity(pair(study, "bn", "last3"), pair(study, "bn", "final"), stated)
     assert math.isnan(of.least_difference)
     assert {way.verdict for way in of.ways} == {"not testable"}

@@ -14,9 +14,8 @@ from analysis.findings.contrasts import contrasts
 from analysis.findings.results import results
 from analysis.findings.tuning import Tuned, tuned
 from analysis.records.tables import load
-from study.spec.factors import REFERENCE_SETTING
+from study.spec.factors import REFERENCE_SETTING, Cell, in_words, rounded
 from study.spec.runs import Run
-from study.tuning.space import Point
 from tests.analysis.planted import (
     TUNED_GAINS,
     TUNING_GAINS,
@@ -63,7 +62,7 @@ def test_tuned_the_arms_differ_by_what_was_planted(found: Tuned) -> None:
 
 def test_the_estimand_names_both_configurations(found: Tuned) -> None:
     for chosen in found.chosen:
-        assert f"{chosen.arm} at batch size {chosen.batch_size}, rate {chosen.lr:.3g}" in found.primary.estimand
+        assert f"{chosen.arm} at {in_words(rounded(chosen.cell))}" in found.primary.estimand
 
 
 def test_what_tuning_adds_to_each_arm_and_takes_away_is_by_seed(found: Tuned) -> None:
@@ -92,14 +91,14 @@ def test_the_share_that_is_tuning_has_the_roots_of_fieller_s_quadratic(found: Tu
 
 
 def test_gains_are_of_the_seeds_that_have_all_four_runs(tmp_path: Path) -> None:
-    found = made(tmp_path / "s", tried=points(4), lost={Run(*REFERENCE_SETTING, 2, "bn")})
+    found = made(tmp_path / "s", tried=points(4), lost={Run(REFERENCE_SETTING, seed=2, arm="bn")})
     left = np.delete(np.arange(8), 2)
     assert (found.primary.n_pairs, found.untuned.n_pairs, found.taken_away.n) == (8, 7, 7)
     assert found.taken_away.estimate == pytest.approx((BEFORE - AFTER)[left].mean())
 
 
 def test_where_both_searches_chose_the_untuned_setting_tuning_takes_nothing_away(tmp_path: Path) -> None:
-    tried = [Point(*REFERENCE_SETTING), *points(3)]
+    tried = [REFERENCE_SETTING, *points(3)]
     found = made(tmp_path / "s", tried=tried, trial=lambda arm, at, k: 0.9 if at == REFERENCE_SETTING else 0.5)
     assert found.primary.mean_diff == found.untuned.mean_diff
     assert (found.taken_away.estimate, found.share.estimate) == (0, 0)
@@ -118,7 +117,7 @@ def scores(arm: str) -> np.ndarray:
 def test_the_chosen_trial_is_the_best_by_the_mean_of_its_seeds(i: int, arm: str, found: Tuned) -> None:
     chosen, means = found.chosen[i], scores(arm).mean(axis=0)
     assert (chosen.arm, chosen.trial, chosen.score) == (arm, means.argmax(), pytest.approx(means.max()))
-    assert (chosen.batch_size, chosen.lr) == TRIED[chosen.trial]
+    assert chosen.cell == TRIED[chosen.trial]
     n_diverged = sum(any(on_a_cliff(arm, at, k) is None for k in range(3)) for at in TRIED)
     assert (chosen.n_trials, chosen.n_seeds, chosen.n_diverged, chosen.n_pruned) == (24, 3, n_diverged, 0)
     assert n_diverged > 1
@@ -191,11 +190,11 @@ def test_a_stopped_trial_is_no_choice_however_well_it_stood(tmp_path: Path) -> N
 # --- importances
 
 
-def by_rate(arm: str, at: Point, k: int) -> float:
+def by_rate(arm: str, at: Cell, k: int) -> float:
     return 0.9 - 0.1 * abs(math.log10(at.lr) + 2)
 
 
-def by_size(arm: str, at: Point, k: int) -> float:
+def by_size(arm: str, at: Cell, k: int) -> float:
     return 0.9 - 0.05 * abs(math.log2(at.batch_size) - 6) - 1e-4 * k
 
 
@@ -213,8 +212,8 @@ def test_the_factor_that_alone_decides_a_planted_score_has_the_importance(
         optuna.logging.set_verbosity(before)
     assert [importance.arm for importance in found.importances] == ["no_bn", "bn"]
     for importance in found.importances:
-        assert getattr(importance, what) > 0.9
-        assert importance.lr + importance.batch_size == pytest.approx(1)
+        assert importance.shares[what] > 0.9
+        assert sum(importance.shares.values()) == pytest.approx(1)
     assert capfd.readouterr() == ("", "")
 
 
@@ -237,6 +236,6 @@ def test_few_trials_or_pruned_ones_tell_no_importance(found: Tuned, tmp_path: Pa
 def test_a_study_that_nobody_tuned_is_not_tuned_and_the_tuned_cell_is_no_part_of_the_grid(tmp_path: Path) -> None:
     study = load(plant_tuned(tmp_path / "s", in_gains, on_a_hill, points(4)))
     every = results(study, 0.05, 0.002)
-    assert {(c.batch_size, c.lr) for c in every.contrasts} == {(None, None), REFERENCE_SETTING}
+    assert {c.cell for c in every.contrasts} == {None, REFERENCE_SETTING}
     assert [one.arm for one in every.tuned] == ["bn"]
     assert every.of_arms["bn"].best_cell is None

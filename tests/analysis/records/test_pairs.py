@@ -6,8 +6,9 @@ import pytest
 
 from analysis.errors import AnalysisError
 from analysis.records.pairs import pair
-from analysis.records.tables import Study, check, load, load_ablation
+from analysis.records.tables import StudyData, check, load, load_ablation
 from study.spec.design import Design
+from study.spec.factors import Cell
 from study.spec.runs import Run
 from study.store.study_folder import Folder
 from tests.analysis.planted import plant, planted
@@ -18,15 +19,15 @@ DESIGN = Design("digits", batch_sizes=(32, 64), lrs=(0.01, 0.1), seeds=(3, 4, 5)
 def score(run: Run, epoch: int) -> float | None:
     """Multiples of 1/360, so that counts are exact; batch norm gains 36 + seed images."""
     gain = 36 + run.seed if run.arm == "bn" else 0
-    return (180 + 10 * epoch + run.batch_size // 32 + gain) / 360
+    return (180 + 10 * epoch + run.cell.batch_size // 32 + gain) / 360
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+def study(tmp_path_factory: pytest.TempPathFactory) -> StudyData:
     return planted(tmp_path_factory.mktemp("results") / "planted", DESIGN, score)
 
 
-def test_differences_are_joined_by_key(study: Study) -> None:
+def test_differences_are_joined_by_key(study: StudyData) -> None:
     pairs = pair(study, "bn", "final")
     assert len(pairs.table) == 2 * 2 * 3
     expected = (36 + pairs.table.seed) / 360
@@ -34,15 +35,15 @@ def test_differences_are_joined_by_key(study: Study) -> None:
     assert pairs.unpaired == []
 
 
-def test_the_order_of_the_rows_is_nothing(study: Study) -> None:
-    shuffled = Study(
+def test_the_order_of_the_rows_is_nothing(study: StudyData) -> None:
+    shuffled = StudyData(
         study.path, study.manifest, study.design, study.records.sample(frac=1, random_state=1), study.runs.iloc[::-1]
     )
     for endpoint in ("final", "last3"):
         pd.testing.assert_frame_equal(pair(shuffled, "bn", endpoint).table, pair(study, "bn", endpoint).table)
 
 
-def test_endpoints_are_the_last_epoch_and_the_mean_of_the_last_three(study: Study) -> None:
+def test_endpoints_are_the_last_epoch_and_the_mean_of_the_last_three(study: StudyData) -> None:
     run = study.outcomes.set_index(["batch_size", "lr", "seed", "arm"]).loc[(32, 0.01, 3, "no_bn")]
     assert run.final == pytest.approx((180 + 40 + 1) / 360)
     assert run.last3 == pytest.approx((180 + 30 + 1) / 360)
@@ -56,9 +57,9 @@ def test_the_untrained_network_is_no_part_of_an_endpoint(tmp_path: Path) -> None
 
 def test_a_diverged_run_scores_chance_and_counts_as_failed(tmp_path: Path) -> None:
     def diverging(run: Run, epoch: int) -> float | None:
-        return None if run == Run(32, 0.01, 4, "no_bn") and epoch >= 2 else score(run, epoch)
+        return None if run == Run(32, 0.01, seed=4, arm="no_bn") and epoch >= 2 else score(run, epoch)
 
-    table = pair(planted(tmp_path / "s", DESIGN, diverging), "bn", "last3").cell(32, 0.01).set_index("seed")
+    table = pair(planted(tmp_path / "s", DESIGN, diverging), "bn", "last3").cell(Cell(32, 0.01)).set_index("seed")
     assert table.loc[4, "of_baseline"] == 0.1
     assert table.diverged_baseline.to_dict() == {3: False, 4: True, 5: False}
     assert table.failed_baseline.to_dict() == {3: False, 4: True, 5: False}
@@ -76,7 +77,12 @@ def test_a_run_below_twice_chance_failed_to_learn_though_its_loss_is_finite(tmp_
 
 
 def test_what_has_no_partner_is_named_and_never_dropped_in_silence(tmp_path: Path) -> None:
-    lost = {Run(32, 0.01, 3, "bn"), Run(64, 0.1, 5, "no_bn"), Run(64, 0.1, 4, "bn"), Run(64, 0.1, 4, "no_bn")}
+    lost = {
+        Run(32, 0.01, seed=3, arm="bn"),
+        Run(64, 0.1, seed=5, arm="no_bn"),
+        Run(64, 0.1, seed=4, arm="bn"),
+        Run(64, 0.1, seed=4, arm="no_bn"),
+    }
     pairs = pair(planted(tmp_path / "s", DESIGN, score, lost=lost), "bn", "final")
     assert len(pairs.table) == 12 - 3
     assert pairs.unpaired == [
@@ -91,13 +97,13 @@ def test_a_batch_of_one_is_no_pair_and_says_so(tmp_path: Path) -> None:
     design = Design("digits", batch_sizes=(1, 32), lrs=(0.01,), seeds=(0, 1), epochs=3)
     pairs = pair(planted(tmp_path / "s", design, score), "bn", "final")
     assert pairs.unpaired == [f"batch size 1, rate 0.01, seed {seed}: bn cannot be trained" for seed in (0, 1)]
-    assert pairs.cells == [(32, 0.01)]
+    assert pairs.cells == [Cell(32, 0.01)]
     assert pairs.complete.seed.tolist() == [0, 1]
 
 
 def test_a_cell_without_any_pair_is_still_a_cell_that_every_seed_lacks(tmp_path: Path) -> None:
     """As after a stop in the middle: the other cells alone are not "all cells"."""
-    lost = {run for run in DESIGN.runs if run.batch_size == 64}
+    lost = {run for run in DESIGN.runs if run.cell.batch_size == 64}
     pairs = pair(planted(tmp_path / "s", DESIGN, score, lost=lost), "bn", "final")
     assert len(pairs.cells) == 4
     assert len(pairs.table) == 6
@@ -116,7 +122,7 @@ def test_a_cell_without_any_pair_is_still_a_cell_that_every_seed_lacks(tmp_path:
         (lambda r, s: (r.assign(loss=r.loss.where(r.index != 11)), s), r"a metric is missing .* status is ok: .*epoch"),
     ],
 )
-def test_tables_that_say_nothing_or_two_things_are_refused(study: Study, spoil, message: str) -> None:
+def test_tables_that_say_nothing_or_two_things_are_refused(study: StudyData, spoil, message: str) -> None:
     with pytest.raises(AnalysisError, match=message):
         check(*spoil(study.records, study.runs), study.name, study.design)
 
@@ -163,7 +169,7 @@ def at(table: pd.DataFrame, column: str, value: object, row: int = 7) -> pd.Data
         ("loss", -np.inf, "the loss is not finite though the status is ok"),
     ],
 )
-def test_a_record_that_cannot_be_is_refused(study: Study, column: str, value: object, message: str) -> None:
+def test_a_record_that_cannot_be_is_refused(study: StudyData, column: str, value: object, message: str) -> None:
     row = 7 if column not in ("n_correct", "n_examples") else 6  # the test images of an epoch come before its others
     row += study.records.split.iloc[row] != "train"
     with pytest.raises(AnalysisError, match=message) as refusal:
@@ -189,14 +195,14 @@ def test_a_record_that_cannot_be_is_refused(study: Study, column: str, value: ob
         ("test_correct", b"\xff" * 45, "test_correct has another count than the last epoch: .* epoch 4, split test"),
     ],
 )
-def test_a_run_that_cannot_be_is_refused(study: Study, column: str, value: object, message: str) -> None:
+def test_a_run_that_cannot_be_is_refused(study: StudyData, column: str, value: object, message: str) -> None:
     with pytest.raises(AnalysisError, match=message):
         check(study.records, at(study.runs, column, value, 0), study.name, study.design)
 
 
 def test_a_run_that_diverged_has_the_records_of_one(tmp_path: Path) -> None:
     def diverging(run: Run, epoch: int) -> float | None:
-        return None if run == Run(32, 0.01, 3, "bn") and epoch >= 2 else score(run, epoch)
+        return None if run == Run(32, 0.01, seed=3, arm="bn") and epoch >= 2 else score(run, epoch)
 
     study = planted(tmp_path / "s", DESIGN, diverging)
     for epoch in (1, 3):
@@ -208,7 +214,7 @@ def test_a_run_that_diverged_has_the_records_of_one(tmp_path: Path) -> None:
     check(study.records, study.runs, study.name, study.design)
 
 
-def test_tables_of_the_inference_modes_that_cannot_be_read_are_refused_in_words(study: Study) -> None:
+def test_tables_of_the_inference_modes_that_cannot_be_read_are_refused_in_words(study: StudyData) -> None:
     (study.path / "ablation.parquet").mkdir()
     with pytest.raises(AnalysisError, match=r"ablation\.parquet cannot be read: it is not a regular file"):
         load_ablation(study)
@@ -230,7 +236,7 @@ def test_a_study_without_tables_is_refused(tmp_path: Path) -> None:
         load(tmp_path)
 
 
-def test_a_manifest_of_a_smaller_design_than_the_tables_is_refused(study: Study, tmp_path: Path) -> None:
+def test_a_manifest_of_a_smaller_design_than_the_tables_is_refused(study: StudyData, tmp_path: Path) -> None:
     smaller = Design("digits", batch_sizes=(32,), lrs=(0.01, 0.1), seeds=(3, 4, 5), epochs=4)
     with pytest.raises(AnalysisError, match="do not belong together"):
         check(study.records, study.runs, study.name, smaller)

@@ -11,15 +11,16 @@ from analysis.errors import AnalysisError
 from analysis.records.tables import load
 from analysis.records.trials import Trials, load_trials
 from study.spec.design import Design
-from study.store.study_folder import Folder, encode
-from study.tuning.space import Point
+from study.spec.factors import Cell
+from study.store.parts import encode
+from study.store.study_folder import Folder
 from study.tuning.trials_table import TRIALS_SCHEMA
 from tests.analysis.planted import in_gains, on_a_hill, plant, plant_tuned, points
 
 FEW = points(6)
 
 
-def some_diverge(arm: str, at: Point, k: int) -> float | None:
+def some_diverge(arm: str, at: Cell, k: int) -> float | None:
     """Without batch norm the second seed of the first point, and all of the second."""
     gone = arm == "no_bn" and ((at, k) == (FEW[0], 1) or at == FEW[1])
     return None if gone else on_a_hill(arm, at, k)
@@ -39,7 +40,7 @@ def folder(tmp_path: Path) -> Path:
 def test_what_was_tried_comes_back_by_arm_trial_and_seed(folder: Path) -> None:
     found = loaded(folder)
     table = found.configurations["no_bn"]
-    assert list(zip(table.batch_size, table.lr, strict=True)) == FEW
+    assert found.cells("no_bn") == FEW
     assert table.trial.tolist() == [0, 1, 2, 3, 4, 5]
     held_out = [[round(239 * on_a_hill("bn", at, k)) / 239 for at in FEW] for k in range(3)]
     assert found.by_seed["bn"].tolist() == held_out
@@ -71,7 +72,7 @@ def test_trials_speak_of_the_space_where_no_sampler_learnt_and_none_was_stopped(
 
 
 @pytest.mark.parametrize("others", [FEW[::-1], FEW[:5]], ids=["other points", "fewer"])
-def test_a_sobol_set_that_the_arms_do_not_share_is_refused(others: list[Point], tmp_path: Path) -> None:
+def test_a_sobol_set_that_the_arms_do_not_share_is_refused(others: list[Cell], tmp_path: Path) -> None:
     made = plant_tuned(tmp_path / "s", in_gains, on_a_hill, {"bn": FEW, "no_bn": others})
     with pytest.raises(AnalysisError, match="different points, which the sampler sobol never gives them"):
         loaded(made)
@@ -82,7 +83,7 @@ def test_a_pruned_trial_is_never_the_best(tmp_path: Path) -> None:
     best = int(np.argmax([np.mean([on_a_hill("bn", at, k) for k in range(3)]) for at in FEW]))
     folder = plant_tuned(tmp_path / "s", in_gains, on_a_hill, FEW, pruned={("bn", best)})
     found = loaded(folder)
-    assert found.best("bn", *FEW[best]) is None
+    assert found.best("bn", FEW[best]) is None
     assert found.scores("bn").argmax() == best
 
 
@@ -96,9 +97,9 @@ def test_of_equal_trials_the_first_is_chosen_whatever_rounding_says(tmp_path: Pa
         tmp_path / "s", in_gains, lambda arm, at, k: counts[at][k] / 239, FEW[:2], n_trial_seeds=len(counts[FEW[0]])
     )
     chosen, found = load(folder).design.tuned[0], loaded(folder)
-    assert (chosen.batch_size, chosen.lr) == FEW[0]
+    assert chosen.cell == FEW[0]
     assert found.scores("bn").argmax() == 1
-    assert [found.best("bn", *at) for at in FEW[:2]] == [0, 1]
+    assert [found.best("bn", at) for at in FEW[:2]] == [0, 1]
 
 
 def test_a_study_that_nobody_tuned_has_no_trials(tmp_path: Path) -> None:
@@ -114,7 +115,7 @@ def rewrite(folder: Path, change: Callable[[list[dict]], object]) -> None:
     place = Folder(folder)
     rows = place.read_table("trials", TRIALS_SCHEMA).to_pylist()
     change(rows)
-    with place.exclusively():
+    with place.lock():
         place.write_tables({"trials": encode(pa.Table.from_pylist(rows, schema=TRIALS_SCHEMA))})
 
 
@@ -181,6 +182,6 @@ def test_a_manifest_that_does_not_say_how_it_was_tuned_is_refused(folder: Path) 
 
 
 def test_a_tuned_cell_without_the_untuned_setting_beside_it_is_refused(tmp_path: Path) -> None:
-    folder = plant_tuned(tmp_path / "s", in_gains, on_a_hill, FEW, untuned=(64, 0.01))
+    folder = plant_tuned(tmp_path / "s", in_gains, on_a_hill, FEW, untuned=Cell(64, 0.01))
     with pytest.raises(AnalysisError, match="not the setting that nobody tuned beside it"):
         load_trials(load(folder))

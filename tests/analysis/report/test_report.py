@@ -97,8 +97,9 @@ def test_report_json_and_the_csv_hold_the_same_numbers(tmp_path: Path) -> None:
     make(folder)
     said = pd.json_normalize(json.loads((folder / "report.json").read_text())["contrasts"])
     table = pd.read_csv(folder / "tables" / "contrasts.csv")
-    same = said[list(COLUMNS.values())].set_axis(list(COLUMNS), axis=1)
-    key = ["endpoint", "batch_size", "lr"]
+    cell = ["batch_size", "lr"]
+    same = said[[*cell, *COLUMNS.values()]].set_axis([*cell, *COLUMNS], axis=1)
+    key = ["endpoint", *cell]
     same, table = (frame.fillna(np.nan).sort_values(key, ignore_index=True) for frame in (same, table))
     pd.testing.assert_frame_equal(same, table, check_dtype=False, rtol=1e-15)
 
@@ -117,7 +118,7 @@ def test_the_same_records_give_the_same_bytes_in_any_process(tmp_path: Path) -> 
 
 def test_fallback_data_few_seeds_and_gaps_are_said_first(tmp_path: Path) -> None:
     few = Design("digits", batch_sizes=(32,), lrs=(0.01,), seeds=(0, 1, 2), epochs=3)
-    page = make(plant(tmp_path / "s", few, score, notice="THIS IS NOT MNIST.", lost={Run(32, 0.01, 2, "bn")}))
+    page = make(plant(tmp_path / "s", few, score, notice="THIS IS NOT MNIST.", lost={Run(32, 0.01, seed=2, arm="bn")}))
     answer = page.text.index("With batch normalisation, test accuracy")
     for notice in (
         "THIS IS NOT MNIST.",
@@ -158,7 +159,7 @@ def test_beyond_16_seeds_no_test_is_called_exact(tmp_path: Path) -> None:
 
 
 def test_a_study_stopped_in_the_middle_says_nothing_of_all_cells(tmp_path: Path) -> None:
-    lost = {run for run in DESIGN.runs if run.batch_size == 64}
+    lost = {run for run in DESIGN.runs if run.cell.batch_size == 64}
     page = make(plant(tmp_path / "s", DESIGN, score, lost=lost))
     assert "INCOMPLETE: 24 of 48 planned runs" in page.text
     assert "There is no seed with a pair in every cell" in page.text
@@ -193,7 +194,7 @@ def test_a_wrong_command_exits_2_in_one_sentence(options: list[str], capsys: pyt
 
 def test_strict_exits_4_where_planned_runs_have_no_records(tmp_path: Path) -> None:
     whole = plant(tmp_path / "whole", DESIGN, score)
-    gaps = plant(tmp_path / "gaps", DESIGN, score, lost={Run(32, 0.01, 2, "bn")})
+    gaps = plant(tmp_path / "gaps", DESIGN, score, lost={Run(32, 0.01, seed=2, arm="bn")})
     assert report.main([str(whole), "--strict"]) == 0
     assert report.main([str(gaps)]) == 0
     assert report.main([str(gaps), "--strict"]) == 4

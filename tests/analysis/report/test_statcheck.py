@@ -16,6 +16,7 @@ import pytest
 
 from analysis.report import __main__ as report
 from study.spec.design import Design
+from study.spec.factors import Cell
 from study.spec.runs import Run
 from tests import ROOT
 from tests.analysis.planted import plant
@@ -183,35 +184,35 @@ def _named(sentence: str) -> bool:
 
 
 OUTCOMES = {
-    (32, 0.001): (12, 15, 11, 14, 12, 13, 16, 12),
-    (32, 0.01): (1, -1, 0, 2, -2, 0, 1, -1),
-    (32, 0.1): (5, 7, 3, 4, 9, 2, 6, 5),
-    (64, 0.001): (4, 4, 4, 4, 4, 4, 4, 4),
-    (64, 0.01): (-6, -5, -7, -6, -9, -5, -6, -8),
-    (64, 0.1): (2, 3, 0, 1, 2, 2, 4, -1),
+    Cell(32, 0.001): (12, 15, 11, 14, 12, 13, 16, 12),
+    Cell(32, 0.01): (1, -1, 0, 2, -2, 0, 1, -1),
+    Cell(32, 0.1): (5, 7, 3, 4, 9, 2, 6, 5),
+    Cell(64, 0.001): (4, 4, 4, 4, 4, 4, 4, 4),
+    Cell(64, 0.01): (-6, -5, -7, -6, -9, -5, -6, -8),
+    Cell(64, 0.1): (2, 3, 0, 1, 2, 2, 4, -1),
 }
 """Images of 360 that batch norm gains, by seed: better, ties and zeros, with failures, constant, worse, small."""
 WOBBLE = (0, 2, 5, 1, 7, 3, 4, 6)
 DESIGN = Design("digits", batch_sizes=(32, 64), lrs=(0.001, 0.01, 0.1), seeds=tuple(range(8)), epochs=4)
-LOST = {Run(64, 0.1, 7, "bn")}
+LOST = {Run(64, 0.1, seed=7, arm="bn")}
 
 
 def score(run: Run, epoch: int) -> float | None:
     """Without batch norm, at batch size 32 and rate 0.1, four seeds diverge, one stays at chance and one ends at twice
     chance, which is no failure; with it one diverges too, where the other arm has."""
-    gain = OUTCOMES.get((run.batch_size, run.lr), WOBBLE)[run.seed % 8] if run.arm == "bn" else 0
-    if (run.batch_size, run.lr) == (32, 0.1):
+    gain = OUTCOMES.get(run.cell, WOBBLE)[run.seed % 8] if run.arm == "bn" else 0
+    if run.cell == Cell(32, 0.1):
         first_bad = {"bn": {3: 4}, "no_bn": {0: 2, 1: 2, 2: 3, 3: 2}}[run.arm].get(run.seed)
         if first_bad is not None and epoch >= first_bad:
             return None
         if run.arm == "no_bn" and run.seed in (4, 5):
             return (36 if run.seed == 4 else 72) / 360
-    wobble = 0 if (run.batch_size, run.lr) == (64, 0.001) else WOBBLE[run.seed % 8]
+    wobble = 0 if run.cell == Cell(64, 0.001) else WOBBLE[run.seed % 8]
     return (300 + 6 * epoch + wobble * (1 + epoch % 2) + gain) / 360
 
 
 def other_score(run: Run, epoch: int) -> float:
-    gain = 8 + run.seed * run.batch_size % 7 if run.arm == "bn" else 0
+    gain = 8 + run.seed * run.cell.batch_size % 7 if run.arm == "bn" else 0
     return (290 + 5 * epoch + run.seed * 7 % 5 + gain) / 360
 
 
@@ -260,7 +261,7 @@ def test_differences_that_are_equal_or_cancel_are_so_though_rounding_says_otherw
     gains = {0.01: (4,) * 7, 0.1: (9, 5, 7, 6, 8, -4, 5)}
 
     def cancelling(run: Run, epoch: int) -> float:
-        gain = gains[run.lr][run.seed] if run.arm == "bn" else 0
+        gain = gains[run.cell.lr][run.seed] if run.arm == "bn" else 0
         return (300 + 7 * epoch + WOBBLE[run.seed] * epoch + gain) / 360
 
     study = plant(

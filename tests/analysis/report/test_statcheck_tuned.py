@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from study.spec.design import Design
-from study.spec.factors import REFERENCE_SETTING
+from study.spec.factors import REFERENCE_SETTING, Cell
 from study.spec.runs import Run
-from study.tuning.space import Point
 from tests.analysis.planted import in_gains, on_a_cliff, on_a_hill, plant, plant_tuned, points
 from tests.analysis.report.test_statcheck import PLACES, Page, altered, differences, score, written
 
@@ -19,16 +18,16 @@ FEW = points(8)
 
 def below(run: Run, epoch: int) -> float:
     """Untuned, batch norm loses."""
-    return in_gains(run, epoch) - (0.1 if run.arm == "bn" and (run.batch_size, run.lr) == REFERENCE_SETTING else 0)
+    return in_gains(run, epoch) - (0.1 if run.arm == "bn" and run.cell == REFERENCE_SETTING else 0)
 
 
 def fails_tuned(run: Run, epoch: int) -> float | None:
     """Tuned, batch norm diverges after an epoch in the first six seeds."""
-    gone = run.arm == "bn" and (run.batch_size, run.lr) != REFERENCE_SETTING and run.seed < 6 and epoch > 1
+    gone = run.arm == "bn" and run.cell != REFERENCE_SETTING and run.seed < 6 and epoch > 1
     return None if gone else in_gains(run, epoch)
 
 
-def is_untuned(arm: str, at: Point, k: int) -> float:
+def is_untuned(arm: str, at: Cell, k: int) -> float:
     return 0.9 + 0.01 * k if at == REFERENCE_SETTING else 0.5
 
 
@@ -41,9 +40,9 @@ ODD: dict[str, dict[str, Any]] = {
     "other points, and runs are missing": {
         "tried": {"bn": FEW, "no_bn": points(8, 1)},
         "sampler": "tpe",
-        "lost": {Run(32, 0.01, 2, "bn"), Run(32, 0.01, 3, "no_bn")},
+        "lost": {Run(32, 0.01, seed=2, arm="bn"), Run(32, 0.01, seed=3, arm="no_bn")},
     },
-    "the untuned setting itself is best": {"tried": [Point(*REFERENCE_SETTING), *FEW], "trial": is_untuned},
+    "the untuned setting itself is best": {"tried": [REFERENCE_SETTING, *FEW], "trial": is_untuned},
     "every trial of an arm diverged": {"tried": FEW, "trial": lambda *of: None if of[0] == "bn" else on_a_hill(*of)},
     "tuned runs diverged": {"tried": FEW, "accuracy": fails_tuned},
     "runs do not differ": {"tried": FEW, "accuracy": lambda run, epoch: 0.9},

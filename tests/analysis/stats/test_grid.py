@@ -1,15 +1,16 @@
 """Oracles: planted slopes and rates, numpy's least squares, a bootstrap spelled out seed by seed."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from analysis.stats import grid as factors
-from analysis.stats.grid import BestRate, LargestRate, Share, best_rate, interaction, largest_rate
+from analysis.stats.grid import Axis, BestRate, LargestRate, Share, Slope, best_rate, interaction, largest_rate
 from analysis.stats.paired_tests import max_t
 
 SIZES, LRS = (32, 128, 512), (0.001, 0.01, 0.1)
@@ -28,9 +29,20 @@ def planted(level: float, size: float, rate: float, both: float) -> NDArray[np.f
 # slopes
 
 
+def axes(sizes: Sequence[float], lrs: Sequence[float]) -> list[Axis]:
+    return [
+        Axis("batch size", "doubling of the batch size", np.log2(sizes).tolist()),
+        Axis("rate", "tenfold rate", np.log10(lrs).tolist()),
+    ]
+
+
+def slopes(D: ArrayLike, sizes: Sequence[float], lrs: Sequence[float], level: float = 0.95) -> list[Slope]:
+    return interaction(D, axes(sizes, lrs), level)
+
+
 def test_planted_slopes_are_found_exactly() -> None:
     D = [planted(0.3, 0.01 * k, 0.1, -0.02 * k) for k in (1, 2, 3, 4, 5, 6)]
-    size, rate, both = interaction(D, SIZES, LRS)
+    size, rate, both = slopes(D, SIZES, LRS)
     assert [slope.name for slope in (size, rate, both)] == ["batch size", "rate", "batch size x rate"]
     assert [slope.unit for slope in (size, rate)] == ["per doubling of the batch size", "per tenfold rate"]
     assert both.unit == "per doubling of the batch size and tenfold rate"
@@ -50,7 +62,7 @@ def test_slopes_are_the_least_squares_fit_of_each_seed(D: NDArray[np.float64]) -
     x, z = x - x.mean(), z - z.mean()
     columns = np.column_stack([np.ones(9), x, z, x * z])
     fits = np.array([np.linalg.lstsq(columns, d.ravel(), rcond=None)[0] for d in D])
-    found = interaction(D, sizes, lrs)
+    found = slopes(D, sizes, lrs)
     assert [slope.interval.estimate for slope in found] == pytest.approx(fits.mean(axis=0)[1:])
     assert [slope.t_test.statistic for slope in found] == pytest.approx(
         fits.mean(axis=0)[1:] / fits.std(axis=0, ddof=1)[1:] * math.sqrt(7)
@@ -60,10 +72,21 @@ def test_slopes_are_the_least_squares_fit_of_each_seed(D: NDArray[np.float64]) -
     assert all(slope.adjusted.pvalue >= slope.sign_flip.pvalue for slope in found)
 
 
+def test_of_three_factors_every_one_and_every_two_have_a_slope_of_the_least_squares_fit() -> None:
+    """Seeds that differ in the product of all three alone, which the fit leaves to the residuals."""
+    x, y, z = (grid - grid.mean() for grid in np.meshgrid((0.0, 1.0), (0.0, 3.0, 4.0), (-2.0, -1.0), indexing="ij"))
+    D = [0.1 * x - 0.2 * y + 0.3 * z + 0.4 * x * y + 0.5 * x * z - 0.6 * y * z + k * x * y * z for k in range(6)]
+    three = [Axis("a", "a", (0, 1)), Axis("b", "b", (0, 3, 4)), Axis("c", "c", (-2, -1))]
+    found = interaction(D, three)
+    assert [slope.name for slope in found] == ["a", "b", "c", "a x b", "a x c", "b x c"]
+    assert [slope.unit for slope in found][2:4] == ["per c", "per a and b"]
+    assert [slope.interval.estimate for slope in found] == pytest.approx([0.1, -0.2, 0.3, 0.4, 0.5, -0.6])
+
+
 @given(grids, st.permutations(range(7)))
 def test_slopes_flip_with_the_arms_and_know_no_order_of_seeds(D: NDArray[np.float64], order: list[int]) -> None:
-    there, back, shuffled = (interaction(d, SIZES, LRS, level=0.9) for d in (D, -D, D[order]))
-    assert repr(there) == repr(interaction(D, SIZES, LRS, level=0.9))
+    there, back, shuffled = (slopes(d, SIZES, LRS, level=0.9) for d in (D, -D, D[order]))
+    assert repr(there) == repr(slopes(D, SIZES, LRS, level=0.9))
     for one, other, same in zip(there, back, shuffled, strict=True):
         assert (one.interval.low, one.interval.high) == (-other.interval.high, -other.interval.low)
         assert one.interval.estimate == -other.interval.estimate
@@ -75,14 +98,14 @@ def test_slopes_flip_with_the_arms_and_know_no_order_of_seeds(D: NDArray[np.floa
 
 def test_a_factor_with_one_level_has_no_slope() -> None:
     D = np.random.default_rng(1).normal(size=(6, 3, 3))
-    assert [slope.name for slope in interaction(D[:, :1], SIZES[:1], LRS)] == ["rate"]
-    assert [slope.name for slope in interaction(D[:, :, :1], SIZES, LRS[:1])] == ["batch size"]
-    assert interaction(D[:, :1, :1], SIZES[:1], LRS[:1]) == []
+    assert [slope.name for slope in slopes(D[:, :1], SIZES[:1], LRS)] == ["rate"]
+    assert [slope.name for slope in slopes(D[:, :, :1], SIZES, LRS[:1])] == ["batch size"]
+    assert slopes(D[:, :1, :1], SIZES[:1], LRS[:1]) == []
 
 
 @pytest.mark.parametrize("constant", [0.0, 0.1, 1 / 3])
 def test_a_constant_difference_has_the_slope_zero_not_its_rounding(constant: float) -> None:
-    for slope in interaction(np.full((6, 3, 3), constant), SIZES, (0.003, 0.01, 0.07)):
+    for slope in slopes(np.full((6, 3, 3), constant), SIZES, (0.003, 0.01, 0.07)):
         assert (slope.interval.low, slope.interval.estimate, slope.interval.high) == (0, 0, 0)
         assert (slope.t_test.pvalue, slope.sign_flip.pvalue, slope.adjusted.pvalue) == (1, 1, 1)
 
@@ -90,9 +113,9 @@ def test_a_constant_difference_has_the_slope_zero_not_its_rounding(constant: flo
 def test_a_seed_without_all_its_cells_has_no_slope() -> None:
     D = np.random.default_rng(2).normal(size=(7, 3, 3))
     D[3, 0, 0] = math.nan
-    assert interaction(D, SIZES, LRS) == interaction(np.delete(D, 3, axis=0), SIZES, LRS)
+    assert slopes(D, SIZES, LRS) == slopes(np.delete(D, 3, axis=0), SIZES, LRS)
     for n in (0, 1):
-        for slope in interaction(D[:n], SIZES, LRS):
+        for slope in slopes(D[:n], SIZES, LRS):
             assert slope.interval.n == n
             assert str(slope.interval.reason).startswith(f"{n} pair")
             assert math.isnan(slope.interval.low)
@@ -277,15 +300,15 @@ def test_one_rate_has_no_shift() -> None:
 
 def test_levels_and_shapes_that_cannot_be_a_grid_are_refused() -> None:
     D = np.zeros((6, 3, 3))
-    with pytest.raises(ValueError, match=r"rates ascend from above zero, such as \(1, 10\), these are \(0\.1, 0\.01"):
-        interaction(D, SIZES, (0.1, 0.01, 0.001))
-    with pytest.raises(ValueError, match="batch sizes ascend"):
-        interaction(D, (0, 1, 2), LRS)
+    with pytest.raises(ValueError, match=r"rate ascend, such as \(1, 10\), these are \[-1\.0, -2\.0"):
+        slopes(D, SIZES, (0.1, 0.01, 0.001))
+    with pytest.raises(ValueError, match=r"rates ascend from above zero, such as \(1, 10\), these are \(0, 1, 2\)"):
+        best_rate(D[:, 0], D[:, 0], (0, 1, 2))
     with pytest.raises(ValueError, match=r"each of \(3, 3\) levels, these have the shape \(3, 3\)"):
-        interaction(D[0], SIZES, LRS)
+        slopes(D[0], SIZES, LRS)
     with pytest.raises(ValueError, match=r"these have the shape \(5, 3\)"):
         best_rate(D[:, 0], D[:5, 0], LRS)
-    with pytest.raises(ValueError, match=r"\(seeds, batch sizes, 3 rates\), these have the shape \(6, 3\)"):
+    with pytest.raises(ValueError, match=r"\(seeds, other factors, 3 rates\), these have the shape \(6, 3\)"):
         largest_rate(D[:, 0] > 0, D[:, 0] > 0, LRS)
     with pytest.raises(ValueError, match=r"both sides have the same runs, these have \(6, 3\) and \(5, 3\)"):
         largest_rate(D > 0, D[:5] > 0, LRS)
