@@ -34,7 +34,7 @@ def test_the_study_is_the_default_design_on_real_mnist() -> None:
     assert len(study.records) == 180 * 11 * 2
     assert study.manifest["data"]["notice"] is None
     assert study.manifest["data"]["sha256"]["t10k-images-idx3-ubyte"].startswith("0fa7898d")
-    found = findings.results(study, 0.05, 0.002)
+    found = findings.analyse(study, 0.05, 0.002)
     assert contents.notices(study, found) == [
         "Some runs failed: 8 of 90 without BN and 0 of 90 with BN. They count as they ended, a diverged one as chance."
     ]
@@ -64,7 +64,7 @@ def test_the_shipped_tables_are_those_of_the_shipped_records(table: pd.DataFrame
 @pytest.mark.parametrize("folder", [STUDY, TUNED], ids=["grid", "tuned"])
 def test_the_shipped_report_says_what_the_program_says_of_the_records(folder: Path) -> None:
     study = tables.load(folder)
-    said = contents.contents(study, findings.results(study, 0.05, 0.002))
+    said = contents.contents(study, findings.analyse(study, 0.05, 0.002))
     shipped = json.loads((folder / "report.json").read_text("utf-8"))
     for part in ("notices", "verdicts", "scope", "completeness", "unpaired", "looks"):
         assert said[part] == shipped[part]
@@ -85,7 +85,7 @@ def test_the_tuned_study_is_the_default_tuning_on_real_mnist() -> None:
 
 def test_of_the_gap_at_the_post_s_setting_about_half_is_tuning() -> None:
     study = tables.load(TUNED)
-    (found,) = findings.results(study, 0.05, 0.002).tuned
+    (found,) = findings.analyse(study, 0.05, 0.002).tuned
     assert found.untuned.mean_diff == pytest.approx(0.018, abs=0.003)
     assert found.primary.mean_diff == pytest.approx(0.008, abs=0.002)
     assert found.primary.verdict == "better"

@@ -43,7 +43,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Findings:
 
 
 def results(path: Path, **options: object) -> Results:
-    return findings.results(planted(path, DESIGN, score, **options), alpha=0.05, margin=0.002)
+    return findings.analyse(planted(path, DESIGN, score, **options), alpha=0.05, margin=0.002)
 
 
 def test_failures_are_found_where_they_were_planted(found: Findings) -> None:
@@ -92,7 +92,7 @@ def test_times_to_accuracy_are_those_that_were_planted(found: Findings) -> None:
 def test_a_run_that_diverges_after_it_reached_an_accuracy_has_not_reached_it(tmp_path: Path) -> None:
     design = Design("digits", batch_sizes=(32,), lrs=(0.01,), seeds=SEEDS, epochs=3)
     study = planted(tmp_path / "s", design, lambda run, epoch: None if (run.seed, epoch) == (0, 3) else 0.99)
-    row = findings.results(study, 0.05, 0.002).of_arms["bn"].times[0]
+    row = findings.analyse(study, 0.05, 0.002).of_arms["bn"].times[0]
     assert (row.n_reached_baseline, row.n_reached_arm, row.n_runs) == (7, 7, 8)
 
 
@@ -126,7 +126,7 @@ def test_the_sequence_licenses_the_cells_only_behind_the_grid(found: Findings, t
         return (300 + gain + (run.arm == "bn") * (-1) ** run.seed) / 360
 
     study = planted(tmp_path / "s", nothing, cancelling)
-    found_nothing = findings.results(study, 0.05, 0.002)
+    found_nothing = findings.analyse(study, 0.05, 0.002)
     grid, cells = found_nothing.of_arms["bn"].sequence
     assert (grid.rejected, cells.rejected, cells.licensed) == (False, True, False)
 
@@ -179,7 +179,7 @@ def test_best_cells_are_chosen_on_all_seeds_but_one_and_scored_on_that(tmp_path:
         gain = 20 * (run.cell.lr == 0.1) if run.arm == "bn" else luck[run.seed, int(run.cell.lr == 0.1)]
         return (300 + gain) / 360
 
-    best = findings.results(planted(tmp_path / "s", design, lucky), 0.05, 0.002).of_arms["bn"].best_cell
+    best = findings.analyse(planted(tmp_path / "s", design, lucky), 0.05, 0.002).of_arms["bn"].best_cell
     assert best
     assert best.cells == [Cell(32, 0.01), Cell(32, 0.1)]
     assert (best.found.best_baseline, best.found.best_arm) == (0, 1)
@@ -198,4 +198,4 @@ def test_of_one_cell_or_without_a_whole_seed_there_is_no_best_cell(tmp_path: Pat
         ("one", planted(tmp_path / "one", one, score)),
         ("gaps", planted(tmp_path / "two", two, score, lost=lost)),
     ):
-        assert findings.results(study, 0.05, 0.002).of_arms["bn"].best_cell is None, name
+        assert findings.analyse(study, 0.05, 0.002).of_arms["bn"].best_cell is None, name

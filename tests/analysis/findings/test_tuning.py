@@ -11,7 +11,7 @@ from scipy import stats
 
 from analysis.findings import tuning as room
 from analysis.findings.contrasts import contrasts
-from analysis.findings.results import results
+from analysis.findings.results import analyse
 from analysis.findings.tuning import Tuned, tuned
 from analysis.records.tables import load
 from study.spec.factors import REFERENCE_SETTING, Cell, in_words, rounded
@@ -235,7 +235,7 @@ def test_few_trials_or_pruned_ones_tell_no_importance(found: Tuned, tmp_path: Pa
 
 def test_a_study_that_nobody_tuned_is_not_tuned_and_the_tuned_cell_is_no_part_of_the_grid(tmp_path: Path) -> None:
     study = load(plant_tuned(tmp_path / "s", in_gains, on_a_hill, points(4)))
-    every = results(study, 0.05, 0.002)
+    every = analyse(study, 0.05, 0.002)
     assert {c.cell for c in every.contrasts} == {None, REFERENCE_SETTING}
     assert [one.arm for one in every.tuned] == ["bn"]
     assert every.of_arms["bn"].best_cell is None
