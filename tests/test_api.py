@@ -81,9 +81,9 @@ def test_every_arm_is_tuned_and_its_trials_read(tmp_path: Path) -> None:
 
 
 def test_a_frame_may_have_other_arms_and_factors() -> None:
-    rng = np.random.default_rng(0)
+    rng, mean = np.random.default_rng(0), {"plain": 0.8, "wide": 0.9}
     rows = [
-        {"fold": fold, "model": model, "depth": depth, "data": data, "auc": rng.normal(0.8 + (model == "wide") / 9, 0.01)}
+        {"fold": fold, "model": model, "depth": depth, "data": data, "auc": rng.normal(mean[model], 0.01)}
         for fold in range(8) for model in ("plain", "wide") for depth in (2, 4) for data in ("a", "b")
     ]  # fmt: skip
     frame = analysis.from_frame(
