@@ -21,7 +21,7 @@ from analysis.report.columns import (
 from analysis.report.document import Block, Column, Figure, Missing, Paragraph, Part, Table
 from analysis.report.figures import curves as drawing
 from analysis.report.figures.style import svg
-from analysis.report.sections.shown import shown_cell
+from analysis.report.sections.shown import shown_cell, under_names
 from study.spec.factors import FACTORS, Cell
 
 POST_COMMAND = (
@@ -39,9 +39,7 @@ def part(study: StudyData, results: Results) -> Part:
     elif results.curves:
         blocks.append(Paragraph("No run has a loss or an accuracy after its first epoch: all diverged in it."))
     blocks += _claims(results.claims)
-    for of_arm in results.of_arms.values():
-        shown = [gap for gap in of_arm.gaps if gap.n and gap.cell in _shown_gaps(results.curves)]
-        blocks += [_gaps(study, of_arm, shown)] if shown else []
+    blocks += under_names({arm: _gaps(study, results, of_arm) for arm, of_arm in results.of_arms.items()})
     if learned and len({curve.cell for curve in results.curves}) > 1:
         blocks.append(_by_cell(study, results.curves))
     return Part("curves", "How they learn", blocks)
@@ -171,11 +169,13 @@ def _claim_row(claim: Claim) -> dict[str, Any]:
 # --- the difference over epochs
 
 
-def _shown_gaps(curves: Sequence[Curve]) -> list[Cell | None]:
-    return [None, shown_cell(curves)]
+def _gaps(study: StudyData, results: Results, of_arm: Findings) -> list[Block]:
+    wanted: list[Cell | None] = [None, shown_cell(results.curves)] if results.curves else []
+    shown = [gap for gap in of_arm.gaps if gap.n and gap.cell in wanted]
+    return [_gap_figure(study, of_arm, shown)] if shown else []
 
 
-def _gaps(study: StudyData, of_arm: Findings, shown: Sequence[Gap]) -> Figure:
+def _gap_figure(study: StudyData, of_arm: Findings, shown: Sequence[Gap]) -> Figure:
     first = shown[0]
     return Figure(
         name=f"gap-{of_arm.arm}",

@@ -9,19 +9,20 @@ from analysis.report.columns import counts_of, interval_column, interval_values,
 from analysis.report.document import Block, Column, Figure, Missing, Paragraph, Part, Table
 from analysis.report.figures import curves as drawing
 from analysis.report.figures.style import svg
+from analysis.report.sections.shown import under_names
 from analysis.stats.time_to_event import TimeToAccuracy
 from study.spec.arms import ARMS
 
 
 def part(study: StudyData, results: Results) -> Part:
-    blocks: list[Block] = []
-    for of_arm in results.of_arms.values():
-        if of_arm.times:
-            blocks += [_about(of_arm.times[0]), _table(of_arm), _figure(of_arm)]
+    blocks: dict[str, list[Block]] = {
+        arm: [_about(of_arm.times[0]), _table(of_arm), _figure(of_arm)] if of_arm.times else []
+        for arm, of_arm in results.of_arms.items()
+    }
     nothing = Missing(
         "No seed has a pair in every cell; the study's own command again completes it:", study.manifest["argv"]
     )
-    return Part("times", "Time to accuracy", blocks or [nothing])
+    return Part("times", "Time to accuracy", under_names(blocks) or [nothing])
 
 
 def _about(time: TimeToAccuracy) -> Paragraph:

@@ -1,5 +1,6 @@
 """Part 9: is it trustworthy? What is there, whether another analysis says otherwise, and whether the methods hold."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from analysis.findings.results import Findings, Results
@@ -20,6 +21,7 @@ from analysis.report.document import Block, Column, Figure, Listing, Paragraph, 
 from analysis.report.figures import effects
 from analysis.report.figures.style import svg
 from analysis.report.sections import noise, seeds
+from analysis.report.sections.shown import under_names
 from analysis.stats.null_calibration import Size
 
 MOST_LINES = 50
@@ -28,10 +30,14 @@ MOST_LINES = 50
 
 def part(study: StudyData, results: Results) -> Part:
     blocks: list[Block] = [*_complete(study)]
-    for of_arm in results.of_arms.values():
-        blocks += [_sensitivity(of_arm)] if of_arm.scores[0].seeds else []
-        blocks += [*noise.blocks(study, of_arm), *_sizes(of_arm), *seeds.blocks(of_arm)]
+    blocks += under_names({arm: [*_of_arm(study, of_arm)] for arm, of_arm in results.of_arms.items()})
     return Part("trust", "Is it trustworthy?", blocks)
+
+
+def _of_arm(study: StudyData, of_arm: Findings) -> Iterator[Block]:
+    if of_arm.scores[0].seeds:
+        yield _sensitivity(of_arm)
+    yield from (*noise.blocks(study, of_arm), *_sizes(of_arm), *seeds.blocks(of_arm))
 
 
 # --- what is there
