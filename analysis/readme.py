@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import tyro
 
 from analysis.errors import AnalysisError
+from analysis.report import number_format as words
 from study.cli import arguments
 from study.errors import StudyError
 
@@ -36,7 +37,7 @@ def _verdict(verdict: Mapping[str, Any], figures: str) -> Iterator[str]:
         return
     yield from (f"> **{verdict['headline']}**", ">", f"> {verdict['tests']} {verdict['by_cell']}")
     yield from (">", "> What would change it:", ">", *(f"> - {line}" for line in verdict["what_would_change_it"]), "")
-    alt = "Test accuracy of every seed without and with batch normalisation, and the differences"
+    alt = f"Test accuracy of every seed {words.both_sides(verdict['arm'])}, and the differences"
     yield f"![{alt}]({figures}/pairs-{verdict['arm']}.svg)"
 
 

@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from analysis.records.tables import ENDPOINTS
 from analysis.stats.intervals import Interval
 from analysis.stats.paired_tests import Test
-from study.spec.arms import ARMS
+from study.spec.arms import ARMS, BASELINE, DEFAULT_ARMS
 from study.spec.datasets import DATASETS
+from study.spec.design import Design
 from study.spec.factors import Cell, in_words
 
 NO_NUMBER = "–"
@@ -226,6 +227,43 @@ def arm_name(arm: str) -> str:
 
 def every_arm(arms: Sequence[str]) -> str:
     return "all arms" if len(arms) > 2 else "both arms"
+
+
+def treatments(arms: Sequence[str]) -> list[str]:
+    """Return the names of what is asked about; of a baseline alone, of what a study compares it with by default.
+
+    >>> treatments(["bn", "no_bn"]), treatments(["no_bn"])
+    (['batch normalisation'], ['batch normalisation'])
+    """
+    return [ARMS[arm].name for arm in arms if arm != BASELINE] or treatments(DEFAULT_ARMS)
+
+
+def is_its_absence(name: str) -> bool:
+    """Whether the baseline is the same without the thing of this name."""
+    return ARMS[BASELINE].name == f"no {name}"
+
+
+def both_sides(arm: str) -> str:
+    """
+    >>> both_sides("bn")
+    'without and with batch normalisation'
+    """
+    name = arm_name(arm)
+    return f"without and with {name}" if is_its_absence(name) else f"with {arm_name(BASELINE)} and with {name}"
+
+
+def question(arms: Sequence[str]) -> str:
+    """
+    >>> question(["bn", "no_bn"])
+    'Does batch normalisation help?'
+    """
+    names = treatments(arms)
+    return f"{'Does' if len(names) == 1 else 'Do'} {listing(names)} help?"
+
+
+def activation(design: Design) -> str:
+    """Return what stands behind the units of a network, unless the study varies it."""
+    return "" if "activation" in dict(design.vary) else " with ReLU"
 
 
 def dataset(key: str) -> str:

@@ -119,14 +119,14 @@ def _failed(study: StudyData, results: Results) -> Iterator[str]:
 
 
 def _failed_tuned(study: StudyData, results: Results) -> Iterator[str]:
-    for of_arm in results.tuned:
-        runs = of_arm.primary
-        if runs.n_failed_baseline or runs.n_failed_arm:
-            sides = [
-                f"{n_failed} of {runs.n_runs} {words.side(arm)}"
-                for arm, n_failed in ((runs.baseline, runs.n_failed_baseline), (runs.arm, runs.n_failed_arm))
-            ]
-            yield f"Some tuned runs failed: {' and '.join(sides)}. They count as they ended, a diverged one as chance."
+    pairs = [of_arm.primary for of_arm in results.tuned]
+    if not any(pair.n_failed_baseline or pair.n_failed_arm for pair in pairs):
+        return
+    most = max(pairs, key=lambda pair: pair.n_runs)
+    failed = [(study.baseline, most.n_failed_baseline, most.n_runs)]
+    failed += [(pair.arm, pair.n_failed_arm, pair.n_runs) for pair in pairs]
+    sides = [f"{n_failed} of {n_runs} {words.side(arm)}" for arm, n_failed, n_runs in failed]
+    yield f"Some tuned runs failed: {words.listing(sides)}. They count as they ended, a diverged one as chance."
 
 
 def _looked(study: StudyData, results: Results) -> Iterator[str]:
@@ -145,7 +145,7 @@ def _scope(study: StudyData) -> str:
     grid = [f"{f.axis}s {', '.join(map(f.show, design.levels(f.key)))}" for f in design.factors]
     tuned = ", and what each arm was tuned to" if design.tuned else ""
     return (
-        f"Scope: a {network} network with ReLU, Adam, cross-entropy, {design.epochs} epochs on"
+        f"Scope: a {network} network{words.activation(design)}, Adam, cross-entropy, {design.epochs} epochs on"
         f" {words.dataset(design.dataset)}; {'; '.join(grid)}{tuned};"
         f" {words.seeds(len(design.seeds))}, the same for {words.every_arm(design.arms)}. Nothing is claimed beyond it."
     )

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from analysis.records.tables import StudyData
 from analysis.report.document import Figure, Part, Table
 from analysis.report.html import svg
+from analysis.report.number_format import question
 
 
 def render(study: StudyData, report: Mapping[str, Any], parts: Sequence[Part]) -> str:
@@ -21,9 +22,11 @@ def render(study: StudyData, report: Mapping[str, Any], parts: Sequence[Part]) -
     )
     environment.filters |= {"drawing": _drawing, "csv_address": _csv_address}
     css, script = _asset("page.css"), _asset("page.js")
+    asked = question(study.design.arms)
     return environment.from_string(_asset("page.html.jinja")).render(
         study=study,
-        title=f"{study.name}: does batch normalisation help?",
+        title=f"{study.name}: {asked[0].lower()}{asked[1:]}",
+        question=asked,
         report=report,
         parts=parts,
         css=Markup(css),

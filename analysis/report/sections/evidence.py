@@ -9,6 +9,7 @@ from analysis.findings.curves import default_cell
 from analysis.findings.results import Findings, Results, Scores
 from analysis.records.tables import StudyData
 from analysis.report import number_format as words
+from analysis.report.by_arm import under_names
 from analysis.report.columns import cell_columns, cell_values, text_column
 from analysis.report.document import Column, Figure, Missing, Part, Table
 from analysis.report.figures import effects
@@ -16,12 +17,15 @@ from analysis.report.figures.style import svg
 
 
 def part(study: StudyData, results: Results) -> Part:
-    figures = [_figure(study, results, of_arm) for of_arm in results.of_arms.values() if of_arm.scores[0].seeds]
+    figures = {
+        arm: [_figure(study, results, of_arm)] if of_arm.scores[0].seeds else []
+        for arm, of_arm in results.of_arms.items()
+    }
     nothing = Missing(
         "There is no seed with a pair in every cell; the study's own command again completes it:",
         study.manifest["argv"],
     )
-    return Part("seeds", "Seed by seed", figures or [nothing])
+    return Part("seeds", "Seed by seed", under_names(figures) or [nothing])
 
 
 def _figure(study: StudyData, results: Results, of_arm: Findings) -> Figure:

@@ -2,12 +2,14 @@
 
 from analysis.findings.results import Results
 from analysis.records.tables import StudyData
+from analysis.report import number_format as words
 from analysis.report.document import Definitions, Part, Term
+from study.spec.arms import BASELINE
 
 WORDS = {
-    "arm": "what is compared: training with batch normalisation and without it",
+    "arm": "what is compared: training {compared}",
     "batch normalisation": "each unit is centred and scaled by mean and variance of the batch, then by learned numbers",
-    "cell": "one combination of batch size and learning rate",
+    "cell": "one combination of {factors}",
     "run": "one training: an arm, a cell, a seed",
     "pair": "the two runs of a cell and seed that differ in the arm alone",
     "seed": "what fixes the initial weights and the order of the images; the unit of which n counts",
@@ -27,10 +29,23 @@ WORDS = {
     "calibration error": "how far stated probabilities lie from how often they are right",
     "trial": "one configuration that tuning tried, trained with a few seeds",
     "held out": "training images that no trial trains on and that score the trials",
-    "tuned": "in the configuration that an arm's own search found best; both arms have equal budgets",
+    "tuned": "in the configuration that an arm's own search found best; {every_arm} have equal budgets",
     "e-value": "evidence that may be looked at after every seed; at least 1/alpha rejects at alpha",
 }
 
 
 def part(study: StudyData, results: Results) -> Part:
-    return Part("glossary", "Glossary", [Definitions([Term(word, text) for word, text in WORDS.items()])])
+    of_study = {
+        "compared": _compared(study),
+        "factors": words.listing([factor.axis for factor in study.design.factors]),
+        "every_arm": words.every_arm(study.design.arms),
+    }
+    terms = [Term(word, text.format(**of_study)) for word, text in WORDS.items()]
+    return Part("glossary", "Glossary", [Definitions(terms)])
+
+
+def _compared(study: StudyData) -> str:
+    names = words.treatments(study.design.arms)
+    alone = len(names) == 1 and words.is_its_absence(names[0])
+    without = "without it" if alone else f"with {words.arm_name(BASELINE)}"
+    return words.listing([*(f"with {name}" for name in names), without])

@@ -10,6 +10,7 @@ from analysis.findings.results import Findings, Results
 from analysis.records.cells import Grid
 from analysis.records.tables import StudyData
 from analysis.report import number_format as words
+from analysis.report.by_arm import under_names
 from analysis.report.columns import (
     cell_columns,
     cell_values,
@@ -38,9 +39,7 @@ def part(study: StudyData, results: Results) -> Part:
     elif results.curves:
         blocks.append(Paragraph("No run has a loss or an accuracy after its first epoch: all diverged in it."))
     blocks += _claims(results.claims)
-    for of_arm in results.of_arms.values():
-        shown = [gap for gap in of_arm.gaps if gap.n and gap.cell in _shown_gaps(results.curves)]
-        blocks += [_gaps(study, of_arm, shown)] if shown else []
+    blocks += under_names({arm: _gaps(study, results, of_arm) for arm, of_arm in results.of_arms.items()})
     if learned and len({curve.cell for curve in results.curves}) > 1:
         blocks.append(_by_cell(study, results.curves))
     return Part("curves", "How they learn", blocks)
@@ -170,11 +169,13 @@ def _claim_row(claim: Claim) -> dict[str, Any]:
 # --- the difference over epochs
 
 
-def _shown_gaps(curves: Sequence[Curve]) -> list[Cell | None]:
-    return [None, default_cell(curves)]
+def _gaps(study: StudyData, results: Results, of_arm: Findings) -> list[Block]:
+    wanted: list[Cell | None] = [None, default_cell(results.curves)] if results.curves else []
+    shown = [gap for gap in of_arm.gaps if gap.n and gap.cell in wanted]
+    return [_gap_figure(study, of_arm, shown)] if shown else []
 
 
-def _gaps(study: StudyData, of_arm: Findings, shown: Sequence[Gap]) -> Figure:
+def _gap_figure(study: StudyData, of_arm: Findings, shown: Sequence[Gap]) -> Figure:
     first = shown[0]
     return Figure(
         name=f"gap-{of_arm.arm}",

@@ -8,6 +8,7 @@ from analysis.findings.results import BestRate, Findings, Results
 from analysis.records.cells import Grid
 from analysis.records.tables import PRIMARY, StudyData
 from analysis.report import number_format as words
+from analysis.report.by_arm import under_names
 from analysis.report.columns import (
     cell_columns,
     cell_values,
@@ -32,10 +33,12 @@ from study.spec.arms import ARMS
 def part(study: StudyData, results: Results) -> Part:
     blocks: list[Block] = [_figure(study, results)] if results.arm_cells else []
     grid = Grid.of(study.design.factors)
-    for of_arm in results.of_arms.values():
-        if of_arm.failures:
-            blocks += [_about_failures(of_arm), _failures(study, of_arm)]
-        blocks += _largest(grid, of_arm) + _best(grid, of_arm)
+    blocks += under_names(
+        {
+            arm: [_about_failures(of_arm), _failures(study, of_arm), *_largest(grid, of_arm), *_best(grid, of_arm)]
+            for arm, of_arm in results.of_arms.items()
+        }
+    )
     return Part(
         "robustness", "How robust they are", blocks or [Missing("No run has been trained yet:", "python -m study.run")]
     )

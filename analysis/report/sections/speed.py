@@ -5,6 +5,7 @@ from typing import Any
 from analysis.findings.results import Findings, Results
 from analysis.records.tables import StudyData
 from analysis.report import number_format as words
+from analysis.report.by_arm import under_names
 from analysis.report.columns import counts_of, interval_column, interval_values, of_both, p_column, pvalue_values
 from analysis.report.document import Block, Column, Figure, Missing, Paragraph, Part, Table
 from analysis.report.figures import curves as drawing
@@ -14,14 +15,14 @@ from study.spec.arms import ARMS
 
 
 def part(study: StudyData, results: Results) -> Part:
-    blocks: list[Block] = []
-    for of_arm in results.of_arms.values():
-        if of_arm.times:
-            blocks += [_about(of_arm.times[0]), _table(of_arm), _figure(of_arm)]
+    blocks: dict[str, list[Block]] = {
+        arm: [_about(of_arm.times[0]), _table(of_arm), _figure(of_arm)] if of_arm.times else []
+        for arm, of_arm in results.of_arms.items()
+    }
     nothing = Missing(
         "No seed has a pair in every cell; the study's own command again completes it:", study.manifest["argv"]
     )
-    return Part("times", "Time to accuracy", blocks or [nothing])
+    return Part("times", "Time to accuracy", under_names(blocks) or [nothing])
 
 
 def _about(time: TimeToAccuracy) -> Paragraph:

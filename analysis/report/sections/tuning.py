@@ -10,6 +10,7 @@ from analysis.findings.tuning import Tuned
 from analysis.records.tables import StudyData
 from analysis.report import number_format as words
 from analysis.report import sentences
+from analysis.report.by_arm import under_names
 from analysis.report.columns import (
     count_column,
     failed_column,
@@ -29,20 +30,16 @@ ADAPTED = (
     " sobol without a pruner gives both."
 )
 SAMPLERS = {
-    "sobol": "a scrambled Sobol set, the same points for both arms",
+    "sobol": "a scrambled Sobol set, the same points for {every_arm}",
     "tpe": "the sampler TPE, which goes where it went well",
     "gp": "a Gaussian process, which goes where it went well",
 }
 
 
 def part(study: StudyData, results: Results) -> Part:
-    blocks: list[Block] = []
-    for of_arm in results.tuned:
-        blocks += _tuned(study, of_arm)
-    if not results.tuned:
-        for findings in results.of_arms.values():
-            blocks += _on_the_grid(findings)
-        blocks.append(_not_tuned(study))
+    tuned = {of_arm.arm: [*_tuned(study, of_arm)] for of_arm in results.tuned}
+    on_the_grid = {arm: [*_on_the_grid(of_arm)] for arm, of_arm in results.of_arms.items()}
+    blocks = under_names(tuned) if tuned else [*under_names(on_the_grid), _not_tuned(study)]
     return Part("tuned", "Tuned against tuned", blocks)
 
 
@@ -111,11 +108,14 @@ def _tuned(study: StudyData, of_arm: Tuned) -> Iterator[Block]:
 
 def _how(study: StudyData, of_arm: Tuned) -> str:
     tuning, chosen = study.manifest["tuning"], of_arm.chosen[0]
-    drawn = SAMPLERS.get(tuning["sampler"], tuning["sampler"])
+    every_arm = words.every_arm(study.design.arms)
+    drawn = SAMPLERS.get(tuning["sampler"], tuning["sampler"]).format(every_arm=every_arm)
     budget = f"{words.trials(chosen.n_trials)} of {words.seeds(chosen.n_seeds)} and {tuning['epochs']} epochs"
     ranges = ((FACTORS[key], levels) for key, levels in of_arm.space.items())
     space = ", ".join(f"{factor.label} {factor.show(low)} to {factor.show(high)}" for factor, (low, high) in ranges)
-    pruned = "" if tuning["pruner"] == "none" else f" The pruner {tuning['pruner']} stopped trials of both arms early."
+    pruned = (
+        "" if tuning["pruner"] == "none" else f" The pruner {tuning['pruner']} stopped trials of {every_arm} early."
+    )
     return (
         f"Each arm had {budget} in the same space ({space}), drawn by {drawn}, and was scored on {of_arm.n_held_out:,}"
         " training images that no trial trained on. A seed that diverged scores 0. The best configuration of each then"

@@ -1,12 +1,14 @@
 """Where on the grid it helps."""
 
 import math
+from collections.abc import Iterator
 
 from analysis.findings import contrasts
 from analysis.findings.contrasts import Contrast
 from analysis.findings.results import Findings, Results
 from analysis.records.tables import PRIMARY, StudyData
 from analysis.report import number_format as words
+from analysis.report.by_arm import under_names
 from analysis.report.columns import (
     cell_columns,
     cell_values,
@@ -18,7 +20,7 @@ from analysis.report.columns import (
     text_column,
 )
 from analysis.report.columns import interval_values as spread
-from analysis.report.document import Figure, Missing, Paragraph, Part, Table
+from analysis.report.document import Block, Figure, Missing, Paragraph, Part, Table
 from analysis.report.figures import effects
 from analysis.report.figures.style import svg
 from analysis.stats.grid import Slope
@@ -27,18 +29,21 @@ from study.spec.factors import Cell
 
 
 def part(study: StudyData, results: Results) -> Part:
-    blocks: list[Figure | Table | Paragraph | Missing] = []
-    for of_arm in results.of_arms.values():
-        cells = contrasts.by_cell(results.contrasts, of_arm.arm)
-        if any(math.isfinite(cell.mean_diff) for cell in cells.values()):
-            blocks.append(_map(study, of_arm.arm, cells))
-        if of_arm.slopes:
-            blocks += [_slope_words(of_arm), _slopes(of_arm)]
+    blocks = under_names({arm: [*_of_arm(study, results, of_arm)] for arm, of_arm in results.of_arms.items()})
     return Part(
         "map",
         "Where it helps",
         blocks or [Missing("No cell has a pair of runs; train both arms:", "python -m study.run")],
     )
+
+
+def _of_arm(study: StudyData, results: Results, of_arm: Findings) -> Iterator[Block]:
+    cells = contrasts.by_cell(results.contrasts, of_arm.arm)
+    if any(math.isfinite(cell.mean_diff) for cell in cells.values()):
+        yield _map(study, of_arm.arm, cells)
+    if of_arm.slopes:
+        yield _slope_words(of_arm)
+        yield _slopes(of_arm)
 
 
 def _map(study: StudyData, arm: str, cells: dict[Cell, Contrast]) -> Figure:

@@ -1,5 +1,6 @@
 """Is it trustworthy? What is there, whether another analysis says otherwise, and whether the methods hold."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from analysis.findings.results import Findings, Results
@@ -7,6 +8,7 @@ from analysis.findings.sensitivity import Specification
 from analysis.records.completeness import OUTCOMES, completeness
 from analysis.records.tables import StudyData
 from analysis.report import number_format as words
+from analysis.report.by_arm import under_names
 from analysis.report.columns import (
     cell_columns,
     count_column,
@@ -28,10 +30,14 @@ MOST_LINES = 50
 
 def part(study: StudyData, results: Results) -> Part:
     blocks: list[Block] = [*_complete(study)]
-    for of_arm in results.of_arms.values():
-        blocks += [_sensitivity(of_arm)] if of_arm.scores[0].seeds else []
-        blocks += [*noise.blocks(study, of_arm), *_sizes(of_arm), *seeds.blocks(of_arm)]
+    blocks += under_names({arm: [*_of_arm(study, of_arm)] for arm, of_arm in results.of_arms.items()})
     return Part("trust", "Is it trustworthy?", blocks)
+
+
+def _of_arm(study: StudyData, of_arm: Findings) -> Iterator[Block]:
+    if of_arm.scores[0].seeds:
+        yield _sensitivity(of_arm)
+    yield from (*noise.blocks(study, of_arm), *_sizes(of_arm), *seeds.blocks(of_arm))
 
 
 # --- what is there
