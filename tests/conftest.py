@@ -9,8 +9,7 @@ import torch
 from scipy.sparse import csr_array
 
 from study import run
-from study.data import dataset as data
-from study.data import images as pixels
+from study.data import dataset, images
 from study.engine import devices
 
 
@@ -21,33 +20,33 @@ def torch_as_in_a_worker() -> None:
 
 
 @pytest.fixture(scope="session")
-def digits() -> data.Dataset:
-    return data.load_digits()
+def digits() -> dataset.Dataset:
+    return dataset.load_digits()
 
 
-def as_lit(images: data.Dataset) -> data.Dataset:
+def as_lit(data: dataset.Dataset) -> dataset.Dataset:
     """The same images, multiplied as a sparse matrix."""
     train, test = (
-        data.Split(split.images, split.labels, pixels.Lit(csr_array(split.images.numpy())))
-        for split in (images.train, images.test)
+        dataset.Split(split.images, split.labels, images.Lit(csr_array(split.images.numpy())))
+        for split in (data.train, data.test)
     )
-    return data.Dataset(images.name, train, test, images.sha256)
+    return dataset.Dataset(data.name, train, test, data.sha256)
 
 
 @pytest.fixture(scope="session", params=["rows", "lit"])
-def both(request: pytest.FixtureRequest, digits: data.Dataset) -> data.Dataset:
+def both(request: pytest.FixtureRequest, digits: dataset.Dataset) -> dataset.Dataset:
     """Digits in either form that the first layer knows."""
     return digits if request.param == "rows" else as_lit(digits)
 
 
 @pytest.fixture(scope="session")
-def both64(both: data.Dataset) -> data.Dataset:
+def both64(both: dataset.Dataset) -> dataset.Dataset:
     double = both.to("cpu", torch.float64)
-    return double if isinstance(both.train.pixels, pixels.Rows) else as_lit(double)
+    return double if isinstance(both.train.pixels, images.Rows) else as_lit(double)
 
 
 @pytest.fixture(scope="session")
-def digits64(digits: data.Dataset) -> data.Dataset:
+def digits64(digits: dataset.Dataset) -> dataset.Dataset:
     return digits.to("cpu", torch.float64)
 
 

@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from study import run, tune
-from study.store.inference_tables import SCHEMAS
-from study.tuning import loop as tuning
+from study.cli.exits import leave
+from study.store import inference_tables
+from study.tuning import loop
 from tests.conftest import SMALL
 
 TINY = (
@@ -53,7 +54,7 @@ def parts(folder: Path) -> dict[str, float]:
 
 def results(folder: Path) -> dict[str, bytes]:
     """All that a study comes to: its tables, those of its inference modes if it has any, its networks."""
-    names = [f"{name}.parquet" for name in ("records", "runs", *SCHEMAS)]
+    names = [f"{name}.parquet" for name in ("records", "runs", *inference_tables.COLUMNS)]
     paths = [*(folder / name for name in names), *folder.glob("weights/[!.]*")]
     return {path.name: path.read_bytes() for path in paths if path.exists()}
 
@@ -127,7 +128,7 @@ def tuned_study(out: Path, *options: str) -> list[str]:
 
 def tune_impatiently(arguments: list[str]) -> int:
     """``study.tune``, which looks more often whether other workers are done."""
-    tuning.WAIT_SECONDS = 0.02
+    loop.WAIT_SECONDS = 0.02
     return tune.main(arguments)
 
 
@@ -171,4 +172,4 @@ def _live(errors: Path, work: Callable[..., int], arguments: tuple) -> None:
             sys.excepthook(*sys.exc_info())
             return 99
 
-    run.leave("study.run", command)
+    leave("study.run", command)

@@ -88,7 +88,7 @@ def test_a_misspelt_option_is_told_the_nearest(capsys: pytest.CaptureFixture[str
 
 @pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("90s", 90), ("1.5m", 90), ("2h", 7200)])
 def test_max_time_is_read_with_its_unit(text: str, seconds: float) -> None:
-    assert parse(["--max-time", text]).seconds == seconds
+    assert parse(["--max-time", text]).execution().max_seconds == seconds
 
 
 def test_a_toml_file_gives_options_and_the_command_line_wins(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import struct
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
@@ -16,10 +17,9 @@ import pytest
 import torch
 import torchvision
 
-from study.data import dataset as data
-from study.data import download as sources
+from study.data import dataset, download
 from study.errors import EnvironmentFault
-from study.spec.datasets import DATASETS
+from study.spec.datasets import DATASETS, MNIST_SHA256, Torchvision
 
 
 def idx(array: np.ndarray) -> bytes:
@@ -69,9 +69,9 @@ def mirror(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         monkeypatch.setattr(torchvision_class, "mirrors", [url])
         monkeypatch.setattr(torchvision_class, "resources", resources)
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in RAW.items()}
-    monkeypatch.setitem(sources.SOURCES, "mnist", sources.Source("MNIST", digests))
-    for name in ("mnist", "fashion-mnist"):
-        monkeypatch.setitem(DATASETS, name, DatasetFacts(20, 10, 784, 10))
+    for name, sha256 in (("mnist", digests), ("fashion-mnist", None)):
+        source = Torchvision(DATASETS[name].source.class_name, sha256)
+        monkeypatch.setitem(DATASETS, name, replace(DATASETS[name], n_train=20, n_test=10, source=source))
     Mirror.asked.clear()
     yield url
     server.shutdown()
@@ -80,10 +80,10 @@ def mirror(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
 def test_absent_files_are_downloaded_once_and_read_as_they_are(name: str, mirror: str, tmp_path: Path) -> None:
-    data.load(name, tmp_path)
+    dataset.load(name, tmp_path)
     assert set(Mirror.asked) == {f"/{archive}" for archive in ARCHIVES}
     Mirror.asked.clear()
-    loaded = data.load(name, tmp_path)
+    loaded = dataset.load(name, tmp_path)
     assert Mirror.asked == []
     assert loaded.train.images.dtype == torch.float32
     assert torch.equal(loaded.train.images, torch.from_numpy(PIXELS[:20].reshape(20, 784)).float() / 255)
@@ -92,28 +92,28 @@ def test_absent_files_are_downloaded_once_and_read_as_they_are(name: str, mirror
 
 
 def test_auto_takes_mnist_where_it_can_be_had(mirror: str, tmp_path: Path) -> None:
-    assert sources.choose("auto", tmp_path) == ("mnist", None)
+    assert download.choose("auto", tmp_path) == ("mnist", None)
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
 def test_a_damaged_file_is_named_and_never_replaced_by_digits(name: str, mirror: str, tmp_path: Path) -> None:
-    data.load(name, tmp_path)
-    path = sources.SOURCES[name].folder(tmp_path) / "t10k-labels-idx1-ubyte"
+    dataset.load(name, tmp_path)
+    path = download.folder_of(DATASETS[name].source, tmp_path) / "t10k-labels-idx1-ubyte"
     path.write_bytes(path.read_bytes()[:-1] + b"\7")
-    assert sources.choose("auto", tmp_path)[0] == "mnist"
+    assert download.choose("auto", tmp_path)[0] == "mnist"
     with pytest.raises(EnvironmentFault, match=rf"t10k-labels-idx1-ubyte is damaged: its sha256 is .*, {name}'s is"):
-        data.load(name, tmp_path)
+        dataset.load(name, tmp_path)
 
 
 def test_without_published_digests_the_archive_must_be_there_and_sound(mirror: str, tmp_path: Path) -> None:
-    data.load("fashion-mnist", tmp_path)
+    dataset.load("fashion-mnist", tmp_path)
     archive = tmp_path / "FashionMNIST" / "raw" / "train-labels-idx1-ubyte.gz"
     archive.write_bytes(archive.read_bytes() + b"x")
     with pytest.raises(EnvironmentFault, match=r"train-labels-idx1-ubyte.gz is damaged: its md5 is not"):
-        data.load("fashion-mnist", tmp_path)
+        dataset.load("fashion-mnist", tmp_path)
     archive.unlink()
     with pytest.raises(EnvironmentFault, match=r"train-labels-idx1-ubyte.gz is missing"):
-        data.load("fashion-mnist", tmp_path)
+        dataset.load("fashion-mnist", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -128,12 +128,12 @@ def test_a_download_that_fails_falls_back_only_where_the_network_is_to_blame(
 
     monkeypatch.setattr(torchvision.datasets.MNIST, "download", fail)
     if falls_back:
-        name, notice = sources.choose("auto", tmp_path)
+        name, notice = download.choose("auto", tmp_path)
         assert name == "digits"
         assert str(getattr(error, "reason", error)) in str(notice)
     else:
         with pytest.raises(OSError, match="full"):
-            sources.choose("auto", tmp_path)
+            download.choose("auto", tmp_path)
 
 
 def refused_port() -> str:
@@ -148,37 +148,37 @@ def test_no_network_means_digits_with_a_notice_or_a_clear_refusal(
 ) -> None:
     for torchvision_class in (torchvision.datasets.MNIST, torchvision.datasets.KMNIST):
         monkeypatch.setattr(torchvision_class, "mirrors", [refused_port(), refused_port()])
-    name, notice = sources.choose("auto", tmp_path)
+    name, notice = download.choose("auto", tmp_path)
     assert name == "digits"
     assert notice
     assert notice.startswith("THIS IS NOT MNIST")
     with pytest.raises(EnvironmentFault, match=r"kmnist is not in .* and cannot be downloaded .*--dataset digits"):
-        sources.choose("kmnist", tmp_path)
+        download.choose("kmnist", tmp_path)
     assert not any(tmp_path.iterdir())
 
 
 def test_a_mirror_that_never_answers_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(sources, "PROBE_SECONDS", 0.2)
+    monkeypatch.setattr(download, "PROBE_SECONDS", 0.2)
     silent = threading.Event()
 
     def never(*_: object, **__: object) -> None:
         silent.wait()
         raise OSError
 
-    monkeypatch.setattr(sources, "urlopen", never)
+    monkeypatch.setattr(download, "urlopen", never)
     began = time.monotonic()
-    with pytest.raises(sources.Unreachable, match=r"no answer from .* within 0.2 s"):
-        sources.obtain("kmnist", tmp_path)
+    with pytest.raises(download.Unreachable, match=r"no answer from .* within 0.2 s"):
+        download.obtain("kmnist", tmp_path)
     assert time.monotonic() - began < 3
     silent.set()
 
 
 def test_the_shipped_digests_are_those_of_mnist(mnist_dir: Path) -> None:
-    assert sources.verify("mnist", mnist_dir) == sources.SOURCES["mnist"].sha256
+    assert download.verify("mnist", DATASETS["mnist"].source, mnist_dir) == MNIST_SHA256
 
 
 def test_real_mnist_is_read_as_torchvision_reads_it(mnist_dir: Path) -> None:
-    loaded = data.load("mnist", mnist_dir)
+    loaded = dataset.load("mnist", mnist_dir)
     theirs = torchvision.datasets.MNIST(mnist_dir, train=False)
     assert torch.equal((loaded.test.images * 255).round().to(torch.uint8).view(-1, 28, 28), theirs.data)
     assert torch.equal(loaded.test.labels, theirs.targets)

@@ -96,6 +96,6 @@ def test_a_cohort_of_trials_is_kept_nowhere(digits: Dataset, tmp_path: Path, mon
     monkeypatch.chdir(tmp_path)
     held, cohort = hold_out(digits), cohort_of(64, ("bn", "no_bn"), (0.01,), DESIGN.seeds)
     job = TrialJob(DESIGN, tmp_path, "cpu", "torch-2/cpu/float32", "digits", held.sha256, tmp_path)
-    kept = job.keep(cohort, training.train(DESIGN, cohort, held), held)
-    assert [of_seed.seed for of_seed in kept] == [run.seed for run in cohort.runs]
+    found = job.commit(cohort, training.train(DESIGN, cohort, held), held)
+    assert [of_seed.seed for of_seed in found] == [run.seed for run in cohort.runs]
     assert list(tmp_path.iterdir()) == []

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from study.engine import costs as forecast
-from study.engine import devices
+from study.engine import costs, devices
 from study.errors import EnvironmentFault, UsageError
+from study.runner import session
 from study.store.study_folder import Folder
 from tests.study.studies import tables
 
@@ -62,34 +62,16 @@ def test_a_study_is_not_trained_by_two_engines(
     assert tables(tmp_path / "s") == before
 
 
-def test_memory_left_is_less_than_the_machine_has() -> None:
-    left = devices.memory_left("cpu")
-    if left is not None:
-        total = next(int(line.split()[1]) for line in Path("/proc/meminfo").read_text().splitlines())
-        assert 0 < left <= 1024 * total
-
-
-def test_a_container_s_limit_counts_without_what_it_could_drop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(devices, "CGROUP", tmp_path)
-    assert devices._cgroup_memory() is None
-    (tmp_path / "memory.current").write_text("700\n")
-    (tmp_path / "memory.stat").write_text("anon 100\ninactive_file 250\n")
-    (tmp_path / "memory.max").write_text("1000\n")
-    assert devices._cgroup_memory() == 550
-    (tmp_path / "memory.max").write_text("max\n")
-    assert devices._cgroup_memory() is None
-
-
 def test_little_memory_means_fewer_workers_and_then_a_clear_refusal(
     study_run: StudyRun, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     command = ("--seeds", "2", "--epochs", "1", "--workers", "4", "--no-ablation", "--engine", "torch")
-    monkeypatch.setattr(forecast, "TORCH", replace(forecast.TORCH, start_seconds=0.0))  # however little there is to do
-    room = 1.5 * forecast.PROCESS_BYTES
-    monkeypatch.setattr(devices, "memory_left", lambda device: room)
+    monkeypatch.setattr(costs, "TORCH", replace(costs.TORCH, start_seconds=0.0))  # however little there is to do
+    room = 1.5 * costs.PROCESS_BYTES
+    monkeypatch.setattr(session, "memory_left", lambda device: room)
     assert study_run(*command) == 3
     assert "training needs about 1.2 GB of memory and 0.9 GB are free" in capsys.readouterr().err
-    room = 3.5 * forecast.PROCESS_BYTES
+    room = 3.5 * costs.PROCESS_BYTES
     assert study_run(*command) == 0
     manifest = Folder(tmp_path / "s").read_manifest()
     assert manifest

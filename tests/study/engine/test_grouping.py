@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from study.data import dataset as data
+from study.data import dataset
 from study.engine.lockstep import training
 from study.engine.lockstep.epochs import Live, Recorded
 from study.engine.lockstep.stacks import Lockstep
@@ -40,7 +40,7 @@ def bits(cohorts: Iterable[Cohort], histories: Iterable[History]) -> Bits:
     }
 
 
-def trained(design: Design, cohort: Cohort, images: data.Dataset) -> Bits:
+def trained(design: Design, cohort: Cohort, images: dataset.Dataset) -> Bits:
     return bits([cohort], [training.train(design, cohort, images)])
 
 
@@ -48,18 +48,18 @@ def design_of(batch_size: int, **other) -> Design:
     return Design("digits", batch_sizes=(batch_size,), lrs=ALL_LRS, seeds=ALL_SEEDS, **({"epochs": 2} | other))
 
 
-def assert_parts_equal_the_whole(design: Design, images: data.Dataset, parts=PARTS) -> None:
+def assert_parts_equal_the_whole(design: Design, images: dataset.Dataset, parts=PARTS) -> None:
     batch_size = design.batch_sizes[0]
     together = trained(design, cohort_of(batch_size, ARMS, design.lrs, design.seeds), images)
     for part in parts:
-        for run, found in trained(design, Cohort(batch_size, *part), images).items():
+        for run, found in trained(design, cohort_of(batch_size, *part), images).items():
             assert found == together[run], run
 
 
 @pytest.mark.parametrize("hidden", [(32, 32), (33, 5, 17), (1,)])
 @pytest.mark.parametrize("batch_size", [7, 32, 512])
 def test_a_part_of_the_grid_has_the_bits_of_the_whole(
-    hidden: tuple[int, ...], batch_size: int, both: data.Dataset
+    hidden: tuple[int, ...], batch_size: int, both: dataset.Dataset
 ) -> None:
     assert_parts_equal_the_whole(design_of(batch_size, hidden=hidden), both)
 
@@ -68,20 +68,20 @@ def test_a_part_of_the_grid_has_the_bits_of_the_whole(
 @pytest.mark.parametrize("hidden", [(32, 32), (64,), (13, 29), (2, 3, 4), (16,) * 10])
 @pytest.mark.parametrize("batch_size", [2, 3, 17, 100, 128, 333, 1000])
 def test_a_part_of_the_grid_has_the_bits_of_the_whole_at_odd_sizes(
-    hidden: tuple[int, ...], batch_size: int, both: data.Dataset
+    hidden: tuple[int, ...], batch_size: int, both: dataset.Dataset
 ) -> None:
     assert_parts_equal_the_whole(design_of(batch_size, hidden=hidden, epochs=1), both)
 
 
 @pytest.mark.parametrize("batch_size", [32, 512])
 def test_a_part_of_the_grid_has_the_bits_of_the_whole_on_mnist(batch_size: int, mnist_dir: Path) -> None:
-    mnist = data.load("mnist", mnist_dir)
-    some = data.Dataset("mnist", data.Split(mnist.train.images[:4096], mnist.train.labels[:4096]), mnist.test, {})
+    mnist = dataset.load("mnist", mnist_dir)
+    some = dataset.Dataset("mnist", dataset.Split(mnist.train.images[:4096], mnist.train.labels[:4096]), mnist.test, {})
     design = Design("mnist", batch_sizes=(batch_size,), seeds=tuple(range(10)), epochs=1)
     assert_parts_equal_the_whole(design, some, parts=[(("bn",), (0.01,), (1,)), (ARMS, (0.001, 0.1), (3, 9))])
 
 
-def test_cohorts_side_by_side_have_the_bits_of_each_alone(both: data.Dataset) -> None:
+def test_cohorts_side_by_side_have_the_bits_of_each_alone(both: dataset.Dataset) -> None:
     design = design_of(64)
     cohorts = [
         cohort_of(64, ARMS, (1e-2, 1e3), (0, 1)),
@@ -94,7 +94,7 @@ def test_cohorts_side_by_side_have_the_bits_of_each_alone(both: data.Dataset) ->
 
 
 @torch.no_grad()
-def test_what_a_gpu_replays_is_what_a_cpu_does_step_by_step(digits: data.Dataset) -> None:
+def test_what_a_gpu_replays_is_what_a_cpu_does_step_by_step(digits: dataset.Dataset) -> None:
     """Pinned seats, a static order and a place that moves on the device, here without a graph: equal bits."""
     design = design_of(100)
     cohort = cohort_of(100, ARMS, (1e-2, 1e3), (3, 4))
@@ -111,9 +111,9 @@ def test_what_a_gpu_replays_is_what_a_cpu_does_step_by_step(digits: data.Dataset
 
 
 @pytest.mark.parametrize(("n_images", "unrolled"), [(1437, 14), (70, 7), (101 * 10, 1)])
-def test_a_graph_holds_as_many_steps_as_divide_the_epoch(n_images: int, unrolled: int, digits: data.Dataset) -> None:
+def test_a_graph_holds_as_many_steps_as_divide_the_epoch(n_images: int, unrolled: int, digits: dataset.Dataset) -> None:
     batch_size = {1437: 100, 70: 10, 1010: 10}[n_images]
-    split = data.Split(digits.train.images[:n_images], digits.train.labels[:n_images])
+    split = dataset.Split(digits.train.images[:n_images], digits.train.labels[:n_images])
     cohort = cohort_of(batch_size, ("bn",), (0.01,), (0,))
     lockstep = Lockstep(design_of(batch_size), cohort, torch.float32, torch.device("cpu"))
     assert Recorded(lockstep, split, twin=lambda: lockstep).unrolled == unrolled

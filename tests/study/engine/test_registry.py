@@ -9,12 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from study.data import dataset as data
-from study.engine import devices
-from study.engine import registry as engines
+from study.data import dataset
+from study.engine import devices, registry
 from study.engine.kernel import build, library
-from study.engine.kernel import training as kernel
-from study.engine.lockstep import training
+from study.engine.kernel.training import Training as KernelTraining
+from study.engine.lockstep.training import Training
 from study.errors import EnvironmentFault, UsageError
 from study.spec.design import Design
 from study.store.study_folder import Folder
@@ -43,40 +42,40 @@ def engine_of(folder: Path) -> str:
 
 
 def test_auto_is_what_the_study_began_with_and_the_kernel_for_a_new_one_on_a_cpu() -> None:
-    assert engines.choose("auto", DESIGN, "cpu", False, None) == (engines.KERNEL, None)
-    assert engines.choose("auto", DESIGN, "cpu", False, engines.KERNEL) == (engines.KERNEL, None)
-    assert engines.choose("auto", DESIGN, "cpu", False, TORCH) == (TORCH, None)
-    assert engines.choose("auto", DESIGN, "cuda", False, None) == (devices.engine("cuda", False), None)
-    assert engines.choose("auto", replace(DESIGN, hidden=(32, 257)), "cpu", False, None) == (TORCH, None)
-    assert engines.choose("kernel", replace(DESIGN, hidden=(32, 257)), "cpu", False, None) == (engines.KERNEL, None)
-    assert engines.training_of(engines.KERNEL) is kernel.Training
-    assert engines.training_of(TORCH) is training.Training
+    assert registry.choose("auto", DESIGN, "cpu", False, None) == (registry.KERNEL, None)
+    assert registry.choose("auto", DESIGN, "cpu", False, registry.KERNEL) == (registry.KERNEL, None)
+    assert registry.choose("auto", DESIGN, "cpu", False, TORCH) == (TORCH, None)
+    assert registry.choose("auto", DESIGN, "cuda", False, None) == (devices.engine("cuda", False), None)
+    assert registry.choose("auto", replace(DESIGN, hidden=(32, 257)), "cpu", False, None) == (TORCH, None)
+    assert registry.choose("kernel", replace(DESIGN, hidden=(32, 257)), "cpu", False, None) == (registry.KERNEL, None)
+    assert registry.trainer_factory(registry.KERNEL) is KernelTraining
+    assert registry.trainer_factory(TORCH) is Training
 
 
-@pytest.mark.parametrize(("asked", "began"), [("torch", engines.KERNEL), ("kernel", TORCH), ("auto", "kernel-0/cpu")])
-def test_a_study_is_not_trained_by_both(asked: engines.Engine, began: str) -> None:
+@pytest.mark.parametrize(("asked", "began"), [("torch", registry.KERNEL), ("kernel", TORCH), ("auto", "kernel-0/cpu")])
+def test_a_study_is_not_trained_by_both(asked: registry.Engine, began: str) -> None:
     with pytest.raises(UsageError, match=f"trained by the engine {began}, this command would train by"):
-        engines.choose(asked, DESIGN, "cpu", False, began)
+        registry.choose(asked, DESIGN, "cpu", False, began)
 
 
 def test_without_a_compiler_there_is_a_notice_or_a_reason(no_compiler: None) -> None:
-    engine, notice = engines.choose("auto", DESIGN, "cpu", False, None)
+    engine, notice = registry.choose("auto", DESIGN, "cpu", False, None)
     assert (engine, notice) == (
         TORCH,
         "there is no C compiler (cc, gcc, clang): the torch engine trains, several times slower",
     )
-    assert engines.choose("torch", DESIGN, "cpu", False, None) == (TORCH, None)
+    assert registry.choose("torch", DESIGN, "cpu", False, None) == (TORCH, None)
     with pytest.raises(EnvironmentFault, match=r"--engine kernel: there is no C compiler .*; choose --engine torch"):
-        engines.choose("kernel", DESIGN, "cpu", False, None)
+        registry.choose("kernel", DESIGN, "cpu", False, None)
     with pytest.raises(EnvironmentFault, match=r"was trained by the engine kernel-1/cpu/float32, and here there is no"):
-        engines.choose("auto", DESIGN, "cpu", False, engines.KERNEL)
+        registry.choose("auto", DESIGN, "cpu", False, registry.KERNEL)
 
 
 def test_the_kernel_is_for_a_cpu_and_the_arms_it_knows(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match="--engine kernel: the kernel trains on a CPU alone; choose --engine torch"):
-        engines.choose("kernel", DESIGN, "cuda", False, None)
-    monkeypatch.setattr(engines, "KNOWN_ARMS", frozenset({"no_bn"}))
-    assert engines.why_no_kernel(DESIGN, "cpu") == "the kernel does not know the arm bn"
+        registry.choose("kernel", DESIGN, "cuda", False, None)
+    monkeypatch.setattr(registry, "KERNEL_NORMS", (None,))
+    assert registry.why_no_kernel(DESIGN, "cpu") == "the kernel does not know the arm bn"
 
 
 def test_the_command_records_the_engine_and_refuses_the_other(
@@ -91,7 +90,7 @@ def test_the_command_records_the_engine_and_refuses_the_other(
     assert study_run(*SOONER, "--seeds", "2") == 0
     assert engine_of(tmp_path / "s") == TORCH
     assert study_run(*SOONER, "--seeds", "1", "--study-id", "k") == 0
-    assert engine_of(tmp_path / "k") == engines.KERNEL
+    assert engine_of(tmp_path / "k") == registry.KERNEL
     assert tables(tmp_path / "k") != before
 
 
@@ -114,8 +113,8 @@ def test_workers_train_by_the_kernel_and_give_its_bytes(study_run: StudyRun, tmp
     once = tables(tmp_path / "s")
     assert study_run("--seeds", "3", "--engine", "kernel", "--no-ablation", "--workers", "3", "--study-id", "w") == 0
     assert [len(table) for table in tables(tmp_path / "w")] == [len(table) for table in once]
-    assert engine_of(tmp_path / "w") == engines.KERNEL
+    assert engine_of(tmp_path / "w") == registry.KERNEL
 
 
-def test_the_library_is_found_by_whoever_trains(digits: data.Dataset) -> None:
-    assert engines.why_no_kernel(DESIGN, "cpu") is None
+def test_the_library_is_found_by_whoever_trains(digits: dataset.Dataset) -> None:
+    assert registry.why_no_kernel(DESIGN, "cpu") is None

@@ -116,13 +116,13 @@ def test_any_other_change_is_refused_with_the_difference() -> None:
 
 BEST = (Configuration("bn", Cell(64, 0.3)), Configuration("no_bn", Cell(32, 0.01)))
 TUNED = replace(DESIGN, tuned=BEST)
-BN, NO_BN = ({"arm": c.arm, "batch_size": c.batch_size, "lr": c.lr} for c in BEST)
+BN, NO_BN = ({"arm": chosen.arm, **chosen.cell.identity} for chosen in BEST)
 
 
 def test_the_runs_of_a_tuned_study_are_those_of_the_grid_and_of_the_cell_each_once() -> None:
     """The configuration of no_bn stands in the grid already."""
     assert TUNED.grid == DESIGN.runs == DESIGN.grid
-    assert TUNED.tuned_runs == sorted(Run(c.batch_size, c.lr, seed=seed, arm=c.arm) for c in BEST for seed in (0, 1, 2))
+    assert TUNED.tuned_runs == sorted(Run(best.cell, seed=seed, arm=best.arm) for best in BEST for seed in (0, 1, 2))
     assert set(TUNED.runs) == {*TUNED.grid, *TUNED.tuned_runs}
     assert len(TUNED.runs) == 24 + 3
     assert TUNED.runs == sorted(TUNED.runs)

@@ -11,10 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from study.data import dataset as data
-from study.engine import registry as engines
-from study.engine.kernel import build, library
-from study.engine.kernel import training as kernel
+from study.data import dataset
+from study.engine import registry
+from study.engine.kernel import build, library, training
 from study.engine.kernel.images import LIT, ROWS, Form, prepare
 from tests import ROOT
 from tests.study.engine.lockstep.test_training import ARMS, design_of
@@ -30,27 +29,27 @@ BUILDS: dict[str, tuple[str, ...]] = {
 }
 
 
-def trained(digits: data.Dataset, by: library.Library, monkeypatch: pytest.MonkeyPatch) -> Bits:
+def trained(digits: dataset.Dataset, by: library.Library, monkeypatch: pytest.MonkeyPatch) -> Bits:
     """Two epochs in both forms of the images."""
-    monkeypatch.setattr(kernel, "load", lambda: by)
+    monkeypatch.setattr(training, "load", lambda: by)
     found: Bits = {}
     forms: dict[Form, tuple[int, int]] = {ROWS: (32, 32), LIT: (33, 5)}
     for form, hidden in forms.items():
         prepared = prepare(by, digits, (64, *hidden, 10), form)
-        monkeypatch.setattr(kernel, "prepared", lambda *_, prepared=prepared: prepared)
+        monkeypatch.setattr(training, "prepared", lambda *_, prepared=prepared: prepared)
         design = design_of(150, (1e-2, 1e20 if form == ROWS else 2e20), (0,), epochs=2, hidden=hidden)
         cohort = cohort_of(150, ARMS, design.lrs, design.seeds)
-        training = kernel.Training(design, cohort, digits)
+        trainer = training.Training(design, cohort, digits)
         for epoch in (1, 2):
-            training.epoch(epoch)
-            training.evaluate()
-        found |= bits([cohort], [training.history()])
+            trainer.epoch(epoch)
+            trainer.evaluate()
+        found |= bits([cohort], [trainer.history()])
     return found
 
 
 @pytest.mark.parametrize("flags", BUILDS.values(), ids=BUILDS)
 def test_however_it_is_compiled_it_gives_the_same_bits(
-    flags: Sequence[str], digits: data.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    flags: Sequence[str], digits: dataset.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Optimisation levels and vector widths; one of the runs diverges."""
     ours = trained(digits, library.load(), monkeypatch)
@@ -77,7 +76,7 @@ def digest(compiler: Sequence[str], flags: Sequence[str], folder: Path, run_by: 
 
 @pytest.mark.parametrize("flags", [("-O3", "-march=native"), ("-O1",)])
 def test_its_bits_are_those_that_its_name_stands_for(flags: Sequence[str], tmp_path: Path) -> None:
-    assert engines.KERNEL.startswith("kernel-1/")
+    assert registry.KERNEL.startswith("kernel-1/")
     assert digest([build.find_compiler()], flags, tmp_path) == DIGEST
 
 

@@ -2,6 +2,7 @@
 
 import math
 import statistics
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,16 +12,14 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from study.data import dataset as data
-from study.engine import random_streams as streams
-from study.engine import reference
-from study.engine.kernel import images as images_module
-from study.engine.kernel import training as kernel
-from study.engine.kernel.images import LIT, ROWS, Prepared, prepare
+from study.data import dataset
+from study.engine import random_streams, reference
+from study.engine.kernel import training
+from study.engine.kernel.images import LIT, ROWS, Lit, Prepared, Room, Rows, prepare
 from study.engine.kernel.layout import Layout, aligned, view
 from study.engine.kernel.library import BLOCK, Images, Library, load
 from study.engine.kernel.library import Run as State
-from study.engine.lockstep import training
+from study.engine.lockstep.training import Training, train, train_together
 from study.spec.cohorts import Cohort
 from study.spec.design import Design
 from study.spec.history import History
@@ -32,13 +31,13 @@ from tests.study.values import cohort_of
 
 
 @pytest.fixture(scope="module", params=[ROWS, LIT])
-def form(request: pytest.FixtureRequest, digits: data.Dataset) -> Prepared:
+def form(request: pytest.FixtureRequest, digits: dataset.Dataset) -> Prepared:
     """Digits in either form that the kernel's first layer knows."""
     return prepare(load(), digits, (64, 32, 10), request.param)
 
 
-def trained(design: Design, cohort: Cohort, digits: data.Dataset) -> History:
-    return training.train_together(design, [cohort], digits, make=kernel.Training)[0]
+def trained(design: Design, cohort: Cohort, digits: dataset.Dataset) -> History:
+    return train_together(design, [cohort], digits, make=training.Training)[0]
 
 
 # --- against the oracle
@@ -51,13 +50,13 @@ def trained(design: Design, cohort: Cohort, digits: data.Dataset) -> History:
     "hidden", [(32,), (32, 32), (32,) * 5, (33, 5, 17)], ids=lambda hidden: "-".join(map(str, hidden))
 )
 def test_every_step_equals_float64_from_the_same_state(
-    hidden: tuple[int, ...], batch_size: int, lr: float, arm: str, digits: data.Dataset, form: Prepared
+    hidden: tuple[int, ...], batch_size: int, lr: float, arm: str, digits: dataset.Dataset, form: Prepared
 ) -> None:
     """Teacher forcing over 100 steps, to the tolerances of torch's engine (test_training.py): loss, gradients,
     running averages, Adam's step."""
     design = design_of(batch_size, (lr,), (1,), hidden=hidden)
     run = Run(batch_size, lr, seed=1, arm=arm)
-    network, exact = kernel.Network(design, run, load()), reference.Network(design, run).double()
+    network, exact = training.Network(design, run, load()), reference.Network(design, run).double()
     scratch, kinks = load().scratch(network.layout, batch_size), Kinks(exact)
     for t, rows in enumerate(batches(batch_size, 100), start=1):
         exact.load_state_dict({k: torch.from_numpy(v).double() for k, v in tensors(network).items()})
@@ -66,7 +65,7 @@ def test_every_step_equals_float64_from_the_same_state(
         inputs, labels = digits.train.images[rows].double(), digits.train.labels[rows]
         loss = torch.nn.functional.cross_entropy(exact(inputs), labels)
         torch.autograd.backward(loss)
-        images = form.train.piece(rows.numpy().astype(np.int32), batch_size, images_module.Room())
+        images = form.train.piece(rows.numpy().astype(np.int32), batch_size, Room())
         (own,) = load().train(network.state, images, batch_size, scratch)
         assert own == pytest.approx(loss.item(), rel=1e-5, abs=1e-6)
         if not kinks.any():
@@ -78,11 +77,11 @@ def test_every_step_equals_float64_from_the_same_state(
 
 def batches(batch_size: int, n: int) -> list[torch.Tensor]:
     epochs = math.ceil(n / (1437 // batch_size))
-    orders = [streams.image_order(1, epoch, 1437) for epoch in range(1, epochs + 1)]
+    orders = [random_streams.image_order(1, epoch, 1437) for epoch in range(1, epochs + 1)]
     return [rows for order in orders for rows in torch.split(order[: 1437 // batch_size * batch_size], batch_size)][:n]
 
 
-def tensors(network: kernel.Network) -> dict[str, NDArray[np.float32]]:
+def tensors(network: training.Network) -> dict[str, NDArray[np.float32]]:
     """What torch.nn has a name for."""
     counters = {f"norms.{i}.num_batches_tracked": np.zeros((), np.float32) for i in range(len(network.layout.widths))}
     known = {name: tensor for name, tensor in network.tensors().items() if "cumulative" not in name}
@@ -90,7 +89,7 @@ def tensors(network: kernel.Network) -> dict[str, NDArray[np.float32]]:
     return known | {name: value for name, value in counters.items() if name.split(".")[1] in norms}
 
 
-def assert_gradients_agree(network: kernel.Network, gradient: NDArray[np.float64], exact: reference.Network) -> None:
+def assert_gradients_agree(network: training.Network, gradient: NDArray[np.float64], exact: reference.Network) -> None:
     """``gradient`` is what moved Adam's first moment; what pads a tensor has none."""
     theirs = {
         name: parameter.grad.numpy() for name, parameter in exact.named_parameters() if parameter.grad is not None
@@ -104,7 +103,7 @@ def assert_gradients_agree(network: kernel.Network, gradient: NDArray[np.float64
     assert not rest.any()
 
 
-def assert_averages_agree(network: kernel.Network, exact: reference.Network) -> None:
+def assert_averages_agree(network: training.Network, exact: reference.Network) -> None:
     for index, norm in enumerate(exact.norms):
         own, spread = network.tensors(), norm.running_var.max().item()
         for what, scale in (("running_mean", math.sqrt(spread)), ("running_var", spread)):
@@ -119,21 +118,21 @@ def assert_adam_stepped(state: State, before: NDArray[np.float32], lr: float, t:
     assert np.abs(before.astype(float) - state.w - lr * step).max() <= 1e-5 * lr + ulp
 
 
-def test_the_untrained_network_and_what_it_answers_are_torch_s(digits: data.Dataset, form: Prepared) -> None:
+def test_the_untrained_network_and_what_it_answers_are_torch_s(digits: dataset.Dataset, form: Prepared) -> None:
     design = design_of(64, (1e-2,), (0, 1), epochs=1, hidden=(33, 7))
     cohort = cohort_of(64, ARMS, design.lrs, design.seeds)
-    theirs, ours = training.Training(design, cohort, digits), kernel.Training(design, cohort, digits)
+    theirs, ours = Training(design, cohort, digits), training.Training(design, cohort, digits)
     assert ours.history().loss == pytest.approx(theirs.history().loss, rel=1e-6)
     assert (ours.history().n_correct == theirs.history().n_correct).all()
     assert (ours.history().test_correct == theirs.history().test_correct).all()
 
 
-def test_records_of_the_engines_differ_by_rounding_until_a_run_forks(digits: data.Dataset) -> None:
+def test_records_of_the_engines_differ_by_rounding_until_a_run_forks(digits: dataset.Dataset) -> None:
     """A unit on the kink of its ReLU parts two correct loops for good, as it parts torch's float32 from its float64:
     the losses of most runs agree to 1e-4 after 60 steps, those of all to a tenth."""
     design = design_of(64, (1e-3,), tuple(range(8)), epochs=3)
     cohort = cohort_of(64, ARMS, design.lrs, design.seeds)
-    ours, theirs = trained(design, cohort, digits), training.train(design, cohort, digits)
+    ours, theirs = trained(design, cohort, digits), train(design, cohort, digits)
     errors = np.abs(ours.loss / theirs.loss - 1).max(axis=(1, 2))
     assert statistics.median(errors) <= 1e-3
     assert errors.max() <= 0.1
@@ -142,11 +141,11 @@ def test_records_of_the_engines_differ_by_rounding_until_a_run_forks(digits: dat
         assert {name: value.shape for name, value in own.items()} == {name: v.shape for name, v in other.items()}
 
 
-def test_running_and_cumulative_statistics_are_torch_s(digits: data.Dataset) -> None:
+def test_running_and_cumulative_statistics_are_torch_s(digits: dataset.Dataset) -> None:
     """After two epochs of two steps, when nothing has forked yet."""
     design = design_of(512, (1e-3,), (0, 1), epochs=2)
     cohort = cohort_of(512, ("bn",), design.lrs, design.seeds)
-    ours, theirs = trained(design, cohort, digits), training.train(design, cohort, digits)
+    ours, theirs = trained(design, cohort, digits), train(design, cohort, digits)
     for own, other in zip(ours.weights, theirs.weights, strict=True):
         for name in own:
             if name.endswith(("mean", "var")):
@@ -156,48 +155,48 @@ def test_running_and_cumulative_statistics_are_torch_s(digits: data.Dataset) -> 
 # --- bits
 
 
-def kernel_bits(design: Design, cohort: Cohort, digits: data.Dataset) -> Bits:
+def kernel_bits(design: Design, cohort: Cohort, digits: dataset.Dataset) -> Bits:
     return bits([cohort], [trained(design, cohort, digits)])
 
 
 @pytest.mark.parametrize("hidden", [(32, 32), (33, 5, 17), (1,)])
 @pytest.mark.parametrize("batch_size", [7, 32, 512])
 def test_a_part_of_the_grid_has_the_bits_of_the_whole(
-    hidden: tuple[int, ...], batch_size: int, digits: data.Dataset
+    hidden: tuple[int, ...], batch_size: int, digits: dataset.Dataset
 ) -> None:
     design = Design("digits", batch_sizes=(batch_size,), lrs=ALL_LRS, seeds=ALL_SEEDS, epochs=2, hidden=hidden)
     together = kernel_bits(design, cohort_of(batch_size, ARMS, design.lrs, design.seeds), digits)
     for part in PARTS:
-        assert kernel_bits(design, Cohort(batch_size, *part), digits).items() <= together.items()
+        assert kernel_bits(design, cohort_of(batch_size, *part), digits).items() <= together.items()
 
 
 @pytest.mark.parametrize(("name", "value"), [("PIECE", 100), ("WORK", 1e5), ("PIECE", 10**6)])
 def test_how_much_is_done_at_once_changes_no_bit(
-    name: str, value: float, digits: data.Dataset, monkeypatch: pytest.MonkeyPatch
+    name: str, value: float, digits: dataset.Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     design = design_of(32, (1e-2,), (0, 3), epochs=2)
     cohort = cohort_of(32, ARMS, design.lrs, design.seeds)
     before = kernel_bits(design, cohort, digits)
-    monkeypatch.setattr(kernel, name, value)
+    monkeypatch.setattr(training, name, value)
     assert kernel_bits(design, cohort, digits) == before
 
 
 @pytest.mark.parametrize("batch_size", [2, 100, 300, 1437])
 def test_lit_pixels_and_whole_rows_have_the_same_bits(
-    batch_size: int, digits: data.Dataset, monkeypatch: pytest.MonkeyPatch
+    batch_size: int, digits: dataset.Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     design = design_of(batch_size, (1e-2,), (0,), epochs=2, hidden=(40, 9))
     cohort = cohort_of(batch_size, ARMS, design.lrs, design.seeds)
     found = []
     for form in (ROWS, LIT):
         prepared = prepare(load(), digits, design.widths, form)
-        monkeypatch.setattr(kernel, "prepared", lambda *_, prepared=prepared: prepared)
+        monkeypatch.setattr(training, "prepared", lambda *_, prepared=prepared: prepared)
         found.append(kernel_bits(design, cohort, digits))
     assert found[0] == found[1]
 
 
 def test_the_form_that_is_faster_is_taken_and_both_times_are_told(
-    digits: data.Dataset, monkeypatch: pytest.MonkeyPatch
+    digits: dataset.Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of a clock that stands still while the one form trains."""
     for fast in (ROWS, LIT):
@@ -209,10 +208,10 @@ def test_the_form_that_is_faster_is_taken_and_both_times_are_told(
 
         with monkeypatch.context() as patch:
             patch.setattr(Library, "train", timed)
-            patch.setattr(images_module.time, "perf_counter", lambda now=now: now[0])
+            patch.setattr(time, "perf_counter", lambda now=now: now[0])
             prepared = prepare(load(), digits, (64, 32, 10))
         assert prepared.form == fast
-        assert isinstance(prepared.train, images_module.Rows if fast == ROWS else images_module.Lit)
+        assert isinstance(prepared.train, Rows if fast == ROWS else Lit)
         slow = LIT if fast == ROWS else ROWS
         assert prepared.microseconds[slow] == pytest.approx(2 * prepared.microseconds[fast])
 
@@ -234,8 +233,8 @@ def test_the_form_is_in_the_manifest(study_run: Callable[..., int], tmp_path: Pa
 def test_a_call_is_short_or_a_single_step(hidden: tuple[int, ...], batch_size: int) -> None:
     """Signals wait for it: WORK takes a fraction of a second. An epoch is parted evenly."""
     design = Design("mnist", batch_sizes=(batch_size,), hidden=hidden)
-    n_steps = kernel.steps_at_once(design, batch_size, 60_000)
-    assert n_steps == 1 or n_steps * batch_size * design.n_parameters("bn") <= kernel.WORK
+    n_steps = training.steps_at_once(design, batch_size, 60_000)
+    assert n_steps == 1 or n_steps * batch_size * design.n_parameters("bn") <= training.WORK
     n_pieces = -(-(60_000 // batch_size) // n_steps)
     assert 0 <= n_pieces * n_steps - 60_000 // batch_size < n_pieces
 
@@ -243,7 +242,7 @@ def test_a_call_is_short_or_a_single_step(hidden: tuple[int, ...], batch_size: i
 # --- outcomes
 
 
-def test_a_diverging_run_is_an_outcome_and_its_neighbour_does_not_notice(digits: data.Dataset) -> None:
+def test_a_diverging_run_is_an_outcome_and_its_neighbour_does_not_notice(digits: dataset.Dataset) -> None:
     design = design_of(32, (1e-2, 1e20), (0,), epochs=3)
     history = trained(design, cohort_of(32, ("no_bn",), design.lrs, design.seeds), digits)
     assert history.first_bad_epoch == [None, 1]
@@ -255,11 +254,11 @@ def test_a_diverging_run_is_an_outcome_and_its_neighbour_does_not_notice(digits:
 @pytest.mark.parametrize("poison", [math.nan, math.inf])
 @pytest.mark.parametrize("arm", ARMS)
 def test_numbers_that_are_none_reach_the_loss_and_answer_nothing(
-    poison: float, arm: str, digits: data.Dataset, form: Prepared
+    poison: float, arm: str, digits: dataset.Dataset, form: Prepared
 ) -> None:
     run = Run(32, 1e-2, seed=0, arm=arm)
     design = design_of(32, (1e-2,), (0,))
-    network = kernel.Network(design, run, load())
+    network = training.Network(design, run, load())
     network.parameter("linears.2.bias")[3] = poison
     scratch = load().scratch(network.layout, BLOCK)
     (some,) = form.train.chunks(2048)
@@ -267,13 +266,11 @@ def test_numbers_that_are_none_reach_the_loss_and_answer_nothing(
     assert not network.finite()
     assert not math.isfinite(losses)
     assert not correct.any()
-    found = load().train(
-        network.state, form.train.piece(np.arange(64, dtype=np.int32), 32, images_module.Room()), 32, scratch
-    )
+    found = load().train(network.state, form.train.piece(np.arange(64, dtype=np.int32), 32, Room()), 32, scratch)
     assert not math.isfinite(found[1])
 
 
-def test_the_mode_for_denormals_is_given_back(digits: data.Dataset) -> None:
+def test_the_mode_for_denormals_is_given_back(digits: dataset.Dataset) -> None:
     torch.set_flush_denormal(False)
     try:
         design = design_of(512, (1e-2,), (0,), epochs=1)
@@ -291,7 +288,7 @@ def network_of(hidden: tuple[int, ...] = (32,), batch_norm: bool = True) -> tupl
     return layout, State(layout, 0.01)
 
 
-def test_every_array_s_length_kind_and_place_is_checked(digits: data.Dataset) -> None:
+def test_every_array_s_length_kind_and_place_is_checked(digits: dataset.Dataset) -> None:
     library, (layout, state) = load(), network_of()
     rows, labels = aligned(64 * 64).reshape(64, 64), np.zeros(64, np.int32)
     scratch, images = library.scratch(layout, 32), Images(labels, rows)
@@ -313,7 +310,7 @@ def test_every_array_s_length_kind_and_place_is_checked(digits: data.Dataset) ->
             call()
 
 
-def test_a_plan_is_checked_too(digits: data.Dataset) -> None:
+def test_a_plan_is_checked_too(digits: dataset.Dataset) -> None:
     library, (layout, state) = load(), network_of()
     entries = library.entries(digits.train.images.numpy(), np.arange(17, dtype=np.float32) / 16)
     n_groups = 64 // library.group
@@ -353,12 +350,12 @@ def test_a_plan_is_checked_too(digits: data.Dataset) -> None:
             call()
 
 
-def test_a_plan_holds_every_lit_pixel_once_group_by_group(digits: data.Dataset) -> None:
+def test_a_plan_holds_every_lit_pixel_once_group_by_group(digits: dataset.Dataset) -> None:
     """Read back, it is the images in their order; the visits are of the groups that are ever lit, by their entries."""
     prepared = prepare(load(), digits, (64, 32, 10), LIT).train
-    assert isinstance(prepared, images_module.Lit)
+    assert isinstance(prepared, Lit)
     order = np.arange(1000, 400, -1, dtype=np.int32)
-    plan = prepared.piece(order, 300, images_module.Room()).plan
+    plan = prepared.piece(order, 300, Room()).plan
     assert plan is not None
     found, begin = np.zeros((600, 64), np.float32), 0
     first_images = [0, 256, 300, 556]
@@ -375,35 +372,35 @@ def test_a_plan_holds_every_lit_pixel_once_group_by_group(digits: data.Dataset) 
     assert (found == digits.train.images.numpy()[order]).all()
 
 
-def test_images_with_more_values_than_codes_are_whole_rows(digits: data.Dataset) -> None:
+def test_images_with_more_values_than_codes_are_whole_rows(digits: dataset.Dataset) -> None:
     noisy = digits.train.images * torch.linspace(0.5, 1, 64)
-    many = data.Dataset("digits", data.Split(noisy, digits.train.labels), digits.test, {})
+    many = dataset.Dataset("digits", dataset.Split(noisy, digits.train.labels), digits.test, {})
     found = prepare(load(), many, (64, 32, 10))
-    assert isinstance(found.train, images_module.Rows)
+    assert isinstance(found.train, Rows)
     assert [*found.microseconds] == [found.form] == [ROWS]
 
 
-def test_only_float32_images_of_the_design_s_size_are_taken(digits: data.Dataset, digits64: data.Dataset) -> None:
+def test_only_float32_images_of_the_design_s_size_are_taken(digits: dataset.Dataset, digits64: dataset.Dataset) -> None:
     design = design_of(64, (1e-2,), (0,), epochs=1)
     cohort = cohort_of(64, ("bn",), design.lrs, design.seeds)
     with pytest.raises(ValueError, match="these images are float64"):
-        kernel.Training(design, cohort, digits64)
+        training.Training(design, cohort, digits64)
     with pytest.raises(ValueError, match="images of 64 pixels for networks of 784"):
-        kernel.Training(Design("mnist"), cohort, digits)
+        training.Training(Design("mnist"), cohort, digits)
 
 
 @pytest.mark.parametrize("batch_size", [32, 512])
 def test_mnist_s_lit_pixels_have_the_bits_of_whole_rows_and_torch_s_losses(batch_size: int, mnist_dir: Path) -> None:
-    mnist = data.load("mnist", mnist_dir)
-    some = data.Dataset("mnist", data.Split(mnist.train.images[:4096], mnist.train.labels[:4096]), mnist.test, {})
+    mnist = dataset.load("mnist", mnist_dir)
+    some = dataset.Dataset("mnist", dataset.Split(mnist.train.images[:4096], mnist.train.labels[:4096]), mnist.test, {})
     design = Design("mnist", batch_sizes=(batch_size,), lrs=(1e-3,), seeds=(0,), epochs=1)
     cohort = cohort_of(batch_size, ARMS, design.lrs, design.seeds)
-    ours, theirs = trained(design, cohort, some), training.train(design, cohort, some)
-    assert isinstance(kernel.prepared(design, some).train, images_module.Lit)
+    ours, theirs = trained(design, cohort, some), train(design, cohort, some)
+    assert isinstance(training.prepared(design, some).train, Lit)
     assert ours.loss == pytest.approx(theirs.loss, rel=0.02)
     rows = prepare(load(), some, design.widths, ROWS)
-    assert isinstance(rows.train, images_module.Rows)
-    again = kernel.Training(design, cohort, some)
+    assert isinstance(rows.train, Rows)
+    again = training.Training(design, cohort, some)
     again.images = rows
     again.epoch(1)
     again.evaluate()
@@ -412,12 +409,12 @@ def test_mnist_s_lit_pixels_have_the_bits_of_whole_rows_and_torch_s_losses(batch
 
 @pytest.mark.slow
 def test_all_of_mnist_in_one_batch_has_torch_s_losses_in_either_form(mnist_dir: Path) -> None:
-    mnist = data.load("mnist", mnist_dir)
+    mnist = dataset.load("mnist", mnist_dir)
     design = Design("mnist", batch_sizes=(60_000,), lrs=(1e-3,), seeds=(0,), epochs=3)
     cohort = cohort_of(60_000, ARMS, design.lrs, design.seeds)
-    theirs = training.train(design, cohort, mnist)
+    theirs = train(design, cohort, mnist)
     for form in (LIT, ROWS):
-        again = kernel.Training(design, cohort, mnist)
+        again = training.Training(design, cohort, mnist)
         again.images = prepare(load(), mnist, design.widths, form)
         for epoch in (1, 2, 3):
             again.epoch(epoch)

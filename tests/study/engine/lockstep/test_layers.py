@@ -8,6 +8,7 @@ from study.data.images import RowBatch
 from study.engine.lockstep.layers import Stack, cross_entropy, d_cross_entropy
 from study.engine.reference import Network
 from study.spec.design import Design
+from study.spec.factors import Cell
 from study.spec.runs import Run
 
 LRS, SEEDS = (1e-3, 1e-1), (3, 8)
@@ -16,7 +17,7 @@ RUNS = [(seed, lr) for seed in SEEDS for lr in LRS]
 
 
 def stack_of(arm: str, hidden: tuple[int, ...] = (32, 32), dtype: torch.dtype = torch.float64) -> Stack:
-    return Stack(arm, (64, *hidden, 10), torch.tensor([LRS, LRS], dtype=dtype), SEEDS)
+    return Stack(arm, Cell(32, 0.01), (64, *hidden, 10), torch.tensor([LRS, LRS], dtype=dtype), SEEDS)
 
 
 def twin(stack: Stack, arm: str, hidden: tuple[int, ...], run: int) -> Network:
@@ -76,7 +77,9 @@ def test_prediction_folds_batch_norm_as_torch_does() -> None:
     for _ in range(5):  # running averages that are not at their start
         stack.forward(RowBatch(torch.rand(len(SEEDS), 50, 64, dtype=torch.float64)))
     network = twin(stack, "bn", (32, 32), run=2).eval()
-    for index, (weight, bias) in enumerate(stack.affine()[:-1]):
+    predictor = stack.predictor()
+    assert predictor.norms == [None, None]
+    for index, (weight, bias) in enumerate(predictor.linears[:-1]):
         fused = fuse_linear_bn_eval(network.linears[index], network.norms[index])
         torch.testing.assert_close(weight[2].T, fused.weight, rtol=1e-12, atol=1e-12)
         torch.testing.assert_close(bias[2, 0], fused.bias, rtol=1e-12, atol=1e-12)

@@ -6,7 +6,7 @@ import statistics
 import pytest
 import torch
 
-from study.data import dataset as data
+from study.data import dataset
 from study.engine import reference
 from study.engine.lockstep import training
 from study.engine.lockstep.epochs import Live
@@ -28,7 +28,7 @@ def design_of(batch_size: int, lrs: tuple[float, ...], seeds: tuple[int, ...], *
 
 
 @torch.no_grad()
-def lockstep(design: Design, images: data.Dataset) -> tuple[Lockstep, torch.Tensor]:
+def lockstep(design: Design, images: dataset.Dataset) -> tuple[Lockstep, torch.Tensor]:
     """All runs of a design with one batch size, and the loss of every step (steps, runs)."""
     cohort = cohort_of(design.batch_sizes[0], ARMS, design.lrs, design.seeds)
     team = Lockstep(design, cohort, images.train.images.dtype, CPU)
@@ -39,7 +39,7 @@ def lockstep(design: Design, images: data.Dataset) -> tuple[Lockstep, torch.Tens
     return team, torch.stack(losses)
 
 
-def errors(design: Design, images: data.Dataset, exact: data.Dataset, running_means: bool = True) -> list[float]:
+def errors(design: Design, images: dataset.Dataset, exact: dataset.Dataset, running_means: bool = True) -> list[float]:
     """By run, the largest error of a loss or of a tensor of the last step; ``exact`` is what the oracle trains on.
 
     Errors are relative to a tensor's largest entry. A bias before batch norm has no gradient but rounding,
@@ -76,13 +76,13 @@ def error_of_tensors(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tens
 
 
 @pytest.mark.parametrize("batch_size", [7, 32, 100])
-def test_lockstep_equals_the_torch_nn_loop_in_float64(batch_size: int, both64: data.Dataset) -> None:
+def test_lockstep_equals_the_torch_nn_loop_in_float64(batch_size: int, both64: dataset.Dataset) -> None:
     """Weights, losses and running variances to 1e-9 relative after 200 steps."""
     assert max(errors(design_of(batch_size, (1e-3, 1e-2), (0, 5)), both64, both64)) <= 1e-9
 
 
 @pytest.mark.parametrize("batch_size", [32, pytest.param(100, marks=pytest.mark.slow)])
-def test_most_float32_runs_stay_with_the_float64_loop(batch_size: int, both: data.Dataset) -> None:
+def test_most_float32_runs_stay_with_the_float64_loop(batch_size: int, both: dataset.Dataset) -> None:
     """Weights and losses to 1e-5 after 200 steps at a rate of 0.001, for at least half of the runs. The others
     forked: once rounding changes the sign of a pre-activation, two correct loops part for good, torch's own
     float32 from its float64 too. So every step is compared from the same state below."""
@@ -97,7 +97,7 @@ def test_most_float32_runs_stay_with_the_float64_loop(batch_size: int, both: dat
 @pytest.mark.parametrize("hidden", [(32,), (32, 32), (32,) * 5], ids=lambda hidden: f"depth{len(hidden)}")
 @torch.no_grad()
 def test_every_step_equals_float64_from_the_same_state(
-    hidden: tuple[int, ...], batch_size: int, lr: float, arm: str, both: data.Dataset
+    hidden: tuple[int, ...], batch_size: int, lr: float, arm: str, both: dataset.Dataset
 ) -> None:
     """Teacher forcing, over 100 steps: the gradients of one float32 step against float64 autograd from the same
     state (1e-5 of the largest, or of 0.1: softmax minus one has an error of 6e-8 however small it is), the
@@ -185,21 +185,21 @@ class AdamFormula:
         self.before = after
 
 
-def test_the_same_call_twice_gives_the_same_bits(both: data.Dataset) -> None:
+def test_the_same_call_twice_gives_the_same_bits(both: dataset.Dataset) -> None:
     design = design_of(64, (1e-2,), (0,), epochs=1)
     cohort = cohort_of(64, ARMS, design.lrs, design.seeds)
     once, again = (training.train(design, cohort, both) for _ in range(2))
     assert once.loss.tobytes() == again.loss.tobytes()
 
 
-def test_a_diverging_run_is_an_outcome_with_its_first_bad_epoch(both: data.Dataset) -> None:
+def test_a_diverging_run_is_an_outcome_with_its_first_bad_epoch(both: dataset.Dataset) -> None:
     design = design_of(32, (1e-2, 1e20), (0,), epochs=3)
     history = training.train(design, cohort_of(32, ("no_bn",), design.lrs, design.seeds), both)
     assert history.first_bad_epoch == [None, 1]
     assert history.loss[0, 3, 1] < 0.5
 
 
-def test_the_untrained_network_is_epoch_0_and_equal_for_the_arms_but_for_batch_norm(digits: data.Dataset) -> None:
+def test_the_untrained_network_is_epoch_0_and_equal_for_the_arms_but_for_batch_norm(digits: dataset.Dataset) -> None:
     """At its start batch norm predicts with mean 0 and variance 1: x / sqrt(1 + eps), hardly a change."""
     design = design_of(64, (1e-2,), (0,), epochs=1)
     history = training.train(design, cohort_of(64, ARMS, design.lrs, design.seeds), digits)
@@ -207,19 +207,19 @@ def test_the_untrained_network_is_epoch_0_and_equal_for_the_arms_but_for_batch_n
     assert history.loss[0, 0, 0] == pytest.approx(math.log(10), rel=0.05)
 
 
-def test_evaluation_equals_the_reference_on_every_image(both64: data.Dataset) -> None:
+def test_evaluation_equals_the_reference_on_every_image(both64: dataset.Dataset) -> None:
     design = design_of(64, (1e-2,), (0,), epochs=1)
     team, _ = lockstep(design, both64)
     for arm, stack in zip(ARMS, team.stacks, strict=True):
         *_, (network, _) = reference.train(design, Run(64, 1e-2, seed=0, arm=arm), both64)
         for split in (both64.train, both64.test):
-            loss, correct = evaluate(stack.affine(), split.pixels, split.labels)
+            loss, correct = evaluate(stack.predictor(), split.pixels, split.labels)
             expected = reference.evaluate(network, split.images, split.labels)
             assert correct.shape == (1, len(split.labels))
             assert (loss.item(), int(correct.sum())) == (pytest.approx(expected[0], rel=1e-6), expected[1])
 
 
-def test_the_last_incomplete_batch_is_dropped_and_the_seeds_have_their_own_orders(digits: data.Dataset) -> None:
+def test_the_last_incomplete_batch_is_dropped_and_the_seeds_have_their_own_orders(digits: dataset.Dataset) -> None:
     order = training.image_orders((0, 1), 1, cohort_of(100, ARMS, (0.1,), (0, 1)), digits)
     assert order.shape == (2, 1400)
     assert [len(own.unique()) for own in order] == [1400, 1400]

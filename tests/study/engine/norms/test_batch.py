@@ -5,7 +5,9 @@ import torch
 from torch import Tensor
 
 from study.engine.lockstep.optimiser import Parameters
-from study.engine.norms.batch import EPS, BatchNorm
+from study.engine.norms import EPS
+from study.engine.norms.batch import BatchNorm
+from study.spec.arms import Norm
 
 WIDTH, RUNS = 5, 6
 
@@ -14,7 +16,7 @@ def stack(scale: float = 1.0) -> tuple[Parameters, BatchNorm]:
     """Six runs, two seeds by three rates, with gamma and beta of their own."""
     shapes = {"norms.0.weight": (1, WIDTH), "norms.0.bias": (1, WIDTH)}
     parameters = Parameters((1, 1), shapes, torch.full((2, 3), scale, dtype=torch.float64))
-    norm = BatchNorm(parameters, "norms.0")
+    norm = BatchNorm(parameters, "norms.0", WIDTH, Norm("batch"))
     assert parameters.stored["norms.0.weight"].unique().tolist() == [1 / scale]
     for name in shapes:
         parameters.assign(name, torch.randn(RUNS, 1, WIDTH))
