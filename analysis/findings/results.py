@@ -23,8 +23,8 @@ from analysis.findings.tuning import Tuned, tuned
 from analysis.records.cells import Grid, Levels
 from analysis.records.pairs import Pairs, over_cells, pair, settled
 from analysis.records.tables import PRIMARY, StudyData, load_ablation
+from analysis.stats import evalues, null_calibration, power
 from analysis.stats import grid as grid_stats
-from analysis.stats import null_calibration, power
 from analysis.stats import time_to_event as times
 from analysis.stats import variance_components as variance
 from analysis.stats.crossfit import CrossFit, crossfit
@@ -176,8 +176,8 @@ def findings(study: StudyData, of_study: Sequence[Contrast], arm: str, alpha: fl
         plan=power.plan(of_seeds, margin, alpha),
         evidence=Evidence(
             len(of_seeds),
-            power.e_process(of_seeds).tolist(),
-            power.sign_e_process(of_seeds).tolist(),
+            evalues.e_process(of_seeds).tolist(),
+            evalues.sign_e_process(of_seeds).tolist(),
             1 / alpha,
         ),
         sizes=null_calibration.sizes(complete, alpha),

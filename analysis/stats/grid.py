@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from analysis.stats.intervals import Interval, t_interval
-from analysis.stats.paired_tests import Test, max_t, paired_t, sign_flip
+from analysis.stats.multiple_tests import max_t
+from analysis.stats.paired_tests import Test, paired_t, sign_flip
 from analysis.stats.sign_flips import generator
 
 RESAMPLES = 9_999

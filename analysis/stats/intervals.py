@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from analysis.stats import sign_flips as flips
-from analysis.stats.paired_tests import ROUNDING, differences, matrix, rank_sums, why_no_spread
+from analysis.stats.multiple_tests import matrix
+from analysis.stats.paired_tests import ROUNDING, differences, rank_sums, why_no_spread
 
 BOOTSTRAP_FROM = 6  # pairs: below, the bootstrap-t is wide beyond use
 BAND_FROM = 5  # below, there are too few patterns of signs for a quantile

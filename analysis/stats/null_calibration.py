@@ -14,7 +14,8 @@ from scipy import stats
 
 from analysis.stats import sign_flips as flips
 from analysis.stats.intervals import bootstrap_t
-from analysis.stats.paired_tests import is_constant, matrix, max_t, paired_t, sign_flip, wilcoxon
+from analysis.stats.multiple_tests import matrix, max_t
+from analysis.stats.paired_tests import is_constant, paired_t, sign_flip, wilcoxon
 
 ALL_UP_TO = 10  # seeds
 SWAPS = 200  # random ones beyond

@@ -1,7 +1,7 @@
 """Tests of paired differences: arrays in, small named results out.
 
-``d`` (n,) holds one difference per independent unit, arm minus baseline; ``D`` (n, m) those of m cells, a row a
-seed. A test that cannot be made has a NaN p-value and says why in ``reason``; it never raises for want of data.
+``d`` (n,) holds one difference per independent unit, arm minus baseline. A test that cannot be made has a NaN p-value
+and says why in ``reason``; it never raises for want of data.
 """
 
 import math
@@ -118,17 +118,10 @@ def sign_flip(d: ArrayLike) -> Test:
     sizes = np.sort(np.abs(d))[:, None]
     tie = abs(d.sum()) - ROUNDING * sizes.sum()
     blocks = flips.sums(sizes, flips.generator("sign-flip", sizes))
-    extreme, total = counted(sum(int(np.count_nonzero(np.abs(block) >= tie)) for block in blocks), n)
+    extreme, total = flips.counted(sum(int(np.count_nonzero(np.abs(block) >= tie)) for block in blocks), n)
     reason = "1 pair: the smallest p possible is 1" if n == 1 else None
     pvalue = math.nan if n == 1 else extreme / total
     return Test("sign-flip", n, float(d.mean()), pvalue, n_extreme=extreme, n_total=total, reason=reason)
-
-
-def counted(n_extreme: int, n: int) -> tuple[int, int]:
-    """(extreme, total) of all patterns of n signs, from the number among those that ``flips`` gives."""
-    if flips.is_exact(n):
-        return 2 * n_extreme, 2**n
-    return 1 + n_extreme, 1 + flips.RESAMPLES
 
 
 def wilcoxon(d: ArrayLike) -> Test:
@@ -164,77 +157,3 @@ def rank_sums(ranks: Sequence[int] | NDArray[np.int_]) -> NDArray[np.float64]:
         longer[rank:] += law / 2
         law = longer
     return law
-
-
-def max_t(D: ArrayLike) -> list[Test]:
-    """Step-down max-T over the columns of ``D`` (seeds, cells): p-values adjusted for testing all of them.
-
-    One sign per seed flips its whole row, so the dependence between cells is kept (Westfall & Young 1993, algorithm
-    2.8; Romano & Wolf 2005). NaN where a seed has no pair in a cell; each cell is studentised by its own n. All
-    patterns up to 16 seeds, else 99,999 random ones. ``statistic`` is the cell's t.
-
-    >>> D = [[1.2, 0.3, -0.2], [0.8, -0.1, 0.4], [1.5, 0.6, 0.1], [0.4, 0.2, -0.5], [0.9, -0.4, 0.3], [1.1, 0.5, -0.1]]
-    >>> [test.n_extreme for test in max_t(D)]
-    [2, 30, 64]
-    """
-    given = matrix(D)
-    table = flips.canonical(given)
-    n, n_of = len(table), (~np.isnan(table)).sum(0)
-    total, sizes = np.nansum(given, axis=0), np.nansum(np.abs(given), axis=0)
-    observed = _t_of(total, given)
-    ties = _t_of(np.maximum(np.abs(total) - ROUNDING * sizes, 0), given)  # a sum that is larger but for rounding is not
-    testable = np.flatnonzero(n_of >= 2)
-    order = testable[np.argsort(-ties[testable], kind="stable")]
-    counts = _step_down_counts(table[:, order], ties[order])
-    found = {}
-    for column, n_extreme in zip(order, np.maximum.accumulate(counts), strict=True):
-        extreme, of = counted(int(n_extreme), n)
-        t = math.copysign(observed[column], total[column])
-        found[int(column)] = Test("step-down max-T", int(n_of[column]), t, extreme / of, n_extreme=extreme, n_total=of)
-    return [
-        found.get(i, Test("step-down max-T", int(k), math.nan, math.nan, reason=f"{k} pairs: no test"))
-        for i, k in enumerate(n_of)
-    ]
-
-
-def matrix(D: ArrayLike) -> NDArray[np.float64]:
-    """``D`` as a float array (seeds, cells), NaN where there is no pair; a ValueError where it is not one."""
-    table = np.asarray(D, dtype=np.float64)
-    if table.ndim != 2:
-        raise ValueError(f"a row per seed and a column per cell, this has the shape {table.shape}")
-    if np.isinf(table).any():
-        raise ValueError("differences are finite, or NaN where there is no pair")
-    return table
-
-
-def _t_of(sums: NDArray[np.float64], table: NDArray[np.float64]) -> NDArray[np.float64]:
-    """|t| (..., m) that belongs to flipped column sums (..., m); flipping leaves the sums of squares as they are."""
-    n_of = (~np.isnan(table)).sum(0)
-    squares = np.nansum(table**2, axis=0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = np.where(squares > 0, sums**2 / (n_of * squares), 0.0)  # t^2 = (n - 1) share / (1 - share)
-        return np.sqrt((n_of - 1) * share / np.maximum(1 - share, 0))
-
-
-def _step_down_counts(table: NDArray[np.float64], observed: NDArray[np.float64]) -> NDArray[np.int_]:
-    """How many patterns have, among the columns from each on, a |t| as large as ``observed`` of that column, which
-    falls from column to column."""
-    counts = np.zeros(len(observed), int)
-    for sums in flips.sums(np.nan_to_num(table), flips.generator("sign-flip", np.sort(np.abs(table), axis=1))):
-        t = _t_of(sums, table)
-        largest_from = np.maximum.accumulate(t[:, ::-1], axis=1)[:, ::-1]
-        counts += (largest_from >= observed).sum(0)
-    return counts
-
-
-def holm(pvalues: ArrayLike) -> NDArray[np.float64]:
-    """Holm's step-down adjusted p-values (Holm 1979); NaN stays NaN and counts as a test all the same.
-
-    >>> holm([0.01, 0.04, 0.03, 0.005, 0.20]).round(3).tolist()
-    [0.04, 0.09, 0.09, 0.025, 0.2]
-    """
-    p = np.asarray(pvalues, dtype=np.float64)
-    order = np.argsort(p, kind="stable")  # NaN last
-    adjusted = np.empty_like(p)
-    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
-    return np.where(np.isnan(p), np.nan, adjusted)

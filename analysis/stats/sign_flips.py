@@ -60,6 +60,13 @@ def sums(
         yield total
 
 
+def counted(n_extreme: int, n: int) -> tuple[int, int]:
+    """(extreme, total) of all patterns of n signs, from the number among those that ``sums`` gives."""
+    if is_exact(n):
+        return 2 * n_extreme, 2**n
+    return 1 + n_extreme, 1 + RESAMPLES
+
+
 def _patterns(n: int, rng: np.random.Generator, resamples: int) -> Iterator[NDArray[np.uint8]]:
     """Blocks (k, bytes) of signs, eight to a byte, the first in its lowest bit."""
     n_bytes, exact = -(-n // 8), is_exact(n)

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from analysis.stats.intervals import Interval, t_interval
-from analysis.stats.paired_tests import Test, max_t, sign_flip
+from analysis.stats.multiple_tests import max_t
+from analysis.stats.paired_tests import Test, sign_flip
 
 THRESHOLDS = (0.90, 0.95, 0.97)
 """Test accuracies, fractions; fixed before looking."""

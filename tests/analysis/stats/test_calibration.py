@@ -18,7 +18,8 @@ from scipy import integrate, stats
 from analysis.stats import null_calibration as aa
 from analysis.stats import sign_flips as flips
 from analysis.stats.intervals import Interval, bootstrap_t, hodges_lehmann, sign_flip_interval, simultaneous, t_interval
-from analysis.stats.paired_tests import Test, equivalence, holm, max_t, paired_t, sign_flip, wilcoxon
+from analysis.stats.multiple_tests import holm, max_t
+from analysis.stats.paired_tests import Test, equivalence, paired_t, sign_flip, wilcoxon
 
 pytestmark = pytest.mark.slow
 

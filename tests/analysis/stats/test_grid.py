@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from analysis.stats import grid as factors
 from analysis.stats.grid import Axis, BestRate, LargestRate, Share, Slope, best_rate, interaction, largest_rate
-from analysis.stats.paired_tests import max_t
+from analysis.stats.multiple_tests import max_t
 
 SIZES, LRS = (32, 128, 512), (0.001, 0.01, 0.1)
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from analysis.stats.paired_tests import max_t
+from analysis.stats.multiple_tests import max_t
 from analysis.stats.time_to_event import THRESHOLDS, TimeToAccuracy, first_epoch, time_to_accuracy
 
 E = 10
