@@ -1,7 +1,7 @@
 """Failures are outcomes: does one arm fail more often, and what does that do to the comparison of accuracies?
 
 A run that fails says something about its arm, so no pair is left out for it. Each function answers once:
-``mcnemar`` and ``risk_difference`` within a cell, ``over_cells`` over the grid, ``worst_rank`` for accuracy and
+``mcnemar`` and ``risk_difference`` within a cell, ``count_sign_flip`` over the grid, ``worst_rank`` for accuracy and
 divergence together. ``survivors`` leaves pairs out, to show what that would do. Arrays in, one row of (n,)
 pairs, the baseline always first; small named results out.
 """
@@ -24,8 +24,8 @@ def mcnemar(failed_baseline: ArrayLike, failed_arm: ArrayLike, mid: bool = False
     every n; ``mid`` counts the observed split by half (Fagerland, Lydersen & Laake 2013): less cautious, and
     now and then above its level. A ValueError where the arguments are not two rows of bool of one length.
 
-    >>> found = mcnemar([False] * 20, [True] * 6 + [False] * 14)
-    >>> found.statistic, found.pvalue
+    >>> test = mcnemar([False] * 20, [True] * 6 + [False] * 14)
+    >>> test.statistic, test.pvalue
     (6.0, 0.03125)
     """
     only_baseline, only_arm, n = _discordant(failed_baseline, failed_arm)
@@ -46,8 +46,8 @@ def risk_difference(failed_baseline: ArrayLike, failed_arm: ArrayLike, level: fl
     the plain (b - c)/n; the interval adds a pair to b and one to c, so it has a width where nothing failed,
     and its middle (b - c)/(n + 2) lies nearer zero. Cut at -1 and 1.
 
-    >>> found = risk_difference([False] * 20, [True] * 6 + [False] * 14)
-    >>> found.estimate, round(found.low, 3), round(found.high, 3)
+    >>> interval = risk_difference([False] * 20, [True] * 6 + [False] * 14)
+    >>> interval.estimate, round(interval.low, 3), round(interval.high, 3)
     (0.3, 0.048, 0.497)
     """
     c, b, n = _discordant(failed_baseline, failed_arm)
@@ -59,16 +59,16 @@ def risk_difference(failed_baseline: ArrayLike, failed_arm: ArrayLike, level: fl
     return Interval("Bonett & Price", n, (b - c) / n, max(-1.0, middle - half), min(1.0, middle + half), level)
 
 
-def over_cells(counts_baseline: ArrayLike, counts_arm: ArrayLike) -> Test:
+def count_sign_flip(counts_baseline: ArrayLike, counts_arm: ArrayLike) -> Test:
     """Does the arm fail more often over the whole grid? A sign-flip test of the seeds' counts, arm - baseline.
 
     ``counts_*`` (n,): in how many cells each seed failed. The cells of a seed share initialisation and order,
     so the seed is the independent unit and its cells count once, together. ``statistic`` is in cells a seed.
 
-    >>> over_cells([0, 0, 0, 0, 0, 0], [1, 2, 1, 1, 3, 1]).pvalue
+    >>> count_sign_flip([0, 0, 0, 0, 0, 0], [1, 2, 1, 1, 3, 1]).pvalue
     0.03125
     """
-    of_baseline, of_arm = _rows(np.float64, counts_baseline=counts_baseline, counts_arm=counts_arm)
+    of_baseline, of_arm = _as_rows(np.float64, counts_baseline=counts_baseline, counts_arm=counts_arm)
     return sign_flip(of_arm - of_baseline)
 
 
@@ -80,7 +80,7 @@ def worst_rank(
     The difference is -inf where only the arm diverged, +inf where only the baseline did, and 0 where both
     did; what stands in the scores of a diverged run is not looked at. A ValueError where another is not finite.
     """
-    a, b, diverged_a, diverged_b = _outcomes(of_baseline, of_arm, diverged_baseline, diverged_arm)
+    a, b, diverged_a, diverged_b = _as_outcomes(of_baseline, of_arm, diverged_baseline, diverged_arm)
     d = b - a  # zero where both diverged
     d[diverged_b & ~diverged_a] = -np.inf
     d[diverged_a & ~diverged_b] = np.inf
@@ -120,11 +120,11 @@ def survivors(
     ``low`` and ``high`` drop nothing and assume nothing (Horowitz & Manski 2000): the mean difference of these
     pairs if every diverged run had scored the worst or the best possible. Scores are accuracies in [0, 1].
 
-    >>> found = survivors([0.9, 0.8, 0.9, 0.8], [0.8, 0.8, 0.0, 0.9], [False] * 4, [False, False, True, False])
-    >>> found.n, found.n_dropped, round(found.interval.estimate, 3), round(found.low, 3), round(found.high, 3)
+    >>> result = survivors([0.9, 0.8, 0.9, 0.8], [0.8, 0.8, 0.0, 0.9], [False] * 4, [False, False, True, False])
+    >>> result.n, result.n_dropped, round(result.interval.estimate, 3), round(result.low, 3), round(result.high, 3)
     (3, 1, 0.0, -0.225, 0.025)
     """
-    a, b, diverged_a, diverged_b = _outcomes(of_baseline, of_arm, diverged_baseline, diverged_arm)
+    a, b, diverged_a, diverged_b = _as_outcomes(of_baseline, of_arm, diverged_baseline, diverged_arm)
     kept = ~(diverged_a | diverged_b)
     worst_a, best_a = np.where(diverged_a, 0.0, a), np.where(diverged_a, 1.0, a)
     worst_b, best_b = np.where(diverged_b, 0.0, b), np.where(diverged_b, 1.0, b)
@@ -135,16 +135,16 @@ def survivors(
 
 def _discordant(failed_baseline: ArrayLike, failed_arm: ArrayLike) -> tuple[int, int, int]:
     """Pairs in which only the baseline failed, in which only the arm did, and all pairs."""
-    a, b = _rows(np.bool, failed_baseline=failed_baseline, failed_arm=failed_arm)
+    a, b = _as_rows(np.bool, failed_baseline=failed_baseline, failed_arm=failed_arm)
     return int(np.count_nonzero(a & ~b)), int(np.count_nonzero(b & ~a)), len(a)
 
 
-def _outcomes(
+def _as_outcomes(
     of_baseline: ArrayLike, of_arm: ArrayLike, diverged_baseline: ArrayLike, diverged_arm: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool], NDArray[np.bool]]:
     """Scores and flags (n,), zeros in the place of the scores of diverged runs."""
-    scores = _rows(np.float64, of_baseline=of_baseline, of_arm=of_arm)
-    flags = _rows(np.bool, diverged_baseline=diverged_baseline, diverged_arm=diverged_arm)
+    scores = _as_rows(np.float64, of_baseline=of_baseline, of_arm=of_arm)
+    flags = _as_rows(np.bool, diverged_baseline=diverged_baseline, diverged_arm=diverged_arm)
     if scores[0].shape != flags[0].shape:
         raise ValueError(f"one flag belongs to each score, these are {len(flags[0])} flags and {len(scores[0])} scores")
     a, b = (np.where(diverged, 0.0, of) for of, diverged in zip(scores, flags, strict=True))
@@ -154,7 +154,7 @@ def _outcomes(
     return a, b, flags[0], flags[1]
 
 
-def _rows(dtype: type, **rows: ArrayLike) -> list[NDArray]:
+def _as_rows(dtype: type, **rows: ArrayLike) -> list[NDArray]:
     """The two arguments as arrays (n,) of one length; a ValueError names the one that is not."""
     arrays = [np.asarray(row) for row in rows.values()]
     for name, array in zip(rows, arrays, strict=True):

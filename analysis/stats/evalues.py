@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from analysis.stats.paired_tests import differences
+from analysis.stats.paired_tests import as_differences
 
 
 def e_process(d: ArrayLike, c2: float = 1.0) -> NDArray[np.float64]:
@@ -26,7 +26,7 @@ def e_process(d: ArrayLike, c2: float = 1.0) -> NDArray[np.float64]:
     """
     if not c2 > 0:
         raise ValueError(f"c2 is {c2}: give a positive number, such as 1")
-    d = differences(d)
+    d = as_differences(d)
     d = d / (np.abs(d).max(initial=0.0) or 1.0)  # the evidence knows no unit, and squares of tiny numbers vanish
     n = np.arange(1, len(d) + 1)
     squares = np.cumsum(d**2)
@@ -48,7 +48,7 @@ def sign_e_process(d: ArrayLike) -> NDArray[np.float64]:
     >>> sign_e_process([0.3, 0.1, 0.0, 0.2, -0.4])
     array([1.   , 1.5  , 1.5  , 2.5  , 0.625])
     """
-    d = differences(d)
+    d = as_differences(d)
     k, m = np.cumsum(d > 0), np.cumsum(d != 0)
     log_beta = np.asarray(special.betaln(k + 0.5, m - k + 0.5), dtype=np.float64)
     return _exp(log_beta - special.betaln(0.5, 0.5) + m * math.log(2))

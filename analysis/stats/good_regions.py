@@ -13,7 +13,7 @@ from scipy import optimize, stats
 
 from analysis.stats.intervals import Interval
 from analysis.stats.paired_tests import Test
-from analysis.stats.tuning_curves import ROUNDING, check_same_trials, finite
+from analysis.stats.tuning_curves import ROUNDING, as_scores, check_same_trials
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ def good_region(scores: ArrayLike, target: float, level: float = 0.95) -> Interv
 
     Clopper & Pearson's exact interval (1934), for a target that was fixed before looking.
 
-    >>> found = good_region([0.9, 0.8, 0.95, 0.2], target=0.85)
-    >>> found.estimate, round(found.low, 4), round(found.high, 4)
+    >>> interval = good_region([0.9, 0.8, 0.95, 0.2], target=0.85)
+    >>> interval.estimate, round(interval.low, 4), round(interval.high, 4)
     (0.5, 0.0676, 0.9324)
     """
     good = _good(scores, target)
@@ -56,11 +56,11 @@ def good_region_difference(
     itself, exact: of the configurations that are good for one side only, each side has half (McNemar 1947). At the
     edge one may reject where the other does not. Targets that were fixed before looking.
 
-    >>> found = good_region_difference([0, 0, 0, 1, 1, 0], [1, 1, 1, 1, 0, 1], 0.5, 0.5)
-    >>> round(found.interval.estimate, 4), found.n_only_arm, found.n_only_baseline, found.mcnemar.pvalue
+    >>> result = good_region_difference([0, 0, 0, 1, 1, 0], [1, 1, 1, 1, 0, 1], 0.5, 0.5)
+    >>> round(result.interval.estimate, 4), result.n_only_arm, result.n_only_baseline, result.mcnemar.pvalue
     (0.5, 4, 1, 0.375)
     """
-    baseline, arm = finite(of_baseline), finite(of_arm)
+    baseline, arm = as_scores(of_baseline), as_scores(of_arm)
     check_same_trials(baseline, arm)
     good_baseline, good_arm = _good(baseline, target_baseline), _good(arm, target_arm)
     n_both, n_neither = int((good_baseline & good_arm).sum()), int((~good_baseline & ~good_arm).sum())
@@ -71,7 +71,7 @@ def good_region_difference(
 
 def _good(scores: ArrayLike, target: float) -> NDArray[np.bool_]:
     """A mean of scores that is the target but for rounding reaches it."""
-    return np.asarray(finite(scores) >= target - ROUNDING)
+    return np.asarray(as_scores(scores) >= target - ROUNDING)
 
 
 def _mcnemar(only_baseline: int, only_arm: int) -> Test:

@@ -19,7 +19,7 @@ from analysis.stats.paired_tests import Test, paired_t, sign_flip
 from analysis.stats.sign_flips import generator
 
 RESAMPLES = 9_999
-FEWEST = 6
+MIN_SEEDS = 6
 """Seeds below which a bootstrap of seeds covers far too seldom to be shown."""
 ROUNDING = 1e-12
 """Sums that differ by less than this share of the sizes summed are one sum, added in another order."""
@@ -118,11 +118,11 @@ def interaction(D: ArrayLike, axes: Sequence[Axis], level: float = 0.95) -> list
     >>> [(slope.name, slope.interval.estimate) for slope in interaction(D, axes)]
     [('batch size', 2.0), ('rate', 2.0), ('batch size x rate', 2.0)]
     """
-    (D,) = _complete(D, shape=tuple(len(_ascending(axis.name, axis.at)) for axis in axes))
+    (D,) = _complete_seeds(D, shape=tuple(len(_as_ascending(axis.name, axis.at)) for axis in axes))
     terms = [term for term in _terms(axes) if term.weights.any()]
     if not terms:
         return []
-    slopes = [_total(term.weights / (term.weights**2).sum() * D) for term in terms]
+    slopes = [_seed_sums(term.weights / (term.weights**2).sum() * D) for term in terms]
     adjusted = max_t(np.column_stack(slopes))
     return [
         Slope(term.name, term.unit, t_interval(slope, level), paired_t(slope), sign_flip(slope), joint)
@@ -162,20 +162,20 @@ def largest_rate(
     The largest rate that works counts, even where a smaller one fails. Where none works it is one step of
     the grid below the smallest (by the ratio of the two smallest; tenfold on a grid of one rate).
 
-    >>> found = largest_rate([[[False, True, True]]] * 3, [[[False, False, True]]] * 3, (0.001, 0.01, 0.1))
-    >>> found.interval.estimate, found.n_none
+    >>> result = largest_rate([[[False, True, True]]] * 3, [[[False, False, True]]] * 3, (0.001, 0.01, 0.1))
+    >>> result.interval.estimate, result.n_none
     (1.0, 0)
     """
-    rates = _levels("rates", lrs)
+    rates = _as_levels("rates", lrs)
     baseline, arm = _largest(failed_baseline, len(rates)), _largest(failed_arm, len(rates))
     if baseline.shape != arm.shape:
         raise ValueError(f"both sides have the same runs, these have {baseline.shape} and {arm.shape}")
     step = rates[1] / rates[0] if len(rates) > 1 else 10.0
     log_rates = np.log10([rates[0] / step, *rates])
-    shift = _total(log_rates[arm] - log_rates[baseline]) / max(1, baseline.shape[1])
+    log_ratio = _seed_sums(log_rates[arm] - log_rates[baseline]) / max(1, baseline.shape[1])
     return LargestRate(
-        interval=t_interval(shift, level),
-        sign_flip=sign_flip(shift),
+        interval=t_interval(log_ratio, level),
+        sign_flip=sign_flip(log_ratio),
         n_runs=baseline.size,
         n_none_baseline=int((baseline == 0).sum()),
         n_none_arm=int((arm == 0).sum()),
@@ -200,52 +200,52 @@ def best_rate(of_baseline: ArrayLike, of_arm: ArrayLike, lrs: Sequence[float], l
     is coarse. Draws are seeded by the data, whatever the order of the seeds; swapping the sides flips the
     signs. A seed with a NaN is left out.
 
-    >>> found = best_rate([[0.8, 0.9, 0.1]] * 6, [[0.8, 0.9, 0.95]] * 6, (0.001, 0.01, 0.1))
-    >>> found.best_baseline, found.best_arm, found.interval.estimate, found.interval.low
+    >>> result = best_rate([[0.8, 0.9, 0.1]] * 6, [[0.8, 0.9, 0.95]] * 6, (0.001, 0.01, 0.1))
+    >>> result.best_baseline, result.best_arm, result.interval.estimate, result.interval.low
     (0.01, 0.1, 1.0, 1.0)
     """
-    rates = _levels("rates", lrs)
-    scores = _complete(of_baseline, of_arm, shape=rates.shape)
+    rates = _as_levels("rates", lrs)
+    scores = _complete_seeds(of_baseline, of_arm, shape=rates.shape)
     n = len(scores[0])
     if n == 0:
-        nothing = Interval("percentile bootstrap", 0, math.nan, math.nan, math.nan, level, "0 seeds")
-        return BestRate(None, None, nothing, 0, 0, ())
-    good_baseline, good_arm = _good(*scores)
-    baseline, arm = good_baseline.argmax(axis=1), good_arm.argmax(axis=1)
+        empty = Interval("percentile bootstrap", 0, math.nan, math.nan, math.nan, level, "0 seeds")
+        return BestRate(None, None, empty, 0, 0, ())
+    is_best_baseline, is_best_arm = _is_best(*scores)
+    baseline, arm = is_best_baseline.argmax(axis=1), is_best_arm.argmax(axis=1)
     return BestRate(
         best_baseline=float(rates[baseline[0]]),
         best_arm=float(rates[arm[0]]),
         interval=_percentile(np.log10(rates)[arm] - np.log10(rates)[baseline], n, level),
-        n_tied_baseline=int(good_baseline[0].sum()),
-        n_tied_arm=int(good_arm[0].sum()),
+        n_tied_baseline=int(is_best_baseline[0].sum()),
+        n_tied_arm=int(is_best_arm[0].sum()),
         shares=_shares(rates.tolist(), baseline[1:], arm[1:]),
     )
 
 
-def _good(of_baseline: Floats, of_arm: Floats) -> list[NDArray[np.bool_]]:
+def _is_best(of_baseline: Floats, of_arm: Floats) -> list[NDArray[np.bool_]]:
     """Per side (1 + resamples, rates) bool: which rates share the best mean, row 0 of the data themselves."""
-    sides = [_rows(of_baseline, of_arm), _rows(of_arm, of_baseline)]
+    sides = [_sorted_rows(of_baseline, of_arm), _sorted_rows(of_arm, of_baseline)]
     swap = sides[1].tolist() < sides[0].tolist()  # the same rows, so the same draws, whichever side is the arm
     rows = sides[swap]
     n = len(rows)
-    drawn = generator("best rate", rows).multinomial(n, np.full(n, 1 / n), RESAMPLES if n >= FEWEST else 0)
+    drawn = generator("best rate", rows).multinomial(n, np.full(n, 1 / n), RESAMPLES if n >= MIN_SEEDS else 0)
     sums = np.vstack([np.ones(n), drawn]) @ rows
     tie = ROUNDING * n * np.abs(rows).max()
     good = [side >= side.max(axis=1, keepdims=True) - tie for side in np.split(sums, 2, axis=1)]
     return good[::-1] if swap else good
 
 
-def _rows(one: Floats, other: Floats) -> Floats:
+def _sorted_rows(one: Floats, other: Floats) -> Floats:
     """(seeds, rates of one and of other), sorted: no trace of the order of the seeds."""
     rows = np.hstack([one, other])
     return rows[np.lexsort(rows.T[::-1])]
 
 
-def _percentile(shift: Floats, n: int, level: float) -> Interval:
-    """The interval of ``shift``: the estimate, then its resamples. Ends are resamples: nothing between two rates."""
-    estimate, resampled = float(shift[0]), np.sort(shift[1:])
-    if n < FEWEST:
-        reason = f"{n} seeds: too few to resample, the fewest are {FEWEST}"
+def _percentile(log_ratios: Floats, n: int, level: float) -> Interval:
+    """The interval of ``log_ratios``: the estimate, then its resamples. Ends are resamples: none between two rates."""
+    estimate, resampled = float(log_ratios[0]), np.sort(log_ratios[1:])
+    if n < MIN_SEEDS:
+        reason = f"{n} seeds: too few to resample, the fewest are {MIN_SEEDS}"
         return Interval("percentile bootstrap", n, estimate, math.nan, math.nan, level, reason)
     k = max(1, math.floor((RESAMPLES + 1) * (1 - level) / 2 + 1e-6))  # 1 - 0.95 is not quite 0.05
     low, high = float(resampled[k - 1]), float(resampled[-k])
@@ -261,33 +261,33 @@ def _shares(rates: Sequence[float | None], baseline: NDArray[np.intp], arm: NDAr
     return tuple(Share(lr, float(a), float(b)) for lr, a, b in zip(rates, *shares, strict=True))
 
 
-def _total(terms: Floats) -> Floats:
+def _seed_sums(terms: Floats) -> Floats:
     """(seeds,) sums of each seed's terms; exactly zero where they cancel but for rounding, lest noise be tested."""
     axes = tuple(range(1, terms.ndim))
     total = terms.sum(axis=axes)
     return np.where(np.abs(total) <= ROUNDING * np.abs(terms).sum(axis=axes), 0.0, total)
 
 
-def _complete(*arrays: ArrayLike, shape: tuple[int, ...]) -> list[Floats]:
+def _complete_seeds(*arrays: ArrayLike, shape: tuple[int, ...]) -> list[Floats]:
     """Each array (seeds, *shape) as floats, less the seeds that have a NaN in any."""
-    found = [np.asarray(array, dtype=np.float64) for array in arrays]
-    for array in found:
-        if array.shape[1:] != shape or len(array) != len(found[0]):
+    tables = [np.asarray(array, dtype=np.float64) for array in arrays]
+    for array in tables:
+        if array.shape[1:] != shape or len(array) != len(tables[0]):
             raise ValueError(f"one value for each seed and each of {shape} levels, these have the shape {array.shape}")
     axes = tuple(range(1, 1 + len(shape)))
-    whole = np.logical_and.reduce([np.isfinite(array).all(axis=axes) for array in found])
-    return [array[whole] for array in found]
+    whole = np.logical_and.reduce([np.isfinite(array).all(axis=axes) for array in tables])
+    return [array[whole] for array in tables]
 
 
-def _levels(name: str, values: Sequence[float]) -> Floats:
+def _as_levels(name: str, values: Sequence[float]) -> Floats:
     """The levels of a factor as floats; a ValueError where they do not ascend from above zero."""
-    levels = _ascending(name, values)
+    levels = _as_ascending(name, values)
     if levels[0] <= 0:
         raise ValueError(f"{name} ascend from above zero, such as (1, 10), these are {values}")
     return levels
 
 
-def _ascending(name: str, values: Sequence[float]) -> Floats:
+def _as_ascending(name: str, values: Sequence[float]) -> Floats:
     levels = np.asarray(values, dtype=np.float64)
     if levels.ndim != 1 or not levels.size or not (np.diff(levels, prepend=-math.inf) > 0).all():
         raise ValueError(f"{name} ascend, such as (1, 10), these are {values}")

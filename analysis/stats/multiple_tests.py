@@ -8,8 +8,8 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.stats import sign_flips as flips
 from analysis.stats.paired_tests import ROUNDING, Test
+from analysis.stats.sign_flips import canonical_rows, flipped_sums, generator, two_sided_counts
 
 
 def max_t(D: ArrayLike) -> list[Test]:
@@ -23,27 +23,28 @@ def max_t(D: ArrayLike) -> list[Test]:
     >>> [test.n_extreme for test in max_t(D)]
     [2, 30, 64]
     """
-    given = matrix(D)
-    table = flips.canonical(given)
+    given = as_matrix(D)
+    table = canonical_rows(given)
     n, n_of = len(table), (~np.isnan(table)).sum(0)
     total, sizes = np.nansum(given, axis=0), np.nansum(np.abs(given), axis=0)
-    observed = _t_of(total, given)
-    ties = _t_of(np.maximum(np.abs(total) - ROUNDING * sizes, 0), given)  # a sum that is larger but for rounding is not
+    observed = _abs_t(total, given)
+    # a sum that is larger but for rounding is not
+    ties = _abs_t(np.maximum(np.abs(total) - ROUNDING * sizes, 0), given)
     testable = np.flatnonzero(n_of >= 2)
     order = testable[np.argsort(-ties[testable], kind="stable")]
     counts = _step_down_counts(table[:, order], ties[order])
-    found = {}
-    for column, n_extreme in zip(order, np.maximum.accumulate(counts), strict=True):
-        extreme, of = flips.counted(int(n_extreme), n)
-        t = math.copysign(observed[column], total[column])
-        found[int(column)] = Test("step-down max-T", int(n_of[column]), t, extreme / of, n_extreme=extreme, n_total=of)
+    by_column = {}
+    for i, n_extreme in zip(order.tolist(), np.maximum.accumulate(counts), strict=True):
+        extreme, of = two_sided_counts(int(n_extreme), n)
+        t = math.copysign(observed[i], total[i])
+        by_column[i] = Test("step-down max-T", int(n_of[i]), t, extreme / of, n_extreme=extreme, n_total=of)
     return [
-        found.get(i, Test("step-down max-T", int(k), math.nan, math.nan, reason=f"{k} pairs: no test"))
+        by_column.get(i, Test("step-down max-T", int(k), math.nan, math.nan, reason=f"{k} pairs: no test"))
         for i, k in enumerate(n_of)
     ]
 
 
-def matrix(D: ArrayLike) -> NDArray[np.float64]:
+def as_matrix(D: ArrayLike) -> NDArray[np.float64]:
     """``D`` as a float array (seeds, cells), NaN where there is no pair; a ValueError where it is not one."""
     table = np.asarray(D, dtype=np.float64)
     if table.ndim != 2:
@@ -53,7 +54,7 @@ def matrix(D: ArrayLike) -> NDArray[np.float64]:
     return table
 
 
-def _t_of(sums: NDArray[np.float64], table: NDArray[np.float64]) -> NDArray[np.float64]:
+def _abs_t(sums: NDArray[np.float64], table: NDArray[np.float64]) -> NDArray[np.float64]:
     """|t| (..., m) that belongs to flipped column sums (..., m); flipping leaves the sums of squares as they are."""
     n_of = (~np.isnan(table)).sum(0)
     squares = np.nansum(table**2, axis=0)
@@ -66,8 +67,8 @@ def _step_down_counts(table: NDArray[np.float64], observed: NDArray[np.float64])
     """How many patterns have, among the columns from each on, a |t| as large as ``observed`` of that column, which
     falls from column to column."""
     counts = np.zeros(len(observed), int)
-    for sums in flips.sums(np.nan_to_num(table), flips.generator("sign-flip", np.sort(np.abs(table), axis=1))):
-        t = _t_of(sums, table)
+    for sums in flipped_sums(np.nan_to_num(table), generator("sign-flip", np.sort(np.abs(table), axis=1))):
+        t = _abs_t(sums, table)
         largest_from = np.maximum.accumulate(t[:, ::-1], axis=1)[:, ::-1]
         counts += (largest_from >= observed).sum(0)
     return counts

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from analysis.stats import sign_flips as flips
+from analysis.stats.sign_flips import flipped_sums, generator, is_exact, two_sided_counts
 
 ROUNDING = 1e-10
 """Sums that differ by less than this share of the sizes summed are one sum, added in another order."""
@@ -36,7 +36,7 @@ class Test:
     __test__ = False  # not a class of tests, whatever its name tells pytest
 
 
-def differences(d: ArrayLike, infinite: bool = False) -> NDArray[np.float64]:
+def as_differences(d: ArrayLike, infinite: bool = False) -> NDArray[np.float64]:
     """``d`` as a float array (n,); a ValueError where it is not one, holds NaN, or infinity that is not allowed."""
     array = np.asarray(d, dtype=np.float64)
     if array.ndim != 1:
@@ -52,14 +52,14 @@ def is_constant(d: NDArray[np.float64]) -> bool:
     return bool(np.ptp(d) <= ROUNDING * np.abs(d).max())
 
 
-def snapped(d: NDArray[np.float64]) -> NDArray[np.float64]:
+def round_for_ties(d: NDArray[np.float64]) -> NDArray[np.float64]:
     """``d`` in units of its largest, rounded: differences that were equal before rounding are equal again."""
     sizes = np.abs(d[np.isfinite(d)])
     largest = float(sizes.max(initial=0.0))
     return np.asarray(np.round(d / (largest or 1.0), 10), dtype=np.float64)
 
 
-def why_no_spread(d: NDArray[np.float64]) -> str | None:
+def degenerate_reason(d: NDArray[np.float64]) -> str | None:
     """Why the spread of the differences cannot be estimated; None where it can."""
     if len(d) < 2:
         return f"{len(d)} pair{'' if len(d) == 1 else 's'}: no estimate of the spread"
@@ -75,13 +75,13 @@ def paired_t(d: ArrayLike) -> Test:
     >>> round(paired_t([1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4]).pvalue, 6)  # Student 1908
     0.002833
     """
-    d = differences(d)
-    n, reason = len(d), why_no_spread(d)
+    d = as_differences(d)
+    n, reason = len(d), degenerate_reason(d)
     if reason:
         pvalue = 1.0 if n > 1 and not d.any() else math.nan
         return Test("paired t", n, math.nan, pvalue, df=max(n - 1, 0), reason=reason)
-    found = stats.ttest_1samp(d, 0.0)
-    return Test("paired t", n, float(found.statistic), float(found.pvalue), df=float(found.df))
+    result = stats.ttest_1samp(d, 0.0)
+    return Test("paired t", n, float(result.statistic), float(result.pvalue), df=float(result.df))
 
 
 def equivalence(d: ArrayLike, margin: float) -> Test:
@@ -89,8 +89,8 @@ def equivalence(d: ArrayLike, margin: float) -> Test:
 
     ``statistic`` is the t that belongs to it.
     """
-    d = differences(d)
-    n, reason = len(d), why_no_spread(d)
+    d = as_differences(d)
+    n, reason = len(d), degenerate_reason(d)
     if reason:
         return Test("two one-sided t", n, math.nan, math.nan, df=max(n - 1, 0), reason=reason)
     error = float(d.std(ddof=1)) / math.sqrt(n)
@@ -107,18 +107,18 @@ def sign_flip(d: ArrayLike) -> Test:
     fraction and never below 2 / 2^n; beyond, 99,999 random ones and p = (1 + extreme) / (1 + 99,999)
     (Phipson & Smyth 2010), drawn from a hash of the data.
 
-    >>> found = sign_flip([1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4])
-    >>> found.n_extreme, found.n_total
+    >>> test = sign_flip([1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4])
+    >>> test.n_extreme, test.n_total
     (4, 1024)
     """
-    d = differences(d)
+    d = as_differences(d)
     n = len(d)
     if n == 0:
         return Test("sign-flip", 0, math.nan, math.nan, reason="0 pairs")
     sizes = np.sort(np.abs(d))[:, None]
     tie = abs(d.sum()) - ROUNDING * sizes.sum()
-    blocks = flips.sums(sizes, flips.generator("sign-flip", sizes))
-    extreme, total = flips.counted(sum(int(np.count_nonzero(np.abs(block) >= tie)) for block in blocks), n)
+    blocks = flipped_sums(sizes, generator("sign-flip", sizes))
+    extreme, total = two_sided_counts(sum(int(np.count_nonzero(np.abs(block) >= tie)) for block in blocks), n)
     reason = "1 pair: the smallest p possible is 1" if n == 1 else None
     pvalue = math.nan if n == 1 else extreme / total
     return Test("sign-flip", n, float(d.mean()), pvalue, n_extreme=extreme, n_total=total, reason=reason)
@@ -133,27 +133,27 @@ def wilcoxon(d: ArrayLike) -> Test:
     >>> wilcoxon([1, 1, 1, 1, 1, 1]).pvalue
     0.03125
     """
-    given = snapped(differences(d, infinite=True))
+    given = round_for_ties(as_differences(d, infinite=True))
     moved = given[given != 0]
     n = len(moved)
     if n < 2:
         reason = f"{n} differences that are not zero"
         return Test("Wilcoxon signed-rank", n, math.nan, math.nan, reason=reason)
-    twice = np.rint(2 * stats.rankdata(np.abs(moved))).astype(int)  # whole numbers, ties or not
-    law = rank_sums(twice)
-    positive, half = int(twice[moved > 0].sum()), int(twice.sum()) / 2
-    extreme = np.abs(np.arange(len(law)) - half) >= abs(positive - half)
-    pvalue = min(1.0, float(law[extreme].sum()))
-    counts = (round(pvalue * 2**n), 2**n) if flips.is_exact(n) else (None, None)
+    doubled = np.rint(2 * stats.rankdata(np.abs(moved))).astype(int)  # whole numbers, ties or not
+    pmf = signed_rank_pmf(doubled)
+    positive, half = int(doubled[moved > 0].sum()), int(doubled.sum()) / 2
+    extreme = np.abs(np.arange(len(pmf)) - half) >= abs(positive - half)
+    pvalue = min(1.0, float(pmf[extreme].sum()))
+    counts = (round(pvalue * 2**n), 2**n) if is_exact(n) else (None, None)
     return Test("Wilcoxon signed-rank", n, positive / 2, pvalue, n_extreme=counts[0], n_total=counts[1])
 
 
-def rank_sums(ranks: Sequence[int] | NDArray[np.int_]) -> NDArray[np.float64]:
+def signed_rank_pmf(ranks: Sequence[int] | NDArray[np.int_]) -> NDArray[np.float64]:
     """P(sum of the positive ranks = k), k from 0, where each of the whole-numbered ``ranks`` is positive or not."""
-    law = np.ones(1)
+    pmf = np.ones(1)
     for rank in ranks:
-        longer = np.zeros(len(law) + rank)
-        longer[: len(law)] += law / 2
-        longer[rank:] += law / 2
-        law = longer
-    return law
+        longer = np.zeros(len(pmf) + rank)
+        longer[: len(pmf)] += pmf / 2
+        longer[rank:] += pmf / 2
+        pmf = longer
+    return pmf

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, stats
 
-from analysis.stats.paired_tests import differences, is_constant
+from analysis.stats.paired_tests import as_differences, is_constant
 
 HALF_WIDTHS_AT = (5, 10, 20, 50, 100)
 """The numbers of seeds for which a plan says how wide the interval would be."""
@@ -55,11 +55,11 @@ class Plan:
 def plan(d: ArrayLike, margin: float, alpha: float = 0.05, power: float = 0.8) -> Plan:
     """The plan that the differences so far suggest; it takes their spread for the true one.
 
-    >>> found = plan([1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4], margin=1.0)  # Student 1908, hours
-    >>> round(found.power_at_margin, 3), found.seeds_needed, found.seeds_needed_upper
+    >>> planned = plan([1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4], margin=1.0)  # Student 1908, hours
+    >>> round(planned.power_at_margin, 3), planned.seeds_needed, planned.seeds_needed_upper
     (0.63, 14, 22)
     """
-    d = differences(d)
+    d = as_differences(d)
     n = len(d)
     sd = _sd(d)
     spread = sd if sd > 0 else math.nan
@@ -73,7 +73,7 @@ def plan(d: ArrayLike, margin: float, alpha: float = 0.05, power: float = 0.8) -
         seeds_to_reach=seeds_to_reach(alpha),
         sd=sd,
         upper_sd=upper,
-        power_at_margin=_power(_standardised(margin, spread), n, alpha),
+        power_at_margin=_paired_t_power(_standardised(margin, spread), n, alpha),
         smallest_detectable=smallest_detectable(n, alpha, power) * spread,
         seeds_needed=seeds_needed(_standardised(margin, spread), alpha, power),
         seeds_needed_upper=seeds_needed(_standardised(margin, upper), alpha, power),
@@ -93,21 +93,21 @@ def attainable_p(n: int) -> float:
 
 def seeds_to_reach(alpha: float) -> int:
     """The fewest seeds with which the exact sign-flip test can reject at ``alpha`` at all: 6 at 0.05."""
-    _check(alpha)
+    _check_levels(alpha)
     return next(n for n in itertools.count(1) if attainable_p(n) <= alpha)
 
 
-def power(d_z: float, n: float, alpha: float = 0.05) -> float:
+def paired_t_power(d_z: float, n: float, alpha: float = 0.05) -> float:
     """The probability that the two-sided paired t test rejects at ``alpha``; NaN for n < 2.
 
     Exact for normal differences, by the noncentral t with n - 1 degrees of freedom and noncentrality
     d_z sqrt(n) (Cohen 1988, section 2.5). Both tails: at d_z = 0 it is ``alpha``. ``n`` need not be whole.
 
-    >>> round(power(1.0, 10), 4)
+    >>> round(paired_t_power(1.0, 10), 4)
     0.8031
     """
-    _check(alpha)
-    return _power(d_z, n, alpha)
+    _check_levels(alpha)
+    return _paired_t_power(d_z, n, alpha)
 
 
 def smallest_detectable(n: int, alpha: float = 0.05, power: float = 0.8) -> float:
@@ -116,13 +116,13 @@ def smallest_detectable(n: int, alpha: float = 0.05, power: float = 0.8) -> floa
     >>> round(smallest_detectable(10), 3)
     0.996
     """
-    _check(alpha, power)
+    _check_levels(alpha, power)
     if n < 2:
         return math.nan
     high = 1.0
-    while _power(high, n, alpha) < power:
+    while _paired_t_power(high, n, alpha) < power:
         high *= 2
-    return float(optimize.brentq(lambda d_z: _power(d_z, n, alpha) - power, 0.0, high, xtol=1e-14, rtol=1e-14))
+    return float(optimize.brentq(lambda d_z: _paired_t_power(d_z, n, alpha) - power, 0.0, high, xtol=1e-14, rtol=1e-14))
 
 
 def seeds_needed(d_z: float, alpha: float = 0.05, power: float = 0.8) -> int | None:
@@ -135,7 +135,7 @@ def seeds_needed(d_z: float, alpha: float = 0.05, power: float = 0.8) -> int | N
     if not math.isfinite(real):
         return None
     below = math.floor(real)
-    return below if _power(d_z, below, alpha) >= power - ROUNDING else below + 1
+    return below if _paired_t_power(d_z, below, alpha) >= power - ROUNDING else below + 1
 
 
 def real_seeds_needed(d_z: float, alpha: float = 0.05, power: float = 0.8) -> float:
@@ -146,18 +146,18 @@ def real_seeds_needed(d_z: float, alpha: float = 0.05, power: float = 0.8) -> fl
     >>> round(real_seeds_needed(0.5), 4)  # R: power.t.test(delta = 0.5, power = 0.8, type = "paired")
     33.3671
     """
-    _check(alpha, power)
+    _check_levels(alpha, power)
     if math.isnan(d_z) or d_z == 0:
         return math.nan if math.isnan(d_z) else math.inf
-    if _power(d_z, 2, alpha) >= power:
+    if _paired_t_power(d_z, 2, alpha) >= power:
         return 2.0
     root = (stats.norm.isf(alpha / 2) + stats.norm.ppf(power)) / abs(d_z)
     high = 4.0 + float(root) * float(root)  # the n of the z test: near the answer, and at once where n is huge
-    while math.isfinite(high) and _power(d_z, high, alpha) < power:
+    while math.isfinite(high) and _paired_t_power(d_z, high, alpha) < power:
         high *= 2
     if math.isinf(high):
         return math.inf
-    return float(optimize.brentq(lambda n: _power(d_z, n, alpha) - power, 2.0, high, xtol=1e-13, rtol=1e-14))
+    return float(optimize.brentq(lambda n: _paired_t_power(d_z, n, alpha) - power, 2.0, high, xtol=1e-13, rtol=1e-14))
 
 
 def upper_sd(sd: float, n: int, confidence: float = 0.8) -> float:
@@ -174,7 +174,7 @@ def upper_sd(sd: float, n: int, confidence: float = 0.8) -> float:
     return sd * math.sqrt((n - 1) / float(stats.chi2.ppf(1 - confidence, n - 1)))
 
 
-def _power(d_z: float, n: float, alpha: float) -> float:
+def _paired_t_power(d_z: float, n: float, alpha: float) -> float:
     if n < 2 or math.isnan(d_z):
         return math.nan
     noncentrality = abs(d_z) * math.sqrt(n)
@@ -210,7 +210,7 @@ def _reason(n: int, sd: float, margin: float) -> str | None:
     return None
 
 
-def _check(alpha: float, power: float | None = None) -> None:
+def _check_levels(alpha: float, power: float | None = None) -> None:
     if not 0 < alpha < 1:
         raise ValueError(f"alpha is {alpha}: give a number between 0 and 1, such as 0.05")
     if power is not None and not alpha < power < 1:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-EXACT_UP_TO = 16  # units
+MAX_EXACT_UNITS = 16
 RESAMPLES = 99_999
 CHUNK = 8192  # patterns at a time: memory stays small however many there are
 SIGNS_OF_BYTE = 1.0 - 2.0 * np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little")
@@ -26,7 +26,7 @@ def generator(purpose: str, *arrays: NDArray) -> np.random.Generator:
     return np.random.default_rng(int.from_bytes(digest.digest()[:16], "big"))
 
 
-def canonical(table: NDArray[np.float64]) -> NDArray[np.float64]:
+def canonical_rows(table: NDArray[np.float64]) -> NDArray[np.float64]:
     """The rows of (n, m) in an order, and each with a sign, that do not depend on the order of rows and columns.
 
     Rows are sorted by the sizes in them, NaN as the largest; no row has a negative sum. Flipped signs make
@@ -38,10 +38,10 @@ def canonical(table: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def is_exact(n: int) -> bool:
-    return n <= EXACT_UP_TO
+    return n <= MAX_EXACT_UNITS
 
 
-def sums(
+def flipped_sums(
     table: NDArray[np.float64], rng: np.random.Generator, resamples: int = RESAMPLES
 ) -> Iterator[NDArray[np.float64]]:
     """Blocks (k, m) of the column sums of ``table`` (n, m), each row with a sign of its own.
@@ -60,8 +60,8 @@ def sums(
         yield total
 
 
-def counted(n_extreme: int, n: int) -> tuple[int, int]:
-    """(extreme, total) of all patterns of n signs, from the number among those that ``sums`` gives."""
+def two_sided_counts(n_extreme: int, n: int) -> tuple[int, int]:
+    """(extreme, total) of all patterns of n signs, from the number among those that ``flipped_sums`` gives."""
     if is_exact(n):
         return 2 * n_extreme, 2**n
     return 1 + n_extreme, 1 + RESAMPLES

@@ -82,8 +82,8 @@ def time_to_accuracy(
     was not trained; a run that did not reach the threshold counts with E epochs.
 
     >>> slow, fast = [[[0.1, 0.5, 0.9]]] * 6, [[[0.1, 0.9, 0.9]]] * 6
-    >>> [found] = time_to_accuracy(slow, fast, thresholds=(0.9,))
-    >>> found.median_baseline, found.median_arm, found.interval.estimate, found.n_faster
+    >>> [result] = time_to_accuracy(slow, fast, thresholds=(0.9,))
+    >>> result.median_baseline, result.median_arm, result.interval.estimate, result.n_faster
     (3.0, 2.0, -1.0, 6)
     """
     baseline, arm = np.asarray(of_baseline, dtype=np.float64), np.asarray(of_arm, dtype=np.float64)
@@ -103,11 +103,11 @@ def _compare(threshold: float, T0: Floats, T1: Floats, E: int, adjusted: Test, l
     """One threshold; ``T0`` and ``T1`` (seeds, cells) are the times of baseline and arm, NaN not reached."""
     if _reached(T0, T1):
         d = _differences(T0, T1, E)
-        interval, flips = t_interval(d, level), sign_flip(d)
+        interval, by_sign_flip = t_interval(d, level), sign_flip(d)
     else:
         interval = Interval("t", len(T0), math.nan, math.nan, math.nan, level, UNREACHED)
-        flips = Test("sign-flip", len(T0), math.nan, math.nan, reason=UNREACHED)
-    n_faster, n_slower, n_tied = _duels(T0, T1)
+        by_sign_flip = Test("sign-flip", len(T0), math.nan, math.nan, reason=UNREACHED)
+    n_faster, n_slower, n_tied = _count_pairs(T0, T1)
     return TimeToAccuracy(
         threshold=threshold,
         epochs=E,
@@ -119,7 +119,7 @@ def _compare(threshold: float, T0: Floats, T1: Floats, E: int, adjusted: Test, l
         median_baseline=_median(T0),
         median_arm=_median(T1),
         interval=interval,
-        sign_flip=flips,
+        sign_flip=by_sign_flip,
         adjusted=adjusted,
         n_faster=n_faster,
         n_slower=n_slower,
@@ -130,9 +130,9 @@ def _compare(threshold: float, T0: Floats, T1: Floats, E: int, adjusted: Test, l
 def _adjusted(times: Sequence[tuple[Floats, Floats]], E: int) -> list[Test]:
     """By threshold, the p-value adjusted for the others; thresholds that nobody reached are no part of the family."""
     columns = [_differences(*pair, E) for pair in times if _reached(*pair)]
-    found = iter(max_t(np.column_stack(columns)) if columns else [])
+    tests = iter(max_t(np.column_stack(columns)) if columns else [])
     return [
-        next(found) if _reached(*pair) else Test("step-down max-T", len(pair[0]), math.nan, math.nan, reason=UNREACHED)
+        next(tests) if _reached(*pair) else Test("step-down max-T", len(pair[0]), math.nan, math.nan, reason=UNREACHED)
         for pair in times
     ]
 
@@ -159,7 +159,7 @@ def _median(T: Floats) -> float | None:
     return median if math.isfinite(median) else None
 
 
-def _duels(T0: Floats, T1: Floats) -> tuple[int, int, int]:
+def _count_pairs(T0: Floats, T1: Floats) -> tuple[int, int, int]:
     """Pairs in which the arm is faster, slower and neither; one that never reaches it is slower than any that does."""
     late0, late1 = (np.where(np.isnan(T), np.inf, T) for T in (T0, T1))
     return int((late1 < late0).sum()), int((late1 > late0).sum()), int((late1 == late0).sum())

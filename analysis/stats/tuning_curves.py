@@ -21,13 +21,13 @@ from analysis.stats.sign_flips import generator
 
 METHOD = "bootstrap-t, largest over the budgets"
 RESAMPLES = 9_999
-FEWEST = 20
+MIN_TRIALS = 20
 """Trials below which a bootstrap of trials is not shown."""
-BAND_UP_TO = 1 / 4
+MAX_BAND_SHARE = 1 / 4
 """Of the trials: the largest budget with a band. Beyond, the few best trials are nearly all that counts."""
 ROUNDING = 1e-12
 """Differences that are smaller than this share of the largest score are none."""
-CELLS = 2**13  # resamples x trials at a time: memory stays small however many there are
+CHUNK = 2**13  # resamples x trials at a time: memory stays small however many there are
 
 Floats = NDArray[np.float64]
 
@@ -64,7 +64,7 @@ def expected_best(scores: ArrayLike) -> Floats:
     >>> expected_best([0.5, 0.25, 1.0]).round(6).tolist()
     [0.583333, 0.833333, 1.0]
     """
-    x = np.sort(finite(scores))
+    x = np.sort(as_scores(scores))
     n, gaps, below = len(x), np.diff(x), np.arange(1.0, len(x))
     if n == 0:
         raise ValueError("the best of no scores is unknown")
@@ -75,7 +75,9 @@ def expected_best(scores: ArrayLike) -> Floats:
     return best
 
 
-def band(scores: ArrayLike, level: float = 0.95, bounds: tuple[float, float] = (0.0, 1.0)) -> tuple[Floats, Floats]:
+def expected_best_band(
+    scores: ArrayLike, level: float = 0.95, bounds: tuple[float, float] = (0.0, 1.0)
+) -> tuple[Floats, Floats]:
     """(low, high), each (n,): where the expected best of b = 1 to n trials lies, at all b at once.
 
     A band for the distribution function F of a score becomes one for the expected best, high - integral of F^b
@@ -86,26 +88,26 @@ def band(scores: ArrayLike, level: float = 0.95, bounds: tuple[float, float] = (
     samples of 8 and 64 trials on four surfaces, of 95 %, independent or Sobol). Every trial independent of the
     others, see the top of this file; ``bounds`` that hold for any trial. The estimate is within: the ends make way.
 
-    >>> low, high = band([0.2, 0.5, 0.6, 0.9])
+    >>> low, high = expected_best_band([0.2, 0.5, 0.6, 0.9])
     >>> low.round(2).tolist(), high.round(2).tolist()
     ([0.1, 0.18, 0.24, 0.29], [0.93, 0.99, 1.0, 1.0])
     """
-    x, (least, most) = np.sort(finite(scores)), bounds
-    if not least < most or (x < least).any() or (x > most).any():
+    x, (lowest, highest) = np.sort(as_scores(scores)), bounds
+    if not lowest < highest or (x < lowest).any() or (x > highest).any():
         raise ValueError(f"scores lie within the bounds, such as (0, 1), these are {bounds}")
-    estimate, gaps = expected_best(x), np.diff(np.concatenate([[least], x, [most]]))
+    estimate, gaps = expected_best(x), np.diff(np.concatenate([[lowest], x, [highest]]))
     above, below = _ranks(len(x), level)
-    low = _best_of_steps(np.append(below, 1.0), gaps, most, len(x))
-    high = _best_of_steps(np.insert(above, 0, 0.0), gaps, most, len(x))
+    low = _best_of_steps(np.append(below, 1.0), gaps, highest, len(x))
+    high = _best_of_steps(np.insert(above, 0, 0.0), gaps, highest, len(x))
     return np.minimum(low, estimate), np.maximum(high, estimate)
 
 
-def _best_of_steps(F: Floats, gaps: Floats, most: float, n_budgets: int) -> Floats:
-    """(n_budgets,): the expected best of b independent trials, ``F`` over ``gaps`` in a row that end at ``most``."""
+def _best_of_steps(F: Floats, gaps: Floats, highest: float, n_budgets: int) -> Floats:
+    """(n_budgets,): the expected best of b independent trials, ``F`` over ``gaps`` in a row that end at ``highest``."""
     power, best = np.ones_like(F), np.empty(n_budgets)
     for b in range(n_budgets):
         power *= F
-        best[b] = most - power @ gaps
+        best[b] = highest - power @ gaps
     return best
 
 
@@ -113,19 +115,19 @@ def _best_of_steps(F: Floats, gaps: Floats, most: float, n_budgets: int) -> Floa
 def _ranks(n: int, level: float) -> tuple[Floats, Floats]:
     """(low, high), each (n,), between which all of n ordered uniform numbers lie with probability ``level``."""
 
-    def of(tail: float) -> tuple[Floats, Floats]:
+    def limits_at(tail: float) -> tuple[Floats, Floats]:
         i = np.arange(1.0, n + 1)
         low, high = (np.asarray(quantile(tail, i, n + 1 - i)) for quantile in (stats.beta.ppf, stats.beta.isf))
         return low, high
 
     alpha = 1 - level
     log_tail = optimize.brentq(
-        lambda log_tail: _all_within(*of(math.exp(log_tail))) - level,
+        lambda log_tail: _all_within(*limits_at(math.exp(log_tail))) - level,
         math.log(alpha / (2.1 * n)),
         math.log(alpha / 1.9),
         xtol=1e-9,
     )
-    return of(math.exp(log_tail))
+    return limits_at(math.exp(log_tail))
 
 
 def _all_within(low: Floats, high: Floats) -> float:
@@ -165,24 +167,24 @@ def expected_best_difference(of_baseline: ArrayLike, of_arm: ArrayLike, level: f
     .87); of 32 scrambled Sobol points always (200 samples of four surfaces). 256 trials take 4 s, twice as many four
     times as long.
 
-    >>> found = expected_best_difference([0.1, 0.3, 0.2], [0.2, 0.4, 0.3])
-    >>> [round(d, 6) for d in found.estimates], found.reason
+    >>> result = expected_best_difference([0.1, 0.3, 0.2], [0.2, 0.4, 0.3])
+    >>> [round(d, 6) for d in result.estimates], result.reason
     ([0.1, 0.1, 0.1], '3 trials: too few to resample, the fewest are 20')
     """
-    baseline, arm = finite(of_baseline), finite(of_arm)
+    baseline, arm = as_scores(of_baseline), as_scores(of_arm)
     check_same_trials(baseline, arm)
     n = len(baseline)
     estimates = expected_best(arm) - expected_best(baseline)
-    if n < FEWEST:
-        reason = f"{n} trial{'' if n == 1 else 's'}: too few to resample, the fewest are {FEWEST}"
+    if n < MIN_TRIALS:
+        reason = f"{n} trial{'' if n == 1 else 's'}: too few to resample, the fewest are {MIN_TRIALS}"
         return BestDifference(METHOD, n, tuple(estimates.tolist()), (), (), level, reason)
     half = _half_widths(baseline, arm, level)
     near = estimates[: len(half)]
     low, high = tuple((near - half).tolist()), tuple((near + half).tolist())
-    return BestDifference(METHOD, n, tuple(estimates.tolist()), low, high, level, _what_is_wrong(half))
+    return BestDifference(METHOD, n, tuple(estimates.tolist()), low, high, level, _band_reason(half))
 
 
-def _what_is_wrong(half: Floats) -> str | None:
+def _band_reason(half: Floats) -> str | None:
     if not np.isfinite(half).all():
         return "the band has no ends: in too many resamples the trials do not differ"
     return None if half.any() else "the band has no width: every trial finds the same difference"
@@ -190,14 +192,14 @@ def _what_is_wrong(half: Floats) -> str | None:
 
 def _half_widths(baseline: Floats, arm: Floats, level: float) -> Floats:
     """(budgets,): c s."""
-    rows = min((_rows(baseline, arm), _rows(arm, baseline)), key=lambda rows: rows.tolist())
-    n_budgets = math.floor(len(rows) * BAND_UP_TO)
+    rows = min((_sorted_rows(baseline, arm), _sorted_rows(arm, baseline)), key=lambda rows: rows.tolist())
+    n_budgets = math.floor(len(rows) * MAX_BAND_SHARE)
     error = _differences(rows, np.ones((1, len(rows))), n_budgets)[1][0]
     critical = float(np.quantile(_largest_t(rows, n_budgets), level, method="inverted_cdf"))
     return np.where(error > 0, critical * error, 0.0)
 
 
-def _rows(one: Floats, other: Floats) -> Floats:
+def _sorted_rows(one: Floats, other: Floats) -> Floats:
     """(trials, 2), sorted: no trace of the order of the trials."""
     rows = np.column_stack([one, other])
     return rows[np.lexsort(rows.T[::-1])]
@@ -212,10 +214,10 @@ def _largest_t(rows: Floats, n_budgets: int) -> Floats:
         share, np.diff(one), one[-1], n_budgets
     )
     rng, largest = generator("budget", rows), []
-    for size in _chunks(RESAMPLES, max(1, CELLS // n)):
+    for size in _chunks(RESAMPLES, max(1, CHUNK // n)):
         copies = rng.multinomial(n, np.full(n, 1 / n), size).astype(np.float64)
-        found, error = _differences(rows, copies, n_budgets)
-        gap = np.maximum(np.abs(found - truth) - scale, 0)
+        difference, error = _differences(rows, copies, n_budgets)
+        gap = np.maximum(np.abs(difference - truth) - scale, 0)
         with np.errstate(divide="ignore", invalid="ignore"):
             largest.append(np.where(gap > 0, gap / error, 0.0).max(axis=1))
     return np.concatenate(largest)
@@ -229,14 +231,14 @@ def _chunks(total: int, size: int) -> Iterator[int]:
 def _differences(rows: Floats, copies: Floats, n_budgets: int) -> tuple[Floats, Floats]:
     """(resamples, budgets) twice: second column minus first of ``rows`` (trials, 2), and its standard error."""
     n, scale = len(rows), ROUNDING * np.abs(rows).max()
-    found, error = (np.empty((len(copies), n_budgets)) for _ in range(2))
+    difference, error = (np.empty((len(copies), n_budgets)) for _ in range(2))
     both = zip(*(_by_budget(side, copies, n_budgets) for side in rows.T), strict=True)
     for b, ((best_one, pull_one), (best_other, pull_other)) in enumerate(both):
-        found[:, b] = best_other - best_one
+        difference[:, b] = best_other - best_one
         squares = (copies * (pull_other - pull_one) ** 2).sum(axis=1)
         error[:, b] = np.sqrt(squares) / n
     error[error <= scale] = 0.0
-    return found, error
+    return difference, error
 
 
 def _by_budget(scores: Floats, copies: Floats, n_budgets: int) -> Iterator[tuple[Floats, Floats]]:
@@ -259,16 +261,16 @@ def _by_budget(scores: Floats, copies: Floats, n_budgets: int) -> Iterator[tuple
         power *= share
 
 
-def finite(scores: ArrayLike) -> Floats:
+def as_scores(scores: ArrayLike) -> Floats:
     """(n,) floats; a ValueError where they are not, or one is not finite."""
-    found = np.asarray(scores, dtype=np.float64)
-    if found.ndim != 1:
-        raise ValueError(f"scores form one row, these have the shape {found.shape}")
-    if not np.isfinite(found).all():
+    array = np.asarray(scores, dtype=np.float64)
+    if array.ndim != 1:
+        raise ValueError(f"scores form one row, these have the shape {array.shape}")
+    if not np.isfinite(array).all():
         raise ValueError(
-            f"scores are finite, a failure has one too, number {int(np.argmin(np.isfinite(found)))} is not"
+            f"scores are finite, a failure has one too, number {int(np.argmin(np.isfinite(array)))} is not"
         )
-    return found
+    return array
 
 
 def check_same_trials(baseline: Floats, arm: Floats) -> None:

@@ -1,7 +1,7 @@
 """Where the noise comes from: the seeds, the test images, the epoch that happened to be the last.
 
 ``two_way`` says how far a difference would move with other seeds, and with other seeds and other images;
-``pairing_gain`` what the shared seeds bought; ``spread`` how much of a run's accuracy is the epoch at which it
+``variance_ratio`` what the shared seeds bought; ``spread`` how much of a run's accuracy is the epoch at which it
 stopped. Nothing here tests: see ``analysis.stats.paired_tests``. Arrays in, small named results out, NaN with a reason
 where there is no number.
 """
@@ -56,8 +56,8 @@ def two_way(c: ArrayLike, level: float = 0.95) -> TwoWay:
     intervals for new images of level 95 % then cover 87 to 99 %, from five seeds on 94 to 96 % (measured).
     Fewer than two seeds or images: NaN and the reason. A ValueError where ``c`` is no finite matrix.
 
-    >>> found = two_way([[1, 0, 1, 0], [1, 0, 0, 0], [1, 1, 1, 0]])
-    >>> round(found.ms_seeds, 4), round(found.ms_images, 4), round(found.ms_residual, 4)
+    >>> result = two_way([[1, 0, 1, 0], [1, 0, 0, 0], [1, 1, 1, 0]])
+    >>> round(result.ms_seeds, 4), round(result.ms_images, 4), round(result.ms_residual, 4)
     (0.25, 0.5556, 0.1389)
     """
     c = np.asarray(c)
@@ -148,8 +148,8 @@ def _half(ms: float, df: float, shape: tuple[int, int], level: float) -> float:
 
 
 @dataclass(frozen=True)
-class PairingGain:
-    """What comparing within seeds bought; see ``pairing_gain``."""
+class VarianceRatio:
+    """What comparing within seeds bought; see ``variance_ratio``."""
 
     n: int
     rho: float
@@ -159,31 +159,31 @@ class PairingGain:
     reason: str | None = None
 
 
-def pairing_gain(of_baseline: ArrayLike, of_arm: ArrayLike) -> PairingGain:
+def variance_ratio(of_baseline: ArrayLike, of_arm: ArrayLike) -> VarianceRatio:
     """Variance of a difference without pairs over that with: (s_A^2 + s_B^2) / s_D^2, from scores (n,) each.
 
     With equal spreads it is 1/(1 - rho). Itself a noisy ratio: with few seeds a description, no finding.
     NaN and a reason where a spread is zero or n < 3 (two points are always on a line); where one arm alone has
     no spread, there is no correlation and the gain is 1.
 
-    >>> found = pairing_gain([0.1, 0.2, 0.3, 0.4], [0.3, 0.3, 0.5, 0.5])
-    >>> round(found.rho, 3), round(found.gain, 3)
+    >>> result = variance_ratio([0.1, 0.2, 0.3, 0.4], [0.3, 0.3, 0.5, 0.5])
+    >>> round(result.rho, 3), round(result.gain, 3)
     (0.894, 9.0)
     """
-    a, b = _scores(of_baseline, 1), _scores(of_arm, 1)
+    a, b = _as_scores(of_baseline, 1), _as_scores(of_arm, 1)
     n = len(a)
     if len(b) != n:
         raise ValueError(f"the arms belong to the same seeds, these are {n} and {len(b)} scores")
     if n < 3:
-        return PairingGain(n, math.nan, math.nan, f"{n} pairs: no correlation to speak of")
+        return VarianceRatio(n, math.nan, math.nan, f"{n} pairs: no correlation to speak of")
     rounding = 1e3 * ROUNDING * max(np.abs(a).max(), np.abs(b).max())
     spreads = {"the baseline": np.ptp(a), "the arm": np.ptp(b), "the difference": np.ptp(b - a)}
     zero = [name for name, spread in spreads.items() if spread <= rounding]
     reason = f"the spread of {' and of '.join(zero)} is zero" if zero else None
     rho = math.nan if {"the baseline", "the arm"} & {*zero} else float(np.corrcoef(a, b)[0, 1])
     if "the difference" in zero:
-        return PairingGain(n, rho, math.nan, reason)
-    return PairingGain(n, rho, float((a.var(ddof=1) + b.var(ddof=1)) / (b - a).var(ddof=1)), reason)
+        return VarianceRatio(n, rho, math.nan, reason)
+    return VarianceRatio(n, rho, float((a.var(ddof=1) + b.var(ddof=1)) / (b - a).var(ddof=1)), reason)
 
 
 @dataclass(frozen=True)
@@ -206,11 +206,11 @@ def spread(accuracy: ArrayLike) -> Spread:
     the mean of some epochs is a steadier endpoint than the last one. It holds what a run still learns in these
     epochs, not their noise alone. NaN and a reason with fewer than two seeds or two epochs.
 
-    >>> found = spread([[0.90, 0.92], [0.94, 0.96]])
-    >>> round(found.over_seeds, 4), round(found.over_epochs, 4)
+    >>> result = spread([[0.90, 0.92], [0.94, 0.96]])
+    >>> round(result.over_seeds, 4), round(result.over_epochs, 4)
     (0.0283, 0.0141)
     """
-    x = _scores(accuracy, 2)
+    x = _as_scores(accuracy, 2)
     seeds, epochs = x.shape
     over_seeds = float(x.mean(axis=1).std(ddof=1)) if seeds > 1 and epochs else math.nan
     over_epochs = math.sqrt(float(x.var(axis=1, ddof=1).mean())) if epochs > 1 and seeds else math.nan
@@ -218,7 +218,7 @@ def spread(accuracy: ArrayLike) -> Spread:
     return Spread(seeds, epochs, over_seeds, over_epochs, f"{' and '.join(few)}: no spread" if few else None)
 
 
-def _scores(values: ArrayLike, ndim: int) -> NDArray[np.float64]:
+def _as_scores(values: ArrayLike, ndim: int) -> NDArray[np.float64]:
     """``values`` as a float array; a ValueError where it has other dimensions or holds NaN or infinity."""
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != ndim:

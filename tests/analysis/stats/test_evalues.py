@@ -77,9 +77,9 @@ def test_no_difference_so_far_is_no_evidence() -> None:
 
 def test_evidence_beyond_the_largest_float_is_infinite_and_none_is_nan() -> None:
     for process in (e_process, sign_e_process):
-        found = process(np.ones(3000))
-        assert found[-1] == math.inf
-        assert (np.diff(found[:50]) > 0).all()
+        evidence = process(np.ones(3000))
+        assert evidence[-1] == math.inf
+        assert (np.diff(evidence[:50]) > 0).all()
     assert not np.isnan(e_process(np.full(3000, 0.1), c2=1e-20)).any()
 
 
@@ -99,8 +99,8 @@ def test_peeking_with_t_rejects_a_fifth_of_null_studies_and_the_e_processes_a_tw
     """4,000 studies without an effect, a look after each of the seeds 3 to 20. Peeking is the negative control."""
     repeats, seeds = 4000, 20
     d = np.random.default_rng(1939).normal(size=(repeats, seeds))
-    looks = [stats.ttest_1samp(d[:, :n], 0.0, axis=1).pvalue <= 0.05 for n in range(3, seeds + 1)]
-    assert np.any(looks, axis=0).mean() > 0.20
+    rejected = [stats.ttest_1samp(d[:, :n], 0.0, axis=1).pvalue <= 0.05 for n in range(3, seeds + 1)]
+    assert np.any(rejected, axis=0).mean() > 0.20
     for process in (e_process, sign_e_process):
         ever = np.mean([process(row).max() >= 20 for row in d])
         assert 0.005 < ever <= at_most(0.05, repeats)

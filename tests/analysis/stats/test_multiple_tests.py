@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from analysis.stats import sign_flips as flips
+from analysis.stats import sign_flips
 from analysis.stats.intervals import sign_flip_interval
 from analysis.stats.multiple_tests import holm, max_t
 from analysis.stats.paired_tests import paired_t, sign_flip
@@ -23,9 +23,9 @@ tables = st.integers(2, 4).flatmap(
 
 
 def test_max_t_on_the_table_of_six_seeds() -> None:
-    found = max_t(TABLE)
-    assert [test.statistic for test in found] == pytest.approx([6.39944850565036, 1.19311751800261, 0], abs=1e-12)
-    assert [(test.n_extreme, test.n_total) for test in found] == [(2, 64), (30, 64), (64, 64)]
+    tests = max_t(TABLE)
+    assert [test.statistic for test in tests] == pytest.approx([6.39944850565036, 1.19311751800261, 0], abs=1e-12)
+    assert [(test.n_extreme, test.n_total) for test in tests] == [(2, 64), (30, 64), (64, 64)]
     raw = [sign_flip(column).n_extreme for column in zip(*TABLE, strict=True)]
     assert raw == [2, 20, 64]
     means = np.mean(TABLE, axis=1)
@@ -105,7 +105,7 @@ def test_constant_cells_are_as_extreme_as_their_pattern_and_zero_cells_never() -
 def test_random_signs_give_the_p_of_all_signs(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
     D = np.random.default_rng(7).normal(0.45, 1, (12, columns))
     exact, exact_ends = max_t(D), sign_flip_interval(D[:, 0])
-    monkeypatch.setattr(flips, "EXACT_UP_TO", 0)
+    monkeypatch.setattr(sign_flips, "MAX_EXACT_UNITS", 0)
     for truth, drawn in zip(exact, max_t(D), strict=True):
         assert drawn.n_total == 100_000
         assert drawn.pvalue == pytest.approx(truth.pvalue, abs=5 * math.sqrt(truth.pvalue / 1e5))

@@ -11,7 +11,7 @@ from scipy import stats
 
 from analysis.stats.effect_sizes import cohen_dz
 from analysis.stats.intervals import t_interval
-from analysis.stats.paired_tests import differences, equivalence, paired_t, sign_flip, wilcoxon
+from analysis.stats.paired_tests import as_differences, equivalence, paired_t, sign_flip, wilcoxon
 
 GROUP_1 = [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0]
 GROUP_2 = [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4]
@@ -21,23 +21,23 @@ samples = st.lists(st.integers(-300, 300).map(lambda k: k / 100), min_size=2, ma
 
 
 def test_paired_t_on_the_sleep_data() -> None:
-    found = paired_t(SLEEP)
-    assert found.statistic == pytest.approx(-4.06212768338204, rel=1e-12)
-    assert found.pvalue == pytest.approx(0.00283289019738427, rel=1e-12)
-    assert (found.df, found.n, found.reason) == (9, 10, None)
+    result = paired_t(SLEEP)
+    assert result.statistic == pytest.approx(-4.06212768338204, rel=1e-12)
+    assert result.pvalue == pytest.approx(0.00283289019738427, rel=1e-12)
+    assert (result.df, result.n, result.reason) == (9, 10, None)
 
 
 def test_t_interval_on_the_sleep_data() -> None:
-    found = t_interval(SLEEP)
-    assert (found.low, found.high) == pytest.approx((-2.45988576327698, -0.700114236723018), rel=1e-12)
+    interval = t_interval(SLEEP)
+    assert (interval.low, interval.high) == pytest.approx((-2.45988576327698, -0.700114236723018), rel=1e-12)
     inner = t_interval(SLEEP, level=0.9)
     assert (inner.low, inner.high) == pytest.approx((-2.29300526702928, -0.866994732970716), rel=1e-12)
-    assert found.estimate == pytest.approx(-1.58)
+    assert interval.estimate == pytest.approx(-1.58)
 
 
 def test_sign_flip_on_the_sleep_data_is_the_fraction_4_of_1024() -> None:
-    found = sign_flip(SLEEP)
-    assert (found.n_extreme, found.n_total, found.pvalue) == (4, 1024, 0.00390625)
+    result = sign_flip(SLEEP)
+    assert (result.n_extreme, result.n_total, result.pvalue) == (4, 1024, 0.00390625)
 
 
 def test_d_z_on_the_sleep_data() -> None:
@@ -49,9 +49,9 @@ def test_sign_flip_is_the_enumeration_in_whole_numbers(d: list[float]) -> None:
     """Hundredths as integers have no rounding, so ties are ties, sums of zero among them."""
     whole = [round(100 * value) for value in d]
     sums = [sum(map(int.__mul__, signs, whole)) for signs in itertools.product((1, -1), repeat=len(whole))]
-    found = sign_flip(d)
-    assert found.n_extreme == sum(abs(value) >= abs(sum(whole)) for value in sums)
-    assert found.n_total == 2 ** len(whole)
+    result = sign_flip(d)
+    assert result.n_extreme == sum(abs(value) >= abs(sum(whole)) for value in sums)
+    assert result.n_total == 2 ** len(whole)
 
 
 @given(samples)
@@ -79,19 +79,19 @@ def test_the_interval_excludes_zero_where_the_t_test_rejects(d: list[float]) -> 
 
 @pytest.mark.parametrize("n", range(2, 13))
 def test_no_sample_goes_below_the_floor_of_2_in_2_to_the_n(n: int) -> None:
-    found = sign_flip(np.arange(1, n + 1))
-    assert (found.n_extreme, found.pvalue) == (2, 2 / 2**n)
+    result = sign_flip(np.arange(1, n + 1))
+    assert (result.n_extreme, result.pvalue) == (2, 2 / 2**n)
 
 
 def test_beyond_16_pairs_the_flips_are_random_seeded_by_the_data_and_near_the_truth() -> None:
     """Oracle: for differences of one size, sums are binomial, so p is known."""
     d = np.array([1.0] * 16 + [-1.0] * 6)
-    found, again = sign_flip(d), sign_flip(d[::-1])
+    result, again = sign_flip(d), sign_flip(d[::-1])
     exact = 2 * stats.binom(22, 0.5).cdf(6)
-    assert found == again
-    assert sign_flip(-d).pvalue == found.pvalue
-    assert found.n_total == 100_000
-    assert found.pvalue == pytest.approx(exact, abs=4 * math.sqrt(exact / 1e5))
+    assert result == again
+    assert sign_flip(-d).pvalue == result.pvalue
+    assert result.n_total == 100_000
+    assert result.pvalue == pytest.approx(exact, abs=4 * math.sqrt(exact / 1e5))
     assert sign_flip(np.ones(40)).pvalue == pytest.approx(1e-5)
 
 
@@ -105,22 +105,22 @@ def test_degenerate_samples_say_why_they_have_no_number() -> None:
     assert sign_flip(constant).pvalue == 2 / 64
     assert math.isnan(cohen_dz(constant).estimate)
     for n in (0, 1):
-        for found in (
+        for result in (
             paired_t(constant[:n]),
             sign_flip(constant[:n]),
             t_interval(constant[:n]),
             cohen_dz(constant[:n]),
         ):
-            assert found.reason
-            assert str(n) in found.reason
+            assert result.reason
+            assert str(n) in result.reason
     assert math.isnan(sign_flip([1.0]).pvalue)
 
 
 def test_what_is_no_row_of_finite_numbers_is_refused() -> None:
     with pytest.raises(ValueError, match="number 1 is not"):
-        differences([1.0, math.nan])
+        as_differences([1.0, math.nan])
     with pytest.raises(ValueError, match="these have the shape"):
-        differences([[1.0, 2.0]])
+        as_differences([[1.0, 2.0]])
 
 
 def test_wilcoxon_on_the_sleep_data_and_with_ties_and_zeros() -> None:
@@ -132,14 +132,14 @@ def test_wilcoxon_on_the_sleep_data_and_with_ties_and_zeros() -> None:
 
 @given(samples)
 def test_wilcoxon_is_the_enumeration_of_signed_midranks(d: list[float]) -> None:
-    found, moved = wilcoxon(d), np.array([value for value in d if value])
+    result, moved = wilcoxon(d), np.array([value for value in d if value])
     if len(moved) < 2:
-        assert found.reason
+        assert result.reason
         return
     ranks = stats.rankdata(np.abs(moved.round(6)))
     observed = abs((np.sign(moved) * ranks).sum())
     sums = [abs(np.dot(signs, ranks)) for signs in itertools.product((1, -1), repeat=len(moved))]
-    assert found.n_extreme == sum(value >= observed - 1e-9 for value in sums)
+    assert result.n_extreme == sum(value >= observed - 1e-9 for value in sums)
 
 
 def test_wilcoxon_beyond_enumeration_is_scipy_s_exact_law() -> None:

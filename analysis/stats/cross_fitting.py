@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.stats.grid import FEWEST, RESAMPLES, ROUNDING
+from analysis.stats.grid import MIN_SEEDS, RESAMPLES, ROUNDING
 from analysis.stats.intervals import Interval, t_interval
 from analysis.stats.sign_flips import generator
 
@@ -56,20 +56,20 @@ def crossfit(of_baseline: ArrayLike, of_arm: ArrayLike, level: float = 0.95) -> 
     configuration is clearly best and up to 1 where there is nothing to choose.
 
     >>> tuned = [[1.0, 3.0], [2.0, 4.0], [1.5, 3.5], [1.0, 3.0], [2.5, 4.0], [2.0, 4.5]]
-    >>> found = crossfit([[1.0], [2.0], [1.5], [1.0], [2.0], [2.5]], tuned)
-    >>> found.interval.estimate, found.best_arm, found.stable_arm
+    >>> result = crossfit([[1.0], [2.0], [1.5], [1.0], [2.0], [2.5]], tuned)
+    >>> result.interval.estimate, result.best_arm, result.stable_arm
     (2.0, 1, 1.0)
     """
-    sides = [_table(of_baseline), _table(of_arm)]
+    sides = [_as_table(of_baseline), _as_table(of_arm)]
     if len(sides[0]) != len(sides[1]):
         raise ValueError(f"both sides have the same seeds, these have {len(sides[0])} and {len(sides[1])}")
-    order = _canonical(*sides)
+    order = _canonical_order(*sides)
     baseline, arm = (side[order] for side in sides)
     n = len(order)
     differences = np.full(len(sides[0]), np.nan)
     if n == 0:
-        nothing = Interval(METHOD, 0, math.nan, math.nan, math.nan, level, "0 seeds")
-        return CrossFit(nothing, math.nan, tuple(differences.tolist()), None, None, math.nan, math.nan)
+        empty = Interval(METHOD, 0, math.nan, math.nan, math.nan, level, "0 seeds")
+        return CrossFit(empty, math.nan, tuple(differences.tolist()), None, None, math.nan, math.nan)
     differences[order] = _held_out(arm, np.ones((1, n)))[0] - _held_out(baseline, np.ones((1, n)))[0]
     best_baseline, best_arm = (int(_first_best(side.sum(axis=0), side, n)) for side in (baseline, arm))
     return CrossFit(
@@ -78,19 +78,19 @@ def crossfit(of_baseline: ArrayLike, of_arm: ArrayLike, level: float = 0.95) -> 
         differences=tuple(differences.tolist()),
         best_baseline=best_baseline,
         best_arm=best_arm,
-        stable_baseline=_stable(baseline, best_baseline),
-        stable_arm=_stable(arm, best_arm),
+        stable_baseline=_stability(baseline, best_baseline),
+        stable_arm=_stability(arm, best_arm),
     )
 
 
-def _table(scores: ArrayLike) -> Floats:
+def _as_table(scores: ArrayLike) -> Floats:
     table = np.asarray(scores, dtype=np.float64)
     if table.ndim != 2 or table.shape[1] == 0:
         raise ValueError(f"a row per seed and a column per configuration, these scores have the shape {table.shape}")
     return table
 
 
-def _canonical(baseline: Floats, arm: Floats) -> Indices:
+def _canonical_order(baseline: Floats, arm: Floats) -> Indices:
     """The seeds whose scores are all finite, in an order that is the same for any order of seeds and of sides."""
     whole = np.flatnonzero(np.isfinite(baseline).all(axis=1) & np.isfinite(arm).all(axis=1))
     joined = [np.hstack(pair)[whole] for pair in ((baseline, arm), (arm, baseline))]
@@ -119,15 +119,15 @@ def _held_out(scores: Floats, copies: Floats) -> Floats:
     return scores[np.arange(len(scores)), _choices(scores, copies)]
 
 
-def _stable(scores: Floats, best: int) -> float:
+def _stability(scores: Floats, best: int) -> float:
     return float((_choices(scores, np.ones((1, len(scores)))) == best).mean()) if len(scores) > 1 else math.nan
 
 
 def _interval(differences: Floats, baseline: Floats, arm: Floats, level: float) -> Interval:
     n = len(differences)
     estimate = math.fsum(differences) / n
-    if n < FEWEST:
-        reason = f"{n} seed{'' if n == 1 else 's'}: too few to resample, the fewest are {FEWEST}"
+    if n < MIN_SEEDS:
+        reason = f"{n} seed{'' if n == 1 else 's'}: too few to resample, the fewest are {MIN_SEEDS}"
         return Interval(METHOD, n, estimate, math.nan, math.nan, level, reason)
     copies = _copies(n, _rng(baseline, arm))
     folds = _held_out(arm, copies) - _held_out(baseline, copies)
