@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from analysis.stats.grid import MIN_SEEDS, RESAMPLES, ROUNDING
-from analysis.stats.intervals import Interval, t_interval
+from analysis.stats.intervals import Interval, percentile_ends, t_interval
 from analysis.stats.sign_flips import generator
 
 METHOD = "cross-fitted percentile bootstrap, no shorter than t"
@@ -131,10 +131,9 @@ def _interval(differences: Floats, baseline: Floats, arm: Floats, level: float) 
         return Interval(METHOD, n, estimate, math.nan, math.nan, level, reason)
     copies = _copies(n, _rng(baseline, arm))
     folds = _held_out(arm, copies) - _held_out(baseline, copies)
-    resampled = np.sort((copies * folds).sum(axis=1) / n)
-    k = max(1, math.floor((len(resampled) + 1) * (1 - level) / 2 + 1e-6))  # 1 - 0.95 is not quite 0.05
+    low, high = percentile_ends((copies * folds).sum(axis=1) / n, level)
     by_t = t_interval(differences, level)
-    low, high = min(by_t.low, float(resampled[k - 1])), max(by_t.high, float(resampled[-k]))
+    low, high = min(by_t.low, low), max(by_t.high, high)
     flat = "the interval has no width: every seed finds the same difference" if low == high else None
     return Interval(METHOD, n, estimate, low, high, level, flat)
 

@@ -13,7 +13,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.stats.intervals import Interval, t_interval
+from analysis.stats.intervals import Interval, percentile_ends, t_interval
 from analysis.stats.multiple_tests import max_t
 from analysis.stats.paired_tests import Test, paired_t, sign_flip
 from analysis.stats.sign_flips import generator
@@ -243,12 +243,11 @@ def _sorted_rows(one: Floats, other: Floats) -> Floats:
 
 def _percentile(log_ratios: Floats, n: int, level: float) -> Interval:
     """The interval of ``log_ratios``: the estimate, then its resamples. Ends are resamples: none between two rates."""
-    estimate, resampled = float(log_ratios[0]), np.sort(log_ratios[1:])
+    estimate = float(log_ratios[0])
     if n < MIN_SEEDS:
         reason = f"{n} seeds: too few to resample, the fewest are {MIN_SEEDS}"
         return Interval("percentile bootstrap", n, estimate, math.nan, math.nan, level, reason)
-    k = max(1, math.floor((RESAMPLES + 1) * (1 - level) / 2 + 1e-6))  # 1 - 0.95 is not quite 0.05
-    low, high = float(resampled[k - 1]), float(resampled[-k])
+    low, high = percentile_ends(log_ratios[1:], level)
     flat = "the interval has no width: all but a few resamples find the same shift" if low == high else None
     return Interval("percentile bootstrap", n, estimate, low, high, level, flat)
 

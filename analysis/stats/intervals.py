@@ -214,11 +214,14 @@ def simultaneous(D: ArrayLike, level: float = 0.95) -> list[Interval]:
 def _critical_t(table: NDArray[np.float64], level: float) -> float:
     """The ``level`` quantile of the largest |t| over the columns under flipped signs of the centred rows."""
     centred = sign_flips.canonical_rows(table - np.nanmean(table, axis=0))
-    n_of, squares = (~np.isnan(centred)).sum(0), np.nansum(centred**2, axis=0)
     rng = sign_flips.generator("sup-t", np.sort(np.abs(centred), axis=1))
-    largest = []
-    for sums in sign_flips.flipped_sums(np.nan_to_num(centred), rng, RESAMPLES):
-        share = np.minimum(sums**2 / (n_of * squares), 1.0)  # t^2 = (n - 1) share / (1 - share)
-        with np.errstate(divide="ignore"):
-            largest.append(np.sqrt((n_of - 1) * share / (1 - share)).max(1))
-    return float(np.quantile(np.concatenate(largest), level, method="inverted_cdf"))
+    blocks = sign_flips.flipped_sums(np.nan_to_num(centred), rng, RESAMPLES)
+    largest = np.concatenate([sign_flips.abs_t(sums, centred).max(1) for sums in blocks])
+    return float(np.quantile(largest, level, method="inverted_cdf"))
+
+
+def percentile_ends(resampled: NDArray[np.float64], level: float) -> tuple[float, float]:
+    """The ends of the percentile interval of ``resampled``: resamples, nothing between two of them."""
+    ordered = np.sort(resampled)
+    k = max(1, math.floor((len(ordered) + 1) * (1 - level) / 2 + 1e-6))  # 1 - 0.95 is not quite 0.05
+    return float(ordered[k - 1]), float(ordered[-k])

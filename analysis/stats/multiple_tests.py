@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from analysis.stats.paired_tests import ROUNDING, Test
-from analysis.stats.sign_flips import canonical_rows, flipped_sums, generator, two_sided_counts
+from analysis.stats.sign_flips import abs_t, canonical_rows, flipped_sums, generator, two_sided_counts
 
 
 def max_t(D: ArrayLike) -> list[Test]:
@@ -27,9 +27,9 @@ def max_t(D: ArrayLike) -> list[Test]:
     table = canonical_rows(given)
     n, n_of = len(table), (~np.isnan(table)).sum(0)
     total, sizes = np.nansum(given, axis=0), np.nansum(np.abs(given), axis=0)
-    observed = _abs_t(total, given)
+    observed = abs_t(total, given)
     # a sum that is larger but for rounding is not
-    ties = _abs_t(np.maximum(np.abs(total) - ROUNDING * sizes, 0), given)
+    ties = abs_t(np.maximum(np.abs(total) - ROUNDING * sizes, 0), given)
     testable = np.flatnonzero(n_of >= 2)
     order = testable[np.argsort(-ties[testable], kind="stable")]
     counts = _step_down_counts(table[:, order], ties[order])
@@ -54,21 +54,12 @@ def as_matrix(D: ArrayLike) -> NDArray[np.float64]:
     return table
 
 
-def _abs_t(sums: NDArray[np.float64], table: NDArray[np.float64]) -> NDArray[np.float64]:
-    """|t| (..., m) that belongs to flipped column sums (..., m); flipping leaves the sums of squares as they are."""
-    n_of = (~np.isnan(table)).sum(0)
-    squares = np.nansum(table**2, axis=0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = np.where(squares > 0, sums**2 / (n_of * squares), 0.0)  # t^2 = (n - 1) share / (1 - share)
-        return np.sqrt((n_of - 1) * share / np.maximum(1 - share, 0))
-
-
 def _step_down_counts(table: NDArray[np.float64], observed: NDArray[np.float64]) -> NDArray[np.int_]:
     """How many patterns have, among the columns from each on, a |t| as large as ``observed`` of that column, which
     falls from column to column."""
     counts = np.zeros(len(observed), int)
     for sums in flipped_sums(np.nan_to_num(table), generator("sign-flip", np.sort(np.abs(table), axis=1))):
-        t = _abs_t(sums, table)
+        t = abs_t(sums, table)
         largest_from = np.maximum.accumulate(t[:, ::-1], axis=1)[:, ::-1]
         counts += (largest_from >= observed).sum(0)
     return counts

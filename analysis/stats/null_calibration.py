@@ -61,18 +61,12 @@ def type_i_error_rates(D: ArrayLike, alpha: float) -> list[TypeIErrorRate]:
     rates = []
     for method, rejects in METHODS.items():
         some = signs[:: -(-len(signs) // BOOTSTRAP_PERMUTATIONS)] if "bootstrap" in method else signs
-        n_rejected = sum(rejects(table * sign[:, None], alpha) for sign in some)
-        rates.append(
-            _error_rate(method, alpha, n, len(some), n_rejected, n <= MAX_EXHAUSTIVE_SEEDS and len(some) == len(signs))
-        )
+        n_swaps, n_rejected = len(some), sum(rejects(table * sign[:, None], alpha) for sign in some)
+        every, size = n <= MAX_EXHAUSTIVE_SEEDS and n_swaps == len(signs), n_rejected / n_swaps
+        exact = stats.binomtest(n_rejected, n_swaps).proportion_ci(method="exact")
+        low, high = (size, size) if every else (float(exact.low), float(exact.high))
+        rates.append(TypeIErrorRate(method, alpha, n, n_swaps, n_rejected, size, low, high, every))
     return rates
-
-
-def _error_rate(method: str, alpha: float, n: int, n_swaps: int, n_rejected: int, every: bool) -> TypeIErrorRate:
-    size = n_rejected / n_swaps
-    exact = stats.binomtest(n_rejected, n_swaps).proportion_ci(method="exact")
-    low, high = (size, size) if every else (float(exact.low), float(exact.high))
-    return TypeIErrorRate(method, alpha, n, n_swaps, n_rejected, size, low, high, every)
 
 
 def _label_permutations(table: NDArray[np.float64]) -> NDArray[np.float64]:

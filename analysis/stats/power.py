@@ -10,8 +10,7 @@ import itertools
 import math
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import optimize, stats
 
 from analysis.stats.paired_tests import as_differences, is_constant
@@ -61,9 +60,10 @@ def plan(d: ArrayLike, margin: float, alpha: float = 0.05, power: float = 0.8) -
     """
     d = as_differences(d)
     n = len(d)
-    sd = _sd(d)
+    sd = math.nan if n < 2 else 0.0 if is_constant(d) else float(d.std(ddof=1))
     spread = sd if sd > 0 else math.nan
     upper = upper_sd(spread, n)
+    d_z, d_z_upper = (margin / spread, margin / upper) if margin > 0 else (math.nan, math.nan)
     return Plan(
         n,
         margin,
@@ -73,11 +73,11 @@ def plan(d: ArrayLike, margin: float, alpha: float = 0.05, power: float = 0.8) -
         seeds_to_reach=seeds_to_reach(alpha),
         sd=sd,
         upper_sd=upper,
-        power_at_margin=_paired_t_power(_standardised(margin, spread), n, alpha),
+        power_at_margin=paired_t_power(d_z, n, alpha),
         smallest_detectable=smallest_detectable(n, alpha, power) * spread,
-        seeds_needed=seeds_needed(_standardised(margin, spread), alpha, power),
-        seeds_needed_upper=seeds_needed(_standardised(margin, upper), alpha, power),
-        half_widths=tuple((seeds, _half_width(spread, seeds, alpha)) for seeds in HALF_WIDTHS_AT),
+        seeds_needed=seeds_needed(d_z, alpha, power),
+        seeds_needed_upper=seeds_needed(d_z_upper, alpha, power),
+        half_widths=tuple((k, float(stats.t.isf(alpha / 2, k - 1)) * spread / math.sqrt(k)) for k in HALF_WIDTHS_AT),
         reason=_reason(n, sd, margin),
     )
 
@@ -107,7 +107,15 @@ def paired_t_power(d_z: float, n: float, alpha: float = 0.05) -> float:
     0.8031
     """
     _check_levels(alpha)
-    return _paired_t_power(d_z, n, alpha)
+    if n < 2 or math.isnan(d_z):
+        return math.nan
+    noncentrality = abs(d_z) * math.sqrt(n)
+    if math.isinf(noncentrality):
+        return 1.0
+    critical = stats.t.isf(alpha / 2, n - 1)
+    upper = stats.nct.sf(critical, n - 1, noncentrality)
+    lower = stats.nct.sf(critical, n - 1, -noncentrality)  # mirrored: scipy 1.17 has NaN for small cdf(-critical)
+    return float(upper + lower)
 
 
 def smallest_detectable(n: int, alpha: float = 0.05, power: float = 0.8) -> float:
@@ -120,9 +128,9 @@ def smallest_detectable(n: int, alpha: float = 0.05, power: float = 0.8) -> floa
     if n < 2:
         return math.nan
     high = 1.0
-    while _paired_t_power(high, n, alpha) < power:
+    while paired_t_power(high, n, alpha) < power:
         high *= 2
-    return float(optimize.brentq(lambda d_z: _paired_t_power(d_z, n, alpha) - power, 0.0, high, xtol=1e-14, rtol=1e-14))
+    return float(optimize.brentq(lambda d_z: paired_t_power(d_z, n, alpha) - power, 0.0, high, xtol=1e-14, rtol=1e-14))
 
 
 def seeds_needed(d_z: float, alpha: float = 0.05, power: float = 0.8) -> int | None:
@@ -135,7 +143,7 @@ def seeds_needed(d_z: float, alpha: float = 0.05, power: float = 0.8) -> int | N
     if not math.isfinite(real):
         return None
     below = math.floor(real)
-    return below if _paired_t_power(d_z, below, alpha) >= power - ROUNDING else below + 1
+    return below if paired_t_power(d_z, below, alpha) >= power - ROUNDING else below + 1
 
 
 def real_seeds_needed(d_z: float, alpha: float = 0.05, power: float = 0.8) -> float:
@@ -149,15 +157,15 @@ def real_seeds_needed(d_z: float, alpha: float = 0.05, power: float = 0.8) -> fl
     _check_levels(alpha, power)
     if math.isnan(d_z) or d_z == 0:
         return math.nan if math.isnan(d_z) else math.inf
-    if _paired_t_power(d_z, 2, alpha) >= power:
+    if paired_t_power(d_z, 2, alpha) >= power:
         return 2.0
     root = (stats.norm.isf(alpha / 2) + stats.norm.ppf(power)) / abs(d_z)
     high = 4.0 + float(root) * float(root)  # the n of the z test: near the answer, and at once where n is huge
-    while math.isfinite(high) and _paired_t_power(d_z, high, alpha) < power:
+    while math.isfinite(high) and paired_t_power(d_z, high, alpha) < power:
         high *= 2
     if math.isinf(high):
         return math.inf
-    return float(optimize.brentq(lambda n: _paired_t_power(d_z, n, alpha) - power, 2.0, high, xtol=1e-13, rtol=1e-14))
+    return float(optimize.brentq(lambda n: paired_t_power(d_z, n, alpha) - power, 2.0, high, xtol=1e-13, rtol=1e-14))
 
 
 def upper_sd(sd: float, n: int, confidence: float = 0.8) -> float:
@@ -172,32 +180,6 @@ def upper_sd(sd: float, n: int, confidence: float = 0.8) -> float:
     if n < 2:
         return math.nan
     return sd * math.sqrt((n - 1) / float(stats.chi2.ppf(1 - confidence, n - 1)))
-
-
-def _paired_t_power(d_z: float, n: float, alpha: float) -> float:
-    if n < 2 or math.isnan(d_z):
-        return math.nan
-    noncentrality = abs(d_z) * math.sqrt(n)
-    if math.isinf(noncentrality):
-        return 1.0
-    critical = stats.t.isf(alpha / 2, n - 1)
-    upper = stats.nct.sf(critical, n - 1, noncentrality)
-    lower = stats.nct.sf(critical, n - 1, -noncentrality)  # mirrored: scipy 1.17 has NaN for small cdf(-critical)
-    return float(upper + lower)
-
-
-def _sd(d: NDArray[np.float64]) -> float:
-    if len(d) < 2:
-        return math.nan
-    return 0.0 if is_constant(d) else float(d.std(ddof=1))
-
-
-def _standardised(margin: float, spread: float) -> float:
-    return margin / spread if margin > 0 else math.nan
-
-
-def _half_width(spread: float, n: int, alpha: float) -> float:
-    return float(stats.t.isf(alpha / 2, n - 1)) * spread / math.sqrt(n)
 
 
 def _reason(n: int, sd: float, margin: float) -> str | None:

@@ -60,6 +60,15 @@ def flipped_sums(
         yield total
 
 
+def abs_t(sums: NDArray[np.float64], table: NDArray[np.float64]) -> NDArray[np.float64]:
+    """|t| (..., m) that belongs to flipped column sums (..., m); flipping leaves the sums of squares as they are."""
+    n_of = (~np.isnan(table)).sum(0)
+    squares = np.nansum(table**2, axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = np.where(squares > 0, sums**2 / (n_of * squares), 0.0)  # t^2 = (n - 1) share / (1 - share)
+        return np.sqrt((n_of - 1) * share / np.maximum(1 - share, 0))
+
+
 def two_sided_counts(n_extreme: int, n: int) -> tuple[int, int]:
     """(extreme, total) of all patterns of n signs, from the number among those that ``flipped_sums`` gives."""
     if is_exact(n):

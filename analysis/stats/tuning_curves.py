@@ -176,18 +176,15 @@ def expected_best_difference(of_baseline: ArrayLike, of_arm: ArrayLike, level: f
     n = len(baseline)
     estimates = expected_best(arm) - expected_best(baseline)
     if n < MIN_TRIALS:
-        reason = f"{n} trial{'' if n == 1 else 's'}: too few to resample, the fewest are {MIN_TRIALS}"
-        return BestDifference(METHOD, n, tuple(estimates.tolist()), (), (), level, reason)
+        few = f"{n} trial{'' if n == 1 else 's'}: too few to resample, the fewest are {MIN_TRIALS}"
+        return BestDifference(METHOD, n, tuple(estimates.tolist()), (), (), level, few)
     half = _half_widths(baseline, arm, level)
     near = estimates[: len(half)]
     low, high = tuple((near - half).tolist()), tuple((near + half).tolist())
-    return BestDifference(METHOD, n, tuple(estimates.tolist()), low, high, level, _band_reason(half))
-
-
-def _band_reason(half: Floats) -> str | None:
+    reason = None if half.any() else "the band has no width: every trial finds the same difference"
     if not np.isfinite(half).all():
-        return "the band has no ends: in too many resamples the trials do not differ"
-    return None if half.any() else "the band has no width: every trial finds the same difference"
+        reason = "the band has no ends: in too many resamples the trials do not differ"
+    return BestDifference(METHOD, n, tuple(estimates.tolist()), low, high, level, reason)
 
 
 def _half_widths(baseline: Floats, arm: Floats, level: float) -> Floats:
@@ -214,18 +211,14 @@ def _largest_t(rows: Floats, n_budgets: int) -> Floats:
         share, np.diff(one), one[-1], n_budgets
     )
     rng, largest = generator("budget", rows), []
-    for size in _chunks(RESAMPLES, max(1, CHUNK // n)):
-        copies = rng.multinomial(n, np.full(n, 1 / n), size).astype(np.float64)
+    step = max(1, CHUNK // n)
+    for start in range(0, RESAMPLES, step):
+        copies = rng.multinomial(n, np.full(n, 1 / n), min(step, RESAMPLES - start)).astype(np.float64)
         difference, error = _differences(rows, copies, n_budgets)
         gap = np.maximum(np.abs(difference - truth) - scale, 0)
         with np.errstate(divide="ignore", invalid="ignore"):
             largest.append(np.where(gap > 0, gap / error, 0.0).max(axis=1))
     return np.concatenate(largest)
-
-
-def _chunks(total: int, size: int) -> Iterator[int]:
-    for start in range(0, total, size):
-        yield min(size, total - start)
 
 
 def _differences(rows: Floats, copies: Floats, n_budgets: int) -> tuple[Floats, Floats]:
