@@ -13,7 +13,7 @@ from analysis.stats.paired_tests import as_differences
 
 
 def e_process(d: ArrayLike, c2: float = 1.0) -> NDArray[np.float64]:
-    """Evidence against "the mean is zero" after each seed, in the order given: e-values (n,).
+    """Return the evidence against "the mean is zero" after each seed, in the order given: e-values (n,).
 
     E_n = sqrt(c2 / (n + c2)) (1 - S^2 / ((n + c2) V))^(-n/2) with S = sum d and V = sum d^2: the likelihood
     ratio of d_z ~ N(0, 1 / c2) to d_z = 0, whatever the spread (Lai 1976, Annals of Statistics 4, 265-280;
@@ -38,7 +38,7 @@ def e_process(d: ArrayLike, c2: float = 1.0) -> NDArray[np.float64]:
 
 
 def sign_e_process(d: ArrayLike) -> NDArray[np.float64]:
-    """Evidence against "as often positive as negative" after each seed, in the order given: e-values (n,).
+    """Return the evidence against "as often positive as negative" after each seed, in the order given: e-values (n,).
 
     E = 2^m B(k + 1/2, m - k + 1/2) / B(1/2, 1/2), where k of the m differences so far that are not zero are
     positive: a coin whose bias is uncertain, Beta(1/2, 1/2), against a fair one. Asks only that a difference
@@ -55,6 +55,6 @@ def sign_e_process(d: ArrayLike) -> NDArray[np.float64]:
 
 
 def _exp(log_e: NDArray[np.float64]) -> NDArray[np.float64]:
-    """e^log_e, infinite where no float is large enough."""
+    """Return e^log_e, infinite where no float is large enough."""
     with np.errstate(over="ignore"):
         return np.exp(log_e)

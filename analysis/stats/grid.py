@@ -1,4 +1,4 @@
-"""Where an effect lives: arm x factors, by slopes over the grid and by the rates each arm bears and likes.
+"""The place of an effect on the grid: slopes over the factors, and the rates that each arm bears and likes.
 
 Arrays in, small named results out; axes in the order seed, other factors, rate. The seed is the unit of all
 of it: every seed gives its own slope or shift, and what chooses (the best rate) is repeated in every
@@ -33,14 +33,14 @@ class Axis:
 
     name: str
     per: str
-    """What a step of one is, in words: ``doubling of the batch size``."""
+    """A step of one, in words: ``doubling of the batch size``."""
     at: Sequence[float]
     """The levels on the scale of the slope, such as log2; they ascend."""
 
 
 @dataclass(frozen=True)
 class Slope:
-    """How the difference changes along a term of the grid, at the middle of the other factors."""
+    """The change of the difference along a term of the grid, at the middle of the other factors."""
 
     name: str
     """The factor, or both with an x."""
@@ -75,13 +75,14 @@ class LargestRate:
     n_runs: int
     """Seeds x levels of the other factors, of either side: the denominator of the shares and of ``n_none``."""
     n_none_baseline: int
-    """At no rate without failure, counted as one grid step below the smallest."""
+    """Runs that fail at every rate, counted as one grid step below the smallest."""
     n_none_arm: int
     shares: tuple[Share, ...]
-    """Of the seeds x levels of the other factors, by their largest rate; the first row is none. Empty without runs."""
+    """Shares of the seeds x other levels, by their largest rate; the first row is none. Empty without runs."""
 
     @property
     def n_none(self) -> int:
+        """Return the number of both sides."""
         return self.n_none_baseline + self.n_none_arm
 
 
@@ -97,18 +98,18 @@ class BestRate:
     """Rates that share the best mean: 1 where there is no tie. The smallest of them is taken."""
     n_tied_arm: int
     shares: tuple[Share, ...]
-    """Of the resamples, by the rate that was best in them; empty where there are none."""
+    """Shares of the resamples, by the rate that was best in them; empty where there are none."""
 
     @property
     def ties(self) -> str | None:
-        """What was done about ties of the best mean, in words; None where there are none."""
+        """Return what was done about ties of the best mean, in words; None where there are none."""
         sides = (("the baseline", self.n_tied_baseline), ("the arm", self.n_tied_arm))
         tied = [f"{n} rates are equally good for {side}" for side, n in sides if n > 1]
         return f"{' and '.join(tied)}: the smallest is taken" if tied else None
 
 
 def interaction(D: ArrayLike, axes: Sequence[Axis], level: float = 0.95) -> list[Slope]:
-    """Slopes of ``D`` (seeds, levels of each of ``axes``), arm minus baseline; a factor with one level has none.
+    """Return the slopes of ``D`` (seeds, levels of each of ``axes``), arm minus baseline; none of a single level.
 
     Every seed has its own least-squares fit of 1, the factors on their scales, and the product of every two, all
     centred; the fitted slopes are then tested like any difference. A seed with a NaN is left out.
@@ -132,6 +133,8 @@ def interaction(D: ArrayLike, axes: Sequence[Axis], level: float = 0.95) -> list
 
 @dataclass(frozen=True)
 class _Term:
+    """A factor, or the product of two."""
+
     name: str
     unit: str
     weights: Floats
@@ -140,7 +143,7 @@ class _Term:
 
 
 def _terms(axes: Sequence[Axis]) -> list[_Term]:
-    """The factors, then the product of every two."""
+    """Return the factors, then the product of every two."""
     alone = [(axis,) for axis in axes]
     centred = [np.asarray(axis.at, dtype=np.float64) - np.mean(axis.at) for axis in axes]
     columns = dict(zip((axis.name for axis in axes), np.meshgrid(*centred, indexing="ij"), strict=True))
@@ -184,7 +187,7 @@ def largest_rate(
 
 
 def _largest(failed: ArrayLike, n_rates: int) -> NDArray[np.intp]:
-    """(seeds, other factors): which rate, from 1 on, is the largest that works; 0 where none does."""
+    """Return (seeds, other factors) which rate, from 1 on, is the largest that works; 0 where none does."""
     works = ~np.asarray(failed, dtype=bool)
     if works.ndim != 3 or works.shape[2] != n_rates:
         raise ValueError(f"failures are (seeds, other factors, {n_rates} rates), these have the shape {works.shape}")
@@ -223,7 +226,7 @@ def best_rate(of_baseline: ArrayLike, of_arm: ArrayLike, lrs: Sequence[float], l
 
 
 def _is_best(of_baseline: Floats, of_arm: Floats) -> list[NDArray[np.bool_]]:
-    """Per side (1 + resamples, rates) bool: which rates share the best mean, row 0 of the data themselves."""
+    """Return per side (1 + resamples, rates) which rates share the best mean, row 0 of the data themselves."""
     sides = [_sorted_rows(of_baseline, of_arm), _sorted_rows(of_arm, of_baseline)]
     swap = sides[1].tolist() < sides[0].tolist()  # the same rows, so the same draws, whichever side is the arm
     rows = sides[swap]
@@ -236,13 +239,13 @@ def _is_best(of_baseline: Floats, of_arm: Floats) -> list[NDArray[np.bool_]]:
 
 
 def _sorted_rows(one: Floats, other: Floats) -> Floats:
-    """(seeds, rates of one and of other), sorted: no trace of the order of the seeds."""
+    """Return (seeds, rates of one and of other), sorted: no trace of the order of the seeds."""
     rows = np.hstack([one, other])
     return rows[np.lexsort(rows.T[::-1])]
 
 
 def _percentile(log_ratios: Floats, n: int, level: float) -> Interval:
-    """The interval of ``log_ratios``: the estimate, then its resamples. Ends are resamples: none between two rates."""
+    """Return the interval of ``log_ratios``: the estimate, then its resamples. Its ends are resamples too."""
     estimate = float(log_ratios[0])
     if n < MIN_SEEDS:
         reason = f"{n} seeds: too few to resample, the fewest are {MIN_SEEDS}"
@@ -253,7 +256,7 @@ def _percentile(log_ratios: Floats, n: int, level: float) -> Interval:
 
 
 def _shares(rates: Sequence[float | None], baseline: NDArray[np.intp], arm: NDArray[np.intp]) -> tuple[Share, ...]:
-    """A row for each of ``rates``: the shares of both sides' choices, which index the rates."""
+    """Return a row for each of ``rates``: the shares of both sides' choices, which index the rates."""
     if baseline.size == 0:
         return ()
     shares = [np.bincount(side.ravel(), minlength=len(rates)) / side.size for side in (baseline, arm)]
@@ -261,25 +264,25 @@ def _shares(rates: Sequence[float | None], baseline: NDArray[np.intp], arm: NDAr
 
 
 def _seed_sums(terms: Floats) -> Floats:
-    """(seeds,) sums of each seed's terms; exactly zero where they cancel but for rounding, lest noise be tested."""
+    """Return (seeds,) sums of each seed's terms; zero where they cancel but for rounding, lest noise be tested."""
     axes = tuple(range(1, terms.ndim))
     total = terms.sum(axis=axes)
     return np.where(np.abs(total) <= ROUNDING * np.abs(terms).sum(axis=axes), 0.0, total)
 
 
 def _complete_seeds(*arrays: ArrayLike, shape: tuple[int, ...]) -> list[Floats]:
-    """Each array (seeds, *shape) as floats, less the seeds that have a NaN in any."""
+    """Return each array (seeds, *shape) as floats, less the seeds that have a NaN in any."""
     tables = [np.asarray(array, dtype=np.float64) for array in arrays]
     for array in tables:
         if array.shape[1:] != shape or len(array) != len(tables[0]):
             raise ValueError(f"one value for each seed and each of {shape} levels, these have the shape {array.shape}")
     axes = tuple(range(1, 1 + len(shape)))
-    whole = np.logical_and.reduce([np.isfinite(array).all(axis=axes) for array in tables])
-    return [array[whole] for array in tables]
+    complete = np.logical_and.reduce([np.isfinite(array).all(axis=axes) for array in tables])
+    return [array[complete] for array in tables]
 
 
 def _as_levels(name: str, values: Sequence[float]) -> Floats:
-    """The levels of a factor as floats; a ValueError where they do not ascend from above zero."""
+    """Return the levels of a factor as floats; a ValueError where they do not ascend from above zero."""
     levels = _as_ascending(name, values)
     if levels[0] <= 0:
         raise ValueError(f"{name} ascend from above zero, such as (1, 10), these are {values}")
@@ -287,6 +290,7 @@ def _as_levels(name: str, values: Sequence[float]) -> Floats:
 
 
 def _as_ascending(name: str, values: Sequence[float]) -> Floats:
+    """Return ``values`` as floats; a ValueError where they do not ascend."""
     levels = np.asarray(values, dtype=np.float64)
     if levels.ndim != 1 or not levels.size or not (np.diff(levels, prepend=-math.inf) > 0).all():
         raise ValueError(f"{name} ascend, such as (1, 10), these are {values}")

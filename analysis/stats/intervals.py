@@ -30,14 +30,28 @@ class Interval:
     low: float
     high: float
     level: float
-    """Of the interval as it is: that of an exact test may lie a little above what was asked for."""
+    """The level that is reached: that of an exact test may lie a little above what was asked for."""
     reason: str | None = None
     """Why there is no interval, or what is wrong with it; None where all is well."""
 
 
 def t_interval(d: ArrayLike, level: float = 0.95) -> Interval:
-    """mean +- t_{n-1} s / sqrt(n): the interval of the paired t test.
+    """Return mean +- t_{n-1} s / sqrt(n): the interval of the paired t test.
 
+    Parameters
+    ----------
+    d : array_like, shape (n,)
+        Differences, arm minus baseline, one a seed.
+    level : float
+        The probability to cover the mean, of normal differences.
+
+    Returns
+    -------
+    Interval
+        NaN ends and a reason below two pairs; no width and a reason where all differences are equal.
+
+    Examples
+    --------
     >>> interval = t_interval([1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4])
     >>> round(interval.low, 4), round(interval.high, 4)
     (0.7001, 2.4599)
@@ -53,9 +67,24 @@ def t_interval(d: ArrayLike, level: float = 0.95) -> Interval:
 
 
 def fieller(numerator: ArrayLike, denominator: ArrayLike, level: float = 0.95) -> Interval:
-    """The ratio of the means of paired values (n,): each r for which t does not reject numerator - r denominator of
-    mean zero (Fieller 1954, equation 5). No interval where the denominator itself is not told from zero.
+    """Return the ratio of two means of paired values, with the ratios that t does not reject.
 
+    A ratio r is within where t does not reject that numerator - r denominator has mean zero (Fieller 1954, equation 5).
+
+    Parameters
+    ----------
+    numerator, denominator : array_like, shape (n,)
+        Paired values, one a seed.
+    level : float
+        The probability to cover the ratio, of normal values.
+
+    Returns
+    -------
+    Interval
+        NaN ends and a reason where the denominator has no spread or is not told from zero.
+
+    Examples
+    --------
     >>> interval = fieller([1.0, 2.0, 1.5, 1.2], [2.1, 3.9, 3.2, 2.3])
     >>> round(interval.estimate, 4), round(interval.low, 4), round(interval.high, 4)
     (0.4957, 0.4433, 0.5382)
@@ -70,6 +99,7 @@ def fieller(numerator: ArrayLike, denominator: ArrayLike, level: float = 0.95) -
         return Interval(method, n, ratio, math.nan, math.nan, level, reason)
     (vyy, vyx), (_, vxx) = np.cov(y, x) / n
     t2 = float(stats.t.ppf((1 + level) / 2, n - 1)) ** 2
+    # within: a r^2 - 2 b r + c <= 0 (Fieller 1954, equation 5)
     a, b, c = x.mean() ** 2 - t2 * vxx, x.mean() * y.mean() - t2 * vyx, y.mean() ** 2 - t2 * vyy
     if a <= 0:
         reason = "the denominator is not told from zero, so the ratio may be anything"
@@ -79,7 +109,7 @@ def fieller(numerator: ArrayLike, denominator: ArrayLike, level: float = 0.95) -
 
 
 def prediction(y: ArrayLike, level: float = 0.95) -> Interval:
-    """Where one more value of the kind of ``y`` (n,) would lie: mean +- t_{n-1} s sqrt(1 + 1/n).
+    """Return the interval of one more value of the kind of ``y`` (n,): mean +- t_{n-1} s sqrt(1 + 1/n).
 
     Exact where values are independent and normal (Hahn & Meeker 1991, section 4.8); about one value, not the mean.
 
@@ -94,11 +124,25 @@ def prediction(y: ArrayLike, level: float = 0.95) -> Interval:
 
 
 def sign_flip_interval(d: ArrayLike, level: float = 0.95) -> Interval:
-    """The means that ``paired.sign_flip`` does not reject: Hartigan's typical values (1969).
+    """Return the means that ``sign_flip`` does not reject: Hartigan's typical values (1969).
 
     With all patterns the ends are the k-th smallest and largest of the means of the 2^n - 1 subsets, k =
     floor(alpha/2 2^n), and the level is 1 - 2k/2^n. Beyond 16 pairs the subsets are the random patterns of the test.
 
+    Parameters
+    ----------
+    d : array_like, shape (n,)
+        Differences, arm minus baseline, one a seed.
+    level : float
+        What is asked for; ``Interval.level`` is what is reached.
+
+    Returns
+    -------
+    Interval
+        Infinite ends and a reason where n pairs cannot reach the level.
+
+    Examples
+    --------
     >>> interval = sign_flip_interval([1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4])
     >>> round(interval.low, 4), round(interval.high, 4), interval.level
     (0.8333, 2.4667, 0.951171875)
@@ -113,14 +157,14 @@ def sign_flip_interval(d: ArrayLike, level: float = 0.95) -> Interval:
         reason = f"{n} pairs: the exact test has no {100 * level:g} % interval"
         return Interval("sign-flip", n, mean, -math.inf, math.inf, 1.0, reason)
     sign, sample = canonical_sample(d)
-    means = _subset_means(sample)
+    means = _subset_means(sample)  # k-th from either end: typical values (Hartigan 1969)
     low, high = sorted(sign * float(np.partition(means, i)[i]) for i in (k - 1, len(means) - k))
     reached = 1 - (2 * k if sign_flips.is_exact(n) else k) / total
     return Interval("sign-flip", n, mean, low, high, reached, degenerate_reason(d))
 
 
 def canonical_sample(d: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-    """A sign, and ``sign * d`` sorted by size: for d and -d the same sample, so that swapped arms mirror a result."""
+    """Return a sign and ``sign * d`` sorted by size, the same for d and -d: swapped arms mirror a result."""
     up, down = np.sort(d), np.sort(-d)
     sign = 1.0 if tuple(up) >= tuple(down) else -1.0
     sample = up if sign > 0 else down
@@ -128,7 +172,7 @@ def canonical_sample(d: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]
 
 
 def _subset_means(sample: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Means of the non-empty subsets that the patterns of ``paired.sign_flip`` flip, and of those that they do not."""
+    """Return the means of the non-empty subsets that the patterns of ``sign_flip`` flip, and of those they keep."""
     n, sizes = len(sample), np.abs(sample)
     two = np.column_stack([sizes, np.where(sample < 0, -1.0, 1.0)])
     means = []
@@ -140,8 +184,22 @@ def _subset_means(sample: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def hodges_lehmann(d: ArrayLike, level: float = 0.95) -> Interval:
-    """The median of the Walsh averages, with the interval of the exact signed-rank test (Hodges & Lehmann 1963;
-    the rule of R's wilcox.test, whose level is met or exceeded)."""
+    """Return the median of the Walsh averages, with the interval of the exact signed-rank test.
+
+    Hodges & Lehmann 1963; by the rule of R's wilcox.test, whose level is met or exceeded.
+
+    Parameters
+    ----------
+    d : array_like, shape (n,)
+        Differences, arm minus baseline, one a seed.
+    level : float
+        What is asked for; ``Interval.level`` is what is reached.
+
+    Returns
+    -------
+    Interval
+        Infinite ends and a reason where n pairs cannot reach the level.
+    """
     d = as_differences(d)
     n = len(d)
     if n == 0:
@@ -158,9 +216,21 @@ def hodges_lehmann(d: ArrayLike, level: float = 0.95) -> Interval:
 
 
 def bootstrap_t(d: ArrayLike, level: float = 0.95) -> Interval:
-    """mean - s / sqrt(n) times the quantiles of t over 9,999 resamples (Efron & Tibshirani 1993, section 12.5).
+    """Return mean - s / sqrt(n) times the quantiles of t over 9,999 resamples (Efron & Tibshirani 1993, section 12.5).
 
-    From 6 pairs on. The draws follow from the data; swapping the arms mirrors the interval.
+    The draws follow from the data; swapping the arms mirrors the interval.
+
+    Parameters
+    ----------
+    d : array_like, shape (n,)
+        Differences, arm minus baseline, one a seed.
+    level : float
+        The probability to cover the mean, approximately.
+
+    Returns
+    -------
+    Interval
+        NaN ends and a reason below 6 pairs or without a spread.
     """
     d = as_differences(d)
     n, reason = len(d), degenerate_reason(d)
@@ -172,12 +242,14 @@ def bootstrap_t(d: ArrayLike, level: float = 0.95) -> Interval:
     sign, sample = canonical_sample(d)
     t = _resampled_t(sample)
     error = float(sample.std(ddof=1)) / math.sqrt(n)
+    # the upper quantile of t makes the lower end (Efron & Tibshirani 1993, section 12.5)
     ends = sample.mean() - error * np.quantile(t, [(1 + level) / 2, (1 - level) / 2], method="inverted_cdf")
     low, high = sorted(sign * ends)
     return Interval("bootstrap-t", n, mean, float(low), float(high), level)
 
 
 def _resampled_t(sample: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (resamples,) t of each resample around the sample's mean; infinite where it has no spread."""
     n = len(sample)
     drawn = sample[sign_flips.generator("bootstrap-t", sample).integers(0, n, (RESAMPLES, n))]
     gap, error = drawn.mean(1) - sample.mean(), drawn.std(1, ddof=1) / math.sqrt(n)
@@ -186,11 +258,22 @@ def _resampled_t(sample: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def simultaneous(D: ArrayLike, level: float = 0.95) -> list[Interval]:
-    """Intervals for the columns of ``D`` (seeds, cells or epochs) that all hold together with probability ``level``.
+    """Return intervals for the columns that all hold together.
 
-    mean +- c s / sqrt(n), where c is the quantile of the largest |t| when the centred rows change their
-    signs (sup-t, Montiel Olea & Plagborg-Moller 2019; each row keeps its dependence). From 5 pairs a column on; NaN
-    where a seed has no pair. A column without spread has an interval of no width and says so.
+    mean +- c s / sqrt(n), where c is the quantile of the largest |t| when the centred rows change their signs
+    (sup-t, Montiel Olea & Plagborg-Moller 2019; each row keeps its dependence).
+
+    Parameters
+    ----------
+    D : array_like, shape (n, m)
+        Differences, arm minus baseline, a row a seed and a column a cell or an epoch; NaN where a seed has no pair.
+    level : float
+        The probability that all m intervals cover their means at once, approximately.
+
+    Returns
+    -------
+    list of Interval, length m
+        NaN ends and a reason below 5 pairs in a column; no width and a reason where a column has no spread.
     """
     table = as_matrix(D)
     n_of = (~np.isnan(table)).sum(0)
@@ -212,7 +295,7 @@ def simultaneous(D: ArrayLike, level: float = 0.95) -> list[Interval]:
 
 
 def _critical_t(table: NDArray[np.float64], level: float) -> float:
-    """The ``level`` quantile of the largest |t| over the columns under flipped signs of the centred rows."""
+    """Return the ``level`` quantile of the largest |t| over the columns under flipped signs of the centred rows."""
     centred = sign_flips.canonical_rows(table - np.nanmean(table, axis=0))
     rng = sign_flips.generator("sup-t", np.sort(np.abs(centred), axis=1))
     blocks = sign_flips.flipped_sums(np.nan_to_num(centred), rng, RESAMPLES)
@@ -221,7 +304,7 @@ def _critical_t(table: NDArray[np.float64], level: float) -> float:
 
 
 def percentile_ends(resampled: NDArray[np.float64], level: float) -> tuple[float, float]:
-    """The ends of the percentile interval of ``resampled``: resamples, nothing between two of them."""
+    """Return the ends of the percentile interval of ``resampled``: resamples, nothing between two of them."""
     ordered = np.sort(resampled)
     k = max(1, math.floor((len(ordered) + 1) * (1 - level) / 2 + 1e-6))  # 1 - 0.95 is not quite 0.05
     return float(ordered[k - 1]), float(ordered[-k])

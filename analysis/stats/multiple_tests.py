@@ -13,12 +13,24 @@ from analysis.stats.sign_flips import abs_t, canonical_rows, flipped_sums, gener
 
 
 def max_t(D: ArrayLike) -> list[Test]:
-    """Step-down max-T over the columns of ``D`` (seeds, cells): p-values adjusted for testing all of them.
+    """Return step-down max-T over the cells: p-values adjusted for testing all of them.
 
     One sign per seed flips its whole row, so the dependence between cells is kept (Westfall & Young 1993, algorithm
-    2.8; Romano & Wolf 2005). NaN where a seed has no pair in a cell; each cell is studentised by its own n. All
-    patterns up to 16 seeds, else 99,999 random ones. ``statistic`` is the cell's t.
+    2.8; Romano & Wolf 2005). Each cell is studentised by its own n. All patterns up to 16 seeds, else 99,999 random
+    ones.
 
+    Parameters
+    ----------
+    D : array_like, shape (n, m)
+        Differences, arm minus baseline, a row a seed and a column a cell; NaN where a seed has no pair in a cell.
+
+    Returns
+    -------
+    list of Test, length m
+        ``statistic`` is the cell's t, ``pvalue`` is adjusted; a reason where a cell has fewer than two pairs.
+
+    Examples
+    --------
     >>> D = [[1.2, 0.3, -0.2], [0.8, -0.1, 0.4], [1.5, 0.6, 0.1], [0.4, 0.2, -0.5], [0.9, -0.4, 0.3], [1.1, 0.5, -0.1]]
     >>> [test.n_extreme for test in max_t(D)]
     [2, 30, 64]
@@ -34,6 +46,7 @@ def max_t(D: ArrayLike) -> list[Test]:
     order = testable[np.argsort(-ties[testable], kind="stable")]
     counts = _step_down_counts(table[:, order], ties[order])
     by_column = {}
+    # no count below that of a larger t (Westfall & Young 1993, algorithm 2.8)
     for i, n_extreme in zip(order.tolist(), np.maximum.accumulate(counts), strict=True):
         extreme, of = two_sided_counts(int(n_extreme), n)
         t = math.copysign(observed[i], total[i])
@@ -45,7 +58,7 @@ def max_t(D: ArrayLike) -> list[Test]:
 
 
 def as_matrix(D: ArrayLike) -> NDArray[np.float64]:
-    """``D`` as a float array (seeds, cells), NaN where there is no pair; a ValueError where it is not one."""
+    """Return ``D`` as floats (seeds, cells), NaN where there is no pair; a ValueError where it is no such table."""
     table = np.asarray(D, dtype=np.float64)
     if table.ndim != 2:
         raise ValueError(f"a row per seed and a column per cell, this has the shape {table.shape}")
@@ -55,8 +68,10 @@ def as_matrix(D: ArrayLike) -> NDArray[np.float64]:
 
 
 def _step_down_counts(table: NDArray[np.float64], observed: NDArray[np.float64]) -> NDArray[np.int_]:
-    """How many patterns have, among the columns from each on, a |t| as large as ``observed`` of that column, which
-    falls from column to column."""
+    """Return (m,) how many patterns have, among the columns from each on, a |t| as large as its ``observed``.
+
+    ``observed`` (m,) falls from column to column.
+    """
     counts = np.zeros(len(observed), int)
     for sums in flipped_sums(np.nan_to_num(table), generator("sign-flip", np.sort(np.abs(table), axis=1))):
         t = abs_t(sums, table)
@@ -66,13 +81,26 @@ def _step_down_counts(table: NDArray[np.float64], observed: NDArray[np.float64])
 
 
 def holm(pvalues: ArrayLike) -> NDArray[np.float64]:
-    """Holm's step-down adjusted p-values (Holm 1979); NaN stays NaN and counts as a test all the same.
+    """Return Holm's step-down adjusted p-values (Holm 1979).
 
+    Parameters
+    ----------
+    pvalues : array_like, shape (m,)
+        NaN where there was no test.
+
+    Returns
+    -------
+    ndarray, shape (m,)
+        NaN stays NaN and counts as a test all the same.
+
+    Examples
+    --------
     >>> holm([0.01, 0.04, 0.03, 0.005, 0.20]).round(3).tolist()
     [0.04, 0.09, 0.09, 0.025, 0.2]
     """
     p = np.asarray(pvalues, dtype=np.float64)
     order = np.argsort(p, kind="stable")  # NaN last
     adjusted = np.empty_like(p)
+    # (m - i + 1) p_(i), never falling (Holm 1979)
     adjusted[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
     return np.where(np.isnan(p), np.nan, adjusted)

@@ -24,7 +24,7 @@ BOOTSTRAP_PERMUTATIONS = 100  # since a bootstrap takes longer than all else
 
 @dataclass(frozen=True)
 class TypeIErrorRate:
-    """How often a method rejects at ``alpha`` where there is nothing to find."""
+    """The share of swaps in which a method rejects at ``alpha``, where there is nothing to find."""
 
     method: str
     alpha: float
@@ -52,7 +52,7 @@ METHODS: dict[str, Rejects] = {
 
 
 def type_i_error_rates(D: ArrayLike, alpha: float) -> list[TypeIErrorRate]:
-    """The size of each of METHODS on ``D`` (seeds, cells) without gaps; none for fewer than two seeds or no cell."""
+    """Return the size of each of METHODS on ``D`` (seeds, cells) without gaps; none below two seeds or one cell."""
     table = as_matrix(D)
     if len(table) < 2 or table.shape[1] == 0:
         return []
@@ -70,7 +70,7 @@ def type_i_error_rates(D: ArrayLike, alpha: float) -> list[TypeIErrorRate]:
 
 
 def _label_permutations(table: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Signs (swaps, seeds): up to 10 seeds half of all, whose mirror images say the same, else random ones."""
+    """Return signs (swaps, seeds): up to 10 seeds half of all, whose mirror images say the same, else random ones."""
     n = len(table)
     if n <= MAX_EXHAUSTIVE_SEEDS:
         return (1 - 2 * (np.arange(2 ** (n - 1))[:, None] >> np.arange(n) & 1)).astype(np.float64)
@@ -78,10 +78,12 @@ def _label_permutations(table: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _excludes_zero(d: NDArray[np.float64], alpha: float) -> bool:
+    """Return whether the bootstrap-t interval of level 1 - alpha does."""
     interval = bootstrap_t(d, 1 - alpha)
     return interval.low > 0 or interval.high < 0
 
 
 def _any_t(table: NDArray[np.float64], alpha: float) -> bool:
+    """Return whether t rejects in any cell that has a spread, without correction."""
     spread = [not is_constant(column) for column in table.T]
     return any(spread) and bool(np.min(stats.ttest_1samp(table[:, spread], 0.0).pvalue) <= alpha)

@@ -37,7 +37,7 @@ class Test:
 
 
 def as_differences(d: ArrayLike, infinite: bool = False) -> NDArray[np.float64]:
-    """``d`` as a float array (n,); a ValueError where it is not one, holds NaN, or infinity that is not allowed."""
+    """Return ``d`` as floats (n,); a ValueError where it is no row, holds NaN, or infinity that is not allowed."""
     array = np.asarray(d, dtype=np.float64)
     if array.ndim != 1:
         raise ValueError(f"differences form one row, these have the shape {array.shape}")
@@ -48,19 +48,19 @@ def as_differences(d: ArrayLike, infinite: bool = False) -> NDArray[np.float64]:
 
 
 def is_constant(d: NDArray[np.float64]) -> bool:
-    """Whether all differences are equal but for rounding."""
+    """Return whether all differences are equal but for rounding."""
     return bool(np.ptp(d) <= ROUNDING * np.abs(d).max())
 
 
 def round_for_ties(d: NDArray[np.float64]) -> NDArray[np.float64]:
-    """``d`` in units of its largest, rounded: differences that were equal before rounding are equal again."""
+    """Return ``d`` in units of its largest, rounded: what was equal but for rounding is equal again."""
     sizes = np.abs(d[np.isfinite(d)])
     largest = float(sizes.max(initial=0.0))
     return np.asarray(np.round(d / (largest or 1.0), 10), dtype=np.float64)
 
 
 def degenerate_reason(d: NDArray[np.float64]) -> str | None:
-    """Why the spread of the differences cannot be estimated; None where it can."""
+    """Return why the spread of the differences cannot be estimated; None where it can."""
     if len(d) < 2:
         return f"{len(d)} pair{'' if len(d) == 1 else 's'}: no estimate of the spread"
     if is_constant(d):
@@ -70,8 +70,20 @@ def degenerate_reason(d: NDArray[np.float64]) -> str | None:
 
 
 def paired_t(d: ArrayLike) -> Test:
-    """Student's t test that the mean of ``d`` is zero, df = n - 1.
+    """Return Student's t test that the mean of the differences is zero, df = n - 1.
 
+    Parameters
+    ----------
+    d : array_like, shape (n,)
+        Differences, arm minus baseline, one a seed.
+
+    Returns
+    -------
+    Test
+        NaN and a reason where there is no spread; p = 1 where every difference is zero.
+
+    Examples
+    --------
     >>> round(paired_t([1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4]).pvalue, 6)  # Student 1908
     0.002833
     """
@@ -85,9 +97,19 @@ def paired_t(d: ArrayLike) -> Test:
 
 
 def equivalence(d: ArrayLike, margin: float) -> Test:
-    """Two one-sided t tests that the mean lies within +-margin (Schuirmann 1987): p is the larger of the two.
+    """Return two one-sided t tests that the mean lies within +-margin (Schuirmann 1987).
 
-    ``statistic`` is the t that belongs to it.
+    Parameters
+    ----------
+    d : array_like, shape (n,)
+        Differences, arm minus baseline, one a seed.
+    margin : float
+        The largest difference that does not matter, in the units of ``d``.
+
+    Returns
+    -------
+    Test
+        ``pvalue`` is the larger of the two, ``statistic`` the t that belongs to it; a reason where there is no spread.
     """
     d = as_differences(d)
     n, reason = len(d), degenerate_reason(d)
@@ -96,17 +118,29 @@ def equivalence(d: ArrayLike, margin: float) -> Test:
     error = float(d.std(ddof=1)) / math.sqrt(n)
     above, below = (float(d.mean()) + margin) / error, (float(d.mean()) - margin) / error
     p_above, p_below = float(stats.t.sf(above, n - 1)), float(stats.t.cdf(below, n - 1))
-    statistic, pvalue = (above, p_above) if p_above > p_below else (below, p_below)
+    statistic, pvalue = (above, p_above) if p_above > p_below else (below, p_below)  # Schuirmann 1987
     return Test("two one-sided t", n, statistic, pvalue, df=n - 1)
 
 
 def sign_flip(d: ArrayLike) -> Test:
-    """Fisher's randomisation test: how extreme |sum d| is when every difference may change its sign.
+    """Return Fisher's randomisation test: how extreme |sum d| is when every difference may change its sign.
 
     Exact where the labels of each pair are exchangeable. All 2^n sign patterns for n <= 16, so p is a
     fraction and never below 2 / 2^n; beyond, 99,999 random ones and p = (1 + extreme) / (1 + 99,999)
     (Phipson & Smyth 2010), drawn from a hash of the data.
 
+    Parameters
+    ----------
+    d : array_like, shape (n,)
+        Differences, arm minus baseline, one a seed.
+
+    Returns
+    -------
+    Test
+        ``statistic`` is the mean of ``d``; ``pvalue`` is ``n_extreme`` / ``n_total``, NaN and a reason below 2 pairs.
+
+    Examples
+    --------
     >>> test = sign_flip([1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4])
     >>> test.n_extreme, test.n_total
     (4, 1024)
@@ -125,11 +159,22 @@ def sign_flip(d: ArrayLike) -> Test:
 
 
 def wilcoxon(d: ArrayLike) -> Test:
-    """Wilcoxon's signed-rank test, exact with ties too: zeros are dropped, the law is that of the ranks at hand.
+    """Return Wilcoxon's signed-rank test, exact with ties too: zeros are dropped, the law is that of the ranks at hand.
 
-    Infinite differences are the largest there are (worst-rank scores, Lachin 1999). ``statistic`` is the sum of
-    the ranks of the positive differences (Wilcoxon 1945).
+    Parameters
+    ----------
+    d : array_like, shape (n,)
+        Differences, arm minus baseline, one a seed; infinite ones are the largest there are (worst-rank scores,
+        Lachin 1999).
 
+    Returns
+    -------
+    Test
+        ``n`` counts the differences that are not zero; ``statistic`` is the sum of the ranks of the positive ones
+        (Wilcoxon 1945).
+
+    Examples
+    --------
     >>> wilcoxon([1, 1, 1, 1, 1, 1]).pvalue
     0.03125
     """
@@ -149,7 +194,7 @@ def wilcoxon(d: ArrayLike) -> Test:
 
 
 def signed_rank_pmf(ranks: Sequence[int] | NDArray[np.int_]) -> NDArray[np.float64]:
-    """P(sum of the positive ranks = k), k from 0, where each of the whole-numbered ``ranks`` is positive or not."""
+    """Return P(sum of the positive ranks = k), k from 0; each of the whole-numbered ``ranks`` is positive or not."""
     pmf = np.ones(1)
     for rank in ranks:
         longer = np.zeros(len(pmf) + rank)

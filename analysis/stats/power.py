@@ -1,4 +1,4 @@
-"""How many seeds: what n paired differences can show, and how many would be needed.
+"""The number of seeds: what n paired differences can show, and how many would be needed.
 
 Arrays and numbers in, floats and one small named result out. ``d_z`` is the mean of the differences over
 their standard deviation; ``d`` (n,) holds one difference per independent unit, arm minus baseline. What
@@ -23,7 +23,7 @@ ROUNDING = 1e-12
 
 @dataclass(frozen=True)
 class Plan:
-    """What ``n`` differences can show, and how many seeds a true difference of ``margin`` asks for."""
+    """The reach of ``n`` differences, and the number of seeds that a true difference of ``margin`` asks for."""
 
     n: int
     margin: float
@@ -38,11 +38,11 @@ class Plan:
     upper_sd: float
     """Its upper 80 % confidence limit: a few seeds guess the spread too small as often as too large."""
     power_at_margin: float
-    """Of the paired t test at the present n, were the difference ``margin`` and the spread ``sd``."""
+    """Power of the paired t test at the present n, were the difference ``margin`` and the spread ``sd``."""
     smallest_detectable: float
     """The difference that the present n detects with the wanted power, in the units of the differences."""
     seeds_needed: int | None
-    """To detect ``margin`` with the wanted power, were the spread ``sd``."""
+    """Seeds to detect ``margin`` with the wanted power, were the spread ``sd``."""
     seeds_needed_upper: int | None
     """The same, were the spread ``upper_sd``."""
     half_widths: tuple[tuple[int, float], ...]
@@ -52,7 +52,7 @@ class Plan:
 
 
 def plan(d: ArrayLike, margin: float, alpha: float = 0.05, power: float = 0.8) -> Plan:
-    """The plan that the differences so far suggest; it takes their spread for the true one.
+    """Return the plan that the differences so far suggest; it takes their spread for the true one.
 
     >>> planned = plan([1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4], margin=1.0)  # Student 1908, hours
     >>> round(planned.power_at_margin, 3), planned.seeds_needed, planned.seeds_needed_upper
@@ -83,7 +83,7 @@ def plan(d: ArrayLike, margin: float, alpha: float = 0.05, power: float = 0.8) -
 
 
 def attainable_p(n: int) -> float:
-    """The smallest p that the exact sign-flip test of ``n`` differences can give, 2 / 2^n.
+    """Return the smallest p that the exact sign-flip test of ``n`` differences can give, 2 / 2^n.
 
     >>> attainable_p(5), attainable_p(6)
     (0.0625, 0.03125)
@@ -92,13 +92,13 @@ def attainable_p(n: int) -> float:
 
 
 def seeds_to_reach(alpha: float) -> int:
-    """The fewest seeds with which the exact sign-flip test can reject at ``alpha`` at all: 6 at 0.05."""
+    """Return the fewest seeds with which the exact sign-flip test can reject at ``alpha`` at all: 6 at 0.05."""
     _check_levels(alpha)
     return next(n for n in itertools.count(1) if attainable_p(n) <= alpha)
 
 
 def paired_t_power(d_z: float, n: float, alpha: float = 0.05) -> float:
-    """The probability that the two-sided paired t test rejects at ``alpha``; NaN for n < 2.
+    """Return the probability that the two-sided paired t test rejects at ``alpha``; NaN for n < 2.
 
     Exact for normal differences, by the noncentral t with n - 1 degrees of freedom and noncentrality
     d_z sqrt(n) (Cohen 1988, section 2.5). Both tails: at d_z = 0 it is ``alpha``. ``n`` need not be whole.
@@ -119,7 +119,7 @@ def paired_t_power(d_z: float, n: float, alpha: float = 0.05) -> float:
 
 
 def smallest_detectable(n: int, alpha: float = 0.05, power: float = 0.8) -> float:
-    """The d_z that ``n`` seeds detect with this power; NaN for n < 2.
+    """Return the d_z that ``n`` seeds detect with this power; NaN for n < 2.
 
     >>> round(smallest_detectable(10), 3)
     0.996
@@ -134,7 +134,7 @@ def smallest_detectable(n: int, alpha: float = 0.05, power: float = 0.8) -> floa
 
 
 def seeds_needed(d_z: float, alpha: float = 0.05, power: float = 0.8) -> int | None:
-    """The least whole n >= 2 whose power is at least ``power``; None where no n is: d_z zero or NaN.
+    """Return the least whole n >= 2 whose power is at least ``power``; None where no n is: d_z zero or NaN.
 
     >>> seeds_needed(0.5), seeds_needed(1.0), seeds_needed(0.0)
     (34, 10, None)
@@ -147,7 +147,7 @@ def seeds_needed(d_z: float, alpha: float = 0.05, power: float = 0.8) -> int | N
 
 
 def real_seeds_needed(d_z: float, alpha: float = 0.05, power: float = 0.8) -> float:
-    """The real n >= 2 at which the power is ``power``, or 2 where it is more already.
+    """Return the real n >= 2 at which the power is ``power``, or 2 where it is more already.
 
     Infinite for d_z = 0, whose power is ``alpha`` at every n, and NaN for a d_z of NaN.
 
@@ -169,7 +169,7 @@ def real_seeds_needed(d_z: float, alpha: float = 0.05, power: float = 0.8) -> fl
 
 
 def upper_sd(sd: float, n: int, confidence: float = 0.8) -> float:
-    """Upper confidence limit of the standard deviation of which ``sd`` is the estimate from ``n``; NaN for n < 2.
+    """Return the upper confidence limit of the standard deviation that ``sd`` estimates from ``n``; NaN for n < 2.
 
     sd sqrt((n - 1) / chi2_{n-1, 1-confidence}). A study planned with it has the wanted power with at
     least this confidence (Browne 1995, Statistics in Medicine 14, 1933-1940). For normal differences.
@@ -183,6 +183,7 @@ def upper_sd(sd: float, n: int, confidence: float = 0.8) -> float:
 
 
 def _reason(n: int, sd: float, margin: float) -> str | None:
+    """Return why numbers of a plan are missing; None where none is."""
     if n < 2:
         return f"{n} pairs: no estimate of the spread"
     if sd == 0:
@@ -193,6 +194,7 @@ def _reason(n: int, sd: float, margin: float) -> str | None:
 
 
 def _check_levels(alpha: float, power: float | None = None) -> None:
+    """Raise a ValueError where ``alpha`` is no level, or ``power`` none above it."""
     if not 0 < alpha < 1:
         raise ValueError(f"alpha is {alpha}: give a number between 0 and 1, such as 0.05")
     if power is not None and not alpha < power < 1:

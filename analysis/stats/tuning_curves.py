@@ -1,4 +1,4 @@
-"""What a tuning budget buys: the best of so many trials to expect, and how sure that is.
+"""The best score that a tuning budget buys: that of so many trials to expect, and how sure it is.
 
 A trial is one configuration with its score, more is better. The trials are drawn independently and uniformly from
 the search space (random search): what holds for them holds for a search that draws from the same space, not for
@@ -24,7 +24,7 @@ RESAMPLES = 9_999
 MIN_TRIALS = 20
 """Trials below which a bootstrap of trials is not shown."""
 MAX_BAND_SHARE = 1 / 4
-"""Of the trials: the largest budget with a band. Beyond, the few best trials are nearly all that counts."""
+"""Share of the trials: the largest budget with a band. Beyond, the few best trials are nearly all that counts."""
 ROUNDING = 1e-12
 """Differences that are smaller than this share of the largest score are none."""
 CHUNK = 2**13  # resamples x trials at a time: memory stays small however many there are
@@ -34,7 +34,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class BestDifference:
-    """By budget, the arm's expected best score minus the baseline's, with a band that holds at all of its budgets."""
+    """The arm's expected best score minus the baseline's by budget, with a band that holds at all of its budgets."""
 
     method: str
     n: int
@@ -49,12 +49,12 @@ class BestDifference:
 
     @property
     def up_to(self) -> int:
-        """The largest budget with a band."""
+        """Return the largest budget with a band."""
         return len(self.low)
 
 
 def expected_best(scores: ArrayLike) -> Floats:
-    """(n,): the expected best of b = 1 to n trials, drawn without replacement from the n ``scores``.
+    """Return (n,) the expected best of b = 1 to n trials, drawn without replacement from the n ``scores``.
 
     The unbiased estimate of what b independent trials reach, the mean of the best over all subsets of b:
     sum_i C(i-1, b-1) / C(n, b) x_(i) (Tang et al. 2020; drawn with replacement, as by Dodge et al. 2019, it is too
@@ -78,7 +78,7 @@ def expected_best(scores: ArrayLike) -> Floats:
 def expected_best_band(
     scores: ArrayLike, level: float = 0.95, bounds: tuple[float, float] = (0.0, 1.0)
 ) -> tuple[Floats, Floats]:
-    """(low, high), each (n,): where the expected best of b = 1 to n trials lies, at all b at once.
+    """Return (low, high), each (n,): where the expected best of b = 1 to n trials lies, at all b at once.
 
     A band for the distribution function F of a score becomes one for the expected best, high - integral of F^b
     (Lourie, Cho & He 2024, "Show Your Work with Confidence"). That of F is exact for any n: the i-th of n ordered
@@ -103,7 +103,7 @@ def expected_best_band(
 
 
 def _best_of_steps(F: Floats, gaps: Floats, highest: float, n_budgets: int) -> Floats:
-    """(n_budgets,): the expected best of b independent trials, ``F`` over ``gaps`` in a row that end at ``highest``."""
+    """Return (n_budgets,) the expected best of b independent trials, ``F`` over ``gaps`` in a row up to ``highest``."""
     power, best = np.ones_like(F), np.empty(n_budgets)
     for b in range(n_budgets):
         power *= F
@@ -113,7 +113,7 @@ def _best_of_steps(F: Floats, gaps: Floats, highest: float, n_budgets: int) -> F
 
 @lru_cache(maxsize=64)
 def _ranks(n: int, level: float) -> tuple[Floats, Floats]:
-    """(low, high), each (n,), between which all of n ordered uniform numbers lie with probability ``level``."""
+    """Return (low, high), each (n,), between which all of n ordered uniform numbers lie with probability ``level``."""
 
     def limits_at(tail: float) -> tuple[Floats, Floats]:
         i = np.arange(1.0, n + 1)
@@ -131,7 +131,7 @@ def _ranks(n: int, level: float) -> tuple[Floats, Floats]:
 
 
 def _all_within(low: Floats, high: Floats) -> float:
-    """P(low_i <= U_(i) <= high_i for all i) for n uniform numbers in order, exactly.
+    """Return P(low_i <= U_(i) <= high_i for all i) for n uniform numbers in order, exactly.
 
     They are the times of a Poisson process that has n by time 1: its law is carried from limit to limit, where counts
     that break it are dropped (Moscovich & Nadler 2017).
@@ -153,7 +153,7 @@ def _all_within(low: Floats, high: Floats) -> float:
 
 
 def expected_best_difference(of_baseline: ArrayLike, of_arm: ArrayLike, level: float = 0.95) -> BestDifference:
-    """By budget, the difference of ``expected_best`` of two sides that tried the same configurations in the same order.
+    """Return the difference by budget of ``expected_best`` of two sides that tried the same configurations in order.
 
     estimate +- c s, where s is the standard error by the influence of each trial and c the quantile of the largest
     |t| over the budgets in 9,999 resamples of the trials, both scores of a trial together, each with an s of its own
@@ -188,7 +188,7 @@ def expected_best_difference(of_baseline: ArrayLike, of_arm: ArrayLike, level: f
 
 
 def _half_widths(baseline: Floats, arm: Floats, level: float) -> Floats:
-    """(budgets,): c s."""
+    """Return (budgets,) half the width of the band, c s."""
     rows = min((_sorted_rows(baseline, arm), _sorted_rows(arm, baseline)), key=lambda rows: rows.tolist())
     n_budgets = math.floor(len(rows) * MAX_BAND_SHARE)
     error = _differences(rows, np.ones((1, len(rows))), n_budgets)[1][0]
@@ -197,13 +197,13 @@ def _half_widths(baseline: Floats, arm: Floats, level: float) -> Floats:
 
 
 def _sorted_rows(one: Floats, other: Floats) -> Floats:
-    """(trials, 2), sorted: no trace of the order of the trials."""
+    """Return (trials, 2), sorted: no trace of the order of the trials."""
     rows = np.column_stack([one, other])
     return rows[np.lexsort(rows.T[::-1])]
 
 
 def _largest_t(rows: Floats, n_budgets: int) -> Floats:
-    """(resamples,): the largest |t| over the budgets, infinite where the resampled trials do not differ."""
+    """Return (resamples,) the largest |t| over the budgets, infinite where the resampled trials do not differ."""
     n, scale = len(rows), ROUNDING * np.abs(rows).max()
     share = np.arange(1, n) / n
     one, other = (np.sort(side) for side in rows.T)
@@ -222,7 +222,7 @@ def _largest_t(rows: Floats, n_budgets: int) -> Floats:
 
 
 def _differences(rows: Floats, copies: Floats, n_budgets: int) -> tuple[Floats, Floats]:
-    """(resamples, budgets) twice: second column minus first of ``rows`` (trials, 2), and its standard error."""
+    """Return (resamples, budgets) twice: second column minus first of ``rows`` (trials, 2), and its standard error."""
     n, scale = len(rows), ROUNDING * np.abs(rows).max()
     difference, error = (np.empty((len(copies), n_budgets)) for _ in range(2))
     both = zip(*(_by_budget(side, copies, n_budgets) for side in rows.T), strict=True)
@@ -235,7 +235,7 @@ def _differences(rows: Floats, copies: Floats, n_budgets: int) -> tuple[Floats, 
 
 
 def _by_budget(scores: Floats, copies: Floats, n_budgets: int) -> Iterator[tuple[Floats, Floats]]:
-    """For budgets from 1 on, of the trials in so many ``copies`` (resamples, trials): their ``expected_best``
+    """Yield for budgets from 1 on, of the trials in so many ``copies`` (resamples, trials), their ``expected_best``
     (resamples,), and the influence of each trial on it (resamples, trials), in the order of the trials.
 
     The influence of x on max - integral of F^b is -b integral of F^(b-1) (1[x <= t] - F) (Hampel 1974).
@@ -255,7 +255,7 @@ def _by_budget(scores: Floats, copies: Floats, n_budgets: int) -> Iterator[tuple
 
 
 def as_scores(scores: ArrayLike) -> Floats:
-    """(n,) floats; a ValueError where they are not, or one is not finite."""
+    """Return scores as floats (n,); a ValueError where they are not, or one is not finite."""
     array = np.asarray(scores, dtype=np.float64)
     if array.ndim != 1:
         raise ValueError(f"scores form one row, these have the shape {array.shape}")
@@ -267,5 +267,6 @@ def as_scores(scores: ArrayLike) -> Floats:
 
 
 def check_same_trials(baseline: Floats, arm: Floats) -> None:
+    """Raise a ValueError where the sides have not as many scores."""
     if len(baseline) != len(arm):
         raise ValueError(f"both sides tried the same configurations, these have {len(baseline)} and {len(arm)} scores")

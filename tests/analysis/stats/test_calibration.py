@@ -75,7 +75,7 @@ def coverage(method: Callable[[NDArray], Interval], samples: NDArray, mean: floa
 
 
 def joint_coverage(tables: NDArray) -> float:
-    """How often the simultaneous intervals of null tables hold all means, once each column was given one of its own."""
+    """Return how often the simultaneous intervals of null tables hold all means, each column given one of its own."""
     means = np.linspace(0.0, 20.0, tables.shape[2])  # if rows were flipped before they are centred, these would matter
     columns = (zip(simultaneous(table), means, strict=True) for table in tables + means)
     return float(np.mean([all(one.low <= mean <= one.high for one, mean in pairs) for pairs in columns]))
@@ -217,7 +217,7 @@ def test_the_percentile_bootstrap_covers_less_than_90_percent_of_few_normal_samp
 @pytest.mark.parametrize("n", [6, 8, 10])
 @pytest.mark.parametrize("rho", RHOS)
 def test_max_t_errs_in_a_family_without_effects_as_often_as_enumeration_says(rho: float, n: int) -> None:
-    """As often as a single sign-flip test, whatever the dependence; the negative control is a t test per cell."""
+    """It errs as often as one sign-flip test, whatever the dependence; the negative control is a t test per cell."""
     repeats = 3000
     tables = grids(np.random.default_rng([31, n]), repeats, n, rho)
     wrong = np.mean([min(test.pvalue for test in max_t(table)) <= ALPHA for table in tables])
@@ -299,7 +299,7 @@ KINDS = ["nothing", "effect", "skewed", "alike", "ties", "zero column", "constan
 @pytest.mark.parametrize("n", [6, 8, 10])
 @pytest.mark.parametrize("kind", KINDS)
 def test_exact_methods_reject_in_at_most_alpha_of_all_swaps_of_any_table(kind: str, n: int, alpha: float) -> None:
-    """Where no two patterns tie, flipped sums reject in just as many as the level has room for."""
+    """Flipped sums reject in just as many as the level has room for where no two patterns tie."""
     rates = {rate.method: rate for rate in type_i_error_rates(planted_table(kind, n), alpha)}
     exact = [rates[name] for name in ("sign-flip over the grid", "Wilcoxon over the grid", "any cell, step-down max-T")]
     assert {(rate.n_swaps, rate.every_swap) for rate in exact} == {(2 ** (n - 1), True)}
@@ -322,7 +322,7 @@ def test_the_size_of_t_under_swaps_is_what_brute_force_counts_above_alpha_or_bel
 
 
 def test_t_rejects_too_often_under_swaps_of_8_differences_that_are_alike() -> None:
-    """By hand: seven of one sign and one of the other give t = 3.0 > 2.36, so 2 + 16 patterns of 256 reject."""
+    """Seven of one sign and one of the other give t = 3.0 > 2.36 by hand, so 2 + 16 patterns of 256 reject."""
     rates = {rate.method: rate for rate in type_i_error_rates(planted_table("alike", 8), ALPHA)}
     assert rates["paired t over the grid"].size == 18 / 256
     assert rates["sign-flip over the grid"].size <= ALPHA
@@ -376,7 +376,7 @@ def test_random_patterns_agree_with_all_patterns(effect: float, at_random) -> No
 
 @pytest.mark.parametrize("seed", range(5))
 def test_ends_from_random_patterns_cut_off_as_much_as_they_say_of_all_subset_means(seed: int, at_random) -> None:
-    """Of a subset and its complement at most one lies in a tail: among the patterns drawn, the number of pairs with
+    """At most one of a subset and its complement lies in a tail: among the patterns drawn, the number of pairs with
     one there is binomial."""
     sample = np.random.default_rng(seed).standard_t(3, size=12) + 0.5
     interval = at_random(sign_flip_interval, sample)

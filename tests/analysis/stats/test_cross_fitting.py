@@ -27,7 +27,7 @@ pairs = st.integers(0, 2**32 - 1).map(pair_of)
 
 
 def best(scores: NDArray[np.float64], seeds: Sequence[int]) -> int:
-    """Of the best means the first, in exact arithmetic of tenths."""
+    """Return the first of the best means, in exact arithmetic of tenths."""
     totals = [round(10 * sum(scores[k, c] for k in seeds)) for c in range(scores.shape[1])]
     return totals.index(max(totals))
 
@@ -132,7 +132,7 @@ def without_seeds(result: CrossFit) -> tuple[object, ...]:
 
 
 def test_both_sides_are_drawn_together() -> None:
-    """Where the arm scores what the baseline does plus one, both choose alike, so it is one in every resample."""
+    """Both choose alike where the arm scores what the baseline does plus one, so it is one in every resample."""
     noise = np.random.default_rng(2).normal(size=(8, 5))
     baseline = noise - noise.mean(axis=0)
     result = crossfit(baseline, baseline + 1)

@@ -226,7 +226,7 @@ def test_the_bootstrap_repeats_the_choice_in_every_resample() -> None:
 
 
 def test_both_sides_are_drawn_together() -> None:
-    """Where the arm scores what the baseline does, both choose alike in every resample, so the shift is zero."""
+    """Both choose alike in every resample where the arm scores what the baseline does, so the shift is zero."""
     noise = np.random.default_rng(3).normal(size=(8, 3))
     scores = noise - noise.mean(axis=0)
     result = best_rate(scores, scores + 1, LRS)

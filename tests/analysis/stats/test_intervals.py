@@ -35,7 +35,7 @@ def test_five_pairs_have_no_95_percent_sign_flip_interval_and_one_at_93_75() -> 
 
 @given(samples, st.sampled_from([0.8, 0.9, 0.95]))
 def test_the_sign_flip_interval_holds_what_the_test_does_not_reject(d: list[float], level: float) -> None:
-    """By enumeration in fractions of a hundredth, at values in and between the subset means."""
+    """Oracle: enumeration in fractions of a hundredth, at values in and between the subset means."""
     whole = [Fraction(round(100 * value)) for value in d]
     interval = sign_flip_interval(d, level)
     if math.isinf(interval.low):
@@ -162,7 +162,7 @@ def test_constant_and_empty_columns_say_so() -> None:
 @given(st.integers(0, 2**32 - 1), st.sampled_from([0.8, 0.95]))
 @settings(max_examples=60)
 def test_fieller_holds_the_ratios_that_the_paired_t_test_does_not_reject(seed: int, level: float) -> None:
-    """By trying them: r is within where t does not reject that y - r x has mean zero."""
+    """Oracle: trying them. r is within where t does not reject that y - r x has mean zero."""
     rng = np.random.default_rng(seed)
     x = rng.normal(2, 1, 8)
     y = 0.5 * x + rng.normal(0.3, 0.7, 8)

@@ -167,7 +167,7 @@ def test_seeds_to_reach_a_level(alpha: float, expected: int) -> None:
 
 
 def test_upper_sd_is_above_the_estimate_and_its_limit_on_the_variance_is_a_quantile() -> None:
-    """By hand for n = 3: chi2 with 2 degrees of freedom is exponential, its 20 % quantile -2 log 0.8."""
+    """Chi2 with 2 degrees of freedom is exponential, its 20 % quantile -2 log 0.8: by hand for n = 3."""
     assert upper_sd(1.0, 3) == pytest.approx(math.sqrt(2 / (-2 * math.log(0.8))), rel=1e-12)
     assert upper_sd(3.0, 12) == pytest.approx(3 * upper_sd(1.0, 12), rel=1e-12)
     assert upper_sd(1.0, 5) > upper_sd(1.0, 50) > 1

@@ -415,7 +415,7 @@ def test_no_band_of_the_difference_covers_a_needle_and_simple_errors_cover_less(
 
 
 def coverage_of_difference(surface: Surface, draw: Callable, n: int, repeats: int) -> tuple[float, float]:
-    """Of the band, and, at its last budget, of 1.96 of its standard errors either side."""
+    """Return the coverage of the band, and, at its last budget, of 1.96 of its standard errors either side."""
     rng, limit = np.random.default_rng([12, n]), math.floor(n * tuning_curves.MAX_BAND_SHARE)
     curve = np.subtract(*(truth(side, limit) for side in surface(space())[::-1]))
     hits, simple = [], []

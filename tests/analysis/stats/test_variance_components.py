@@ -32,7 +32,7 @@ MEAN_OUTCOME = float(np.diff(stats.norm(0, math.sqrt(1.603)).cdf([-1.25, -0.75])
 
 
 def mean_squares(c: NDArray) -> list[float]:
-    """Of the seeds, the images and the residual, every residual written out."""
+    """Return the mean squares of the seeds, the images and the residual, every residual written out."""
     S, N = c.shape
     of_seeds, of_images = np.broadcast_to(c.mean(1, keepdims=True), c.shape), np.broadcast_to(c.mean(0), c.shape)
     residual = c - of_seeds - of_images + c.mean()
