@@ -14,7 +14,8 @@ from analysis.errors import AnalysisError
 from analysis.records.pairs import Pairs, over_cells, pair, settled
 from analysis.records.tables import PRIMARY, StudyData
 from analysis.stats.intervals import Interval, simultaneous, t_interval
-from analysis.stats.paired_tests import Test, max_t, paired_t
+from analysis.stats.multiple_tests import max_t
+from analysis.stats.paired_tests import Test, paired_t
 from study.spec.factors import Cell
 
 

@@ -22,7 +22,8 @@ from analysis.records.pairs import Pairs, Scored, over_cells, pair
 from analysis.records.tables import PRIMARY
 from analysis.stats.effect_sizes import Effect
 from analysis.stats.intervals import Interval, simultaneous, t_interval
-from analysis.stats.paired_tests import Test, holm, max_t
+from analysis.stats.multiple_tests import holm, max_t
+from analysis.stats.paired_tests import Test
 from analysis.stats.power import seeds_to_reach
 from study.spec.factors import Cell, in_words
 

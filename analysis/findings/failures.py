@@ -65,7 +65,7 @@ def _over_cells(pairs: Pairs, level: float) -> Failures:
     return Failures(
         cell=None,
         **_counts(table),
-        test=binary_outcomes.over_cells(by_seed[:, 0], by_seed[:, 1]),
+        test=binary_outcomes.count_sign_flip(by_seed[:, 0], by_seed[:, 1]),
         mid_p=None,
         interval=None,
         worst_rank=None,

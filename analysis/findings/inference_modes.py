@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from analysis.records.tables import Ablation, StudyData
 from analysis.stats.intervals import Interval, t_interval
-from analysis.stats.paired_tests import Test, max_t
+from analysis.stats.multiple_tests import max_t
+from analysis.stats.paired_tests import Test
 from study.spec.arms import ARMS
 from study.spec.factors import FACTORS
 from study.spec.inference_modes import InferenceMode, parse

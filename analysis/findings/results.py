@@ -23,11 +23,9 @@ from analysis.findings.tuning import Tuned, tuned
 from analysis.records.cells import Grid, Levels
 from analysis.records.pairs import Pairs, over_cells, pair, settled
 from analysis.records.tables import PRIMARY, StudyData, load_ablation
+from analysis.stats import evalues, null_calibration, power, time_to_event, variance_components
 from analysis.stats import grid as grid_stats
-from analysis.stats import null_calibration, power
-from analysis.stats import time_to_event as times
-from analysis.stats import variance_components as variance
-from analysis.stats.crossfit import CrossFit, crossfit
+from analysis.stats.cross_fitting import CrossFit, crossfit
 from study.spec.factors import Cell, Level
 
 LAST_EPOCHS = 3
@@ -39,12 +37,12 @@ class Noise:
     """Where the variance of the difference comes from, in a cell or over all cells, at the last epoch."""
 
     cell: Cell | None
-    two_way: variance.TwoWay
+    two_way: variance_components.TwoWay
     """Seeds and test images, from the answers to every test image."""
-    pairing: variance.PairingGain
-    of_baseline: variance.Spread
+    pairing: variance_components.VarianceRatio
+    of_baseline: variance_components.Spread
     """Over seeds, and over the last epochs of a run."""
-    of_arm: variance.Spread
+    of_arm: variance_components.Spread
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ class Scores:
 @dataclass(frozen=True)
 class BestRate:
     at: Mapping[str, Level]
-    """The levels of the other grid_stats."""
+    """The levels of the other factors."""
     found: grid_stats.BestRate
 
 
@@ -97,7 +95,7 @@ class Findings:
     sensitivity: Sensitivity
     failures: list[Failures]
     gaps: list[Gap]
-    times: list[times.TimeToAccuracy]
+    times: list[time_to_event.TimeToAccuracy]
     noise: list[Noise]
     slopes: list[grid_stats.Slope]
     largest_rate: grid_stats.LargestRate | None
@@ -106,7 +104,7 @@ class Findings:
     """None where there is but one cell, or no seed with a pair in each."""
     plan: power.Plan
     evidence: Evidence
-    sizes: list[null_calibration.Size]
+    sizes: list[null_calibration.TypeIErrorRate]
 
 
 @dataclass(frozen=True)
@@ -176,11 +174,11 @@ def findings(study: StudyData, of_study: Sequence[Contrast], arm: str, alpha: fl
         plan=power.plan(of_seeds, margin, alpha),
         evidence=Evidence(
             len(of_seeds),
-            power.e_process(of_seeds).tolist(),
-            power.sign_e_process(of_seeds).tolist(),
+            evalues.e_process(of_seeds).tolist(),
+            evalues.sign_e_process(of_seeds).tolist(),
             1 / alpha,
         ),
-        sizes=null_calibration.sizes(complete, alpha),
+        sizes=null_calibration.type_i_error_rates(complete, alpha),
     )
 
 
@@ -199,7 +197,7 @@ def _scores_in(cell: Cell | None, table: pd.DataFrame) -> Scores:
 # --- speed, noise
 
 
-def _times(study: StudyData, pairs: Pairs, level: float) -> list[times.TimeToAccuracy]:
+def _times(study: StudyData, pairs: Pairs, level: float) -> list[time_to_event.TimeToAccuracy]:
     """Over the seeds that have a pair in every cell."""
     if not pairs.cells:
         return []
@@ -207,7 +205,7 @@ def _times(study: StudyData, pairs: Pairs, level: float) -> list[times.TimeToAcc
     complete = ~np.isnan(both).any((0, 2, 3))
     if not complete.any():
         return []
-    return times.time_to_accuracy(both[0][complete], both[1][complete], level=level)
+    return time_to_event.time_to_accuracy(both[0][complete], both[1][complete], level=level)
 
 
 def _noise(study: StudyData, pairs: Pairs, level: float) -> list[Noise]:
@@ -226,17 +224,17 @@ def _noise(study: StudyData, pairs: Pairs, level: float) -> list[Noise]:
 
 
 def _noise_of(study: StudyData, pairs: Pairs, cell: Cell | None, c: NDArray[np.floating], level: float) -> Noise:
-    """Of a cell, or of the mean over all; ``c`` (seeds, images) as ``variance.two_way`` takes it."""
+    """Of a cell, or of the mean over all; ``c`` (seeds, images) as ``variance_components.two_way`` takes it."""
     cells = pairs.cells if cell is None else [cell]
     curves = [study.accuracy_curves(arm, cells) for arm in (pairs.baseline, pairs.arm)]
     complete = ~np.isnan(curves).any((0, 2, 3))
     last = [curve[complete].mean(1)[:, -LAST_EPOCHS:] for curve in curves]  # (seeds, epochs)
     return Noise(
         cell=cell,
-        two_way=variance.two_way(c[~np.isnan(c).any(1)], level),
-        pairing=variance.pairing_gain(last[0].mean(1), last[1].mean(1)),
-        of_baseline=variance.spread(last[0]),
-        of_arm=variance.spread(last[1]),
+        two_way=variance_components.two_way(c[~np.isnan(c).any(1)], level),
+        pairing=variance_components.variance_ratio(last[0].mean(1), last[1].mean(1)),
+        of_baseline=variance_components.spread(last[0]),
+        of_arm=variance_components.spread(last[1]),
     )
 
 

@@ -19,12 +19,12 @@ from analysis.records.cells import levels, rows_in
 from analysis.records.pairs import Pairs, join, settled
 from analysis.records.tables import ENDPOINTS, PRIMARY, StudyData
 from analysis.records.trials import Trials, load_trials
-from analysis.stats.crossfit import CrossFit, crossfit
+from analysis.stats.cross_fitting import CrossFit, crossfit
 from analysis.stats.good_regions import RegionDifference, good_region, good_region_difference
 from analysis.stats.intervals import Interval, fieller, t_interval
 from analysis.stats.paired_tests import Test, sign_flip
 from analysis.stats.time_to_event import THRESHOLDS
-from analysis.stats.tuning_curves import BestDifference, band, expected_best, expected_best_difference
+from analysis.stats.tuning_curves import BestDifference, expected_best, expected_best_band, expected_best_difference
 from study.spec.factors import REFERENCE_SETTING, Cell, in_words, rounded
 
 Scores = NDArray[np.float64]
@@ -256,7 +256,7 @@ def _tried(study: StudyData, trials: Trials, arm: str) -> list[Trial]:
 
 def _budget(trials: Trials, arm: str, level: float) -> Budget:
     scores = trials.scores(arm)
-    low, high = band(scores, level)
+    low, high = expected_best_band(scores, level)
     return Budget(arm, expected_best(scores).tolist(), low.tolist(), high.tolist())
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import optimize, special, stats
 
-from analysis.stats.paired_tests import differences, snapped, why_no_spread
+from analysis.stats.paired_tests import as_differences, degenerate_reason, round_for_ties
 
 LARGE_T = 25.0
 NODES, _weights = np.polynomial.hermite_e.hermegauss(120)
@@ -29,19 +29,19 @@ class Effect:
 
 
 def cohen_dz(d: ArrayLike, level: float = 0.95) -> Effect:
-    """Mean over standard deviation of the differences (Cohen 1988, section 2.5).
+    """Return the mean over the standard deviation of the differences (Cohen 1988, section 2.5).
 
     The interval inverts the noncentral t (Steiger & Fouladi 1997).
 
     >>> round(cohen_dz([1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4]).estimate, 6)
     1.284558
     """
-    d = differences(d)
-    n, reason = len(d), why_no_spread(d)
+    d = as_differences(d)
+    n, reason = len(d), degenerate_reason(d)
     if reason:
         return Effect("d_z", n, math.nan, level=level, reason=reason)
     estimate = float(d.mean() / d.std(ddof=1))
-    low, high = (
+    low, high = (  # d_z under which the observed t is that quantile (Steiger & Fouladi 1997)
         _noncentrality(abs(estimate) * math.sqrt(n), n - 1, p) / math.sqrt(n)
         for p in ((1 + level) / 2, (1 - level) / 2)
     )
@@ -51,32 +51,36 @@ def cohen_dz(d: ArrayLike, level: float = 0.95) -> Effect:
 
 
 def _noncentrality(t: float, df: int, p: float) -> float:
-    """The noncentrality under which the noncentral t distribution has P(T <= t) = p, for t >= 0."""
+    """Return the noncentrality under which the noncentral t distribution has P(T <= t) = p, for t >= 0."""
     if t > LARGE_T:
-        near, below = t * math.sqrt(float(stats.chi2.isf(p, df)) / df), _below_large
+        guess, cdf = t * math.sqrt(float(stats.chi2.isf(p, df)) / df), _nct_cdf_large_t
     else:
-        near, below = float(special.nctdtrinc(df, p, t)), _below  # good to six digits, or far off
-    step = 1e-4 * max(1.0, abs(near))
-    while below(t, df, near - step) < p or below(t, df, near + step) > p:
+        guess, cdf = float(special.nctdtrinc(df, p, t)), _nct_cdf  # good to six digits, or far off
+    step = 1e-4 * max(1.0, abs(guess))
+    while cdf(t, df, guess - step) < p or cdf(t, df, guess + step) > p:
         step *= 2
-    return float(optimize.brentq(lambda delta: below(t, df, delta) - p, near - step, near + step, xtol=1e-13))
+    return float(optimize.brentq(lambda delta: cdf(t, df, delta) - p, guess - step, guess + step, xtol=1e-13))
 
 
-def _below(t: float, df: int, delta: float) -> float:
-    """P(T <= t), which falls as the noncentrality ``delta`` grows."""
+def _nct_cdf(t: float, df: int, delta: float) -> float:
+    """Return P(T <= t), which falls as the noncentrality ``delta`` grows."""
     return float(special.nctdtr(df, delta, t))
 
 
-def _below_large(t: float, df: int, delta: float) -> float:
-    """The same for a large t, where scipy's loses its digits: T = (Z + delta) / S with S = chi / sqrt(df), so it is the
-    mean over a normal Z of P(S >= (Z + delta) / t), which hardly bends: Gauss and Hermite's nodes."""
+def _nct_cdf_large_t(t: float, df: int, delta: float) -> float:
+    """Return P(T <= t) for a large t, where scipy's loses its digits.
+
+    T = (Z + delta) / S with S = chi / sqrt(df), so it is the mean over a normal Z of P(S >= (Z + delta) / t), which
+    hardly bends: Gauss and Hermite's nodes.
+    """
     least = np.maximum(NODES + delta, 0) / t
     return float(WEIGHTS @ stats.chi2.sf(df * least**2, df))
 
 
 def hedges_gz(d: ArrayLike, level: float = 0.95) -> Effect:
-    """d_z without its bias in small samples: J(n - 1) d_z, J(m) = Gamma(m/2) / (sqrt(m/2) Gamma((m-1)/2)), and its
-    interval likewise (Hedges 1981).
+    """Return d_z without its bias in small samples, and its interval likewise (Hedges 1981).
+
+    J(n - 1) d_z, where J(m) = Gamma(m/2) / (sqrt(m/2) Gamma((m-1)/2)).
 
     >>> round(hedges_gz([1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4]).estimate, 6)
     1.173925
@@ -92,13 +96,14 @@ def hedges_gz(d: ArrayLike, level: float = 0.95) -> Effect:
 
 
 def prob_better(d: ArrayLike, level: float = 0.95) -> Effect:
-    """P(arm > baseline) of a pair, a tie counting half; Clopper & Pearson's exact interval (1934) on the pairs that
-    are decided, given the number of ties.
+    """Return P(arm > baseline) of a pair, a tie counting half.
+
+    Clopper & Pearson's exact interval (1934) on the pairs that are decided, given the number of ties.
 
     >>> prob_better([1, 2, 0, -1]).estimate
     0.625
     """
-    d = snapped(differences(d))
+    d = round_for_ties(as_differences(d))
     n, wins, ties = len(d), int(np.count_nonzero(d > 0)), int(np.count_nonzero(d == 0))
     if n == 0:
         return Effect("P(arm > baseline)", 0, math.nan, level=level, reason="0 pairs")

@@ -1,4 +1,4 @@
-"""How much of a search space is good: shares of its trials that reach a target, of one arm and of two.
+"""The good share of a search space: that of its trials which reach a target, of one arm and of two.
 
 Trials lie uniformly over the space, as in ``tuning_curves``, which says what that is worth for Sobol points. Arrays
 in, small named results out.
@@ -13,15 +13,15 @@ from scipy import optimize, stats
 
 from analysis.stats.intervals import Interval
 from analysis.stats.paired_tests import Test
-from analysis.stats.tuning_curves import ROUNDING, check_same_trials, finite
+from analysis.stats.tuning_curves import ROUNDING, as_scores, check_same_trials
 
 
 @dataclass(frozen=True)
 class RegionDifference:
-    """How much more of the search space is good for the arm than for the baseline."""
+    """The share of the search space that is good for the arm, minus that for the baseline."""
 
     interval: Interval
-    """Of the arm's share minus the baseline's."""
+    """Interval of the arm's share minus the baseline's."""
     mcnemar: Test
     """``n`` configurations are good for one side only, ``statistic`` of them for the arm."""
     n_both: int
@@ -31,12 +31,12 @@ class RegionDifference:
 
 
 def good_region(scores: ArrayLike, target: float, level: float = 0.95) -> Interval:
-    """The share of the search space whose score is at least ``target``, of trials that lie uniformly over it.
+    """Return the share of the search space whose score is at least ``target``, of trials that lie uniformly over it.
 
     Clopper & Pearson's exact interval (1934), for a target that was fixed before looking.
 
-    >>> found = good_region([0.9, 0.8, 0.95, 0.2], target=0.85)
-    >>> found.estimate, round(found.low, 4), round(found.high, 4)
+    >>> interval = good_region([0.9, 0.8, 0.95, 0.2], target=0.85)
+    >>> interval.estimate, round(interval.low, 4), round(interval.high, 4)
     (0.5, 0.0676, 0.9324)
     """
     good = _good(scores, target)
@@ -50,17 +50,17 @@ def good_region(scores: ArrayLike, target: float, level: float = 0.95) -> Interv
 def good_region_difference(
     of_baseline: ArrayLike, of_arm: ArrayLike, target_baseline: float, target_arm: float, level: float = 0.95
 ) -> RegionDifference:
-    """The arm's share of good configurations minus the baseline's; the same configurations in the same order.
+    """Return the arm's share of good configurations minus the baseline's; the same configurations in the same order.
 
     Tango's score interval for paired proportions (1998; that of McNemar's test without its exactness), and the test
     itself, exact: of the configurations that are good for one side only, each side has half (McNemar 1947). At the
     edge one may reject where the other does not. Targets that were fixed before looking.
 
-    >>> found = good_region_difference([0, 0, 0, 1, 1, 0], [1, 1, 1, 1, 0, 1], 0.5, 0.5)
-    >>> round(found.interval.estimate, 4), found.n_only_arm, found.n_only_baseline, found.mcnemar.pvalue
+    >>> result = good_region_difference([0, 0, 0, 1, 1, 0], [1, 1, 1, 1, 0, 1], 0.5, 0.5)
+    >>> round(result.interval.estimate, 4), result.n_only_arm, result.n_only_baseline, result.mcnemar.pvalue
     (0.5, 4, 1, 0.375)
     """
-    baseline, arm = finite(of_baseline), finite(of_arm)
+    baseline, arm = as_scores(of_baseline), as_scores(of_arm)
     check_same_trials(baseline, arm)
     good_baseline, good_arm = _good(baseline, target_baseline), _good(arm, target_arm)
     n_both, n_neither = int((good_baseline & good_arm).sum()), int((~good_baseline & ~good_arm).sum())
@@ -70,11 +70,12 @@ def good_region_difference(
 
 
 def _good(scores: ArrayLike, target: float) -> NDArray[np.bool_]:
-    """A mean of scores that is the target but for rounding reaches it."""
-    return np.asarray(finite(scores) >= target - ROUNDING)
+    """Return which scores reach the target; a mean that is the target but for rounding does."""
+    return np.asarray(as_scores(scores) >= target - ROUNDING)
 
 
 def _mcnemar(only_baseline: int, only_arm: int) -> Test:
+    """Return the exact test that each side has half of the configurations that are good for one side only."""
     n = only_baseline + only_arm
     if n == 0:
         return Test("McNemar exact", 0, 0.0, 1.0, reason="no configuration is good for one side only")
@@ -82,7 +83,7 @@ def _mcnemar(only_baseline: int, only_arm: int) -> Test:
 
 
 def _tango(plus: int, minus: int, n: int, level: float) -> Interval:
-    """The differences d that the score test does not reject, |T(d)| <= z (Tango 1998)."""
+    """Return the differences d that the score test does not reject, |T(d)| <= z (Tango 1998)."""
     if n == 0:
         return Interval("Tango score", 0, math.nan, math.nan, math.nan, level, "0 trials")
     z = float(stats.norm.isf((1 - level) / 2))
@@ -92,7 +93,7 @@ def _tango(plus: int, minus: int, n: int, level: float) -> Interval:
 
 
 def _tango_high(plus: int, minus: int, n: int, z: float) -> float:
-    """The largest d with plus - minus - n d >= -z sqrt(n (2 q + d (1 - d))), q the likeliest share of minus under d."""
+    """Return the largest d with plus - minus - n d >= -z sqrt(n (2 q + d (1 - d))), q the likeliest share of minus."""
 
     def excess(d: float) -> float:
         B = (2 * n + minus - plus) * d - plus - minus

@@ -1,4 +1,4 @@
-"""Where an effect lives: arm x factors, by slopes over the grid and by the rates each arm bears and likes.
+"""The place of an effect on the grid: slopes over the factors, and the rates that each arm bears and likes.
 
 Arrays in, small named results out; axes in the order seed, other factors, rate. The seed is the unit of all
 of it: every seed gives its own slope or shift, and what chooses (the best rate) is repeated in every
@@ -13,12 +13,13 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.stats.intervals import Interval, t_interval
-from analysis.stats.paired_tests import Test, max_t, paired_t, sign_flip
+from analysis.stats.intervals import Interval, percentile_ends, t_interval
+from analysis.stats.multiple_tests import max_t
+from analysis.stats.paired_tests import Test, paired_t, sign_flip
 from analysis.stats.sign_flips import generator
 
 RESAMPLES = 9_999
-FEWEST = 6
+MIN_SEEDS = 6
 """Seeds below which a bootstrap of seeds covers far too seldom to be shown."""
 ROUNDING = 1e-12
 """Sums that differ by less than this share of the sizes summed are one sum, added in another order."""
@@ -32,14 +33,14 @@ class Axis:
 
     name: str
     per: str
-    """What a step of one is, in words: ``doubling of the batch size``."""
+    """A step of one, in words: ``doubling of the batch size``."""
     at: Sequence[float]
     """The levels on the scale of the slope, such as log2; they ascend."""
 
 
 @dataclass(frozen=True)
 class Slope:
-    """How the difference changes along a term of the grid, at the middle of the other factors."""
+    """The change of the difference along a term of the grid, at the middle of the other factors."""
 
     name: str
     """The factor, or both with an x."""
@@ -74,13 +75,14 @@ class LargestRate:
     n_runs: int
     """Seeds x levels of the other factors, of either side: the denominator of the shares and of ``n_none``."""
     n_none_baseline: int
-    """At no rate without failure, counted as one grid step below the smallest."""
+    """Runs that fail at every rate, counted as one grid step below the smallest."""
     n_none_arm: int
     shares: tuple[Share, ...]
-    """Of the seeds x levels of the other factors, by their largest rate; the first row is none. Empty without runs."""
+    """Shares of the seeds x other levels, by their largest rate; the first row is none. Empty without runs."""
 
     @property
     def n_none(self) -> int:
+        """Return the number of both sides."""
         return self.n_none_baseline + self.n_none_arm
 
 
@@ -96,18 +98,18 @@ class BestRate:
     """Rates that share the best mean: 1 where there is no tie. The smallest of them is taken."""
     n_tied_arm: int
     shares: tuple[Share, ...]
-    """Of the resamples, by the rate that was best in them; empty where there are none."""
+    """Shares of the resamples, by the rate that was best in them; empty where there are none."""
 
     @property
     def ties(self) -> str | None:
-        """What was done about ties of the best mean, in words; None where there are none."""
+        """Return what was done about ties of the best mean, in words; None where there are none."""
         sides = (("the baseline", self.n_tied_baseline), ("the arm", self.n_tied_arm))
         tied = [f"{n} rates are equally good for {side}" for side, n in sides if n > 1]
         return f"{' and '.join(tied)}: the smallest is taken" if tied else None
 
 
 def interaction(D: ArrayLike, axes: Sequence[Axis], level: float = 0.95) -> list[Slope]:
-    """Slopes of ``D`` (seeds, levels of each of ``axes``), arm minus baseline; a factor with one level has none.
+    """Return the slopes of ``D`` (seeds, levels of each of ``axes``), arm minus baseline; none of a single level.
 
     Every seed has its own least-squares fit of 1, the factors on their scales, and the product of every two, all
     centred; the fitted slopes are then tested like any difference. A seed with a NaN is left out.
@@ -117,11 +119,11 @@ def interaction(D: ArrayLike, axes: Sequence[Axis], level: float = 0.95) -> list
     >>> [(slope.name, slope.interval.estimate) for slope in interaction(D, axes)]
     [('batch size', 2.0), ('rate', 2.0), ('batch size x rate', 2.0)]
     """
-    (D,) = _complete(D, shape=tuple(len(_ascending(axis.name, axis.at)) for axis in axes))
+    (D,) = _complete_seeds(D, shape=tuple(len(_as_ascending(axis.name, axis.at)) for axis in axes))
     terms = [term for term in _terms(axes) if term.weights.any()]
     if not terms:
         return []
-    slopes = [_total(term.weights / (term.weights**2).sum() * D) for term in terms]
+    slopes = [_seed_sums(term.weights / (term.weights**2).sum() * D) for term in terms]
     adjusted = max_t(np.column_stack(slopes))
     return [
         Slope(term.name, term.unit, t_interval(slope, level), paired_t(slope), sign_flip(slope), joint)
@@ -131,6 +133,8 @@ def interaction(D: ArrayLike, axes: Sequence[Axis], level: float = 0.95) -> list
 
 @dataclass(frozen=True)
 class _Term:
+    """A factor, or the product of two."""
+
     name: str
     unit: str
     weights: Floats
@@ -139,7 +143,7 @@ class _Term:
 
 
 def _terms(axes: Sequence[Axis]) -> list[_Term]:
-    """The factors, then the product of every two."""
+    """Return the factors, then the product of every two."""
     alone = [(axis,) for axis in axes]
     centred = [np.asarray(axis.at, dtype=np.float64) - np.mean(axis.at) for axis in axes]
     columns = dict(zip((axis.name for axis in axes), np.meshgrid(*centred, indexing="ij"), strict=True))
@@ -161,20 +165,20 @@ def largest_rate(
     The largest rate that works counts, even where a smaller one fails. Where none works it is one step of
     the grid below the smallest (by the ratio of the two smallest; tenfold on a grid of one rate).
 
-    >>> found = largest_rate([[[False, True, True]]] * 3, [[[False, False, True]]] * 3, (0.001, 0.01, 0.1))
-    >>> found.interval.estimate, found.n_none
+    >>> result = largest_rate([[[False, True, True]]] * 3, [[[False, False, True]]] * 3, (0.001, 0.01, 0.1))
+    >>> result.interval.estimate, result.n_none
     (1.0, 0)
     """
-    rates = _levels("rates", lrs)
+    rates = _as_levels("rates", lrs)
     baseline, arm = _largest(failed_baseline, len(rates)), _largest(failed_arm, len(rates))
     if baseline.shape != arm.shape:
         raise ValueError(f"both sides have the same runs, these have {baseline.shape} and {arm.shape}")
     step = rates[1] / rates[0] if len(rates) > 1 else 10.0
     log_rates = np.log10([rates[0] / step, *rates])
-    shift = _total(log_rates[arm] - log_rates[baseline]) / max(1, baseline.shape[1])
+    log_ratio = _seed_sums(log_rates[arm] - log_rates[baseline]) / max(1, baseline.shape[1])
     return LargestRate(
-        interval=t_interval(shift, level),
-        sign_flip=sign_flip(shift),
+        interval=t_interval(log_ratio, level),
+        sign_flip=sign_flip(log_ratio),
         n_runs=baseline.size,
         n_none_baseline=int((baseline == 0).sum()),
         n_none_arm=int((arm == 0).sum()),
@@ -183,7 +187,7 @@ def largest_rate(
 
 
 def _largest(failed: ArrayLike, n_rates: int) -> NDArray[np.intp]:
-    """(seeds, other factors): which rate, from 1 on, is the largest that works; 0 where none does."""
+    """Return (seeds, other factors) which rate, from 1 on, is the largest that works; 0 where none does."""
     works = ~np.asarray(failed, dtype=bool)
     if works.ndim != 3 or works.shape[2] != n_rates:
         raise ValueError(f"failures are (seeds, other factors, {n_rates} rates), these have the shape {works.shape}")
@@ -199,94 +203,94 @@ def best_rate(of_baseline: ArrayLike, of_arm: ArrayLike, lrs: Sequence[float], l
     is coarse. Draws are seeded by the data, whatever the order of the seeds; swapping the sides flips the
     signs. A seed with a NaN is left out.
 
-    >>> found = best_rate([[0.8, 0.9, 0.1]] * 6, [[0.8, 0.9, 0.95]] * 6, (0.001, 0.01, 0.1))
-    >>> found.best_baseline, found.best_arm, found.interval.estimate, found.interval.low
+    >>> result = best_rate([[0.8, 0.9, 0.1]] * 6, [[0.8, 0.9, 0.95]] * 6, (0.001, 0.01, 0.1))
+    >>> result.best_baseline, result.best_arm, result.interval.estimate, result.interval.low
     (0.01, 0.1, 1.0, 1.0)
     """
-    rates = _levels("rates", lrs)
-    scores = _complete(of_baseline, of_arm, shape=rates.shape)
+    rates = _as_levels("rates", lrs)
+    scores = _complete_seeds(of_baseline, of_arm, shape=rates.shape)
     n = len(scores[0])
     if n == 0:
-        nothing = Interval("percentile bootstrap", 0, math.nan, math.nan, math.nan, level, "0 seeds")
-        return BestRate(None, None, nothing, 0, 0, ())
-    good_baseline, good_arm = _good(*scores)
-    baseline, arm = good_baseline.argmax(axis=1), good_arm.argmax(axis=1)
+        empty = Interval("percentile bootstrap", 0, math.nan, math.nan, math.nan, level, "0 seeds")
+        return BestRate(None, None, empty, 0, 0, ())
+    is_best_baseline, is_best_arm = _is_best(*scores)
+    baseline, arm = is_best_baseline.argmax(axis=1), is_best_arm.argmax(axis=1)
     return BestRate(
         best_baseline=float(rates[baseline[0]]),
         best_arm=float(rates[arm[0]]),
         interval=_percentile(np.log10(rates)[arm] - np.log10(rates)[baseline], n, level),
-        n_tied_baseline=int(good_baseline[0].sum()),
-        n_tied_arm=int(good_arm[0].sum()),
+        n_tied_baseline=int(is_best_baseline[0].sum()),
+        n_tied_arm=int(is_best_arm[0].sum()),
         shares=_shares(rates.tolist(), baseline[1:], arm[1:]),
     )
 
 
-def _good(of_baseline: Floats, of_arm: Floats) -> list[NDArray[np.bool_]]:
-    """Per side (1 + resamples, rates) bool: which rates share the best mean, row 0 of the data themselves."""
-    sides = [_rows(of_baseline, of_arm), _rows(of_arm, of_baseline)]
+def _is_best(of_baseline: Floats, of_arm: Floats) -> list[NDArray[np.bool_]]:
+    """Return per side (1 + resamples, rates) which rates share the best mean, row 0 of the data themselves."""
+    sides = [_sorted_rows(of_baseline, of_arm), _sorted_rows(of_arm, of_baseline)]
     swap = sides[1].tolist() < sides[0].tolist()  # the same rows, so the same draws, whichever side is the arm
     rows = sides[swap]
     n = len(rows)
-    drawn = generator("best rate", rows).multinomial(n, np.full(n, 1 / n), RESAMPLES if n >= FEWEST else 0)
+    drawn = generator("best rate", rows).multinomial(n, np.full(n, 1 / n), RESAMPLES if n >= MIN_SEEDS else 0)
     sums = np.vstack([np.ones(n), drawn]) @ rows
     tie = ROUNDING * n * np.abs(rows).max()
     good = [side >= side.max(axis=1, keepdims=True) - tie for side in np.split(sums, 2, axis=1)]
     return good[::-1] if swap else good
 
 
-def _rows(one: Floats, other: Floats) -> Floats:
-    """(seeds, rates of one and of other), sorted: no trace of the order of the seeds."""
+def _sorted_rows(one: Floats, other: Floats) -> Floats:
+    """Return (seeds, rates of one and of other), sorted: no trace of the order of the seeds."""
     rows = np.hstack([one, other])
     return rows[np.lexsort(rows.T[::-1])]
 
 
-def _percentile(shift: Floats, n: int, level: float) -> Interval:
-    """The interval of ``shift``: the estimate, then its resamples. Ends are resamples: nothing between two rates."""
-    estimate, resampled = float(shift[0]), np.sort(shift[1:])
-    if n < FEWEST:
-        reason = f"{n} seeds: too few to resample, the fewest are {FEWEST}"
+def _percentile(log_ratios: Floats, n: int, level: float) -> Interval:
+    """Return the interval of ``log_ratios``: the estimate, then its resamples. Its ends are resamples too."""
+    estimate = float(log_ratios[0])
+    if n < MIN_SEEDS:
+        reason = f"{n} seeds: too few to resample, the fewest are {MIN_SEEDS}"
         return Interval("percentile bootstrap", n, estimate, math.nan, math.nan, level, reason)
-    k = max(1, math.floor((RESAMPLES + 1) * (1 - level) / 2 + 1e-6))  # 1 - 0.95 is not quite 0.05
-    low, high = float(resampled[k - 1]), float(resampled[-k])
+    low, high = percentile_ends(log_ratios[1:], level)
     flat = "the interval has no width: all but a few resamples find the same shift" if low == high else None
     return Interval("percentile bootstrap", n, estimate, low, high, level, flat)
 
 
 def _shares(rates: Sequence[float | None], baseline: NDArray[np.intp], arm: NDArray[np.intp]) -> tuple[Share, ...]:
-    """A row for each of ``rates``: the shares of both sides' choices, which index the rates."""
+    """Return a row for each of ``rates``: the shares of both sides' choices, which index the rates."""
     if baseline.size == 0:
         return ()
     shares = [np.bincount(side.ravel(), minlength=len(rates)) / side.size for side in (baseline, arm)]
     return tuple(Share(lr, float(a), float(b)) for lr, a, b in zip(rates, *shares, strict=True))
 
 
-def _total(terms: Floats) -> Floats:
-    """(seeds,) sums of each seed's terms; exactly zero where they cancel but for rounding, lest noise be tested."""
+def _seed_sums(terms: Floats) -> Floats:
+    """Return (seeds,) sums of each seed's terms; zero where they cancel but for rounding, lest noise be tested."""
     axes = tuple(range(1, terms.ndim))
     total = terms.sum(axis=axes)
     return np.where(np.abs(total) <= ROUNDING * np.abs(terms).sum(axis=axes), 0.0, total)
 
 
-def _complete(*arrays: ArrayLike, shape: tuple[int, ...]) -> list[Floats]:
-    """Each array (seeds, *shape) as floats, less the seeds that have a NaN in any."""
-    found = [np.asarray(array, dtype=np.float64) for array in arrays]
-    for array in found:
-        if array.shape[1:] != shape or len(array) != len(found[0]):
+def _complete_seeds(*arrays: ArrayLike, shape: tuple[int, ...]) -> list[Floats]:
+    """Return each array (seeds, *shape) as floats, less the seeds that have a NaN in any."""
+    tables = [np.asarray(array, dtype=np.float64) for array in arrays]
+    for array in tables:
+        if array.shape[1:] != shape or len(array) != len(tables[0]):
             raise ValueError(f"one value for each seed and each of {shape} levels, these have the shape {array.shape}")
     axes = tuple(range(1, 1 + len(shape)))
-    whole = np.logical_and.reduce([np.isfinite(array).all(axis=axes) for array in found])
-    return [array[whole] for array in found]
+    complete = np.logical_and.reduce([np.isfinite(array).all(axis=axes) for array in tables])
+    return [array[complete] for array in tables]
 
 
-def _levels(name: str, values: Sequence[float]) -> Floats:
-    """The levels of a factor as floats; a ValueError where they do not ascend from above zero."""
-    levels = _ascending(name, values)
+def _as_levels(name: str, values: Sequence[float]) -> Floats:
+    """Return the levels of a factor as floats; a ValueError where they do not ascend from above zero."""
+    levels = _as_ascending(name, values)
     if levels[0] <= 0:
         raise ValueError(f"{name} ascend from above zero, such as (1, 10), these are {values}")
     return levels
 
 
-def _ascending(name: str, values: Sequence[float]) -> Floats:
+def _as_ascending(name: str, values: Sequence[float]) -> Floats:
+    """Return ``values`` as floats; a ValueError where they do not ascend."""
     levels = np.asarray(values, dtype=np.float64)
     if levels.ndim != 1 or not levels.size or not (np.diff(levels, prepend=-math.inf) > 0).all():
         raise ValueError(f"{name} ascend, such as (1, 10), these are {values}")

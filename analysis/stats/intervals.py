@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from analysis.stats import sign_flips as flips
-from analysis.stats.paired_tests import ROUNDING, differences, matrix, rank_sums, why_no_spread
+from analysis.stats import sign_flips
+from analysis.stats.multiple_tests import as_matrix
+from analysis.stats.paired_tests import ROUNDING, as_differences, degenerate_reason, signed_rank_pmf
 
-BOOTSTRAP_FROM = 6  # pairs: below, the bootstrap-t is wide beyond use
-BAND_FROM = 5  # below, there are too few patterns of signs for a quantile
+MIN_BOOTSTRAP_PAIRS = 6  # below, the bootstrap-t is wide beyond use
+MIN_BAND_PAIRS = 5  # below, there are too few patterns of signs for a quantile
 RESAMPLES = 9_999
 
 
@@ -29,20 +30,34 @@ class Interval:
     low: float
     high: float
     level: float
-    """Of the interval as it is: that of an exact test may lie a little above what was asked for."""
+    """The level that is reached: that of an exact test may lie a little above what was asked for."""
     reason: str | None = None
     """Why there is no interval, or what is wrong with it; None where all is well."""
 
 
 def t_interval(d: ArrayLike, level: float = 0.95) -> Interval:
-    """mean +- t_{n-1} s / sqrt(n): the interval of the paired t test.
+    """Return mean +- t_{n-1} s / sqrt(n): the interval of the paired t test.
 
-    >>> found = t_interval([1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4])
-    >>> round(found.low, 4), round(found.high, 4)
+    Parameters
+    ----------
+    d : array_like, shape (n,)
+        Differences, arm minus baseline, one a seed.
+    level : float
+        The probability to cover the mean, of normal differences.
+
+    Returns
+    -------
+    Interval
+        NaN ends and a reason below two pairs; no width and a reason where all differences are equal.
+
+    Examples
+    --------
+    >>> interval = t_interval([1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4])
+    >>> round(interval.low, 4), round(interval.high, 4)
     (0.7001, 2.4599)
     """
-    d = differences(d)
-    n, reason = len(d), why_no_spread(d)
+    d = as_differences(d)
+    n, reason = len(d), degenerate_reason(d)
     mean = float(d.mean()) if n else math.nan
     if reason:
         end = mean if n > 1 else math.nan
@@ -52,23 +67,39 @@ def t_interval(d: ArrayLike, level: float = 0.95) -> Interval:
 
 
 def fieller(numerator: ArrayLike, denominator: ArrayLike, level: float = 0.95) -> Interval:
-    """The ratio of the means of paired values (n,): each r for which t does not reject numerator - r denominator of
-    mean zero (Fieller 1954, equation 5). No interval where the denominator itself is not told from zero.
+    """Return the ratio of two means of paired values, with the ratios that t does not reject.
 
-    >>> found = fieller([1.0, 2.0, 1.5, 1.2], [2.1, 3.9, 3.2, 2.3])
-    >>> round(found.estimate, 4), round(found.low, 4), round(found.high, 4)
+    A ratio r is within where t does not reject that numerator - r denominator has mean zero (Fieller 1954, equation 5).
+
+    Parameters
+    ----------
+    numerator, denominator : array_like, shape (n,)
+        Paired values, one a seed.
+    level : float
+        The probability to cover the ratio, of normal values.
+
+    Returns
+    -------
+    Interval
+        NaN ends and a reason where the denominator has no spread or is not told from zero.
+
+    Examples
+    --------
+    >>> interval = fieller([1.0, 2.0, 1.5, 1.2], [2.1, 3.9, 3.2, 2.3])
+    >>> round(interval.estimate, 4), round(interval.low, 4), round(interval.high, 4)
     (0.4957, 0.4433, 0.5382)
     """
-    y, x = differences(numerator), differences(denominator)
+    y, x = as_differences(numerator), as_differences(denominator)
     n, method = len(y), "Fieller"
     if len(x) != n:
         raise ValueError(f"a ratio takes pairs, these are {n} and {len(x)} values")
     ratio = float(y.mean() / x.mean()) if n and x.mean() else math.nan
-    reason = why_no_spread(x)
+    reason = degenerate_reason(x)
     if reason:
         return Interval(method, n, ratio, math.nan, math.nan, level, reason)
     (vyy, vyx), (_, vxx) = np.cov(y, x) / n
     t2 = float(stats.t.ppf((1 + level) / 2, n - 1)) ** 2
+    # within: a r^2 - 2 b r + c <= 0 (Fieller 1954, equation 5)
     a, b, c = x.mean() ** 2 - t2 * vxx, x.mean() * y.mean() - t2 * vyx, y.mean() ** 2 - t2 * vyy
     if a <= 0:
         reason = "the denominator is not told from zero, so the ratio may be anything"
@@ -78,12 +109,12 @@ def fieller(numerator: ArrayLike, denominator: ArrayLike, level: float = 0.95) -
 
 
 def prediction(y: ArrayLike, level: float = 0.95) -> Interval:
-    """Where one more value of the kind of ``y`` (n,) would lie: mean +- t_{n-1} s sqrt(1 + 1/n).
+    """Return the interval of one more value of the kind of ``y`` (n,): mean +- t_{n-1} s sqrt(1 + 1/n).
 
     Exact where values are independent and normal (Hahn & Meeker 1991, section 4.8); about one value, not the mean.
 
-    >>> found = prediction([9.0, 10.0, 11.0])
-    >>> round(found.low, 4), round(found.high, 4)
+    >>> interval = prediction([9.0, 10.0, 11.0])
+    >>> round(interval.low, 4), round(interval.high, 4)
     (5.0317, 14.9683)
     """
     mean = t_interval(y, level)
@@ -93,33 +124,47 @@ def prediction(y: ArrayLike, level: float = 0.95) -> Interval:
 
 
 def sign_flip_interval(d: ArrayLike, level: float = 0.95) -> Interval:
-    """The means that ``paired.sign_flip`` does not reject: Hartigan's typical values (1969).
+    """Return the means that ``sign_flip`` does not reject: Hartigan's typical values (1969).
 
     With all patterns the ends are the k-th smallest and largest of the means of the 2^n - 1 subsets, k =
     floor(alpha/2 2^n), and the level is 1 - 2k/2^n. Beyond 16 pairs the subsets are the random patterns of the test.
 
-    >>> found = sign_flip_interval([1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4])
-    >>> round(found.low, 4), round(found.high, 4), found.level
+    Parameters
+    ----------
+    d : array_like, shape (n,)
+        Differences, arm minus baseline, one a seed.
+    level : float
+        What is asked for; ``Interval.level`` is what is reached.
+
+    Returns
+    -------
+    Interval
+        Infinite ends and a reason where n pairs cannot reach the level.
+
+    Examples
+    --------
+    >>> interval = sign_flip_interval([1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4])
+    >>> round(interval.low, 4), round(interval.high, 4), interval.level
     (0.8333, 2.4667, 0.951171875)
     """
-    d = differences(d)
+    d = as_differences(d)
     n = len(d)
     mean = float(d.mean()) if n else math.nan
-    total = 2**n if flips.is_exact(n) else flips.RESAMPLES + 1
+    total = 2**n if sign_flips.is_exact(n) else sign_flips.RESAMPLES + 1
     rejected = math.floor((1 - level) * total * (1 + ROUNDING))  # patterns, in both tails
-    k = rejected // 2 if flips.is_exact(n) else rejected
+    k = rejected // 2 if sign_flips.is_exact(n) else rejected
     if k == 0:
         reason = f"{n} pairs: the exact test has no {100 * level:g} % interval"
         return Interval("sign-flip", n, mean, -math.inf, math.inf, 1.0, reason)
-    sign, sample = oriented(d)
-    means = _subset_means(sample)
+    sign, sample = canonical_sample(d)
+    means = _subset_means(sample)  # k-th from either end: typical values (Hartigan 1969)
     low, high = sorted(sign * float(np.partition(means, i)[i]) for i in (k - 1, len(means) - k))
-    reached = 1 - (2 * k if flips.is_exact(n) else k) / total
-    return Interval("sign-flip", n, mean, low, high, reached, why_no_spread(d))
+    reached = 1 - (2 * k if sign_flips.is_exact(n) else k) / total
+    return Interval("sign-flip", n, mean, low, high, reached, degenerate_reason(d))
 
 
-def oriented(d: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-    """A sign, and ``sign * d`` sorted by size: for d and -d the same sample, so that swapped arms mirror a result."""
+def canonical_sample(d: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+    """Return a sign and ``sign * d`` sorted by size, the same for d and -d: swapped arms mirror a result."""
     up, down = np.sort(d), np.sort(-d)
     sign = 1.0 if tuple(up) >= tuple(down) else -1.0
     sample = up if sign > 0 else down
@@ -127,11 +172,11 @@ def oriented(d: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
 
 
 def _subset_means(sample: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Means of the non-empty subsets that the patterns of ``paired.sign_flip`` flip, and of those that they do not."""
+    """Return the means of the non-empty subsets that the patterns of ``sign_flip`` flip, and of those they keep."""
     n, sizes = len(sample), np.abs(sample)
     two = np.column_stack([sizes, np.where(sample < 0, -1.0, 1.0)])
     means = []
-    for sums in flips.sums(two, flips.generator("sign-flip", sizes[:, None])):
+    for sums in sign_flips.flipped_sums(two, sign_flips.generator("sign-flip", sizes[:, None])):
         for sign in (1, -1):
             total, count = (sample.sum() - sign * sums[:, 0]) / 2, (n - sign * sums[:, 1]) / 2
             means.append(total[count > 0] / count[count > 0])
@@ -139,85 +184,127 @@ def _subset_means(sample: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def hodges_lehmann(d: ArrayLike, level: float = 0.95) -> Interval:
-    """The median of the Walsh averages, with the interval of the exact signed-rank test (Hodges & Lehmann 1963;
-    the rule of R's wilcox.test, whose level is met or exceeded)."""
-    d = differences(d)
+    """Return the median of the Walsh averages, with the interval of the exact signed-rank test.
+
+    Hodges & Lehmann 1963; by the rule of R's wilcox.test, whose level is met or exceeded.
+
+    Parameters
+    ----------
+    d : array_like, shape (n,)
+        Differences, arm minus baseline, one a seed.
+    level : float
+        What is asked for; ``Interval.level`` is what is reached.
+
+    Returns
+    -------
+    Interval
+        Infinite ends and a reason where n pairs cannot reach the level.
+    """
+    d = as_differences(d)
     n = len(d)
     if n == 0:
         return Interval("Hodges-Lehmann", 0, math.nan, math.nan, math.nan, level, "0 pairs")
     walsh = np.sort(((d[:, None] + d) / 2)[np.triu_indices(n)])
-    cumulated = np.cumsum(rank_sums(range(1, n + 1)))
+    cumulated = np.cumsum(signed_rank_pmf(range(1, n + 1)))
     k = int(np.searchsorted(cumulated, (1 - level) / 2 * (1 - ROUNDING)))  # qsignrank: P(T <= k) >= alpha/2
     estimate = float(np.median(walsh))
     if k == 0:
         reason = f"{n} pairs: the exact test has no {100 * level:g} % interval"
         return Interval("Hodges-Lehmann", n, estimate, -math.inf, math.inf, 1.0, reason)
     reached = 1 - 2 * float(cumulated[k - 1])
-    return Interval("Hodges-Lehmann", n, estimate, float(walsh[k - 1]), float(walsh[-k]), reached, why_no_spread(d))
+    return Interval("Hodges-Lehmann", n, estimate, float(walsh[k - 1]), float(walsh[-k]), reached, degenerate_reason(d))
 
 
 def bootstrap_t(d: ArrayLike, level: float = 0.95) -> Interval:
-    """mean - s / sqrt(n) times the quantiles of t over 9,999 resamples (Efron & Tibshirani 1993, section 12.5).
+    """Return mean - s / sqrt(n) times the quantiles of t over 9,999 resamples (Efron & Tibshirani 1993, section 12.5).
 
-    From 6 pairs on. The draws follow from the data; swapping the arms mirrors the interval.
+    The draws follow from the data; swapping the arms mirrors the interval.
+
+    Parameters
+    ----------
+    d : array_like, shape (n,)
+        Differences, arm minus baseline, one a seed.
+    level : float
+        The probability to cover the mean, approximately.
+
+    Returns
+    -------
+    Interval
+        NaN ends and a reason below 6 pairs or without a spread.
     """
-    d = differences(d)
-    n, reason = len(d), why_no_spread(d)
+    d = as_differences(d)
+    n, reason = len(d), degenerate_reason(d)
     mean = float(d.mean()) if n else math.nan
-    if reason is None and n < BOOTSTRAP_FROM:
-        reason = f"{n} pairs: the bootstrap needs {BOOTSTRAP_FROM}"
+    if reason is None and n < MIN_BOOTSTRAP_PAIRS:
+        reason = f"{n} pairs: the bootstrap needs {MIN_BOOTSTRAP_PAIRS}"
     if reason:
         return Interval("bootstrap-t", n, mean, math.nan, math.nan, level, reason)
-    sign, sample = oriented(d)
+    sign, sample = canonical_sample(d)
     t = _resampled_t(sample)
     error = float(sample.std(ddof=1)) / math.sqrt(n)
+    # the upper quantile of t makes the lower end (Efron & Tibshirani 1993, section 12.5)
     ends = sample.mean() - error * np.quantile(t, [(1 + level) / 2, (1 - level) / 2], method="inverted_cdf")
     low, high = sorted(sign * ends)
     return Interval("bootstrap-t", n, mean, float(low), float(high), level)
 
 
 def _resampled_t(sample: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (resamples,) t of each resample around the sample's mean; infinite where it has no spread."""
     n = len(sample)
-    drawn = sample[flips.generator("bootstrap-t", sample).integers(0, n, (RESAMPLES, n))]
+    drawn = sample[sign_flips.generator("bootstrap-t", sample).integers(0, n, (RESAMPLES, n))]
     gap, error = drawn.mean(1) - sample.mean(), drawn.std(1, ddof=1) / math.sqrt(n)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(error > 0, gap / error, np.sign(gap) * np.inf)
 
 
 def simultaneous(D: ArrayLike, level: float = 0.95) -> list[Interval]:
-    """Intervals for the columns of ``D`` (seeds, cells or epochs) that all hold together with probability ``level``.
+    """Return intervals for the columns that all hold together.
 
-    mean +- c s / sqrt(n), where c is the quantile of the largest |t| when the centred rows change their
-    signs (sup-t, Montiel Olea & Plagborg-Moller 2019; each row keeps its dependence). From 5 pairs a column on; NaN
-    where a seed has no pair. A column without spread has an interval of no width and says so.
+    mean +- c s / sqrt(n), where c is the quantile of the largest |t| when the centred rows change their signs
+    (sup-t, Montiel Olea & Plagborg-Moller 2019; each row keeps its dependence).
+
+    Parameters
+    ----------
+    D : array_like, shape (n, m)
+        Differences, arm minus baseline, a row a seed and a column a cell or an epoch; NaN where a seed has no pair.
+    level : float
+        The probability that all m intervals cover their means at once, approximately.
+
+    Returns
+    -------
+    list of Interval, length m
+        NaN ends and a reason below 5 pairs in a column; no width and a reason where a column has no spread.
     """
-    table = matrix(D)
+    table = as_matrix(D)
     n_of = (~np.isnan(table)).sum(0)
     means = [
         float(column[~np.isnan(column)].mean()) if k else math.nan for column, k in zip(table.T, n_of, strict=True)
     ]
-    reasons = [why_no_spread(column[~np.isnan(column)]) for column in table.T]
-    short = [None if k >= BAND_FROM else f"{k} pairs: simultaneous intervals need {BAND_FROM}" for k in n_of]
+    reasons = [degenerate_reason(column[~np.isnan(column)]) for column in table.T]
+    short = [None if k >= MIN_BAND_PAIRS else f"{k} pairs: simultaneous intervals need {MIN_BAND_PAIRS}" for k in n_of]
     usable = [i for i, why in enumerate(zip(reasons, short, strict=True)) if why == (None, None)]
-    critical = _critical(table[:, usable], level) if usable else math.nan
-    found = []
+    critical = _critical_t(table[:, usable], level) if usable else math.nan
+    intervals = []
     for i, column in enumerate(table.T):
         spread = float(np.nanstd(column, ddof=1)) if i in usable else math.nan
         half = critical * spread / math.sqrt(n_of[i]) if i in usable else 0.0 if not short[i] else math.nan
-        found.append(
+        intervals.append(
             Interval("sup-t", int(n_of[i]), means[i], means[i] - half, means[i] + half, level, short[i] or reasons[i])
         )
-    return found
+    return intervals
 
 
-def _critical(table: NDArray[np.float64], level: float) -> float:
-    """The ``level`` quantile of the largest |t| over the columns under flipped signs of the centred rows."""
-    centred = flips.canonical(table - np.nanmean(table, axis=0))
-    n_of, squares = (~np.isnan(centred)).sum(0), np.nansum(centred**2, axis=0)
-    rng = flips.generator("sup-t", np.sort(np.abs(centred), axis=1))
-    largest = []
-    for sums in flips.sums(np.nan_to_num(centred), rng, RESAMPLES):
-        share = np.minimum(sums**2 / (n_of * squares), 1.0)  # t^2 = (n - 1) share / (1 - share)
-        with np.errstate(divide="ignore"):
-            largest.append(np.sqrt((n_of - 1) * share / (1 - share)).max(1))
-    return float(np.quantile(np.concatenate(largest), level, method="inverted_cdf"))
+def _critical_t(table: NDArray[np.float64], level: float) -> float:
+    """Return the ``level`` quantile of the largest |t| over the columns under flipped signs of the centred rows."""
+    centred = sign_flips.canonical_rows(table - np.nanmean(table, axis=0))
+    rng = sign_flips.generator("sup-t", np.sort(np.abs(centred), axis=1))
+    blocks = sign_flips.flipped_sums(np.nan_to_num(centred), rng, RESAMPLES)
+    largest = np.concatenate([sign_flips.abs_t(sums, centred).max(1) for sums in blocks])
+    return float(np.quantile(largest, level, method="inverted_cdf"))
+
+
+def percentile_ends(resampled: NDArray[np.float64], level: float) -> tuple[float, float]:
+    """Return the ends of the percentile interval of ``resampled``: resamples, nothing between two of them."""
+    ordered = np.sort(resampled)
+    k = max(1, math.floor((len(ordered) + 1) * (1 - level) / 2 + 1e-6))  # 1 - 0.95 is not quite 0.05
+    return float(ordered[k - 1]), float(ordered[-k])

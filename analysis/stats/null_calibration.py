@@ -12,18 +12,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from analysis.stats import sign_flips as flips
 from analysis.stats.intervals import bootstrap_t
-from analysis.stats.paired_tests import is_constant, matrix, max_t, paired_t, sign_flip, wilcoxon
+from analysis.stats.multiple_tests import as_matrix, max_t
+from analysis.stats.paired_tests import is_constant, paired_t, sign_flip, wilcoxon
+from analysis.stats.sign_flips import canonical_rows, generator
 
-ALL_UP_TO = 10  # seeds
-SWAPS = 200  # random ones beyond
-BOOTSTRAPPED = 100  # swaps, since a bootstrap takes longer than all else
+MAX_EXHAUSTIVE_SEEDS = 10
+PERMUTATIONS = 200  # random ones, beyond
+BOOTSTRAP_PERMUTATIONS = 100  # since a bootstrap takes longer than all else
 
 
 @dataclass(frozen=True)
-class Size:
-    """How often a method rejects at ``alpha`` where there is nothing to find."""
+class TypeIErrorRate:
+    """The share of swaps in which a method rejects at ``alpha``, where there is nothing to find."""
 
     method: str
     alpha: float
@@ -50,41 +51,39 @@ METHODS: dict[str, Rejects] = {
 }
 
 
-def sizes(D: ArrayLike, alpha: float) -> list[Size]:
-    """The size of each of METHODS on ``D`` (seeds, cells) without gaps; none for fewer than two seeds or no cell."""
-    table = matrix(D)
+def type_i_error_rates(D: ArrayLike, alpha: float) -> list[TypeIErrorRate]:
+    """Return the size of each of METHODS on ``D`` (seeds, cells) without gaps; none below two seeds or one cell."""
+    table = as_matrix(D)
     if len(table) < 2 or table.shape[1] == 0:
         return []
-    table = flips.canonical(table)
-    n, signs = len(table), _swaps(table)
-    found = []
+    table = canonical_rows(table)
+    n, signs = len(table), _label_permutations(table)
+    rates = []
     for method, rejects in METHODS.items():
-        some = signs[:: -(-len(signs) // BOOTSTRAPPED)] if "bootstrap" in method else signs
-        n_rejected = sum(rejects(table * sign[:, None], alpha) for sign in some)
-        found.append(_size(method, alpha, n, len(some), n_rejected, n <= ALL_UP_TO and len(some) == len(signs)))
-    return found
+        some = signs[:: -(-len(signs) // BOOTSTRAP_PERMUTATIONS)] if "bootstrap" in method else signs
+        n_swaps, n_rejected = len(some), sum(rejects(table * sign[:, None], alpha) for sign in some)
+        every, size = n <= MAX_EXHAUSTIVE_SEEDS and n_swaps == len(signs), n_rejected / n_swaps
+        exact = stats.binomtest(n_rejected, n_swaps).proportion_ci(method="exact")
+        low, high = (size, size) if every else (float(exact.low), float(exact.high))
+        rates.append(TypeIErrorRate(method, alpha, n, n_swaps, n_rejected, size, low, high, every))
+    return rates
 
 
-def _size(method: str, alpha: float, n: int, n_swaps: int, n_rejected: int, every: bool) -> Size:
-    size = n_rejected / n_swaps
-    exact = stats.binomtest(n_rejected, n_swaps).proportion_ci(method="exact")
-    low, high = (size, size) if every else (float(exact.low), float(exact.high))
-    return Size(method, alpha, n, n_swaps, n_rejected, size, low, high, every)
-
-
-def _swaps(table: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Signs (swaps, seeds): up to 10 seeds half of all, whose mirror images say the same, else random ones."""
+def _label_permutations(table: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return signs (swaps, seeds): up to 10 seeds half of all, whose mirror images say the same, else random ones."""
     n = len(table)
-    if n <= ALL_UP_TO:
+    if n <= MAX_EXHAUSTIVE_SEEDS:
         return (1 - 2 * (np.arange(2 ** (n - 1))[:, None] >> np.arange(n) & 1)).astype(np.float64)
-    return flips.generator("A/A", table).choice([-1.0, 1.0], (SWAPS, n))
+    return generator("A/A", table).choice([-1.0, 1.0], (PERMUTATIONS, n))
 
 
 def _excludes_zero(d: NDArray[np.float64], alpha: float) -> bool:
-    found = bootstrap_t(d, 1 - alpha)
-    return found.low > 0 or found.high < 0
+    """Return whether the bootstrap-t interval of level 1 - alpha does."""
+    interval = bootstrap_t(d, 1 - alpha)
+    return interval.low > 0 or interval.high < 0
 
 
 def _any_t(table: NDArray[np.float64], alpha: float) -> bool:
+    """Return whether t rejects in any cell that has a spread, without correction."""
     spread = [not is_constant(column) for column in table.T]
     return any(spread) and bool(np.min(stats.ttest_1samp(table[:, spread], 0.0).pvalue) <= alpha)

@@ -1,7 +1,7 @@
 """Tests of paired differences: arrays in, small named results out.
 
-``d`` (n,) holds one difference per independent unit, arm minus baseline; ``D`` (n, m) those of m cells, a row a
-seed. A test that cannot be made has a NaN p-value and says why in ``reason``; it never raises for want of data.
+``d`` (n,) holds one difference per independent unit, arm minus baseline. A test that cannot be made has a NaN p-value
+and says why in ``reason``; it never raises for want of data.
 """
 
 import math
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from analysis.stats import sign_flips as flips
+from analysis.stats.sign_flips import flipped_sums, generator, is_exact, two_sided_counts
 
 ROUNDING = 1e-10
 """Sums that differ by less than this share of the sizes summed are one sum, added in another order."""
@@ -36,8 +36,8 @@ class Test:
     __test__ = False  # not a class of tests, whatever its name tells pytest
 
 
-def differences(d: ArrayLike, infinite: bool = False) -> NDArray[np.float64]:
-    """``d`` as a float array (n,); a ValueError where it is not one, holds NaN, or infinity that is not allowed."""
+def as_differences(d: ArrayLike, infinite: bool = False) -> NDArray[np.float64]:
+    """Return ``d`` as floats (n,); a ValueError where it is no row, holds NaN, or infinity that is not allowed."""
     array = np.asarray(d, dtype=np.float64)
     if array.ndim != 1:
         raise ValueError(f"differences form one row, these have the shape {array.shape}")
@@ -48,19 +48,19 @@ def differences(d: ArrayLike, infinite: bool = False) -> NDArray[np.float64]:
 
 
 def is_constant(d: NDArray[np.float64]) -> bool:
-    """Whether all differences are equal but for rounding."""
+    """Return whether all differences are equal but for rounding."""
     return bool(np.ptp(d) <= ROUNDING * np.abs(d).max())
 
 
-def snapped(d: NDArray[np.float64]) -> NDArray[np.float64]:
-    """``d`` in units of its largest, rounded: differences that were equal before rounding are equal again."""
+def round_for_ties(d: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return ``d`` in units of its largest, rounded: what was equal but for rounding is equal again."""
     sizes = np.abs(d[np.isfinite(d)])
     largest = float(sizes.max(initial=0.0))
     return np.asarray(np.round(d / (largest or 1.0), 10), dtype=np.float64)
 
 
-def why_no_spread(d: NDArray[np.float64]) -> str | None:
-    """Why the spread of the differences cannot be estimated; None where it can."""
+def degenerate_reason(d: NDArray[np.float64]) -> str | None:
+    """Return why the spread of the differences cannot be estimated; None where it can."""
     if len(d) < 2:
         return f"{len(d)} pair{'' if len(d) == 1 else 's'}: no estimate of the spread"
     if is_constant(d):
@@ -70,171 +70,135 @@ def why_no_spread(d: NDArray[np.float64]) -> str | None:
 
 
 def paired_t(d: ArrayLike) -> Test:
-    """Student's t test that the mean of ``d`` is zero, df = n - 1.
+    """Return Student's t test that the mean of the differences is zero, df = n - 1.
 
+    Parameters
+    ----------
+    d : array_like, shape (n,)
+        Differences, arm minus baseline, one a seed.
+
+    Returns
+    -------
+    Test
+        NaN and a reason where there is no spread; p = 1 where every difference is zero.
+
+    Examples
+    --------
     >>> round(paired_t([1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4]).pvalue, 6)  # Student 1908
     0.002833
     """
-    d = differences(d)
-    n, reason = len(d), why_no_spread(d)
+    d = as_differences(d)
+    n, reason = len(d), degenerate_reason(d)
     if reason:
         pvalue = 1.0 if n > 1 and not d.any() else math.nan
         return Test("paired t", n, math.nan, pvalue, df=max(n - 1, 0), reason=reason)
-    found = stats.ttest_1samp(d, 0.0)
-    return Test("paired t", n, float(found.statistic), float(found.pvalue), df=float(found.df))
+    result = stats.ttest_1samp(d, 0.0)
+    return Test("paired t", n, float(result.statistic), float(result.pvalue), df=float(result.df))
 
 
 def equivalence(d: ArrayLike, margin: float) -> Test:
-    """Two one-sided t tests that the mean lies within +-margin (Schuirmann 1987): p is the larger of the two.
+    """Return two one-sided t tests that the mean lies within +-margin (Schuirmann 1987).
 
-    ``statistic`` is the t that belongs to it.
+    Parameters
+    ----------
+    d : array_like, shape (n,)
+        Differences, arm minus baseline, one a seed.
+    margin : float
+        The largest difference that does not matter, in the units of ``d``.
+
+    Returns
+    -------
+    Test
+        ``pvalue`` is the larger of the two, ``statistic`` the t that belongs to it; a reason where there is no spread.
     """
-    d = differences(d)
-    n, reason = len(d), why_no_spread(d)
+    d = as_differences(d)
+    n, reason = len(d), degenerate_reason(d)
     if reason:
         return Test("two one-sided t", n, math.nan, math.nan, df=max(n - 1, 0), reason=reason)
     error = float(d.std(ddof=1)) / math.sqrt(n)
     above, below = (float(d.mean()) + margin) / error, (float(d.mean()) - margin) / error
     p_above, p_below = float(stats.t.sf(above, n - 1)), float(stats.t.cdf(below, n - 1))
-    statistic, pvalue = (above, p_above) if p_above > p_below else (below, p_below)
+    statistic, pvalue = (above, p_above) if p_above > p_below else (below, p_below)  # Schuirmann 1987
     return Test("two one-sided t", n, statistic, pvalue, df=n - 1)
 
 
 def sign_flip(d: ArrayLike) -> Test:
-    """Fisher's randomisation test: how extreme |sum d| is when every difference may change its sign.
+    """Return Fisher's randomisation test: how extreme |sum d| is when every difference may change its sign.
 
     Exact where the labels of each pair are exchangeable. All 2^n sign patterns for n <= 16, so p is a
     fraction and never below 2 / 2^n; beyond, 99,999 random ones and p = (1 + extreme) / (1 + 99,999)
     (Phipson & Smyth 2010), drawn from a hash of the data.
 
-    >>> found = sign_flip([1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4])
-    >>> found.n_extreme, found.n_total
+    Parameters
+    ----------
+    d : array_like, shape (n,)
+        Differences, arm minus baseline, one a seed.
+
+    Returns
+    -------
+    Test
+        ``statistic`` is the mean of ``d``; ``pvalue`` is ``n_extreme`` / ``n_total``, NaN and a reason below 2 pairs.
+
+    Examples
+    --------
+    >>> test = sign_flip([1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4])
+    >>> test.n_extreme, test.n_total
     (4, 1024)
     """
-    d = differences(d)
+    d = as_differences(d)
     n = len(d)
     if n == 0:
         return Test("sign-flip", 0, math.nan, math.nan, reason="0 pairs")
     sizes = np.sort(np.abs(d))[:, None]
     tie = abs(d.sum()) - ROUNDING * sizes.sum()
-    blocks = flips.sums(sizes, flips.generator("sign-flip", sizes))
-    extreme, total = counted(sum(int(np.count_nonzero(np.abs(block) >= tie)) for block in blocks), n)
+    blocks = flipped_sums(sizes, generator("sign-flip", sizes))
+    extreme, total = two_sided_counts(sum(int(np.count_nonzero(np.abs(block) >= tie)) for block in blocks), n)
     reason = "1 pair: the smallest p possible is 1" if n == 1 else None
     pvalue = math.nan if n == 1 else extreme / total
     return Test("sign-flip", n, float(d.mean()), pvalue, n_extreme=extreme, n_total=total, reason=reason)
 
 
-def counted(n_extreme: int, n: int) -> tuple[int, int]:
-    """(extreme, total) of all patterns of n signs, from the number among those that ``flips`` gives."""
-    if flips.is_exact(n):
-        return 2 * n_extreme, 2**n
-    return 1 + n_extreme, 1 + flips.RESAMPLES
-
-
 def wilcoxon(d: ArrayLike) -> Test:
-    """Wilcoxon's signed-rank test, exact with ties too: zeros are dropped, the law is that of the ranks at hand.
+    """Return Wilcoxon's signed-rank test, exact with ties too: zeros are dropped, the law is that of the ranks at hand.
 
-    Infinite differences are the largest there are (worst-rank scores, Lachin 1999). ``statistic`` is the sum of
-    the ranks of the positive differences (Wilcoxon 1945).
+    Parameters
+    ----------
+    d : array_like, shape (n,)
+        Differences, arm minus baseline, one a seed; infinite ones are the largest there are (worst-rank scores,
+        Lachin 1999).
 
+    Returns
+    -------
+    Test
+        ``n`` counts the differences that are not zero; ``statistic`` is the sum of the ranks of the positive ones
+        (Wilcoxon 1945).
+
+    Examples
+    --------
     >>> wilcoxon([1, 1, 1, 1, 1, 1]).pvalue
     0.03125
     """
-    given = snapped(differences(d, infinite=True))
+    given = round_for_ties(as_differences(d, infinite=True))
     moved = given[given != 0]
     n = len(moved)
     if n < 2:
         reason = f"{n} differences that are not zero"
         return Test("Wilcoxon signed-rank", n, math.nan, math.nan, reason=reason)
-    twice = np.rint(2 * stats.rankdata(np.abs(moved))).astype(int)  # whole numbers, ties or not
-    law = rank_sums(twice)
-    positive, half = int(twice[moved > 0].sum()), int(twice.sum()) / 2
-    extreme = np.abs(np.arange(len(law)) - half) >= abs(positive - half)
-    pvalue = min(1.0, float(law[extreme].sum()))
-    counts = (round(pvalue * 2**n), 2**n) if flips.is_exact(n) else (None, None)
+    doubled = np.rint(2 * stats.rankdata(np.abs(moved))).astype(int)  # whole numbers, ties or not
+    pmf = signed_rank_pmf(doubled)
+    positive, half = int(doubled[moved > 0].sum()), int(doubled.sum()) / 2
+    extreme = np.abs(np.arange(len(pmf)) - half) >= abs(positive - half)
+    pvalue = min(1.0, float(pmf[extreme].sum()))
+    counts = (round(pvalue * 2**n), 2**n) if is_exact(n) else (None, None)
     return Test("Wilcoxon signed-rank", n, positive / 2, pvalue, n_extreme=counts[0], n_total=counts[1])
 
 
-def rank_sums(ranks: Sequence[int] | NDArray[np.int_]) -> NDArray[np.float64]:
-    """P(sum of the positive ranks = k), k from 0, where each of the whole-numbered ``ranks`` is positive or not."""
-    law = np.ones(1)
+def signed_rank_pmf(ranks: Sequence[int] | NDArray[np.int_]) -> NDArray[np.float64]:
+    """Return P(sum of the positive ranks = k), k from 0; each of the whole-numbered ``ranks`` is positive or not."""
+    pmf = np.ones(1)
     for rank in ranks:
-        longer = np.zeros(len(law) + rank)
-        longer[: len(law)] += law / 2
-        longer[rank:] += law / 2
-        law = longer
-    return law
-
-
-def max_t(D: ArrayLike) -> list[Test]:
-    """Step-down max-T over the columns of ``D`` (seeds, cells): p-values adjusted for testing all of them.
-
-    One sign per seed flips its whole row, so the dependence between cells is kept (Westfall & Young 1993, algorithm
-    2.8; Romano & Wolf 2005). NaN where a seed has no pair in a cell; each cell is studentised by its own n. All
-    patterns up to 16 seeds, else 99,999 random ones. ``statistic`` is the cell's t.
-
-    >>> D = [[1.2, 0.3, -0.2], [0.8, -0.1, 0.4], [1.5, 0.6, 0.1], [0.4, 0.2, -0.5], [0.9, -0.4, 0.3], [1.1, 0.5, -0.1]]
-    >>> [test.n_extreme for test in max_t(D)]
-    [2, 30, 64]
-    """
-    given = matrix(D)
-    table = flips.canonical(given)
-    n, n_of = len(table), (~np.isnan(table)).sum(0)
-    total, sizes = np.nansum(given, axis=0), np.nansum(np.abs(given), axis=0)
-    observed = _t_of(total, given)
-    ties = _t_of(np.maximum(np.abs(total) - ROUNDING * sizes, 0), given)  # a sum that is larger but for rounding is not
-    testable = np.flatnonzero(n_of >= 2)
-    order = testable[np.argsort(-ties[testable], kind="stable")]
-    counts = _step_down_counts(table[:, order], ties[order])
-    found = {}
-    for column, n_extreme in zip(order, np.maximum.accumulate(counts), strict=True):
-        extreme, of = counted(int(n_extreme), n)
-        t = math.copysign(observed[column], total[column])
-        found[int(column)] = Test("step-down max-T", int(n_of[column]), t, extreme / of, n_extreme=extreme, n_total=of)
-    return [
-        found.get(i, Test("step-down max-T", int(k), math.nan, math.nan, reason=f"{k} pairs: no test"))
-        for i, k in enumerate(n_of)
-    ]
-
-
-def matrix(D: ArrayLike) -> NDArray[np.float64]:
-    """``D`` as a float array (seeds, cells), NaN where there is no pair; a ValueError where it is not one."""
-    table = np.asarray(D, dtype=np.float64)
-    if table.ndim != 2:
-        raise ValueError(f"a row per seed and a column per cell, this has the shape {table.shape}")
-    if np.isinf(table).any():
-        raise ValueError("differences are finite, or NaN where there is no pair")
-    return table
-
-
-def _t_of(sums: NDArray[np.float64], table: NDArray[np.float64]) -> NDArray[np.float64]:
-    """|t| (..., m) that belongs to flipped column sums (..., m); flipping leaves the sums of squares as they are."""
-    n_of = (~np.isnan(table)).sum(0)
-    squares = np.nansum(table**2, axis=0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = np.where(squares > 0, sums**2 / (n_of * squares), 0.0)  # t^2 = (n - 1) share / (1 - share)
-        return np.sqrt((n_of - 1) * share / np.maximum(1 - share, 0))
-
-
-def _step_down_counts(table: NDArray[np.float64], observed: NDArray[np.float64]) -> NDArray[np.int_]:
-    """How many patterns have, among the columns from each on, a |t| as large as ``observed`` of that column, which
-    falls from column to column."""
-    counts = np.zeros(len(observed), int)
-    for sums in flips.sums(np.nan_to_num(table), flips.generator("sign-flip", np.sort(np.abs(table), axis=1))):
-        t = _t_of(sums, table)
-        largest_from = np.maximum.accumulate(t[:, ::-1], axis=1)[:, ::-1]
-        counts += (largest_from >= observed).sum(0)
-    return counts
-
-
-def holm(pvalues: ArrayLike) -> NDArray[np.float64]:
-    """Holm's step-down adjusted p-values (Holm 1979); NaN stays NaN and counts as a test all the same.
-
-    >>> holm([0.01, 0.04, 0.03, 0.005, 0.20]).round(3).tolist()
-    [0.04, 0.09, 0.09, 0.025, 0.2]
-    """
-    p = np.asarray(pvalues, dtype=np.float64)
-    order = np.argsort(p, kind="stable")  # NaN last
-    adjusted = np.empty_like(p)
-    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
-    return np.where(np.isnan(p), np.nan, adjusted)
+        longer = np.zeros(len(pmf) + rank)
+        longer[: len(pmf)] += pmf / 2
+        longer[rank:] += pmf / 2
+        pmf = longer
+    return pmf

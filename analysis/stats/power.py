@@ -1,4 +1,4 @@
-"""How many seeds: what n paired differences can show, how many would be needed, and evidence seed by seed.
+"""The number of seeds: what n paired differences can show, and how many would be needed.
 
 Arrays and numbers in, floats and one small named result out. ``d_z`` is the mean of the differences over
 their standard deviation; ``d`` (n,) holds one difference per independent unit, arm minus baseline. What
@@ -10,11 +10,10 @@ import itertools
 import math
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy import optimize, special, stats
+from numpy.typing import ArrayLike
+from scipy import optimize, stats
 
-from analysis.stats.paired_tests import differences, is_constant
+from analysis.stats.paired_tests import as_differences, is_constant
 
 HALF_WIDTHS_AT = (5, 10, 20, 50, 100)
 """The numbers of seeds for which a plan says how wide the interval would be."""
@@ -24,7 +23,7 @@ ROUNDING = 1e-12
 
 @dataclass(frozen=True)
 class Plan:
-    """What ``n`` differences can show, and how many seeds a true difference of ``margin`` asks for."""
+    """The reach of ``n`` differences, and the number of seeds that a true difference of ``margin`` asks for."""
 
     n: int
     margin: float
@@ -39,11 +38,11 @@ class Plan:
     upper_sd: float
     """Its upper 80 % confidence limit: a few seeds guess the spread too small as often as too large."""
     power_at_margin: float
-    """Of the paired t test at the present n, were the difference ``margin`` and the spread ``sd``."""
+    """Power of the paired t test at the present n, were the difference ``margin`` and the spread ``sd``."""
     smallest_detectable: float
     """The difference that the present n detects with the wanted power, in the units of the differences."""
     seeds_needed: int | None
-    """To detect ``margin`` with the wanted power, were the spread ``sd``."""
+    """Seeds to detect ``margin`` with the wanted power, were the spread ``sd``."""
     seeds_needed_upper: int | None
     """The same, were the spread ``upper_sd``."""
     half_widths: tuple[tuple[int, float], ...]
@@ -53,17 +52,18 @@ class Plan:
 
 
 def plan(d: ArrayLike, margin: float, alpha: float = 0.05, power: float = 0.8) -> Plan:
-    """The plan that the differences so far suggest; it takes their spread for the true one.
+    """Return the plan that the differences so far suggest; it takes their spread for the true one.
 
-    >>> found = plan([1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4], margin=1.0)  # Student 1908, hours
-    >>> round(found.power_at_margin, 3), found.seeds_needed, found.seeds_needed_upper
+    >>> planned = plan([1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4], margin=1.0)  # Student 1908, hours
+    >>> round(planned.power_at_margin, 3), planned.seeds_needed, planned.seeds_needed_upper
     (0.63, 14, 22)
     """
-    d = differences(d)
+    d = as_differences(d)
     n = len(d)
-    sd = _sd(d)
+    sd = math.nan if n < 2 else 0.0 if is_constant(d) else float(d.std(ddof=1))
     spread = sd if sd > 0 else math.nan
     upper = upper_sd(spread, n)
+    d_z, d_z_upper = (margin / spread, margin / upper) if margin > 0 else (math.nan, math.nan)
     return Plan(
         n,
         margin,
@@ -73,17 +73,17 @@ def plan(d: ArrayLike, margin: float, alpha: float = 0.05, power: float = 0.8) -
         seeds_to_reach=seeds_to_reach(alpha),
         sd=sd,
         upper_sd=upper,
-        power_at_margin=_power(_standardised(margin, spread), n, alpha),
+        power_at_margin=paired_t_power(d_z, n, alpha),
         smallest_detectable=smallest_detectable(n, alpha, power) * spread,
-        seeds_needed=seeds_needed(_standardised(margin, spread), alpha, power),
-        seeds_needed_upper=seeds_needed(_standardised(margin, upper), alpha, power),
-        half_widths=tuple((seeds, _half_width(spread, seeds, alpha)) for seeds in HALF_WIDTHS_AT),
+        seeds_needed=seeds_needed(d_z, alpha, power),
+        seeds_needed_upper=seeds_needed(d_z_upper, alpha, power),
+        half_widths=tuple((k, float(stats.t.isf(alpha / 2, k - 1)) * spread / math.sqrt(k)) for k in HALF_WIDTHS_AT),
         reason=_reason(n, sd, margin),
     )
 
 
 def attainable_p(n: int) -> float:
-    """The smallest p that the exact sign-flip test of ``n`` differences can give, 2 / 2^n.
+    """Return the smallest p that the exact sign-flip test of ``n`` differences can give, 2 / 2^n.
 
     >>> attainable_p(5), attainable_p(6)
     (0.0625, 0.03125)
@@ -92,41 +92,49 @@ def attainable_p(n: int) -> float:
 
 
 def seeds_to_reach(alpha: float) -> int:
-    """The fewest seeds with which the exact sign-flip test can reject at ``alpha`` at all: 6 at 0.05."""
-    _check(alpha)
+    """Return the fewest seeds with which the exact sign-flip test can reject at ``alpha`` at all: 6 at 0.05."""
+    _check_levels(alpha)
     return next(n for n in itertools.count(1) if attainable_p(n) <= alpha)
 
 
-def power(d_z: float, n: float, alpha: float = 0.05) -> float:
-    """The probability that the two-sided paired t test rejects at ``alpha``; NaN for n < 2.
+def paired_t_power(d_z: float, n: float, alpha: float = 0.05) -> float:
+    """Return the probability that the two-sided paired t test rejects at ``alpha``; NaN for n < 2.
 
     Exact for normal differences, by the noncentral t with n - 1 degrees of freedom and noncentrality
     d_z sqrt(n) (Cohen 1988, section 2.5). Both tails: at d_z = 0 it is ``alpha``. ``n`` need not be whole.
 
-    >>> round(power(1.0, 10), 4)
+    >>> round(paired_t_power(1.0, 10), 4)
     0.8031
     """
-    _check(alpha)
-    return _power(d_z, n, alpha)
+    _check_levels(alpha)
+    if n < 2 or math.isnan(d_z):
+        return math.nan
+    noncentrality = abs(d_z) * math.sqrt(n)
+    if math.isinf(noncentrality):
+        return 1.0
+    critical = stats.t.isf(alpha / 2, n - 1)
+    upper = stats.nct.sf(critical, n - 1, noncentrality)
+    lower = stats.nct.sf(critical, n - 1, -noncentrality)  # mirrored: scipy 1.17 has NaN for small cdf(-critical)
+    return float(upper + lower)
 
 
 def smallest_detectable(n: int, alpha: float = 0.05, power: float = 0.8) -> float:
-    """The d_z that ``n`` seeds detect with this power; NaN for n < 2.
+    """Return the d_z that ``n`` seeds detect with this power; NaN for n < 2.
 
     >>> round(smallest_detectable(10), 3)
     0.996
     """
-    _check(alpha, power)
+    _check_levels(alpha, power)
     if n < 2:
         return math.nan
     high = 1.0
-    while _power(high, n, alpha) < power:
+    while paired_t_power(high, n, alpha) < power:
         high *= 2
-    return float(optimize.brentq(lambda d_z: _power(d_z, n, alpha) - power, 0.0, high, xtol=1e-14, rtol=1e-14))
+    return float(optimize.brentq(lambda d_z: paired_t_power(d_z, n, alpha) - power, 0.0, high, xtol=1e-14, rtol=1e-14))
 
 
 def seeds_needed(d_z: float, alpha: float = 0.05, power: float = 0.8) -> int | None:
-    """The least whole n >= 2 whose power is at least ``power``; None where no n is: d_z zero or NaN.
+    """Return the least whole n >= 2 whose power is at least ``power``; None where no n is: d_z zero or NaN.
 
     >>> seeds_needed(0.5), seeds_needed(1.0), seeds_needed(0.0)
     (34, 10, None)
@@ -135,33 +143,33 @@ def seeds_needed(d_z: float, alpha: float = 0.05, power: float = 0.8) -> int | N
     if not math.isfinite(real):
         return None
     below = math.floor(real)
-    return below if _power(d_z, below, alpha) >= power - ROUNDING else below + 1
+    return below if paired_t_power(d_z, below, alpha) >= power - ROUNDING else below + 1
 
 
 def real_seeds_needed(d_z: float, alpha: float = 0.05, power: float = 0.8) -> float:
-    """The real n >= 2 at which the power is ``power``, or 2 where it is more already.
+    """Return the real n >= 2 at which the power is ``power``, or 2 where it is more already.
 
     Infinite for d_z = 0, whose power is ``alpha`` at every n, and NaN for a d_z of NaN.
 
     >>> round(real_seeds_needed(0.5), 4)  # R: power.t.test(delta = 0.5, power = 0.8, type = "paired")
     33.3671
     """
-    _check(alpha, power)
+    _check_levels(alpha, power)
     if math.isnan(d_z) or d_z == 0:
         return math.nan if math.isnan(d_z) else math.inf
-    if _power(d_z, 2, alpha) >= power:
+    if paired_t_power(d_z, 2, alpha) >= power:
         return 2.0
     root = (stats.norm.isf(alpha / 2) + stats.norm.ppf(power)) / abs(d_z)
     high = 4.0 + float(root) * float(root)  # the n of the z test: near the answer, and at once where n is huge
-    while math.isfinite(high) and _power(d_z, high, alpha) < power:
+    while math.isfinite(high) and paired_t_power(d_z, high, alpha) < power:
         high *= 2
     if math.isinf(high):
         return math.inf
-    return float(optimize.brentq(lambda n: _power(d_z, n, alpha) - power, 2.0, high, xtol=1e-13, rtol=1e-14))
+    return float(optimize.brentq(lambda n: paired_t_power(d_z, n, alpha) - power, 2.0, high, xtol=1e-13, rtol=1e-14))
 
 
 def upper_sd(sd: float, n: int, confidence: float = 0.8) -> float:
-    """Upper confidence limit of the standard deviation of which ``sd`` is the estimate from ``n``; NaN for n < 2.
+    """Return the upper confidence limit of the standard deviation that ``sd`` estimates from ``n``; NaN for n < 2.
 
     sd sqrt((n - 1) / chi2_{n-1, 1-confidence}). A study planned with it has the wanted power with at
     least this confidence (Browne 1995, Statistics in Medicine 14, 1933-1940). For normal differences.
@@ -174,75 +182,8 @@ def upper_sd(sd: float, n: int, confidence: float = 0.8) -> float:
     return sd * math.sqrt((n - 1) / float(stats.chi2.ppf(1 - confidence, n - 1)))
 
 
-def e_process(d: ArrayLike, c2: float = 1.0) -> NDArray[np.float64]:
-    """Evidence against "the mean is zero" after each seed, in the order given: e-values (n,).
-
-    E_n = sqrt(c2 / (n + c2)) (1 - S^2 / ((n + c2) V))^(-n/2) with S = sum d and V = sum d^2: the likelihood
-    ratio of d_z ~ N(0, 1 / c2) to d_z = 0, whatever the spread (Lai 1976, Annals of Statistics 4, 265-280;
-    Wang & Ramdas 2024, anytime-valid t-tests). While all differences are zero, E = 1. For independent normal
-    differences of mean zero the probability that E ever reaches 1 / alpha is at most alpha (Ville 1939):
-    one may look after every seed and stop at will. Fix ``c2`` and the order before looking.
-
-    >>> e_process([1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4])[[0, 4, 9]].round(2)
-    array([ 1.  ,  4.18, 25.48])
-    """
-    if not c2 > 0:
-        raise ValueError(f"c2 is {c2}: give a positive number, such as 1")
-    d = differences(d)
-    d = d / (np.abs(d).max(initial=0.0) or 1.0)  # the evidence knows no unit, and squares of tiny numbers vanish
-    n = np.arange(1, len(d) + 1)
-    squares = np.cumsum(d**2)
-    spread = np.maximum(n * squares - np.cumsum(d) ** 2, 0.0)  # n V - S^2, never negative but by rounding
-    seen = squares > 0
-    share = np.divide(c2 * squares + spread, (n + c2) * squares, out=np.ones(len(d)), where=seen)
-    log_e = 0.5 * np.log(c2 / (n + c2)) - 0.5 * n * np.log(share)
-    return _exp(np.where(seen, log_e, 0.0))
-
-
-def sign_e_process(d: ArrayLike) -> NDArray[np.float64]:
-    """Evidence against "as often positive as negative" after each seed, in the order given: e-values (n,).
-
-    E = 2^m B(k + 1/2, m - k + 1/2) / B(1/2, 1/2), where k of the m differences so far that are not zero are
-    positive: a coin whose bias is uncertain, Beta(1/2, 1/2), against a fair one. Asks only that a difference
-    that is not zero has either sign with probability 1/2 given those before; then E reaches 1 / alpha with
-    probability at most alpha, however often one looks (Ville 1939).
-
-    >>> sign_e_process([0.3, 0.1, 0.0, 0.2, -0.4])
-    array([1.   , 1.5  , 1.5  , 2.5  , 0.625])
-    """
-    d = differences(d)
-    k, m = np.cumsum(d > 0), np.cumsum(d != 0)
-    log_beta = np.asarray(special.betaln(k + 0.5, m - k + 0.5), dtype=np.float64)
-    return _exp(log_beta - special.betaln(0.5, 0.5) + m * math.log(2))
-
-
-def _power(d_z: float, n: float, alpha: float) -> float:
-    if n < 2 or math.isnan(d_z):
-        return math.nan
-    noncentrality = abs(d_z) * math.sqrt(n)
-    if math.isinf(noncentrality):
-        return 1.0
-    critical = stats.t.isf(alpha / 2, n - 1)
-    upper = stats.nct.sf(critical, n - 1, noncentrality)
-    lower = stats.nct.sf(critical, n - 1, -noncentrality)  # mirrored: scipy 1.17 has NaN for small cdf(-critical)
-    return float(upper + lower)
-
-
-def _sd(d: NDArray[np.float64]) -> float:
-    if len(d) < 2:
-        return math.nan
-    return 0.0 if is_constant(d) else float(d.std(ddof=1))
-
-
-def _standardised(margin: float, spread: float) -> float:
-    return margin / spread if margin > 0 else math.nan
-
-
-def _half_width(spread: float, n: int, alpha: float) -> float:
-    return float(stats.t.isf(alpha / 2, n - 1)) * spread / math.sqrt(n)
-
-
 def _reason(n: int, sd: float, margin: float) -> str | None:
+    """Return why numbers of a plan are missing; None where none is."""
     if n < 2:
         return f"{n} pairs: no estimate of the spread"
     if sd == 0:
@@ -252,14 +193,9 @@ def _reason(n: int, sd: float, margin: float) -> str | None:
     return None
 
 
-def _check(alpha: float, power: float | None = None) -> None:
+def _check_levels(alpha: float, power: float | None = None) -> None:
+    """Raise a ValueError where ``alpha`` is no level, or ``power`` none above it."""
     if not 0 < alpha < 1:
         raise ValueError(f"alpha is {alpha}: give a number between 0 and 1, such as 0.05")
     if power is not None and not alpha < power < 1:
         raise ValueError(f"power is {power}: give a number between alpha = {alpha} and 1, such as 0.8")
-
-
-def _exp(log_e: NDArray[np.float64]) -> NDArray[np.float64]:
-    """e^log_e, infinite where no float is large enough."""
-    with np.errstate(over="ignore"):
-        return np.exp(log_e)

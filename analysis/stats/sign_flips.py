@@ -11,14 +11,14 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-EXACT_UP_TO = 16  # units
+MAX_EXACT_UNITS = 16
 RESAMPLES = 99_999
 CHUNK = 8192  # patterns at a time: memory stays small however many there are
 SIGNS_OF_BYTE = 1.0 - 2.0 * np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little")
 
 
 def generator(purpose: str, *arrays: NDArray) -> np.random.Generator:
-    """Random numbers from a hash of ``purpose`` and the data (arrays as they lie; give them in a canonical order)."""
+    """Return random numbers seeded by ``purpose`` and the data (arrays as they lie; give them in a canonical order)."""
     digest = hashlib.sha256(purpose.encode())
     for array in arrays:
         digest.update(repr(array.shape).encode())
@@ -26,8 +26,8 @@ def generator(purpose: str, *arrays: NDArray) -> np.random.Generator:
     return np.random.default_rng(int.from_bytes(digest.digest()[:16], "big"))
 
 
-def canonical(table: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The rows of (n, m) in an order, and each with a sign, that do not depend on the order of rows and columns.
+def canonical_rows(table: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the rows of (n, m) in an order, and each with a sign, that do not depend on the order of rows and columns.
 
     Rows are sorted by the sizes in them, NaN as the largest; no row has a negative sum. Flipped signs make
     the same reference set of it.
@@ -38,13 +38,14 @@ def canonical(table: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def is_exact(n: int) -> bool:
-    return n <= EXACT_UP_TO
+    """Return whether all 2^n patterns of signs are taken, not random ones."""
+    return n <= MAX_EXACT_UNITS
 
 
-def sums(
+def flipped_sums(
     table: NDArray[np.float64], rng: np.random.Generator, resamples: int = RESAMPLES
 ) -> Iterator[NDArray[np.float64]]:
-    """Blocks (k, m) of the column sums of ``table`` (n, m), each row with a sign of its own.
+    """Yield blocks (k, m) of the column sums of ``table`` (n, m), each row with a sign of its own.
 
     Up to 16 rows under half of all patterns, those that leave the last row alone: the others mirror them. Beyond,
     under ``resamples`` random ones. Eight rows at a time, whose 256 sums are made once and looked up.
@@ -60,8 +61,24 @@ def sums(
         yield total
 
 
+def abs_t(sums: NDArray[np.float64], table: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the |t| (..., m) of flipped column sums (..., m); flipping leaves the sums of squares as they are."""
+    n_of = (~np.isnan(table)).sum(0)
+    squares = np.nansum(table**2, axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = np.where(squares > 0, sums**2 / (n_of * squares), 0.0)  # t^2 = (n - 1) share / (1 - share)
+        return np.sqrt((n_of - 1) * share / np.maximum(1 - share, 0))
+
+
+def two_sided_counts(n_extreme: int, n: int) -> tuple[int, int]:
+    """Return (extreme, total) of all patterns of n signs, from the number among those that ``flipped_sums`` gives."""
+    if is_exact(n):
+        return 2 * n_extreme, 2**n
+    return 1 + n_extreme, 1 + RESAMPLES  # the observed pattern is one of them (Phipson & Smyth 2010)
+
+
 def _patterns(n: int, rng: np.random.Generator, resamples: int) -> Iterator[NDArray[np.uint8]]:
-    """Blocks (k, bytes) of signs, eight to a byte, the first in its lowest bit."""
+    """Yield blocks (k, bytes) of signs, eight to a byte, the first in its lowest bit."""
     n_bytes, exact = -(-n // 8), is_exact(n)
     total = 2 ** max(n - 1, 0) if exact else resamples
     for start in range(0, total, CHUNK):

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from analysis.stats.intervals import Interval, t_interval
-from analysis.stats.paired_tests import Test, max_t, sign_flip
+from analysis.stats.multiple_tests import max_t
+from analysis.stats.paired_tests import Test, sign_flip
 
 THRESHOLDS = (0.90, 0.95, 0.97)
 """Test accuracies, fractions; fixed before looking."""
@@ -35,13 +36,13 @@ class TimeToAccuracy:
     n_reached_baseline: int
     n_reached_arm: int
     share_baseline: list[float]
-    """Of the runs, those that had reached it by the end of each epoch from 1 to E."""
+    """Share of the runs that had reached it by the end of each epoch from 1 to E."""
     share_arm: list[float]
     median_baseline: float | None
     """Epochs, over runs; None, "not reached", where half or more of them did not."""
     median_arm: float | None
     interval: Interval
-    """Of the difference of restricted mean times, epochs: seed means over the cells of min(T, E)."""
+    """Interval of the difference of restricted mean times, epochs: seed means over the cells of min(T, E)."""
     sign_flip: Test
     adjusted: Test
     """Step-down max-T over the thresholds that some run reached."""
@@ -53,12 +54,12 @@ class TimeToAccuracy:
 
     @property
     def reason(self) -> str | None:
-        """Why there is no difference, or what is wrong with its interval; None where all is well."""
+        """Return why there is no difference, or what is wrong with its interval; None where all is well."""
         return self.interval.reason
 
 
 def first_epoch(accuracy: ArrayLike, threshold: float) -> Floats:
-    """The first epoch T in 1..E with ``accuracy`` (..., E) at or above ``threshold``; NaN where it is not reached.
+    """Return the first epoch T in 1..E with ``accuracy`` (..., E) at or above ``threshold``; NaN where none is.
 
     A run with a NaN or an infinity in any epoch has diverged and has not reached it. One epoch above counts as reached,
     even if the next falls below.
@@ -75,14 +76,14 @@ def first_epoch(accuracy: ArrayLike, threshold: float) -> Floats:
 def time_to_accuracy(
     of_baseline: ArrayLike, of_arm: ArrayLike, thresholds: Sequence[float] = THRESHOLDS, level: float = 0.95
 ) -> list[TimeToAccuracy]:
-    """One result per threshold; ``of_*`` (seeds, cells, epochs 1..E) test accuracy, NaN from divergence on.
+    """Return one result per threshold; ``of_*`` (seeds, cells, epochs 1..E) test accuracy, NaN from divergence on.
 
     The seed is the unit: its times are averaged over the cells. Every run given counts, so leave out what
     was not trained; a run that did not reach the threshold counts with E epochs.
 
     >>> slow, fast = [[[0.1, 0.5, 0.9]]] * 6, [[[0.1, 0.9, 0.9]]] * 6
-    >>> [found] = time_to_accuracy(slow, fast, thresholds=(0.9,))
-    >>> found.median_baseline, found.median_arm, found.interval.estimate, found.n_faster
+    >>> [result] = time_to_accuracy(slow, fast, thresholds=(0.9,))
+    >>> result.median_baseline, result.median_arm, result.interval.estimate, result.n_faster
     (3.0, 2.0, -1.0, 6)
     """
     baseline, arm = np.asarray(of_baseline, dtype=np.float64), np.asarray(of_arm, dtype=np.float64)
@@ -99,14 +100,14 @@ def time_to_accuracy(
 
 
 def _compare(threshold: float, T0: Floats, T1: Floats, E: int, adjusted: Test, level: float) -> TimeToAccuracy:
-    """One threshold; ``T0`` and ``T1`` (seeds, cells) are the times of baseline and arm, NaN not reached."""
+    """Return the result of one threshold; ``T0``, ``T1`` (seeds, cells): times of baseline and arm, NaN not reached."""
     if _reached(T0, T1):
         d = _differences(T0, T1, E)
-        interval, flips = t_interval(d, level), sign_flip(d)
+        interval, by_sign_flip = t_interval(d, level), sign_flip(d)
     else:
         interval = Interval("t", len(T0), math.nan, math.nan, math.nan, level, UNREACHED)
-        flips = Test("sign-flip", len(T0), math.nan, math.nan, reason=UNREACHED)
-    n_faster, n_slower, n_tied = _duels(T0, T1)
+        by_sign_flip = Test("sign-flip", len(T0), math.nan, math.nan, reason=UNREACHED)
+    n_faster, n_slower, n_tied = _count_pairs(T0, T1)
     return TimeToAccuracy(
         threshold=threshold,
         epochs=E,
@@ -118,7 +119,7 @@ def _compare(threshold: float, T0: Floats, T1: Floats, E: int, adjusted: Test, l
         median_baseline=_median(T0),
         median_arm=_median(T1),
         interval=interval,
-        sign_flip=flips,
+        sign_flip=by_sign_flip,
         adjusted=adjusted,
         n_faster=n_faster,
         n_slower=n_slower,
@@ -127,38 +128,38 @@ def _compare(threshold: float, T0: Floats, T1: Floats, E: int, adjusted: Test, l
 
 
 def _adjusted(times: Sequence[tuple[Floats, Floats]], E: int) -> list[Test]:
-    """By threshold, the p-value adjusted for the others; thresholds that nobody reached are no part of the family."""
+    """Return by threshold the test adjusted for the others; one that nobody reached is no part of the family."""
     columns = [_differences(*pair, E) for pair in times if _reached(*pair)]
-    found = iter(max_t(np.column_stack(columns)) if columns else [])
+    tests = iter(max_t(np.column_stack(columns)) if columns else [])
     return [
-        next(found) if _reached(*pair) else Test("step-down max-T", len(pair[0]), math.nan, math.nan, reason=UNREACHED)
+        next(tests) if _reached(*pair) else Test("step-down max-T", len(pair[0]), math.nan, math.nan, reason=UNREACHED)
         for pair in times
     ]
 
 
 def _reached(T0: Floats, T1: Floats) -> bool:
-    """Whether any run of either side did."""
+    """Return whether any run of either side did."""
     return bool(np.isfinite(T0).any() or np.isfinite(T1).any())
 
 
 def _differences(T0: Floats, T1: Floats, E: int) -> Floats:
-    """(seeds,) restricted mean time of the arm minus that of the baseline, epochs."""
+    """Return (seeds,) restricted mean time of the arm minus that of the baseline, epochs."""
     differences: Floats = np.where(np.isnan(T1), E, T1) - np.where(np.isnan(T0), E, T0)
     return np.asarray(differences.mean(axis=1))
 
 
 def _shares(T: Floats, E: int) -> list[float]:
-    """By epoch, the share of runs that have reached it: a time that is NaN never comes."""
+    """Return by epoch the share of runs that have reached it: a time that is NaN never comes."""
     return [float((epoch >= T).mean()) if T.size else math.nan for epoch in range(1, E + 1)]
 
 
 def _median(T: Floats) -> float | None:
-    """The median time over runs, those not reached being later than all; None where it is one of these."""
+    """Return the median time over runs, those not reached being later than all; None where it is one of these."""
     median = float(np.median(np.where(np.isnan(T), np.inf, T))) if T.size else math.inf
     return median if math.isfinite(median) else None
 
 
-def _duels(T0: Floats, T1: Floats) -> tuple[int, int, int]:
-    """Pairs in which the arm is faster, slower and neither; one that never reaches it is slower than any that does."""
+def _count_pairs(T0: Floats, T1: Floats) -> tuple[int, int, int]:
+    """Return the pairs in which the arm is faster, slower and neither; who never reaches it is slower than who does."""
     late0, late1 = (np.where(np.isnan(T), np.inf, T) for T in (T0, T1))
     return int((late1 < late0).sum()), int((late1 > late0).sum()), int((late1 == late0).sum())

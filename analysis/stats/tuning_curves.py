@@ -1,4 +1,4 @@
-"""What a tuning budget buys: the best of so many trials to expect, and how sure that is.
+"""The best score that a tuning budget buys: that of so many trials to expect, and how sure it is.
 
 A trial is one configuration with its score, more is better. The trials are drawn independently and uniformly from
 the search space (random search): what holds for them holds for a search that draws from the same space, not for
@@ -21,20 +21,20 @@ from analysis.stats.sign_flips import generator
 
 METHOD = "bootstrap-t, largest over the budgets"
 RESAMPLES = 9_999
-FEWEST = 20
+MIN_TRIALS = 20
 """Trials below which a bootstrap of trials is not shown."""
-BAND_UP_TO = 1 / 4
-"""Of the trials: the largest budget with a band. Beyond, the few best trials are nearly all that counts."""
+MAX_BAND_SHARE = 1 / 4
+"""Share of the trials: the largest budget with a band. Beyond, the few best trials are nearly all that counts."""
 ROUNDING = 1e-12
 """Differences that are smaller than this share of the largest score are none."""
-CELLS = 2**13  # resamples x trials at a time: memory stays small however many there are
+CHUNK = 2**13  # resamples x trials at a time: memory stays small however many there are
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class BestDifference:
-    """By budget, the arm's expected best score minus the baseline's, with a band that holds at all of its budgets."""
+    """The arm's expected best score minus the baseline's by budget, with a band that holds at all of its budgets."""
 
     method: str
     n: int
@@ -49,12 +49,12 @@ class BestDifference:
 
     @property
     def up_to(self) -> int:
-        """The largest budget with a band."""
+        """Return the largest budget with a band."""
         return len(self.low)
 
 
 def expected_best(scores: ArrayLike) -> Floats:
-    """(n,): the expected best of b = 1 to n trials, drawn without replacement from the n ``scores``.
+    """Return (n,) the expected best of b = 1 to n trials, drawn without replacement from the n ``scores``.
 
     The unbiased estimate of what b independent trials reach, the mean of the best over all subsets of b:
     sum_i C(i-1, b-1) / C(n, b) x_(i) (Tang et al. 2020; drawn with replacement, as by Dodge et al. 2019, it is too
@@ -64,7 +64,7 @@ def expected_best(scores: ArrayLike) -> Floats:
     >>> expected_best([0.5, 0.25, 1.0]).round(6).tolist()
     [0.583333, 0.833333, 1.0]
     """
-    x = np.sort(finite(scores))
+    x = np.sort(as_scores(scores))
     n, gaps, below = len(x), np.diff(x), np.arange(1.0, len(x))
     if n == 0:
         raise ValueError("the best of no scores is unknown")
@@ -75,8 +75,10 @@ def expected_best(scores: ArrayLike) -> Floats:
     return best
 
 
-def band(scores: ArrayLike, level: float = 0.95, bounds: tuple[float, float] = (0.0, 1.0)) -> tuple[Floats, Floats]:
-    """(low, high), each (n,): where the expected best of b = 1 to n trials lies, at all b at once.
+def expected_best_band(
+    scores: ArrayLike, level: float = 0.95, bounds: tuple[float, float] = (0.0, 1.0)
+) -> tuple[Floats, Floats]:
+    """Return (low, high), each (n,): where the expected best of b = 1 to n trials lies, at all b at once.
 
     A band for the distribution function F of a score becomes one for the expected best, high - integral of F^b
     (Lourie, Cho & He 2024, "Show Your Work with Confidence"). That of F is exact for any n: the i-th of n ordered
@@ -86,50 +88,50 @@ def band(scores: ArrayLike, level: float = 0.95, bounds: tuple[float, float] = (
     samples of 8 and 64 trials on four surfaces, of 95 %, independent or Sobol). Every trial independent of the
     others, see the top of this file; ``bounds`` that hold for any trial. The estimate is within: the ends make way.
 
-    >>> low, high = band([0.2, 0.5, 0.6, 0.9])
+    >>> low, high = expected_best_band([0.2, 0.5, 0.6, 0.9])
     >>> low.round(2).tolist(), high.round(2).tolist()
     ([0.1, 0.18, 0.24, 0.29], [0.93, 0.99, 1.0, 1.0])
     """
-    x, (least, most) = np.sort(finite(scores)), bounds
-    if not least < most or (x < least).any() or (x > most).any():
+    x, (lowest, highest) = np.sort(as_scores(scores)), bounds
+    if not lowest < highest or (x < lowest).any() or (x > highest).any():
         raise ValueError(f"scores lie within the bounds, such as (0, 1), these are {bounds}")
-    estimate, gaps = expected_best(x), np.diff(np.concatenate([[least], x, [most]]))
+    estimate, gaps = expected_best(x), np.diff(np.concatenate([[lowest], x, [highest]]))
     above, below = _ranks(len(x), level)
-    low = _best_of_steps(np.append(below, 1.0), gaps, most, len(x))
-    high = _best_of_steps(np.insert(above, 0, 0.0), gaps, most, len(x))
+    low = _best_of_steps(np.append(below, 1.0), gaps, highest, len(x))
+    high = _best_of_steps(np.insert(above, 0, 0.0), gaps, highest, len(x))
     return np.minimum(low, estimate), np.maximum(high, estimate)
 
 
-def _best_of_steps(F: Floats, gaps: Floats, most: float, n_budgets: int) -> Floats:
-    """(n_budgets,): the expected best of b independent trials, ``F`` over ``gaps`` in a row that end at ``most``."""
+def _best_of_steps(F: Floats, gaps: Floats, highest: float, n_budgets: int) -> Floats:
+    """Return (n_budgets,) the expected best of b independent trials, ``F`` over ``gaps`` in a row up to ``highest``."""
     power, best = np.ones_like(F), np.empty(n_budgets)
     for b in range(n_budgets):
         power *= F
-        best[b] = most - power @ gaps
+        best[b] = highest - power @ gaps
     return best
 
 
 @lru_cache(maxsize=64)
 def _ranks(n: int, level: float) -> tuple[Floats, Floats]:
-    """(low, high), each (n,), between which all of n ordered uniform numbers lie with probability ``level``."""
+    """Return (low, high), each (n,), between which all of n ordered uniform numbers lie with probability ``level``."""
 
-    def of(tail: float) -> tuple[Floats, Floats]:
+    def limits_at(tail: float) -> tuple[Floats, Floats]:
         i = np.arange(1.0, n + 1)
         low, high = (np.asarray(quantile(tail, i, n + 1 - i)) for quantile in (stats.beta.ppf, stats.beta.isf))
         return low, high
 
     alpha = 1 - level
     log_tail = optimize.brentq(
-        lambda log_tail: _all_within(*of(math.exp(log_tail))) - level,
+        lambda log_tail: _all_within(*limits_at(math.exp(log_tail))) - level,
         math.log(alpha / (2.1 * n)),
         math.log(alpha / 1.9),
         xtol=1e-9,
     )
-    return of(math.exp(log_tail))
+    return limits_at(math.exp(log_tail))
 
 
 def _all_within(low: Floats, high: Floats) -> float:
-    """P(low_i <= U_(i) <= high_i for all i) for n uniform numbers in order, exactly.
+    """Return P(low_i <= U_(i) <= high_i for all i) for n uniform numbers in order, exactly.
 
     They are the times of a Poisson process that has n by time 1: its law is carried from limit to limit, where counts
     that break it are dropped (Moscovich & Nadler 2017).
@@ -151,7 +153,7 @@ def _all_within(low: Floats, high: Floats) -> float:
 
 
 def expected_best_difference(of_baseline: ArrayLike, of_arm: ArrayLike, level: float = 0.95) -> BestDifference:
-    """By budget, the difference of ``expected_best`` of two sides that tried the same configurations in the same order.
+    """Return the difference by budget of ``expected_best`` of two sides that tried the same configurations in order.
 
     estimate +- c s, where s is the standard error by the influence of each trial and c the quantile of the largest
     |t| over the budgets in 9,999 resamples of the trials, both scores of a trial together, each with an s of its own
@@ -165,46 +167,43 @@ def expected_best_difference(of_baseline: ArrayLike, of_arm: ArrayLike, level: f
     .87); of 32 scrambled Sobol points always (200 samples of four surfaces). 256 trials take 4 s, twice as many four
     times as long.
 
-    >>> found = expected_best_difference([0.1, 0.3, 0.2], [0.2, 0.4, 0.3])
-    >>> [round(d, 6) for d in found.estimates], found.reason
+    >>> result = expected_best_difference([0.1, 0.3, 0.2], [0.2, 0.4, 0.3])
+    >>> [round(d, 6) for d in result.estimates], result.reason
     ([0.1, 0.1, 0.1], '3 trials: too few to resample, the fewest are 20')
     """
-    baseline, arm = finite(of_baseline), finite(of_arm)
+    baseline, arm = as_scores(of_baseline), as_scores(of_arm)
     check_same_trials(baseline, arm)
     n = len(baseline)
     estimates = expected_best(arm) - expected_best(baseline)
-    if n < FEWEST:
-        reason = f"{n} trial{'' if n == 1 else 's'}: too few to resample, the fewest are {FEWEST}"
-        return BestDifference(METHOD, n, tuple(estimates.tolist()), (), (), level, reason)
+    if n < MIN_TRIALS:
+        few = f"{n} trial{'' if n == 1 else 's'}: too few to resample, the fewest are {MIN_TRIALS}"
+        return BestDifference(METHOD, n, tuple(estimates.tolist()), (), (), level, few)
     half = _half_widths(baseline, arm, level)
     near = estimates[: len(half)]
     low, high = tuple((near - half).tolist()), tuple((near + half).tolist())
-    return BestDifference(METHOD, n, tuple(estimates.tolist()), low, high, level, _what_is_wrong(half))
-
-
-def _what_is_wrong(half: Floats) -> str | None:
+    reason = None if half.any() else "the band has no width: every trial finds the same difference"
     if not np.isfinite(half).all():
-        return "the band has no ends: in too many resamples the trials do not differ"
-    return None if half.any() else "the band has no width: every trial finds the same difference"
+        reason = "the band has no ends: in too many resamples the trials do not differ"
+    return BestDifference(METHOD, n, tuple(estimates.tolist()), low, high, level, reason)
 
 
 def _half_widths(baseline: Floats, arm: Floats, level: float) -> Floats:
-    """(budgets,): c s."""
-    rows = min((_rows(baseline, arm), _rows(arm, baseline)), key=lambda rows: rows.tolist())
-    n_budgets = math.floor(len(rows) * BAND_UP_TO)
+    """Return (budgets,) half the width of the band, c s."""
+    rows = min((_sorted_rows(baseline, arm), _sorted_rows(arm, baseline)), key=lambda rows: rows.tolist())
+    n_budgets = math.floor(len(rows) * MAX_BAND_SHARE)
     error = _differences(rows, np.ones((1, len(rows))), n_budgets)[1][0]
     critical = float(np.quantile(_largest_t(rows, n_budgets), level, method="inverted_cdf"))
     return np.where(error > 0, critical * error, 0.0)
 
 
-def _rows(one: Floats, other: Floats) -> Floats:
-    """(trials, 2), sorted: no trace of the order of the trials."""
+def _sorted_rows(one: Floats, other: Floats) -> Floats:
+    """Return (trials, 2), sorted: no trace of the order of the trials."""
     rows = np.column_stack([one, other])
     return rows[np.lexsort(rows.T[::-1])]
 
 
 def _largest_t(rows: Floats, n_budgets: int) -> Floats:
-    """(resamples,): the largest |t| over the budgets, infinite where the resampled trials do not differ."""
+    """Return (resamples,) the largest |t| over the budgets, infinite where the resampled trials do not differ."""
     n, scale = len(rows), ROUNDING * np.abs(rows).max()
     share = np.arange(1, n) / n
     one, other = (np.sort(side) for side in rows.T)
@@ -212,35 +211,31 @@ def _largest_t(rows: Floats, n_budgets: int) -> Floats:
         share, np.diff(one), one[-1], n_budgets
     )
     rng, largest = generator("budget", rows), []
-    for size in _chunks(RESAMPLES, max(1, CELLS // n)):
-        copies = rng.multinomial(n, np.full(n, 1 / n), size).astype(np.float64)
-        found, error = _differences(rows, copies, n_budgets)
-        gap = np.maximum(np.abs(found - truth) - scale, 0)
+    step = max(1, CHUNK // n)
+    for start in range(0, RESAMPLES, step):
+        copies = rng.multinomial(n, np.full(n, 1 / n), min(step, RESAMPLES - start)).astype(np.float64)
+        difference, error = _differences(rows, copies, n_budgets)
+        gap = np.maximum(np.abs(difference - truth) - scale, 0)
         with np.errstate(divide="ignore", invalid="ignore"):
             largest.append(np.where(gap > 0, gap / error, 0.0).max(axis=1))
     return np.concatenate(largest)
 
 
-def _chunks(total: int, size: int) -> Iterator[int]:
-    for start in range(0, total, size):
-        yield min(size, total - start)
-
-
 def _differences(rows: Floats, copies: Floats, n_budgets: int) -> tuple[Floats, Floats]:
-    """(resamples, budgets) twice: second column minus first of ``rows`` (trials, 2), and its standard error."""
+    """Return (resamples, budgets) twice: second column minus first of ``rows`` (trials, 2), and its standard error."""
     n, scale = len(rows), ROUNDING * np.abs(rows).max()
-    found, error = (np.empty((len(copies), n_budgets)) for _ in range(2))
+    difference, error = (np.empty((len(copies), n_budgets)) for _ in range(2))
     both = zip(*(_by_budget(side, copies, n_budgets) for side in rows.T), strict=True)
     for b, ((best_one, pull_one), (best_other, pull_other)) in enumerate(both):
-        found[:, b] = best_other - best_one
+        difference[:, b] = best_other - best_one
         squares = (copies * (pull_other - pull_one) ** 2).sum(axis=1)
         error[:, b] = np.sqrt(squares) / n
     error[error <= scale] = 0.0
-    return found, error
+    return difference, error
 
 
 def _by_budget(scores: Floats, copies: Floats, n_budgets: int) -> Iterator[tuple[Floats, Floats]]:
-    """For budgets from 1 on, of the trials in so many ``copies`` (resamples, trials): their ``expected_best``
+    """Yield for budgets from 1 on, of the trials in so many ``copies`` (resamples, trials), their ``expected_best``
     (resamples,), and the influence of each trial on it (resamples, trials), in the order of the trials.
 
     The influence of x on max - integral of F^b is -b integral of F^(b-1) (1[x <= t] - F) (Hampel 1974).
@@ -259,18 +254,19 @@ def _by_budget(scores: Floats, copies: Floats, n_budgets: int) -> Iterator[tuple
         power *= share
 
 
-def finite(scores: ArrayLike) -> Floats:
-    """(n,) floats; a ValueError where they are not, or one is not finite."""
-    found = np.asarray(scores, dtype=np.float64)
-    if found.ndim != 1:
-        raise ValueError(f"scores form one row, these have the shape {found.shape}")
-    if not np.isfinite(found).all():
+def as_scores(scores: ArrayLike) -> Floats:
+    """Return scores as floats (n,); a ValueError where they are not, or one is not finite."""
+    array = np.asarray(scores, dtype=np.float64)
+    if array.ndim != 1:
+        raise ValueError(f"scores form one row, these have the shape {array.shape}")
+    if not np.isfinite(array).all():
         raise ValueError(
-            f"scores are finite, a failure has one too, number {int(np.argmin(np.isfinite(found)))} is not"
+            f"scores are finite, a failure has one too, number {int(np.argmin(np.isfinite(array)))} is not"
         )
-    return found
+    return array
 
 
 def check_same_trials(baseline: Floats, arm: Floats) -> None:
+    """Raise a ValueError where the sides have not as many scores."""
     if len(baseline) != len(arm):
         raise ValueError(f"both sides tried the same configurations, these have {len(baseline)} and {len(arm)} scores")

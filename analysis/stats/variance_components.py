@@ -1,7 +1,7 @@
-"""Where the noise comes from: the seeds, the test images, the epoch that happened to be the last.
+"""Sources of the noise: the seeds, the test images, the epoch that happened to be the last.
 
 ``two_way`` says how far a difference would move with other seeds, and with other seeds and other images;
-``pairing_gain`` what the shared seeds bought; ``spread`` how much of a run's accuracy is the epoch at which it
+``variance_ratio`` what the shared seeds bought; ``spread`` how much of a run's accuracy is the epoch at which it
 stopped. Nothing here tests: see ``analysis.stats.paired_tests``. Arrays in, small named results out, NaN with a reason
 where there is no number.
 """
@@ -46,7 +46,7 @@ class TwoWay:
 
 
 def two_way(c: ArrayLike, level: float = 0.95) -> TwoWay:
-    """How far the mean of ``c`` would move: with other seeds, and with other seeds and other test images.
+    """Return how far the mean of ``c`` would move: with other seeds, and with other seeds and other test images.
 
     ``c`` (seeds, images): correct_arm - correct_baseline, -1, 0 or 1, or its mean over cells. Seeds and images
     are both samples and cross (Owen 2007): c = mean + seed + image + residual. With S seeds, N images and mean
@@ -56,8 +56,8 @@ def two_way(c: ArrayLike, level: float = 0.95) -> TwoWay:
     intervals for new images of level 95 % then cover 87 to 99 %, from five seeds on 94 to 96 % (measured).
     Fewer than two seeds or images: NaN and the reason. A ValueError where ``c`` is no finite matrix.
 
-    >>> found = two_way([[1, 0, 1, 0], [1, 0, 0, 0], [1, 1, 1, 0]])
-    >>> round(found.ms_seeds, 4), round(found.ms_images, 4), round(found.ms_residual, 4)
+    >>> result = two_way([[1, 0, 1, 0], [1, 0, 0, 0], [1, 1, 1, 0]])
+    >>> round(result.ms_seeds, 4), round(result.ms_images, 4), round(result.ms_residual, 4)
     (0.25, 0.5556, 0.1389)
     """
     c = np.asarray(c)
@@ -79,11 +79,11 @@ def two_way(c: ArrayLike, level: float = 0.95) -> TwoWay:
 
 
 MeanSquares = tuple[float, float, float]
-"""Of the seeds, of the images, of the residual."""
+"""Mean squares of the seeds, of the images, of the residual."""
 
 
 def _sum_of_squares(c: NDArray) -> float:
-    """Sum of c^2 without an array of squares; a ValueError names the first entry that is not finite."""
+    """Return the sum of c^2 without an array of squares; a ValueError names the first entry that is not finite."""
     total = float(np.einsum("si,si->", c, c, dtype=np.float64))
     if not math.isfinite(total):
         seed, image = np.argwhere(~np.isfinite(c))[0]
@@ -92,7 +92,7 @@ def _sum_of_squares(c: NDArray) -> float:
 
 
 def _mean_squares(c: NDArray, squares: float) -> MeanSquares:
-    """From the means along both axes: the residuals, an array as large as ``c``, are never formed."""
+    """Return the mean squares, from the means along both axes: the residuals, as large as ``c``, are never formed."""
     S, N = c.shape
     of_seeds, of_images = (c.mean(axis=axis, dtype=np.float64) for axis in (1, 0))
     mean = of_seeds.mean()
@@ -104,7 +104,7 @@ def _mean_squares(c: NDArray, squares: float) -> MeanSquares:
 
 
 def _components(ms: MeanSquares, shape: tuple[int, int]) -> tuple[tuple[float, float, float], str | None]:
-    """Variance of seeds, images and residual, from E MS_s = N var_s + var_r and E MS_e = S var_e + var_r."""
+    """Return the variance of seeds, images and residual, from E MS_s = N var_s + var_r and E MS_e = S var_e + var_r."""
     (ms_s, ms_e, ms_r), (S, N) = ms, shape
     var_s, var_e = (ms_s - ms_r) / N, (ms_e - ms_r) / S
     below = [name for name, var in (("seeds", var_s), ("images", var_e)) if var < 0]
@@ -115,12 +115,12 @@ def _components(ms: MeanSquares, shape: tuple[int, int]) -> tuple[tuple[float, f
 
 
 def _conservative(ms: MeanSquares, mean: float, shape: tuple[int, int], level: float) -> tuple[Interval, float]:
-    """The interval of variance (MS_s + MS_e)/(SN), and its degrees of freedom."""
+    """Return the interval of variance (MS_s + MS_e)/(SN), and its degrees of freedom."""
     (ms_s, ms_e, _), (S, N) = ms, shape
     if ms_s + ms_e == 0:
         reason = "the seeds' means are all equal, and so are the images': the spread is zero"
         return Interval("two-way, conservative", S, mean, mean, mean, level, reason), math.nan
-    df = (ms_s + ms_e) ** 2 / (ms_s**2 / (S - 1) + ms_e**2 / (N - 1))
+    df = (ms_s + ms_e) ** 2 / (ms_s**2 / (S - 1) + ms_e**2 / (N - 1))  # Satterthwaite 1946
     half = _half(ms_s + ms_e, df, shape, level)
     return Interval("two-way, conservative", S, mean, mean - half, mean + half, level), df
 
@@ -128,7 +128,7 @@ def _conservative(ms: MeanSquares, mean: float, shape: tuple[int, int], level: f
 def _new_images(
     ms: MeanSquares, conservative: Interval, df_conservative: float, shape: tuple[int, int]
 ) -> tuple[Interval, float]:
-    """The interval of variance (MS_s + MS_e - MS_r)/(SN), or the conservative one with the reason."""
+    """Return the interval of variance (MS_s + MS_e - MS_r)/(SN), or the conservative one with the reason."""
     (ms_s, ms_e, ms_r), (S, N), mean, level = ms, shape, conservative.estimate, conservative.level
     total = ms_s + ms_e - ms_r
     if total <= 0:
@@ -143,47 +143,47 @@ def _new_images(
 
 
 def _half(ms: float, df: float, shape: tuple[int, int], level: float) -> float:
-    """Half the width of an interval for the mean of shape[0] x shape[1] differences."""
+    """Return half the width of an interval for the mean of shape[0] x shape[1] differences."""
     return float(stats.t.ppf((1 + level) / 2, df)) * math.sqrt(ms / math.prod(shape))
 
 
 @dataclass(frozen=True)
-class PairingGain:
-    """What comparing within seeds bought; see ``pairing_gain``."""
+class VarianceRatio:
+    """The relative efficiency of comparing within seeds; see ``variance_ratio``."""
 
     n: int
     rho: float
     """Correlation of the arms over the seeds."""
     gain: float
-    """How many runs an arm would need without pairs for one with: above 1 where pairing helped."""
+    """Runs that an arm would need without pairs for one with: above 1 where pairing helped."""
     reason: str | None = None
 
 
-def pairing_gain(of_baseline: ArrayLike, of_arm: ArrayLike) -> PairingGain:
-    """Variance of a difference without pairs over that with: (s_A^2 + s_B^2) / s_D^2, from scores (n,) each.
+def variance_ratio(of_baseline: ArrayLike, of_arm: ArrayLike) -> VarianceRatio:
+    """Return the variance of a difference without pairs over that with: (s_A^2 + s_B^2) / s_D^2, from scores (n,) each.
 
     With equal spreads it is 1/(1 - rho). Itself a noisy ratio: with few seeds a description, no finding.
     NaN and a reason where a spread is zero or n < 3 (two points are always on a line); where one arm alone has
     no spread, there is no correlation and the gain is 1.
 
-    >>> found = pairing_gain([0.1, 0.2, 0.3, 0.4], [0.3, 0.3, 0.5, 0.5])
-    >>> round(found.rho, 3), round(found.gain, 3)
+    >>> result = variance_ratio([0.1, 0.2, 0.3, 0.4], [0.3, 0.3, 0.5, 0.5])
+    >>> round(result.rho, 3), round(result.gain, 3)
     (0.894, 9.0)
     """
-    a, b = _scores(of_baseline, 1), _scores(of_arm, 1)
+    a, b = _as_scores(of_baseline, 1), _as_scores(of_arm, 1)
     n = len(a)
     if len(b) != n:
         raise ValueError(f"the arms belong to the same seeds, these are {n} and {len(b)} scores")
     if n < 3:
-        return PairingGain(n, math.nan, math.nan, f"{n} pairs: no correlation to speak of")
+        return VarianceRatio(n, math.nan, math.nan, f"{n} pairs: no correlation to speak of")
     rounding = 1e3 * ROUNDING * max(np.abs(a).max(), np.abs(b).max())
     spreads = {"the baseline": np.ptp(a), "the arm": np.ptp(b), "the difference": np.ptp(b - a)}
     zero = [name for name, spread in spreads.items() if spread <= rounding]
     reason = f"the spread of {' and of '.join(zero)} is zero" if zero else None
     rho = math.nan if {"the baseline", "the arm"} & {*zero} else float(np.corrcoef(a, b)[0, 1])
     if "the difference" in zero:
-        return PairingGain(n, rho, math.nan, reason)
-    return PairingGain(n, rho, float((a.var(ddof=1) + b.var(ddof=1)) / (b - a).var(ddof=1)), reason)
+        return VarianceRatio(n, rho, math.nan, reason)
+    return VarianceRatio(n, rho, float((a.var(ddof=1) + b.var(ddof=1)) / (b - a).var(ddof=1)), reason)
 
 
 @dataclass(frozen=True)
@@ -193,24 +193,24 @@ class Spread:
     n_seeds: int
     n_epochs: int
     over_seeds: float
-    """Of the runs' means over the last epochs."""
+    """Standard deviation of the runs' means over the last epochs."""
     over_epochs: float
-    """Of the epochs within a run, root mean square over the runs."""
+    """Standard deviation of the epochs within a run, root mean square over the runs."""
     reason: str | None = None
 
 
 def spread(accuracy: ArrayLike) -> Spread:
-    """Is it the seed or the epoch? From one arm's accuracy (seeds, last epochs).
+    """Return how much is the seed and how much the epoch, from one arm's accuracy (seeds, last epochs).
 
     ``over_epochs`` near or above ``over_seeds`` says that where one stops matters as much as the seed, and that
     the mean of some epochs is a steadier endpoint than the last one. It holds what a run still learns in these
     epochs, not their noise alone. NaN and a reason with fewer than two seeds or two epochs.
 
-    >>> found = spread([[0.90, 0.92], [0.94, 0.96]])
-    >>> round(found.over_seeds, 4), round(found.over_epochs, 4)
+    >>> result = spread([[0.90, 0.92], [0.94, 0.96]])
+    >>> round(result.over_seeds, 4), round(result.over_epochs, 4)
     (0.0283, 0.0141)
     """
-    x = _scores(accuracy, 2)
+    x = _as_scores(accuracy, 2)
     seeds, epochs = x.shape
     over_seeds = float(x.mean(axis=1).std(ddof=1)) if seeds > 1 and epochs else math.nan
     over_epochs = math.sqrt(float(x.var(axis=1, ddof=1).mean())) if epochs > 1 and seeds else math.nan
@@ -218,8 +218,8 @@ def spread(accuracy: ArrayLike) -> Spread:
     return Spread(seeds, epochs, over_seeds, over_epochs, f"{' and '.join(few)}: no spread" if few else None)
 
 
-def _scores(values: ArrayLike, ndim: int) -> NDArray[np.float64]:
-    """``values`` as a float array; a ValueError where it has other dimensions or holds NaN or infinity."""
+def _as_scores(values: ArrayLike, ndim: int) -> NDArray[np.float64]:
+    """Return ``values`` as floats; a ValueError where they have other dimensions or hold NaN or infinity."""
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != ndim:
         raise ValueError(f"scores have {ndim} dimensions here, these have the shape {array.shape}")

@@ -11,7 +11,7 @@ from scipy import stats
 from analysis.findings import results as findings
 from analysis.findings.results import Findings, Results
 from analysis.report import __main__ as report
-from analysis.stats import null_calibration as aa
+from analysis.stats import null_calibration
 from study.spec.design import Design
 from study.spec.factors import Cell
 from study.spec.runs import Run
@@ -133,7 +133,7 @@ def test_the_sequence_licenses_the_cells_only_behind_the_grid(found: Findings, t
 
 def test_exact_methods_keep_their_level_over_all_swaps_and_the_table_says_so(found: Findings) -> None:
     sizes = {size.method: size for size in found.sizes}
-    assert set(sizes) == set(aa.METHODS)
+    assert set(sizes) == set(null_calibration.METHODS)
     for method in ("sign-flip over the grid", "Wilcoxon over the grid", "any cell, step-down max-T"):
         assert sizes[method].every_swap
         assert sizes[method].size <= 0.05

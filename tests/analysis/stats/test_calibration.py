@@ -15,10 +15,11 @@ import pytest
 from numpy.typing import NDArray
 from scipy import integrate, stats
 
-from analysis.stats import null_calibration as aa
-from analysis.stats import sign_flips as flips
+from analysis.stats import sign_flips
 from analysis.stats.intervals import Interval, bootstrap_t, hodges_lehmann, sign_flip_interval, simultaneous, t_interval
-from analysis.stats.paired_tests import Test, equivalence, holm, max_t, paired_t, sign_flip, wilcoxon
+from analysis.stats.multiple_tests import holm, max_t
+from analysis.stats.null_calibration import type_i_error_rates
+from analysis.stats.paired_tests import Test, equivalence, paired_t, sign_flip, wilcoxon
 
 pytestmark = pytest.mark.slow
 
@@ -69,12 +70,12 @@ def is_as_tabled(share: float, tabled: float, repeats: int) -> bool:
 
 
 def coverage(method: Callable[[NDArray], Interval], samples: NDArray, mean: float) -> float:
-    found = [method(sample) for sample in samples]
-    return float(np.mean([one.low <= mean <= one.high for one in found]))
+    intervals = [method(sample) for sample in samples]
+    return float(np.mean([one.low <= mean <= one.high for one in intervals]))
 
 
 def joint_coverage(tables: NDArray) -> float:
-    """How often the simultaneous intervals of null tables hold all means, once each column was given one of its own."""
+    """Return how often the simultaneous intervals of null tables hold all means, each column given one of its own."""
     means = np.linspace(0.0, 20.0, tables.shape[2])  # if rows were flipped before they are centred, these would matter
     columns = (zip(simultaneous(table), means, strict=True) for table in tables + means)
     return float(np.mean([all(one.low <= mean <= one.high for one, mean in pairs) for pairs in columns]))
@@ -131,9 +132,9 @@ def test_equivalence_has_its_size_at_the_margin_and_its_power_at_zero_by_quadrat
 
     expected = integrate.quad(claims, 0.0, margin * math.sqrt(n) / critical)[0]
     samples = np.random.default_rng([8, n]).normal(mean, 1.0, (repeats, n))
-    found = np.mean([equivalence(sample, margin).pvalue <= ALPHA for sample in samples])
-    assert abs(found - expected) <= 4 * error(expected, repeats)
-    assert mean == 0 or found <= ALPHA + 4 * error(ALPHA, repeats)
+    share = np.mean([equivalence(sample, margin).pvalue <= ALPHA for sample in samples])
+    assert abs(share - expected) <= 4 * error(expected, repeats)
+    assert mean == 0 or share <= ALPHA + 4 * error(ALPHA, repeats)
 
 
 @pytest.mark.parametrize("n", T_COVERS["normal"])
@@ -216,7 +217,7 @@ def test_the_percentile_bootstrap_covers_less_than_90_percent_of_few_normal_samp
 @pytest.mark.parametrize("n", [6, 8, 10])
 @pytest.mark.parametrize("rho", RHOS)
 def test_max_t_errs_in_a_family_without_effects_as_often_as_enumeration_says(rho: float, n: int) -> None:
-    """As often as a single sign-flip test, whatever the dependence; the negative control is a t test per cell."""
+    """It errs as often as one sign-flip test, whatever the dependence; the negative control is a t test per cell."""
     repeats = 3000
     tables = grids(np.random.default_rng([31, n]), repeats, n, rho)
     wrong = np.mean([min(test.pvalue for test in max_t(table)) <= ALPHA for table in tables])
@@ -231,10 +232,10 @@ def test_max_t_finds_3_real_effects_more_often_than_holm_and_seldom_any_of_the_6
     """Effects of 1.5 standard deviations. Holm on exact tests of 9 cells finds nothing below 9 seeds."""
     repeats, real = 3000, np.arange(CELLS) < 3
     tables = grids(np.random.default_rng([32, n]), repeats, n, rho) + 1.5 * real
-    found = np.array([[test.pvalue <= ALPHA for test in max_t(table)] for table in tables])
+    rejected = np.array([[test.pvalue <= ALPHA for test in max_t(table)] for table in tables])
     by_holm = np.array([holm([sign_flip(cell).pvalue for cell in table.T]) <= ALPHA for table in tables])
-    assert found[:, ~real].any(1).mean() <= ALPHA + 4 * error(ALPHA, repeats)
-    assert found[:, real].mean() > by_holm[:, real].mean() + 0.05
+    assert rejected[:, ~real].any(1).mean() <= ALPHA + 4 * error(ALPHA, repeats)
+    assert rejected[:, real].mean() > by_holm[:, real].mean() + 0.05
     assert n >= 9 or not by_holm.any()
     raw = stats.ttest_1samp(tables[:, :, ~real], 0.0, axis=1).pvalue <= ALPHA
     assert raw.any(1).mean() > (0.15 if rho < 0.9 else 0.10)
@@ -298,11 +299,11 @@ KINDS = ["nothing", "effect", "skewed", "alike", "ties", "zero column", "constan
 @pytest.mark.parametrize("n", [6, 8, 10])
 @pytest.mark.parametrize("kind", KINDS)
 def test_exact_methods_reject_in_at_most_alpha_of_all_swaps_of_any_table(kind: str, n: int, alpha: float) -> None:
-    """Where no two patterns tie, flipped sums reject in just as many as the level has room for."""
-    found = {size.method: size for size in aa.sizes(planted_table(kind, n), alpha)}
-    exact = [found[name] for name in ("sign-flip over the grid", "Wilcoxon over the grid", "any cell, step-down max-T")]
-    assert {(size.n_swaps, size.every_swap) for size in exact} == {(2 ** (n - 1), True)}
-    assert max(size.size for size in exact) <= alpha
+    """Flipped sums reject in just as many as the level has room for where no two patterns tie."""
+    rates = {rate.method: rate for rate in type_i_error_rates(planted_table(kind, n), alpha)}
+    exact = [rates[name] for name in ("sign-flip over the grid", "Wilcoxon over the grid", "any cell, step-down max-T")]
+    assert {(rate.n_swaps, rate.every_swap) for rate in exact} == {(2 ** (n - 1), True)}
+    assert max(rate.size for rate in exact) <= alpha
     if kind in ("nothing", "effect", "skewed"):
         by_sums, _, by_cells = exact
         assert by_sums.n_rejected == by_cells.n_rejected == math.floor(alpha * 2 ** (n - 1))
@@ -312,19 +313,19 @@ def test_exact_methods_reject_in_at_most_alpha_of_all_swaps_of_any_table(kind: s
 @pytest.mark.parametrize("kind", ["skewed", "effect", "alike"])
 def test_the_size_of_t_under_swaps_is_what_brute_force_counts_above_alpha_or_below(kind: str, n: int) -> None:
     table = planted_table(kind, n)
-    found = {size.method: size for size in aa.sizes(table, ALPHA)}
+    rates = {rate.method: rate for rate in type_i_error_rates(table, ALPHA)}
     swapped = all_signs(n)[:, :, None] * table
     grid = stats.ttest_1samp(swapped.mean(2), 0.0, axis=1).pvalue <= ALPHA
     cells = stats.ttest_1samp(swapped, 0.0, axis=1).pvalue <= ALPHA
-    assert found["paired t over the grid"].size == grid.mean()
-    assert found["any cell, t uncorrected"].size == cells.any(1).mean()
+    assert rates["paired t over the grid"].size == grid.mean()
+    assert rates["any cell, t uncorrected"].size == cells.any(1).mean()
 
 
 def test_t_rejects_too_often_under_swaps_of_8_differences_that_are_alike() -> None:
-    """By hand: seven of one sign and one of the other give t = 3.0 > 2.36, so 2 + 16 patterns of 256 reject."""
-    found = {size.method: size for size in aa.sizes(planted_table("alike", 8), ALPHA)}
-    assert found["paired t over the grid"].size == 18 / 256
-    assert found["sign-flip over the grid"].size <= ALPHA
+    """Seven of one sign and one of the other give t = 3.0 > 2.36 by hand, so 2 + 16 patterns of 256 reject."""
+    rates = {rate.method: rate for rate in type_i_error_rates(planted_table("alike", 8), ALPHA)}
+    assert rates["paired t over the grid"].size == 18 / 256
+    assert rates["sign-flip over the grid"].size <= ALPHA
 
 
 def is_whole_and_even(test: Test, n: int) -> bool:
@@ -346,8 +347,8 @@ def test_exact_tests_count_whole_pairs_of_mirrored_patterns(n: int) -> None:
 
 def chance_of(n_drawn: int) -> tuple[float, float]:
     """Clopper & Pearson's 99.9 % interval of the chance of what happened in ``n_drawn`` of the random patterns."""
-    found = stats.binomtest(n_drawn, flips.RESAMPLES).proportion_ci(0.999, method="exact")
-    return float(found.low), float(found.high)
+    interval = stats.binomtest(n_drawn, sign_flips.RESAMPLES).proportion_ci(0.999, method="exact")
+    return float(interval.low), float(interval.high)
 
 
 @pytest.fixture
@@ -356,7 +357,7 @@ def at_random(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable, NDArray], 
 
     def call(function: Callable, data: NDArray) -> object:
         with monkeypatch.context() as patch:
-            patch.setattr(flips, "EXACT_UP_TO", 0)
+            patch.setattr(sign_flips, "MAX_EXACT_UNITS", 0)
             return function(data)
 
     return call
@@ -369,21 +370,21 @@ def test_random_patterns_agree_with_all_patterns(effect: float, at_random) -> No
     drawn = [at_random(sign_flip, table[:, 0]), *at_random(max_t, table)]
     for all_of_them, some in zip(exact, drawn, strict=True):
         low, high = chance_of(some.n_extreme - 1)  # without the identity
-        assert (some.n_total, all_of_them.n_total) == (flips.RESAMPLES + 1, 2**12)
+        assert (some.n_total, all_of_them.n_total) == (sign_flips.RESAMPLES + 1, 2**12)
         assert low <= all_of_them.pvalue <= high
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_ends_from_random_patterns_cut_off_as_much_as_they_say_of_all_subset_means(seed: int, at_random) -> None:
-    """Of a subset and its complement at most one lies in a tail: among the patterns drawn, the number of pairs with
+    """At most one of a subset and its complement lies in a tail: among the patterns drawn, the number of pairs with
     one there is binomial."""
     sample = np.random.default_rng(seed).standard_t(3, size=12) + 0.5
-    found = at_random(sign_flip_interval, sample)
-    assert (found.level, sign_flip_interval(sample).level) == (0.95, 1 - 204 / 4096)
+    interval = at_random(sign_flip_interval, sample)
+    assert (interval.level, sign_flip_interval(sample).level) == (0.95, 1 - 204 / 4096)
     flipped = all_signs(12)[1:] < 0
     means = (flipped @ sample) / flipped.sum(1)
-    low, high = chance_of(math.floor(ALPHA * (flips.RESAMPLES + 1)))
+    low, high = chance_of(math.floor(ALPHA * (sign_flips.RESAMPLES + 1)))
     gap = 1e-9
-    for beyond, end in ((means, found.low), (-means, -found.high)):
+    for beyond, end in ((means, interval.low), (-means, -interval.high)):
         assert 2 * np.sum(beyond < end - gap) / 2**12 <= high
         assert 2 * np.sum(beyond <= end + gap) / 2**12 >= low

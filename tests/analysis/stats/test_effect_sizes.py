@@ -27,16 +27,16 @@ def test_d_z_and_g_z_on_the_sleep_data() -> None:
 @pytest.mark.parametrize("shift", [0.0, 0.3, 2.0])
 def test_the_interval_of_d_z_inverts_the_noncentral_t(n: int, shift: float) -> None:
     d = np.random.default_rng(n).normal(shift, 1, n)
-    found = cohen_dz(d, 0.9)
+    effect = cohen_dz(d, 0.9)
     t = stats.ttest_1samp(d, 0).statistic
-    assert stats.nct.cdf(t, n - 1, found.low * math.sqrt(n)) == pytest.approx(0.95, abs=1e-8)
-    assert stats.nct.cdf(t, n - 1, found.high * math.sqrt(n)) == pytest.approx(0.05, abs=1e-8)
+    assert stats.nct.cdf(t, n - 1, effect.low * math.sqrt(n)) == pytest.approx(0.95, abs=1e-8)
+    assert stats.nct.cdf(t, n - 1, effect.high * math.sqrt(n)) == pytest.approx(0.05, abs=1e-8)
 
 
 def test_large_effects_have_intervals_too() -> None:
     d = np.random.default_rng(0).normal(60, 1, 10)
-    found = cohen_dz(d)
-    assert 0 < found.low < found.estimate < found.high < 3 * found.estimate
+    effect = cohen_dz(d)
+    assert 0 < effect.low < effect.estimate < effect.high < 3 * effect.estimate
 
 
 @given(samples)
@@ -51,10 +51,10 @@ def test_swapping_the_arms_mirrors_every_effect(d: list[float]) -> None:
 
 
 def test_prob_better_counts_a_tie_as_half_and_its_interval_is_that_of_the_decided_pairs() -> None:
-    found = prob_better([0.1 + 0.2 - 0.3, 1, 2, 3, 4, 5, 6, -1, 0, 0])
-    assert found.estimate == (6 + 1.5) / 10
+    effect = prob_better([0.1 + 0.2 - 0.3, 1, 2, 3, 4, 5, 6, -1, 0, 0])
+    assert effect.estimate == (6 + 1.5) / 10
     low, high = stats.beta.ppf(0.025, 6, 2), stats.beta.ppf(0.975, 7, 1)
-    assert (found.low, found.high) == pytest.approx(((low * 7 + 1.5) / 10, (high * 7 + 1.5) / 10))
+    assert (effect.low, effect.high) == pytest.approx(((low * 7 + 1.5) / 10, (high * 7 + 1.5) / 10))
 
 
 def test_degenerate_samples_say_why() -> None:
@@ -73,8 +73,8 @@ def test_the_interval_of_an_effect_of_any_size_is_where_the_noncentral_t_says(n:
     for every t; scipy's own noncentral t has no digits left beyond a few hundred."""
     d = np.linspace(-1, 1, n)
     d = d / d.std(ddof=1) + t / math.sqrt(n)
-    found = cohen_dz(d, level=0.99)
+    effect = cohen_dz(d, level=0.99)
     s = np.sqrt(stats.chi2.ppf((np.arange(200_000) + 0.5) / 200_000, n - 1) / (n - 1))
-    for end, p in ((found.low, 0.995), (found.high, 0.005)):
+    for end, p in ((effect.low, 0.995), (effect.high, 0.005)):
         below = stats.norm.cdf(t * s - end * math.sqrt(n)).mean()
         assert below == pytest.approx(p, abs=2e-4)

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.stats import grid as factors
+from analysis.stats import grid
 from analysis.stats.grid import Axis, BestRate, LargestRate, Share, Slope, best_rate, interaction, largest_rate
-from analysis.stats.paired_tests import max_t
+from analysis.stats.multiple_tests import max_t
 
 SIZES, LRS = (32, 128, 512), (0.001, 0.01, 0.1)
 
@@ -58,29 +58,31 @@ def test_planted_slopes_are_found_exactly() -> None:
 def test_slopes_are_the_least_squares_fit_of_each_seed(D: NDArray[np.float64]) -> None:
     """On an uneven grid; with columns centred at its middle."""
     sizes, lrs = (8, 64, 100), (0.003, 0.01, 0.3)
-    x, z = (grid.ravel() for grid in np.meshgrid(np.log2(sizes), np.log10(lrs), indexing="ij"))
+    x, z = (levels.ravel() for levels in np.meshgrid(np.log2(sizes), np.log10(lrs), indexing="ij"))
     x, z = x - x.mean(), z - z.mean()
     columns = np.column_stack([np.ones(9), x, z, x * z])
     fits = np.array([np.linalg.lstsq(columns, d.ravel(), rcond=None)[0] for d in D])
-    found = slopes(D, sizes, lrs)
-    assert [slope.interval.estimate for slope in found] == pytest.approx(fits.mean(axis=0)[1:])
-    assert [slope.t_test.statistic for slope in found] == pytest.approx(
+    result = slopes(D, sizes, lrs)
+    assert [slope.interval.estimate for slope in result] == pytest.approx(fits.mean(axis=0)[1:])
+    assert [slope.t_test.statistic for slope in result] == pytest.approx(
         fits.mean(axis=0)[1:] / fits.std(axis=0, ddof=1)[1:] * math.sqrt(7)
     )
     joint = [test.pvalue for test in max_t(fits[:, 1:])]
-    assert [slope.adjusted.pvalue for slope in found] == pytest.approx(joint)
-    assert all(slope.adjusted.pvalue >= slope.sign_flip.pvalue for slope in found)
+    assert [slope.adjusted.pvalue for slope in result] == pytest.approx(joint)
+    assert all(slope.adjusted.pvalue >= slope.sign_flip.pvalue for slope in result)
 
 
 def test_of_three_factors_every_one_and_every_two_have_a_slope_of_the_least_squares_fit() -> None:
     """Seeds that differ in the product of all three alone, which the fit leaves to the residuals."""
-    x, y, z = (grid - grid.mean() for grid in np.meshgrid((0.0, 1.0), (0.0, 3.0, 4.0), (-2.0, -1.0), indexing="ij"))
+    x, y, z = (
+        levels - levels.mean() for levels in np.meshgrid((0.0, 1.0), (0.0, 3.0, 4.0), (-2.0, -1.0), indexing="ij")
+    )
     D = [0.1 * x - 0.2 * y + 0.3 * z + 0.4 * x * y + 0.5 * x * z - 0.6 * y * z + k * x * y * z for k in range(6)]
     three = [Axis("a", "a", (0, 1)), Axis("b", "b", (0, 3, 4)), Axis("c", "c", (-2, -1))]
-    found = interaction(D, three)
-    assert [slope.name for slope in found] == ["a", "b", "c", "a x b", "a x c", "b x c"]
-    assert [slope.unit for slope in found][2:4] == ["per c", "per a and b"]
-    assert [slope.interval.estimate for slope in found] == pytest.approx([0.1, -0.2, 0.3, 0.4, 0.5, -0.6])
+    result = interaction(D, three)
+    assert [slope.name for slope in result] == ["a", "b", "c", "a x b", "a x c", "b x c"]
+    assert [slope.unit for slope in result][2:4] == ["per c", "per a and b"]
+    assert [slope.interval.estimate for slope in result] == pytest.approx([0.1, -0.2, 0.3, 0.4, 0.5, -0.6])
 
 
 @given(grids, st.permutations(range(7)))
@@ -134,11 +136,11 @@ def test_the_planted_largest_rates_are_found() -> None:
     """Seed 1: tenfold and a hundredfold; seed 2: none against tenfold; seed 3: equal; seed 4: a tenth."""
     baseline = np.concatenate([never(1, 1), never(0, 1), never(2, 2), never(3, 3)])
     arm = np.concatenate([never(2, 3), never(1, 1), never(2, 2), never(2, 2)])
-    found = largest_rate(baseline, arm, LRS)
-    assert found.interval.estimate == (1.5 + 0.5 + 0 - 1) / 4
-    assert (found.interval.n, found.n_runs) == (4, 8)
-    assert (found.n_none, found.n_none_baseline, found.n_none_arm) == (1, 1, 0)
-    assert found.shares == (
+    result = largest_rate(baseline, arm, LRS)
+    assert result.interval.estimate == (1.5 + 0.5 + 0 - 1) / 4
+    assert (result.interval.n, result.n_runs) == (4, 8)
+    assert (result.n_none, result.n_none_baseline, result.n_none_arm) == (1, 1, 0)
+    assert result.shares == (
         Share(None, 1 / 8, 0.0),
         Share(0.001, 3 / 8, 2 / 8),
         Share(0.01, 2 / 8, 5 / 8),
@@ -148,9 +150,9 @@ def test_the_planted_largest_rates_are_found() -> None:
 
 def test_the_largest_rate_that_works_counts_even_where_a_smaller_one_fails() -> None:
     odd = np.array([[[True, True, False]]] * 6)
-    found = largest_rate(np.zeros_like(odd), odd, LRS)
-    assert found.interval.estimate == 0
-    assert [share.of_arm for share in found.shares] == [0, 0, 0, 1]
+    result = largest_rate(np.zeros_like(odd), odd, LRS)
+    assert result.interval.estimate == 0
+    assert [share.of_arm for share in result.shares] == [0, 0, 0, 1]
 
 
 @pytest.mark.parametrize(("lrs", "step"), [((0.1,), 10.0), ((0.01, 0.04), 4.0), ((0.1, 0.2, 2.0), 2.0)])
@@ -158,9 +160,9 @@ def test_no_rate_at_all_is_one_step_of_the_grid_below_the_smallest(lrs: tuple[fl
     failed = np.ones((6, 2, len(lrs)), dtype=bool)
     works = failed.copy()
     works[:, :, 0] = False
-    found = largest_rate(failed, works, lrs)
-    assert found.interval.estimate == pytest.approx(math.log10(step))
-    assert (found.n_none_baseline, found.n_none_arm) == (12, 0)
+    result = largest_rate(failed, works, lrs)
+    assert result.interval.estimate == pytest.approx(math.log10(step))
+    assert (result.n_none_baseline, result.n_none_arm) == (12, 0)
     both = largest_rate(failed, failed, lrs)
     assert (both.interval.estimate, both.sign_flip.pvalue, both.n_none) == (0, 1, 24)
 
@@ -199,45 +201,45 @@ def test_the_planted_best_rates_are_found() -> None:
     rng = np.random.default_rng(0)
     baseline = np.array([0.5, 0.9, 0.1]) + rng.normal(scale=0.01, size=(10, 3))
     arm = np.array([0.5, 0.6, 0.9]) + rng.normal(scale=0.01, size=(10, 3))
-    found = best_rate(baseline, arm, LRS)
-    assert (found.best_baseline, found.best_arm) == (0.01, 0.1)
-    assert (found.interval.low, found.interval.estimate, found.interval.high) == (1, 1, 1)
-    assert found.interval.reason == "the interval has no width: all but a few resamples find the same shift"
-    assert found.shares == (Share(0.001, 0, 0), Share(0.01, 1, 0), Share(0.1, 0, 1))
-    assert found.ties is None
+    result = best_rate(baseline, arm, LRS)
+    assert (result.best_baseline, result.best_arm) == (0.01, 0.1)
+    assert (result.interval.low, result.interval.estimate, result.interval.high) == (1, 1, 1)
+    assert result.interval.reason == "the interval has no width: all but a few resamples find the same shift"
+    assert result.shares == (Share(0.001, 0, 0), Share(0.01, 1, 0), Share(0.1, 0, 1))
+    assert result.ties is None
 
 
 def test_the_bootstrap_repeats_the_choice_in_every_resample() -> None:
     """Oracle: one resample after the other, a mean for each rate; shares within 4 standard errors, same ends."""
     rng = np.random.default_rng(5)
     baseline, arm = rng.normal(size=(2, 8, 3)) + np.array([[[0.0, 0.3, 0.2]], [[0.0, 0.1, 0.5]]])
-    found = best_rate(baseline, arm, LRS)
+    result = best_rate(baseline, arm, LRS)
     drawn = rng.integers(0, 8, (4000, 8))
     choices = np.array([[baseline[seeds].mean(0).argmax(), arm[seeds].mean(0).argmax()] for seeds in drawn])
-    for i, row in enumerate(found.shares):
+    for i, row in enumerate(result.shares):
         for share, oracle in ((row.of_baseline, choices[:, 0] == i), (row.of_arm, choices[:, 1] == i)):
             assert abs(share - oracle.mean()) < 4 * math.sqrt(0.25 / 4000 + 0.25 / 9999)
     shift = choices[:, 1] - choices[:, 0]
     assert np.unique(shift).size > 3
     ends = np.quantile(shift, [0.025, 0.975], method="inverted_cdf")
-    assert (found.interval.low, found.interval.high) == pytest.approx(ends)
+    assert (result.interval.low, result.interval.high) == pytest.approx(ends)
 
 
 def test_both_sides_are_drawn_together() -> None:
-    """Where the arm scores what the baseline does, both choose alike in every resample, so the shift is zero."""
+    """Both choose alike in every resample where the arm scores what the baseline does, so the shift is zero."""
     noise = np.random.default_rng(3).normal(size=(8, 3))
     scores = noise - noise.mean(axis=0)
-    found = best_rate(scores, scores + 1, LRS)
-    assert all(0.05 < row.of_arm < 0.95 for row in found.shares)
-    assert (found.interval.low, found.interval.high) == (0, 0)
-    assert [row.of_arm for row in found.shares] == [row.of_baseline for row in found.shares]
+    result = best_rate(scores, scores + 1, LRS)
+    assert all(0.05 < row.of_arm < 0.95 for row in result.shares)
+    assert (result.interval.low, result.interval.high) == (0, 0)
+    assert [row.of_arm for row in result.shares] == [row.of_baseline for row in result.shares]
 
 
 def test_the_percentile_ends_are_the_250th_resamples_from_either_side() -> None:
     shift = np.array([0.0, *range(1, 10_000)])
-    found = factors._percentile(shift, 6, 0.95)
-    assert (found.low, found.high) == (250, 9_750)
-    inner = factors._percentile(shift, 6, 0.9)
+    result = grid._percentile(shift, 6, 0.95)
+    assert (result.low, result.high) == (250, 9_750)
+    inner = grid._percentile(shift, 6, 0.9)
     assert (inner.low, inner.high) == (500, 9_500)
 
 
@@ -257,10 +259,10 @@ def test_ties_take_the_smaller_rate_and_say_so() -> None:
     column = np.array([0.1, 0.2, 0.3, 0.7, 0.8, 0.9])
     tied = np.column_stack([column - 0.05, column, column[::-1]])
     better = tied + np.array([0, 0, 0.01])
-    found = best_rate(tied, better, LRS)
-    assert (found.best_baseline, found.best_arm) == (0.01, 0.1)
-    assert (found.n_tied_baseline, found.n_tied_arm) == (2, 1)
-    assert found.ties == "2 rates are equally good for the baseline: the smallest is taken"
+    result = best_rate(tied, better, LRS)
+    assert (result.best_baseline, result.best_arm) == (0.01, 0.1)
+    assert (result.n_tied_baseline, result.n_tied_arm) == (2, 1)
+    assert result.ties == "2 rates are equally good for the baseline: the smallest is taken"
     failed = best_rate(np.full((6, 3), 0.1), np.full((6, 3), 0.1), LRS)
     assert (failed.best_baseline, failed.best_arm, failed.interval.estimate) == (0.001, 0.001, 0)
     assert failed.ties == (
@@ -271,11 +273,11 @@ def test_ties_take_the_smaller_rate_and_say_so() -> None:
 def test_below_6_seeds_there_is_a_choice_and_no_interval() -> None:
     of = np.random.default_rng(4).normal(size=(2, 5, 3))
     for n in range(1, 6):
-        found = best_rate(*of[:, :n], LRS)
-        assert found.best_arm == LRS[of[1, :n].mean(axis=0).argmax()]
-        assert math.isnan(found.interval.low)
-        assert found.interval.reason == f"{n} seeds: too few to resample, the fewest are 6"
-        assert found.shares == ()
+        result = best_rate(*of[:, :n], LRS)
+        assert result.best_arm == LRS[of[1, :n].mean(axis=0).argmax()]
+        assert math.isnan(result.interval.low)
+        assert result.interval.reason == f"{n} seeds: too few to resample, the fewest are 6"
+        assert result.shares == ()
     none = best_rate(*of[:, :0], LRS)
     assert (none.best_baseline, none.best_arm, none.interval.reason) == (None, None, "0 seeds")
 
@@ -283,16 +285,16 @@ def test_below_6_seeds_there_is_a_choice_and_no_interval() -> None:
 def test_a_seed_without_all_its_scores_is_left_out_on_both_sides() -> None:
     of = np.random.default_rng(6).normal(size=(2, 8, 3))
     of[1, 2, 0] = math.nan
-    found = best_rate(*of, LRS)
-    assert found.interval.n == 7
-    assert repr(found) == repr(best_rate(*np.delete(of, 2, axis=1), LRS))
+    result = best_rate(*of, LRS)
+    assert result.interval.n == 7
+    assert repr(result) == repr(best_rate(*np.delete(of, 2, axis=1), LRS))
 
 
 def test_one_rate_has_no_shift() -> None:
-    found = best_rate(np.ones((6, 1)), np.zeros((6, 1)), (0.01,))
-    assert (found.interval.low, found.interval.estimate, found.interval.high) == (0, 0, 0)
-    assert found.shares == (Share(0.01, 1, 1),)
-    assert found.ties is None
+    result = best_rate(np.ones((6, 1)), np.zeros((6, 1)), (0.01,))
+    assert (result.interval.low, result.interval.estimate, result.interval.high) == (0, 0, 0)
+    assert result.shares == (Share(0.01, 1, 1),)
+    assert result.ties is None
 
 
 # what is refused

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from analysis.stats.paired_tests import max_t
+from analysis.stats.multiple_tests import max_t
 from analysis.stats.time_to_event import THRESHOLDS, TimeToAccuracy, first_epoch, time_to_accuracy
 
 E = 10
@@ -24,8 +24,8 @@ def reaching(times: Sequence[Sequence[float]], threshold: float = 0.9) -> NDArra
 
 
 def compare(times_of_baseline: Sequence[Sequence[float]], times_of_arm: Sequence[Sequence[float]]) -> TimeToAccuracy:
-    [found] = time_to_accuracy(reaching(times_of_baseline), reaching(times_of_arm), thresholds=(0.9,))
-    return found
+    [result] = time_to_accuracy(reaching(times_of_baseline), reaching(times_of_arm), thresholds=(0.9,))
+    return result
 
 
 # one run
@@ -45,8 +45,8 @@ def test_a_run_that_diverges_after_the_threshold_has_not_reached_it() -> None:
 
 @given(st.lists(st.integers(1, E) | st.just(LATE), min_size=1, max_size=6))
 def test_planted_times_are_found(times: list[float]) -> None:
-    found = first_epoch(reaching([times])[0], 0.9)
-    assert [LATE if math.isnan(T) else T for T in found] == times
+    epochs = first_epoch(reaching([times])[0], 0.9)
+    assert [LATE if math.isnan(T) else T for T in epochs] == times
 
 
 # two arms
@@ -56,24 +56,24 @@ def test_the_difference_is_that_of_the_planted_times() -> None:
     """Seed means of min(T, 10): 3, 6.5, 2, 4, 5, 3 against 2, 3, 2, 6, 2, 2.5."""
     baseline = [[2, 4], [3, LATE], [2, 2], [4, 4], [5, 5], [3, 3]]
     arm = [[1, 3], [2, 4], [2, 2], [2, LATE], [2, 2], [2, 3]]
-    found = compare(baseline, arm)
-    assert found.interval.estimate == pytest.approx((-1 - 3.5 + 0 + 2 - 3 - 0.5) / 6)
-    assert (found.n_runs, found.n_reached_baseline, found.n_reached_arm) == (12, 11, 11)
-    assert (found.median_baseline, found.median_arm) == (3.5, 2)
-    assert (found.n_faster, found.n_slower, found.n_tied) == (8, 1, 3)
-    assert (found.threshold, found.epochs, found.interval.n, found.reason) == (0.9, 10, 6, None)
-    assert (found.sign_flip.n_extreme, found.sign_flip.n_total) == (
+    result = compare(baseline, arm)
+    assert result.interval.estimate == pytest.approx((-1 - 3.5 + 0 + 2 - 3 - 0.5) / 6)
+    assert (result.n_runs, result.n_reached_baseline, result.n_reached_arm) == (12, 11, 11)
+    assert (result.median_baseline, result.median_arm) == (3.5, 2)
+    assert (result.n_faster, result.n_slower, result.n_tied) == (8, 1, 3)
+    assert (result.threshold, result.epochs, result.interval.n, result.reason) == (0.9, 10, 6, None)
+    assert (result.sign_flip.n_extreme, result.sign_flip.n_total) == (
         20,
         64,
     )  # 5 subsets of 2, 7, 4, 6, 1 add up to at most 4; their mirrors; the zero
-    assert found.adjusted.pvalue == found.sign_flip.pvalue
+    assert result.adjusted.pvalue == result.sign_flip.pvalue
 
 
 def test_the_restricted_mean_is_the_area_under_kaplan_and_meiers_curve() -> None:
     """Survival before each epoch of runs that end at 2, 2, 5 and never: 1, 1, 1/2, 1/2, 1/2, then 1/4."""
-    found = compare([[1.0]] * 4, [[2], [2], [5], [LATE]])
+    result = compare([[1.0]] * 4, [[2], [2], [5], [LATE]])
     area = 1 + 1 + 3 * 0.5 + 5 * 0.25
-    assert found.interval.estimate == area - 1
+    assert result.interval.estimate == area - 1
 
 
 def test_the_median_is_not_reached_where_half_of_the_runs_did_not() -> None:
@@ -85,8 +85,8 @@ def test_the_median_is_not_reached_where_half_of_the_runs_did_not() -> None:
 
 
 def test_reaching_it_in_the_last_epoch_beats_never_though_the_restricted_times_are_equal() -> None:
-    found = compare([[LATE]] * 6, [[E]] * 6)
-    assert (found.interval.estimate, found.n_faster, found.n_slower, found.n_tied) == (0, 6, 0, 0)
+    result = compare([[LATE]] * 6, [[E]] * 6)
+    assert (result.interval.estimate, result.n_faster, result.n_slower, result.n_tied) == (0, 6, 0, 0)
     assert compare([[LATE], [3]], [[LATE], [3]]).n_tied == 2
 
 
@@ -98,15 +98,15 @@ def test_thresholds_are_adjusted_for_each_other() -> None:
         for side in (0, 1)
         for planted in [list(zip(THRESHOLDS, times, strict=True))]
     )
-    found = time_to_accuracy(baseline, arm)
-    assert [one.threshold for one in found] == [0.9, 0.95, 0.97]
+    results = time_to_accuracy(baseline, arm)
+    assert [one.threshold for one in results] == [0.9, 0.95, 0.97]
     d = [
         np.subtract(*(np.nan_to_num(first_epoch(side, t), nan=E).mean(axis=1) for side in (arm, baseline)))
         for t in THRESHOLDS
     ]
-    assert [one.interval.estimate for one in found] == pytest.approx([column.mean() for column in d])
-    assert [one.adjusted.pvalue for one in found] == [test.pvalue for test in max_t(np.column_stack(d))]
-    assert any(one.adjusted.pvalue > one.sign_flip.pvalue for one in found)
+    assert [one.interval.estimate for one in results] == pytest.approx([column.mean() for column in d])
+    assert [one.adjusted.pvalue for one in results] == [test.pvalue for test in max_t(np.column_stack(d))]
+    assert any(one.adjusted.pvalue > one.sign_flip.pvalue for one in results)
 
 
 def test_a_threshold_that_nobody_reached_has_no_number_and_is_no_part_of_the_family() -> None:
@@ -146,7 +146,7 @@ def test_degenerate_studies_say_why_they_have_no_interval() -> None:
     equal = compare([[3]] * 6, [[3]] * 6)
     assert (equal.interval.low, equal.interval.high, equal.sign_flip.pvalue, equal.adjusted.pvalue) == (0, 0, 1, 1)
     nothing = np.zeros((0, 2, E))
-    assert {found.reason for found in time_to_accuracy(nothing, nothing)} == {"not reached by any run"}
+    assert {result.reason for result in time_to_accuracy(nothing, nothing)} == {"not reached by any run"}
     assert time_to_accuracy(reaching([[1]]), reaching([[1]]), thresholds=()) == []
 
 

@@ -16,22 +16,21 @@ from numpy.typing import NDArray
 from scipy import optimize, stats
 from scipy.stats import qmc
 
-from analysis.stats import good_regions as regions
-from analysis.stats import tuning_curves as room
+from analysis.stats import good_regions, tuning_curves
 from analysis.stats.good_regions import good_region, good_region_difference
 from analysis.stats.sign_flips import generator
-from analysis.stats.tuning_curves import band, expected_best, expected_best_difference
+from analysis.stats.tuning_curves import _sorted_rows, expected_best, expected_best_band, expected_best_difference
 
 Array = NDArray[np.float64]
 
-tenths = st.lists(st.integers(0, 10), min_size=1, max_size=8).map(lambda found: [k / 10 for k in found])
+tenths = st.lists(st.integers(0, 10), min_size=1, max_size=8).map(lambda ks: [k / 10 for k in ks])
 trials = st.integers(0, 2**32 - 1).map(lambda seed: np.random.default_rng(seed).integers(0, 40, (2, 24)) / 40)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def few_resamples() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(room, "RESAMPLES", 999)
+        patch.setattr(tuning_curves, "RESAMPLES", 999)
         yield
 
 
@@ -40,8 +39,8 @@ def few_resamples() -> Iterator[None]:
 
 @given(tenths)
 def test_the_expected_best_is_the_mean_over_all_subsets(scores: list[float]) -> None:
-    for b, found in enumerate(expected_best(scores), start=1):
-        assert found == pytest.approx(np.mean([max(subset) for subset in itertools.combinations(scores, b)]))
+    for b, best in enumerate(expected_best(scores), start=1):
+        assert best == pytest.approx(np.mean([max(subset) for subset in itertools.combinations(scores, b)]))
 
 
 def test_the_coefficients_are_those_of_the_formula_exactly() -> None:
@@ -55,21 +54,21 @@ def test_the_coefficients_are_those_of_the_formula_exactly() -> None:
 
 @given(tenths)
 def test_the_expected_best_starts_at_the_mean_ends_at_the_best_and_never_falls(scores: list[float]) -> None:
-    found = expected_best(scores)
-    assert found[0] == pytest.approx(np.mean(scores))
-    assert found[-1] == max(scores)
-    assert (np.diff(found) >= 0).all()
-    assert found.tolist() == expected_best(scores[::-1]).tolist()
-    assert 3 * found - 7 == pytest.approx(expected_best(3 * np.array(scores) - 7))
+    best = expected_best(scores)
+    assert best[0] == pytest.approx(np.mean(scores))
+    assert best[-1] == max(scores)
+    assert (np.diff(best) >= 0).all()
+    assert best.tolist() == expected_best(scores[::-1]).tolist()
+    assert 3 * best - 7 == pytest.approx(expected_best(3 * np.array(scores) - 7))
 
 
 def test_the_expected_best_is_unbiased_where_drawing_with_replacement_is_not() -> None:
     """The best of b uniform numbers is b / (b + 1) on average."""
     rng, n = np.random.default_rng(0), 10
     samples = rng.random((4000, n))
-    found, truth = np.array([expected_best(sample) for sample in samples]), np.arange(1, n + 1) / np.arange(2, n + 2)
-    error = found.std(axis=0) / math.sqrt(len(samples))
-    assert (np.abs(found.mean(axis=0) - truth) < 4 * error).all()
+    best, truth = np.array([expected_best(sample) for sample in samples]), np.arange(1, n + 1) / np.arange(2, n + 2)
+    error = best.std(axis=0) / math.sqrt(len(samples))
+    assert (np.abs(best.mean(axis=0) - truth) < 4 * error).all()
     share = np.arange(1, n + 1) / n
     replaced = np.array([np.sort(sample) @ np.diff(share**n, prepend=0.0) for sample in samples])
     assert replaced.mean() < truth[-1] - 20 * error[-1]
@@ -77,9 +76,9 @@ def test_the_expected_best_is_unbiased_where_drawing_with_replacement_is_not() -
 
 def test_10_000_trials_lose_no_digits() -> None:
     n = 10_000
-    found = expected_best(np.arange(1, n + 1))
+    best = expected_best(np.arange(1, n + 1))
     b = np.arange(1, n + 1)
-    assert found == pytest.approx(b * (n + 1) / (b + 1), rel=1e-12)  # German tank problem
+    assert best == pytest.approx(b * (n + 1) / (b + 1), rel=1e-12)  # German tank problem
 
 
 # band
@@ -89,54 +88,55 @@ def test_10_000_trials_lose_no_digits() -> None:
 def test_the_chance_that_all_order_statistics_keep_their_limits_is_kolmogorovs(n: int) -> None:
     i = np.arange(1, n + 1)
     for e in (0.6 / math.sqrt(n), 1.2 / math.sqrt(n)):
-        found = room._all_within(np.clip(i / n - e, 0, 1), np.clip((i - 1) / n + e, 0, 1))
-        assert found == pytest.approx(stats.kstwo.cdf(e, n), abs=1e-12 if n < 140 else 1e-5)  # scipy's is a series then
+        chance = tuning_curves._all_within(np.clip(i / n - e, 0, 1), np.clip((i - 1) / n + e, 0, 1))
+        rounding = 1e-12 if n < 140 else 1e-5  # scipy's is a series then
+        assert chance == pytest.approx(stats.kstwo.cdf(e, n), abs=rounding)
 
 
 def test_order_statistics_of_3_keep_limits_as_often_as_an_integral_says() -> None:
     low, high = np.array([0.1, 0.2, 0.5]), np.array([0.6, 0.7, 1.0])
     points = np.sort(qmc.Sobol(3, rng=np.random.default_rng(0)).random(2**17), axis=1)
     share = ((low <= points) & (points <= high)).all(axis=1).mean()
-    assert room._all_within(low, high) == pytest.approx(share, abs=1e-3)
-    assert room._all_within(low, low) == 0
+    assert tuning_curves._all_within(low, high) == pytest.approx(share, abs=1e-3)
+    assert tuning_curves._all_within(low, low) == 0
 
 
 @pytest.mark.parametrize("n", [1, 5, 64, 256])
 def test_ranks_keep_their_beta_limits_together_as_often_as_asked(n: int) -> None:
     for level in (0.8, 0.95, 0.99):
-        low, high = room._ranks(n, level)
-        assert room._all_within(low, high) == pytest.approx(level, abs=1e-6)
+        low, high = tuning_curves._ranks(n, level)
+        assert tuning_curves._all_within(low, high) == pytest.approx(level, abs=1e-6)
         assert low == pytest.approx(1 - high[::-1])
 
 
 def test_the_band_of_one_trial_is_by_hand() -> None:
     """F is below .975 before the score and above .025 behind it, each with 97.5 %."""
-    low, high = band([0.4], 0.95)
+    low, high = expected_best_band([0.4], 0.95)
     assert low == pytest.approx([0.4 * (1 - 0.975)])
     assert high == pytest.approx([1 - 0.6 * 0.025])
 
 
 @given(tenths, st.sampled_from([0.5, 0.9, 0.99]))
 def test_the_band_holds_the_estimate_and_scales_with_its_bounds(scores: list[float], level: float) -> None:
-    low, high = band(scores, level)
+    low, high = expected_best_band(scores, level)
     estimate = expected_best(scores)
     assert ((low >= 0) & (low <= estimate) & (estimate <= high) & (high <= 1)).all()
     assert (np.diff(low) >= 0).all()
     assert (np.diff(high) >= -1e-15).all()
-    scaled = band(100 * np.array(scores) - 20, level, bounds=(-20, 80))
+    scaled = expected_best_band(100 * np.array(scores) - 20, level, bounds=(-20, 80))
     assert scaled[0] == pytest.approx(100 * low - 20)
     assert scaled[1] == pytest.approx(100 * high - 20)
-    wider = band(scores, level, bounds=(-1, 3))
+    wider = expected_best_band(scores, level, bounds=(-1, 3))
     assert (wider[0] <= low).all()
     assert (wider[1] >= high).all()
-    surer = band(scores, 0.995)
+    surer = expected_best_band(scores, 0.995)
     assert (surer[0] <= low).all()
     assert (surer[1] >= high).all()
 
 
 def test_the_band_is_narrower_at_large_budgets_than_kolmogorovs() -> None:
     scores = np.sort(np.random.default_rng(1).random(64))
-    low, _ = band(scores)
+    low, _ = expected_best_band(scores)
     e = float(stats.kstwo.ppf(0.95, 64))
     by_kolmogorov = 1 - np.clip(np.arange(65) / 64 + e, 0, 1) ** 64 @ np.diff(scores, prepend=0.0, append=1.0)
     assert low[-1] > by_kolmogorov + 0.05
@@ -147,10 +147,10 @@ def test_the_band_is_narrower_at_large_budgets_than_kolmogorovs() -> None:
 
 def test_the_difference_is_that_of_the_two_curves() -> None:
     baseline, arm = np.random.default_rng(2).random((2, 24))
-    found = expected_best_difference(baseline, arm)
-    assert found.estimates == pytest.approx(expected_best(arm) - expected_best(baseline))
-    assert (found.n, found.up_to, len(found.low), len(found.high), found.reason) == (24, 6, 6, 6, None)
-    assert all(low < d < high for low, d, high in zip(found.low, found.estimates, found.high, strict=False))
+    result = expected_best_difference(baseline, arm)
+    assert result.estimates == pytest.approx(expected_best(arm) - expected_best(baseline))
+    assert (result.n, result.up_to, len(result.low), len(result.high), result.reason) == (24, 6, 6, 6, None)
+    assert all(low < d < high for low, d, high in zip(result.low, result.estimates, result.high, strict=False))
 
 
 def test_a_resample_is_the_expected_best_of_the_trials_drawn_and_its_error_by_their_influence() -> None:
@@ -158,10 +158,10 @@ def test_a_resample_is_the_expected_best_of_the_trials_drawn_and_its_error_by_th
     rng = np.random.default_rng(3)
     rows = rng.integers(0, 30, (20, 2)) / 10
     copies = rng.multinomial(20, np.full(20, 1 / 20), 8).astype(float)
-    found, errors = room._differences(rows, copies, 5)
+    differences, errors = tuning_curves._differences(rows, copies, 5)
     for k, drawn in enumerate(copies.astype(int)):
         one, other = (np.repeat(side, drawn) for side in rows.T)
-        assert found[k] == pytest.approx((expected_best(other) - expected_best(one))[:5])
+        assert differences[k] == pytest.approx((expected_best(other) - expected_best(one))[:5])
         pulls = influence(rows[:, 1], copies[k]) - influence(rows[:, 0], copies[k])
         assert errors[k] == pytest.approx(np.sqrt(copies[k] @ pulls**2) / 20, rel=1e-3)
 
@@ -170,18 +170,18 @@ def test_the_band_is_as_wide_as_the_largest_t_of_resamples_spelled_out() -> None
     """One resample after the other, around the best of b draws with replacement: what a resample is on average."""
     rng = np.random.default_rng(8)
     one, other = rng.random(20), rng.random(20) ** 2
-    rows = min(room._rows(one, other), room._rows(other, one), key=lambda rows: rows.tolist())
+    rows = min(_sorted_rows(one, other), _sorted_rows(other, one), key=lambda rows: rows.tolist())
     share = np.arange(1, 21) / 20
     centre = [
         np.subtract(*(np.sort(side) @ np.diff(share**b, prepend=0.0) for side in rows.T[::-1])) for b in range(1, 6)
     ]
     largest = []
-    for copies in generator("budget", rows).multinomial(20, np.full(20, 1 / 20), room.RESAMPLES):
+    for copies in generator("budget", rows).multinomial(20, np.full(20, 1 / 20), tuning_curves.RESAMPLES):
         best_one, best_other = (expected_best(np.repeat(side, copies))[:5] for side in rows.T)
-        error = room._differences(rows, copies[None].astype(float), 5)[1][0]
+        error = tuning_curves._differences(rows, copies[None].astype(float), 5)[1][0]
         largest.append(max(abs(best_other - best_one - centre) / error))
-    error = room._differences(rows, np.ones((1, 20)), 5)[1][0]
-    assert room._half_widths(rows[:, 0], rows[:, 1], 0.9) == pytest.approx(
+    error = tuning_curves._differences(rows, np.ones((1, 20)), 5)[1][0]
+    assert tuning_curves._half_widths(rows[:, 0], rows[:, 1], 0.9) == pytest.approx(
         sorted(largest)[math.ceil(0.9 * len(largest)) - 1] * error
     )
 
@@ -227,18 +227,18 @@ def test_a_higher_level_is_a_wider_band() -> None:
 
 @pytest.mark.parametrize("n", [1, 2, 19])
 def test_below_20_trials_there_is_a_difference_and_no_band(n: int) -> None:
-    found = expected_best_difference(*np.random.default_rng(7).random((2, n)))
-    assert len(found.estimates) == n
-    assert (found.low, found.high, found.up_to) == ((), (), 0)
-    assert found.reason == f"{n} trial{'' if n == 1 else 's'}: too few to resample, the fewest are 20"
+    result = expected_best_difference(*np.random.default_rng(7).random((2, n)))
+    assert len(result.estimates) == n
+    assert (result.low, result.high, result.up_to) == ((), (), 0)
+    assert result.reason == f"{n} trial{'' if n == 1 else 's'}: too few to resample, the fewest are 20"
 
 
 def test_one_good_trial_among_failures_is_no_band() -> None:
     """A third of the resamples miss it and have no spread at all."""
-    found = expected_best_difference([0.1] * 20, [0.1] * 19 + [0.9])
-    assert found.reason == "the band has no ends: in too many resamples the trials do not differ"
-    assert set(found.low) == {-math.inf}
-    assert set(found.high) == {math.inf}
+    result = expected_best_difference([0.1] * 20, [0.1] * 19 + [0.9])
+    assert result.reason == "the band has no ends: in too many resamples the trials do not differ"
+    assert set(result.low) == {-math.inf}
+    assert set(result.high) == {math.inf}
 
 
 # good regions
@@ -246,8 +246,8 @@ def test_one_good_trial_among_failures_is_no_band() -> None:
 
 def test_the_good_share_has_clopper_and_pearsons_interval() -> None:
     """Ligarden et al. 2010 as in R's contingencytables 3.1: 13 of 16, 0.5435 to 0.9595; the rule of three for none."""
-    found = good_region([0.9] * 13 + [0.1] * 3, target=0.9)
-    assert (round(found.low, 4), found.estimate, round(found.high, 4)) == (0.5435, 0.8125, 0.9595)
+    interval = good_region([0.9] * 13 + [0.1] * 3, target=0.9)
+    assert (round(interval.low, 4), interval.estimate, round(interval.high, 4)) == (0.5435, 0.8125, 0.9595)
     none = good_region([0.1] * 50, target=0.9)
     assert (none.low, none.estimate) == (0, 0)
     assert none.high == pytest.approx(1 - 0.025 ** (1 / 50))
@@ -262,18 +262,18 @@ def table(both: int, only_baseline: int, only_arm: int, neither: int) -> tuple[l
 
 def test_a_published_table_has_its_tango_interval_and_exact_mcnemar_test() -> None:
     """Cavo et al. 2012, as the tests of R's contingencytables (Fagerland, Lydersen & Laake 2017) have it."""
-    found = good_region_difference(*table(59, 16, 6, 80), 1, 1)
-    assert (found.n_both, found.n_only_baseline, found.n_only_arm, found.n_neither) == (59, 16, 6, 80)
-    assert round(found.interval.estimate, 4) == -0.0621
-    assert (round(found.interval.low, 4), round(found.interval.high, 4)) == (-0.1240, -0.0054)
-    assert (found.mcnemar.n, found.mcnemar.statistic, round(found.mcnemar.pvalue, 6)) == (22, 6, 0.052479)
+    result = good_region_difference(*table(59, 16, 6, 80), 1, 1)
+    assert (result.n_both, result.n_only_baseline, result.n_only_arm, result.n_neither) == (59, 16, 6, 80)
+    assert round(result.interval.estimate, 4) == -0.0621
+    assert (round(result.interval.low, 4), round(result.interval.high, 4)) == (-0.1240, -0.0054)
+    assert (result.mcnemar.n, result.mcnemar.statistic, round(result.mcnemar.pvalue, 6)) == (22, 6, 0.052479)
 
 
 @pytest.mark.parametrize(("plus", "minus", "n"), [(3, 1, 20), (12, 2, 50), (0, 4, 30), (5, 5, 10), (1, 7, 21)])
 def test_tangos_ends_are_where_the_likeliest_shares_leave_z_standard_errors(plus: int, minus: int, n: int) -> None:
     """Oracle: the share under d by maximising the likelihood numerically."""
-    found = regions._tango(plus, minus, n, 0.95)
-    for d in (found.low, found.high):
+    interval = good_regions._tango(plus, minus, n, 0.95)
+    for d in (interval.low, interval.high):
         share = optimize.minimize_scalar(
             lambda q, d=d: (
                 -(plus * math.log(q + d) + minus * math.log(q) + (n - plus - minus) * math.log(1 - 2 * q - d))
@@ -320,9 +320,9 @@ def test_scores_that_are_none_are_refused() -> None:
     with pytest.raises(ValueError, match="scores are finite, a failure has one too, number 1 is not"):
         good_region([0.5, math.nan], 0.5)
     with pytest.raises(ValueError, match=r"within the bounds, such as \(0, 1\), these are \(0\.0, 1\.0\)"):
-        band([0.5, 1.5])
+        expected_best_band([0.5, 1.5])
     with pytest.raises(ValueError, match=r"these are \(1\.0, 0\.0\)"):
-        band([0.5], bounds=(1.0, 0.0))
+        expected_best_band([0.5], bounds=(1.0, 0.0))
     for compare in (expected_best_difference, lambda a, b: good_region_difference(a, b, 0.5, 0.5)):
         with pytest.raises(ValueError, match="both sides tried the same configurations, these have 3 and 2 scores"):
             compare([0.1, 0.2, 0.3], [0.1, 0.2])
@@ -386,8 +386,8 @@ def test_the_band_covers_the_curve_at_all_budgets(draw: Callable, name: str, n: 
     """More often than it says, as all of F is seldom at its limit at once."""
     rng, repeats = np.random.default_rng([11, n]), 500
     curve = truth(SURFACES[name](space())[0], n)
-    found = [band(SURFACES[name](draw(rng, n))[0]) for _ in range(repeats)]
-    covered = np.mean([((low <= curve) & (curve <= high)).all() for low, high in found])
+    bands = [expected_best_band(SURFACES[name](draw(rng, n))[0]) for _ in range(repeats)]
+    covered = np.mean([((low <= curve) & (curve <= high)).all() for low, high in bands])
     assert covered >= (0.98 if draw is independent else 0.99)
 
 
@@ -398,7 +398,7 @@ def test_the_band_of_the_difference_covers_up_to_a_quarter_of_the_trials(
     draw: Callable, name: str, n: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Independent: .92 or more, of .95; Sobol: at least nominal."""
-    monkeypatch.setattr(room, "RESAMPLES", 499)
+    monkeypatch.setattr(tuning_curves, "RESAMPLES", 499)
     repeats = 200
     covered, _ = coverage_of_difference(SURFACES[name], draw, n, repeats)
     assert covered >= nominal(repeats) - (0.02 if draw is independent else 0)
@@ -409,22 +409,22 @@ def test_no_band_of_the_difference_covers_a_needle_and_simple_errors_cover_less(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The negative control: trials that missed the good hundredth of the space cannot know of it."""
-    monkeypatch.setattr(room, "RESAMPLES", 499)
+    monkeypatch.setattr(tuning_curves, "RESAMPLES", 499)
     covered, covered_by_normal = coverage_of_difference(needle, independent, 64, 300)
     assert covered_by_normal < covered < 0.90
 
 
 def coverage_of_difference(surface: Surface, draw: Callable, n: int, repeats: int) -> tuple[float, float]:
-    """Of the band, and, at its last budget, of 1.96 of its standard errors either side."""
-    rng, limit = np.random.default_rng([12, n]), math.floor(n * room.BAND_UP_TO)
+    """Return the coverage of the band, and, at its last budget, of 1.96 of its standard errors either side."""
+    rng, limit = np.random.default_rng([12, n]), math.floor(n * tuning_curves.MAX_BAND_SHARE)
     curve = np.subtract(*(truth(side, limit) for side in surface(space())[::-1]))
     hits, simple = [], []
     for _ in range(repeats):
         baseline, arm = surface(draw(rng, n))
-        found = expected_best_difference(baseline, arm)
-        hits.append(all(a <= d <= b for a, d, b in zip(found.low, curve, found.high, strict=True)))
-        error = room._differences(np.column_stack([baseline, arm]), np.ones((1, n)), limit)[1][0, -1]
-        simple.append(abs(found.estimates[limit - 1] - curve[-1]) <= 1.96 * error)
+        result = expected_best_difference(baseline, arm)
+        hits.append(all(a <= d <= b for a, d, b in zip(result.low, curve, result.high, strict=True)))
+        error = tuning_curves._differences(np.column_stack([baseline, arm]), np.ones((1, n)), limit)[1][0, -1]
+        simple.append(abs(result.estimates[limit - 1] - curve[-1]) <= 1.96 * error)
     return float(np.mean(hits)), float(np.mean(simple))
 
 

@@ -22,7 +22,7 @@ from analysis.report.document import Block, Column, Figure, Listing, Paragraph, 
 from analysis.report.figures import effects
 from analysis.report.figures.style import svg
 from analysis.report.sections.trust import noise, seeds
-from analysis.stats.null_calibration import Size
+from analysis.stats.null_calibration import TypeIErrorRate
 
 MOST_LINES = 50
 """Of missing pairs named on the page; the completeness table counts all."""
@@ -138,7 +138,7 @@ def _size(size: float, low: float, high: float) -> str:
     return words.percent(size) if low == high else words.share(size, low, high)
 
 
-def _size_row(size: Size) -> dict[str, Any]:
+def _size_row(size: TypeIErrorRate) -> dict[str, Any]:
     return {
         "method": size.method,
         "n": size.n,

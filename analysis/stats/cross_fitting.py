@@ -1,4 +1,4 @@
-"""How tuned compares with tuned: each side chooses its configuration on all seeds but one and is scored on that one.
+"""Tuned against tuned: each side chooses its configuration on all seeds but one and is scored on that one.
 
 The best of many configurations looks better than it is, and the more so the more there were: the score that chose
 it is not fit to report it. Held out, the seed that scores has no part in the choice. What is estimated is the
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.stats.grid import FEWEST, RESAMPLES, ROUNDING
-from analysis.stats.intervals import Interval, t_interval
+from analysis.stats.grid import MIN_SEEDS, RESAMPLES, ROUNDING
+from analysis.stats.intervals import Interval, percentile_ends, t_interval
 from analysis.stats.sign_flips import generator
 
 METHOD = "cross-fitted percentile bootstrap, no shorter than t"
@@ -40,14 +40,13 @@ class CrossFit:
 
 
 def crossfit(of_baseline: ArrayLike, of_arm: ArrayLike, level: float = 0.95) -> CrossFit:
-    """Compare the tuned sides; ``of_*`` (seeds, configurations), more is better, the same seeds in the same order.
+    """Return the difference of the tuned sides, each scored on seeds that had no part in its choice.
 
     A fold holds out a seed and takes the best mean over the others (of equals the first); the estimate is the mean
     over the folds. In each of 9,999 resamples of the seeds, drawn jointly for both sides, all copies of a seed are
     held out together and count by their number: every copy in both parts would undo the fold. A resample of a
     single seed has nobody to choose and is left out (n^(1-n) of them, 1 in 7,776 for 6 seeds). Draws are
-    seeded by the data, whatever the order of the seeds; swapping the sides flips the signs. A seed with a score that
-    is not finite is left out on both sides. A ValueError where these are not two tables of the same seeds.
+    seeded by the data, whatever the order of the seeds; swapping the sides flips the signs.
 
     The interval reaches from the lower to the higher of the ends of two: percentiles of those resamples, and t on the
     folds. Alone, each fails (95 %, 6 to 10 seeds, 600 to 1,000 samples of each of 11 situations, see the slow
@@ -55,21 +54,36 @@ def crossfit(of_baseline: ArrayLike, of_arm: ArrayLike, level: float = 0.95) -> 
     dependent (Bengio & Grandvalet 2004), bootstrap-t .71 to .95, BCa .74 to .89. Together .94 to .97 where one
     configuration is clearly best and up to 1 where there is nothing to choose.
 
+    Parameters
+    ----------
+    of_baseline, of_arm : array_like, shapes (n, k) and (n, l)
+        Scores, more is better, a row a seed and a column a configuration; the same seeds in the same order, or it is a
+        ValueError. A seed with a score that is not finite is left out on both sides.
+    level : float
+        The probability to cover the difference, approximately.
+
+    Returns
+    -------
+    CrossFit
+        The interval has NaN ends and a reason below 6 seeds.
+
+    Examples
+    --------
     >>> tuned = [[1.0, 3.0], [2.0, 4.0], [1.5, 3.5], [1.0, 3.0], [2.5, 4.0], [2.0, 4.5]]
-    >>> found = crossfit([[1.0], [2.0], [1.5], [1.0], [2.0], [2.5]], tuned)
-    >>> found.interval.estimate, found.best_arm, found.stable_arm
+    >>> result = crossfit([[1.0], [2.0], [1.5], [1.0], [2.0], [2.5]], tuned)
+    >>> result.interval.estimate, result.best_arm, result.stable_arm
     (2.0, 1, 1.0)
     """
-    sides = [_table(of_baseline), _table(of_arm)]
+    sides = [_as_table(of_baseline), _as_table(of_arm)]
     if len(sides[0]) != len(sides[1]):
         raise ValueError(f"both sides have the same seeds, these have {len(sides[0])} and {len(sides[1])}")
-    order = _canonical(*sides)
+    order = _canonical_order(*sides)
     baseline, arm = (side[order] for side in sides)
     n = len(order)
     differences = np.full(len(sides[0]), np.nan)
     if n == 0:
-        nothing = Interval(METHOD, 0, math.nan, math.nan, math.nan, level, "0 seeds")
-        return CrossFit(nothing, math.nan, tuple(differences.tolist()), None, None, math.nan, math.nan)
+        empty = Interval(METHOD, 0, math.nan, math.nan, math.nan, level, "0 seeds")
+        return CrossFit(empty, math.nan, tuple(differences.tolist()), None, None, math.nan, math.nan)
     differences[order] = _held_out(arm, np.ones((1, n)))[0] - _held_out(baseline, np.ones((1, n)))[0]
     best_baseline, best_arm = (int(_first_best(side.sum(axis=0), side, n)) for side in (baseline, arm))
     return CrossFit(
@@ -78,74 +92,76 @@ def crossfit(of_baseline: ArrayLike, of_arm: ArrayLike, level: float = 0.95) -> 
         differences=tuple(differences.tolist()),
         best_baseline=best_baseline,
         best_arm=best_arm,
-        stable_baseline=_stable(baseline, best_baseline),
-        stable_arm=_stable(arm, best_arm),
+        stable_baseline=_stability(baseline, best_baseline),
+        stable_arm=_stability(arm, best_arm),
     )
 
 
-def _table(scores: ArrayLike) -> Floats:
+def _as_table(scores: ArrayLike) -> Floats:
+    """Return scores as floats (seeds, configurations); a ValueError where they are no such table."""
     table = np.asarray(scores, dtype=np.float64)
     if table.ndim != 2 or table.shape[1] == 0:
         raise ValueError(f"a row per seed and a column per configuration, these scores have the shape {table.shape}")
     return table
 
 
-def _canonical(baseline: Floats, arm: Floats) -> Indices:
-    """The seeds whose scores are all finite, in an order that is the same for any order of seeds and of sides."""
-    whole = np.flatnonzero(np.isfinite(baseline).all(axis=1) & np.isfinite(arm).all(axis=1))
-    joined = [np.hstack(pair)[whole] for pair in ((baseline, arm), (arm, baseline))]
+def _canonical_order(baseline: Floats, arm: Floats) -> Indices:
+    """Return the seeds whose scores are all finite, in the same order for any order of seeds and of sides."""
+    complete = np.flatnonzero(np.isfinite(baseline).all(axis=1) & np.isfinite(arm).all(axis=1))
+    joined = [np.hstack(pair)[complete] for pair in ((baseline, arm), (arm, baseline))]
     orders = [np.lexsort(rows.T[::-1]) for rows in joined]
     swap = joined[1][orders[1]].tolist() < joined[0][orders[0]].tolist()
-    return whole[orders[swap]]
+    return complete[orders[swap]]
 
 
 def _first_best(sums: Floats, scores: Floats, n: int) -> Indices:
-    """Which of ``sums`` (..., configurations) over at most ``n`` copies of the scores is best, of equals the first."""
+    """Return (...,) which of ``sums`` (..., configurations) over at most ``n`` copies is best, of equals the first."""
     tie = ROUNDING * n * np.abs(scores).max()
     return (sums >= sums.max(axis=-1, keepdims=True) - tie).argmax(axis=-1)
 
 
 def _choices(scores: Floats, copies: Floats) -> Indices:
-    """(resamples, seeds): the best configuration without any copy of that seed, of ``copies`` (resamples, seeds)."""
+    """Return (resamples, seeds) the best configuration without any copy of that seed, of ``copies`` as large."""
     n, total = len(scores), copies @ scores
     chosen = [_first_best(total - copies[:, [k]] * scores[k], scores, n) for k in range(n)]
     return np.column_stack(chosen)
 
 
 def _held_out(scores: Floats, copies: Floats) -> Floats:
-    """(resamples, seeds): each seed's own score of the configuration that the others choose; NaN where nobody does."""
+    """Return (resamples, seeds) each seed's score of what the others choose; NaN where nobody does."""
     if len(scores) < 2:
         return np.full(copies.shape, np.nan)
     return scores[np.arange(len(scores)), _choices(scores, copies)]
 
 
-def _stable(scores: Floats, best: int) -> float:
+def _stability(scores: Floats, best: int) -> float:
+    """Return the share of the folds that choose ``best``; NaN below 2 seeds."""
     return float((_choices(scores, np.ones((1, len(scores)))) == best).mean()) if len(scores) > 1 else math.nan
 
 
 def _interval(differences: Floats, baseline: Floats, arm: Floats, level: float) -> Interval:
+    """Return the mean of ``differences``, one a fold, with the farther ends of percentiles and t."""
     n = len(differences)
     estimate = math.fsum(differences) / n
-    if n < FEWEST:
-        reason = f"{n} seed{'' if n == 1 else 's'}: too few to resample, the fewest are {FEWEST}"
+    if n < MIN_SEEDS:
+        reason = f"{n} seed{'' if n == 1 else 's'}: too few to resample, the fewest are {MIN_SEEDS}"
         return Interval(METHOD, n, estimate, math.nan, math.nan, level, reason)
     copies = _copies(n, _rng(baseline, arm))
     folds = _held_out(arm, copies) - _held_out(baseline, copies)
-    resampled = np.sort((copies * folds).sum(axis=1) / n)
-    k = max(1, math.floor((len(resampled) + 1) * (1 - level) / 2 + 1e-6))  # 1 - 0.95 is not quite 0.05
+    low, high = percentile_ends((copies * folds).sum(axis=1) / n, level)
     by_t = t_interval(differences, level)
-    low, high = min(by_t.low, float(resampled[k - 1])), max(by_t.high, float(resampled[-k]))
+    low, high = min(by_t.low, low), max(by_t.high, high)
     flat = "the interval has no width: every seed finds the same difference" if low == high else None
     return Interval(METHOD, n, estimate, low, high, level, flat)
 
 
 def _rng(baseline: Floats, arm: Floats) -> np.random.Generator:
-    """The same numbers whichever side is the arm."""
+    """Return the same random numbers whichever side is the arm."""
     sides = sorted((baseline, arm), key=lambda side: side.tolist())
     return generator("crossfit", *sides)
 
 
 def _copies(n: int, rng: np.random.Generator) -> Floats:
-    """(resamples, seeds): how often each seed was drawn, less the resamples of a single seed."""
+    """Return (resamples, seeds) how often each seed was drawn, less the resamples of a single seed."""
     drawn = rng.multinomial(n, np.full(n, 1 / n), RESAMPLES)
     return drawn[(drawn < n).all(axis=1)].astype(np.float64)
