@@ -31,7 +31,7 @@ Scores = NDArray[np.float64]
 
 NEAR = 0.01
 """A trial this much below the best one of its arm is still a good one."""
-FEWEST_TRIALS = 50
+MIN_TRIALS = 50
 """Below, the best tenth is fewer than the 5 trials that PED-ANOVA's authors ask for."""
 
 
@@ -281,7 +281,7 @@ def _breadth(what: str, scores: tuple[Scores, Scores], targets: tuple[float, flo
 
 
 def _importances(trials: Trials, arms: tuple[str, str]) -> list[Importance]:
-    fit = all(len(table) >= FEWEST_TRIALS and not table.pruned.any() for table in trials.configurations.values())
+    fit = all(len(table) >= MIN_TRIALS and not table.pruned.any() for table in trials.configurations.values())
     return [_importance(trials, arm) for arm in arms] if fit else []
 
 

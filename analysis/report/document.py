@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Row = Mapping[str, Any]
-MOST_ROWS = 1000
+MAX_ROWS = 1000
 """On the page; the CSV of a table has all."""
 
 
@@ -55,11 +55,11 @@ class Table:
     @property
     def body(self) -> list[list[Cell]]:
         """Of the other rows, those that the page shows."""
-        return self._cells(self.rows[self.n_totals : MOST_ROWS])
+        return self._cells(self.rows[self.n_totals : MAX_ROWS])
 
     @property
     def n_left_out(self) -> int:
-        return max(0, len(self.rows) - MOST_ROWS)
+        return max(0, len(self.rows) - MAX_ROWS)
 
     def _cells(self, rows: Sequence[Row]) -> list[list[Cell]]:
         return [[_cell(column, row) for column in self.columns] for row in rows]

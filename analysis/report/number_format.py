@@ -17,7 +17,7 @@ from study.spec.design import Design
 from study.spec.factors import Cell, in_words
 
 NO_NUMBER = "–"
-MOST_DIGITS = 4
+MAX_DIGITS = 4
 
 
 def digits(low: float, high: float, scale: float = 100) -> int:
@@ -32,7 +32,7 @@ def digits(low: float, high: float, scale: float = 100) -> int:
     exponent = math.floor(math.log10(half))
     leading = round(half / 10.0 ** (exponent - 2))
     wanted = 1 - exponent if leading < 355 or leading >= 950 else -exponent
-    return min(max(wanted - (leading >= 950), 0), MOST_DIGITS)
+    return min(max(wanted - (leading >= 950), 0), MAX_DIGITS)
 
 
 def percent(fraction: float | None, places: int = 2) -> str:

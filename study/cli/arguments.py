@@ -16,7 +16,7 @@ from study.spec.checks import NUMBER, WHOLE
 
 T = TypeVar("T")
 
-LONGEST = 4096
+MAX_LENGTH = 4096
 """Characters of an argument: no path is longer."""
 RULES = {int: "a whole number in the digits 0 to 9, such as 10", float: "a number in the digits 0 to 9, such as 0.01"}
 
@@ -33,8 +33,8 @@ def read(options: type[T], argv: Sequence[str] | None, prog: str) -> T:
 
 def check_text(word: str) -> None:
     """Refuse what can be no name of a file and can stand in no manifest."""
-    if len(word) > LONGEST:
-        raise UsageError(f"{plain(word)}: this argument has {len(word)} characters; give at most {LONGEST}")
+    if len(word) > MAX_LENGTH:
+        raise UsageError(f"{plain(word)}: this argument has {len(word)} characters; give at most {MAX_LENGTH}")
     if not word.isascii() and any("\ud800" <= character <= "\udfff" for character in word):
         raise UsageError(f"{short(word)!r}: this argument is not UTF-8; write it in UTF-8, such as results")
     if "\0" in word:

@@ -28,7 +28,7 @@ DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)([smh]?)")
 SHARD = re.compile(r"([0-9]{1,9})/([0-9]{1,9})")
 CONFIG_BYTES = 10**6
 """Of a TOML file, at most."""
-MOST_DOTS = 1000
+MAX_DOTS = 1000
 """Of a TOML file between two commas or line ends: the time to read ``a.a.a.a = 1`` grows with their square."""
 
 
@@ -200,8 +200,8 @@ def _toml(path: Path) -> dict[str, Any]:
     """What stands in a regular file of bounded size, or in the one that a link leads to."""
     try:
         content = parquet.file_bytes(Path(os.path.realpath(path)), CONFIG_BYTES)
-        if any(piece.count(b".") > MOST_DOTS for piece in re.split(rb"[,\n]", content)):
-            raise parquet.Refused(f"it has a name of more than {MOST_DOTS} parts")
+        if any(piece.count(b".") > MAX_DOTS for piece in re.split(rb"[,\n]", content)):
+            raise parquet.Refused(f"it has a name of more than {MAX_DOTS} parts")
         return tomllib.loads(content.decode("utf-8"))
     except OSError as error:
         raise UsageError(f"--config {path}: {error.strerror}") from None

@@ -19,7 +19,7 @@ from scipy.sparse import csr_array
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
-MOST_LIT = 0.45  # of the pixels; where more are lit, whole rows are as fast (results/LOG.md)
+MAX_LIT = 0.45  # of the pixels; where more are lit, whole rows are as fast (results/LOG.md)
 IMAGES_AT_ONCE = 2048  # are prepared: fewer pay per call, more leave the cache
 
 
@@ -53,7 +53,7 @@ class Pixels(Protocol):
 
 def of(images: Tensor) -> Pixels:
     """The faster form of ``images`` (n, features)."""
-    if images.device.type == "cpu" and images.count_nonzero() <= MOST_LIT * images.numel():
+    if images.device.type == "cpu" and images.count_nonzero() <= MAX_LIT * images.numel():
         return Lit(csr_array(images.numpy()))
     return Rows(images)
 

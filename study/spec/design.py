@@ -31,7 +31,7 @@ OPTIONAL = ("tuned", "vary")
 
 MAX_RUNS = 1_000_000
 MAX_RECORDS = 20_000_000
-"""Rows of ``records.parquet``: those that are read again (``untrusted_parquet.MOST_VALUES``)."""
+"""Rows of ``records.parquet``: those that are read again (``untrusted_parquet.MAX_VALUES``)."""
 MAX_CELLS = 10_000
 MAX_SEEDS = 100_000
 MAX_SEED = 2**31 - 1

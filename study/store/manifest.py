@@ -18,7 +18,7 @@ from study.store import untrusted_parquet as parquet
 from study.store.schemas import SCHEMA_VERSION
 
 MAX_BYTES = 2**24
-LARGEST = sys.float_info.max
+MAX_NUMBER = sys.float_info.max
 
 
 class Manifest(TypedDict):
@@ -218,7 +218,7 @@ def _is_shown(value: Any, most: int) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and 0 <= value <= LARGEST
+    return type(value) in (int, float) and 0 <= value <= MAX_NUMBER
 
 
 def _or_null(kind: Kind) -> Kind:
@@ -226,13 +226,13 @@ def _or_null(kind: Kind) -> Kind:
 
 
 NAME = Kind(
-    f"a name of 1 to {parquet.LONGEST} characters that can be printed",
-    lambda value: value != "" and _is_text(value, parquet.LONGEST) and value.isprintable(),
+    f"a name of 1 to {parquet.MAX_LENGTH} characters that can be printed",
+    lambda value: value != "" and _is_text(value, parquet.MAX_LENGTH) and value.isprintable(),
 )
 TEXT = Kind("a text of at most 10,000 characters that can be printed", lambda value: _is_shown(value, 10_000))
 COMMAND = Kind("a text of at most 1,000,000 characters", lambda value: _is_text(value, 1_000_000))
 NUMBER = Kind("a number from 0 on", _is_number)
-DIFFERENCE = Kind("a number", lambda value: type(value) in (int, float) and abs(value) <= LARGEST)
+DIFFERENCE = Kind("a number", lambda value: type(value) in (int, float) and abs(value) <= MAX_NUMBER)
 ALPHA = Kind("a number between 0 and 0.5", lambda value: _is_number(value) and 0 < value < 0.5)
 WHOLE = Kind("a whole number from 0 on", lambda value: type(value) is int and 0 <= value < 2**31)
 BOOLEAN = Kind("true or false", lambda value: isinstance(value, bool))

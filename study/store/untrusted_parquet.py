@@ -18,14 +18,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-MOST_BYTES = 2**31
+MAX_BYTES = 2**31
 """Of a file."""
-MOST_VALUES = 20_000_000
+MAX_VALUES = 20_000_000
 """In a column; of a table also its rows."""
 BYTES_A_ROW = 4096
 """Of all columns together, decompressed; beside 64 for every nested value."""
 SLACK = 2**20
-LONGEST = 256
+MAX_LENGTH = 256
 """Characters of a string."""
 NESTED_DICTIONARY = 256
 """Bytes of the dictionary of strings in lists, which are decoded before they can be looked at."""
@@ -52,7 +52,7 @@ class Refused(ValueError):
 
 
 def file_bytes(path: Path, most: int | None = None) -> bytes:
-    """The content of a regular file of at most MOST_BYTES, or ``most``.
+    """The content of a regular file of at most MAX_BYTES, or ``most``.
 
     Links are not followed, nothing waits on a pipe. An OSError where the machine does not let it be read.
     """
@@ -66,7 +66,7 @@ def file_bytes(path: Path, most: int | None = None) -> bytes:
         facts = os.fstat(handle)
         if not stat.S_ISREG(facts.st_mode):
             raise Refused("it is not a regular file")
-        most = MOST_BYTES if most is None else most
+        most = MAX_BYTES if most is None else most
         if facts.st_size > most:
             raise Refused(f"it has {facts.st_size:,} bytes, at most {most:,} are read")
         with open(handle, "rb", closefd=False) as file:
@@ -94,8 +94,8 @@ def _check(content: bytes, facts: Struct) -> None:
     """Rows, values and bytes of all pages, against one another and the limits (FileMetaData: 3 rows, 4 row groups;
     RowGroup: 1 columns, 3 rows)."""
     n_rows, groups = _number(facts, 3), _structs(facts, 4)
-    if n_rows > MOST_VALUES:
-        raise Refused(f"it says that it has {n_rows:,} rows, at most {MOST_VALUES:,} are read")
+    if n_rows > MAX_VALUES:
+        raise Refused(f"it says that it has {n_rows:,} rows, at most {MAX_VALUES:,} are read")
     n_bytes = n_nested = 0
     full = [group for group in groups if _number(group, 3)]  # a column of no rows has no place in the file
     for column in (column for group in full for column in _structs(group, 1)):
@@ -113,7 +113,7 @@ def _checked_pages(content: bytes, column: Struct) -> "list[Page]":
     facts: Struct = column[3]
     found = list(_pages(content, facts, name))
     n_values = sum(page.n_values for page in found if page.kind != DICTIONARY)
-    if 1 in column or n_values != _number(facts, 5) or n_values > MOST_VALUES:
+    if 1 in column or n_values != _number(facts, 5) or n_values > MAX_VALUES:
         raise Refused(f"{name} has {n_values:,} values; its footer says {_number(facts, 5):,}")
     for page in found:
         if page.encoding not in ENCODINGS:
@@ -131,8 +131,8 @@ def _with_plain_strings(table: pa.Table, schema: pa.Schema) -> pa.Table:
             column = table.column(i)
             for chunk in column.chunks:
                 words = chunk.dictionary if isinstance(chunk, pa.DictionaryArray) else chunk
-                if any(len(word) > LONGEST for word in words.to_pylist() if word is not None):
-                    raise Refused(f"{field.name} holds a text of more than {LONGEST} characters")
+                if any(len(word) > MAX_LENGTH for word in words.to_pylist() if word is not None):
+                    raise Refused(f"{field.name} holds a text of more than {MAX_LENGTH} characters")
             table = table.set_column(i, field, column.cast(field.type))
     return table
 
@@ -214,7 +214,7 @@ def _path(column: Struct) -> list[str]:
 class _Thrift:
     """Structures of Thrift's compact protocol, from ``content`` at ``at`` on."""
 
-    DEEPEST = 12
+    MAX_DEPTH = 12
 
     def __init__(self, content: bytes, at: int):
         self.content, self.at = content, at
@@ -231,7 +231,7 @@ class _Thrift:
 
     def _value(self, kind: int, depth: int) -> Any:
         """Of a field or an item of a list, in which a boolean takes a byte."""
-        if depth > self.DEEPEST:
+        if depth > self.MAX_DEPTH:
             raise Refused("its footer is nested deeper than any that this program writes")
         if kind in (1, 2, 3):
             return self._byte()

@@ -24,8 +24,8 @@ from study.spec.factors import Cell
 DEFAULT = "lr=1e-4:1,batch_size=16:1024"
 FORM = f"give ranges such as {DEFAULT}"
 RANGE = re.compile(r"([^=]*)=([^:]*)(?::(.*))?", re.DOTALL)
-LOWEST_LR, HIGHEST_LR = 1e-30, 1e30
-LARGEST_BATCH = 2**15
+MIN_LR, MAX_LR = 1e-30, 1e30
+MAX_BATCH = 2**15
 HELD = (signal.SIGINT, signal.SIGTERM)
 
 Params = Mapping[str, Any]
@@ -55,13 +55,13 @@ class Space:
             low, high = getattr(self, name)
             if low > high:
                 raise UsageError(f"--space {name}={low}:{high}: the low end comes first; {FORM}")
-        if not LOWEST_LR <= self.lr[0] <= self.lr[1] <= HIGHEST_LR:
+        if not MIN_LR <= self.lr[0] <= self.lr[1] <= MAX_LR:
             raise UsageError(f"--space lr={self.lr[0]}:{self.lr[1]}: rates lie between 1e-30 and 1e30; {FORM}")
         for size in self.batch_size:
-            if not 2 <= size <= LARGEST_BATCH or size & (size - 1):
+            if not 2 <= size <= MAX_BATCH or size & (size - 1):
                 raise UsageError(
                     f"--space batch_size={self.batch_size[0]}:{self.batch_size[1]}: batch sizes are powers of two from"
-                    f" 2, below which batch norm cannot train, to {LARGEST_BATCH}; {FORM}"
+                    f" 2, below which batch norm cannot train, to {MAX_BATCH}; {FORM}"
                 )
         if self.lr[0] == self.lr[1] and self.batch_size[0] == self.batch_size[1]:
             raise UsageError(f"--space {self}: there is one configuration and nothing to tune; {FORM}")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from study.data.dataset import Dataset, Split
 from study.engine.kernel.layout import Layout, aligned, padded
-from study.engine.kernel.library import BLOCK, MOST_GROUPS, MOST_VALUES, Entries, Images, Library, Run
+from study.engine.kernel.library import BLOCK, MAX_GROUPS, MAX_VALUES, Entries, Images, Library, Run
 
 Form = Literal["lit pixels", "whole rows"]
 LIT: Form = "lit pixels"
@@ -137,7 +137,7 @@ def prepare(library: Library, data: Dataset, widths: Sequence[int], form: Form |
 def _values(library: Library, splits: Sequence[Arrays]) -> NDArray[np.float32] | None:
     """What the pixels hold, 0 first; None where these are more than there are codes, or too many pixels."""
     values: NDArray[np.float32] | None = np.zeros(1, np.float32)
-    if splits[0][0].shape[1] > library.group * MOST_GROUPS:
+    if splits[0][0].shape[1] > library.group * MAX_GROUPS:
         return None
     for images, _ in splits:
         values = None if values is None else library.values(images, values)
@@ -148,7 +148,7 @@ def _lit(library: Library, splits: Sequence[Arrays], values: NDArray[np.float32]
     entries = [library.entries(images, values) for images, _ in splits]
     ever = np.zeros(entries[0].n_groups, np.uint8)
     ever[entries[0].entries >> 32] = 1
-    table = np.zeros(MOST_VALUES, np.float32)
+    table = np.zeros(MAX_VALUES, np.float32)
     table[: len(values)] = values
     return [Lit(library, own, labels, table, ever) for own, (_, labels) in zip(entries, splits, strict=True)]
 

@@ -10,11 +10,11 @@
 #include "norm.h"
 #include "softmax.h"
 
-enum { MOST_LINEARS = 101 };
+enum { MAX_LINEARS = 101 };
 
 typedef struct {
     int32_t n_linears, batch_norm, n_classes;
-    int32_t widths[MOST_LINEARS + 1];  // features, hidden units by layer, classes; padded
+    int32_t widths[MAX_LINEARS + 1];  // features, hidden units by layer, classes; padded
 } Network;
 
 typedef struct {
@@ -37,10 +37,10 @@ typedef struct {
 } Layer;
 
 typedef struct {
-    Layer layers[MOST_LINEARS];
-    Norm norms[MOST_LINEARS];
-    float *x[MOST_LINEARS];  // z of a layer, then x_hat
-    float *h[MOST_LINEARS];  // what it hands on; without batch norm, x itself
+    Layer layers[MAX_LINEARS];
+    Norm norms[MAX_LINEARS];
+    float *x[MAX_LINEARS];  // z of a layer, then x_hat
+    float *h[MAX_LINEARS];  // what it hands on; without batch norm, x itself
     float *d[2];             // gradients of the features, by turns
     float *transposed;       // a weight
     float *gradient;         // of the first weight, over blocks
@@ -229,7 +229,7 @@ void kernel_train(const Network *net, Run *run, Images images, int64_t n, int64_
 // Batch norm with its running averages is affine: ``folded`` gets the parameters with it folded into the linear
 // layer before it, W gain and (b - mean) gain + beta with gain = gamma / sqrt(var + eps).
 void kernel_fold(const Network *net, const Run *run, float *folded) {
-    Layer layers[MOST_LINEARS];
+    Layer layers[MAX_LINEARS];
     uint64_t mode = flush_denormals();
     lay_out(net, layers);
     memcpy(folded, run->w, (size_t)layers[net->n_linears - 1].end * sizeof *folded);

@@ -17,16 +17,16 @@ from study.engine.kernel.layout import LINE, Layout, aligned
 
 BLOCK = 256
 """Images, as in vector.h."""
-MOST_VALUES = 256
-MOST_LINEARS = 101
-MOST_GROUPS = 2**16
+MAX_VALUES = 256
+MAX_LINEARS = 101
+MAX_GROUPS = 2**16
 """As a plan's visits can number."""
 
 
 class _Network(ctypes.Structure):
     _fields_ = (
         ("n_linears", c_int32), ("batch_norm", c_int32), ("n_classes", c_int32),
-        ("widths", c_int32 * (MOST_LINEARS + 1)),
+        ("widths", c_int32 * (MAX_LINEARS + 1)),
     )  # fmt: skip
 
 
@@ -88,7 +88,7 @@ class Plan:
     """(blocks, groups that a training image lights)"""
     entries: NDArray[np.uint64]
     values: NDArray[np.float32]
-    """(MOST_VALUES,)"""
+    """(MAX_VALUES,)"""
     batch: int
     """Images; a block ends with its batch."""
     group: int
@@ -141,19 +141,19 @@ class Library:
         return int(self.c.kernel_group())
 
     def values(self, images: NDArray[np.float32], known: NDArray[np.float32]) -> NDArray[np.float32] | None:
-        """``known`` and after them what else ``images`` hold; None where these are more than MOST_VALUES."""
-        found = np.zeros(MOST_VALUES, np.float32)
-        _require(known.size <= MOST_VALUES, "too many values")
+        """``known`` and after them what else ``images`` hold; None where these are more than MAX_VALUES."""
+        found = np.zeros(MAX_VALUES, np.float32)
+        _require(known.size <= MAX_VALUES, "too many values")
         found[: known.size] = known
         images_at = _address(images, np.float32, images.size)
-        n = self.c.kernel_values(images_at, images.size, _address(found, np.float32, MOST_VALUES), known.size)
+        n = self.c.kernel_values(images_at, images.size, _address(found, np.float32, MAX_VALUES), known.size)
         return None if n < 0 else found[:n]
 
     def entries(self, images: NDArray[np.float32], values: NDArray[np.float32]) -> Entries:
         """The entries of images (n, features); ``values`` have to hold zero and all that the images do."""
         n, n_features = images.shape
         _require(
-            n_features <= self.group * MOST_GROUPS and 0 < values.size <= MOST_VALUES,
+            n_features <= self.group * MAX_GROUPS and 0 < values.size <= MAX_VALUES,
             "more pixels or values than have codes",
         )
         starts = np.zeros(n + 1, np.int64)
@@ -263,8 +263,8 @@ def n_blocks(n: int, batch: int) -> int:
 @cache
 def _network(layout: Layout) -> _Network:
     widths = layout.padded_widths
-    _require(2 <= len(widths) <= MOST_LINEARS + 1 and min(layout.widths) >= 1, "no network of this shape")
-    array = (c_int32 * (MOST_LINEARS + 1))(*widths)
+    _require(2 <= len(widths) <= MAX_LINEARS + 1 and min(layout.widths) >= 1, "no network of this shape")
+    array = (c_int32 * (MAX_LINEARS + 1))(*widths)
     return _Network(len(widths) - 1, layout.batch_norm, layout.widths[-1], array)
 
 
@@ -282,7 +282,7 @@ def _check_images(images: Images, n_features: int, n_classes: int, batch: int) -
     lit = _Lit(
         _address(plan.starts, np.uint32, blocks * (n_groups + 1)), _address(plan.visits, np.uint16, blocks * n_visits),
         _address(plan.entries, np.uint64, int(plan.starts[:blocks, -1].sum(dtype=np.int64))),
-        _address(plan.values, np.float32, MOST_VALUES), n_groups, n_visits,
+        _address(plan.values, np.float32, MAX_VALUES), n_groups, n_visits,
     )  # fmt: skip
     return _Images(lit=lit, labels=at)
 

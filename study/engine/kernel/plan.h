@@ -9,8 +9,8 @@
 
 enum {
     GROUP = LANES == 16 ? 4 : 2,  // neighbouring pixels; where registers are few, pairs are faster (results/LOG.md)
-    MOST_VALUES = 256,
-    SLOTS = 4 * MOST_VALUES
+    MAX_VALUES = 256,
+    SLOTS = 4 * MAX_VALUES
 };
 
 // An entry: an image or, in the images' own order, a group; and the group's codes, the first pixel's lowest.
@@ -49,7 +49,7 @@ int64_t kernel_values(const float *images, int64_t n_numbers, float *values, int
     for (int64_t i = 0; i < n_numbers; i++) {
         uint32_t bits = bits_of(images[i]);
         if (codes.code[slot_of(&codes, bits)] >= 0) continue;
-        if (n_values == MOST_VALUES) return -1;
+        if (n_values == MAX_VALUES) return -1;
         add_code(&codes, bits, (int)n_values);
         values[n_values++] = images[i];
     }

@@ -15,7 +15,7 @@ from study.data.dataset import Split
 from study.data.images import Rows
 from study.engine.lockstep.stacks import Lockstep
 
-MOST_UNROLLED = 64  # steps in a graph
+MAX_UNROLLED = 64  # steps in a graph
 WARM_UP = 3  # steps, by a stack that is thrown away: libraries may not initialise themselves during a capture
 
 
@@ -50,7 +50,7 @@ class Recorded:
         self.order = split.labels.new_zeros(len(lockstep.seats.seeds), self.n_steps * self.batch_size)
         self.first_columns = torch.arange(self.batch_size, device=split.labels.device)
         self.columns = self.first_columns.clone()
-        self.unrolled = max(n for n in range(1, MOST_UNROLLED + 1) if self.n_steps % n == 0)
+        self.unrolled = max(n for n in range(1, MAX_UNROLLED + 1) if self.n_steps % n == 0)
         self.replay = self._capture(twin) if split.labels.is_cuda else self._steps
 
     def over(self, order: Tensor) -> None:

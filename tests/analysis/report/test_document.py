@@ -9,7 +9,7 @@ import pytest
 from matplotlib.figure import Figure as Drawing
 
 from analysis.report import number_format as words
-from analysis.report.document import MOST_ROWS, Column, Table
+from analysis.report.document import MAX_ROWS, Column, Table
 from analysis.report.figures.style import BLUE, VERMILLION, styled
 from analysis.report.figures.style import svg as draw
 from analysis.report.html import svg
@@ -25,11 +25,11 @@ def test_a_csv_has_every_number_of_the_rows_shown_or_not() -> None:
 
 
 def test_totals_stand_apart_and_long_tables_end_with_all_rows_in_the_csv() -> None:
-    table = Table("t", "T", COLUMNS, ROWS * MOST_ROWS, n_totals=1)
+    table = Table("t", "T", COLUMNS, ROWS * MAX_ROWS, n_totals=1)
     assert len(table.totals) == 1
-    assert len(table.body) == MOST_ROWS - 1
-    assert table.n_left_out == 2 * MOST_ROWS
-    assert table.to_csv().count("\n한") == 3 * MOST_ROWS
+    assert len(table.body) == MAX_ROWS - 1
+    assert table.n_left_out == 2 * MAX_ROWS
+    assert table.to_csv().count("\n한") == 3 * MAX_ROWS
 
 
 def test_cells_are_ordered_by_their_first_number() -> None:

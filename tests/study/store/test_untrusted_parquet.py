@@ -64,7 +64,7 @@ def test_what_is_no_regular_file_is_not_opened_as_one(kind: str, tmp_path: Path)
 def test_a_file_that_is_too_large_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "t.parquet"
     path.write_bytes(encode(part()))
-    monkeypatch.setattr(untrusted_parquet, "MOST_BYTES", 1000)
+    monkeypatch.setattr(untrusted_parquet, "MAX_BYTES", 1000)
     with pytest.raises(Refused, match=r"has [\d,]+ bytes, at most 1,000 are read"):
         untrusted_parquet.file_bytes(path)
 

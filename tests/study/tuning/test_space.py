@@ -13,7 +13,7 @@ from study.cli.exits import guarded
 from study.errors import UsageError
 from study.runner.outcome import Terminated
 from study.spec.factors import Cell
-from study.tuning.space import DEFAULT, LARGEST_BATCH, Space, point
+from study.tuning.space import DEFAULT, MAX_BATCH, Space, point
 
 WIDE = Space((1e-4, 1.0), (16, 1024))
 
@@ -23,7 +23,7 @@ WIDE = Space((1e-4, 1.0), (16, 1024))
     [
         (DEFAULT, (1e-4, 1.0), (16, 1024)),
         ("lr=0.01:0.1", (0.01, 0.1), (16, 1024)),
-        ("batch_size=2:32768", (1e-4, 1.0), (2, LARGEST_BATCH)),
+        ("batch_size=2:32768", (1e-4, 1.0), (2, MAX_BATCH)),
         (" batch_size = 64 : 256 , lr = .5 : 2. ", (0.5, 2.0), (64, 256)),
         ("lr=0.1,batch_size=32:64", (0.1, 0.1), (32, 64)),
         ("batch_size=32", (1e-4, 1.0), (32, 32)),

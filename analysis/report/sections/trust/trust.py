@@ -24,7 +24,7 @@ from analysis.report.figures.style import svg
 from analysis.report.sections.trust import noise, seeds
 from analysis.stats.null_calibration import TypeIErrorRate
 
-MOST_LINES = 50
+MAX_LINES = 50
 """Of missing pairs named on the page; the completeness table counts all."""
 
 
@@ -55,8 +55,8 @@ def _unpaired(study: StudyData) -> list[Block]:
     lines = [line for arm in study.treatments for line in study.unpaired(arm, study.baseline)]
     if not lines:
         return [Paragraph("Every planned pair is there.")] if study.treatments else []
-    more = [f"and {len(lines) - MOST_LINES:,} more"] if len(lines) > MOST_LINES else []
-    return [Paragraph(f"{len(lines):,} planned pairs are not pairs:"), Listing([*lines[:MOST_LINES], *more])]
+    more = [f"and {len(lines) - MAX_LINES:,} more"] if len(lines) > MAX_LINES else []
+    return [Paragraph(f"{len(lines):,} planned pairs are not pairs:"), Listing([*lines[:MAX_LINES], *more])]
 
 
 # --- other analyses

@@ -27,7 +27,7 @@ static void *zeros(size_t size) {
 
 static void train(int batch_norm, Images images, double lr) {
     Network net = {3, batch_norm, CLASSES, {FEATURES, HIDDEN, HIDDEN, LINE}};
-    Layer layers[MOST_LINEARS];
+    Layer layers[MAX_LINEARS];
     lay_out(&net, layers);
     size_t n = (size_t)layers[2].end;
     Run run = {zeros(n * 4), zeros(n * 4), zeros(n * 4), zeros(4 * HIDDEN * 4), zeros(4 * HIDDEN * 8), lr, 1, 1};
@@ -59,7 +59,7 @@ static void train(int batch_norm, Images images, double lr) {
 }
 
 int main(void) {
-    float *rows = zeros(IMAGES * FEATURES * 4), *values = zeros(MOST_VALUES * 4);
+    float *rows = zeros(IMAGES * FEATURES * 4), *values = zeros(MAX_VALUES * 4);
     int32_t labels[IMAGES], order[IMAGES];
     for (int v = 0; v < VALUES; v++) values[v] = (float)v / 16;
     for (int i = 0; i < IMAGES * FEATURES; i++) rows[i] = drawn() % 5 ? 0 : values[drawn() % VALUES];
