@@ -9,7 +9,7 @@ from typing import Annotated
 import tyro
 
 from study.cli import arguments
-from study.cli.exits import guarded
+from study.cli.exits import run_command
 from study.cli.run_options import DEVICE
 from study.data.lazy import DATA_DIR, ImageSource
 from study.engine.machine import cores
@@ -68,7 +68,7 @@ def _newest(out: Path) -> Path:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; every error is one sentence on stderr."""
-    return guarded("study.ablate", lambda: run(arguments.read(Options, argv, "python -m study.ablate")))
+    return run_command("study.ablate", lambda: run(arguments.read(Options, argv, "python -m study.ablate")))
 
 
 if __name__ == "__main__":

@@ -21,20 +21,20 @@ class EnvironmentFault(StudyError):
     exit_code = 3
 
 
-def short(text: str, most: int = 80) -> str:
+def truncate(text: str, most: int = 80) -> str:
     """As a sentence quotes what may be long."""
     return text if len(text) <= most else f"{text[:most]}..."
 
 
-def plain(text: str) -> str:
+def quote(text: str) -> str:
     """As a sentence quotes it: as it is where a terminal shows it so, else escaped."""
-    return short(text) if text and text.isprintable() else repr(short(text))
+    return truncate(text) if text and text.isprintable() else repr(truncate(text))
 
 
-def told(value: Any) -> str:
+def describe_value(value: Any) -> str:
     """A value of a file as a sentence quotes it: neither long nor deep, whatever it is."""
     if isinstance(value, str):
-        return repr(short(value))
+        return repr(truncate(value))
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "null"}[value]
     if isinstance(value, int):

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-from study.cli.exits import command_line, guarded, leave
+from study.cli.exits import command_line, exit_now, run_command
 from study.cli.run_options import Options, parse
 from study.data import download
 from study.data.lazy import ImageSource
@@ -46,8 +46,8 @@ def _absent(options: Options, name: str) -> list[str]:
 def main(argv: Sequence[str] | None = None) -> int:
     """The command."""
     arguments = sys.argv[1:] if argv is None else list(argv)
-    return guarded("study.run", lambda: run(parse(arguments), arguments))
+    return run_command("study.run", lambda: run(parse(arguments), arguments))
 
 
 if __name__ == "__main__":
-    leave("study.run", main)
+    exit_now("study.run", main)

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-from study.cli.exits import command_line, guarded, leave
+from study.cli.exits import command_line, exit_now, run_command
 from study.cli.tune_options import Options, parse, without_secrets
 from study.data import download
 from study.data.lazy import ImageSource
@@ -31,8 +31,8 @@ def tune(options: Options, argv: Sequence[str]) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; every error is one sentence on stderr."""
     words = sys.argv[1:] if argv is None else list(argv)
-    return guarded("study.tune", lambda: tune(parse(words), words))
+    return run_command("study.tune", lambda: tune(parse(words), words))
 
 
 if __name__ == "__main__":
-    leave("study.tune", main)
+    exit_now("study.tune", main)

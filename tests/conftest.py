@@ -27,7 +27,7 @@ def digits() -> dataset.Dataset:
 def as_lit(data: dataset.Dataset) -> dataset.Dataset:
     """The same images, multiplied as a sparse matrix."""
     train, test = (
-        dataset.Split(split.images, split.labels, images.Lit(csr_array(split.images.numpy())))
+        dataset.Split(split.images, split.labels, images.SparseImages(csr_array(split.images.numpy())))
         for split in (data.train, data.test)
     )
     return dataset.Dataset(data.name, train, test, data.sha256)
@@ -42,7 +42,7 @@ def both(request: pytest.FixtureRequest, digits: dataset.Dataset) -> dataset.Dat
 @pytest.fixture(scope="session")
 def both64(both: dataset.Dataset) -> dataset.Dataset:
     double = both.to("cpu", torch.float64)
-    return double if isinstance(both.train.pixels, images.Rows) else as_lit(double)
+    return double if isinstance(both.train.pixels, images.DenseImages) else as_lit(double)
 
 
 @pytest.fixture(scope="session")

@@ -14,10 +14,10 @@ from analysis.records.tables import PRIMARY, StudyData
 from analysis.stats.intervals import Interval, prediction, t_interval
 from study.spec.factors import REFERENCE_SETTING, Cell
 
-POST = {"no_bn": 0.9555, "bn": 0.978}
+PUBLISHED = {"no_bn": 0.9555, "bn": 0.978}
 """Test accuracy that the tutorial reports after its last epoch, one run an arm."""
-POST_CELL = REFERENCE_SETTING
-POST_DESIGN = {"dataset": "mnist", "epochs": 10, "hidden": (32, 32)}
+PUBLISHED_CELL = REFERENCE_SETTING
+PUBLISHED_DESIGN = {"dataset": "mnist", "epochs": 10, "hidden": (32, 32)}
 
 
 @dataclass(frozen=True)
@@ -77,11 +77,11 @@ def _share(k: int, n: int, level: float) -> Interval:
 
 def claims(study: StudyData, level: float) -> list[Claim]:
     """The tutorial's numbers, where the study trained its network at its setting; else none."""
-    if any(getattr(study.design, name) != value for name, value in POST_DESIGN.items()):
+    if any(getattr(study.design, name) != value for name, value in PUBLISHED_DESIGN.items()):
         return []
-    at = rows_in(study.outcomes, POST_CELL, study.cell_key)
+    at = rows_in(study.outcomes, PUBLISHED_CELL, study.cell_key)
     claims = []
-    for arm, claimed in POST.items():
+    for arm, claimed in PUBLISHED.items():
         runs = at[at.arm == arm].final
         if len(runs):
             ours = prediction(runs, level)

@@ -40,7 +40,7 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Gap:
+class DifferenceCurve:
     """Arm minus baseline in test accuracy over the trained epochs, in one cell or averaged over all."""
 
     cell: Cell | None
@@ -106,7 +106,7 @@ def _curve(key: tuple[Cell, str, str, str], by_seed: pd.DataFrame, level: float)
     )
 
 
-def gaps(study: StudyData, arm: str, baseline: str, level: float) -> list[Gap]:
+def difference_curves(study: StudyData, arm: str, baseline: str, level: float) -> list[DifferenceCurve]:
     """The difference over all cells, then in each."""
     cells = study.common_cells(arm, baseline)
     if not cells:
@@ -116,11 +116,11 @@ def gaps(study: StudyData, arm: str, baseline: str, level: float) -> list[Gap]:
     return [_gap(None, (baseline, arm), d.mean(1), level), *in_cells]  # NaN where a seed lacks a cell
 
 
-def _gap(cell: Cell | None, arms: tuple[str, str], d: NDArray[np.float64], level: float) -> Gap:
+def _gap(cell: Cell | None, arms: tuple[str, str], d: NDArray[np.float64], level: float) -> DifferenceCurve:
     """``d`` (seeds, epochs) with a row of NaN where a seed has no pair."""
     d = d[~np.isnan(d).any(1)]
     pointwise, band = [t_interval(column, level) for column in d.T], simultaneous(d, level)
-    return Gap(
+    return DifferenceCurve(
         cell=cell,
         baseline=arms[0],
         arm=arms[1],

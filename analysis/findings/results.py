@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from analysis.findings.arms import ArmCell, Claim, arm_cells, claims
 from analysis.findings.comparison import Comparison, compare
 from analysis.findings.contrasts import Contrast, Step, contrasts, overall, sequence
-from analysis.findings.curves import Curve, Gap, curves, gaps
+from analysis.findings.curves import Curve, DifferenceCurve, curves, difference_curves
 from analysis.findings.failures import Failures, count_failures
 from analysis.findings.inference_modes import Modes, modes
 from analysis.findings.sensitivity import Sensitivity, sensitivity
@@ -94,7 +94,7 @@ class Findings:
     scores: list[Scores]
     sensitivity: Sensitivity
     failures: list[Failures]
-    gaps: list[Gap]
+    gaps: list[DifferenceCurve]
     times: list[time_to_event.TimeToAccuracy]
     noise: list[Noise]
     slopes: list[grid_stats.Slope]
@@ -164,7 +164,7 @@ def findings(study: StudyData, of_study: Sequence[Contrast], arm: str, alpha: fl
         scores=_scores_by_seed(pairs),
         sensitivity=sensitivity(pairs, pair(study, arm, FINAL), overall(of_study, arm)),
         failures=count_failures(pairs, level),
-        gaps=gaps(study, arm, pairs.baseline, level),
+        gaps=difference_curves(study, arm, pairs.baseline, level),
         times=_times(study, pairs, level),
         noise=_noise(study, pairs, level),
         slopes=_slopes(study, pairs, level),

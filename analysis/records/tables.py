@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from analysis.errors import AnalysisError
 from analysis.records.cells import cell_key, levels, pair_key, run_key
-from study.errors import StudyError, plain
+from study.errors import StudyError, quote
 from study.spec.arms import BASELINE
 from study.spec.design import Design
 from study.spec.factors import Cell, in_words
@@ -256,7 +256,7 @@ def check(records: pd.DataFrame, runs: pd.DataFrame, study_id: str, design: Desi
         foreign = sorted({*table.study_id.unique()} - {study_id})
         if foreign:
             raise AnalysisError(
-                f"the tables of {study_id!r} hold rows of other studies: {', '.join(map(plain, foreign[:5]))}"
+                f"the tables of {study_id!r} hold rows of other studies: {', '.join(map(quote, foreign[:5]))}"
             )
         _refuse(f"{name} holds rows twice", table, key, table.duplicated(key))
         wrong = ~table.status.isin((OK, DIVERGED, NOT_APPLICABLE))
@@ -296,7 +296,7 @@ def _check_together(records: pd.DataFrame, runs: pd.DataFrame, design: Design) -
     ]
     if wrong:
         raise AnalysisError(
-            f"records.parquet, runs.parquet and manifest.json do not belong together: {plain(wrong[0])} and"
+            f"records.parquet, runs.parquet and manifest.json do not belong together: {quote(wrong[0])} and"
             f" {len(wrong) - 1} more runs differ; the same study.run command again makes them agree"
         )
     _refuse_others_keys("records", records, runs, run_key(design))
@@ -356,5 +356,5 @@ def _refuse_others_keys(name: str, table: pd.DataFrame, known: pd.DataFrame, key
 def _refuse(what: str, table: pd.DataFrame, key: list[str], wrong: ArrayLike) -> None:
     rows = table[np.asarray(wrong, dtype=bool)]
     if len(rows):
-        where = ", ".join(f"{column} {plain(str(rows.iloc[0][column]))}" for column in key)
+        where = ", ".join(f"{column} {quote(str(rows.iloc[0][column]))}" for column in key)
         raise AnalysisError(f"{what}: {where} and {len(rows) - 1} more")

@@ -45,7 +45,7 @@ def counts_of(of_baseline: int | None, of_arm: int | None, n: int | None) -> str
 
 def interval_values(name: str, found: Interval | None) -> dict[str, Any]:
     """Estimate and ends under ``name``, ``name_low`` and ``name_high``."""
-    ends = (None, None, None) if found is None else words.of(found)
+    ends = (None, None, None) if found is None else words.as_triple(found)
     return dict(zip((name, f"{name}_low", f"{name}_high"), ends, strict=True))
 
 

@@ -112,14 +112,14 @@ class Paragraph:
 
 
 @dataclass(frozen=True)
-class Listing:
+class BulletList:
     items: Sequence[str]
 
     kind = "listing"
 
 
 @dataclass(frozen=True)
-class Missing:
+class Placeholder:
     """A part without data says in one line why, and what to type."""
 
     text: str
@@ -129,7 +129,7 @@ class Missing:
 
 
 @dataclass(frozen=True)
-class Term:
+class Definition:
     term: str
     text: str
     code: bool = False
@@ -138,12 +138,12 @@ class Term:
 
 @dataclass(frozen=True)
 class Definitions:
-    terms: Sequence[Term]
+    terms: Sequence[Definition]
 
     kind = "definitions"
 
 
-Block = Paragraph | Listing | Missing | Definitions | Table | Figure
+Block = Paragraph | BulletList | Placeholder | Definitions | Table | Figure
 
 
 @dataclass(frozen=True)

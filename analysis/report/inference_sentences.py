@@ -105,4 +105,4 @@ def _is_clean(result: ModeResult) -> bool:
 
 
 def _points(found: Interval) -> str:
-    return f"{words.estimate(*words.of(found))} points"
+    return f"{words.estimate(*words.as_triple(found))} points"

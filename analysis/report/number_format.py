@@ -113,7 +113,7 @@ def or_nothing(show: Callable[..., str]) -> Callable[..., str]:
     return lambda value, low, high: NO_NUMBER if value is None else show(value, low, high)
 
 
-def of(found: Interval) -> tuple[float, float, float]:
+def as_triple(found: Interval) -> tuple[float, float, float]:
     """Estimate and ends, as ``estimate``, ``share`` and ``number`` take them."""
     return found.estimate, found.low, found.high
 

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from analysis.findings import contrasts
-from analysis.findings.arms import POST_CELL
+from analysis.findings.arms import PUBLISHED_CELL
 from analysis.findings.contrasts import VERDICTS, Contrast
 from analysis.findings.results import Results
 from analysis.findings.sensitivity import Sensitivity
@@ -62,14 +62,14 @@ def share_of_gap(of_arm: Tuned) -> str:
     if of_arm.share.reason is not None or before.mean_diff <= 0:
         untold = of_arm.share.reason is not None
         why = f"the untuned difference is {'not told from' if untold else 'below'} zero"
-        taken = f"Tuning takes {words.estimate(*words.of(away))} points away from the difference at {setting}"
+        taken = f"Tuning takes {words.estimate(*words.as_triple(away))} points away from the difference at {setting}"
         return f"{taken}; no share is given, since {why}."
     return (
         f"At {setting}, which nobody tuned, the same seeds differ by"
         f" {words.estimate(before.mean_diff, before.ci.low, before.ci.high)} points; tuned,"
         f" {words.estimate(after.mean_diff, after.ci.low, after.ci.high)} are left. Tuning accounts for"
-        f" {words.estimate(*words.of(away))} points, {words.share(*words.of(of_arm.share))} of that difference"
-        f" (Fieller's interval, {words.seeds(away.n)})."
+        f" {words.estimate(*words.as_triple(away))} points, {words.share(*words.as_triple(of_arm.share))} of that"
+        f" difference (Fieller's interval, {words.seeds(away.n)})."
     )
 
 
@@ -137,7 +137,7 @@ def _other_ways(found: Sensitivity) -> Iterator[str]:
     if not found.others:
         yield f"Another analysis would not: {n} others of the same records give the same verdict."
     for way in found.others:
-        size = words.estimate(*words.of(way.interval))
+        size = words.estimate(*words.as_triple(way.interval))
         yield f"Another analysis would: {way.what} gives {size} points, {words.seeds(way.n)}: {VERDICTS[way.verdict]}."
 
 
@@ -145,7 +145,7 @@ def _restricted(found: Sensitivity) -> Iterator[str]:
     """The ways that ask for another quantity than the mean over all cells."""
     asked = [way for way in found.ways if not way.same_quantity and not math.isnan(way.interval.estimate)]
     if asked:
-        sizes = "; ".join(f"{words.estimate(*words.of(way.interval))} points for {way.what}" for way in asked)
+        sizes = "; ".join(f"{words.estimate(*words.as_triple(way.interval))} points for {way.what}" for way in asked)
         yield f"Another grid would change the size: {sizes}."
 
 
@@ -178,7 +178,7 @@ def main_numbers(results: Results) -> list[tuple[str, str]]:
     lines = []
     for arm in results.of_arms:
         overall = contrasts.overall(results.contrasts, arm)
-        shown = contrasts.by_cell(results.contrasts, arm).get(POST_CELL)
+        shown = contrasts.by_cell(results.contrasts, arm).get(PUBLISHED_CELL)
         of_arm = [("difference over all cells", _size(overall))]
         if shown is not None:
             of_arm.append((f"at {words.cell(shown.cell)}", _size(shown)))

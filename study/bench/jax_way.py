@@ -12,15 +12,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from study.bench.ways import LR, PEER_LANES, Task, Turns, Way
+from study.bench.ways import LR, PEER_LANES, Implementation, Task, Turns
 from study.engine.norms import EPS
 
 N_STEPS = 20
 Params = dict[str, Any]
 
 
-def scanned(task: Task) -> Way:
-    return Way("JAX jit(vmap(scan))", PEER_LANES, N_STEPS, _scanned(task))
+def scanned(task: Task) -> Implementation:
+    return Implementation("JAX jit(vmap(scan))", PEER_LANES, N_STEPS, _scanned(task))
 
 
 def _scanned(task: Task) -> Turns:

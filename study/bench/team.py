@@ -19,12 +19,13 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from study.bench.ways import Implementation
 from study.engine import devices
 from study.engine import registry as engines
 from study.errors import StudyError
 
 if TYPE_CHECKING:
-    from study.bench.ways import Task, Way
+    from study.bench.ways import Task
 
 AGREEMENT = 1e-3  # relative difference of the first losses, in float32
 COMPARED = 5  # losses
@@ -114,7 +115,7 @@ def _work(pipe: Connection, core: int, of_engine: bool, name: str, sha256: dict[
                 pipe.send(f"{type(error).__name__}: {error}")
 
 
-def _make(task: "Task", of_engine: bool) -> tuple[dict[str, Facts], dict[str, "Way"]]:
+def _make(task: "Task", of_engine: bool) -> tuple[dict[str, Facts], dict[str, "Implementation"]]:
     """The engines' or the peers' ways to train ``task``, with their first losses; the kernel's where it can be built,
     JAX's where it is installed."""
     from study.bench import ways
@@ -134,7 +135,7 @@ def _make(task: "Task", of_engine: bool) -> tuple[dict[str, Facts], dict[str, "W
     return facts, made
 
 
-def _run_steps_a_second(way: "Way", seconds: float) -> float:
+def _run_steps_a_second(way: "Implementation", seconds: float) -> float:
     with _all_cores() if way.whole_machine else nullcontext():
         n, began = 0, time.perf_counter()
         while time.perf_counter() - began < seconds:

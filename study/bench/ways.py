@@ -40,7 +40,7 @@ PEER_LANES = 15  # of the stacked peers, where they are fastest
 
 
 @dataclass(frozen=True)
-class Way:
+class Implementation:
     name: str
     n_runs: int
     n_steps: int
@@ -77,15 +77,17 @@ class Task:
             yield from torch.split(order[: n_images // self.batch_size * self.batch_size], self.batch_size)
 
 
-def post(task: Task) -> Way:
+def post(task: Task) -> Implementation:
     """The tutorial's loop: a DataLoader that makes a tensor of one picture after the other, torch's default Adam."""
-    return Way("DataLoader loop", 1, 1, _plain(task, _loaded(task), fused=None), whole_machine=True)
+    return Implementation("DataLoader loop", 1, 1, _plain(task, _loaded(task), fused=None), whole_machine=True)
 
 
-def plain(task: Task) -> Way:
+def plain(task: Task) -> Implementation:
     """torch.nn and a fused Adam, the images in memory: reference.py, timed."""
     images, labels = task.data.train.images, task.data.train.labels
-    return Way("torch.nn, fused Adam", 1, 1, _plain(task, ((images[rows], labels[rows]) for rows in task.rows()), True))
+    return Implementation(
+        "torch.nn, fused Adam", 1, 1, _plain(task, ((images[rows], labels[rows]) for rows in task.rows()), True)
+    )
 
 
 def _plain(task: Task, batches: Iterator[tuple[Tensor, Tensor]], fused: bool | None) -> Turns:
@@ -126,12 +128,12 @@ class _Pictures(torch.utils.data.Dataset[tuple[Tensor, int]]):
         return to_tensor(picture).flatten(), int(self.labels[index])
 
 
-def vmapped(task: Task) -> Way:
+def vmapped(task: Task) -> Implementation:
     """torch.func: vmap(grad) over stacked networks that share their batches, one fused Adam.
 
     Without running averages, which torch.func cannot keep by itself; that favours it.
     """
-    return Way("torch.func vmap", PEER_LANES, 1, _vmapped(task))
+    return Implementation("torch.func vmap", PEER_LANES, 1, _vmapped(task))
 
 
 def _vmapped(task: Task) -> Turns:
@@ -153,16 +155,16 @@ def _vmapped(task: Task) -> Turns:
         yield partial(_told, losses[0])
 
 
-def lockstep(task: Task) -> Way:
+def lockstep(task: Task) -> Implementation:
     """The study's engine on torch: ten seeds by three rates of one arm."""
     cohort = Cohort(task.cells, (task.arm,), tuple(range(MAX_RUNS_PER_STACK // 3)))
-    return Way("lockstep", MAX_RUNS_PER_STACK, 1, _lockstep(task, cohort))
+    return Implementation("lockstep", MAX_RUNS_PER_STACK, 1, _lockstep(task, cohort))
 
 
-def both_arms(task: Task) -> Way:
+def both_arms(task: Task) -> Implementation:
     """The same with both arms on the same batches, as the study trains."""
     cohort = Cohort(task.cells, ("bn", "no_bn"), tuple(range(MAX_RUNS_PER_STACK // 3)))
-    return Way("lockstep, both arms", 2 * MAX_RUNS_PER_STACK, 1, _lockstep(task, cohort))
+    return Implementation("lockstep, both arms", 2 * MAX_RUNS_PER_STACK, 1, _lockstep(task, cohort))
 
 
 @torch.no_grad()
@@ -181,20 +183,20 @@ def _lockstep(task: Task, cohort: Cohort) -> Turns:
             yield lambda: [team.losses()[first].item()]
 
 
-def kernel(task: Task) -> Way:
+def kernel(task: Task) -> Implementation:
     """The kernel in C, a run after the other: the three rates of a seed on the images that are prepared for it."""
     return _kernel("kernel", task, (task.arm,))
 
 
-def kernel_both_arms(task: Task) -> Way:
+def kernel_both_arms(task: Task) -> Implementation:
     """The same with both arms, as the study trains."""
     return _kernel("kernel, both arms", task, ("bn", "no_bn"))
 
 
-def _kernel(name: str, task: Task, arms: tuple[str, ...]) -> Way:
+def _kernel(name: str, task: Task, arms: tuple[str, ...]) -> Implementation:
     cohort = Cohort(task.cells, arms, tuple(range(MAX_RUNS_PER_STACK // 3)))
     training = KernelTraining(task.design, cohort, task.data)
-    return Way(
+    return Implementation(
         name,
         len(arms) * 3,
         training.steps_of_a_piece,
@@ -212,13 +214,13 @@ def _listed(losses: dict[Run, NDArray[np.float64]], run: Run) -> list[float]:
     return losses[run].tolist() if run in losses else []
 
 
-def matrix_product() -> Way:
+def matrix_product() -> Implementation:
     """A square float32 product: what the machine can do at most; no run of anything."""
     a = torch.rand(PRODUCT, PRODUCT, generator=streams.generator(0, "bench", 0))
     product = torch.empty_like(a)
-    return Way("matrix product", 1, 1, (list for _ in iter(lambda: torch.mm(a, a, out=product), None)))
+    return Implementation("matrix product", 1, 1, (list for _ in iter(lambda: torch.mm(a, a, out=product), None)))
 
 
-ENGINE: tuple[Callable[[Task], Way], ...] = (lockstep, both_arms)
-KERNEL: tuple[Callable[[Task], Way], ...] = (kernel, kernel_both_arms)
-PEERS: tuple[Callable[[Task], Way], ...] = (post, plain, vmapped)
+ENGINE: tuple[Callable[[Task], Implementation], ...] = (lockstep, both_arms)
+KERNEL: tuple[Callable[[Task], Implementation], ...] = (kernel, kernel_both_arms)
+PEERS: tuple[Callable[[Task], Implementation], ...] = (post, plain, vmapped)

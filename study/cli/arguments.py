@@ -11,7 +11,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import tyro
 
-from study.errors import UsageError, plain, short
+from study.errors import UsageError, quote, truncate
 from study.spec.checks import NUMBER, WHOLE
 
 T = TypeVar("T")
@@ -34,20 +34,20 @@ def read(options: type[T], argv: Sequence[str] | None, prog: str) -> T:
 def check_text(word: str) -> None:
     """Refuse what can be no name of a file and can stand in no manifest."""
     if len(word) > MAX_LENGTH:
-        raise UsageError(f"{plain(word)}: this argument has {len(word)} characters; give at most {MAX_LENGTH}")
+        raise UsageError(f"{quote(word)}: this argument has {len(word)} characters; give at most {MAX_LENGTH}")
     if not word.isascii() and any("\ud800" <= character <= "\udfff" for character in word):
-        raise UsageError(f"{short(word)!r}: this argument is not UTF-8; write it in UTF-8, such as results")
+        raise UsageError(f"{truncate(word)!r}: this argument is not UTF-8; write it in UTF-8, such as results")
     if "\0" in word:
-        raise UsageError(f"{short(word)!r}: this argument holds a NUL; leave it out, as in results")
+        raise UsageError(f"{truncate(word)!r}: this argument holds a NUL; leave it out, as in results")
 
 
 def check_numeral(option: str, word: str, kind: type) -> None:
     """Refuse what is no number of the kind in plain digits, or one that floats cannot hold."""
     match = (WHOLE if kind is int else NUMBER).fullmatch(word)
     if not match:
-        raise UsageError(f"{option} {plain(word)}: give {RULES[kind]}")
+        raise UsageError(f"{option} {quote(word)}: give {RULES[kind]}")
     if kind is float and (math.isinf(float(word)) or (float(word) == 0 and re.search("[1-9]", match[1]))):
-        raise UsageError(f"{option} {short(word)} would be read as {float(word)}: give a number such as 0.01")
+        raise UsageError(f"{option} {truncate(word)} would be read as {float(word)}: give a number such as 0.01")
 
 
 def _values(options: type, words: Sequence[str]) -> Iterator[tuple[str, str, type]]:

@@ -12,7 +12,7 @@ from study.errors import EnvironmentFault, StudyError
 from study.runner.outcome import INTERRUPTED, STOPS, TERMINATED, Terminated
 
 
-def guarded(program: str, work: Callable[[], int]) -> int:
+def run_command(program: str, work: Callable[[], int]) -> int:
     """Return the exit code of ``work``; every error is one sentence of ``program`` on stderr."""
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
@@ -29,7 +29,7 @@ def guarded(program: str, work: Callable[[], int]) -> int:
         signal.signal(signal.SIGTERM, before)
 
 
-def leave(program: str, command: Callable[[], int]) -> NoReturn:
+def exit_now(program: str, command: Callable[[], int]) -> NoReturn:
     """Do the command, and end the process without the destructors of the libraries that it has loaded.
 
     Everything is committed and flushed by then, and about one process in a hundred was aborted by a

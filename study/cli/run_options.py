@@ -12,7 +12,7 @@ from typing import Any, Literal, get_origin, get_type_hints
 from study.cli import arguments
 from study.data.lazy import DATA_DIR
 from study.engine.registry import Engine
-from study.errors import UsageError, plain, short, told
+from study.errors import UsageError, describe_value, quote, truncate
 from study.runner.execution import Execution
 from study.spec.arms import DEFAULT_ARMS
 from study.spec.checks import check_known
@@ -138,7 +138,7 @@ class Options:
         """(i, n) with 1 <= i <= n; (1, 1) is everything."""
         match = SHARD.fullmatch(self.shard or "1/1")
         if not match or not 1 <= int(match[1]) <= int(match[2]):
-            raise UsageError(f"--shard {plain(str(self.shard))}: give i/n with i from 1 to n, such as 2/8")
+            raise UsageError(f"--shard {quote(str(self.shard))}: give i/n with i from 1 to n, such as 2/8")
         return int(match[1]), int(match[2])
 
 
@@ -149,7 +149,7 @@ def _varied(words: Sequence[str]) -> dict[str, tuple[Level, ...]]:
         key, given, levels = word.partition("=")
         check_known("--vary", key, [factor.key for factor in FACTORS.values() if not factor.always])
         if not given or key in found:
-            raise UsageError(f"--vary {plain(word)}: give each factor once, as KEY=LEVEL,LEVEL")
+            raise UsageError(f"--vary {quote(word)}: give each factor once, as KEY=LEVEL,LEVEL")
         found[key] = tuple(_level(FACTORS[key], level) for level in levels.split(","))
     return found
 
@@ -167,7 +167,7 @@ def seconds_of(max_time: str | None) -> float | None:
         return None
     match = DURATION.fullmatch(max_time)
     if not match or float(match[1]) <= 0:
-        raise UsageError(f"--max-time {plain(max_time)}: give a time above 0 such as 90s, 50m or 2h")
+        raise UsageError(f"--max-time {quote(max_time)}: give a time above 0 such as 90s, 50m or 2h")
     return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
 
 
@@ -201,31 +201,34 @@ def _toml(path: Path) -> dict[str, Any]:
     try:
         content = parquet.file_bytes(Path(os.path.realpath(path)), CONFIG_BYTES)
         if any(piece.count(b".") > MAX_DOTS for piece in re.split(rb"[,\n]", content)):
-            raise parquet.Refused(f"it has a name of more than {MAX_DOTS} parts")
+            raise parquet.InvalidFile(f"it has a name of more than {MAX_DOTS} parts")
         return tomllib.loads(content.decode("utf-8"))
     except OSError as error:
         raise UsageError(f"--config {path}: {error.strerror}") from None
-    except parquet.Refused as refused:
+    except parquet.InvalidFile as refused:
         raise UsageError(f"--config {path}: {refused}; give a file of options such as seeds = 10") from None
     except RecursionError:
         raise UsageError(f"--config {path} is nested too deeply; give options such as seeds = 10") from None
     except ValueError as error:
-        raise UsageError(f"--config {path} is not TOML: {short(str(error), 200)}") from None
+        raise UsageError(f"--config {path} is not TOML: {truncate(str(error), 200)}") from None
 
 
 def _as_arguments(option: str, value: Any, hint: Any) -> list[str]:
     if hint is bool:
         if not isinstance(value, bool):
-            raise UsageError(f"{option[2:]} = {told(value)}: give true or false")
+            raise UsageError(f"{option[2:]} = {describe_value(value)}: give true or false")
         return [option] if value else []
     items = value if isinstance(value, list) else [value]
     if isinstance(value, list) and get_origin(hint) is not tuple:
         raise UsageError(f"{option[2:]} is a list: give one value, without brackets")
     for item in items:
         if not _is_plain(item):
-            raise UsageError(f"{option[2:]} = {told(item)}: give a number or a text, or a list of these")
+            raise UsageError(f"{option[2:]} = {describe_value(item)}: give a number or a text, or a list of these")
     if len({isinstance(item, str) for item in items}) > 1:
-        raise UsageError(f"{option[2:]} = {told(items[0])}, {told(items[1])}: give a list of numbers or of texts alone")
+        raise UsageError(
+            f"{option[2:]} = {describe_value(items[0])}, {describe_value(items[1])}: give a list of numbers or of texts"
+            " alone"
+        )
     return [option, *map(str, items)]
 
 
@@ -238,4 +241,4 @@ def _is_plain(item: object) -> bool:
 
 def _check_pattern(option: str, value: str, pattern: re.Pattern[str], rule: str) -> None:
     if not pattern.fullmatch(value):
-        raise UsageError(f"{option} {short(value)!r}: choose {rule}")
+        raise UsageError(f"{option} {truncate(value)!r}: choose {rule}")

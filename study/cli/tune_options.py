@@ -146,8 +146,8 @@ def without_secrets(argv: Sequence[str]) -> list[str]:
     words, option = [], "--storage"
     for before, word in zip(("", *argv), argv, strict=False):
         if before == option:
-            word = storage.shown(word)
+            word = storage.without_password(word)
         elif word.startswith(f"{option}="):
-            word = f"{option}={storage.shown(word.removeprefix(f'{option}='))}"
+            word = f"{option}={storage.without_password(word.removeprefix(f'{option}='))}"
         words.append(word)
     return words

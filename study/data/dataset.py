@@ -15,7 +15,7 @@ from torch import Tensor
 
 from study.data import download
 from study.data import images as pixels
-from study.data.images import Pixels
+from study.data.images import Images
 from study.errors import EnvironmentFault
 from study.spec.datasets import DATASETS, Torchvision
 from study.spec.design import digest
@@ -27,13 +27,13 @@ class Split:
     """(n, features) in [0, 1]."""
     labels: Tensor
     """(n,) int64, 0 to n_classes - 1."""
-    form: Pixels | None = None
+    form: Images | None = None
     """Of the images, where it is known already."""
 
     @cached_property
-    def pixels(self) -> Pixels:
+    def pixels(self) -> Images:
         """The images in the form that the first layer of torch's engine multiplies fastest."""
-        return self.form or pixels.of(self.images)
+        return self.form or pixels.from_images(self.images)
 
 
 @dataclass(frozen=True)
@@ -135,4 +135,4 @@ def _open_split(folder: Path, part: str) -> Split:
         for path in folder.glob(f"{part}-*.npy")
     }
     images, labels = (torch.from_numpy(arrays.pop(name)) for name in ("images", "labels"))
-    return Split(images, labels, pixels.shared(images, arrays))
+    return Split(images, labels, pixels.from_shared(images, arrays))

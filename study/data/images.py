@@ -19,11 +19,11 @@ from scipy.sparse import csr_array
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
-MAX_LIT = 0.45  # of the pixels; where more are lit, whole rows are as fast (results/LOG.md)
+MAX_NONZERO = 0.45  # of the pixels; where more are lit, whole rows are as fast (results/LOG.md)
 IMAGES_AT_ONCE = 2048  # are prepared: fewer pay per call, more leave the cache
 
 
-class Batch(Protocol):
+class ImageBatch(Protocol):
     """The images X (batch, features) of a step, for each of S seeds; the R rates of a seed share them."""
 
     def times(self, weight: Tensor) -> Tensor:
@@ -35,14 +35,14 @@ class Batch(Protocol):
         ...
 
 
-class Pixels(Protocol):
+class Images(Protocol):
     """All images of a split, from which batches are taken."""
 
-    def batches(self, rows: Tensor) -> Iterator[Batch]:
+    def batches(self, rows: Tensor) -> Iterator[ImageBatch]:
         """The images at ``rows`` (steps, S, batch), step by step."""
         ...
 
-    def chunk(self, start: int, stop: int) -> Batch:
+    def chunk(self, start: int, stop: int) -> ImageBatch:
         """The images ``start`` to ``stop`` in their own order, S = 1."""
         ...
 
@@ -51,42 +51,42 @@ class Pixels(Protocol):
         ...
 
 
-def of(images: Tensor) -> Pixels:
+def from_images(images: Tensor) -> Images:
     """The faster form of ``images`` (n, features)."""
-    if images.device.type == "cpu" and images.count_nonzero() <= MAX_LIT * images.numel():
-        return Lit(csr_array(images.numpy()))
-    return Rows(images)
+    if images.device.type == "cpu" and images.count_nonzero() <= MAX_NONZERO * images.numel():
+        return SparseImages(csr_array(images.numpy()))
+    return DenseImages(images)
 
 
-def shared(images: Tensor, arrays: Mapping[str, NDArray]) -> Pixels:
+def from_shared(images: Tensor, arrays: Mapping[str, NDArray]) -> Images:
     """The form whose ``arrays`` another process has written beside the images."""
     if not arrays:
-        return Rows(images)
+        return DenseImages(images)
     parts = (arrays["values"], arrays["entries"], arrays["starts"])
-    return Lit(csr_array(parts, shape=(images.shape[0], images.shape[1]), copy=False))
+    return SparseImages(csr_array(parts, shape=(images.shape[0], images.shape[1]), copy=False))
 
 
-class Rows:
+class DenseImages:
     """Whole rows (n, features) on any device."""
 
     def __init__(self, images: Tensor):
         self.images = images
 
-    def batch(self, rows: Tensor) -> "RowBatch":
+    def batch(self, rows: Tensor) -> "DenseBatch":
         """The images at ``rows`` (S, batch)."""
-        return RowBatch(self.images.index_select(0, rows.flatten()).view(*rows.shape, -1))
+        return DenseBatch(self.images.index_select(0, rows.flatten()).view(*rows.shape, -1))
 
-    def batches(self, rows: Tensor) -> Iterator["RowBatch"]:
+    def batches(self, rows: Tensor) -> Iterator["DenseBatch"]:
         return map(self.batch, rows)
 
-    def chunk(self, start: int, stop: int) -> "RowBatch":
-        return RowBatch(self.images[None, start:stop])
+    def chunk(self, start: int, stop: int) -> "DenseBatch":
+        return DenseBatch(self.images[None, start:stop])
 
     def arrays(self) -> dict[str, NDArray]:
         return {}
 
 
-class RowBatch:
+class DenseBatch:
     """Images (S, batch, features); one batched product a rate, so that a run's product has its own shape always."""
 
     def __init__(self, images: Tensor):
@@ -100,22 +100,22 @@ class RowBatch:
         return torch.stack([torch.bmm(self.images.mT, d.transpose(0, 1)) for d in d_z.unbind(2)], dim=2)
 
 
-class Lit:
+class SparseImages:
     """The lit pixels of n images, a sparse matrix (n, features) in compressed rows."""
 
     def __init__(self, matrix: csr_array):
         self.matrix = matrix
 
-    def batches(self, rows: Tensor) -> Iterator["LitBatch"]:
+    def batches(self, rows: Tensor) -> Iterator["SparseBatch"]:
         n_seeds, batch = rows.shape[1:]
         for some in torch.split(rows, max(1, IMAGES_AT_ONCE // (n_seeds * batch))):
             yield from _steps(self.matrix[some.flatten().numpy()], len(some), n_seeds)
 
-    def chunk(self, start: int, stop: int) -> "LitBatch":
+    def chunk(self, start: int, stop: int) -> "SparseBatch":
         first, last = self.matrix.indptr[[start, stop]]
         own = slice(first, last)
         images = Bags(self.matrix.indices[own], self.matrix.indptr[start : stop + 1] - first, self.matrix.data[own])
-        return LitBatch(images)
+        return SparseBatch(images)
 
     def arrays(self) -> dict[str, NDArray]:
         return {"values": self.matrix.data, "entries": self.matrix.indices, "starts": self.matrix.indptr}
@@ -136,7 +136,7 @@ class Bags:
         return sums.view(len(table), -1, *table.shape[2:])
 
 
-class LitBatch:
+class SparseBatch:
     """The bags of a step's images, seed after seed, and those of each seed's features."""
 
     def __init__(self, images: Bags, features: Bags | None = None):
@@ -150,7 +150,7 @@ class LitBatch:
         return self.features.sums(d_z.transpose(0, 1))
 
 
-def _steps(matrix: csr_array, n_steps: int, n_seeds: int) -> Iterator[LitBatch]:
+def _steps(matrix: csr_array, n_steps: int, n_seeds: int) -> Iterator[SparseBatch]:
     """Part the lit pixels (steps S batch, features) of several steps, step after step and seed after seed.
 
     They are transposed at once, as the blocks of a block-diagonal matrix: scipy's price of a call is that of
@@ -173,4 +173,4 @@ def _steps(matrix: csr_array, n_steps: int, n_seeds: int) -> Iterator[LitBatch]:
             )
             for m, n, width in ((blocks, n_images, n_columns), (transposed, n_columns, n_images))
         )
-        yield LitBatch(images, features)
+        yield SparseBatch(images, features)

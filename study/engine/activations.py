@@ -26,6 +26,6 @@ class Activation:
 RELU = Activation("relu", torch.relu, torch.relu_, lambda d_h, h: torch.ops.aten.threshold_backward(d_h, h, 0))
 
 
-def of(cell: Cell) -> Activation:
+def for_cell(cell: Cell) -> Activation:
     """Return the activation of the networks of a cell."""
     return RELU

@@ -22,6 +22,6 @@ class Adam:
         return torch.optim.Adam(parameters, lr=lr, betas=(self.beta1, self.beta2), eps=self.eps)
 
 
-def of(cell: Cell) -> Adam:
+def for_cell(cell: Cell) -> Adam:
     """Return the rule of the runs of a cell."""
     return Adam()

@@ -26,8 +26,8 @@ class Network(nn.Module):
         widths = design.widths_in(run.cell)
         linears = [nn.Linear(*sizes) for sizes in pairwise(widths)]
         self.linears = nn.ModuleList(linears)
-        norm, self.activation = ARMS[run.arm].norm, activations.of(run.cell)
-        self.norms = nn.ModuleList(norms.of(norm).twin(width, norm) for width in widths[1:-1] if norm)
+        norm, self.activation = ARMS[run.arm].norm, activations.for_cell(run.cell)
+        self.norms = nn.ModuleList(norms.module_of(norm).twin(width, norm) for width in widths[1:-1] if norm)
         with torch.no_grad():
             for index, linear in enumerate(linears):
                 weight, bias = streams.initial_linear(run.seed, index, *widths[index : index + 2])
@@ -47,7 +47,7 @@ class Network(nn.Module):
 def train(design: Design, run: Run, data: Dataset) -> Iterator[tuple[Network, Tensor]]:
     """Yield (network, loss of its batch before the update) after each step; precision from the data."""
     network = Network(design, run).to(data.train.images.dtype)
-    optimiser = optimisers.of(run.cell).twin(network.parameters(), run.cell.lr)
+    optimiser = optimisers.for_cell(run.cell).twin(network.parameters(), run.cell.lr)
     n_images, batch_size = len(data.train.labels), run.cell.batch_size
     for epoch in range(1, design.epochs + 1):
         order = streams.image_order(run.seed, epoch, n_images)

@@ -44,7 +44,7 @@ COMPOSED = (8, 32)
 
 
 @dataclass(frozen=True)
-class Trial:
+class EvalSetting:
     """A way to predict: what batch normalisation uses, and where that is the test batch, its size and order."""
 
     inference: str
@@ -52,19 +52,19 @@ class Trial:
     order: str | None = None
 
 
-NO_NORM = Trial("none")
+NO_NORM = EvalSetting("none")
 
 
-def trials(condition: Condition, n_layers: int) -> list[Trial]:
+def eval_settings(condition: Condition, n_layers: int) -> list[EvalSetting]:
     """Of networks with batch norm in ``n_layers``. The size 0 stands for all images in one batch."""
-    fixed = [Trial(name) for name in FROM_TRAINING]
+    fixed = [EvalSetting(name) for name in FROM_TRAINING]
     if condition != CLEAN:
-        batches = [Trial("batch", size, "shuffled") for size in (8, 32, 128, 512, 0)]
-        return [*fixed, *batches, *(Trial(numbered("blend", 16), size, "shuffled") for size in (8, 32))]
-    batches = [Trial("batch", size, order) for order in ORDERS for size in (*SIZES, 0)]
-    blends = [Trial(numbered("blend", n), size, "shuffled") for n in (4, 16, 64) for size in (1, 8, 32, 128)]
-    partial = [Trial(name, size, "shuffled") for name in ("mean_only", "var_only") for size in (8, 32, 128)]
-    single = [Trial(numbered("layer", layer), size, "shuffled") for layer in range(n_layers) for size in (8, 32)]
+        batches = [EvalSetting("batch", size, "shuffled") for size in (8, 32, 128, 512, 0)]
+        return [*fixed, *batches, *(EvalSetting(numbered("blend", 16), size, "shuffled") for size in (8, 32))]
+    batches = [EvalSetting("batch", size, order) for order in ORDERS for size in (*SIZES, 0)]
+    blends = [EvalSetting(numbered("blend", n), size, "shuffled") for n in (4, 16, 64) for size in (1, 8, 32, 128)]
+    partial = [EvalSetting(name, size, "shuffled") for name in ("mean_only", "var_only") for size in (8, 32, 128)]
+    single = [EvalSetting(numbered("layer", layer), size, "shuffled") for layer in range(n_layers) for size in (8, 32)]
     return [*fixed, *batches, *blends, *partial, *single]
 
 
@@ -80,7 +80,7 @@ class Group:
         device = data.test.images.device
         self.states = [{name: torch.from_numpy(value).to(device) for name, value in state.items()} for state in weights]
         self.norm = ARMS[runs[0].arm].norm
-        self.networks = Networks.of(self.states, activations.of(runs[0].cell))
+        self.networks = Networks.of(self.states, activations.for_cell(runs[0].cell))
 
     @cached_property
     def statistics(self) -> dict[str, Statistics]:
@@ -102,16 +102,16 @@ class Group:
     def rows(self, condition: Condition) -> list[dict[str, Any]]:
         """One for each run and trial, of ``ablation.parquet``."""
         images, labels = apply(condition, self.data.test.images, self.data.test.labels)
-        z = modes.first(self.networks, images)
+        z = modes.first_preactivation(self.networks, images)
         if self.norm is None or not self.norm.statistics:
-            mode = None if self.norm is None else modes.ByImage(norms.of(self.norm).by_image)
+            mode = None if self.norm is None else modes.ByImage(norms.module_of(self.norm).by_image)
             measured = predictions.measure(modes.logits(self.networks, z, mode), labels)
             return self._rows(condition, NO_NORM, measured, None)
         ordered = {
             order: self._ordered(order, z, labels) for order in ORDERS if condition == CLEAN or order == "shuffled"
         }
         found, reference = [], None
-        for trial in self._each((Trial("population"), *trials(condition, len(self.networks.norms)))):
+        for trial in self._each((EvalSetting("population"), *eval_settings(condition, len(self.networks.norms)))):
             measured = predictions.measure(self._logits(trial, z, ordered), labels)
             if reference is None:  # the first, which comes again in its place
                 reference = measured.predicted
@@ -130,7 +130,7 @@ class Group:
             rows = one.expand(len(self.runs), n)
         return z.gather(1, rows[..., None].expand_as(z)), rows.argsort(1)[..., None]
 
-    def _logits(self, trial: Trial, z: Tensor, ordered: Mapping[str, tuple[Tensor, Tensor]]) -> Tensor:
+    def _logits(self, trial: EvalSetting, z: Tensor, ordered: Mapping[str, tuple[Tensor, Tensor]]) -> Tensor:
         """(L, n, classes) in the order of the images."""
         if trial.order is None:
             return modes.logits(self.networks, z, modes.Fixed(self.statistics[trial.inference]))
@@ -138,12 +138,12 @@ class Group:
         answers = modes.logits(self.networks, rows, self._mode(trial, z.shape[1]))
         return answers.gather(1, places.expand_as(answers))
 
-    def _mode(self, trial: Trial, n_images: int) -> Mode:
+    def _mode(self, trial: EvalSetting, n_images: int) -> Mode:
         """Of a trial by test batches; what it blends with or leaves in place are the running statistics."""
         return modes.make(parse(trial.inference), self.statistics["running"], trial.size or n_images)
 
     def _rows(
-        self, condition: Condition, trial: Trial, measured: predictions.Measures, flips: Tensor | None
+        self, condition: Condition, trial: EvalSetting, measured: predictions.Measures, flips: Tensor | None
     ) -> list[dict[str, Any]]:
         n = measured.predicted.shape[1]
         size = (trial.size or n) if trial.order else None
@@ -184,7 +184,7 @@ class Group:
 
     def swap_rows(self) -> Iterator[dict[str, Any]]:
         """The same images in two batches that differ in some of the others, of ``swaps.parquet``."""
-        z = modes.first(self.networks, self.data.test.images)
+        z = modes.first_preactivation(self.networks, self.data.test.images)
         for index, (size, n_swapped) in enumerate(SWAPS):
             found = predictions.swap(self.networks, z, _pairs(z.shape[1], index), self._each)
             for i, run in enumerate(self.runs):
@@ -198,7 +198,7 @@ class Group:
 
     def composition_rows(self) -> Iterator[dict[str, Any]]:
         """All test images in many random batches, of ``compositions.parquet``."""
-        z = modes.first(self.networks, self.data.test.images)
+        z = modes.first_preactivation(self.networks, self.data.test.images)
         for index, size in enumerate(COMPOSED):
             stream = streams.generator(0, "compositions", index)
             found = predictions.compositions(self.networks, z, size, stream, each=self._each)

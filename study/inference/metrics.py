@@ -1,7 +1,7 @@
 """How good the answers of a stack of networks are, and how much of an answer comes from the other images of its batch.
 
-In mode ``Batch`` an image is normalised by the moments of its batch, so its logits are a function of its batch
-mates. ``swap`` exchanges some of the mates of an image, ``compositions`` all of them, many times. Left out: which
+In mode ``BatchStatistics`` an image is normalised by the moments of its batch, so its logits are a function of its
+batch mates. ``swap`` exchanges some of the mates of an image, ``compositions`` all of them, many times. Left out: which
 mode is used and which statistics, see ``modes``.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from study.inference.modes import Batch, Networks, logits
+from study.inference.modes import BatchStatistics, Networks, logits
 
 Each = Callable[[Iterable[Any]], Iterator[Any]]
 
@@ -38,14 +38,14 @@ def measure(answers: Tensor, labels: Tensor) -> Measures:
         raise ValueError(f"logits {tuple(answers.shape)} and labels {tuple(labels.shape)}: one label an image")
     log_p = answers.double().log_softmax(-1)
     own = log_p.gather(-1, labels[None, :, None].expand(len(log_p), -1, 1))
-    predicted = classes(answers)
+    predicted = predicted_labels(answers)
     correct = predicted == labels
     return Measures(
         -own[..., 0].mean(-1), correct.sum(-1), _calibration_error(log_p.amax(-1).exp(), correct), predicted
     )
 
 
-def classes(answers: Tensor) -> Tensor:
+def predicted_labels(answers: Tensor) -> Tensor:
     """Logits (..., classes) -> the class of the largest; where one is NaN no class is, and it is one past the last."""
     return answers.argmax(-1).masked_fill_(answers.isnan().any(-1), answers.shape[-1])
 
@@ -126,13 +126,13 @@ def swap(networks: Networks, z: Tensor, drawn: Tensor, each: Each = iter) -> Swa
 
 def _changes(networks: Networks, z: Tensor, sd: Tensor, pair: Tensor) -> Tensor:
     """(4, L, q): squared changes of mean, value and logit, and whether the class flips, by image."""
-    batch, shape = Batch(pair.shape[-1]), pair.shape[1:]
+    batch, shape = BatchStatistics(pair.shape[-1]), pair.shape[1:]
     both = [z[:, rows.flatten()] for rows in pair]
     means = [torch.unflatten(some, 1, shape).mean(2) / sd for some in both]
     values = [batch.normalise(0, some)[:, :: shape[-1]] for some in both]
     answers = [logits(networks, some, batch)[:, :: shape[-1]] for some in both]
     squares = [(a - b).double().square().mean(-1) for a, b in (means, values, answers)]
-    flipped = classes(answers[0]) != classes(answers[1])
+    flipped = predicted_labels(answers[0]) != predicted_labels(answers[1])
     return torch.stack([*squares, flipped.double()])
 
 
@@ -159,10 +159,10 @@ def compositions(
         raise ValueError(f"{n_compositions} compositions of {z.shape[1]} images in {size}s; two at least, size <= n")
     draws = (_composed(networks, z, size, generator) for _ in each(range(n_compositions)))
     mean = next(draws)
-    before, squares = classes(mean), torch.zeros_like(mean)
+    before, squares = predicted_labels(mean), torch.zeros_like(mean)
     flipped = torch.zeros_like(before, dtype=torch.bool)
     for count, answers in enumerate(draws, start=2):  # Welford 1962
-        flipped |= classes(answers) != before
+        flipped |= predicted_labels(answers) != before
         delta = answers - mean
         mean += delta / count
         squares += delta * (answers - mean)
@@ -187,4 +187,4 @@ def _composed(networks: Networks, z: Tensor, size: int, generator: torch.Generat
 def _in_batches(networks: Networks, z: Tensor, size: int, rows: Tensor) -> Iterator[Tensor]:
     """Logits (L, some, classes) of the images at ``rows``, whole batches at a time."""
     for some in torch.split(rows, max(1, CHUNK // size) * size):
-        yield logits(networks, z[:, some], Batch(size)).double()
+        yield logits(networks, z[:, some], BatchStatistics(size)).double()

@@ -47,15 +47,19 @@ class Networks:
     @classmethod
     def of(cls, states: Sequence[State], activation: Activation = RELU) -> Self:
         """Return the networks of state dicts; ValueError where they are not of one shape, or not of this one."""
-        n_linears, n_norms = depth(states)
+        n_linears, n_norms = layer_counts(states)
         linears = [
-            (_stack(states, f"linears.{i}.weight").mT, row(states, f"linears.{i}.bias")) for i in range(n_linears)
+            (_stack(states, f"linears.{i}.weight").mT, stack_vectors(states, f"linears.{i}.bias"))
+            for i in range(n_linears)
         ]
-        norms = [(row(states, f"norms.{i}.weight"), row(states, f"norms.{i}.bias")) for i in range(n_norms)]
+        norms = [
+            (stack_vectors(states, f"norms.{i}.weight"), stack_vectors(states, f"norms.{i}.bias"))
+            for i in range(n_norms)
+        ]
         return cls(linears, norms, activation)
 
 
-def depth(states: Sequence[State]) -> tuple[int, int]:
+def layer_counts(states: Sequence[State]) -> tuple[int, int]:
     """Numbers of linear and batch norm layers, equal in all; a name that nobody would read is an error."""
     depths = []
     for index, state in enumerate(states):
@@ -83,12 +87,12 @@ def _stack(states: Sequence[State], name: str) -> Tensor:
     return torch.stack([state[name].detach() for state in states])
 
 
-def row(states: Sequence[State], name: str) -> Tensor:
+def stack_vectors(states: Sequence[State], name: str) -> Tensor:
     """The vectors ``name`` of all networks, (L, 1, width)."""
     return _stack(states, name)[:, None]
 
 
-def first(networks: Networks, images: Tensor) -> Tensor:
+def first_preactivation(networks: Networks, images: Tensor) -> Tensor:
     """Images (n, features) -> the first layer's z (L, n, width), which is the same in every mode."""
     weight, bias = networks.linears[0]
     return torch.baddbmm(bias, images.expand(len(weight), -1, -1), weight)  # one product a network: bits of its own
@@ -134,7 +138,7 @@ class Fixed:
 
 
 @dataclass(frozen=True)
-class Batch:
+class BatchStatistics:
     """Mean and biased variance of consecutive batches of ``size`` rows, the last as large as what is left.
 
     An image alone in its batch has no variance: its x_hat is 0 whatever it shows (torch refuses); see ``flags``.
@@ -150,7 +154,7 @@ class Batch:
 class Blend:
     """Source statistics as ``n_pseudo`` = N images more in each batch of m: w = N / (N + m) of the source.
 
-    Schneider et al. 2020. N = 0 is ``Batch``, N = inf is ``Fixed``.
+    Schneider et al. 2020. N = 0 is ``BatchStatistics``, N = inf is ``Fixed``.
     """
 
     statistics: Statistics
@@ -218,11 +222,11 @@ class ByImage:
 
 
 MAKERS: dict[str, Callable[[int, Statistics, int], Mode]] = {
-    "batch": lambda number, source, size: Batch(size),
+    "batch": lambda number, source, size: BatchStatistics(size),
     "blend": lambda number, source, size: Blend(source, size, number),
     "mean_only": lambda number, source, size: MeanOnly(source, size),
     "var_only": lambda number, source, size: VarOnly(source, size),
-    "layer": lambda number, source, size: OneLayer(number, Batch(size), Fixed(source)),
+    "layer": lambda number, source, size: OneLayer(number, BatchStatistics(size), Fixed(source)),
 }
 """By family, of those that need a batch."""
 

@@ -13,7 +13,18 @@ from itertools import islice
 import torch
 from torch import Tensor
 
-from study.inference.modes import Batch, Fixed, Moments, Networks, State, Statistics, depth, first, pre_activations, row
+from study.inference.modes import (
+    BatchStatistics,
+    Fixed,
+    Moments,
+    Networks,
+    State,
+    Statistics,
+    first_preactivation,
+    layer_counts,
+    pre_activations,
+    stack_vectors,
+)
 
 CHUNK = 10_000  # images at a time, whatever their number
 KEPT = 2**24  # bytes of a network
@@ -21,10 +32,13 @@ KEPT = 2**24  # bytes of a network
 
 def statistics(states: Sequence[State], kind: str) -> Statistics:
     """What training stored as ``norms.N.KIND_mean`` and ``norms.N.KIND_var``: "running", "cumulative_last", ..."""
-    _, n_norms = depth(states)
+    _, n_norms = layer_counts(states)
     if not n_norms:
         raise ValueError(f"kind {kind!r} is asked of networks without batch norm")
-    return [(row(states, f"norms.{i}.{kind}_mean"), row(states, f"norms.{i}.{kind}_var")) for i in range(n_norms)]
+    return [
+        (stack_vectors(states, f"norms.{i}.{kind}_mean"), stack_vectors(states, f"norms.{i}.{kind}_var"))
+        for i in range(n_norms)
+    ]
 
 
 def passes(networks: Networks, images: Tensor) -> Callable[[int], Iterable[Tensor]]:
@@ -34,8 +48,8 @@ def passes(networks: Networks, images: Tensor) -> Callable[[int], Iterable[Tenso
     """
     weight, _ = networks.linears[0]
     if len(images) * weight.shape[-1] * weight.element_size() > KEPT:
-        return lambda m: (first(networks, some) for some in torch.split(images, m))
-    z = first(networks, images)
+        return lambda m: (first_preactivation(networks, some) for some in torch.split(images, m))
+    z = first_preactivation(networks, images)
     return lambda m: torch.split(z, m, dim=1)
 
 
@@ -80,7 +94,7 @@ def precise(networks: Networks, batches: Iterable[Tensor]) -> Statistics:
         sizes.append(batch.shape[1])
         if sizes[-1] < 2 or sizes[-1] != sizes[0]:
             raise ValueError(f"batch {len(sizes) - 1} holds {sizes[-1]} images; all hold one number, 2 or more")
-        zs = pre_activations(networks, batch, Batch(sizes[0]))
+        zs = pre_activations(networks, batch, BatchStatistics(sizes[0]))
         moments = [torch.var_mean(z.double(), 1, keepdim=True) for z in islice(zs, len(networks.norms))]
         old = sums or [(torch.zeros_like(mean), torch.zeros_like(var)) for var, mean in moments]
         sums = [(a + mean, b + var) for (a, b), (var, mean) in zip(old, moments, strict=True)]

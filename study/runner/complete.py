@@ -65,7 +65,7 @@ def complete(
 
 def check_free(folder: Folder) -> None:
     """Refuse a shipped study, whose parts nobody could restore, and the folder of a tuning that has not ended."""
-    folder.check_not_shipped()
+    folder.check_not_archived()
     if (folder.path / JOURNAL).exists() and not folder.manifest.exists():
         raise UsageError(
             f"{folder.path} holds a tuning that has not ended: python -m study.tune goes on; choose another --study-id."
@@ -149,9 +149,9 @@ def _is_held(path: Path) -> bool:
 def _say_first(progress: Progress, notice: str | None, damaged: Sequence[Path]) -> None:
     if notice:
         frame = "!" * 72
-        progress.say("notice", f"{frame}\n{notice}\n{frame}", sys.stderr)
+        progress.emit("notice", f"{frame}\n{notice}\n{frame}", sys.stderr)
     for path in damaged:
-        progress.say(
+        progress.emit(
             "quarantine", f"{path.name} was damaged: it is kept in {path.parent}, its runs train again", sys.stderr
         )
 
@@ -170,11 +170,11 @@ def _check_committed(folder: Folder, plan: list[Cohort], missing: Sequence[Run])
 
 def _evaluate(design: Design, folder: Folder, source: ImageSource, execution: Execution, progress: Progress) -> Outcome:
     """The inference modes on the test images as they are, where there are networks that have any."""
-    trained, say = inference.trained(folder, design), partial(progress.say, "ablation")
+    trained, say = inference.trained(folder, design), partial(progress.emit, "ablation")
     runs = [run for run in trained if weights.path_of(folder.path, design.run_id(run)).exists()]
     if len(runs) < len(trained):
         text = f"{len(trained) - len(runs)} of {len(trained)} networks were not kept; inference modes do without"
-        progress.say("notice", text, sys.stderr)
+        progress.emit("notice", text, sys.stderr)
     if not inference.any_statistics(runs):
         return Outcome()
     try:
@@ -190,15 +190,15 @@ def _conclude(progress: Progress, folder: Folder, outcome: Outcome, whole: bool,
     """Say where the study stands."""
     if outcome.stopped is not None:
         why = STOPS[outcome.stopped]
-        progress.say("stopped", f"{why}: {folder.path} keeps what is done; the same command goes on", sys.stderr)
+        progress.emit("stopped", f"{why}: {folder.path} keeps what is done; the same command goes on", sys.stderr)
         return
     if outcome.failures:
-        progress.say("failed", f"{outcome.failures} cohorts failed; the same command tries them again", sys.stderr)
+        progress.emit("failed", f"{outcome.failures} cohorts failed; the same command tries them again", sys.stderr)
         return
     if notice:
-        progress.say("notice", notice, sys.stderr)
+        progress.emit("notice", notice, sys.stderr)
     if whole:
         path = shlex.quote(str(folder.path))
-        progress.say("done", f"{folder.path} is complete. Next: python -m analysis.report {path}")
+        progress.emit("done", f"{folder.path} is complete. Next: python -m analysis.report {path}")
     else:
-        progress.say("shard", f"this shard is done; {folder.path} waits for the others")
+        progress.emit("shard", f"this shard is done; {folder.path} waits for the others")

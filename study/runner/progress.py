@@ -15,13 +15,13 @@ from study.spec.cohorts import Cohort
 LINE_SECONDS = 30
 
 
-class Voice:
+class Console:
     """What a command says, in words or as JSON, one event a line."""
 
     def __init__(self, log_format: str, quiet: bool):
         self.log_format, self.quiet = log_format, quiet
 
-    def say(self, event: str, text: str, file: TextIO | None = None, **values: object) -> None:
+    def emit(self, event: str, text: str, file: TextIO | None = None, **values: object) -> None:
         """One event; one for stderr is printed even when quiet."""
         if self.quiet and file is None:
             return
@@ -36,7 +36,7 @@ class Voice:
             os.dup2(os.open(os.devnull, os.O_WRONLY), (file or sys.stdout).fileno())
 
 
-class Progress(Voice):
+class Progress(Console):
     """Counts committed runs and weighs finished epochs; implements ``workers.Report``."""
 
     def __init__(self, log_format: str, quiet: bool):
@@ -88,7 +88,7 @@ class Progress(Voice):
         self.finished[cohort] = 0
         then = "given up" if last else "trying once more"
         what = f"batch size {cohort.batch_size}, rates {cohort.lrs}, seeds {cohort.seeds}"
-        self.say("failed", f"{what}: {reason}; {then}", file=sys.stderr)
+        self.emit("failed", f"{what}: {reason}; {then}", file=sys.stderr)
 
     def close(self) -> None:
         if self.bar:
@@ -101,7 +101,7 @@ class Progress(Voice):
     def _event(self, event: str, text: str) -> None:
         self.last_line = time.monotonic()
         if not self.bar:
-            self.say(event, text, runs_done=self.n_done, runs=self.n_runs, fraction=round(self.fraction, 4))
+            self.emit(event, text, runs_done=self.n_done, runs=self.n_runs, fraction=round(self.fraction, 4))
 
     def _runs(self) -> str:
         return f"{self.n_done} of {self.n_runs} runs"

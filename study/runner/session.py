@@ -108,12 +108,12 @@ class Session:
         began_with = older and older["device"].get("engine", "torch-1")
         engine, slower = registry.choose(asked.engine, self.design, device, asked.tf32, began_with)
         if slower:
-            progress.say("notice", slower, sys.stderr)
+            progress.emit("notice", slower, sys.stderr)
         model = costs.for_engine(engine)
         wanted = self._wanted_workers(plan, device, model)
         n_workers = fitting_workers(model, self.design, plan, wanted)
         if n_workers < wanted:
-            progress.say("notice", f"memory is short: {n_workers} of {wanted} workers", sys.stderr)
+            progress.emit("notice", f"memory is short: {n_workers} of {wanted} workers", sys.stderr)
         return Place(device, engine, n_workers)
 
     def _wanted_workers(self, plan: list[Cohort], device: str, model: costs.CostModel) -> int:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from study.errors import UsageError, plain, short, told
+from study.errors import UsageError, describe_value, quote, truncate
 
 WHOLE = re.compile(r"[+-]?[0-9]{1,100}")
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
@@ -26,7 +26,7 @@ def check_whole(option: str, values: Iterable[int], low: int, high: int, what: s
     """Refuse a value that is no whole number from ``low`` to ``high``, of which there are ``what``."""
     for value in values:
         if not isinstance(value, int) or not low <= value <= high:
-            raise UsageError(f"{option} {told(value)}: give a whole number from {low} to {high} {what}")
+            raise UsageError(f"{option} {describe_value(value)}: give a whole number from {low} to {high} {what}")
 
 
 def check_at_most(what: str, n: int, limit: int, unit: str) -> None:
@@ -39,14 +39,14 @@ def check_known(what: str, name: str, known: Iterable[str]) -> None:
     """Refuse a name that is not one of ``known``, offering the nearest."""
     names = list(known)
     if name not in names:
-        near = difflib.get_close_matches(short(name), names, n=1, cutoff=0.4)
+        near = difflib.get_close_matches(truncate(name), names, n=1, cutoff=0.4)
         hint = f" (did you mean {near[0]}?)" if near else ""
-        raise UsageError(f"{what} {short(name)!r} is unknown{hint}; choose from: {', '.join(names)}")
+        raise UsageError(f"{what} {truncate(name)!r} is unknown{hint}; choose from: {', '.join(names)}")
 
 
 def listed(values: Iterable[Any]) -> str:
     """Return the values in words, the first of them if they are many."""
-    return short(in_words([plain(value) if isinstance(value, str) else value for value in [*values][:20]]), 200)
+    return truncate(in_words([quote(value) if isinstance(value, str) else value for value in [*values][:20]]), 200)
 
 
 def in_words(value: Any) -> str:

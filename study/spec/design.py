@@ -15,7 +15,7 @@ from dataclasses import dataclass, fields
 from itertools import pairwise, product
 from typing import Any, Self
 
-from study.errors import UsageError, told
+from study.errors import UsageError, describe_value
 from study.spec import arms
 from study.spec.arms import ARMS, DEFAULT_ARMS
 from study.spec.checks import check_at_most, check_distinct, check_known, check_whole, in_words, listed
@@ -224,7 +224,7 @@ class Design:
         """The design of a manifest; a UsageError where a field is unknown, missing or of the wrong kind."""
         names = _FIELDS - {*OPTIONAL}
         if not isinstance(values, dict) or {*values} - {*OPTIONAL} != names:
-            found = f"has {listed(values)}" if isinstance(values, dict) else f"is {told(values)}"
+            found = f"has {listed(values)}" if isinstance(values, dict) else f"is {describe_value(values)}"
             raise UsageError(f"a design has the fields {', '.join(sorted(names))}; this one {found}")
         for name, value in values.items():
             _check_kind(name, value)
@@ -332,17 +332,19 @@ def _check_kind(name: str, value: object) -> None:
     is_of_kind, kind = KINDS[name]
     is_list = isinstance(value, list | tuple)
     if is_list == (name in ONE_VALUE):
-        raise UsageError(f"this is not a design: {name} is {told(value)}; give {kind}")
+        raise UsageError(f"this is not a design: {name} is {describe_value(value)}; give {kind}")
     for item in value if isinstance(value, list | tuple) else (value,):
         if not is_of_kind(item):
-            raise UsageError(f"this is not a design: {name} {'has' if is_list else 'is'} {told(item)}; give {kind}")
+            raise UsageError(
+                f"this is not a design: {name} {'has' if is_list else 'is'} {describe_value(item)}; give {kind}"
+            )
 
 
 def _check_vary(value: object) -> None:
     """Refuse what is no object of lists of levels by the keys of factors."""
     if not isinstance(value, dict):
-        raise UsageError(f"this is not a design: vary is {told(value)}; give an object of lists by factor")
+        raise UsageError(f"this is not a design: vary is {describe_value(value)}; give an object of lists by factor")
     for key, levels in value.items():
         check_known("this is not a design: vary names a factor that", key, FACTORS)
         if not isinstance(levels, list) or not all(is_level(key, level) for level in levels):
-            raise UsageError(f"this is not a design: vary.{key} is {told(levels)}; give a list of its levels")
+            raise UsageError(f"this is not a design: vary.{key} is {describe_value(levels)}; give a list of its levels")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import total_ordering
 from typing import Any
 
-from study.errors import UsageError, told
+from study.errors import UsageError, describe_value
 from study.spec.checks import check_known, check_whole
 from study.spec.datasets import DatasetSpec
 
@@ -75,7 +75,7 @@ def _check_batch_size(asked: str, size: Any, data: DatasetSpec) -> None:
 def _check_rate(asked: str, lr: Any, data: DatasetSpec) -> None:
     if not isinstance(lr, int | float) or not 1e-30 <= lr <= 1e30:  # NaN neither; engines store weights over rates
         raise UsageError(
-            f"{asked} {told(lr)}: a learning rate is a finite number above 0 (1e-30 to 1e30), such as 0.01"
+            f"{asked} {describe_value(lr)}: a learning rate is a finite number above 0 (1e-30 to 1e30), such as 0.01"
         )
 
 

@@ -122,7 +122,7 @@ def read_table(study: Path, name: str) -> pa.Table | None:
         return Folder(study).read_table(name, keyed(COLUMNS[name]))
     except FileNotFoundError:
         return None
-    except untrusted_parquet.Refused as refused:
+    except untrusted_parquet.InvalidFile as refused:
         path = study / f"{name}.parquet"
         raise UsageError(f"{path} cannot be read: {refused}. Remove it and run study.ablate.") from None
 

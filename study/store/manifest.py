@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict, cast
 
-from study.errors import EnvironmentFault, UsageError, short, told
+from study.errors import EnvironmentFault, UsageError, describe_value, truncate
 from study.spec.arms import ARMS
 from study.spec.design import Design
 from study.store import untrusted_parquet as parquet
@@ -59,11 +59,11 @@ def read(path: Path) -> Manifest | None:
         _check_fields(values)
     except FileNotFoundError:
         return None
-    except parquet.Refused as refused:
+    except parquet.InvalidFile as refused:
         raise UsageError(f"{path} {refused}. Restore it or move it away.") from None
     except (OSError, ValueError) as error:
         raise EnvironmentFault(
-            f"{path} cannot be read: {short(str(error), 300)}. Restore it or move it away."
+            f"{path} cannot be read: {truncate(str(error), 300)}. Restore it or move it away."
         ) from None
     return cast(Manifest, values)
 
@@ -71,43 +71,43 @@ def read(path: Path) -> Manifest | None:
 def _check_fields(values: dict[str, Any]) -> None:
     missing = sorted(MANIFEST.missing("", values))
     if missing:
-        raise parquet.Refused(f"lacks {', '.join(missing[:20])}")
+        raise parquet.InvalidFile(f"lacks {', '.join(missing[:20])}")
     fault = next(MANIFEST.faults("", values), None)
     if fault is not None:
-        raise parquet.Refused(fault)
+        raise parquet.InvalidFile(fault)
     try:
         Design.from_dict(values["design"])
     except UsageError as error:
-        raise parquet.Refused(f"has a design that cannot be: {error}") from None
+        raise parquet.InvalidFile(f"has a design that cannot be: {error}") from None
 
 
 def _json(content: bytes) -> Any:
     try:
         return json.loads(content.decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_number)
     except RecursionError:
-        raise parquet.Refused("is nested deeper than any manifest") from None
+        raise parquet.InvalidFile("is nested deeper than any manifest") from None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for name, value in pairs:
         if name in values:
-            raise parquet.Refused(f"has the field {told(name)} twice; a manifest has each once")
+            raise parquet.InvalidFile(f"has the field {describe_value(name)} twice; a manifest has each once")
         values[name] = value
     return values
 
 
 def _no_number(word: str) -> float:
-    raise parquet.Refused(f"holds {word}, which is no number of JSON; a manifest has null there")
+    raise parquet.InvalidFile(f"holds {word}, which is no number of JSON; a manifest has null there")
 
 
 def _check_version(path: Path, values: Any) -> None:
     if not isinstance(values, dict):
-        raise parquet.Refused(f"holds {told(values)}; a manifest is an object")
+        raise parquet.InvalidFile(f"holds {describe_value(values)}; a manifest is an object")
     version = values.get("schema_version")
     if type(version) is not int:
-        raise parquet.Refused(f"has schema version {told(version)}, this program reads {SCHEMA_VERSION}")
-    versions = f"(schema {told(version)}, this one reads {SCHEMA_VERSION})"
+        raise parquet.InvalidFile(f"has schema version {describe_value(version)}, this program reads {SCHEMA_VERSION}")
+    versions = f"(schema {describe_value(version)}, this one reads {SCHEMA_VERSION})"
     if version > SCHEMA_VERSION:
         raise UsageError(f"{path} was made by a newer program {versions}: update it, or choose another --study-id.")
     if version < SCHEMA_VERSION:
@@ -134,7 +134,7 @@ class Kind:
     def faults(self, name: str, value: Any) -> Iterator[str]:
         """What is there and does not belong there."""
         if not self.holds(value):
-            yield f"has {told(value)} as {name}; {self.words} belongs there"
+            yield f"has {describe_value(value)} as {name}; {self.words} belongs there"
 
 
 @dataclass(frozen=True)
@@ -152,14 +152,14 @@ class Fields:
 
     def faults(self, name: str, value: Any) -> Iterator[str]:
         if not isinstance(value, dict):
-            yield f"has {told(value)} as {name}; an object belongs there"
+            yield f"has {describe_value(value)} as {name}; an object belongs there"
             return
         known = self.required | self.optional
         for key, item in value.items():
             if key in known:
                 yield from known[key].faults(_join(name, key), item)
             else:
-                yield f"has the field {told(_join(name, key))}, which this program does not know"
+                yield f"has the field {describe_value(_join(name, key))}, which this program does not know"
 
 
 @dataclass(frozen=True)
@@ -173,11 +173,11 @@ class Named:
 
     def faults(self, name: str, value: Any) -> Iterator[str]:
         if not isinstance(value, dict):
-            yield f"has {told(value)} as {name}; an object belongs there"
+            yield f"has {describe_value(value)} as {name}; an object belongs there"
             return
         for key, item in value.items():
             yield from NAME.faults(f"the name of a field in {name}", key)
-            yield from self.item.faults(_join(name, short(key)), item)
+            yield from self.item.faults(_join(name, truncate(key)), item)
 
 
 @dataclass(frozen=True)
@@ -192,7 +192,7 @@ class Each:
 
     def faults(self, name: str, value: Any) -> Iterator[str]:
         if not isinstance(value, list):
-            yield f"has {told(value)} as {name}; a list belongs there"
+            yield f"has {describe_value(value)} as {name}; a list belongs there"
             return
         for i, item in enumerate(value):
             yield from self.item.faults(f"{name}[{i}]", item)

@@ -46,7 +46,7 @@ def read(path: Path, schema: untrusted_parquet.Expected) -> pa.Table | None:
         if _digest(content) != path.stem.partition("-")[2]:
             return None
         return untrusted_parquet.read_bytes(content, schema)
-    except (untrusted_parquet.Refused, FileNotFoundError):
+    except (untrusted_parquet.InvalidFile, FileNotFoundError):
         return None
 
 
@@ -61,7 +61,7 @@ def read_all(folder: Path, pattern: str, of: Callable[[Path], pa.Table | None]) 
 def _holds(path: Path, content: bytes) -> bool:
     try:
         return untrusted_parquet.file_bytes(path) == content
-    except (untrusted_parquet.Refused, FileNotFoundError):
+    except (untrusted_parquet.InvalidFile, FileNotFoundError):
         return False
 
 

@@ -136,7 +136,7 @@ class Folder:
 
     # --- tables
 
-    def check_not_shipped(self) -> None:
+    def check_not_archived(self) -> None:
         """Refuse a folder whose tables hold trained runs and which has no parts: nobody could restore them."""
         tables = self.path / "runs.parquet"
         without_parts = not self._part_files() and not (self.path / "quarantine").exists()
@@ -189,7 +189,7 @@ class Folder:
         manifest = self.read_manifest()
         promised = None if manifest is None else manifest.get("tables", {}).get(name)
         if promised not in (None, hashlib.sha256(content).hexdigest()):
-            raise untrusted_parquet.Refused(
+            raise untrusted_parquet.InvalidFile(
                 "its sha256 is not the one in manifest.json: it was changed, or a command was killed"
             )
         return untrusted_parquet.read_bytes(content, schema)
@@ -201,7 +201,7 @@ class Folder:
             return self.read_table(name, SCHEMAS[name])
         except FileNotFoundError:
             raise UsageError(f"{path} does not exist; run python -m study.run first") from None
-        except untrusted_parquet.Refused as refused:
+        except untrusted_parquet.InvalidFile as refused:
             raise UsageError(
                 f"{path} cannot be read: {refused}. Where parts/ is there, the study's own command makes it again."
             ) from None

@@ -47,7 +47,7 @@ Expected = Any
 """A pyarrow.Schema that a file must have, or a function that makes it from the names of the columns that it has."""
 
 
-class Refused(ValueError):
+class InvalidFile(ValueError):
     """The bytes are no table of the schema, or ask for more than they could hold; the text says which."""
 
 
@@ -60,15 +60,15 @@ def file_bytes(path: Path, most: int | None = None) -> bytes:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENXIO):
-            raise Refused("it is a link or a socket, not a regular file") from None
+            raise InvalidFile("it is a link or a socket, not a regular file") from None
         raise
     try:
         facts = os.fstat(handle)
         if not stat.S_ISREG(facts.st_mode):
-            raise Refused("it is not a regular file")
+            raise InvalidFile("it is not a regular file")
         most = MAX_BYTES if most is None else most
         if facts.st_size > most:
-            raise Refused(f"it has {facts.st_size:,} bytes, at most {most:,} are read")
+            raise InvalidFile(f"it has {facts.st_size:,} bytes, at most {most:,} are read")
         with open(handle, "rb", closefd=False) as file:
             return file.read(most)
     finally:
@@ -82,12 +82,12 @@ def read_bytes(content: bytes, expected: Expected) -> pa.Table:
         found = pq.ParquetFile(io.BytesIO(content)).schema_arrow
         schema = expected if isinstance(expected, pa.Schema) else expected(found.names)
         if not found.equals(schema):
-            raise Refused(f"it has the columns {found.names}; expected {schema.names} in their types")
+            raise InvalidFile(f"it has the columns {found.names}; expected {schema.names} in their types")
         strings = [field.name for field in schema if pa.types.is_string(field.type)]
         table = pq.ParquetFile(io.BytesIO(content), read_dictionary=strings).read(use_threads=False)
         return _with_plain_strings(table, schema)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise Refused(f"it is not a parquet file: {' '.join(str(error).split())[:200]}") from None
+        raise InvalidFile(f"it is not a parquet file: {' '.join(str(error).split())[:200]}") from None
 
 
 def _check(content: bytes, facts: Struct) -> None:
@@ -95,7 +95,7 @@ def _check(content: bytes, facts: Struct) -> None:
     RowGroup: 1 columns, 3 rows)."""
     n_rows, groups = _number(facts, 3), _structs(facts, 4)
     if n_rows > MAX_VALUES:
-        raise Refused(f"it says that it has {n_rows:,} rows, at most {MAX_VALUES:,} are read")
+        raise InvalidFile(f"it says that it has {n_rows:,} rows, at most {MAX_VALUES:,} are read")
     n_bytes = n_nested = 0
     full = [group for group in groups if _number(group, 3)]  # a column of no rows has no place in the file
     for column in (column for group in full for column in _structs(group, 1)):
@@ -104,7 +104,7 @@ def _check(content: bytes, facts: Struct) -> None:
         n_nested += sum(page.n_values for page in pages if page.kind != DICTIONARY) if nested else 0
     room = SLACK + BYTES_A_ROW * n_rows + 64 * n_nested
     if sum(_number(group, 3) for group in groups) != n_rows or n_bytes > room:
-        raise Refused(f"its pages hold {n_bytes:,} bytes; {n_rows:,} rows have room for {room:,}")
+        raise InvalidFile(f"its pages hold {n_bytes:,} bytes; {n_rows:,} rows have room for {room:,}")
 
 
 def _checked_pages(content: bytes, column: Struct) -> "list[Page]":
@@ -114,13 +114,13 @@ def _checked_pages(content: bytes, column: Struct) -> "list[Page]":
     found = list(_pages(content, facts, name))
     n_values = sum(page.n_values for page in found if page.kind != DICTIONARY)
     if 1 in column or n_values != _number(facts, 5) or n_values > MAX_VALUES:
-        raise Refused(f"{name} has {n_values:,} values; its footer says {_number(facts, 5):,}")
+        raise InvalidFile(f"{name} has {n_values:,} values; its footer says {_number(facts, 5):,}")
     for page in found:
         if page.encoding not in ENCODINGS:
-            raise Refused(f"{name} has the encoding {page.encoding}, which this program never writes")
+            raise InvalidFile(f"{name} has the encoding {page.encoding}, which this program never writes")
         nested_words = "." in name and _number(facts, 1) == BYTE_ARRAY
         if nested_words and page.kind == DICTIONARY and page.n_bytes > NESTED_DICTIONARY:
-            raise Refused(f"{name} has words of {page.n_bytes:,} bytes")
+            raise InvalidFile(f"{name} has words of {page.n_bytes:,} bytes")
     return found
 
 
@@ -132,7 +132,7 @@ def _with_plain_strings(table: pa.Table, schema: pa.Schema) -> pa.Table:
             for chunk in column.chunks:
                 words = chunk.dictionary if isinstance(chunk, pa.DictionaryArray) else chunk
                 if any(len(word) > MAX_LENGTH for word in words.to_pylist() if word is not None):
-                    raise Refused(f"{field.name} holds a text of more than {MAX_LENGTH} characters")
+                    raise InvalidFile(f"{field.name} holds a text of more than {MAX_LENGTH} characters")
             table = table.set_column(i, field, column.cast(field.type))
     return table
 
@@ -153,10 +153,10 @@ def footer(content: bytes) -> Struct:
     """FileMetaData, by the numbers of its fields. Read here and not by pyarrow, whose look at the metadata of a column
     can end the process (an exception of the C++ library that its binding does not catch, met in fuzzing)."""
     if len(content) < 12 or content[:4] != MAGIC or content[-4:] != MAGIC:
-        raise Refused("it is not a parquet file: it does not begin and end with PAR1")
+        raise InvalidFile("it is not a parquet file: it does not begin and end with PAR1")
     start = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
     if start < 4:
-        raise Refused("it is not a parquet file: its footer is longer than itself")
+        raise InvalidFile("it is not a parquet file: its footer is longer than itself")
     return _Thrift(content, start).struct()
 
 
@@ -165,25 +165,25 @@ def _pages(content: bytes, facts: Struct, name: str) -> Iterator[Page]:
     at = min(_number(facts, 9), _number(facts, 11)) if 11 in facts else _number(facts, 9)
     end = at + _number(facts, 7)
     if not 0 <= at <= end <= len(content):
-        raise Refused(f"{name} lies outside of the file")
+        raise InvalidFile(f"{name} lies outside of the file")
     while at < end:
         header = _Thrift(content, at)
         page, n_compressed = _page(header.struct())
         yield page
         at = header.at + n_compressed
     if at != end:
-        raise Refused(f"a page of {name} ends outside of its column")
+        raise InvalidFile(f"a page of {name} ends outside of its column")
 
 
 def _page(header: Struct) -> tuple[Page, int]:
     """Of a PageHeader: 1 type, 2 and 3 sizes, and by type 5, 7 or 8 with 1 num_values and 2 or 4 encoding."""
     kind = _number(header, 1)
     if kind not in PLACES:
-        raise Refused("a page is of a kind that this program never writes")
+        raise InvalidFile("a page is of a kind that this program never writes")
     place, encoding_place = PLACES[kind]
     of_kind = header.get(place)
     if not isinstance(of_kind, dict):
-        raise Refused("a page has no header of its kind")
+        raise InvalidFile("a page has no header of its kind")
     page = Page(kind, _number(header, 2), _number(of_kind, 1), _number(of_kind, encoding_place))
     return page, _number(header, 3)
 
@@ -191,14 +191,14 @@ def _page(header: Struct) -> tuple[Page, int]:
 def _number(struct: Struct, field: int) -> int:
     value = struct.get(field)
     if not isinstance(value, int) or value < 0:
-        raise Refused("a number in its footer or in a page's header is missing or below zero")
+        raise InvalidFile("a number in its footer or in a page's header is missing or below zero")
     return value
 
 
 def _structs(struct: Struct, field: int) -> list[Struct]:
     values = struct.get(field)
     if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
-        raise Refused("its footer has no row groups or columns where they belong")
+        raise InvalidFile("its footer has no row groups or columns where they belong")
     return values
 
 
@@ -207,7 +207,7 @@ def _path(column: Struct) -> list[str]:
     facts = column.get(3)
     path = facts.get(3) if isinstance(facts, dict) else None
     if not isinstance(path, list) or not all(isinstance(name, bytes) for name in path):
-        raise Refused("a column in its footer has no name")
+        raise InvalidFile("a column in its footer has no name")
     return [name.decode(errors="replace") for name in path]
 
 
@@ -232,7 +232,7 @@ class _Thrift:
     def _value(self, kind: int, depth: int) -> Any:
         """Of a field or an item of a list, in which a boolean takes a byte."""
         if depth > self.MAX_DEPTH:
-            raise Refused("its footer is nested deeper than any that this program writes")
+            raise InvalidFile("its footer is nested deeper than any that this program writes")
         if kind in (1, 2, 3):
             return self._byte()
         if kind in (4, 5, 6):
@@ -243,24 +243,24 @@ class _Thrift:
             return self._list(depth)
         if kind == 12:
             return self.struct(depth + 1)
-        raise Refused("its footer or a page's header is not what this program writes")
+        raise InvalidFile("its footer or a page's header is not what this program writes")
 
     def _list(self, depth: int) -> list[Any]:
         head = self._byte()
         n = head >> 4 if head >> 4 < 15 else self._varint()
         if n > len(self.content) - self.at:  # an item takes a byte at the least
-            raise Refused("a list in its footer is longer than the file")
+            raise InvalidFile("a list in its footer is longer than the file")
         return [self._value(head & 15, depth + 1) for _ in range(n)]
 
     def _bytes(self, n: int) -> bytes:
         if not 0 <= n <= len(self.content) - self.at:
-            raise Refused("a text in its footer ends outside of the file")
+            raise InvalidFile("a text in its footer ends outside of the file")
         self.at += n
         return self.content[self.at - n : self.at]
 
     def _byte(self) -> int:
         if not 0 <= self.at < len(self.content):
-            raise Refused("its footer or a page's header ends outside of the file")
+            raise InvalidFile("its footer or a page's header ends outside of the file")
         self.at += 1
         return self.content[self.at - 1]
 
@@ -270,7 +270,7 @@ class _Thrift:
             value |= (byte & 127) << shift
             shift += 7
             if shift > 63:
-                raise Refused("a number in its footer or in a page's header is too long")
+                raise InvalidFile("a number in its footer or in a page's header is too long")
         return value | byte << shift
 
     def _zigzag(self) -> int:

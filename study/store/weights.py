@@ -50,7 +50,7 @@ def read(study: Path, design: Design, run: Run) -> dict[str, NDArray[np.float32]
             f"{path} is missing: trained before networks were kept, or removed. Restore it, or train under another"
             " --study-id."
         ) from None
-    except (OSError, SafetensorError, parquet.Refused) as error:
+    except (OSError, SafetensorError, parquet.InvalidFile) as error:
         raise UsageError(f"{path} cannot be read: {error}. Restore it, or train under another --study-id.") from None
     _check(path, tensors, shapes(design, run.arm, run.cell))
     return tensors

@@ -19,7 +19,7 @@ from study.errors import StudyError, UsageError
 from study.runner import complete as runner
 from study.runner.execution import Execution
 from study.runner.outcome import OUT_OF_TIME, STOPS, Outcome, OutOfTime
-from study.runner.progress import Progress, Voice, duration
+from study.runner.progress import Console, Progress, duration
 from study.runner.session import check_same_data, fitting_workers
 from study.spec.cohorts import MAX_RUNS_PER_STACK, Cohort
 from study.spec.design import Design
@@ -30,9 +30,9 @@ from study.store.study_folder import JOURNAL, Folder
 from study.tuning import storage as storages
 from study.tuning import trials_table
 from study.tuning.budget import Budget
-from study.tuning.lease import Presence
+from study.tuning.lease import Lease
 from study.tuning.loop import TrialJob, Tuning, best_so_far
-from study.tuning.search import Search, Terms
+from study.tuning.search import Search, SearchConfiguration
 from study.tuning.trials_table import Tuned
 
 if TYPE_CHECKING:  # torch takes seconds to import; --help needs none of it
@@ -60,7 +60,7 @@ class Optimisation:
         """Prepare, search, and train the fresh seeds; returns how it ended, having said so."""
         design, manifest = self._trial_design(), _tuned_before(self.folder)
         if self.notice:
-            self.progress.say("notice", self.notice, sys.stderr)
+            self.progress.emit("notice", self.notice, sys.stderr)
         data, job = self._job(design, manifest)
         terms = self._terms(data, job.engine)
         try:
@@ -98,7 +98,7 @@ class Optimisation:
         began_with = manifest and manifest["device"].get("engine")
         engine, slower = registry.choose(self.execution.engine, design, device, tf32=False, of_study=began_with)
         if slower:
-            self.progress.say("notice", slower, sys.stderr)
+            self.progress.emit("notice", slower, sys.stderr)
         data = self.source.images
         if manifest is not None:
             check_same_data(self.folder, manifest, data.sha256)
@@ -106,8 +106,8 @@ class Optimisation:
         job = TrialJob(design, path, device, engine, data.name, data.sha256, shared_data=path, deadline=deadline)
         return hold_out(data).to(device) if device != "cpu" else hold_out(data), job
 
-    def _terms(self, data: "Dataset", engine: str) -> Terms:
-        return Terms(
+    def _terms(self, data: "Dataset", engine: str) -> SearchConfiguration:
+        return SearchConfiguration(
             dataset=data.name,
             data=data.digest,
             space=str(self.budget.space),
@@ -120,7 +120,7 @@ class Optimisation:
             pruner=self.budget.pruner,
         )
 
-    def _as_told(self, terms: Terms) -> dict[str, Any]:
+    def _as_told(self, terms: SearchConfiguration) -> dict[str, Any]:
         """The terms as the manifest has them."""
         storage = self.budget.storage
         same = ("space", "epochs", "sampler", "sampler_seed", "pruner")
@@ -128,17 +128,17 @@ class Optimisation:
             "trials": self.budget.trials,
             "first_seed": terms.seeds[0],
             "n_seeds": len(terms.seeds),
-            "storage": JOURNAL if storage is None else storages.shown(storage),
+            "storage": JOURNAL if storage is None else storages.without_password(storage),
             "optuna": version("optuna"),
             **{name: getattr(terms, name) for name in same},
         }
 
     # --- the searches
 
-    def _search(self, terms: Terms, job: TrialJob, data: "Dataset") -> Tuned:
+    def _search(self, terms: SearchConfiguration, job: TrialJob, data: "Dataset") -> Tuned:
         """What the searches came to. Raises OutOfTime, and a StudyError where cohorts failed for good."""
         path, storage = self.folder.path, self.budget.storage
-        presence = Presence(path)
+        presence = Lease(path)
         with storages.opened(path, storage) as opened:
             searches = {
                 arm: Search(opened, f"{path.name}/{arm}", terms, presence, storage is None) for arm in self.design.arms
@@ -188,26 +188,26 @@ class Optimisation:
             )
             if outcome == Outcome():
                 trials_table.write(self.folder, tuned, tuning)
-                self.progress.say("tuned", f"tuned and trained in {duration(self._seconds)}")
+                self.progress.emit("tuned", f"tuned and trained in {duration(self._seconds)}")
         return outcome
 
     def _out_of_time(self) -> Outcome:
         text = f"{STOPS[OUT_OF_TIME]}: {self.folder.path} keeps what is told; the same command goes on"
-        self.progress.say("stopped", text, sys.stderr)
+        self.progress.emit("stopped", text, sys.stderr)
         return Outcome(stopped=OUT_OF_TIME)
 
 
 def _tuned_before(folder: Folder) -> Manifest | None:
     """The manifest of a tuned study, None for a new one; refuses the folder of a grid alone."""
-    folder.check_not_shipped()
+    folder.check_not_archived()
     manifest = folder.read_manifest()
     if manifest is not None and not Design.from_dict(manifest["design"]).tuned:
         raise UsageError(f"{folder.path} holds a study that was not tuned; choose another --study-id.")
     return manifest
 
 
-def _say_chosen(tuned: Tuned, voice: Voice, seconds: float) -> None:
+def _say_chosen(tuned: Tuned, voice: Console, seconds: float) -> None:
     for chosen, finished in zip(tuned.chosen, tuned.finished.values(), strict=True):
         best = best_so_far(finished)
-        voice.say("chosen", f"{chosen.arm} is tuned: {best}, the best of {len(finished)} trials")
-    voice.say("searched", f"tuned in {duration(seconds)}")
+        voice.emit("chosen", f"{chosen.arm} is tuned: {best}, the best of {len(finished)} trials")
+    voice.emit("searched", f"tuned in {duration(seconds)}")

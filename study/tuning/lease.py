@@ -9,11 +9,11 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-GRACE = 600.0
+HEARTBEAT_TIMEOUT = 600.0
 """Seconds without a sign of life of a worker elsewhere after which its trials are tried again."""
 
 
-class Presence:
+class Lease:
     """That this worker lives: a lock in the study's folder, which the system gives back however the worker ends; and
     what it has there for itself."""
 
@@ -37,12 +37,12 @@ class Presence:
         """To be called when nothing is in its hands; who does not come to that is found dead by the next."""
         self.path.unlink(missing_ok=True)
 
-    def lives(self, token: str, seen: float) -> bool:
+    def is_alive(self, token: str, seen: float) -> bool:
         """Whether the worker ``token``, last ``seen`` then (seconds since 1970), is still at work."""
         if token == self.token:
             return True
         if not self._path(token).exists():
-            return time.time() - seen < GRACE
+            return time.time() - seen < HEARTBEAT_TIMEOUT
         try:
             with FileLock(self._path(token), timeout=0):
                 return False
@@ -61,6 +61,6 @@ class Presence:
         """Remove what the dead left, whose trials were given up; to be called while nobody else asks."""
         for path in self.folder.glob(".tuner-*"):
             token = path.name.removeprefix(".tuner-")
-            if not self.lives(token, 0.0):
+            if not self.is_alive(token, 0.0):
                 shutil.rmtree(self._images(token), ignore_errors=True)
                 path.unlink(missing_ok=True)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from study.runner import jobs
-from study.runner.progress import Voice, duration
+from study.runner.progress import Console, duration
 from study.spec.cohorts import Cohort, cohorts
 from study.spec.design import Design
 from study.spec.factors import Cell, in_words, rounded
@@ -61,7 +61,7 @@ class Tuning:
         job: TrialJob,
         asking: FileLock,
         faults: Guard,
-        voice: Voice,
+        voice: Console,
     ):
         """``asking``: held while trials are asked for; ``faults``: makes those of the storage the command's."""
         self.searches, self.n_trials, self.job = searches, n_trials, job
@@ -111,7 +111,7 @@ class Tuning:
         asked: dict[Trial, Cell] = {}
         with self.asking:
             for search in self.searches.values():
-                search.fill(self.n_trials, at_once)
+                search.enqueue_missing(self.n_trials, at_once)
             for search in self.searches.values():
                 search.presence.clear()
             for arm, search in self.searches.items():
@@ -141,7 +141,7 @@ class Tuning:
             pruning.train(self.searches[arm], arm, slot, point, self.job, data)
 
     def _say_waiting(self) -> bool:
-        self.voice.say("waiting", "the trials that are left are with other workers: waiting for them")
+        self.voice.emit("waiting", "the trials that are left are with other workers: waiting for them")
         return True
 
     def _say_progress(self) -> None:
@@ -149,7 +149,7 @@ class Tuning:
         done = n - self.n_before
         left = duration(elapsed / done * (self._n_in_all - n)) if done else "unknown time"
         bests = "; ".join(f"{arm} {best_so_far(search.finished())}" for arm, search in self.searches.items())
-        self.voice.say("progress", f"{n} of {self._n_in_all} trials, {left} left. Best on held-out images: {bests}")
+        self.voice.emit("progress", f"{n} of {self._n_in_all} trials, {left} left. Best on held-out images: {bests}")
 
 
 def best_so_far(finished: Sequence[Finished]) -> str:
@@ -170,7 +170,7 @@ class TrialBatch:
         design: Design,
         asked: Mapping[Trial, Cell],
         faults: Guard,
-        voice: Voice,
+        voice: Console,
     ):
         self.searches, self.n_seeds, self.faults, self.voice = searches, len(design.seeds), faults, voice
         self.scores: dict[Trial, dict[int, Score]] = {trial: {} for trial in asked}
@@ -187,7 +187,7 @@ class TrialBatch:
     def epoch(self, cohort: Cohort) -> None:
         with self.faults():  # else the cohort would seem to have failed
             for search in self.searches.values():
-                search.sign_of_life()
+                search.heartbeat()
 
     def committed(self, cohort: Cohort, seconds: float, result: Any) -> None:
         for run, found in zip(cohort.runs, result, strict=True):
@@ -202,8 +202,8 @@ class TrialBatch:
         with self.faults():
             if not self.searches[arm].tell(slot, scores):
                 text = f"trial {slot} of {arm} was given up as another worker's: its outcome is not used"
-                self.voice.say("lost", text, sys.stderr)
+                self.voice.emit("lost", text, sys.stderr)
 
     def failed(self, cohort: Cohort, reason: str, last: bool) -> None:
         then = "given up" if last else "trying once more"
-        self.voice.say("failed", f"batch size {cohort.batch_size}, rates {cohort.lrs}: {reason}; {then}", sys.stderr)
+        self.voice.emit("failed", f"batch size {cohort.batch_size}, rates {cohort.lrs}: {reason}; {then}", sys.stderr)

@@ -30,7 +30,7 @@ def train(search: Search, arm: str, slot: int, point: Cell, job: Job, data: Data
         if epoch < job.design.epochs and search.should_prune(slot, scores):
             search.tell(slot, scores, pruned=True)
             return
-        search.sign_of_life()
+        search.heartbeat()
     search.tell(slot, scores)
 
 

@@ -16,9 +16,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from study.errors import EnvironmentFault, UsageError, told
+from study.errors import EnvironmentFault, UsageError, describe_value
 from study.spec.factors import Cell
-from study.tuning.lease import Presence
+from study.tuning.lease import Lease
 from study.tuning.space import Space, point
 
 if TYPE_CHECKING:
@@ -32,14 +32,14 @@ SAMPLERS = ("sobol", "tpe", "gp")
 PRUNERS = ("none", "median", "halving")
 SLOT, WORKER, SEEN, SCORES = "slot", "worker", "seen", "scores"
 """What a trial says of itself."""
-NAMELESS = 30.0
+ORPHAN_TIMEOUT = 30.0
 """Seconds after which a trial that runs without saying for whom is tried again: its worker died between two writes. One
 that was only slow comes too late to tell it."""
-SEEN_EVERY = 30.0
+HEARTBEAT_EVERY = 30.0
 
 
 @dataclass(frozen=True)
-class Terms:
+class SearchConfiguration:
     """What both arms' searches have in common, and what no later command may change."""
 
     dataset: str
@@ -107,7 +107,9 @@ def best(finished: Sequence[Finished]) -> Finished:
 class Search:
     """The trials of one arm, as this worker sees them."""
 
-    def __init__(self, storage: "BaseStorage", name: str, terms: Terms, presence: Presence, shared_lock: bool):
+    def __init__(
+        self, storage: "BaseStorage", name: str, terms: SearchConfiguration, presence: Lease, shared_lock: bool
+    ):
         """``shared_lock``: every worker asks under a lock of the study's folder, so that a trial which runs without
         saying for whom was left by a dead one. The Optuna study ``name`` is made where it is not there yet; a
         UsageError where it was made on other terms."""
@@ -115,7 +117,7 @@ class Search:
 
         self.terms, self.presence, self.shared_lock = terms, presence, shared_lock
         self.space = Space.parse(terms.space)
-        self.mine: dict[int, Trial] = {}
+        self.owned: dict[int, Trial] = {}
         self.seen = time.monotonic()
         self.study: Study = optuna.create_study(
             storage=storage,
@@ -172,9 +174,9 @@ class Search:
 
     def finished(self) -> list[Finished]:
         """The slots that were told, in order."""
-        told = {slot: trial for slot, trial in self._counting().items() if trial.state.is_finished()}
+        describe_value = {slot: trial for slot, trial in self._counting().items() if trial.state.is_finished()}
         try:
-            return [_finished(slot, trial) for slot, trial in sorted(told.items())]
+            return [_finished(slot, trial) for slot, trial in sorted(describe_value.items())]
         except (KeyError, TypeError, ValueError) as error:
             raise EnvironmentFault(
                 f"the search {self.study.study_name} has a trial that was not told by this program: {error!r}. Restore"
@@ -183,7 +185,7 @@ class Search:
 
     # --- asking
 
-    def fill(self, n_trials: int, at_once: int) -> None:
+    def enqueue_missing(self, n_trials: int, at_once: int) -> None:
         """Give up the trials of dead workers, and put into the queue what was tried and not told, as it was; else the
         next slots, ``at_once`` of them unless their points are known beforehand."""
         for trial in self._trials("RUNNING"):
@@ -234,8 +236,8 @@ class Search:
     def _lives(self, trial: "FrozenTrial") -> bool:
         attrs, began = trial.user_attrs, trial.datetime_start
         if WORKER in attrs:
-            return self.presence.lives(attrs[WORKER], attrs[SEEN])
-        return not self.shared_lock and began is not None and time.time() - began.timestamp() < NAMELESS
+            return self.presence.is_alive(attrs[WORKER], attrs[SEEN])
+        return not self.shared_lock and began is not None and time.time() - began.timestamp() < ORPHAN_TIMEOUT
 
     def _tell(self, number: int, state: str, value: float | None = None) -> bool:
         """False where the trial was told meanwhile."""
@@ -261,27 +263,27 @@ class Search:
             if slot is None or self._counting()[slot].number != trial.number:
                 self._tell(trial.number, "FAIL")
             else:
-                self.mine[slot] = trial
+                self.owned[slot] = trial
                 asked.append((slot, point(trial.params)))
         return asked
 
     # --- telling
 
-    def sign_of_life(self) -> None:
+    def heartbeat(self) -> None:
         """For workers on other machines, now and then."""
-        if time.monotonic() - self.seen > SEEN_EVERY:
+        if time.monotonic() - self.seen > HEARTBEAT_EVERY:
             self.seen = time.monotonic()
-            for trial in self.mine.values():
+            for trial in self.owned.values():
                 trial.set_user_attr(SEEN, time.time())
 
     def should_prune(self, slot: int, scores: Sequence[Score]) -> bool:
         """Whether the pruner would stop a trial of this worker, of which ``scores`` is what it has come to."""
-        self.mine[slot].report(mean_accuracy(scores), scores[0].epoch)
-        return self.mine[slot].should_prune()
+        self.owned[slot].report(mean_accuracy(scores), scores[0].epoch)
+        return self.owned[slot].should_prune()
 
     def tell(self, slot: int, scores: Sequence[Score], pruned: bool = False) -> bool:
         """The outcome of a trial of this worker; False where it was given up meanwhile and another has its slot."""
-        trial = self.mine.pop(slot)
+        trial = self.owned.pop(slot)
         try:
             trial.set_user_attr(SCORES, [asdict(score) for score in scores])
         except Exception as error:  # Optuna's name for it differs between storages and versions
@@ -294,7 +296,7 @@ class Search:
 
     def release(self) -> None:
         """Give back what was asked for and not told: it is tried again."""
-        self.mine.clear()
+        self.owned.clear()
         for trial in self._trials("RUNNING"):
             if trial.user_attrs.get(WORKER) == self.presence.token:
                 self._tell(trial.number, "FAIL")
@@ -306,7 +308,7 @@ def _finished(slot: int, trial: "FrozenTrial") -> Finished:
 
 
 def _told_list(value: Any) -> str:
-    return " ".join(map(str, value)) if isinstance(value, list) else told(value)
+    return " ".join(map(str, value)) if isinstance(value, list) else describe_value(value)
 
 
 def _queued(trial: "FrozenTrial") -> dict[str, Any]:
@@ -314,7 +316,7 @@ def _queued(trial: "FrozenTrial") -> dict[str, Any]:
     return dict(trial.system_attrs.get("fixed_params", {}))
 
 
-def _sampler(terms: Terms, slot: int) -> "BaseSampler":
+def _sampler(terms: SearchConfiguration, slot: int) -> "BaseSampler":
     """Its random numbers follow from the terms and the slot alone; both arms draw the same."""
     from optuna import samplers
 
@@ -326,7 +328,7 @@ def _sampler(terms: Terms, slot: int) -> "BaseSampler":
         return samplers.GPSampler(seed=seed)
 
 
-def _pruner(terms: Terms) -> "BasePruner":
+def _pruner(terms: SearchConfiguration) -> "BasePruner":
     from optuna import pruners
 
     if terms.pruner == "median":

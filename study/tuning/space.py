@@ -17,7 +17,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from study.errors import UsageError, plain, short
+from study.errors import UsageError, quote, truncate
 from study.spec.checks import NUMBER, WHOLE
 from study.spec.factors import Cell
 
@@ -140,12 +140,12 @@ def _ranges(text: str) -> dict[str, tuple[str, str]]:
     for piece in text.split(","):
         match = RANGE.fullmatch(piece.strip())
         if not match:
-            raise UsageError(f"--space {plain(text)}: {short(piece.strip())!r} is no range; {FORM}")
+            raise UsageError(f"--space {quote(text)}: {truncate(piece.strip())!r} is no range; {FORM}")
         name, low, high = match[1].strip(), match[2].strip(), match[3]
         if name not in ("lr", "batch_size"):
-            raise UsageError(f"--space {plain(text)}: {short(name)!r} cannot be tuned; {FORM}")
+            raise UsageError(f"--space {quote(text)}: {truncate(name)!r} cannot be tuned; {FORM}")
         if name in found:
-            raise UsageError(f"--space {plain(text)}: {name} is given twice; {FORM}")
+            raise UsageError(f"--space {quote(text)}: {name} is given twice; {FORM}")
         found[name] = (low, low if high is None else high.strip())
     return found
 
@@ -154,5 +154,5 @@ def _number(name: str, word: str) -> float:
     pattern = WHOLE if name == "batch_size" else NUMBER
     if len(word) > 100 or not pattern.fullmatch(word):
         what = "a whole number" if name == "batch_size" else "a number"
-        raise UsageError(f"--space {name}: {short(word)!r} is not {what} in the digits 0 to 9; {FORM}")
+        raise UsageError(f"--space {name}: {truncate(word)!r} is not {what} in the digits 0 to 9; {FORM}")
     return int(word) if name == "batch_size" else float(word)

@@ -1,6 +1,6 @@
 """Where trials are kept: Optuna's journal in the study's folder, or a database that a URL names.
 
-A password in a URL is for the database alone: ``shown`` is what may stand in a log, a manifest or an error.
+A password in a URL is for the database alone: ``without_password`` is what may stand in a log, a manifest or an error.
 """
 
 import json
@@ -15,20 +15,20 @@ from urllib.parse import quote, quote_plus
 
 from filelock import FileLock, Timeout
 
-from study.errors import EnvironmentFault, UsageError, short
+from study.errors import EnvironmentFault, UsageError, truncate
 from study.store.study_folder import JOURNAL
 
 if TYPE_CHECKING:  # Optuna takes half a second to import; --help needs none of it
     from optuna.storages import BaseStorage
 
 CONNECT_SECONDS = 10
-LOOKS, LOOK_SECONDS = 20, 0.1
+RETRIES, RETRY_SECONDS = 20, 0.1
 DRIVERS = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}
 """What to install for a module that SQLAlchemy asks for, where the names differ."""
 EXAMPLE = "such as postgresql+psycopg://user@host/database"
 
 
-def shown(url: str) -> str:
+def without_password(url: str) -> str:
     """``url`` without what is secret in it: the password and the query.
 
     >>> shown("postgresql://ada:secret@db.example:5432/trials?sslpassword=secret")
@@ -85,7 +85,7 @@ def _journal(path: Path) -> "BaseStorage":
         raise
     except Exception as error:  # whatever Optuna makes of lines that it has not written
         raise EnvironmentFault(
-            f"{path} is damaged: {short(str(error), 200)}. Restore it, or move it away and tune again."
+            f"{path} is damaged: {truncate(str(error), 200)}. Restore it, or move it away and tune again."
         ) from None
 
 
@@ -132,11 +132,11 @@ def _with_tables(url: str, settings: dict[str, Any]) -> "BaseStorage":
     from optuna.storages import RDBStorage
     from sqlalchemy.exc import IntegrityError, ProgrammingError
 
-    for _ in range(LOOKS):
+    for _ in range(RETRIES):
         try:
             return RDBStorage(url, engine_kwargs=settings)
         except (IntegrityError, ProgrammingError):
-            time.sleep(LOOK_SECONDS)
+            time.sleep(RETRY_SECONDS)
     return RDBStorage(url, engine_kwargs=settings)
 
 
@@ -149,13 +149,17 @@ def _database(url: str) -> "BaseStorage":
             warnings.simplefilter("ignore")
             return _with_tables(url, {"pool_pre_ping": True, "connect_args": timeout})
     except (ArgumentError, NoSuchModuleError):
-        raise UsageError(f"--storage {shown(url)} is no URL of a database; give one {EXAMPLE}") from None
+        raise UsageError(f"--storage {without_password(url)} is no URL of a database; give one {EXAMPLE}") from None
     except ImportError as error:
         module = getattr(error.__cause__, "name", None) or getattr(error, "name", None) or "of this kind"
         package = DRIVERS.get(module, module)
-        raise EnvironmentFault(f"--storage {shown(url)} needs the driver {module}: pip install '{package}'") from None
+        raise EnvironmentFault(
+            f"--storage {without_password(url)} needs the driver {module}: pip install '{package}'"
+        ) from None
     except (RuntimeError, TypeError, ValueError) as error:  # tables of another Optuna; values in the query
-        raise EnvironmentFault(f"--storage {shown(url)} cannot be used: {_without_secrets(str(error), url)}") from None
+        raise EnvironmentFault(
+            f"--storage {without_password(url)} cannot be used: {_without_secrets(str(error), url)}"
+        ) from None
 
 
 @contextmanager
@@ -172,8 +176,8 @@ def faults(url: str | None) -> Iterator[None]:
     except (SQLAlchemyError, StorageInternalError) as error:
         cause = error.__cause__ if isinstance(error, StorageInternalError) and error.__cause__ else error
         raise EnvironmentFault(
-            f"--storage {shown(url)} cannot be reached or failed: {_without_secrets(str(cause), url)}. What was told is"
-            " kept; the same command goes on."
+            f"--storage {without_password(url)} cannot be reached or failed: {_without_secrets(str(cause), url)}."
+            " What was told is kept; the same command goes on."
         ) from None
 
 
@@ -189,7 +193,7 @@ def _without_secrets(text: str, url: str) -> str:
     line = text.strip().partition("\n")[0]
     for secret in secrets:
         line = line.replace(secret, "***")
-    return short(line, 200)
+    return truncate(line, 200)
 
 
 @contextmanager
@@ -204,8 +208,8 @@ def _alone_if_sqlite(url: str) -> Iterator[None]:
             yield
     except Timeout:
         raise UsageError(
-            f"--storage {shown(url)}: another process is at work on it, and SQLite hands out trials twice. Wait for it,"
-            f" or give several workers the default journal or a database {EXAMPLE}"
+            f"--storage {without_password(url)}: another process is at work on it, and SQLite hands out trials twice. Wait"
+            f" for it, or give several workers the default journal or a database {EXAMPLE}"
         ) from None
 
 
@@ -217,11 +221,15 @@ def _sqlite_file(url: str) -> str | None:
     try:
         parts = make_url(url)
     except (ArgumentError, ValueError):
-        raise UsageError(f"--storage {shown(url)} is no URL of a database; give one {EXAMPLE}") from None
+        raise UsageError(f"--storage {without_password(url)} is no URL of a database; give one {EXAMPLE}") from None
     if "@" in (parts.host or ""):
-        raise UsageError(f"--storage {shown(url)}: a password with an @ in it is not read as one; write it as %40")
+        raise UsageError(
+            f"--storage {without_password(url)}: a password with an @ in it is not read as one; write it as %40"
+        )
     if parts.get_backend_name() != "sqlite":
         return None
     if not parts.database or parts.database == ":memory:" or parts.database.startswith("file:"):
-        raise UsageError(f"--storage {shown(url)} would forget its trials; name a file, such as sqlite:///trials.db")
+        raise UsageError(
+            f"--storage {without_password(url)} would forget its trials; name a file, such as sqlite:///trials.db"
+        )
     return parts.database

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from study import run, tune
-from study.cli.exits import leave
+from study.cli.exits import exit_now
 from study.store import inference_tables
 from study.tuning import loop
 from tests.conftest import SMALL
@@ -172,4 +172,4 @@ def _live(errors: Path, work: Callable[..., int], arguments: tuple) -> None:
             sys.excepthook(*sys.exc_info())
             return 99
 
-    leave("study.run", command)
+    exit_now("study.run", command)

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.findings.curves import Curve, Gap
+from analysis.findings.curves import Curve, DifferenceCurve
 from analysis.records.cells import Grid
 from analysis.report import number_format as words
 from analysis.report.figures.style import (
@@ -14,8 +14,8 @@ from analysis.report.figures.style import (
     GREY,
     WIDTH,
     Errors,
+    arm_style,
     epoch_axis,
-    looks,
     stretched,
     styled,
 )
@@ -90,7 +90,7 @@ def _draw_curves(axes: Axes, curves: Sequence[Curve], as_error: bool = False) ->
 
     for curve in curves:
         epochs = curve.epochs[1:]
-        look = looks(curve.arm)
+        look = arm_style(curve.arm)
         axes.plot(epochs, shown(curve.seeds[:DRAWN_SEEDS]).T, color=look["color"], linewidth=0.5, alpha=0.4)
         axes.fill_between(epochs, shown(curve.band_low), shown(curve.band_high), color=look["color"], alpha=0.25, lw=0)
         every = max(1, len(epochs) // 10)
@@ -100,7 +100,7 @@ def _draw_curves(axes: Axes, curves: Sequence[Curve], as_error: bool = False) ->
 
 
 @styled
-def gap_curves(gaps: Sequence[Gap]) -> Figure:
+def gap_curves(gaps: Sequence[DifferenceCurve]) -> Figure:
     """The difference over epochs, a panel a gap: mean, pointwise interval and simultaneous band."""
     figure = Figure(figsize=(WIDTH, 3.4), layout="constrained")
     for axes, gap in zip(figure.subplots(1, len(gaps), squeeze=False)[0], gaps, strict=True):
@@ -127,7 +127,7 @@ def reached(times: Sequence[TimeToAccuracy], arms: tuple[str, str]) -> Figure:
         epochs = np.arange(1, found.epochs + 1)
         for arm, shares in zip(arms, (found.share_baseline, found.share_arm), strict=True):
             axes.step(
-                epochs, 100 * np.asarray(shares), where="post", **looks(arm), markersize=4, linewidth=2,
+                epochs, 100 * np.asarray(shares), where="post", **arm_style(arm), markersize=4, linewidth=2,
                 label=words.side(arm), markevery=max(1, len(epochs) // 10),
             )  # fmt: skip
         axes.set(title=f"{words.percent(found.threshold, 0)} test accuracy", xlabel="epoch", ylim=(-4, 104))

@@ -14,7 +14,7 @@ from analysis.findings.contrasts import Contrast
 from analysis.findings.results import Scores
 from analysis.records.cells import Grid
 from analysis.report import number_format as words
-from analysis.report.figures.style import GREY, SMALL, WIDTH, heat, looks, styled
+from analysis.report.figures.style import GREY, SMALL, WIDTH, arm_style, heat, styled
 from analysis.stats.intervals import Interval
 from study.spec.factors import Cell
 
@@ -36,7 +36,7 @@ def _joined(axes: Axes, scores: Scores, contrast: Contrast) -> None:
     sides = np.array([scores.of_baseline, scores.of_arm]) * 100
     axes.plot([0, 1], sides, color=GREY, linewidth=0.8, alpha=0.7)
     for x, arm in enumerate((contrast.baseline, contrast.arm)):
-        axes.plot([x] * len(scores.seeds), sides[x], **looks(arm) | {"linestyle": "none"}, markersize=5)
+        axes.plot([x] * len(scores.seeds), sides[x], **arm_style(arm) | {"linestyle": "none"}, markersize=5)
     axes.set_xticks([0, 1], [words.side(contrast.baseline), words.side(contrast.arm)])
     axes.set(xlim=(-0.3, 1.3), ylabel="test accuracy (%)")
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from analysis.findings.arms import ArmCell
 from analysis.records.cells import Grid
 from analysis.report import number_format as words
-from analysis.report.figures.style import WIDTH, Errors, level_axis, looks, stretched, styled
+from analysis.report.figures.style import WIDTH, Errors, arm_style, level_axis, stretched, styled
 
 
 @styled
@@ -45,12 +45,14 @@ def _accuracy(axes: Axes, cells: Sequence[ArmCell], x: Sequence[float], limits: 
     for at, cell in zip(x, cells, strict=True):
         if math.isfinite(cell.accuracy.low):
             ends = [max(limits.lowest, 100 * (1 - end)) for end in (cell.accuracy.low, cell.accuracy.high)]
-            axes.plot([at, at], ends, color=looks(cell.arm)["color"], linewidth=1.5)
-    axes.plot(x, np.maximum(errors, limits.lowest), **looks(cells[0].arm), markersize=5, label=words.side(cells[0].arm))
+            axes.plot([at, at], ends, color=arm_style(cell.arm)["color"], linewidth=1.5)
+    axes.plot(
+        x, np.maximum(errors, limits.lowest), **arm_style(cells[0].arm), markersize=5, label=words.side(cells[0].arm)
+    )
 
 
 def _failing(axes: Axes, cells: Sequence[ArmCell], x: Sequence[float]) -> None:
     for at, cell in zip(x, cells, strict=True):
         ends = [100 * end for end in (cell.failing.low, cell.failing.high)]
-        axes.plot([at, at], ends, color=looks(cell.arm)["color"], linewidth=1.2, alpha=0.6)
-    axes.plot(x, [100 * cell.failing.estimate for cell in cells], **looks(cells[0].arm), markersize=5)
+        axes.plot([at, at], ends, color=arm_style(cell.arm)["color"], linewidth=1.2, alpha=0.6)
+    axes.plot(x, [100 * cell.failing.estimate for cell in cells], **arm_style(cells[0].arm), markersize=5)

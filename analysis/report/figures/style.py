@@ -76,7 +76,7 @@ def svg(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def looks(arm: str) -> dict[str, Any]:
+def arm_style(arm: str) -> dict[str, Any]:
     """Colour, line and marker of an arm."""
     return {"color": ARMS[arm].colour, "linestyle": ARMS[arm].line, "marker": ARMS[arm].marker}
 

@@ -9,7 +9,17 @@ from matplotlib.figure import Figure
 from analysis.findings.tuning import Budget, Chosen, Trial
 from analysis.records.cells import Grid
 from analysis.report import number_format as words
-from analysis.report.figures.style import BLUE, GREY, WIDTH, Errors, level_axis, logarithmic, looks, stretched, styled
+from analysis.report.figures.style import (
+    BLUE,
+    GREY,
+    WIDTH,
+    Errors,
+    arm_style,
+    level_axis,
+    logarithmic,
+    stretched,
+    styled,
+)
 from analysis.stats.tuning_curves import BestDifference
 
 
@@ -31,7 +41,7 @@ def budgets(found: Sequence[Budget], gap: BestDifference) -> Figure:
 
 def _budget(axes: Axes, budget: Budget, limits: Errors) -> None:
     n = np.arange(1, len(budget.expected) + 1)
-    look = looks(budget.arm)
+    look = arm_style(budget.arm)
     low, high, expected = (
         np.clip(100 * (1 - np.asarray(values)), limits.lowest, limits.highest)
         for values in (budget.low, budget.high, budget.expected)
@@ -65,7 +75,7 @@ def tried(trials: Sequence[Trial], chosen: Sequence[Chosen]) -> Figure:
     rows, rates = grid.down(trial.cell for trial in trials), [grid.column(trial.cell) for trial in trials]
     for axes, of_arm in zip(panels, chosen, strict=True):
         mine = [trial for trial in trials if trial.arm == of_arm.arm]
-        look = looks(of_arm.arm)
+        look = arm_style(of_arm.arm)
         shade = [0.25 + 0.75 * rows.index(grid.row(trial.cell)) / max(1, len(rows) - 1) for trial in mine]
         shown = [_error(trial.score, errors) for trial in mine]
         x = [grid.column(trial.cell) for trial in mine]

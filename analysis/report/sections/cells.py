@@ -14,7 +14,7 @@ from analysis.report.columns import (
     failed_column,
     p_column,
 )
-from analysis.report.document import Column, Missing, Paragraph, Part, Table
+from analysis.report.document import Column, Paragraph, Part, Placeholder, Table
 from study.spec.arms import ARMS
 
 SHORT = {"last3": "last three epochs", "final": "last epoch"}
@@ -35,7 +35,7 @@ def part(study: StudyData, results: Results) -> Part:
         return Part(
             "cells",
             "All cells",
-            [Missing("There is nothing to compare with one arm; train both:", "python -m study.run")],
+            [Placeholder("There is nothing to compare with one arm; train both:", "python -m study.run")],
         )
     rows = contrasts.rows(results.contrasts, study.cell_key)
     n_totals = sum(contrast.over_all_cells for contrast in results.contrasts)

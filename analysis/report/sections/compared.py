@@ -55,12 +55,13 @@ def _label(name: str, dataset: str) -> str:
 
 
 def _headline(whole: Side) -> str:
-    here, there = (words.estimate(*words.of(found)) for found in (whole.here, whole.there))
+    here, there = (words.estimate(*words.as_triple(found)) for found in (whole.here, whole.there))
     return f"Over the common cells the difference is {here} points here and {there} there"
 
 
 def _alt(label: str, side: Side) -> str:
-    return f"{label}: {words.estimate(*words.of(side.here))} here, {words.estimate(*words.of(side.there))} there"
+    here, there = (words.estimate(*words.as_triple(interval)) for interval in (side.here, side.there))
+    return f"{label}: {here} here, {there} there"
 
 
 def _differs(comparison: Comparison) -> str:

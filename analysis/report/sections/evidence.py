@@ -11,7 +11,7 @@ from analysis.records.tables import StudyData
 from analysis.report import number_format as words
 from analysis.report.by_arm import under_names
 from analysis.report.columns import cell_columns, cell_values, text_column
-from analysis.report.document import Column, Figure, Missing, Part, Table
+from analysis.report.document import Column, Figure, Part, Placeholder, Table
 from analysis.report.figures import effects
 from analysis.report.figures.style import svg
 
@@ -21,7 +21,7 @@ def part(study: StudyData, results: Results) -> Part:
         arm: [_figure(study, results, of_arm)] if of_arm.scores[0].seeds else []
         for arm, of_arm in results.of_arms.items()
     }
-    nothing = Missing(
+    nothing = Placeholder(
         "There is no seed with a pair in every cell; the study's own command again completes it:",
         study.manifest["argv"],
     )

@@ -3,7 +3,7 @@
 from analysis.findings.results import Results
 from analysis.records.tables import StudyData
 from analysis.report import number_format as words
-from analysis.report.document import Definitions, Part, Term
+from analysis.report.document import Definition, Definitions, Part
 from study.spec.arms import BASELINE
 
 WORDS = {
@@ -40,7 +40,7 @@ def part(study: StudyData, results: Results) -> Part:
         "factors": words.listing([factor.axis for factor in study.design.factors]),
         "every_arm": words.every_arm(study.design.arms),
     }
-    terms = [Term(word, text.format(**of_study)) for word, text in WORDS.items()]
+    terms = [Definition(word, text.format(**of_study)) for word, text in WORDS.items()]
     return Part("glossary", "Glossary", [Definitions(terms)])
 
 

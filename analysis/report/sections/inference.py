@@ -8,7 +8,7 @@ from analysis.records.tables import StudyData
 from analysis.report import inference_sentences as mode_words
 from analysis.report import number_format as words
 from analysis.report.columns import count_column, interval_column, interval_values, p_column, pvalue_values, text_column
-from analysis.report.document import Block, Column, Figure, Listing, Missing, Paragraph, Part, Table
+from analysis.report.document import Block, BulletList, Column, Figure, Paragraph, Part, Placeholder, Table
 from analysis.report.figures import modes as drawing
 from analysis.report.figures.style import svg
 from analysis.report.sections import shifts
@@ -18,7 +18,9 @@ def part(study: StudyData, results: Results) -> Part:
     if results.modes is None:
         nothing = "The networks have not been asked to predict by other statistics; they are, without training, by"
         return Part(
-            "inference", "Which statistics to predict with", [Missing(nothing, f"python -m study.ablate {study.name}")]
+            "inference",
+            "Which statistics to predict with",
+            [Placeholder(nothing, f"python -m study.ablate {study.name}")],
         )
     modes = results.modes
     blocks: list[Block] = [
@@ -26,7 +28,7 @@ def part(study: StudyData, results: Results) -> Part:
             "Batch normalisation may predict by statistics from training or by those of the images that it is asked"
             " about. Each line is the same networks on the same images, every way by itself."
         ),
-        Listing(mode_words.ledger(modes, results.alpha)),
+        BulletList(mode_words.ledger(modes, results.alpha)),
     ]
     for make in (_by_size, _calibration, _swaps, _compositions, _statistics, shifts.figure):
         block = make(modes)
@@ -133,7 +135,7 @@ def _swaps(modes: Modes) -> Figure | None:
     if not modes.swaps:
         return None
     shown = next((s for s in modes.swaps if (s.eval_batch_size, s.n_swapped) == (8, 2)), modes.swaps[0])
-    flips = words.share(*words.of(shown.flip_rate))
+    flips = words.share(*words.as_triple(shown.flip_rate))
     return Figure(
         name="swaps",
         headline=f"With {shown.n_swapped} of {shown.eval_batch_size} companions replaced, {flips} change class",
@@ -212,7 +214,7 @@ def _statistics(modes: Modes) -> Figure | None:
         name="statistics",
         headline=(
             f"Farthest from the exact mean are {worst.mode.label}, by"
-            f" {words.size(*words.of(worst.mean_error))} standard deviations in layer {worst.layer + 1}"
+            f" {words.size(*words.as_triple(worst.mean_error))} standard deviations in layer {worst.layer + 1}"
         ),
         subtitle=(
             "Root mean square error over units of the mean (standard deviations) and of the log variance, against the"

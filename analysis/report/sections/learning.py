@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from analysis.findings.arms import POST_CELL, Claim
-from analysis.findings.curves import Curve, Gap, default_cell
+from analysis.findings.arms import PUBLISHED_CELL, Claim
+from analysis.findings.curves import Curve, DifferenceCurve, default_cell
 from analysis.findings.results import Findings, Results
 from analysis.records.cells import Grid
 from analysis.records.tables import StudyData
@@ -19,14 +19,14 @@ from analysis.report.columns import (
     interval_values,
     text_column,
 )
-from analysis.report.document import Block, Column, Figure, Missing, Paragraph, Part, Table
+from analysis.report.document import Block, Column, Figure, Paragraph, Part, Placeholder, Table
 from analysis.report.figures import curves as drawing
 from analysis.report.figures.style import svg
 from study.spec.factors import FACTORS, Cell
 
 POST_COMMAND = (
     "python -m study.run --dataset mnist"
-    + "".join(f" {FACTORS[key].option} {FACTORS[key].show(level)}" for key, level in POST_CELL.said.items())
+    + "".join(f" {FACTORS[key].option} {FACTORS[key].show(level)}" for key, level in PUBLISHED_CELL.said.items())
     + " --study-id tutorial"
 )
 
@@ -122,7 +122,7 @@ def _rows(curve: Curve) -> list[dict[str, Any]]:
 def _claims(claims: Sequence[Claim]) -> list[Block]:
     if not claims:
         return [
-            Missing(
+            Placeholder(
                 "The tutorial's two numbers belong to its own setting, which is not in this study; it is run by",
                 POST_COMMAND,
             )
@@ -134,7 +134,7 @@ def _claims(claims: Sequence[Claim]) -> list[Block]:
         interval_column("ours, mean [where one more run would lie]", "ours", words.share),
         text_column("inside", "inside"),
     ]
-    caption = f"The tutorial's numbers beside ours: test accuracy after the last epoch at {words.cell(POST_CELL)}"
+    caption = f"The tutorial's numbers beside ours: test accuracy after the last epoch at {words.cell(PUBLISHED_CELL)}"
     return [
         Paragraph(
             " ".join(_claim(claim) for claim in claims)
@@ -149,7 +149,7 @@ def _claim(claim: Claim) -> str:
     if claim.inside is None:
         return f"{said}; {claim.ours.n} seed here says nothing about where another would lie."
     where = "inside" if claim.inside else "outside"
-    ends = words.share(*words.of(claim.ours))
+    ends = words.share(*words.as_triple(claim.ours))
     how = f"prediction interval, {words.seeds(claim.ours.n)}"
     return f"{said}, {where} of where one more run of ours would lie: {ends} ({how})."
 
@@ -175,7 +175,7 @@ def _gaps(study: StudyData, results: Results, of_arm: Findings) -> list[Block]:
     return [_gap_figure(study, of_arm, shown)] if shown else []
 
 
-def _gap_figure(study: StudyData, of_arm: Findings, shown: Sequence[Gap]) -> Figure:
+def _gap_figure(study: StudyData, of_arm: Findings, shown: Sequence[DifferenceCurve]) -> Figure:
     first = shown[0]
     return Figure(
         name=f"gap-{of_arm.arm}",
@@ -194,13 +194,13 @@ def _gap_figure(study: StudyData, of_arm: Findings, shown: Sequence[Gap]) -> Fig
     )
 
 
-def _gap_headline(gap: Gap) -> str:
+def _gap_headline(gap: DifferenceCurve) -> str:
     early, late = (words.estimate(gap.mean[i], gap.band_low[i], gap.band_high[i]) for i in (0, -1))
     where = "Over all cells" if gap.cell is None else f"At {words.cell(gap.cell)}"
     return f"{where} the difference is {early} points after epoch 1 and {late} after epoch {gap.epochs[-1]}"
 
 
-def _gap_alt(gap: Gap) -> str:
+def _gap_alt(gap: DifferenceCurve) -> str:
     values = ", ".join(words.points(mean) for mean in gap.mean)
     where = words.cell(gap.cell)
     return f"Difference in points after epochs {gap.epochs[0]} to {gap.epochs[-1]}, {where}: {values}."
@@ -220,7 +220,7 @@ def _gap_table(study: StudyData, of_arm: Findings) -> Table:
     )
 
 
-def _gap_rows(gap: Gap) -> list[dict[str, Any]]:
+def _gap_rows(gap: DifferenceCurve) -> list[dict[str, Any]]:
     points = zip(gap.epochs, gap.mean, gap.low, gap.high, gap.band_low, gap.band_high, strict=True)
     return [
         {

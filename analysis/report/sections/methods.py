@@ -5,7 +5,7 @@ from importlib.resources import files
 from analysis.findings.results import Results
 from analysis.records.tables import StudyData
 from analysis.report import number_format as words
-from analysis.report.document import Listing, Paragraph, Part
+from analysis.report.document import BulletList, Paragraph, Part
 from study.spec.arms import ARMS
 
 PAPERS = {"batch": "Ioffe and Szegedy 2015"}
@@ -24,7 +24,7 @@ def part(study: StudyData, results: Results) -> Part:
         chance=words.percent(study.chance),
     )
     paragraphs = [Paragraph(" ".join(paragraph.split())) for paragraph in text.split("\n\n")]
-    return Part("methods", "Methods", [*paragraphs, Listing(_asset("references.txt").splitlines())])
+    return Part("methods", "Methods", [*paragraphs, BulletList(_asset("references.txt").splitlines())])
 
 
 def _differ(study: StudyData) -> str:

@@ -8,7 +8,7 @@ from analysis.findings.looks import Look, looks
 from analysis.findings.results import Results
 from analysis.records.tables import StudyData
 from analysis.report import number_format as words
-from analysis.report.document import Block, Definitions, Paragraph, Part, Term
+from analysis.report.document import Block, Definition, Definitions, Paragraph, Part
 
 
 def part(study: StudyData, results: Results) -> Part:
@@ -19,28 +19,30 @@ def part(study: StudyData, results: Results) -> Part:
     return Part("provenance", "Where it comes from", blocks)
 
 
-def _terms(study: StudyData, results: Results) -> Iterator[Term]:
+def _terms(study: StudyData, results: Results) -> Iterator[Definition]:
     manifest = study.manifest
-    yield Term("study", study.name)
+    yield Definition("study", study.name)
     for earlier in manifest["earlier"]:
-        yield Term("earlier command", str(earlier.get("argv", json.dumps(earlier))), code=True)
-    yield Term("command", manifest["argv"], code=True)
-    yield Term("report", _report(study, results), code=True)
-    yield Term("design", json.dumps(study.design.to_dict(), ensure_ascii=False), code=True)
-    yield Term("design digest", manifest["digest"], code=True)
-    yield Term("program", _program(manifest["git"]))
-    yield Term("versions", ", ".join(f"{name} {version}" for name, version in manifest["versions"].items()))
+        yield Definition("earlier command", str(earlier.get("argv", json.dumps(earlier))), code=True)
+    yield Definition("command", manifest["argv"], code=True)
+    yield Definition("report", _report(study, results), code=True)
+    yield Definition("design", json.dumps(study.design.to_dict(), ensure_ascii=False), code=True)
+    yield Definition("design digest", manifest["digest"], code=True)
+    yield Definition("program", _program(manifest["git"]))
+    yield Definition("versions", ", ".join(f"{name} {version}" for name, version in manifest["versions"].items()))
     device = manifest["device"]
-    yield Term(
+    yield Definition(
         "device",
         f"{device['kind']}: {device['name']}, {device['workers']} workers, engine {device.get('engine', 'not named')}",
     )
-    yield Term("data", manifest["data"]["name"])
+    yield Definition("data", manifest["data"]["name"])
     for file, sha256 in manifest["data"]["sha256"].items():
-        yield Term(f"sha256 of {file}", sha256, code=True)
+        yield Definition(f"sha256 of {file}", sha256, code=True)
     if "tuning" in manifest:
-        yield Term("tuning", ", ".join(f"{name} {value}" for name, value in manifest["tuning"].items()), code=True)
-    yield Term("time", _time(manifest["timings"]))
+        yield Definition(
+            "tuning", ", ".join(f"{name} {value}" for name, value in manifest["tuning"].items()), code=True
+        )
+    yield Definition("time", _time(manifest["timings"]))
 
 
 def _report(study: StudyData, results: Results) -> str:

@@ -22,7 +22,7 @@ from analysis.report.columns import (
     pvalue_values,
     text_column,
 )
-from analysis.report.document import Block, Column, Figure, Missing, Paragraph, Part, Table
+from analysis.report.document import Block, Column, Figure, Paragraph, Part, Placeholder, Table
 from analysis.report.figures import rates
 from analysis.report.figures.style import svg
 from analysis.stats.grid import BestRate as Rates
@@ -40,7 +40,9 @@ def part(study: StudyData, results: Results) -> Part:
         }
     )
     return Part(
-        "robustness", "How robust they are", blocks or [Missing("No run has been trained yet:", "python -m study.run")]
+        "robustness",
+        "How robust they are",
+        blocks or [Placeholder("No run has been trained yet:", "python -m study.run")],
     )
 
 
@@ -56,7 +58,7 @@ def _figure(study: StudyData, results: Results) -> Figure:
         ),
         svg=svg(rates.robustness(cells)),
         alt="; ".join(
-            f"{words.cell(cell.cell)}, {words.side(cell.arm)}: {words.share(*words.of(cell.accuracy))},"
+            f"{words.cell(cell.cell)}, {words.side(cell.arm)}: {words.share(*words.as_triple(cell.accuracy))},"
             f" {cell.n_failed} of {cell.n} failed"
             for cell in cells
         )
@@ -181,8 +183,8 @@ def _largest_words(of_arm: Findings, largest: LargestRate) -> str:
     test = f"sign-flip test, {words.seeds(largest.sign_flip.n)}: {words.p_equals(largest.sign_flip)}"
     return (
         f"The largest usable rate, {words.side(of_arm.arm)} against {words.side(of_arm.baseline)}:"
-        f" {words.number(*words.of(largest.interval))} powers of ten ({test}). The grid ends the rates: who bears the"
-        " largest may bear a larger one."
+        f" {words.number(*words.as_triple(largest.interval))} powers of ten ({test}). The grid ends the rates: who bears"
+        " the largest may bear a larger one."
     )
 
 

@@ -41,7 +41,7 @@ def figure(modes: Modes) -> Figure | None:
 
 def _shift_headline(shifted: list[ModeResult]) -> str:
     most = max(shifted, key=lambda r: abs(r.against_running.estimate))
-    size = words.estimate(*words.of(most.against_running))
+    size = words.estimate(*words.as_triple(most.against_running))
     where = mode_words.condition(most.shift, most.severity)
     return f"The largest change: {size} points under {where}, by {mode_words.name(most)}"
 

@@ -7,7 +7,7 @@ from analysis.records.tables import StudyData
 from analysis.report import number_format as words
 from analysis.report.by_arm import under_names
 from analysis.report.columns import counts_of, interval_column, interval_values, of_both, p_column, pvalue_values
-from analysis.report.document import Block, Column, Figure, Missing, Paragraph, Part, Table
+from analysis.report.document import Block, Column, Figure, Paragraph, Part, Placeholder, Table
 from analysis.report.figures import curves as drawing
 from analysis.report.figures.style import svg
 from analysis.stats.time_to_event import TimeToAccuracy
@@ -19,7 +19,7 @@ def part(study: StudyData, results: Results) -> Part:
         arm: [_about(of_arm.times[0]), _table(of_arm), _figure(of_arm)] if of_arm.times else []
         for arm, of_arm in results.of_arms.items()
     }
-    nothing = Missing(
+    nothing = Placeholder(
         "No seed has a pair in every cell; the study's own command again completes it:", study.manifest["argv"]
     )
     return Part("times", "Time to accuracy", under_names(blocks) or [nothing])

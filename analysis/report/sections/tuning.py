@@ -20,7 +20,7 @@ from analysis.report.columns import (
     pvalue_values,
     text_column,
 )
-from analysis.report.document import Block, Column, Missing, Paragraph, Part, Table
+from analysis.report.document import Block, Column, Paragraph, Part, Placeholder, Table
 from analysis.report.sections import searches
 from study.spec.factors import FACTORS, rounded
 
@@ -43,12 +43,12 @@ def part(study: StudyData, results: Results) -> Part:
     return Part("tuned", "Tuned against tuned", blocks)
 
 
-def _not_tuned(study: StudyData) -> Missing:
+def _not_tuned(study: StudyData) -> Placeholder:
     text = (
         "No arm had a tuning budget of its own in this study. Equal budgets on held-out training images, then fresh"
         " seeds for what each found best:"
     )
-    return Missing(text, f"python -m study.tune --dataset {study.design.dataset}")
+    return Placeholder(text, f"python -m study.tune --dataset {study.design.dataset}")
 
 
 # --- on a grid
@@ -191,7 +191,7 @@ def _on_the_trials(of_arm: Tuned) -> str:
         return f"On the trials themselves, chosen and scored on the same seed, the tuned arms differ by {naive} points."
     said = (
         "On the trials themselves, chosen on all seeds but one and scored on that one, the tuned arms differ by"
-        f" {words.estimate(*words.of(found.interval))} points on held-out images"
+        f" {words.estimate(*words.as_triple(found.interval))} points on held-out images"
     )
     reason = f"; no interval: {found.interval.reason}" if found.interval.reason else ""
     return f"{said}{reason}. Chosen and scored on the same seeds it would be {words.points(found.naive)}."

@@ -20,7 +20,7 @@ from analysis.report.columns import (
     text_column,
 )
 from analysis.report.columns import interval_values as spread
-from analysis.report.document import Block, Figure, Missing, Paragraph, Part, Table
+from analysis.report.document import Block, Figure, Paragraph, Part, Placeholder, Table
 from analysis.report.figures import effects
 from analysis.report.figures.style import svg
 from analysis.stats.grid import Slope
@@ -33,7 +33,7 @@ def part(study: StudyData, results: Results) -> Part:
     return Part(
         "map",
         "Where it helps",
-        blocks or [Missing("No cell has a pair of runs; train both arms:", "python -m study.run")],
+        blocks or [Placeholder("No cell has a pair of runs; train both arms:", "python -m study.run")],
     )
 
 
@@ -125,7 +125,7 @@ def _table(study: StudyData, arm: str, cells: dict[Cell, Contrast]) -> Table:
 
 
 def _slope_words(of_arm: Findings) -> Paragraph:
-    found = [f"{words.estimate(*words.of(slope.interval))} points {slope.unit}" for slope in of_arm.slopes]
+    found = [f"{words.estimate(*words.as_triple(slope.interval))} points {slope.unit}" for slope in of_arm.slopes]
     return Paragraph(
         f"How the difference changes over the grid: {'; '.join(found)}. Each seed has a least-squares fit of its own,"
         " and its slopes are tested as any difference is."

@@ -28,7 +28,7 @@ Arrays = tuple[NDArray[np.float32], NDArray[np.int32]]
 """Images (n, features), labels (n,)."""
 
 
-class Room:
+class ScratchBuffer:
     """Memory for one piece after another, which is faulted in once."""
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class Pixels(Protocol):
 
     labels: NDArray[np.int32]
 
-    def piece(self, order: NDArray[np.int32], batch: int, room: Room) -> Images:
+    def piece(self, order: NDArray[np.int32], batch: int, room: ScratchBuffer) -> Images:
         """Those at ``order``, in batches; valid until ``room`` has another piece."""
         ...
 
@@ -66,7 +66,7 @@ class Rows:
         self.images = aligned(self.n * self.width).reshape(self.n, self.width)
         self.images[:, :n_features] = images
 
-    def piece(self, order: NDArray[np.int32], batch: int, room: Room) -> Images:
+    def piece(self, order: NDArray[np.int32], batch: int, room: ScratchBuffer) -> Images:
         rows = room.of(len(order) * self.width, np.float32).reshape(len(order), self.width)
         np.take(self.images, order, axis=0, out=rows, mode="clip")
         return Images(self.labels[order], rows)
@@ -85,9 +85,9 @@ class Lit:
     ):  # fmt: skip
         """``ever`` (groups,): whether a group is lit in any training image."""
         self.library, self.entries, self.labels, self.values, self.ever = library, entries, labels, values, ever
-        self.natural = self.piece(np.arange(len(labels), dtype=np.int32), BLOCK, Room())
+        self.natural = self.piece(np.arange(len(labels), dtype=np.int32), BLOCK, ScratchBuffer())
 
-    def piece(self, order: NDArray[np.int32], batch: int, room: Room) -> Images:
+    def piece(self, order: NDArray[np.int32], batch: int, room: ScratchBuffer) -> Images:
         entries = room.of(self.entries.count(order), np.uint64)
         plan = self.library.plan(self.entries, order, batch, self.ever, self.values, entries)
         return Images(self.labels[order], plan=plan)
@@ -160,7 +160,7 @@ def _time(library: Library, samples: Mapping[Form, Pixels], layout: Layout) -> d
         n = len(samples[form].labels)
         batch = min(128, n)
         order = np.arange(n // batch * batch, dtype=np.int32)
-        images, run = samples[form].piece(order, batch, Room()), Run(layout, lr=0.0)
+        images, run = samples[form].piece(order, batch, ScratchBuffer()), Run(layout, lr=0.0)
         scratch = library.scratch(layout, batch)
         began = time.perf_counter()
         library.train(run, images, batch, scratch)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from study.data.dataset import Dataset
 from study.engine import random_streams as streams
-from study.engine.kernel.images import PIECE, Pixels, Prepared, Room, prepare
+from study.engine.kernel.images import PIECE, Pixels, Prepared, ScratchBuffer, prepare
 from study.engine.kernel.layout import Layout, view
 from study.engine.kernel.library import BLOCK, Images, Library, load
 from study.engine.kernel.library import Run as State
@@ -45,7 +45,7 @@ class Training:
             network.layout: self.library.scratch(network.layout, max(cohort.batch_size, BLOCK))
             for network in self.networks.values()
         }
-        self.room = Room()
+        self.room = ScratchBuffer()
         self.n_images = len(data.train.labels)
         self.n_steps = 0
         self.steps_of_a_piece = steps_at_once(design, cohort.batch_size, self.n_images)

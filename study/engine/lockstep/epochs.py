@@ -12,38 +12,38 @@ import torch
 from torch import Tensor
 
 from study.data.dataset import Split
-from study.data.images import Rows
+from study.data.images import DenseImages
 from study.engine.lockstep.stacks import Lockstep
 
 MAX_UNROLLED = 64  # steps in a graph
 WARM_UP = 3  # steps, by a stack that is thrown away: libraries may not initialise themselves during a capture
 
 
-class Pass(Protocol):
-    def over(self, order: Tensor) -> None:
+class EpochRunner(Protocol):
+    def run(self, order: Tensor) -> None:
         """Train on the images in ``order`` (S, steps batch), which lies on the CPU."""
         ...
 
 
-class Live:
+class EagerEpoch:
     """Every operation is called as it comes."""
 
     def __init__(self, lockstep: Lockstep, split: Split):
         self.lockstep, self.split = lockstep, split
 
-    def over(self, order: Tensor) -> None:
+    def run(self, order: Tensor) -> None:
         rows = order.view(len(order), -1, self.lockstep.cohort.batch_size).transpose(0, 1)  # (steps, S, batch)
         rows = rows.to(self.split.labels.device)
         for images, labels in zip(self.split.pixels.batches(rows), self.split.labels[rows], strict=True):
             self.lockstep.step(images, labels)
 
 
-class Recorded:
+class CudaGraphEpoch:
     """Steps that find their images through tensors at fixed addresses, captured where there is a GPU."""
 
     def __init__(self, lockstep: Lockstep, split: Split, twin: Callable[[], Lockstep]):
         """``twin`` makes another lockstep of the same shape, to warm up with."""
-        assert isinstance(split.pixels, Rows), "sparse images are prepared by the host"
+        assert isinstance(split.pixels, DenseImages), "sparse images are prepared by the host"
         self.lockstep, self.labels, self.pixels = lockstep, split.labels, split.pixels
         self.batch_size = lockstep.cohort.batch_size
         self.n_steps = len(split.labels) // self.batch_size
@@ -53,7 +53,7 @@ class Recorded:
         self.unrolled = max(n for n in range(1, MAX_UNROLLED + 1) if self.n_steps % n == 0)
         self.replay = self._capture(twin) if split.labels.is_cuda else self._steps
 
-    def over(self, order: Tensor) -> None:
+    def run(self, order: Tensor) -> None:
         self.order.copy_(order, non_blocking=True)
         self.columns.copy_(self.first_columns)
         for _ in range(self.n_steps // self.unrolled):

@@ -3,14 +3,14 @@
 import torch
 from torch import Tensor
 
-from study.data.images import Batch, Pixels
+from study.data.images import ImageBatch, Images
 from study.engine.lockstep.layers import Predictor, cross_entropy
 
 CHUNK, RUNS = 1000, 6  # images and runs at a time on a CPU: weights and features stay in the cache (results/LOG.md)
 CHUNK_GPU = 10_000  # images at a time on a GPU, and all runs
 
 
-def evaluate(networks: Predictor, pixels: Pixels, labels: Tensor) -> tuple[Tensor, Tensor]:
+def evaluate(networks: Predictor, pixels: Images, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Loss (L,) in nats per image (float64) and correct (L, n) bool, of all images and their labels (n,)."""
     n_runs = len(networks.linears[0][0])
     size, chunk = (RUNS, CHUNK) if labels.device.type == "cpu" else (n_runs, CHUNK_GPU)
@@ -20,7 +20,7 @@ def evaluate(networks: Predictor, pixels: Pixels, labels: Tensor) -> tuple[Tenso
     return loss, correct
 
 
-def _evaluate(networks: Predictor, runs: slice, pixels: Pixels, labels: Tensor, chunk: int) -> tuple[Tensor, Tensor]:
+def _evaluate(networks: Predictor, runs: slice, pixels: Images, labels: Tensor, chunk: int) -> tuple[Tensor, Tensor]:
     weight, bias = (tensor[runs] for tensor in networks.linears[0])
     first = weight.transpose(0, 1).contiguous()[None], bias[:, 0]  # all runs as the rates of one seed
     total = torch.zeros(len(weight), dtype=torch.float64, device=labels.device)
@@ -32,7 +32,7 @@ def _evaluate(networks: Predictor, runs: slice, pixels: Pixels, labels: Tensor, 
     return total / len(labels), torch.cat(correct, -1)
 
 
-def _logits(networks: Predictor, runs: slice, first: tuple[Tensor, Tensor], images: Batch) -> Tensor:
+def _logits(networks: Predictor, runs: slice, first: tuple[Tensor, Tensor], images: ImageBatch) -> Tensor:
     """Images (batch, 1, features) -> (L, classes, batch)."""
     weight, bias = first
     z = images.times(weight)[:, 0].add_(bias).transpose(0, 1)

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from study.data.images import Batch
+from study.data.images import ImageBatch
 from study.engine import activations, norms, optimisers
 from study.engine import random_streams as streams
 from study.engine.activations import Activation
@@ -52,7 +52,7 @@ class FirstLinear:
         self.parameters, self.lanes = parameters, parameters.first.shape[::2]
         self.bias, self.d_bias = parameters.values["linears.0.bias"], parameters.gradients["linears.0.bias"]
 
-    def forward(self, images: Batch) -> Tensor:
+    def forward(self, images: ImageBatch) -> Tensor:
         """X (batch, S, in) -> z (batch, L, out)."""
         self.images = images
         product = images.times(self.parameters.first)
@@ -157,14 +157,14 @@ class Stack:
     def __init__(self, arm: str, cell: Cell, widths: Sequence[int], lrs: Tensor, seeds: Sequence[int]):
         """``lrs`` (S, R) is the rate of each run, its dtype and device those of all tensors; ``seeds`` (S,); ``cell``
         says what else the runs have in common."""
-        self.widths, self.n_linears, self.activation = tuple(widths), len(widths) - 1, activations.of(cell)
+        self.widths, self.n_linears, self.activation = tuple(widths), len(widths) - 1, activations.for_cell(cell)
         self.padded = (widths[0], *(-(-width // VECTOR) * VECTOR for width in widths[1:-1]), widths[-1])
         norm = ARMS[arm].norm
         normed = widths[1:-1] if norm else ()
         shapes = _other_shapes(self.padded, len(normed))
-        self.parameters = Parameters(self.padded[:2], shapes, lrs, optimisers.of(cell))
+        self.parameters = Parameters(self.padded[:2], shapes, lrs, optimisers.for_cell(cell))
         self.norms = [
-            norms.of(norm).stacked(self.parameters, f"norms.{index}", width, norm)
+            norms.module_of(norm).stacked(self.parameters, f"norms.{index}", width, norm)
             for index, width in enumerate(normed)
             if norm
         ]
@@ -194,7 +194,7 @@ class Stack:
             self.parameters.assign_first(weight)
         self.parameters.assign(f"linears.{index}.bias", bias[..., None] if last else bias[:, None])
 
-    def forward(self, images: Batch) -> Tensor:
+    def forward(self, images: ImageBatch) -> Tensor:
         """Images (batch, S, features) -> logits (L, classes, batch), as while training."""
         self.parameters.refresh()
         h = self.first.forward(images)

@@ -13,14 +13,14 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from study.data.images import Batch
+from study.data.images import ImageBatch
 from study.engine.lockstep.layers import Stack, cross_entropy, d_cross_entropy, one_row_a_run
 from study.spec.cohorts import MAX_RUNS_PER_STACK, Cohort
 from study.spec.design import Design
 
 
 @dataclass(frozen=True)
-class Seats:
+class Slots:
     """``seeds`` (S,): whose weights and images a row starts from; ``lrs`` (S, R): the rate of every seat."""
 
     seeds: tuple[int, ...]
@@ -45,12 +45,12 @@ class Lockstep:
     def __init__(self, design: Design, cohort: Cohort, dtype: torch.dtype, device: torch.device, pinned: bool = False):
         """``pinned`` seats on a CPU too: what a GPU does, for tests."""
         self.cohort = cohort
-        self.seats = Seats.pinned(cohort) if pinned or device.type != "cpu" else Seats.shared(cohort)
+        self.seats = Slots.pinned(cohort) if pinned or device.type != "cpu" else Slots.shared(cohort)
         lrs = torch.tensor(self.seats.lrs, dtype=dtype, device=device)
         cell, widths = cohort.cell, design.widths_in(cohort.cell)
         self.stacks = [Stack(arm, cell, widths, lrs, self.seats.seeds) for arm in cohort.arms]
 
-    def step(self, images: Batch, labels: Tensor) -> None:
+    def step(self, images: ImageBatch, labels: Tensor) -> None:
         """One update of every run from images (batch, S, features), labels (S, batch)."""
         self.answers = one_row_a_run(labels, n_rates=len(self.seats.lrs[0]))
         self.logits = []

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from study.data.dataset import Dataset
 from study.engine import random_streams as streams
-from study.engine.lockstep.epochs import Live, Pass, Recorded
+from study.engine.lockstep.epochs import CudaGraphEpoch, EagerEpoch, EpochRunner
 from study.engine.lockstep.evaluation import evaluate
 from study.engine.lockstep.stacks import Lockstep
 from study.spec.cohorts import Cohort
@@ -87,10 +87,10 @@ class Training:
         images = self.data.train.images
         return Lockstep(self.design, self.cohort, images.dtype, images.device)
 
-    def _pass(self) -> Pass:
+    def _pass(self) -> EpochRunner:
         if self.stream is None:
-            return Live(self.lockstep, self.data.train)
-        return Recorded(self.lockstep, self.data.train, twin=self._lockstep)
+            return EagerEpoch(self.lockstep, self.data.train)
+        return CudaGraphEpoch(self.lockstep, self.data.train, twin=self._lockstep)
 
     def _own_stream(self) -> AbstractContextManager[object]:
         return nullcontext() if self.stream is None else torch.cuda.stream(self.stream)
@@ -100,7 +100,7 @@ class Training:
         with self._own_stream():
             for stack in self.lockstep.stacks:
                 stack.begin_epoch()
-            self.one_pass.over(image_orders(self.lockstep.seats.seeds, number, self.cohort, self.data))
+            self.one_pass.run(image_orders(self.lockstep.seats.seeds, number, self.cohort, self.data))
 
     def evaluate(self) -> None:
         """Keep losses and correct answers on all of both splits."""

@@ -69,7 +69,7 @@ class NormModule(Protocol):
         ...
 
 
-def of(norm: Norm) -> NormModule:
+def module_of(norm: Norm) -> NormModule:
     """Return the file of a normalisation's kind."""
     return cast(NormModule, import_module(f"study.engine.norms.{norm.kind}"))
 

@@ -8,7 +8,7 @@ import torch
 
 from study.data import dataset
 from study.engine.lockstep import training
-from study.engine.lockstep.epochs import Live, Recorded
+from study.engine.lockstep.epochs import CudaGraphEpoch, EagerEpoch
 from study.engine.lockstep.stacks import Lockstep
 from study.spec.cohorts import MAX_RUNS_PER_STACK, Cohort
 from study.spec.design import Design
@@ -100,10 +100,10 @@ def test_what_a_gpu_replays_is_what_a_cpu_does_step_by_step(digits: dataset.Data
     cohort = cohort_of(100, ARMS, (1e-2, 1e3), (3, 4))
     pinned, shared = (Lockstep(design, cohort, torch.float32, torch.device("cpu"), pinned) for pinned in (True, False))
     assert [len(stack.parameters.scale) for stack in pinned.stacks] == [MAX_RUNS_PER_STACK, MAX_RUNS_PER_STACK]
-    passes = Recorded(pinned, digits.train, twin=lambda: pinned), Live(shared, digits.train)
+    passes = CudaGraphEpoch(pinned, digits.train, twin=lambda: pinned), EagerEpoch(shared, digits.train)
     for epoch in (1, 2):
         for lockstep, one_pass in zip((pinned, shared), passes, strict=True):
-            one_pass.over(training.image_orders(lockstep.seats.seeds, epoch, cohort, digits))
+            one_pass.run(training.image_orders(lockstep.seats.seeds, epoch, cohort, digits))
         ours, theirs = (training.Snapshot(lockstep, digits) for lockstep in (pinned, shared))
         assert ours.loss.tobytes() == theirs.loss.tobytes()
         assert ours.test_correct.tobytes() == theirs.test_correct.tobytes()
@@ -116,4 +116,4 @@ def test_a_graph_holds_as_many_steps_as_divide_the_epoch(n_images: int, unrolled
     split = dataset.Split(digits.train.images[:n_images], digits.train.labels[:n_images])
     cohort = cohort_of(batch_size, ("bn",), (0.01,), (0,))
     lockstep = Lockstep(design_of(batch_size), cohort, torch.float32, torch.device("cpu"))
-    assert Recorded(lockstep, split, twin=lambda: lockstep).unrolled == unrolled
+    assert CudaGraphEpoch(lockstep, split, twin=lambda: lockstep).unrolled == unrolled

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from study import run
-from study.cli.exits import guarded
+from study.cli.exits import run_command
 from study.engine import costs
 from study.runner.progress import Progress
 from tests.conftest import SMALL
@@ -117,7 +117,7 @@ def test_a_signal_after_the_last_word_of_a_command_is_one_sentence_too(
 
 
 def signal_oneself(number: signal.Signals) -> int:
-    assert guarded("study.run", lambda: 0) == 0
+    assert run_command("study.run", lambda: 0) == 0
     os.kill(os.getpid(), number)
     time.sleep(5)
     return 0

@@ -17,7 +17,17 @@ from study.engine import random_streams, reference
 from study.engine.lockstep import training
 from study.inference import corruptions, evaluate, modes, statistics
 from study.inference.corruptions import CONDITIONS, Condition
-from study.inference.evaluate import CLEAN, FROM_TRAINING, NO_NORM, ORDERS, SIZES, SWAPS, Group, Trial, trials
+from study.inference.evaluate import (
+    CLEAN,
+    FROM_TRAINING,
+    NO_NORM,
+    ORDERS,
+    SIZES,
+    SWAPS,
+    EvalSetting,
+    Group,
+    eval_settings,
+)
 from study.spec.design import Design
 from study.spec.history import History
 from study.spec.runs import Run
@@ -80,7 +90,7 @@ def test_every_run_has_a_row_for_every_trial_and_one_without_batch_norm(
 ) -> None:
     rows = group_of(*BN).rows(condition)
     n = len(corruptions.taken(condition, group_of(*BN).data.test.labels))
-    ways = [(t.inference, (t.size or n) if t.order else None, t.order) for t in trials(condition, 2)]
+    ways = [(t.inference, (t.size or n) if t.order else None, t.order) for t in eval_settings(condition, 2)]
     assert len(set(ways)) == len(ways) == (63 if condition == CLEAN else 12)
     assert [(row["run_id"], row["inference"], row["eval_batch_size"], row["order"]) for row in rows] == [
         (DESIGN.run_id(run), *way) for way in ways for run in BN
@@ -99,12 +109,12 @@ def test_every_run_has_a_row_for_every_trial_and_one_without_batch_norm(
 
 def test_the_clean_trials_are_those_of_the_reference() -> None:
     """5 statistics from training, 12 sizes in 3 orders, 3 blends by 4 sizes, and 16 that blend in other ways."""
-    found = trials(CLEAN, 2)
-    assert [trial for trial in found if trial.order is None] == [Trial(name) for name in FROM_TRAINING]
+    found = eval_settings(CLEAN, 2)
+    assert [trial for trial in found if trial.order is None] == [EvalSetting(name) for name in FROM_TRAINING]
     batches = {(trial.size, trial.order) for trial in found if trial.inference == "batch"}
     assert batches == {(size, order) for order in ORDERS for size in (*SIZES, 0)}
     assert sum(trial.inference.startswith("blend") for trial in found) == 12
-    assert {t.inference for t in trials(CLEAN, 3) if "layer" in t.inference} == {"layer_0", "layer_1", "layer_2"}
+    assert {t.inference for t in eval_settings(CLEAN, 3) if "layer" in t.inference} == {"layer_0", "layer_1", "layer_2"}
 
 
 # what they say
@@ -137,7 +147,7 @@ def in_train_mode(run: Run, state: dict[str, np.ndarray], images: Dataset, rows:
     return answers
 
 
-def tried(group: Group, *wanted: Trial, condition: Condition = CLEAN) -> list[Row]:
+def tried(group: Group, *wanted: EvalSetting, condition: Condition = CLEAN) -> list[Row]:
     """The rows of these trials alone."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(evaluate, "trials", lambda *_: list(wanted))
@@ -159,7 +169,7 @@ def test_batches_are_torchs_in_train_mode_in_the_order_that_the_row_names(
 ) -> None:
     """352 images: 10 and 64 leave a rest, 500 takes all."""
     even = replace(images, test=Split(images.test.images[:352], images.test.labels[:352]))
-    rows = tried(group_of(*BN, data=even), Trial("batch", size, order))
+    rows = tried(group_of(*BN, data=even), EvalSetting("batch", size, order))
     for run in BN:
         answers = in_train_mode(run, weights[run], even, ordered(order, run, even.test.labels), size)
         (row,) = of(rows, run)
@@ -234,7 +244,7 @@ def test_flips_are_counted_from_the_population_statistics(
         stack = modes.Networks.of([as_tensors(weights[run])])
         z = statistics.passes(stack, images.train.images)
         exact = statistics.population(stack, lambda: z(statistics.CHUNK))  # noqa: B023, called at once
-        z = modes.first(stack, images.test.images)
+        z = modes.first_preactivation(stack, images.test.images)
         answers = [modes.logits(stack, z, modes.Fixed(s)).argmax(-1) for s in (exact, running(weights[run]))]
         assert of(clean, run, inference="running")[0]["n_flips"] == int((answers[0] != answers[1]).sum())
 
@@ -250,22 +260,34 @@ def running(state: dict[str, np.ndarray]) -> modes.Statistics:
 @pytest.mark.parametrize(
     ("trial", "mode"),
     [
-        (Trial("blend_4", 8, "shuffled"), lambda source: modes.Blend(source, 8, 4)),
-        (Trial("blend_64", 128, "natural"), lambda source: modes.Blend(source, 128, 64)),
-        (Trial("mean_only", 8, "sorted"), lambda source: modes.MeanOnly(source, 8)),
-        (Trial("var_only", 32, "shuffled"), lambda source: modes.VarOnly(source, 32)),
-        (Trial("layer_0", 8, "shuffled"), lambda source: modes.OneLayer(0, modes.Batch(8), modes.Fixed(source))),
-        (Trial("layer_1", 0, "natural"), lambda source: modes.OneLayer(1, modes.Batch(353), modes.Fixed(source))),
+        (EvalSetting("blend_4", 8, "shuffled"), lambda source: modes.Blend(source, 8, 4)),
+        (EvalSetting("blend_64", 128, "natural"), lambda source: modes.Blend(source, 128, 64)),
+        (EvalSetting("mean_only", 8, "sorted"), lambda source: modes.MeanOnly(source, 8)),
+        (EvalSetting("var_only", 32, "shuffled"), lambda source: modes.VarOnly(source, 32)),
+        (
+            EvalSetting("layer_0", 8, "shuffled"),
+            lambda source: modes.OneLayer(0, modes.BatchStatistics(8), modes.Fixed(source)),
+        ),
+        (
+            EvalSetting("layer_1", 0, "natural"),
+            lambda source: modes.OneLayer(1, modes.BatchStatistics(353), modes.Fixed(source)),
+        ),
     ],
 )
 def test_a_trial_is_the_mode_of_its_name_over_the_running_statistics(
-    trial: Trial, mode: Callable[[modes.Statistics], modes.Mode], weights: Weights, images: Dataset, group_of: GroupOf
+    trial: EvalSetting,
+    mode: Callable[[modes.Statistics], modes.Mode],
+    weights: Weights,
+    images: Dataset,
+    group_of: GroupOf,
 ) -> None:
     rows = tried(group_of(*BN), trial)
     for run in BN:
         order = ordered(str(trial.order), run, images.test.labels)
         stack = modes.Networks.of([as_tensors(weights[run])])
-        answers = modes.logits(stack, modes.first(stack, images.test.images[order]), mode(running(weights[run])))
+        answers = modes.logits(
+            stack, modes.first_preactivation(stack, images.test.images[order]), mode(running(weights[run]))
+        )
         loss = nn.functional.cross_entropy(answers[0].double(), images.test.labels[order])
         (row,) = of(rows, run)
         assert row["loss"] == pytest.approx(float(loss), rel=1e-6)
@@ -274,7 +296,7 @@ def test_a_trial_is_the_mode_of_its_name_over_the_running_statistics(
 
 def test_an_unknown_way_to_predict_is_refused_by_its_name(group_of: GroupOf) -> None:
     with pytest.raises(ValueError, match=r"^'median' is no way to predict by test batches$"):
-        tried(group_of(*BN), Trial("median", 8, "shuffled"))
+        tried(group_of(*BN), EvalSetting("median", 8, "shuffled"))
 
 
 def test_a_condition_is_met_by_the_images_that_it_shows(weights: Weights, images: Dataset, group_of: GroupOf) -> None:

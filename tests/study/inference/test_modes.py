@@ -20,7 +20,18 @@ from study.data.dataset import Dataset
 from study.engine.norms import EPS
 from study.inference import metrics
 from study.inference.metrics import Flags, compositions, flags, measure, pairs, swap
-from study.inference.modes import Batch, Blend, Fixed, MeanOnly, Mode, Networks, OneLayer, VarOnly, first, logits
+from study.inference.modes import (
+    BatchStatistics,
+    Blend,
+    Fixed,
+    MeanOnly,
+    Mode,
+    Networks,
+    OneLayer,
+    VarOnly,
+    first_preactivation,
+    logits,
+)
 from study.inference.statistics import passes, population, precise, statistics
 from study.spec.arms import Norm
 
@@ -67,7 +78,7 @@ def norms_of(network: nn.Sequential) -> list[nn.BatchNorm1d]:
 
 
 def predict(networks: Networks, images: Tensor, mode: Mode | None) -> Tensor:
-    return logits(networks, first(networks, images), mode)
+    return logits(networks, first_preactivation(networks, images), mode)
 
 
 def close(ours: Tensor, theirs: Tensor, tolerance: float = 1e-12) -> None:
@@ -88,7 +99,7 @@ def test_batch_mode_gives_torchs_train_mode_with_the_last_batch_kept(trained: Tr
     twins, networks, _, images = trained
     trains = [deepcopy(twin).train() for twin in twins]
     expected = torch.stack([torch.cat([twin(batch) for batch in images.split(size)]) for twin in trains])
-    close(predict(networks, images, Batch(size)), expected)
+    close(predict(networks, images, BatchStatistics(size)), expected)
 
 
 def test_networks_without_batch_norm_give_torchs_answers(digits64: Dataset) -> None:
@@ -107,7 +118,7 @@ def test_one_layer_by_its_batch_is_torch_with_one_layer_in_train_mode(trained: T
     for twin in mixed:
         norms_of(twin)[inside].train()
     expected = torch.stack([torch.cat([twin(batch) for batch in images.split(50)]) for twin in mixed])
-    close(predict(networks, images, OneLayer(inside, Batch(50), Fixed(running))), expected)
+    close(predict(networks, images, OneLayer(inside, BatchStatistics(50), Fixed(running))), expected)
 
 
 def test_fixed_statistics_fold_into_the_linear_layer_as_torch_does(trained: Trained) -> None:
@@ -135,7 +146,7 @@ def test_precise_statistics_are_those_of_update_bn(trained: Trained) -> None:
     """Oracle: torch.optim.swa_utils.update_bn, momentum None: arithmetic means of means and of unbiased variances."""
     twins, networks, train, _ = trained
     batches = train[:1408].split(64)
-    ours = precise(networks, (first(networks, batch) for batch in batches))
+    ours = precise(networks, (first_preactivation(networks, batch) for batch in batches))
     for run, twin in enumerate(deepcopy(twins)):
         update_bn(batches, twin)
         for (mean, var), norm in zip(ours, norms_of(twin), strict=True):
@@ -149,10 +160,10 @@ def test_running_averages_follow_their_closed_form(trained: Trained) -> None:
     batches = train[:640].split(64)
     norm = nn.BatchNorm1d(24, dtype=torch.float64)
     for batch in batches:
-        norm(first(networks, batch)[0])
+        norm(first_preactivation(networks, batch)[0])
     momentum = Norm("batch").momentum
     weights = [momentum * (1 - momentum) ** (len(batches) - 1 - t) for t in range(len(batches))]
-    each = [precise(networks, [first(networks, batch)])[0] for batch in batches]
+    each = [precise(networks, [first_preactivation(networks, batch)])[0] for batch in batches]
     mean, var = (sum(w * moment[0, 0] for w, moment in zip(weights, of, strict=True)) for of in zip(*each, strict=True))
     close(mean, norm.running_mean)
     close(var + (1 - momentum) ** len(batches), norm.running_var)
@@ -163,7 +174,7 @@ def test_total_variance_is_within_and_between_batches(trained: Trained) -> None:
     _, networks, train, _ = trained
     images, m = train[:1400], 50
     mean, unbiased = precise(networks, passes(networks, images)(m))[0]
-    means = torch.stack([precise(networks, [first(networks, batch)])[0][0] for batch in images.split(m)])
+    means = torch.stack([precise(networks, [first_preactivation(networks, batch)])[0][0] for batch in images.split(m)])
     pooled_mean, pooled_var = population(networks, chunks(networks, images))[0]
     close(mean, pooled_mean)
     close(unbiased * (m - 1) / m + means.var(0, correction=0), pooled_var)
@@ -173,7 +184,7 @@ def test_total_variance_is_within_and_between_batches(trained: Trained) -> None:
 def test_one_batch_of_all_images_is_their_population(trained: Trained, chunk: int) -> None:
     _, networks, _, images = trained
     exact = population(networks, chunks(networks, images, chunk))
-    close(predict(networks, images, Batch(len(images))), predict(networks, images, Fixed(exact)), 1e-10)
+    close(predict(networks, images, BatchStatistics(len(images))), predict(networks, images, Fixed(exact)), 1e-10)
 
 
 def test_passes_that_are_too_large_to_keep_are_made_anew(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,7 +247,7 @@ def test_stored_statistics_are_found_by_their_kind(trained: Trained) -> None:
 def test_no_x_hat_exceeds_samuelsons_bound(thousandths: list[int], size: int) -> None:
     """|x_hat| <= sqrt(m - 1)."""
     z = torch.tensor(thousandths, dtype=torch.float64)[None, :, None] / 1000
-    for batch in Batch(size).normalise(0, z).split(size, 1):
+    for batch in BatchStatistics(size).normalise(0, z).split(size, 1):
         assert batch.abs().max() <= (batch.shape[1] - 1) ** 0.5 + 1e-9
 
 
@@ -244,7 +255,7 @@ def test_no_x_hat_exceeds_samuelsons_bound(thousandths: list[int], size: int) ->
 def test_a_batch_with_one_image_unlike_the_others_reaches_samuelsons_bound(m: int) -> None:
     z = torch.zeros(1, m, 1, dtype=torch.float64)
     z[0, 0] = 1e4
-    x_hat = Batch(m).normalise(0, z)[0, :, 0]
+    x_hat = BatchStatistics(m).normalise(0, z)[0, :, 0]
     assert x_hat[0] == pytest.approx((m - 1) ** 0.5, rel=1e-9)
     assert x_hat[1:].tolist() == pytest.approx([-((m - 1) ** -0.5)] * (m - 1) if m > 1 else [], rel=1e-9)
 
@@ -261,9 +272,9 @@ def scaled(networks: Networks, scale: float, grad: bool = False) -> Networks:
 def test_batch_mode_sees_no_gain_no_offset_and_no_scale_of_weights(trained: Trained) -> None:
     _, networks, _, images = trained
     large = scaled(networks, 1e3)
-    expected = predict(large, images, Batch(30))
-    close(predict(large, 3 * images + 2, Batch(30)), expected, 1e-8)
-    close(predict(scaled(networks, 7e3), images, Batch(30)), expected, 1e-8)
+    expected = predict(large, images, BatchStatistics(30))
+    close(predict(large, 3 * images + 2, BatchStatistics(30)), expected, 1e-8)
+    close(predict(scaled(networks, 7e3), images, BatchStatistics(30)), expected, 1e-8)
 
 
 def test_gradients_are_orthogonal_to_weights_and_zero_for_biases_before_batch_norm(
@@ -272,7 +283,7 @@ def test_gradients_are_orthogonal_to_weights_and_zero_for_biases_before_batch_no
     _, networks, _, images = trained
     large = scaled(networks, 1e3, grad=True)
     labels = digits64.test.labels
-    answers = predict(large, images, Batch(60))
+    answers = predict(large, images, BatchStatistics(60))
     sum(nn.functional.cross_entropy(some, labels) for some in answers).backward()
     for weight, bias in large.linears[:-1]:
         assert weight.grad is not None
@@ -288,7 +299,7 @@ def test_each_batch_is_fixed_at_the_moments_chosen_for_it(trained: Trained, kind
     """The last batch, of 10 among 50s, weighs the source by its own size."""
     _, networks, train, images = trained
     source = population(networks, chunks(networks, train))
-    (s_mean, s_var), z = source[0], first(networks, images)
+    (s_mean, s_var), z = source[0], first_preactivation(networks, images)
     mode: Mode = {"blend": Blend(source, 50, 16), "mean only": MeanOnly(source, 50), "var only": VarOnly(source, 50)}[
         kind
     ]
@@ -306,7 +317,7 @@ def test_each_batch_is_fixed_at_the_moments_chosen_for_it(trained: Trained, kind
 def test_blend_ends_in_the_batch_and_in_the_source(trained: Trained) -> None:
     _, networks, train, images = trained
     source = population(networks, chunks(networks, train))
-    assert torch.equal(predict(networks, images, Blend(source, 64, 0)), predict(networks, images, Batch(64)))
+    assert torch.equal(predict(networks, images, Blend(source, 64, 0)), predict(networks, images, BatchStatistics(64)))
     for n_pseudo, tolerance in ((1e12, 1e-8), (float("inf"), 1e-12)):
         close(
             predict(networks, images, Blend(source, 64, n_pseudo)), predict(networks, images, Fixed(source)), tolerance
@@ -330,10 +341,12 @@ def test_blend_nears_the_source_as_n_grows(one: int, other: int, m: int, seed: i
 def test_batches_do_not_know_each_other_and_one_ghost_is_the_batch(trained: Trained) -> None:
     """Ghost batch norm: m images in ghosts of 8 are m / 8 batches; with one ghost, batch norm itself."""
     _, networks, _, images = trained
-    z = first(networks, images)
-    ghosts = torch.cat([logits(networks, ghost, Batch(8)) for ghost in z.split(8, 1)], 1)
-    close(logits(networks, z, Batch(8)), ghosts)
-    assert torch.equal(logits(networks, z, Batch(len(images))), logits(networks, z, Batch(10 * len(images))))
+    z = first_preactivation(networks, images)
+    ghosts = torch.cat([logits(networks, ghost, BatchStatistics(8)) for ghost in z.split(8, 1)], 1)
+    close(logits(networks, z, BatchStatistics(8)), ghosts)
+    assert torch.equal(
+        logits(networks, z, BatchStatistics(len(images))), logits(networks, z, BatchStatistics(10 * len(images)))
+    )
 
 
 def test_alone_and_in_a_batch_of_64_an_image_has_one_class_but_in_batch_mode(trained: Trained) -> None:
@@ -344,7 +357,7 @@ def test_alone_and_in_a_batch_of_64_an_image_has_one_class_but_in_batch_mode(tra
         "precise": precise(networks, passes(networks, train[:1408])(64)),
         "population": population(networks, chunks(networks, train)),
     }
-    for mode, same in [*((Fixed(side), True) for side in sides.values()), (Batch(64), False)]:
+    for mode, same in [*((Fixed(side), True) for side in sides.values()), (BatchStatistics(64), False)]:
         alone = torch.cat([predict(networks, image[None], mode) for image in images], 1)
         together = predict(networks, images, mode)
         assert torch.equal(alone.argmax(-1), together.argmax(-1)) == same
@@ -421,14 +434,16 @@ def stream() -> torch.Generator:
 def test_a_swap_moves_the_batch_mean_by_theory(trained: Trained, size: int, k: int) -> None:
     """rms sqrt(2 k) / m standard deviations."""
     _, networks, train, _ = trained
-    found = swap(networks, first(networks, train), pairs(len(train), size, k, torch.arange(len(train)), stream()))
+    found = swap(
+        networks, first_preactivation(networks, train), pairs(len(train), size, k, torch.arange(len(train)), stream())
+    )
     assert found.mean.tolist() == pytest.approx([(2 * k) ** 0.5 / size] * 2, rel=0.03)
 
 
 def test_a_swap_is_torchs_train_mode_on_two_batches(trained: Trained) -> None:
     """One image at a time; the mean moves by (1 / m) sum (x_a - x_b) exactly."""
     twins, networks, _, images = trained
-    z, some, m, k = first(networks, images), torch.tensor([3, 0, 359, 17, 17]), 6, 2
+    z, some, m, k = first_preactivation(networks, images), torch.tensor([3, 0, 359, 17, 17]), 6, 2
     found = swap(networks, z, pairs(len(images), m, k, some, stream()))
     one, two = pairs(len(images), m, k, some, stream())
     for run, twin in enumerate(deepcopy(twins)):
@@ -469,7 +484,7 @@ def test_two_batches_share_the_image_and_all_mates_but_those_swapped(size: int, 
 
 def test_no_swap_changes_nothing(trained: Trained) -> None:
     _, networks, _, images = trained
-    found = swap(networks, first(networks, images), pairs(len(images), 8, 0, torch.arange(50), stream()))
+    found = swap(networks, first_preactivation(networks, images), pairs(len(images), 8, 0, torch.arange(50), stream()))
     for change in (found.mean, found.value, found.logit, found.flips):
         assert change.tolist() == [0, 0]
 
@@ -478,11 +493,13 @@ def test_no_swap_changes_nothing(trained: Trained) -> None:
 def test_compositions_find_what_enumeration_finds(trained: Trained, n: int, size: int) -> None:
     """Every set of mates is equally likely, also in the last batch, which is filled up when n is no multiple."""
     _, networks, _, images = trained
-    z = first(networks, images[20 : 20 + n])
+    z = first_preactivation(networks, images[20 : 20 + n])
     answers = []  # (images, sets of mates, L, classes)
     for image in range(n):
         mates = combinations([other for other in range(n) if other != image], size - 1)
-        answers.append(torch.stack([logits(networks, z[:, [image, *some]], Batch(size))[:, 0] for some in mates]))
+        answers.append(
+            torch.stack([logits(networks, z[:, [image, *some]], BatchStatistics(size))[:, 0] for some in mates])
+        )
     every = torch.stack(answers)
     within = every.var(1, correction=0).sum(-1).mean(0)
     between = every.mean(1).var(0).sum(-1)
@@ -495,7 +512,7 @@ def test_compositions_find_what_enumeration_finds(trained: Trained, n: int, size
 def test_the_share_of_the_mates_is_that_of_a_one_way_analysis_of_variance(trained: Trained) -> None:
     """sigma^2 within = MSW, sigma^2 between = (MSB - MSW) / C, of four compositions that the same stream draws."""
     _, networks, _, images = trained
-    z, again = first(networks, images[:30]), stream()
+    z, again = first_preactivation(networks, images[:30]), stream()
     y = torch.stack([metrics._composed(networks, z, 4, again) for _ in range(4)]).numpy()  # (C, L, n, classes)
     ms_within = ((y - y.mean(0)) ** 2).sum((0, 2)) / (30 * 3)
     ms_between = 4 * ((y.mean(0) - y.mean((0, 2))[:, None]) ** 2).sum(1) / 29
@@ -506,7 +523,7 @@ def test_the_share_of_the_mates_is_that_of_a_one_way_analysis_of_variance(traine
 
 def test_with_all_images_in_the_batch_nothing_comes_from_its_composition(trained: Trained) -> None:
     _, networks, _, images = trained
-    z = first(networks, images)
+    z = first_preactivation(networks, images)
     whole, small = (compositions(networks, z, size, stream()) for size in (len(images), 4))
     assert whole.any_flip.tolist() == [0, 0]
     assert whole.mates_share.max() < 1e-20
@@ -516,7 +533,7 @@ def test_with_all_images_in_the_batch_nothing_comes_from_its_composition(trained
 
 def test_mates_are_the_generators_alone_and_not_the_chunks(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
     _, networks, _, images = trained
-    z = first(networks, images)
+    z = first_preactivation(networks, images)
 
     def both() -> list[Tensor]:
         swapped = swap(networks, z, pairs(len(images), 8, 2, torch.arange(40), stream()))
@@ -582,13 +599,13 @@ def test_statistics_that_were_not_stored_are_refused(trained: Trained) -> None:
 
 def calls(networks: Networks, images: Tensor) -> dict[str, Callable[[], object]]:
     """What is refused, by the words of the refusal."""
-    z = first(networks, images)
+    z = first_preactivation(networks, images)
     source = population(networks, chunks(networks, images))
     plain = Networks(networks.linears, [])
     return {
         "mode NoneType for networks with 2 norms": lambda: logits(networks, z, None),
-        "mode Batch for networks with 0 norms": lambda: logits(plain, z, Batch(8)),
-        "size is 0": lambda: logits(networks, z, Batch(0)),
+        "mode Batch for networks with 0 norms": lambda: logits(plain, z, BatchStatistics(8)),
+        "size is 0": lambda: logits(networks, z, BatchStatistics(0)),
         "n_pseudo is -1": lambda: logits(networks, z, Blend(source, 8, -1)),
         "n_pseudo is nan": lambda: logits(networks, z, Blend(source, 8, float("nan"))),
         "no images": lambda: population(networks, list),

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from study.data import dataset
-from study.data.images import Rows
+from study.data.images import DenseImages
 from study.engine import devices, registry
 from study.engine.kernel.training import Training as KernelTraining
 from study.engine.lockstep import training
@@ -114,7 +114,7 @@ def test_faults_of_two_threads_at_once_are_one_error_and_no_traceback(
 def with_three_features(digits: dataset.Dataset) -> dataset.Dataset:
     """Images that no network of the design can take."""
     images = digits.train.images[:, :3]
-    return dataset.Dataset("digits", dataset.Split(images, digits.train.labels, Rows(images)), digits.test, {})
+    return dataset.Dataset("digits", dataset.Split(images, digits.train.labels, DenseImages(images)), digits.test, {})
 
 
 def test_a_cohort_that_always_fails_is_given_up_after_two_tries(job: jobs.Job, digits: dataset.Dataset) -> None:

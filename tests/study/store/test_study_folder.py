@@ -235,17 +235,17 @@ def test_two_parts_that_disagree_are_a_loud_error(folder: Folder) -> None:
 def test_tables_without_their_parts_are_never_written_over(folder: Folder) -> None:
     commit_all(folder)
     folder.compact()
-    folder.check_not_shipped()
+    folder.check_not_archived()
     for path in list(folder.parts.iterdir()):
         path.unlink()
     with pytest.raises(UsageError, match="choose another --study-id"):
-        folder.check_not_shipped()
+        folder.check_not_archived()
 
 
 def test_a_study_without_a_trained_run_is_not_taken_for_a_shipped_one(folder: Folder) -> None:
     folder.compact()
     assert folder.read("runs").num_rows == 4  # batch norm on batches of one
-    folder.check_not_shipped()
+    folder.check_not_archived()
 
 
 def test_tables_that_are_current_are_left_alone_and_others_made_again(folder: Folder) -> None:

@@ -15,7 +15,7 @@ from study.spec.design import Design
 from study.store import untrusted_parquet
 from study.store.parts import encode
 from study.store.schemas import explode_epochs, factor_keys, for_reading, part_schema, part_table, records_schema
-from study.store.untrusted_parquet import Refused
+from study.store.untrusted_parquet import InvalidFile
 from tests.study.store.test_study_folder import history_of
 
 DESIGN = Design("digits", batch_sizes=(32,), lrs=(0.01,), seeds=(0, 1, 2), epochs=2)
@@ -57,7 +57,7 @@ def test_what_is_no_regular_file_is_not_opened_as_one(kind: str, tmp_path: Path)
         path.mkdir()
     else:
         path = Path("/dev/zero")
-    with pytest.raises(Refused, match="regular file"):
+    with pytest.raises(InvalidFile, match="regular file"):
         untrusted_parquet.file_bytes(path)
 
 
@@ -65,12 +65,12 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path: Path, monkeypatch: pytes
     path = tmp_path / "t.parquet"
     path.write_bytes(encode(part()))
     monkeypatch.setattr(untrusted_parquet, "MAX_BYTES", 1000)
-    with pytest.raises(Refused, match=r"has [\d,]+ bytes, at most 1,000 are read"):
+    with pytest.raises(InvalidFile, match=r"has [\d,]+ bytes, at most 1,000 are read"):
         untrusted_parquet.file_bytes(path)
 
 
 def test_other_columns_are_refused_before_any_is_read() -> None:
-    with pytest.raises(Refused, match=r"has the columns \['word', 'x'\]; expected \['run_id'"):
+    with pytest.raises(InvalidFile, match=r"has the columns \['word', 'x'\]; expected \['run_id'"):
         untrusted_parquet.read_bytes(encode(words("a")), part_schema)
 
 
@@ -79,7 +79,7 @@ def test_a_bomb_of_rows_is_refused_in_the_memory_that_it_takes_to_say_so() -> No
     content = bomb()
     assert len(content) < 2_000_000
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(Refused, match=r"says that it has 300,000,000 rows, at most 20,000,000 are read"):
+    with pytest.raises(InvalidFile, match=r"says that it has 300,000,000 rows, at most 20,000,000 are read"):
         untrusted_parquet.read_bytes(content, pa.schema([("x", pa.int8())]))
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kB
 
@@ -96,19 +96,19 @@ def bomb() -> bytes:
 def test_one_long_word_a_thousand_times_is_refused_while_it_stands_there_once() -> None:
     content = encode(words("a" * 1_000_000))
     assert len(content) < 20_000
-    with pytest.raises(Refused, match="word holds a text of more than 256 characters"):
+    with pytest.raises(InvalidFile, match="word holds a text of more than 256 characters"):
         untrusted_parquet.read_bytes(content, WORDS)
 
 
 def test_pages_that_decompress_to_more_than_rows_can_hold_are_refused() -> None:
     content = written(words(*(f"{i:0250d}" * 40 for i in range(1000))), use_dictionary=False, compression="zstd")
-    with pytest.raises(Refused, match=r"its pages hold 1\d,\d{3},\d{3} bytes; 1,000 rows have room for"):
+    with pytest.raises(InvalidFile, match=r"its pages hold 1\d,\d{3},\d{3} bytes; 1,000 rows have room for"):
         untrusted_parquet.read_bytes(content, WORDS)
 
 
 def test_encodings_that_repeat_a_prefix_are_refused() -> None:
     content = written(words("abc" * 80, "abc" * 81), use_dictionary=False, column_encoding={"word": "DELTA_BYTE_ARRAY"})
-    with pytest.raises(Refused, match="word has the encoding 7, which this program never writes"):
+    with pytest.raises(InvalidFile, match="word has the encoding 7, which this program never writes"):
         untrusted_parquet.read_bytes(content, WORDS)
 
 
@@ -118,7 +118,7 @@ def test_long_words_inside_of_lists_are_refused() -> None:
     longer = table.set_column(
         table.num_columns - 1, PART.field("history"), pa.array(history, PART.field("history").type)
     )
-    with pytest.raises(Refused, match=r"history.list.element.status has words of \d+ bytes"):
+    with pytest.raises(InvalidFile, match=r"history.list.element.status has words of \d+ bytes"):
         untrusted_parquet.read_bytes(encode(longer), part_schema)
 
 
@@ -147,7 +147,7 @@ def survives(n: int, seed: int) -> int:
         which = rng.randrange(2)
         try:
             table = untrusted_parquet.read_bytes(damaged(contents[which], rng), (part_schema, WORDS)[which])
-        except Refused:
+        except InvalidFile:
             refused += 1
         else:
             assert table.schema.equals((PART, WORDS)[which])

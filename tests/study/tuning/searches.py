@@ -3,9 +3,11 @@
 import math
 
 from study.spec.factors import Cell
-from study.tuning.search import Finished, Score, Search, Terms
+from study.tuning.search import Finished, Score, Search, SearchConfiguration
 
-TERMS = Terms("digits", "data", "lr=0.0001:1.0,batch_size=16:1024", 5, (12, 9), (1, 2), "cpu", "sobol", 0, "none")
+TERMS = SearchConfiguration(
+    "digits", "data", "lr=0.0001:1.0,batch_size=16:1024", 5, (12, 9), (1, 2), "cpu", "sobol", 0, "none"
+)
 OPTIMUM = {"bn": Cell(128, 0.1), "no_bn": Cell(32, 0.003)}
 
 
@@ -18,7 +20,7 @@ def scores(point: Cell, arm: str = "bn") -> list[Score]:
 def finish(search: Search, n_trials: int, at_once: int = 8, arm: str = "bn") -> list[Finished]:
     """Ask and tell until there is nothing left."""
     while True:
-        search.fill(n_trials, at_once)
+        search.enqueue_missing(n_trials, at_once)
         asked = search.ask(at_once)
         for slot, point in asked:
             assert search.tell(slot, scores(point, arm))

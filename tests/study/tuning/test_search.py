@@ -18,8 +18,8 @@ import pytest
 from study.errors import UsageError
 from study.spec.factors import Cell
 from study.store.study_folder import JOURNAL
-from study.tuning.lease import GRACE, Presence
-from study.tuning.search import NAMELESS, SEEN, WORKER, Finished, Score, Search, Terms, best
+from study.tuning.lease import HEARTBEAT_TIMEOUT, Lease
+from study.tuning.search import ORPHAN_TIMEOUT, SEEN, WORKER, Finished, Score, Search, SearchConfiguration, best
 from study.tuning.space import Space
 from study.tuning.storage import opened
 from tests.study.tuning.searches import OPTIMUM, TERMS, finish, scores
@@ -40,9 +40,13 @@ def worker(tmp_path: Path) -> Iterator[Worker]:
     with ExitStack() as stack:
 
         def started(
-            terms: Terms = TERMS, name: str = "s/bn", alive: bool = True, shared_lock: bool = True, where: str = ""
+            terms: SearchConfiguration = TERMS,
+            name: str = "s/bn",
+            alive: bool = True,
+            shared_lock: bool = True,
+            where: str = "",
         ) -> Search:
-            presence = Presence(tmp_path / where)
+            presence = Lease(tmp_path / where)
             presence.folder.mkdir(exist_ok=True)
             if alive:
                 stack.enter_context(presence.shown())
@@ -112,7 +116,7 @@ def test_a_sampler_seed_gives_one_search_and_another_seed_another(sampler: str, 
 
 def test_seeds_that_diverged_score_zero_and_the_trial_is_complete(worker: Worker) -> None:
     search = worker()
-    search.fill(1, 1)
+    search.enqueue_missing(1, 1)
     ((slot, _),) = search.ask(1)
     assert search.tell(slot, [Score(1, 5, None, None, 10, 2), Score(2, 5, 0.3, 8, 10, None)])
     (finished,) = search.finished()
@@ -125,7 +129,7 @@ def test_seeds_that_diverged_score_zero_and_the_trial_is_complete(worker: Worker
 
 def test_a_pruned_trial_is_told_as_one(worker: Worker) -> None:
     search = worker(replace(TERMS, pruner="median"))
-    search.fill(1, 1)
+    search.enqueue_missing(1, 1)
     ((slot, point),) = search.ask(1)
     search.should_prune(slot, scores(point))
     assert search.tell(slot, scores(point), pruned=True)
@@ -139,7 +143,7 @@ def test_a_pruned_trial_is_told_as_one(worker: Worker) -> None:
 
 
 @pytest.mark.parametrize("terms", [TERMS, TPE])
-def test_trials_are_a_total_and_more_of_them_begin_with_the_fewer(terms: Terms, worker: Worker) -> None:
+def test_trials_are_a_total_and_more_of_them_begin_with_the_fewer(terms: SearchConfiguration, worker: Worker) -> None:
     search = worker(terms)
     few = finish(search, 8)
     assert finish(search, 8) == few
@@ -175,26 +179,26 @@ def test_other_terms_are_refused_with_the_difference(worker: Worker) -> None:
 
 
 @pytest.mark.parametrize("terms", [TERMS, TPE])
-def test_two_workers_never_have_the_same_slot(terms: Terms, worker: Worker) -> None:
+def test_two_workers_never_have_the_same_slot(terms: SearchConfiguration, worker: Worker) -> None:
     """In any order of asking and telling."""
     pair, order, told = [worker(terms, shared_lock=False) for _ in range(2)], random.Random(5), []
     for _ in range(300):
         one = order.choice(pair)
-        if one.mine and order.random() < 0.6:
-            slot = order.choice([*one.mine])
+        if one.owned and order.random() < 0.6:
+            slot = order.choice([*one.owned])
             assert one.tell(slot, scores(Cell(16, 0.1)))
             told.append(slot)
         else:
-            one.fill(20, 3)
+            one.enqueue_missing(20, 3)
             one.ask(order.randint(1, 3))
-        assert not pair[0].mine.keys() & pair[1].mine.keys()
+        assert not pair[0].owned.keys() & pair[1].owned.keys()
     assert sorted(told) == list(range(20))
     assert states(pair[0]) == {"COMPLETE": 20}
 
 
 @pytest.mark.parametrize("terms", [TERMS, TPE])
 def test_two_workers_that_fill_the_queue_at_once_tell_each_slot_once(
-    terms: Terms, worker: Worker, monkeypatch: pytest.MonkeyPatch
+    terms: SearchConfiguration, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each saw it empty: a database has no lock around asking."""
     one, other = (worker(terms, shared_lock=False) for _ in range(2))
@@ -202,11 +206,11 @@ def test_two_workers_that_fill_the_queue_at_once_tell_each_slot_once(
     with monkeypatch.context() as blind:
         blind.setattr(Search, "_counting", lambda self: dict(there))
         for search in (one, other):
-            search.fill(6, 6)
+            search.enqueue_missing(6, 6)
     assert states(one) == {"WAITING": 12}
     told = []
     while any(asked := [search.ask(2) for search in (one, other)]):
-        assert not one.mine.keys() & other.mine.keys()
+        assert not one.owned.keys() & other.owned.keys()
         for search, its in zip((one, other), asked, strict=True):
             told += [slot for slot, point in its if search.tell(slot, scores(point))]
     assert sorted(told) == list(range(6))
@@ -222,7 +226,7 @@ def test_a_slot_that_was_told_is_not_handed_out_again_though_it_was_put_in_the_q
     finished = finish(one, 1)
     with monkeypatch.context() as blind:
         blind.setattr(Search, "_counting", lambda self: dict(before))
-        late.fill(1, 1)
+        late.enqueue_missing(1, 1)
     assert states(one) == {"COMPLETE": 1, "WAITING": 1}
     assert finish(late, 1) == finished
     assert states(one) == {"COMPLETE": 1, "FAIL": 1}
@@ -231,7 +235,7 @@ def test_a_slot_that_was_told_is_not_handed_out_again_though_it_was_put_in_the_q
 def test_who_finds_the_queue_emptied_by_another_has_nothing(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     """Optuna makes a trial of its own then, which is nobody's slot."""
     one, other = (worker(shared_lock=False) for _ in range(2))
-    one.fill(1, 1)
+    one.enqueue_missing(1, 1)
     ask = one.study.ask
 
     def late(*args: object) -> object:
@@ -242,7 +246,7 @@ def test_who_finds_the_queue_emptied_by_another_has_nothing(worker: Worker, monk
     monkeypatch.setattr(one.study, "ask", late)
     assert one.ask(1) == []
     assert states(one) == {"FAIL": 1, "RUNNING": 1}
-    one.fill(1, 1)
+    one.enqueue_missing(1, 1)
     assert one.ask(1) == []
 
 
@@ -251,16 +255,16 @@ def slots_of(asked: list[tuple[int, Cell]]) -> list[int]:
 
 
 @pytest.mark.parametrize("terms", [TERMS, TPE])
-def test_what_a_dead_worker_had_is_tried_again_at_the_same_point(terms: Terms, worker: Worker) -> None:
+def test_what_a_dead_worker_had_is_tried_again_at_the_same_point(terms: SearchConfiguration, worker: Worker) -> None:
     dead = worker(terms, alive=False)
-    dead.fill(12, 8)
+    dead.enqueue_missing(12, 8)
     left = dict(dead.ask(3))
     living = worker(terms)
-    living.fill(12, 8)
+    living.enqueue_missing(12, 8)
     assert len(left) == 3
     assert set(dict(living.ask(12))).isdisjoint(left), "its file is not there: it may live elsewhere"
     die(dead)
-    living.fill(12, 8)
+    living.enqueue_missing(12, 8)
     assert dict(living.ask(3)) == left
 
 
@@ -269,26 +273,26 @@ def test_what_was_asked_for_when_a_signal_came_is_given_back_too(
 ) -> None:
     """In the moment between the queue and this worker's own list."""
     one, other = worker(), worker()
-    one.fill(1, 1)
+    one.enqueue_missing(1, 1)
     with monkeypatch.context() as interrupted:
         interrupted.setattr("study.tuning.search.point", lambda _: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             one.ask(1)
-        one.mine.clear()
+        one.owned.clear()
         one.release()
-    other.fill(1, 1)
+    other.enqueue_missing(1, 1)
     assert slots_of(other.ask(1)) == [0]
 
 
 def test_what_is_given_back_is_tried_again(worker: Worker) -> None:
     one, other = worker(), worker()
-    one.fill(4, 4)
+    one.enqueue_missing(4, 4)
     asked = one.ask(4)
     slot, point = asked[0]
     assert one.tell(slot, scores(point))
     one.release()
-    assert one.mine == {}
-    other.fill(4, 4)
+    assert one.owned == {}
+    other.enqueue_missing(4, 4)
     assert sorted(other.ask(4)) == sorted(asked[1:])
 
 
@@ -296,14 +300,14 @@ def test_a_worker_elsewhere_is_given_up_after_a_while_and_comes_too_late(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     far, near = worker(shared_lock=False, where="elsewhere"), worker(shared_lock=False)
-    far.fill(1, 1)
+    far.enqueue_missing(1, 1)
     ((slot, point),) = far.ask(1)
     now = time.time()
-    monkeypatch.setattr(time, "time", lambda: now + GRACE - 5)
-    near.fill(1, 1)
+    monkeypatch.setattr(time, "time", lambda: now + HEARTBEAT_TIMEOUT - 5)
+    near.enqueue_missing(1, 1)
     assert near.ask(1) == []
-    monkeypatch.setattr(time, "time", lambda: now + GRACE + 5)
-    near.fill(1, 1)
+    monkeypatch.setattr(time, "time", lambda: now + HEARTBEAT_TIMEOUT + 5)
+    near.enqueue_missing(1, 1)
     assert near.ask(1) == [(slot, point)]
     assert not far.tell(slot, scores(point)), "another has its slot"
     assert near.finished() == []
@@ -316,16 +320,16 @@ def test_a_trial_that_does_not_say_for_whom_it_runs_is_soon_tried_again_and_its_
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     far, near = worker(shared_lock=False, where="elsewhere"), worker(shared_lock=False)
-    far.fill(1, 1)
+    far.enqueue_missing(1, 1)
     nameless = far.study.ask(far.space.distributions)
     now = time.time()
-    monkeypatch.setattr(time, "time", lambda: now + NAMELESS - 5)
-    near.fill(1, 1)
+    monkeypatch.setattr(time, "time", lambda: now + ORPHAN_TIMEOUT - 5)
+    near.enqueue_missing(1, 1)
     assert near.ask(1) == []
-    monkeypatch.setattr(time, "time", lambda: now + NAMELESS + 5)
-    near.fill(1, 1)
+    monkeypatch.setattr(time, "time", lambda: now + ORPHAN_TIMEOUT + 5)
+    near.enqueue_missing(1, 1)
     ((slot, point),) = near.ask(1)
-    far.mine[slot] = nameless
+    far.owned[slot] = nameless
     assert not far.tell(slot, scores(point))
     assert near.tell(slot, scores(point))
     assert states(near) == {"COMPLETE": 1, "FAIL": 1}
@@ -335,14 +339,14 @@ def test_a_worker_elsewhere_that_shows_signs_of_life_keeps_its_trials(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     far, near = worker(shared_lock=False, where="elsewhere"), worker(shared_lock=False)
-    far.fill(1, 1)
+    far.enqueue_missing(1, 1)
     ((slot, point),) = far.ask(1)
     now, ticks = time.time(), time.monotonic()
-    monkeypatch.setattr(time, "time", lambda: now + GRACE - 5)
-    monkeypatch.setattr(time, "monotonic", lambda: ticks + GRACE - 5)
-    far.sign_of_life()
-    monkeypatch.setattr(time, "time", lambda: now + GRACE + 5)
-    near.fill(1, 1)
+    monkeypatch.setattr(time, "time", lambda: now + HEARTBEAT_TIMEOUT - 5)
+    monkeypatch.setattr(time, "monotonic", lambda: ticks + HEARTBEAT_TIMEOUT - 5)
+    far.heartbeat()
+    monkeypatch.setattr(time, "time", lambda: now + HEARTBEAT_TIMEOUT + 5)
+    near.enqueue_missing(1, 1)
     assert near.ask(1) == []
     assert far.tell(slot, scores(point))
 
@@ -367,8 +371,8 @@ def test_a_kill_in_the_middle_of_a_batch_changes_no_point(sampler: str, told_bef
     """Some of the batch were told, in the reverse of the order in which they were asked for."""
     terms, n_trials = replace(TERMS, sampler=sampler), {"tpe": 32, "gp": 16}[sampler]
     killed, n_told = worker(terms, alive=False), 0
-    while n_told < told_before or not killed.mine:
-        killed.fill(n_trials, 8)
+    while n_told < told_before or not killed.owned:
+        killed.enqueue_missing(n_trials, 8)
         for slot, point in reversed(killed.ask(8)):
             if n_told < told_before:
                 n_told += killed.tell(slot, scores(point))
@@ -378,17 +382,17 @@ def test_a_kill_in_the_middle_of_a_batch_changes_no_point(sampler: str, told_bef
 
 def test_a_second_kill_before_anything_is_asked_for_changes_no_point_either(worker: Worker) -> None:
     killed = worker(TPE, alive=False)
-    killed.fill(32, 16)
+    killed.enqueue_missing(32, 16)
     for slot, point in killed.ask(16)[:3]:
         assert killed.tell(slot, scores(point))
     die(killed)
-    worker(TPE).fill(32, 16)
+    worker(TPE).enqueue_missing(32, 16)
     assert finish(worker(TPE), 32, at_once=16) == finish(worker(TPE, "whole"), 32, at_once=16)
 
 
 @pytest.mark.parametrize(("terms", "first", "every"), [(TERMS, 0, 11), (TPE, 72, 3)])
 def test_a_kill_between_two_writes_changes_nothing(
-    terms: Terms, first: int, every: int, worker: Worker, tmp_path: Path
+    terms: SearchConfiguration, first: int, every: int, worker: Worker, tmp_path: Path
 ) -> None:
     """The journal of a search, cut after some of its lines: the next worker completes it to the same search."""
     whole = finish(worker(terms, alive=False), 16, at_once=12)
@@ -401,7 +405,7 @@ def test_a_kill_between_two_writes_changes_nothing(
         for token in {word["user_attr"][WORKER] for word in map(parsed, lines[:n_lines]) if WORKER in attrs_of(word)}:
             (folder / f".tuner-{token}").touch()
         with opened(folder, None) as storage:
-            search = Search(storage, "s/bn", terms, Presence(folder), shared_lock=True)
+            search = Search(storage, "s/bn", terms, Lease(folder), shared_lock=True)
             assert finish(search, 16, at_once=12) == whole, f"after {n_lines} lines"
 
 
@@ -416,7 +420,7 @@ def attrs_of(word: dict) -> dict:
 def test_a_worker_says_when_before_it_says_who(worker: Worker, tmp_path: Path) -> None:
     """Whoever reads who finds when."""
     search = worker()
-    search.fill(1, 1)
+    search.enqueue_missing(1, 1)
     search.ask(1)
     said = [key for line in (tmp_path / JOURNAL).read_bytes().splitlines() for key in attrs_of(parsed(line))]
     assert (SEEN, WORKER) in list(pairwise(said))

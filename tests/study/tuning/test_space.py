@@ -9,7 +9,7 @@ import pytest
 from optuna.distributions import FloatDistribution, IntDistribution
 from scipy.stats import qmc
 
-from study.cli.exits import guarded
+from study.cli.exits import run_command
 from study.errors import UsageError
 from study.runner.outcome import Terminated
 from study.spec.factors import Cell
@@ -143,4 +143,4 @@ def test_a_signal_that_scipy_would_swallow_comes_when_the_points_are_drawn(
             return np.zeros((2**m, 2))
 
     monkeypatch.setattr(qmc, "Sobol", Swallowing)
-    assert guarded("study.tune", lambda: len(WIDE.sobol(8, seed=0))) == 128 + number
+    assert run_command("study.tune", lambda: len(WIDE.sobol(8, seed=0))) == 128 + number

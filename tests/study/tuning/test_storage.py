@@ -14,9 +14,9 @@ from sqlalchemy.exc import OperationalError
 
 from study.errors import EnvironmentFault, StudyError
 from study.store.study_folder import JOURNAL
-from study.tuning.lease import Presence
+from study.tuning.lease import Lease
 from study.tuning.search import Finished, Search
-from study.tuning.storage import faults, opened, shown
+from study.tuning.storage import faults, opened, without_password
 from tests.study.tuning.searches import TERMS, finish
 
 SECRETS = ("secret", "s3cr&t", "s%20cr", "hidden")
@@ -40,7 +40,7 @@ SECRETS = ("secret", "s3cr&t", "s%20cr", "hidden")
     ],
 )
 def test_what_is_shown_of_a_url_has_no_secret_in_it(url: str, public: str) -> None:
-    assert shown(url) == public
+    assert without_password(url) == public
 
 
 def refused(folder: Path, url: str | None) -> tuple[int, str]:
@@ -102,7 +102,7 @@ def test_a_driver_that_is_missing_is_named_with_its_package(
 ) -> None:
     code, told = refused(tmp_path, url)
     assert code == 3
-    assert told == f"--storage {shown(url)} needs the driver {module}: pip install '{package}'"
+    assert told == f"--storage {without_password(url)} needs the driver {module}: pip install '{package}'"
 
 
 @pytest.mark.parametrize("secret", ["s3cr&t", "s cr", "sécrét", "secret"])
@@ -140,7 +140,7 @@ def test_a_search_on_sqlite_is_that_on_the_journal_and_goes_on(tmp_path: Path) -
     for url in (None, f"sqlite:///{tmp_path}/trials.db"):
         for n_trials in (5, 12):
             with opened(tmp_path, url) as storage:
-                found.append(finish(Search(storage, "s", TERMS, Presence(tmp_path), True), n_trials))
+                found.append(finish(Search(storage, "s", TERMS, Lease(tmp_path), True), n_trials))
     assert found[:2] == found[2:]
     assert len(found[1]) == 12
 
@@ -179,7 +179,7 @@ class Written(NamedTuple):
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
     folder = tmp_path_factory.mktemp("journal")
-    presence = Presence(folder)
+    presence = Lease(folder)
     with opened(folder, None) as storage:
         found = finish(Search(storage, "s/bn", TERMS, presence, True), 4)
     return Written((folder / JOURNAL).read_bytes(), found, presence.path.name)
@@ -190,7 +190,7 @@ def go_on(folder: Path, written: Written, end: int) -> list[Finished]:
     (folder / JOURNAL).write_bytes(written.journal[:end])
     (folder / written.worker).touch()
     with opened(folder, None) as storage:
-        return finish(Search(storage, "s/bn", TERMS, Presence(folder), True), 4)
+        return finish(Search(storage, "s/bn", TERMS, Lease(folder), True), 4)
 
 
 def test_a_line_that_was_torn_anywhere_is_cut_off_and_the_search_goes_on(written: Written, tmp_path: Path) -> None:
@@ -211,11 +211,11 @@ def test_a_first_line_that_was_torn_is_as_if_there_was_none(end: int, written: W
 def test_a_line_that_another_worker_tore_meanwhile_is_cut_off_before_the_next(written: Written, tmp_path: Path) -> None:
     """Both looked at the journal before one was killed, or had a full disk, in the middle of a line."""
     with opened(tmp_path, None) as storage:
-        search = Search(storage, "s/bn", TERMS, Presence(tmp_path), True)
+        search = Search(storage, "s/bn", TERMS, Lease(tmp_path), True)
         for torn in (b'{"op_code": 4', b"\xff"):
             with open(tmp_path / JOURNAL, "ab") as file:
                 file.write(torn)
-            search.fill(4, 4)
+            search.enqueue_missing(4, 4)
             ((slot, point),) = search.ask(1)
             assert search.tell(slot, written.found[slot].scores)
             assert written.found[slot].point == point
@@ -242,8 +242,8 @@ def test_a_damaged_line_anywhere_is_one_sentence_and_nothing_is_written(
 
 def test_a_trial_that_another_program_told_is_one_sentence(tmp_path: Path) -> None:
     with opened(tmp_path, None) as storage:
-        search = Search(storage, "s/bn", TERMS, Presence(tmp_path), True)
-        search.fill(1, 1)
+        search = Search(storage, "s/bn", TERMS, Lease(tmp_path), True)
+        search.enqueue_missing(1, 1)
         search.study.tell(search.study.ask(search.space.distributions), 0.5)
         with pytest.raises(EnvironmentFault, match="the search s/bn has a trial that was not told by this program"):
             search.finished()
@@ -280,4 +280,4 @@ def test_a_lock_that_a_dead_process_left_holds_nobody_up(tmp_path: Path) -> None
     (tmp_path / f".{JOURNAL}.lock").touch()
     (tmp_path / f"{JOURNAL}.lock").symlink_to(tmp_path / JOURNAL)
     with opened(tmp_path, None) as storage:
-        assert len(finish(Search(storage, "s", TERMS, Presence(tmp_path), True), 2)) == 2
+        assert len(finish(Search(storage, "s", TERMS, Lease(tmp_path), True), 2)) == 2

@@ -23,8 +23,8 @@ from study.store.study_folder import JOURNAL, Folder
 from study.tuning import loop, trials_table
 from study.tuning.budget import FIRST_SEED
 from study.tuning.complete import Optimisation
-from study.tuning.lease import Presence
-from study.tuning.search import Score, Search, Terms
+from study.tuning.lease import Lease
+from study.tuning.search import Score, Search, SearchConfiguration
 from study.tuning.storage import opened
 from tests.study.studies import Child, launch_tuning, litter, say, tuned_study, tuned_tables
 
@@ -585,17 +585,19 @@ def test_who_has_nothing_left_waits_for_the_others_until_its_own_total_is_told(
 
     def others_turn(_: float) -> None:
         assert next(waits, None) is not None, "it waits for more than its total"
-        other.fill(more, more)
+        other.enqueue_missing(more, more)
         other.ask(more)
-        for slot in [*other.mine]:
+        for slot in [*other.owned]:
             assert other.tell(slot, [Score(FIRST_SEED + i, 1, 0.1, 1, 239, None) for i in range(2)])
 
-    presence = Presence(tmp_path / "s")
+    presence = Lease(tmp_path / "s")
     with presence.shown(), opened(tmp_path / "s", None) as storage:
         asked = optuna.load_study(study_name="s/bn", storage=storage).user_attrs["terms"]
-        terms = Terms(**{name: tuple(value) if isinstance(value, list) else value for name, value in asked.items()})
+        terms = SearchConfiguration(
+            **{name: tuple(value) if isinstance(value, list) else value for name, value in asked.items()}
+        )
         other = Search(storage, "s/bn", terms, presence, shared_lock=True)
-        other.fill(4, 4)
+        other.enqueue_missing(4, 4)
         assert len(other.ask(1)) == 1
         monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=time.monotonic, sleep=others_turn))
         assert study_tune("--trials", "4") == 0

@@ -18,7 +18,7 @@ from analysis.report.columns import (
     pvalue_values,
     text_column,
 )
-from analysis.report.document import Block, Column, Figure, Listing, Paragraph, Part, Table
+from analysis.report.document import Block, BulletList, Column, Figure, Paragraph, Part, Table
 from analysis.report.figures import effects
 from analysis.report.figures.style import svg
 from analysis.report.sections.trust import noise, seeds
@@ -56,7 +56,7 @@ def _unpaired(study: StudyData) -> list[Block]:
     if not lines:
         return [Paragraph("Every planned pair is there.")] if study.treatments else []
     more = [f"and {len(lines) - MAX_LINES:,} more"] if len(lines) > MAX_LINES else []
-    return [Paragraph(f"{len(lines):,} planned pairs are not pairs:"), Listing([*lines[:MAX_LINES], *more])]
+    return [Paragraph(f"{len(lines):,} planned pairs are not pairs:"), BulletList([*lines[:MAX_LINES], *more])]
 
 
 # --- other analyses
@@ -80,7 +80,8 @@ def _sensitivity(of_arm: Findings) -> Figure:
             " stated."
         ),
         svg=svg(effects.forest([way.what for way in ways], series)),
-        alt="; ".join(f"{way.what}: {words.estimate(*words.of(way.interval))} ({way.verdict})" for way in ways) + ".",
+        alt="; ".join(f"{way.what}: {words.estimate(*words.as_triple(way.interval))} ({way.verdict})" for way in ways)
+        + ".",
         caption="Bars: the interval that belongs to each test. Ways that agree are no independent evidence.",
         table=_specification_table(of_arm),
     )

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from study.data import dataset
 from study.engine import random_streams, reference
 from study.engine.kernel import training
-from study.engine.kernel.images import LIT, ROWS, Lit, Prepared, Room, Rows, prepare
+from study.engine.kernel.images import LIT, ROWS, Lit, Prepared, Rows, ScratchBuffer, prepare
 from study.engine.kernel.layout import Layout, aligned, view
 from study.engine.kernel.library import BLOCK, Images, Library, load
 from study.engine.kernel.library import Run as State
@@ -65,7 +65,7 @@ def test_every_step_equals_float64_from_the_same_state(
         inputs, labels = digits.train.images[rows].double(), digits.train.labels[rows]
         loss = torch.nn.functional.cross_entropy(exact(inputs), labels)
         torch.autograd.backward(loss)
-        images = form.train.piece(rows.numpy().astype(np.int32), batch_size, Room())
+        images = form.train.piece(rows.numpy().astype(np.int32), batch_size, ScratchBuffer())
         (own,) = load().train(network.state, images, batch_size, scratch)
         assert own == pytest.approx(loss.item(), rel=1e-5, abs=1e-6)
         if not kinks.any():
@@ -266,7 +266,9 @@ def test_numbers_that_are_none_reach_the_loss_and_answer_nothing(
     assert not network.finite()
     assert not math.isfinite(losses)
     assert not correct.any()
-    found = load().train(network.state, form.train.piece(np.arange(64, dtype=np.int32), 32, Room()), 32, scratch)
+    found = load().train(
+        network.state, form.train.piece(np.arange(64, dtype=np.int32), 32, ScratchBuffer()), 32, scratch
+    )
     assert not math.isfinite(found[1])
 
 
@@ -355,7 +357,7 @@ def test_a_plan_holds_every_lit_pixel_once_group_by_group(digits: dataset.Datase
     prepared = prepare(load(), digits, (64, 32, 10), LIT).train
     assert isinstance(prepared, Lit)
     order = np.arange(1000, 400, -1, dtype=np.int32)
-    plan = prepared.piece(order, 300, Room()).plan
+    plan = prepared.piece(order, 300, ScratchBuffer()).plan
     assert plan is not None
     found, begin = np.zeros((600, 64), np.float32), 0
     first_images = [0, 256, 300, 556]

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.utils.fusion import fuse_linear_bn_eval
 
-from study.data.images import RowBatch
+from study.data.images import DenseBatch
 from study.engine.lockstep.layers import Stack, cross_entropy, d_cross_entropy
 from study.engine.reference import Network
 from study.spec.design import Design
@@ -55,7 +55,7 @@ def test_gradients_equal_autograd(arm: str, hidden: tuple[int, ...]) -> None:
     images, labels = torch.rand(len(SEEDS), 32, 64, dtype=torch.float64), torch.randint(10, (len(SEEDS), 32))
     answers = labels.repeat_interleave(len(LRS), 0)[:, None]
     networks = [twin(stack, arm, hidden, run) for run in range(4)]
-    logits = stack.forward(RowBatch(images))
+    logits = stack.forward(DenseBatch(images))
     loss = cross_entropy(logits, answers).mean(-1)
     stack.backward(d_cross_entropy(logits, answers))
     for run, network in enumerate(networks):
@@ -75,7 +75,7 @@ def test_prediction_folds_batch_norm_as_torch_does() -> None:
     torch.manual_seed(0)
     stack = stack_of("bn")
     for _ in range(5):  # running averages that are not at their start
-        stack.forward(RowBatch(torch.rand(len(SEEDS), 50, 64, dtype=torch.float64)))
+        stack.forward(DenseBatch(torch.rand(len(SEEDS), 50, 64, dtype=torch.float64)))
     network = twin(stack, "bn", (32, 32), run=2).eval()
     predictor = stack.predictor()
     assert predictor.norms == [None, None]

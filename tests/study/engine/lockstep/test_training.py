@@ -9,7 +9,7 @@ import torch
 from study.data import dataset
 from study.engine import reference
 from study.engine.lockstep import training
-from study.engine.lockstep.epochs import Live
+from study.engine.lockstep.epochs import EagerEpoch
 from study.engine.lockstep.evaluation import evaluate
 from study.engine.lockstep.layers import Stack
 from study.engine.lockstep.stacks import Lockstep
@@ -35,7 +35,7 @@ def lockstep(design: Design, images: dataset.Dataset) -> tuple[Lockstep, torch.T
     losses = []
     step, team.step = team.step, lambda *batch: (step(*batch), losses.append(team.losses()))  # type: ignore[func-returns-value, method-assign]
     for epoch in range(1, design.epochs + 1):
-        Live(team, images.train).over(training.image_orders(design.seeds, epoch, cohort, images))
+        EagerEpoch(team, images.train).run(training.image_orders(design.seeds, epoch, cohort, images))
     return team, torch.stack(losses)
 
 
