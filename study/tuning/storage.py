@@ -208,8 +208,8 @@ def _alone_if_sqlite(url: str) -> Iterator[None]:
             yield
     except Timeout:
         raise UsageError(
-            f"--storage {without_password(url)}: another process is at work on it, and SQLite hands out trials twice. Wait"
-            f" for it, or give several workers the default journal or a database {EXAMPLE}"
+            f"--storage {without_password(url)}: another process is at work on it, and SQLite hands out trials twice."
+            f" Wait for it, or give several workers the default journal or a database {EXAMPLE}"
         ) from None
 
 

@@ -183,8 +183,8 @@ def _largest_words(of_arm: Findings, largest: LargestRate) -> str:
     test = f"sign-flip test, {words.seeds(largest.sign_flip.n)}: {words.p_equals(largest.sign_flip)}"
     return (
         f"The largest usable rate, {words.side(of_arm.arm)} against {words.side(of_arm.baseline)}:"
-        f" {words.number(*words.as_triple(largest.interval))} powers of ten ({test}). The grid ends the rates: who bears"
-        " the largest may bear a larger one."
+        f" {words.number(*words.as_triple(largest.interval))} powers of ten ({test}). The grid ends the rates: who"
+        " bears the largest may bear a larger one."
     )
 
 
