@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from analysis import figures
-    from analysis.api import analyse, contrasts, from_frame, load, to_frame, write_report
+    from analysis.api import analyse, contrasts, load, to_frame, write_report
     from analysis.errors import AnalysisError
+    from analysis.records.frames import from_frame
 
 __all__ = ["AnalysisError", "analyse", "contrasts", "figures", "from_frame", "load", "to_frame", "write_report"]
+
+_HOME = {"AnalysisError": "errors", "from_frame": "records.frames"}
+"""Modules by name; the other functions are in ``api``."""
 
 
 def __getattr__(name: str) -> Any:
@@ -20,7 +24,7 @@ def __getattr__(name: str) -> Any:
         return import_module("analysis.figures")
     if name not in __all__:
         raise AttributeError(f"module 'analysis' has no attribute {name!r}; it has {', '.join(__all__)}")
-    return getattr(import_module("analysis.errors" if name == "AnalysisError" else "analysis.api"), name)
+    return getattr(import_module(f"analysis.{_HOME.get(name, 'api')}"), name)
 
 
 def __dir__() -> list[str]:

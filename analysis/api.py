@@ -10,7 +10,7 @@ from analysis.findings import contrasts as findings
 from analysis.findings import results
 from analysis.findings.contrasts import Contrast
 from analysis.findings.results import Results
-from analysis.records import frames, tables
+from analysis.records import tables
 from analysis.records.frames import FrameData
 from analysis.records.tables import StudyData
 
@@ -37,39 +37,6 @@ def load(path: StrPath) -> StudyData:
         Where there is no study, or its tables do not say one thing about each run.
     """
     return tables.load(Path(path))
-
-
-def from_frame(
-    frame: pd.DataFrame, *, unit: str, arm: str, baseline: str, factors: Sequence[str], outcome: str
-) -> FrameData:
-    """Take anybody's scores, a row per unit, arm and cell.
-
-    Parameters
-    ----------
-    frame
-        The scores; no value missing, no run twice.
-    unit
-        The column of the independent unit, such as the seed.
-    arm
-        The column of what is compared.
-    baseline
-        The value of ``arm`` that every other one is compared with.
-    factors
-        The columns that are varied beside arm and unit.
-    outcome
-        The column of the score; more is better. A failed run has the score that it is to count with.
-
-    Returns
-    -------
-    FrameData
-        For ``contrasts``.
-
-    Raises
-    ------
-    AnalysisError
-        Where a column is absent, a value missing or a run there twice; the text names the row.
-    """
-    return frames.from_frame(frame, unit=unit, arm=arm, baseline=baseline, factors=factors, outcome=outcome)
 
 
 def contrasts(data: StudyData | FrameData, alpha: float = ALPHA, margin: float = MARGIN) -> list[Contrast]:

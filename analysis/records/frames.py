@@ -76,14 +76,14 @@ class FrameData:
 def from_frame(
     frame: pd.DataFrame, *, unit: str, arm: str, baseline: str, factors: Sequence[str], outcome: str
 ) -> FrameData:
-    """Return the scores of a DataFrame, checked; an AnalysisError names what is wrong with it.
+    """Take anybody's scores, a row per unit, arm and cell.
 
     Parameters
     ----------
     frame
-        A row per unit, arm and cell.
+        The scores; no value missing, no run twice.
     unit
-        The column of the independent unit: the seed, the subject, the fold.
+        The column of the independent unit, such as the seed.
     arm
         The column of what is compared.
     baseline
@@ -91,7 +91,17 @@ def from_frame(
     factors
         The columns that are varied beside arm and unit.
     outcome
-        The column of the score, more is better; what a failed run scores is for the caller to say.
+        The column of the score; more is better. A failed run has the score that it is to count with.
+
+    Returns
+    -------
+    FrameData
+        For ``analysis.contrasts``.
+
+    Raises
+    ------
+    AnalysisError
+        Where a column is absent, a value missing or a run there twice; the text names the row.
     """
     wanted = [*factors, unit, arm, outcome]
     absent = [name for name in wanted if name not in frame]

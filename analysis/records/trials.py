@@ -1,7 +1,8 @@
 """What tuning tried, read and checked: ``trials.parquet`` as a matrix of scores for each arm."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from analysis.records.cells import cell_at, rows_in
 from analysis.records.tables import StudyData
 from study.errors import StudyError
 from study.spec.factors import REFERENCE_SETTING, Cell
-from study.spec.history import DIVERGED
+from study.spec.history import DIVERGED, OK
 from study.spec.trial_design import TrialDesign
 from study.store.study_folder import Folder
 from study.tuning import trials_table
@@ -130,41 +131,44 @@ def _matrices(
 
 
 def _check(table: pd.DataFrame, study: StudyData, space: Space, sampler: str, n_held_out: int) -> None:
-    """Refuse what no tuning of this design writes."""
-    design, factors = study.design, [field.name for field in fields(space)]
-    ok = table.status != DIVERGED
-    at_one_point = table.groupby(["arm", "trial"])[[*factors, "epoch"]].nunique() == 1
+    """Refuse what no tuning of this design writes; the first rule that is broken is told."""
+    rules = (*_of_the_arms(table, study), *_of_the_space(table, space, sampler), *_of_rows(table, study, n_held_out))
+    for rule, holds in rules:
+        if not np.all(holds):
+            raise AnalysisError(f"{study.path / 'trials.parquet'}: {rule}")
+
+
+def _of_the_arms(table: pd.DataFrame, study: StudyData) -> Iterator[tuple[str, Any]]:
+    """Yield the rules that both arms' searches keep together, and whether they are kept."""
+    numbers = [sorted(of_arm.trial.unique()) for _, of_arm in table.groupby("arm")]
     seeds = table.groupby(["arm", "trial"]).seed.agg(tuple)
-    rules = {
-        "it is empty": not table.empty,
-        "it holds rows of another study": (table.study_id == study.name).all(),
-        "it lacks an arm, or has a foreign one": {*table.arm} == {*design.arms},
-        "it holds rows twice": not table.duplicated(KEY).any(),
-        "the trials of an arm are not numbered from 0": all(
-            [*dict.fromkeys(sorted(of_arm.trial))] == [*range(of_arm.trial.nunique())]
-            for _, of_arm in table.groupby("arm")
-        ),
-        "not every trial has the same seeds": len({*seeds}) == 1,
-        "a trial has two configurations": at_one_point.all(axis=None),
-        "a configuration lies outside of the space": table.batch_size.isin(space.sizes).all()
-        and table.lr.between(*space.lr).all(),
-        "the arms have different points, which the sampler sobol never gives them": sampler != UNIFORM
-        or (
-            (table.groupby("trial")[factors].nunique() == 1).all(axis=None)
-            and table.groupby("arm").trial.nunique().nunique() == 1
-        ),
-        "a status is none of ok, diverged and pruned": table.status.isin(("ok", DIVERGED, trials_table.PRUNED)).all(),
-        "n_examples is not what is held out": (table.n_examples == n_held_out).all(),
-        "an epoch lies outside of the tuning": table.epoch.between(1, design.epochs).all(),
-        "a status does not go with its epoch": (
-            (table.epoch < design.epochs)[ok] == (table.status == trials_table.PRUNED)[ok]
-        ).all(),
-        "n_correct lies outside of 0 to n_examples": table.n_correct[ok].between(0, n_held_out).all(),
-        "accuracy is not n_correct over n_examples": (table.accuracy[ok] == table.n_correct[ok] / n_held_out).all(),
-        "there is a metric though the seed diverged": table.loc[~ok, ["accuracy", "loss", "n_correct"]]
-        .isna()
-        .all(axis=None),
-    }
-    broken = [rule for rule, holds in rules.items() if not holds]
-    if broken:
-        raise AnalysisError(f"{study.path / 'trials.parquet'}: {broken[0]}")
+    yield "it is empty", not table.empty
+    yield "it holds rows of another study", table.study_id == study.name
+    yield "it lacks an arm, or has a foreign one", {*table.arm} == {*study.design.arms}
+    yield "it holds rows twice", ~table.duplicated(KEY)
+    yield "the trials of an arm are not numbered from 0", all(n == [*range(len(n))] for n in numbers)
+    yield "not every trial has the same seeds", len({*seeds}) == 1
+
+
+def _of_the_space(table: pd.DataFrame, space: Space, sampler: str) -> Iterator[tuple[str, Any]]:
+    """Yield the rules of configurations."""
+    factors = [field.name for field in fields(space)]
+    yield "a trial has two configurations", table.groupby(["arm", "trial"])[[*factors, "epoch"]].nunique() == 1
+    yield "a configuration lies outside of the space", [table[name].map(partial(space.holds, name)) for name in factors]
+    if sampler == UNIFORM:
+        same = table.groupby("trial")[factors].nunique() == 1
+        alike = table.groupby("arm").trial.nunique().nunique() == 1
+        yield "the arms have different points, which the sampler sobol never gives them", np.all(same) and alike
+
+
+def _of_rows(table: pd.DataFrame, study: StudyData, n_held_out: int) -> Iterator[tuple[str, Any]]:
+    """Yield the rules of each row by itself."""
+    ok, n_epochs = table[table.status != DIVERGED], study.design.epochs
+    metrics = table.loc[table.status == DIVERGED, ["accuracy", "loss", "n_correct"]]
+    yield "a status is none of ok, diverged and pruned", table.status.isin((OK, DIVERGED, trials_table.PRUNED))
+    yield "n_examples is not what is held out", table.n_examples == n_held_out
+    yield "an epoch lies outside of the tuning", table.epoch.between(1, n_epochs)
+    yield "a status does not go with its epoch", (ok.epoch < n_epochs) == (ok.status == trials_table.PRUNED)
+    yield "n_correct lies outside of 0 to n_examples", ok.n_correct.between(0, n_held_out)
+    yield "accuracy is not n_correct over n_examples", ok.accuracy == ok.n_correct / n_held_out
+    yield "there is a metric though the seed diverged", metrics.isna()

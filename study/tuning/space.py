@@ -78,6 +78,10 @@ class Space:
     def _exponents(self) -> tuple[int, int]:
         return self.batch_size[0].bit_length() - 1, self.batch_size[1].bit_length() - 1
 
+    def holds(self, factor: str, level: float) -> bool:
+        """Whether the level of a factor is one of the space."""
+        return level in self.sizes if factor == "batch_size" else bool(self.lr[0] <= level <= self.lr[1])
+
     @cached_property
     def distributions(self) -> dict[str, Any]:
         """As Optuna has them."""
