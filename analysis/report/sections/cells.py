@@ -13,7 +13,6 @@ from analysis.report.columns import (
     p_column,
 )
 from analysis.report.document import Column, Missing, Paragraph, Part, Table
-from study.spec.arms import ARMS
 
 SHORT = {"last3": "last three epochs", "final": "last epoch"}
 
@@ -76,8 +75,10 @@ _FAILED = Column("failed baseline | arm", counts_of, ("n_failed_baseline", "n_fa
 
 def _better(study: StudyData) -> str:
     """The head of the column of probabilities that a run of the arm scores more."""
-    arm = ARMS[study.treatments[0]].tag if len(study.treatments) == 1 else "arm"
-    return f"P({arm} > {ARMS[study.baseline].tag})"
+    if len(study.treatments) > 1:
+        return "P(arm > baseline)"
+    without, with_arm = words.tags(study.baseline, study.treatments[0])
+    return f"P({with_arm} > {without})"
 
 
 def _ends(low: float | None, high: float | None) -> str:
