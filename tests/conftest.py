@@ -6,11 +6,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 from scipy.sparse import csr_array
 
 from study import run
 from study.data import dataset, images
 from study.engine import devices
+
+settings.register_profile("study", deadline=None)
+settings.load_profile("study")
+"""No example has a deadline: how long one takes says how busy the machine is."""
 
 
 @pytest.fixture(scope="session", autouse=True)

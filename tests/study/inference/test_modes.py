@@ -243,7 +243,7 @@ def test_stored_statistics_are_found_by_their_kind(trained: Trained) -> None:
 
 
 @given(st.lists(st.integers(-(10**6), 10**6), min_size=1, max_size=25), st.integers(1, 12))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_no_x_hat_exceeds_samuelsons_bound(thousandths: list[int], size: int) -> None:
     """|x_hat| <= sqrt(m - 1)."""
     z = torch.tensor(thousandths, dtype=torch.float64)[None, :, None] / 1000
@@ -325,7 +325,7 @@ def test_blend_ends_in_the_batch_and_in_the_source(trained: Trained) -> None:
 
 
 @given(st.integers(0, 10**4), st.integers(0, 10**4), st.integers(2, 40), st.integers(0, 99))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_blend_nears_the_source_as_n_grows(one: int, other: int, m: int, seed: int) -> None:
     """The mean and the variance that a batch was normalised by, solved for from two of its rows."""
     z = torch.randn(1, m, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
@@ -471,7 +471,7 @@ def test_a_swap_is_torchs_train_mode_on_two_batches(trained: Trained) -> None:
 
 
 @given(st.integers(1, 9), st.data())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_two_batches_share_the_image_and_all_mates_but_those_swapped(size: int, data: st.DataObject) -> None:
     """Of just enough images, so that each of them is in one of the two."""
     k = data.draw(st.integers(0, size - 1))
