@@ -51,8 +51,8 @@ def rows_in(table: pd.DataFrame, cell: Cell, key: Sequence[str]) -> pd.DataFrame
 
 @dataclass(frozen=True)
 class Grid:
-    """Cells as a table of two ways: across, the last factor whose levels are numbers; down, every combination of the
-    others.
+    """Cells as a table of two ways: across, the last factor that every study has and whose levels are numbers, which is
+    the learning rate; down, every combination of the others.
 
     >>> grid = Grid.of([FACTORS["batch_size"], FACTORS["lr"]])
     >>> cells = [Cell(size, lr) for size in (32, 128) for lr in (0.01, 0.1)]
@@ -65,7 +65,7 @@ class Grid:
 
     @classmethod
     def of(cls, factors: Sequence[Factor]) -> "Grid":
-        across = [factor for factor in factors if factor.scale is not None][-1]
+        across = [factor for factor in factors if factor.always and factor.scale is not None][-1]
         return cls(across, tuple(factor for factor in factors if factor.key != across.key))
 
     @classmethod
@@ -102,9 +102,11 @@ class Grid:
         """Return the levels of a row by factor."""
         return {factor.key: level for factor, level in zip(self.others, row, strict=True)}
 
-    def title(self, row: Levels) -> str:
+    def title(self, row: Levels, between: str = ", ") -> str:
         """Return a row as a sentence has it."""
-        return ", ".join(f"{factor.label} {factor.show(level)}" for factor, level in zip(self.others, row, strict=True))
+        return between.join(
+            f"{factor.label} {factor.show(level)}" for factor, level in zip(self.others, row, strict=True)
+        )
 
     def tick(self, row: Levels) -> str:
         """Return a row as an axis has it, whose label names the factors."""

@@ -32,7 +32,7 @@ def cell_values(study: StudyData, cell: Cell | None) -> dict[str, Level | None]:
 
 def of_both(what: str, baseline: str, arm: str, values: tuple[str, ...], show: Callable[..., str]) -> Column:
     """A column with a number of either arm, whose head says which is which."""
-    return Column(f"{what} {words.tags(baseline, arm)}", show, values)
+    return Column(f"{what} {words.both(baseline, arm)}", show, values)
 
 
 def failed_column(baseline: str, arm: str) -> Column:

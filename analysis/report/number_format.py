@@ -210,15 +210,22 @@ def level(fraction: float) -> str:
 
 def side(arm: str) -> str:
     """
-    >>> side("bn"), tags("no_bn", "bn"), arm_name("bn")
+    >>> side("bn"), both("no_bn", "bn"), arm_name("bn")
     ('with BN', 'without | with', 'batch normalisation')
     """
     return ARMS[arm].short
 
 
-def tags(baseline: str, arm: str) -> str:
+def tags(baseline: str, arm: str) -> tuple[str, str]:
+    """Return what tells the two arms apart: ``without`` alone where the other one is with the same thing."""
+    if is_its_absence(arm_name(arm)):
+        return ARMS[baseline].tag, ARMS[arm].tag
+    return side(baseline), side(arm)
+
+
+def both(baseline: str, arm: str) -> str:
     """For the head of a column that holds a number of either."""
-    return f"{ARMS[baseline].tag} | {ARMS[arm].tag}"
+    return " | ".join(tags(baseline, arm))
 
 
 def arm_name(arm: str) -> str:

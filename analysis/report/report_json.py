@@ -74,7 +74,7 @@ def _verdict(study: StudyData, results: Results, arm: str) -> dict[str, Any]:
 
 def notices(study: StudyData, results: Results) -> list[str]:
     """What a reader must know before the answer: other data, gaps, nothing to compare, few seeds, failures, looks."""
-    rules = (_data, _gaps, _few_seeds, _few_epochs, _failed, _failed_tuned, _looked)
+    rules = (_data, _gaps, _several_arms, _few_seeds, _few_epochs, _failed, _failed_tuned, _looked)
     return [notice for rule in rules for notice in rule(study, results)]
 
 
@@ -87,6 +87,15 @@ def _gaps(study: StudyData, results: Results) -> Iterator[str]:
     missing = n_missing(study)
     if missing:
         yield f"INCOMPLETE: {missing} of {len(study.design.runs)} planned runs have no records yet."
+
+
+def _several_arms(study: StudyData, results: Results) -> Iterator[str]:
+    n_arms = len(study.treatments)
+    if n_arms > 1:
+        yield (
+            f"{n_arms} arms are compared with {words.arm_name(study.baseline)}, each at {results.alpha:g}: no test is"
+            " corrected for their number."
+        )
 
 
 def _few_seeds(study: StudyData, results: Results) -> Iterator[str]:

@@ -67,9 +67,9 @@ def accuracy_by_cell(curves: Sequence[Curve]) -> Figure:
 
 
 def _in_short(cell: Cell) -> str:
-    """For a small panel, of each label the first word."""
-    factors = [FACTORS[key] for key in cell.said]
-    return ", ".join(f"{factor.label.split()[0]} {factor.show(cell[factor.key])}" for factor in factors)
+    """For a small panel, of each label the first word, two in a line."""
+    said = [f"{FACTORS[key].label.split()[0]} {FACTORS[key].show(level)}" for key, level in cell.said.items()]
+    return "\n".join(", ".join(said[i : i + 2]) for i in range(0, len(said), 2))
 
 
 def _seed_accuracies(curves: Sequence[Curve]) -> Iterator[float]:

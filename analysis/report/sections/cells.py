@@ -15,7 +15,6 @@ from analysis.report.columns import (
     p_column,
 )
 from analysis.report.document import Column, Paragraph, Part, Placeholder, Table
-from study.spec.arms import ARMS
 
 SHORT = {"last3": "last three epochs", "final": "last epoch"}
 
@@ -80,7 +79,9 @@ _SHOW: dict[Kind, Callable[..., str]] = {
 
 def _statistics(study: StudyData) -> list[Column]:
     """The columns of the statistics that have a heading, and of the cells' joint tests among them."""
-    arm = ARMS[study.treatments[0]].tag if len(study.treatments) == 1 else "arm"
+    baseline, arm = "baseline", "arm"
+    if len(study.treatments) == 1:
+        baseline, arm = words.tags(study.baseline, study.treatments[0])
     columns: list[Column] = []
     for key in in_order(ON_PAGE):
         if key == JOINT:
@@ -88,7 +89,7 @@ def _statistics(study: StudyData) -> list[Column]:
         elif STATISTICS[key].heading:
             statistic = STATISTICS[key]
             shown = [*statistic.columns][-1:] if statistic.kind == "p" else [*statistic.columns]
-            heading = statistic.heading.format(arm=arm, baseline=ARMS[study.baseline].tag)
+            heading = statistic.heading.format(arm=arm, baseline=baseline)
             columns.append(Column(heading, _SHOW[statistic.kind], shown))
     return columns
 

@@ -27,7 +27,6 @@ from analysis.report.figures import rates
 from analysis.report.figures.style import svg
 from analysis.stats.grid import BestRate as Rates
 from analysis.stats.grid import LargestRate
-from study.spec.arms import ARMS
 
 
 def part(study: StudyData, results: Results) -> Part:
@@ -124,7 +123,7 @@ def _failures(study: StudyData, of_arm: Findings) -> Table:
         *cell_columns(study),
         failed_column(*arms),
         of_both("diverged", *arms, ("n_diverged_baseline", "n_diverged_arm"), _both),
-        Column(" | ".join(f"only {ARMS[arm].tag}" for arm in arms), _both, ("n_only_baseline", "n_only_arm")),
+        Column(" | ".join(f"only {tag}" for tag in words.tags(*arms)), _both, ("n_only_baseline", "n_only_arm")),
         p_column("p, McNemar exact; over all cells sign-flip of counts", "p"),
         Column("p, McNemar mid-p", words.p_value, ("mid_p",)),
         interval_column("difference of the rates, points (Bonett and Price)", "difference"),

@@ -11,7 +11,6 @@ from analysis.report.document import Block, Column, Figure, Paragraph, Part, Pla
 from analysis.report.figures import curves as drawing
 from analysis.report.figures.style import svg
 from analysis.stats.time_to_event import TimeToAccuracy
-from study.spec.arms import ARMS
 
 
 def part(study: StudyData, results: Results) -> Part:
@@ -90,7 +89,7 @@ def _table(of_arm: Findings) -> Table:
         p_column("p, sign-flip", "p_sign_flip"),
         p_column("p, all thresholds together (step-down max-T)", "p_max_t"),
         Column(
-            f"pairs faster | tied | slower {ARMS[of_arm.arm].tag}",
+            f"pairs faster | tied | slower {words.tags(*arms)[1]}",
             lambda *n: " | ".join(map(str, n)),
             ("n_faster", "n_tied", "n_slower"),
         ),

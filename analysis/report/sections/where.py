@@ -24,7 +24,6 @@ from analysis.report.document import Block, Figure, Paragraph, Part, Placeholder
 from analysis.report.figures import effects
 from analysis.report.figures.style import svg
 from analysis.stats.grid import Slope
-from study.spec.arms import ARMS
 from study.spec.factors import Cell
 
 
@@ -42,7 +41,7 @@ def _of_arm(study: StudyData, results: Results, of_arm: Findings) -> Iterator[Bl
     if any(math.isfinite(cell.mean_diff) for cell in cells.values()):
         yield _map(study, of_arm.arm, cells)
     if of_arm.slopes:
-        yield _slope_words(of_arm)
+        yield _slope_words(study, of_arm)
         yield _slopes(of_arm)
 
 
@@ -65,7 +64,7 @@ def _map(study: StudyData, arm: str, cells: dict[Cell, Contrast]) -> Figure:
         + ".",
         caption=(
             f"Intervals hold for all cells at once (sup-t, {words.level(known[0].ci.level)}, from 5 pairs on). ✕: runs"
-            f" that diverged or ended below twice chance, {words.tags(study.baseline, arm)}. Colours are linear up to"
+            f" that diverged or ended below twice chance, {words.both(study.baseline, arm)}. Colours are linear up to"
             " half a point, logarithmic beyond."
         ),
         table=_table(study, arm, cells),
@@ -87,10 +86,8 @@ def _range(cells: list[Contrast]) -> str:
 def _failed(cell: Contrast) -> str:
     if not cell.n_failed_baseline and not cell.n_failed_arm:
         return ""
-    return (
-        f" ({cell.n_failed_baseline} {ARMS[cell.baseline].tag} and {cell.n_failed_arm} {ARMS[cell.arm].tag} of"
-        f" {cell.n_runs} failed)"
-    )
+    without, with_arm = words.tags(cell.baseline, cell.arm)
+    return f" ({cell.n_failed_baseline} {without} and {cell.n_failed_arm} {with_arm} of {cell.n_runs} failed)"
 
 
 def _table(study: StudyData, arm: str, cells: dict[Cell, Contrast]) -> Table:
@@ -124,11 +121,13 @@ def _table(study: StudyData, arm: str, cells: dict[Cell, Contrast]) -> Table:
     return Table(f"effect-{arm}", "The difference in every cell, tested together", columns, rows)
 
 
-def _slope_words(of_arm: Findings) -> Paragraph:
+def _slope_words(study: StudyData, of_arm: Findings) -> Paragraph:
+    names = [f"{factor.axis}s" for factor in study.design.factors if factor.scale is None]
+    averaged = f", averaged over the {words.listing(names)}" if names else ""
     found = [f"{words.estimate(*words.as_triple(slope.interval))} points {slope.unit}" for slope in of_arm.slopes]
     return Paragraph(
-        f"How the difference changes over the grid: {'; '.join(found)}. Each seed has a least-squares fit of its own,"
-        " and its slopes are tested as any difference is."
+        f"How the difference changes over the grid{averaged}: {'; '.join(found)}. Each seed has a least-squares"
+        " fit of its own, and its slopes are tested as any difference is."
     )
 
 

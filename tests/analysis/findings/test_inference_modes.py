@@ -18,9 +18,10 @@ from analysis.report import __main__ as report
 from analysis.report import inference_sentences as mode_words
 from study.spec.arms import ARMS
 from study.spec.design import Design
+from study.spec.runs import Run
 from study.store.inference_tables import Store
 from study.store.schemas import keys_of
-from tests.analysis.planted import plant
+from tests.analysis.planted import Accuracy, plant
 
 SEEDS = tuple(range(7))
 DESIGN = Design("digits", batch_sizes=(32, 64), lrs=(0.01,), seeds=SEEDS, epochs=1)
@@ -56,9 +57,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return plant_modes(tmp_path_factory.mktemp("results") / "s", DESIGN)
 
 
-def plant_modes(path: Path, design: Design) -> Path:
+def scores(run: Run, epoch: int) -> float:
+    return 0.9 + 0.001 * run.seed
+
+
+def plant_modes(path: Path, design: Design, accuracy: Accuracy = scores) -> Path:
     """A study whose networks have predicted in every way of LOSS; those without statistics in the only one."""
-    plant(path, design, lambda run, _: 0.9 + 0.001 * run.seed)
+    plant(path, design, accuracy)
     runs = [keys_of(design, run) for run in design.runs]
     store = Store(path)
     for shift, severity in (("clean", 0), ("gaussian_noise", 5)):
