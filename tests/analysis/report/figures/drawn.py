@@ -71,7 +71,7 @@ def xy(line: Line2D) -> list[tuple[float, float]]:
 
 
 def look(line: Line2D) -> dict[str, object]:
-    """As ``style.looks`` has it."""
+    """As ``style.arm_style`` has it."""
     return {"color": colour(line), "linestyle": line.get_linestyle(), "marker": line.get_marker()}
 
 

@@ -11,7 +11,7 @@ from analysis.findings.curves import Curve
 from analysis.findings.results import Results
 from analysis.report import number_format as words
 from analysis.report.figures import curves as drawing
-from analysis.report.figures.style import BLUE, Errors, looks
+from analysis.report.figures.style import BLUE, Errors, arm_style
 from tests.analysis.report.figures.drawn import (
     bands,
     colour,
@@ -50,7 +50,7 @@ def assert_drawn(axes: Axes, curve: Curve, scaled: Callable[[np.ndarray], np.nda
     def shown(values: Values) -> np.ndarray:
         return scaled(np.array(values)[..., 1:])
 
-    epochs, mine = curve.epochs[1:], looks(curve.arm)
+    epochs, mine = curve.epochs[1:], arm_style(curve.arm)
     mean = line(axes, words.side(curve.arm))
     assert look(mean) == mine
     assert is_close(xy(mean), list(zip(epochs, shown(curve.mean), strict=True)))
@@ -135,7 +135,7 @@ def test_the_share_that_has_reached_an_accuracy_rises_in_steps_by_arm(found: Res
     for axes, time in zip(figure.axes, times, strict=True):
         for arm, shares in ((BASELINE, time.share_baseline), (ARM, time.share_arm)):
             steps = line(axes, words.side(arm))
-            assert look(steps) == looks(arm)
+            assert look(steps) == arm_style(arm)
             assert steps.get_drawstyle() == "steps-post"
             assert is_close(xy(steps), [(i, 100 * share) for i, share in enumerate(shares, start=1)])
         low, high = axes.get_ylim()

@@ -14,7 +14,7 @@ from analysis.findings.results import Results, Scores, analyse
 from analysis.report import number_format as words
 from analysis.report.figures import effects
 from analysis.report.figures.effects import Series
-from analysis.report.figures.style import BLUE, GREY, VERMILLION, looks
+from analysis.report.figures.style import BLUE, GREY, VERMILLION, arm_style
 from analysis.stats.intervals import Interval
 from study.spec.design import Design
 from study.spec.factors import Cell
@@ -68,8 +68,8 @@ def test_each_arm_s_scores_stand_at_its_own_name_in_its_own_colour(found: Result
     for axes, sides in zip(figure.axes[::2], expected_sides(), strict=True):
         assert x_ticks(axes) == {0: "without BN", 1: "with BN"}
         for x, arm in enumerate((BASELINE, ARM)):
-            (drawn,) = (found for found in axes.get_lines() if found.get_marker() == looks(arm)["marker"])
-            assert colour(drawn) == looks(arm)["color"]
+            (drawn,) = (found for found in axes.get_lines() if found.get_marker() == arm_style(arm)["marker"])
+            assert colour(drawn) == arm_style(arm)["color"]
             assert is_close(xy(drawn), [(x, score) for score in sides[x]])
 
 

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from analysis.findings.arms import ArmCell, arm_cells
 from analysis.report import number_format as words
 from analysis.report.figures import rates
-from analysis.report.figures.style import Errors, looks
+from analysis.report.figures.style import Errors, arm_style
 from study.spec.design import Design
 from study.spec.runs import Run
 from tests.analysis.planted import planted
@@ -61,7 +61,7 @@ def of(cells: list[ArmCell], n: int, arm: str) -> list[ArmCell]:
 
 
 def bars(axes: Axes, arm: str) -> list[Line2D]:
-    return [line for line in unnamed(axes) if colour(line) == looks(arm)["color"] and line.get_marker() == "None"]
+    return [line for line in unnamed(axes) if colour(line) == arm_style(arm)["color"] and line.get_marker() == "None"]
 
 
 def test_an_accuracy_stands_where_the_axis_says_its_number(cells: list[ArmCell], figure: Figure) -> None:
@@ -71,7 +71,7 @@ def test_an_accuracy_stands_where_the_axis_says_its_number(cells: list[ArmCell],
         assert reads_as_accuracy(axes, errors)
         for arm in (BASELINE, ARM):
             points = line(axes, words.side(arm))
-            assert look(points) == looks(arm)
+            assert look(points) == arm_style(arm)
             expected = [max(errors.lowest, 100 - 100 * c.accuracy.estimate) for c in of(cells, n, arm)]
             assert is_close(points.get_ydata(), expected)
     at_95 = line(figure.axes[SIZES.index(ROUND[0])], words.side(ARM)).get_ydata()[LRS.index(ROUND[1])]
@@ -102,7 +102,7 @@ def test_the_share_that_fails_stands_below_with_its_interval(cells: list[ArmCell
         assert {round(place, 9): label for place, label in x_ticks(axes).items()} == {lr: show(lr) for lr in LRS}
         for arm in (BASELINE, ARM):
             shown = of(cells, n, arm)
-            (points,) = (line for line in unnamed(axes) if look(line) == looks(arm))
+            (points,) = (line for line in unnamed(axes) if look(line) == arm_style(arm))
             assert is_close(points.get_ydata(), [100 * c.n_failed / len(SEEDS) for c in shown])
             assert (np.abs(np.log(points.get_xdata() / np.array(LRS))) < 0.1).all()
             expected = [[100 * c.failing.low, 100 * c.failing.high] for c in shown]

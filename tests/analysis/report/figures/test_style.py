@@ -77,9 +77,9 @@ def test_the_cells_of_a_matrix_stand_as_they_are_read_and_their_text_stands_out(
 
 
 def test_the_arms_differ_in_colour_and_line_and_marker() -> None:
-    looks = [style.looks(arm) for arm in DEFAULT_ARMS]
+    arm_style = [style.arm_style(arm) for arm in DEFAULT_ARMS]
     for what in ("color", "linestyle", "marker"):
-        assert len({look[what] for look in looks}) == len(DEFAULT_ARMS)
+        assert len({look[what] for look in arm_style}) == len(DEFAULT_ARMS)
 
 
 def test_equal_figures_are_equal_bytes() -> None:

@@ -9,7 +9,7 @@ from analysis.findings.tuning import Trial, Tuned, tuned
 from analysis.records.tables import load
 from analysis.report import number_format as words
 from analysis.report.figures import tuning as drawing
-from analysis.report.figures.style import BLUE, Errors, looks
+from analysis.report.figures.style import BLUE, Errors, arm_style
 from tests.analysis.planted import in_gains, on_a_cliff, plant_tuned, points
 from tests.analysis.report.figures.drawn import (
     bands,
@@ -54,7 +54,7 @@ def test_every_trial_stands_at_its_rate_and_its_error_in_the_panel_of_its_arm(fo
         trials = of(found, arm)
         expected = [(rate(t), max(errors.lowest, min(errors.highest, 100 - 100 * t.score))) for t in trials]
         assert is_close(dots.get_offsets(), expected)
-        assert {to_hex(one) for one in dots.get_facecolor()} == {looks(arm)["color"]}
+        assert {to_hex(one) for one in dots.get_facecolor()} == {arm_style(arm)["color"]}
         assert reads_as_accuracy(axes, errors)
         assert all(place == pytest.approx(float(label)) for place, label in x_ticks(axes).items())
         assert len(x_ticks(axes)) > 1
@@ -96,9 +96,9 @@ def test_a_budget_is_drawn_as_the_error_of_its_expected_best_score_with_its_band
     for budget in found.budgets:
         n = np.arange(1, len(budget.expected) + 1)
         expected = line(axes, words.side(budget.arm))
-        assert look(expected) == looks(budget.arm)
+        assert look(expected) == arm_style(budget.arm)
         assert is_close(xy(expected), np.transpose([n, 100 - 100 * np.array(budget.expected)]))
-        (band,) = (band for band in bands(axes) if filling(band) == looks(budget.arm)["color"])
+        (band,) = (band for band in bands(axes) if filling(band) == arm_style(budget.arm)["color"])
         low, high = (100 - 100 * np.array(side) for side in (budget.high, budget.low))
         assert is_close(ends(band), [n, *np.clip([low, high], errors.lowest, errors.highest)])
         assert (low < high).all()
