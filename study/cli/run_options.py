@@ -1,13 +1,12 @@
 """The command line of ``study.run`` as one frozen value, checked before anything heavy is imported."""
 
-import argparse
 import os
 import re
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from study.cli import arguments
 from study.data.lazy import DATA_DIR
@@ -18,10 +17,11 @@ from study.spec.arms import DEFAULT_ARMS
 from study.spec.checks import check_known
 from study.spec.datasets import DATASETS
 from study.spec.design import MAX_SEED, MAX_SEEDS, Design
-from study.spec.factors import FACTORS, Factor, Level
+from study.spec.factors import FACTORS, Level
 from study.store import untrusted_parquet as parquet
 from study.store.study_folder import Folder
 
+PROGRAM = "python -m study.run"
 STUDY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]{1,3})?")
 DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)([smh]?)")
@@ -150,15 +150,9 @@ def _varied(words: Sequence[str]) -> dict[str, tuple[Level, ...]]:
         check_known("--vary", key, [factor.key for factor in FACTORS.values() if not factor.always])
         if not given or key in found:
             raise UsageError(f"--vary {quote(word)}: give each factor once, as KEY=LEVEL,LEVEL")
-        found[key] = tuple(_level(FACTORS[key], level) for level in levels.split(","))
+        factor = FACTORS[key]
+        found[key] = tuple(arguments.convert(factor.option, level, factor.kind) for level in levels.split(","))
     return found
-
-
-def _level(factor: Factor, word: str) -> Level:
-    if factor.kind is str:
-        return word
-    arguments.check_numeral(factor.option, word, factor.kind)
-    return factor.kind(word)
 
 
 def seconds_of(max_time: str | None) -> float | None:
@@ -172,28 +166,25 @@ def seconds_of(max_time: str | None) -> float | None:
 
 
 def parse(argv: Sequence[str]) -> Options:
-    """Options from the command line over those of ``--config``; a SystemExit(2) or UsageError on a wrong one."""
-    peek = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    peek.add_argument("--config", type=Path, nargs="?")
-    config = peek.parse_known_args(argv)[0].config
-    from_file = _arguments(config) if config else []
-    return arguments.read(Options, [*from_file, *argv], "python -m study.run").check()
+    """Return the options of the command line over those of ``--config``; a SystemExit(2) or UsageError otherwise."""
+    options = arguments.read(Options, argv, PROGRAM)
+    if options.config is not None:
+        options = arguments.read(Options, argv, PROGRAM, _from_file(options.config))
+    return options.check()
 
 
-def _arguments(path: Path) -> list[str]:
-    """The options of a TOML file as they would stand on the command line."""
-    arguments.check_text(str(path))
-    values, hints = _toml(path), get_type_hints(Options)
-    known = sorted({name.replace("_", "-") for name in hints} - {"config"})
-    found: list[str] = []
-    for key, value in values.items():
-        name = key.replace("_", "-")
-        check_known(f"--config {path}:", name, known)
+def _from_file(path: Path) -> Options:
+    """Return the options of a TOML file, the others as by default."""
+    hints = {name.replace("_", "-"): hint for name, hint in get_type_hints(Options).items() if name != "config"}
+    values = {}
+    for key, value in _toml(path).items():
+        option = key.replace("_", "-")
+        check_known(f"--config {path}:", option, sorted(hints))
         try:
-            found += _as_arguments(f"--{name}", value, hints[name.replace("-", "_")])
+            values[option.replace("-", "_")] = _converted(option, value, hints[option])
         except UsageError as error:
             raise UsageError(f"--config {path}: {error}") from None
-    return found
+    return Options(**values)
 
 
 def _toml(path: Path) -> dict[str, Any]:
@@ -213,23 +204,24 @@ def _toml(path: Path) -> dict[str, Any]:
         raise UsageError(f"--config {path} is not TOML: {truncate(str(error), 200)}") from None
 
 
-def _as_arguments(option: str, value: Any, hint: Any) -> list[str]:
+def _converted(option: str, value: Any, hint: Any) -> Any:
+    """Return a value of TOML as the type of its option has it; a UsageError where it is none."""
     if hint is bool:
-        if not isinstance(value, bool):
-            raise UsageError(f"{option[2:]} = {describe_value(value)}: give true or false")
-        return [option] if value else []
-    items = value if isinstance(value, list) else [value]
-    if isinstance(value, list) and get_origin(hint) is not tuple:
-        raise UsageError(f"{option[2:]} is a list: give one value, without brackets")
+        if isinstance(value, bool):
+            return value
+        raise UsageError(f"{option} = {describe_value(value)}: give true or false")
+    is_list, items = get_origin(hint) is tuple, value if isinstance(value, list) else [value]
+    if isinstance(value, list) and not is_list:
+        raise UsageError(f"{option} is a list: give one value, without brackets")
     for item in items:
         if not _is_plain(item):
-            raise UsageError(f"{option[2:]} = {describe_value(item)}: give a number or a text, or a list of these")
+            raise UsageError(f"{option} = {describe_value(item)}: give a number or a text, or a list of these")
     if len({isinstance(item, str) for item in items}) > 1:
-        raise UsageError(
-            f"{option[2:]} = {describe_value(items[0])}, {describe_value(items[1])}: give a list of numbers or of texts"
-            " alone"
-        )
-    return [option, *map(str, items)]
+        both = f"{describe_value(items[0])}, {describe_value(items[1])}"
+        raise UsageError(f"{option} = {both}: give a list of numbers or of texts alone")
+    kind = get_args(hint)[0] if is_list else hint
+    converted = tuple(arguments.convert(f"--{option}", str(item), kind) for item in items)
+    return converted if is_list else converted[0]
 
 
 def _is_plain(item: object) -> bool:
