@@ -1,4 +1,4 @@
-"""A command line as one frozen value, for every command: what is no text and no number is refused before it is one.
+"""A command line as one frozen value, for every command: what is no text or no number is refused before it is parsed.
 
 Python takes 1_000, full-width digits, 1e400 (infinity) and 1e-400 (zero) for numbers. Here they are not.
 """
@@ -33,7 +33,7 @@ def read(options: type[T], argv: Sequence[str] | None, prog: str, default: T | N
 
 
 def check_text(word: str) -> None:
-    """Refuse what can be no name of a file and can stand in no manifest."""
+    """Refuse a text that no file can be named by and no manifest can hold."""
     if len(word) > MAX_LENGTH:
         raise UsageError(f"{quote(word)}: this argument has {len(word)} characters; give at most {MAX_LENGTH}")
     if not word.isascii() and any("\ud800" <= character <= "\udfff" for character in word):
@@ -57,7 +57,7 @@ def convert(option: str, word: str, kind: Any) -> Any:
 
 
 def _values(options: type, words: Sequence[str]) -> Iterator[tuple[str, str, type]]:
-    """Each value of an option that asks for numbers, with the option and the kind of number."""
+    """Yield (option, value, kind of number) for each value of an option that takes numbers."""
     hints, option, many = get_type_hints(options), "", False
     kind: Any = None
     for word in words:

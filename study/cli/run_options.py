@@ -18,8 +18,8 @@ from study.spec.checks import check_known
 from study.spec.datasets import DATASETS
 from study.spec.design import MAX_SEED, MAX_SEEDS, Design
 from study.spec.factors import FACTORS, Level
-from study.store import untrusted_parquet as parquet
 from study.store.study_folder import Folder
+from study.store.untrusted_parquet import InvalidFile, file_bytes
 
 PROGRAM = "python -m study.run"
 STUDY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -27,9 +27,9 @@ DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]{1,3})?")
 DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)([smh]?)")
 SHARD = re.compile(r"([0-9]{1,9})/([0-9]{1,9})")
 CONFIG_BYTES = 10**6
-"""Of a TOML file, at most."""
+"""Bytes of a TOML file that are read."""
 MAX_DOTS = 1000
-"""Of a TOML file between two commas or line ends: the time to read ``a.a.a.a = 1`` grows with their square."""
+"""Dots of a TOML file between two commas or line ends: the time to read ``a.a.a.a = 1`` grows with their square."""
 
 
 @dataclass(frozen=True)
@@ -110,15 +110,15 @@ class Options:
         return self
 
     def design(self, dataset: str) -> Design:
-        """The design on ``dataset``; a UsageError names what is wrong with it."""
+        """Return the design on ``dataset``; a UsageError names what is wrong with it."""
         grid = {factor.field: getattr(self, factor.field) for factor in FACTORS.values() if factor.field}
         seeds = tuple(range(self.first_seed, self.first_seed + self.seeds))
         return Design(
-            dataset, self.arms, seeds=seeds, epochs=self.epochs, hidden=self.hidden, vary=_varied(self.vary), **grid
+            dataset, self.arms, seeds=seeds, epochs=self.epochs, hidden=self.hidden, vary=_parse_vary(self.vary), **grid
         )
 
     def folder(self, dataset: str) -> Folder:
-        """Return the study's folder, named by the data set unless told otherwise."""
+        """Return the study's folder, named by the data set unless there is a --study-id."""
         return Folder(self.out / (self.study_id or dataset))
 
     def execution(self) -> Execution:
@@ -135,24 +135,24 @@ class Options:
         )
 
     def _shard(self) -> tuple[int, int]:
-        """(i, n) with 1 <= i <= n; (1, 1) is everything."""
+        """Return (i, n) with 1 <= i <= n; (1, 1) is everything."""
         match = SHARD.fullmatch(self.shard or "1/1")
         if not match or not 1 <= int(match[1]) <= int(match[2]):
             raise UsageError(f"--shard {quote(str(self.shard))}: give i/n with i from 1 to n, such as 2/8")
         return int(match[1]), int(match[2])
 
 
-def _varied(words: Sequence[str]) -> dict[str, tuple[Level, ...]]:
-    """Return the levels of further factors by key, from words such as ``activation=relu,tanh``."""
-    found: dict[str, tuple[Level, ...]] = {}
-    for word in words:
-        key, given, levels = word.partition("=")
+def _parse_vary(pairs: Sequence[str]) -> dict[str, tuple[Level, ...]]:
+    """Return the levels of further factors by key, from pairs such as ``activation=relu,tanh``."""
+    varied: dict[str, tuple[Level, ...]] = {}
+    for pair in pairs:
+        key, equals, levels = pair.partition("=")
         check_known("--vary", key, [factor.key for factor in FACTORS.values() if not factor.always])
-        if not given or key in found:
-            raise UsageError(f"--vary {quote(word)}: give each factor once, as KEY=LEVEL,LEVEL")
+        if not equals or key in varied:
+            raise UsageError(f"--vary {quote(pair)}: give each factor once, as KEY=LEVEL,LEVEL")
         factor = FACTORS[key]
-        found[key] = tuple(arguments.convert(factor.option, level, factor.kind) for level in levels.split(","))
-    return found
+        varied[key] = tuple(arguments.convert(factor.option, level, factor.kind) for level in levels.split(","))
+    return varied
 
 
 def seconds_of(max_time: str | None) -> float | None:
@@ -188,16 +188,16 @@ def _from_file(path: Path) -> Options:
 
 
 def _toml(path: Path) -> dict[str, Any]:
-    """What stands in a regular file of bounded size, or in the one that a link leads to."""
+    """Return the values of a regular file of bounded size, or of the one that a link leads to."""
     try:
-        content = parquet.file_bytes(Path(os.path.realpath(path)), CONFIG_BYTES)
+        content = file_bytes(Path(os.path.realpath(path)), CONFIG_BYTES)
         if any(piece.count(b".") > MAX_DOTS for piece in re.split(rb"[,\n]", content)):
-            raise parquet.InvalidFile(f"it has a name of more than {MAX_DOTS} parts")
+            raise InvalidFile(f"it has a name of more than {MAX_DOTS} parts")
         return tomllib.loads(content.decode("utf-8"))
     except OSError as error:
         raise UsageError(f"--config {path}: {error.strerror}") from None
-    except parquet.InvalidFile as refused:
-        raise UsageError(f"--config {path}: {refused}; give a file of options such as seeds = 10") from None
+    except InvalidFile as error:
+        raise UsageError(f"--config {path}: {error}; give a file of options such as seeds = 10") from None
     except RecursionError:
         raise UsageError(f"--config {path} is nested too deeply; give options such as seeds = 10") from None
     except ValueError as error:
@@ -225,7 +225,7 @@ def _converted(option: str, value: Any, hint: Any) -> Any:
 
 
 def _is_plain(item: object) -> bool:
-    """Whether a command line could say it as one value."""
+    """Whether a value of TOML could be one argument of a command line."""
     if isinstance(item, str):
         return not item.startswith("--")
     return isinstance(item, float) or (type(item) is int and abs(item) < 10**100)
