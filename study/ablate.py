@@ -40,7 +40,7 @@ class Options:
 
 
 def run(options: Options) -> int:
-    """Make the evaluation of a study complete; returns the exit code."""
+    """Make the evaluation of a study complete; return the exit code."""
     if options.workers < 0:
         raise UsageError(f"--workers {options.workers}: give 1 or more, or 0 for one per core")
     if not DEVICE.fullmatch(options.device):
@@ -60,14 +60,14 @@ def run(options: Options) -> int:
 
 
 def _newest(out: Path) -> Path:
-    """The study under ``out`` that was trained last."""
+    """Return the study under ``out`` that was trained last."""
     for manifest in newest_first(out, holding="weights"):
         return manifest.parent
     raise UsageError(f"there is no study with kept networks under {out}; run python -m study.run first")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command; every error is one sentence on stderr."""
+    """Run the command and return its exit code; every error is one sentence on stderr."""
     return run_command("study.ablate", lambda: run(arguments.read(Options, argv, "python -m study.ablate")))
 
 

@@ -13,11 +13,11 @@ from study.spec.checks import check_known
 
 @dataclass(frozen=True)
 class Family:
-    """One way to choose the statistics, or one for each number."""
+    """A family of inference modes: one mode, or one for each number."""
 
     key: str
     label: Callable[[int], str] | str
-    """As a reader calls it."""
+    """Name in sentences, of the number where there is one."""
     needs_batch: bool = False
     """Whether it looks at the images that are predicted with an image."""
     numbered: bool = False
@@ -49,12 +49,12 @@ FAMILIES = {
         Family("none", "no statistics to choose"),
     )
 }  # fmt: skip
-"""By key, in the order in which a reader meets them."""
+"""Known families by key, in the order of tables."""
 
 
 @dataclass(frozen=True)
 class InferenceMode:
-    """One way to choose the statistics."""
+    """An inference mode: one choice of the statistics."""
 
     family: Family
     number: int | None = None
@@ -78,7 +78,7 @@ class InferenceMode:
 
     @property
     def place(self) -> tuple[int, int]:
-        """What the order of ``FAMILIES`` is sorted by."""
+        """The sort key of the order of ``FAMILIES``."""
         return [*FAMILIES].index(self.family.key), self.number or 0
 
 
