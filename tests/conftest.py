@@ -21,7 +21,7 @@ settings.load_profile("study")
 @pytest.fixture(scope="session", autouse=True)
 def torch_as_in_a_worker() -> None:
     """One thread and flushed denormals, as every training has them."""
-    devices.prepare(devices.engine("cpu", tf32=False))
+    devices.prepare(devices.numerics_id("cpu", tf32=False))
 
 
 @pytest.fixture(scope="session")

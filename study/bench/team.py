@@ -97,7 +97,7 @@ def _work(pipe: Connection, core: int, of_engine: bool, name: str, sha256: dict[
     from study.data.dataset import open_shared
 
     if of_engine:
-        devices.prepare(devices.engine("cpu", tf32=False))
+        devices.prepare(devices.numerics_id("cpu", tf32=False))
     torch.set_num_threads(1)
     data = open_shared(name, sha256, shared_data)
     ways = {PEAK: matrix_product()}

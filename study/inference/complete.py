@@ -94,7 +94,7 @@ def _evaluate(folder: Folder, design: Design, todo: Todo, images: "Dataset", n_w
     groups = list(_groups(todo))
     device = images.test.images.device.type
     n_done, last = 0, time.monotonic()
-    job = Job(folder.path, design, devices.engine(device, tf32=False))
+    job = Job(folder.path, design, devices.numerics_id(device, tf32=False))
     if device != "cpu" or min(n_workers, len(groups)) < 2:
         devices.prepare(job.engine)
         done: Generator[int] = (job.evaluate(runs, todo[runs[0]], images) for runs in groups)

@@ -75,7 +75,7 @@ def check_free(folder: Folder) -> None:
 def check_device(execution: Execution) -> None:
     """Refuse a GPU that is not there before anything is written."""
     if execution.tf32 or execution.device.startswith("cuda"):
-        devices.engine(devices.choose(execution.device, of_study=None), execution.tf32)
+        devices.numerics_id(devices.choose(execution.device, of_study=None), execution.tf32)
 
 
 def agreed_design(folder: Folder, design: Design) -> Design | None:

@@ -36,7 +36,7 @@ def test_time_is_that_of_the_busiest_worker(model: costs.CostModel) -> None:
 
 def test_an_engine_has_its_cost_model_by_its_name() -> None:
     assert costs.for_engine(registry.KERNEL) is costs.KERNEL
-    assert costs.for_engine(devices.engine("cpu", tf32=False)) is costs.TORCH
+    assert costs.for_engine(devices.numerics_id("cpu", tf32=False)) is costs.TORCH
 
 
 @MODELS

@@ -45,7 +45,7 @@ class Told:
 def job(tmp_path: Path, digits: dataset.Dataset) -> jobs.Job:
     Folder(tmp_path / "s").prepare()
     (tmp_path / "shared").mkdir()
-    engine = devices.engine("cpu", tf32=False)
+    engine = devices.numerics_id("cpu", tf32=False)
     return jobs.Job(DESIGN, tmp_path / "s", "cpu", engine, "digits", digits.sha256, tmp_path / "shared")
 
 
