@@ -15,7 +15,7 @@ from analysis.findings.results import Results, analyse
 from analysis.records.pairs import pair
 from analysis.records.tables import check, load
 from study.spec.design import Design
-from study.spec.factors import FACTORS, Cell, Factor, one_of
+from study.spec.factors import FACTORS, Cell, Factor, Level, one_of
 from study.spec.runs import Run
 from tests.analysis.planted import plant, planted
 from tests.analysis.report.test_report import Page, make
@@ -39,8 +39,8 @@ def score(run: Run, epoch: int) -> float:
     return (BASE[name] + 4 * epoch + 3 * run.seed + gain) / 360
 
 
-def design(**vary: tuple[object, ...]) -> Design:
-    return Design("digits", batch_sizes=SIZES, lrs=LRS, seeds=SEEDS, epochs=3, vary=vary)  # type: ignore[arg-type]
+def design(**vary: tuple[Level, ...]) -> Design:
+    return Design("digits", batch_sizes=SIZES, lrs=LRS, seeds=SEEDS, epochs=3, vary=tuple(vary.items()))
 
 
 @pytest.fixture(scope="module", autouse=True)
