@@ -123,9 +123,9 @@ def prepare(library: Library, data: Dataset, widths: Sequence[int], form: Form |
     values = _values(library, splits)
 
     def in_form(form: Form, splits: Sequence[Arrays]) -> Sequence[Pixels]:
-        return (
-            [Rows(*split) for split in splits] if values is None or form == ROWS else _nonzero(library, splits, values)
-        )
+        if values is None or form == ROWS:
+            return [Rows(*split) for split in splits]
+        return _nonzero(library, splits, values)
 
     images, labels = splits[0]
     forms = (ROWS,) if values is None else (NONZERO, ROWS)

@@ -3,8 +3,8 @@
 //
 // What is exported begins with kernel_; library.py checks every length before it calls. Images are rows of floats, or
 // a plan of their nonzero pixels (plan.h). All widths are padded to whole lines, by units whose weights are zero and
-// stay zero. Denormals are flushed while a call lasts: Adam's moments of dead units decay into them and would stay there,
-// at a hundred cycles an operation. The caller's own mode is restored.
+// stay zero. Denormals are flushed while a call lasts: Adam's moments of dead units decay into them and would stay
+// there, at a hundred cycles an operation. The caller's own mode is restored.
 #include "linear.h"
 #include "lit.h"
 #include "norm.h"
