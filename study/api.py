@@ -128,7 +128,9 @@ def evaluate(
     if not inference.any_statistics(runs):
         raise UsageError(f"{folder.path} has no trained run with batch normalisation: there is nothing to compare")
     source, n_workers = ImageSource(design.dataset, Path(data_dir)), Execution(workers=workers).n_workers
-    inference.complete_evaluation(folder, design, runs, source, device, conditions == "clean", n_workers, lambda text: None)
+    inference.complete_evaluation(
+        folder, design, runs, source, device, conditions == "clean", n_workers, lambda text: None
+    )
     return folder.path
 
 
