@@ -14,7 +14,7 @@ from study.cli.run_options import DEVICE
 from study.data.lazy import DATA_DIR, ImageSource
 from study.engine.machine import cores
 from study.errors import UsageError
-from study.inference.complete import Say, any_statistics, complete, trained
+from study.inference.complete import Say, any_statistics, complete_evaluation, trained
 from study.store.study_folder import Folder, newest_first
 
 
@@ -54,7 +54,7 @@ def run(options: Options) -> int:
         raise UsageError(f"{folder.path} has no trained run with batch normalisation: there is nothing to compare")
     say: Say = (lambda text: None) if options.quiet else (lambda text: print(text, flush=True))
     source = ImageSource(design.dataset, options.data_dir)
-    complete(folder, design, runs, source, options.device, options.clean, options.workers or cores(), say)
+    complete_evaluation(folder, design, runs, source, options.device, options.clean, options.workers or cores(), say)
     say(f"{folder.path} is evaluated. Next: python -m analysis.report {folder.path}")
     return 0
 

@@ -12,8 +12,7 @@ from study.data.lazy import DATA_DIR, ImageSource
 from study.engine import devices, registry
 from study.engine.registry import Engine
 from study.errors import StudyError, UsageError
-from study.inference.complete import any_statistics, trained
-from study.inference.complete import complete as complete_inference
+from study.inference.complete import any_statistics, complete_evaluation, trained
 from study.runner.complete import check_device, check_free, complete
 from study.runner.execution import Execution
 from study.runner.outcome import INTERRUPTED, Outcome
@@ -129,7 +128,7 @@ def evaluate(
     if not any_statistics(runs):
         raise UsageError(f"{folder.path} has no trained run with batch normalisation: there is nothing to compare")
     source, n_workers = ImageSource(design.dataset, Path(data_dir)), Execution(workers=workers).n_workers
-    complete_inference(folder, design, runs, source, device, conditions == "clean", n_workers, lambda text: None)
+    complete_evaluation(folder, design, runs, source, device, conditions == "clean", n_workers, lambda text: None)
     return folder.path
 
 

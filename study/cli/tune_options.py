@@ -131,7 +131,7 @@ class Options:
             sampler=self.sampler,
             sampler_seed=self.sampler_seed,
             pruner=self.pruner,
-            at_once=self.at_once,
+            trial_batch_size=self.at_once,
             storage=self.storage,
         )
 

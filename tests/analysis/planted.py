@@ -143,7 +143,7 @@ def plant_tuned(
 
 
 def _finished(
-    design: Design, arm: str, slot: int, at: Cell, trial: TrialAccuracy, n_seeds: int, pruned: bool
+    design: Design, arm: str, index: int, at: Cell, trial: TrialAccuracy, n_seeds: int, pruned: bool
 ) -> Finished:
     n, epoch = TrialDesign.of(design).data.n_test, 1 if pruned else design.epochs
 
@@ -153,7 +153,7 @@ def _finished(
             return Score(FIRST_SEED + k, epoch, None, None, n, 1)
         return Score(FIRST_SEED + k, epoch, 1 - accuracy, round(n * accuracy), n, None)
 
-    return Finished(slot, at, tuple(score(k) for k in range(n_seeds)), pruned)
+    return Finished(index, at, tuple(score(k) for k in range(n_seeds)), pruned)
 
 
 # --- the inference modes
