@@ -30,7 +30,7 @@ def robustness(cells: Sequence[ArmCell]) -> Figure:
                 x = [shift * grid.column(of_arm.cell) for of_arm in shown]
                 _accuracy(above, shown, x, errors)
                 _failing(below, shown, x)
-        above.set_title(grid.title(row, between="\n"))
+        above.set_title(grid.title(row, separator="\n"))
         stretched(above, errors)
         level_axis(below, grid.across, rates)
         below.set_ylim(-6, 106)

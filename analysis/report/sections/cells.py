@@ -36,7 +36,7 @@ def part(study: StudyData, results: Results) -> Part:
             "All cells",
             [Placeholder("There is nothing to compare with one arm; train both:", "python -m study.run")],
         )
-    rows = contrasts.rows(results.contrasts, study.cell_key)
+    rows = contrasts.contrast_rows(results.contrasts, study.cell_key)
     n_totals = sum(contrast.over_all_cells for contrast in results.contrasts)
     table = Table("contrasts", "All cells and both endpoints", _columns(study), rows, n_totals)
     return Part("cells", "All cells", [Paragraph(about), table])

@@ -4,7 +4,7 @@ from typing import Any
 
 from analysis.findings.arms import ArmCell
 from analysis.findings.failures import Failures
-from analysis.findings.results import BestRate, Findings, Results
+from analysis.findings.results import BestRateAt, Findings, Results
 from analysis.records.cells import Grid
 from analysis.records.tables import PRIMARY, StudyData
 from analysis.report import number_format as words
@@ -25,7 +25,6 @@ from analysis.report.columns import (
 from analysis.report.document import Block, Column, Figure, Paragraph, Part, Placeholder, Table
 from analysis.report.figures import rates
 from analysis.report.figures.style import svg
-from analysis.stats.grid import BestRate as Rates
 from analysis.stats.grid import LargestRate
 
 
@@ -206,8 +205,8 @@ def _best(grid: Grid, of_arm: Findings) -> list[Block]:
     return [Table(f"best-{of_arm.arm}", caption, columns, [_best_row(best) for best in of_arm.best_rates])]
 
 
-def _best_row(best: BestRate) -> dict[str, Any]:
-    found: Rates = best.found
+def _best_row(best: BestRateAt) -> dict[str, Any]:
+    found = best.found
     return {
         **best.at,
         "best_baseline": found.best_baseline,
