@@ -157,6 +157,7 @@ def _tuned(
     both = _with_and_without_tuning(study, runs, arm)
     before, after = both["untuned"].to_numpy(float), both["tuned"].to_numpy(float)
     reduction = zero_rounding_noise(before - after)
+    scores = trials.scores(study.baseline), trials.scores(arm)
     return Tuned(
         arm=arm,
         baseline=study.baseline,
@@ -171,7 +172,7 @@ def _tuned(
         gains=[_gain(both, one, level) for one in arms],
         crossfit=crossfit(trials.complete(study.baseline), trials.complete(arm), level),
         budgets=[_expected_best(trials, one, level) for one in arms] if trials.uniform else [],
-        gap_by_budget=expected_best_difference(*map(trials.scores, arms), level) if trials.uniform else None,
+        gap_by_budget=expected_best_difference(*scores, level) if trials.uniform else None,
         breadths=_good_regions(trials, arms, level) if trials.uniform else [],
         importances=_importances(trials, arms),
         trials=[trial for one in arms for trial in _trials(study, trials, one)],
