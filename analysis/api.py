@@ -6,9 +6,8 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.errors import AnalysisError
-from analysis.findings import contrasts as findings
 from analysis.findings import results
-from analysis.findings.contrasts import Contrast
+from analysis.findings.contrasts import Contrast, compute_contrasts, contrast_rows
 from analysis.findings.results import Results
 from analysis.records import tables
 from analysis.records.frames import FrameData
@@ -57,13 +56,13 @@ def contrasts(data: StudyData | FrameData, alpha: float = ALPHA, margin: float =
         By arm and endpoint, over all cells first; differences are arm minus baseline within pairs.
     """
     _check(alpha, margin)
-    return findings.contrasts(data, alpha, margin)
+    return compute_contrasts(data, alpha, margin)
 
 
 def to_frame(contrasts: Sequence[Contrast]) -> pd.DataFrame:
     """Return contrasts as a table: a row each, with the columns of ``contrasts.csv``."""
     cell = next((contrast.cell for contrast in contrasts if contrast.cell is not None), None)
-    return pd.DataFrame(findings.rows(contrasts, [*cell.said] if cell is not None else []))
+    return pd.DataFrame(contrast_rows(contrasts, [*cell.said] if cell is not None else []))
 
 
 def analyse(data: StudyData, alpha: float = ALPHA, margin: float = MARGIN, other: StudyData | None = None) -> Results:

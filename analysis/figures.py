@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from analysis.errors import AnalysisError
-from analysis.findings.contrasts import Contrast
-from analysis.findings.contrasts import by_cell as contrasts_by_cell
+from analysis.findings.contrasts import Contrast, by_cell
+from analysis.findings.curves import arm_curves, default_cell
 from analysis.records.tables import StudyData
-from analysis.report.figures import curves as curve_figures
-from analysis.report.figures import effects
+from analysis.report.figures import curves, effects
 from study.spec.factors import Cell, in_words
 
 
@@ -43,11 +42,9 @@ def learning_curves(data: StudyData, cell: Cell | None = None) -> Figure:
     cell
         The cell that is drawn; the tutorial's, or the middle one, unless given.
     """
-    from analysis.findings.curves import curves, default_cell
-
-    every = curves(data, level=0.95)
+    every = arm_curves(data, level=0.95)
     wanted = default_cell(every) if cell is None else cell
-    return curve_figures.learning_curves([curve for curve in every if curve.cell == wanted])
+    return curves.learning_curves([curve for curve in every if curve.cell == wanted])
 
 
 def _of_arm(contrasts: Sequence[Contrast], arm: str | None) -> dict[Cell, Contrast]:
@@ -56,4 +53,4 @@ def _of_arm(contrasts: Sequence[Contrast], arm: str | None) -> dict[Cell, Contra
     arms = list(dict.fromkeys(contrast.arm for contrast in contrasts))
     if arm is not None and arm not in arms:
         raise AnalysisError(f"there is no contrast of the arm {arm!r}; choose from: {', '.join(arms)}")
-    return contrasts_by_cell(contrasts, arm or arms[0], contrasts[0].endpoint)
+    return by_cell(contrasts, arm or arms[0], contrasts[0].endpoint)

@@ -1,4 +1,4 @@
-"""python -m analysis.readme STUDY_DIR... [--readme README.md]: what the README quotes of studies, printed by code.
+"""python -m analysis.readme STUDY_DIR... [--readme README.md]: quotations of studies in the README, printed by code.
 
 The text between the two marks is replaced by the headlines of the studies' reports and their figures.
 """
@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import tyro
 
 from analysis.errors import AnalysisError
-from analysis.report import number_format as words
+from analysis.report import number_format as fmt
 from study.cli import arguments
 from study.errors import StudyError
 
@@ -21,8 +21,8 @@ BEGIN, END = "<!-- printed by analysis.readme: begin -->", "<!-- printed by anal
 
 
 def quoted(study: Path) -> str:
-    """The answer of a study and its main figure as Markdown: of a tuned one what is left of the difference, else what
-    would change it."""
+    """Return the answer of a study and its main figure as Markdown: of a tuned one what is left of the difference, else
+    what would change it."""
     report = json.loads((study / "report.json").read_text("utf-8"))
     return "\n".join(
         line for verdict in report["verdicts"] for line in _verdict(verdict, f"{study.as_posix()}/figures")
@@ -37,12 +37,12 @@ def _verdict(verdict: Mapping[str, Any], figures: str) -> Iterator[str]:
         return
     yield from (f"> **{verdict['headline']}**", ">", f"> {verdict['tests']} {verdict['by_cell']}")
     yield from (">", "> What would change it:", ">", *(f"> - {line}" for line in verdict["what_would_change_it"]), "")
-    alt = f"Test accuracy of every seed {words.both_sides(verdict['arm'])}, and the differences"
+    alt = f"Test accuracy of every seed {fmt.both_sides(verdict['arm'])}, and the differences"
     yield f"![{alt}]({figures}/pairs-{verdict['arm']}.svg)"
 
 
 def update(readme: str, text: str) -> str:
-    """``readme`` with ``text`` between its marks; an AnalysisError where they are not there once each."""
+    """Return ``readme`` with ``text`` between its marks; refuse one that does not have each of them once."""
     if readme.count(BEGIN) != 1 or readme.count(END) != 1:
         raise AnalysisError(f"the README needs the lines {BEGIN!r} and {END!r} once each")
     before, rest = readme.split(BEGIN)

@@ -56,8 +56,10 @@ def test_without_batch_norm_adam_at_a_tenth_mostly_fails_and_with_it_does_not(ta
 
 
 def test_the_shipped_tables_are_those_of_the_shipped_records(table: pd.DataFrame) -> None:
-    found = contrasts.contrasts(tables.load(STUDY), alpha=0.05, margin=0.002)
-    recomputed = pd.read_csv(io.StringIO(pd.DataFrame(contrasts.rows(found, ["batch_size", "lr"])).to_csv(index=False)))
+    found = contrasts.compute_contrasts(tables.load(STUDY), alpha=0.05, margin=0.002)
+    recomputed = pd.read_csv(
+        io.StringIO(pd.DataFrame(contrasts.contrast_rows(found, ["batch_size", "lr"])).to_csv(index=False))
+    )
     pd.testing.assert_frame_equal(recomputed, table, rtol=1e-9)
 
 

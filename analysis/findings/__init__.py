@@ -1,1 +1,1 @@
-"""Every number and verdict; knows no words and no drawings."""
+"""Every number and verdict; knows no sentences and no drawings."""

@@ -1,4 +1,4 @@
-"""Each arm on its own: its accuracy and its failures in a cell, and the tutorial's two numbers against ours.
+"""Each arm on its own: its accuracy and its failures in a cell, and the tutorial's two numbers beside ours.
 
 Nothing here compares the arms: intervals of two arms that overlap say nothing of their paired difference.
 """
@@ -28,11 +28,11 @@ class ArmCell:
     arm: str
     n: int
     accuracy: Interval
-    """Of the mean over seeds, on the primary endpoint."""
+    """Interval of the mean over seeds, on the primary endpoint."""
     n_diverged: int
     n_failed: int
     failing: Interval
-    """Of the share of runs that fail: Clopper & Pearson (1934), exact."""
+    """Interval of the share of runs that fail: Clopper & Pearson (1934), exact."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Claim:
 
 
 def arm_cells(study: StudyData, level: float) -> list[ArmCell]:
-    """Every arm in every cell in which it was trained, by cell."""
+    """Return every arm in every cell in which it was trained, by cell."""
     key = study.cell_key
     cells = [
         _arm_cell(cell_at(key, levels), str(arm), runs, level)
@@ -58,25 +58,21 @@ def arm_cells(study: StudyData, level: float) -> list[ArmCell]:
 
 
 def _arm_cell(cell: Cell, arm: str, runs: pd.DataFrame, level: float) -> ArmCell:
-    n_failed = int(runs.failed.sum())
+    n, n_failed = len(runs), int(runs.failed.sum())
+    exact = stats.binomtest(n_failed, n).proportion_ci(level, method="exact")
     return ArmCell(
         cell=cell,
         arm=arm,
-        n=len(runs),
+        n=n,
         accuracy=t_interval(runs[PRIMARY], level),
         n_diverged=int(runs.diverged.sum()),
         n_failed=n_failed,
-        failing=_share(n_failed, len(runs), level),
+        failing=Interval("Clopper-Pearson", n, n_failed / n, float(exact.low), float(exact.high), level),
     )
 
 
-def _share(k: int, n: int, level: float) -> Interval:
-    exact = stats.binomtest(k, n).proportion_ci(level, method="exact")
-    return Interval("Clopper-Pearson", n, k / n, float(exact.low), float(exact.high), level)
-
-
 def claims(study: StudyData, level: float) -> list[Claim]:
-    """The tutorial's numbers, where the study trained its network at its setting; else none."""
+    """Return the tutorial's numbers beside ours where the study trained its network at its setting, else none."""
     if any(getattr(study.design, name) != value for name, value in PUBLISHED_DESIGN.items()):
         return []
     at = rows_in(study.outcomes, PUBLISHED_CELL, study.cell_key)

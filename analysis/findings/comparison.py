@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.errors import AnalysisError
-from analysis.records.pairs import Pairs, over_cells, pair, settled
+from analysis.records.pairs import Pairs, over_cells, pair, zero_rounding_noise
 from analysis.records.tables import PRIMARY, StudyData
 from analysis.stats.intervals import Interval, simultaneous, t_interval
 from analysis.stats.multiple_tests import max_t
@@ -24,14 +24,14 @@ class Side:
     """One contrast, arm minus baseline, in both studies."""
 
     cell: Cell | None
-    """None: over all cells that both studies have."""
+    """None over all cells that both studies have."""
     here: Interval
-    """Over this study's own seeds; in a cell it holds for that cell alone."""
+    """Interval over this study's own seeds; in a cell it holds for that cell alone."""
     there: Interval
     difference: Interval
-    """Here minus there, over the seeds that both have; the cells' hold all at once (sup-t)."""
+    """Difference, here minus there, over the seeds that both have; the cells' hold all at once (sup-t)."""
     test: Test
-    """Over all cells the paired t test, in a cell step-down max-T."""
+    """The paired t test over all cells, step-down max-T in a cell."""
 
 
 @dataclass(frozen=True)
@@ -39,18 +39,18 @@ class Comparison:
     arm: str
     baseline: str
     name: str
-    """Of the other study."""
+    """Name of the other study."""
     dataset: str
     differs: list[str]
-    """What else differs between the designs beside the data."""
+    """Differences between the designs beside the data."""
     n_common: int
     """Seeds of both with a pair in every common cell."""
     sides: list[Side]
-    """Over all common cells, then by cell."""
+    """The contrast over all common cells, then in each."""
 
 
 def compare(study: StudyData, other: StudyData, arm: str, level: float) -> Comparison:
-    """``study`` is here, ``other`` there; an AnalysisError where they have nothing in common."""
+    """Return the comparison of ``study`` (here) with ``other`` (there); refuse two with nothing in common."""
     if arm not in other.treatments:
         raise AnalysisError(f"the study {other.name!r} has no pairs of {arm!r} and {study.baseline!r} to compare with")
     here, there = pair(study, arm, PRIMARY), pair(other, arm, PRIMARY)
@@ -62,7 +62,7 @@ def compare(study: StudyData, other: StudyData, arm: str, level: float) -> Compa
         )
     tables = [_complete(here, cells), _complete(there, cells)]
     seeds = sorted(set(tables[0]) & set(tables[1]))
-    d = settled([tables[0][seed] - tables[1][seed] for seed in seeds]).reshape(len(seeds), len(cells))
+    d = zero_rounding_noise([tables[0][seed] - tables[1][seed] for seed in seeds]).reshape(len(seeds), len(cells))
     sides = [
         _over_cells(tables, d, level),
         *_in_cells(here, there, cells, d, level),
@@ -74,7 +74,7 @@ BySeed = dict[int, NDArray[np.float64]]
 
 
 def _complete(pairs: Pairs, cells: Sequence[Cell]) -> BySeed:
-    """By seed the differences in ``cells``, of the seeds with a pair in each."""
+    """Return the differences in ``cells`` by seed, of the seeds with a pair in each."""
     seeds = sorted(set(pairs.table.seed))
     rows = zip(seeds, pairs.matrix(cells), strict=True)
     return {int(seed): row for seed, row in rows if not np.isnan(row).any()}
@@ -98,11 +98,11 @@ def _in_cells(here: Pairs, there: Pairs, cells: Sequence[Cell], d: NDArray[np.fl
 
 
 def _differs(study: StudyData, other: StudyData) -> list[str]:
-    """In words, less the data set, the seeds and the grid, which the page shows anyway."""
+    """Return what differs, less the data set, the seeds and the grid, which the page shows anyway."""
+
+    def show(value: int | tuple[int, ...]) -> str:
+        return str(value) if isinstance(value, int) else "-".join(map(str, value))
+
     names = ("epochs", "hidden")
     values = [(name, getattr(study.design, name), getattr(other.design, name)) for name in names]
-    return [f"{name} {_plain(a)} here and {_plain(b)} there" for name, a, b in values if a != b]
-
-
-def _plain(value: int | tuple[int, ...]) -> str:
-    return str(value) if isinstance(value, int) else "-".join(map(str, value))
+    return [f"{name} {show(a)} here and {show(b)} there" for name, a, b in values if a != b]

@@ -39,17 +39,17 @@ VERDICTS = {
 
 
 @dataclass(frozen=True)
-class Joint:
+class SimultaneousInference:
     """A cell among all cells of its endpoint, which are tested together."""
 
     n_cells: int
     max_t: Test
     p_holm: float
-    """Holm's, of the sign-flip tests: the fallback that knows nothing of how cells depend."""
+    """Holm's p of the sign-flip tests: the fallback that knows nothing of how cells depend."""
     ci: Interval
-    """All cells' intervals hold at once with probability 1 - alpha."""
+    """Simultaneous interval: all cells' hold at once with probability 1 - alpha."""
     inner: Interval
-    """Likewise with 1 - 2 alpha: within the margin, it is two one-sided tests in every cell at once."""
+    """Simultaneous 1 - 2 alpha interval: within the margin, it is two one-sided tests in every cell at once."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Contrast:
     """Arm minus baseline on one endpoint. Accuracies are fractions; NaN where there is no such number."""
 
     cell: Cell | None
-    """None: over all cells."""
+    """None over all cells."""
     baseline: str
     arm: str
     endpoint: str
@@ -67,7 +67,7 @@ class Contrast:
     n_pairs: int
     """Independent differences: pairs of the cell, or seeds with a pair in every cell."""
     n_cells: int
-    """Averaged over: 1 in a cell, over all cells those in which both arms can be trained."""
+    """Cells averaged over: 1 in a cell, over all cells those in which both arms can be trained."""
     n_runs: int
     """Runs behind each side: the denominator of the failures."""
     n_failed_baseline: int
@@ -90,7 +90,7 @@ class Contrast:
     d_z: Effect
     g_z: Effect
     prob_better: Effect
-    joint: Joint | None
+    joint: SimultaneousInference | None
     """None over all cells."""
     verdict: str
     reason: str | None
@@ -114,7 +114,7 @@ OF_JOINT = {
 
 
 def _columns() -> dict[str, str]:
-    """Where in a contrast each number of ``contrasts.csv`` stands, behind the columns of the cell."""
+    """Return the attribute path in a contrast of each column of ``contrasts.csv`` after those of the cell."""
     columns = {name: name for name in PLAIN}
     for key in in_order(IN_CSV):
         of_key = OF_JOINT if key == JOINT else STATISTICS[key].columns
@@ -125,37 +125,37 @@ def _columns() -> dict[str, str]:
 COLUMNS = _columns()
 
 
-def contrasts(study: Scored, alpha: float, margin: float) -> list[Contrast]:
-    """All contrasts of a study: over all cells first, then cell by cell, for every endpoint and arm."""
-    found = []
+def compute_contrasts(study: Scored, alpha: float, margin: float) -> list[Contrast]:
+    """Return all contrasts of a study: over all cells first, then cell by cell, for every endpoint and arm."""
+    contrasts = []
     for arm in study.treatments:
         for endpoint in study.endpoints:
             pairs = pair(study, arm, endpoint)
-            found.append(over_all_cells(pairs, alpha, margin))
-            found += in_cells(study.cells, pairs, alpha, margin)
-    return found
+            contrasts.append(over_all_cells(pairs, alpha, margin))
+            contrasts += in_cells(study.cells, pairs, alpha, margin)
+    return contrasts
 
 
 def over_all_cells(pairs: Pairs, alpha: float, margin: float) -> Contrast:
-    """The contrast of the seeds' means over the grid; seeds without a pair in some cell are left out."""
+    """Return the contrast of the seeds' means over the grid; seeds without a pair in some cell are left out."""
     table = pairs.complete
     sides = table.groupby("seed")[["of_baseline", "of_arm"]].mean().to_numpy(float)
     d = over_cells(pairs.rows(pairs.cells))
     contrast = _contrast(pairs, None, sides, d, table, alpha, margin)
     inner = t_interval(d, 1 - 2 * alpha)
-    said = verdict(contrast.t, contrast.mean_diff, inner, alpha, margin)
-    return replace(contrast, verdict=said, reason=contrast.t.reason)
+    decision = verdict(contrast.t, contrast.mean_diff, inner, alpha, margin)
+    return replace(contrast, verdict=decision, reason=contrast.t.reason)
 
 
 def in_cells(cells: Sequence[Cell], pairs: Pairs, alpha: float, margin: float) -> list[Contrast]:
-    """The contrasts of one arm and endpoint in every cell of the grid, tested together."""
+    """Return the contrasts of one arm and endpoint in every cell of the grid, tested together."""
     alone = [_in_cell(pairs, cell, alpha, margin) for cell in cells]
     table = pairs.matrix(cells)
-    tests, outer, inner = max_t(table), simultaneous(table, 1 - alpha), simultaneous(table, 1 - 2 * alpha)
+    tests, wide, narrow = max_t(table), simultaneous(table, 1 - alpha), simultaneous(table, 1 - 2 * alpha)
     p_holm = holm([contrast.sign_flip.pvalue for contrast in alone])
     together = [
-        Joint(len(cells), test, float(p), low_high, within)
-        for test, p, low_high, within in zip(tests, p_holm, outer, inner, strict=True)
+        SimultaneousInference(len(cells), test, float(p), ci, inner)
+        for test, p, ci, inner in zip(tests, p_holm, wide, narrow, strict=True)
     ]
     return [_among(contrast, joint) for contrast, joint in zip(alone, together, strict=True)]
 
@@ -166,13 +166,13 @@ def _in_cell(pairs: Pairs, cell: Cell, alpha: float, margin: float) -> Contrast:
     return _contrast(pairs, cell, sides, table.difference.to_numpy(float), table, alpha, margin)
 
 
-def _among(contrast: Contrast, joint: Joint) -> Contrast:
-    """A cell's contrast with its verdict among all cells."""
+def _among(contrast: Contrast, joint: SimultaneousInference) -> Contrast:
+    """Return a cell's contrast with its verdict among all cells."""
     enough, n = seeds_to_reach(contrast.alpha), contrast.n_pairs
     reason = contrast.t.reason or (f"{n} pairs: the exact test needs {enough}" if n < enough else None)
     test = replace(joint.max_t, reason=joint.max_t.reason or reason)
-    said = verdict(test, contrast.mean_diff, joint.inner, contrast.alpha, contrast.margin)
-    return replace(contrast, joint=joint, verdict=said, reason=reason)
+    decision = verdict(test, contrast.mean_diff, joint.inner, contrast.alpha, contrast.margin)
+    return replace(contrast, joint=joint, verdict=decision, reason=reason)
 
 
 def _contrast(
@@ -184,8 +184,8 @@ def _contrast(
     alpha: float,
     margin: float,
 ) -> Contrast:
-    """``sides`` (n, 2): baseline and arm of every independent unit, ``d`` (n,) their difference; ``runs``: the pairs
-    behind them."""
+    """Return the contrast of ``sides`` (n, 2), baseline and arm of every independent unit, and of ``d`` (n,), their
+    difference; ``runs`` are the pairs behind them."""
     level = 1 - alpha
     means = sides.mean(0) if len(sides) else np.full(2, math.nan)
     n_cells = len(pairs.cells) if cell is None else 1
@@ -221,7 +221,7 @@ def _estimand(pairs: Pairs, cell: Cell | None, n_cells: int) -> str:
 
 
 def verdict(test: Test, estimate: float, inner: Interval, alpha: float, margin: float) -> str:
-    """One of VERDICTS: ``test`` says whether there is a difference, the (1 - 2 alpha) interval whether it matters.
+    """Return one of VERDICTS: ``test`` decides on a difference, the (1 - 2 alpha) interval on whether it matters.
 
     That interval within +-margin is the two one-sided tests of equivalence (Schuirmann 1987).
     """
@@ -240,13 +240,13 @@ class Step:
 
     what: str
     pvalue: float
-    """Of the cells, the smallest adjusted p."""
+    """The smallest adjusted p where the step is of cells."""
     rejected: bool
     licensed: bool
 
 
 def sequence(contrasts: Sequence[Contrast], arm: str) -> list[Step]:
-    """The steps of one arm on the primary endpoint: the grid by the paired t test, then its cells by max-T."""
+    """Return the steps of one arm on the primary endpoint: the grid by the paired t test, then its cells by max-T."""
     first, cells = overall(contrasts, arm), by_cell(contrasts, arm).values()
     smallest = min((c.joint.max_t.pvalue for c in cells if c.joint and c.verdict != "not testable"), default=math.nan)
     alpha = first.alpha
@@ -254,9 +254,9 @@ def sequence(contrasts: Sequence[Contrast], arm: str) -> list[Step]:
     return [over_grid, Step(f"any of {len(cells)} cells", smallest, smallest <= alpha, over_grid.rejected)]
 
 
-def rows(contrasts: Sequence[Contrast], cell_key: Sequence[str]) -> list[dict[str, Any]]:
-    """The rows of ``contrasts.csv``: cell and COLUMNS of every contrast, those over all cells first; None for no
-    number."""
+def contrast_rows(contrasts: Sequence[Contrast], cell_key: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the rows of ``contrasts.csv``: cell and COLUMNS of every contrast, those over all cells first; None for
+    no number."""
     ordered = sorted(contrasts, key=lambda contrast: not contrast.over_all_cells)
     return [
         row_of(contrast.cell, cell_key) | {name: _value(contrast, path) for name, path in COLUMNS.items()}
@@ -271,10 +271,10 @@ def _value(contrast: Contrast, path: str) -> Any:
 
 
 def overall(contrasts: Sequence[Contrast], arm: str, endpoint: str = PRIMARY) -> Contrast:
-    """The contrast over all cells of one arm and endpoint."""
+    """Return the contrast over all cells of one arm and endpoint."""
     return next(c for c in contrasts if (c.arm, c.endpoint) == (arm, endpoint) and c.over_all_cells)
 
 
 def by_cell(contrasts: Sequence[Contrast], arm: str, endpoint: str = PRIMARY) -> dict[Cell, Contrast]:
-    """The contrasts of one arm and endpoint in every cell."""
+    """Return the contrasts of one arm and endpoint by cell."""
     return {c.cell: c for c in contrasts if (c.arm, c.endpoint) == (arm, endpoint) and c.cell is not None}

@@ -26,7 +26,7 @@ class Curve:
     metric: str
     epochs: list[int]
     mean: list[float]
-    """Over the seeds that have not diverged by then; NaN where all have."""
+    """Mean over the seeds that have not diverged by then; NaN where all have."""
     low: list[float]
     """Pointwise t interval of the mean."""
     high: list[float]
@@ -62,10 +62,10 @@ class DifferenceCurve:
     """Why there is no band."""
 
 
-def curves(study: StudyData, level: float) -> list[Curve]:
-    """Every curve of the study, sorted by cell, arm, split and metric."""
+def arm_curves(study: StudyData, level: float) -> list[Curve]:
+    """Return every curve of the study, sorted by cell, arm, split and metric."""
     key = study.cell_key
-    found = [
+    curves = [
         _curve(
             (cell_at(key, levels), str(arm), str(split), metric),
             rows.pivot(index="seed", columns="epoch", values=metric),
@@ -74,17 +74,17 @@ def curves(study: StudyData, level: float) -> list[Curve]:
         for (*levels, arm, split), rows in study.trained.groupby([*key, "arm", "split"])
         for metric in METRICS
     ]
-    return sorted(found, key=lambda curve: (curve.cell, curve.arm, curve.split))
+    return sorted(curves, key=lambda curve: (curve.cell, curve.arm, curve.split))
 
 
 def default_cell(curves: Sequence[Curve]) -> Cell:
-    """Return the cell that is shown large where a figure has room for one: the tutorial's, else the middle one."""
+    """Return the cell that is shown where a figure shows one alone: the tutorial's, else the middle one."""
     cells = sorted({curve.cell for curve in curves})
     return next((cell for cell in cells if cell == REFERENCE_SETTING), cells[len(cells) // 2])
 
 
 def _curve(key: tuple[Cell, str, str, str], by_seed: pd.DataFrame, level: float) -> Curve:
-    """``key``: cell, arm, split, metric; ``by_seed``: seeds x epochs."""
+    """Return one curve; ``key``: cell, arm, split, metric; ``by_seed``: seeds x epochs."""
     cell, arm, split, metric = key
     table = by_seed.to_numpy(float)
     summary = [t_interval(column[~np.isnan(column)], level) for column in table.T]
@@ -107,17 +107,19 @@ def _curve(key: tuple[Cell, str, str, str], by_seed: pd.DataFrame, level: float)
 
 
 def difference_curves(study: StudyData, arm: str, baseline: str, level: float) -> list[DifferenceCurve]:
-    """The difference over all cells, then in each."""
+    """Return the difference over all cells, then in each."""
     cells = study.common_cells(arm, baseline)
     if not cells:
         return []
     d = study.accuracy_curves(arm, cells) - study.accuracy_curves(baseline, cells)  # (seeds, cells, epochs)
-    in_cells = [_gap(cell, (baseline, arm), d[:, i], level) for i, cell in enumerate(cells)]
-    return [_gap(None, (baseline, arm), d.mean(1), level), *in_cells]  # NaN where a seed lacks a cell
+    in_cells = [_difference_curve(cell, (baseline, arm), d[:, i], level) for i, cell in enumerate(cells)]
+    return [_difference_curve(None, (baseline, arm), d.mean(1), level), *in_cells]  # NaN where a seed lacks a cell
 
 
-def _gap(cell: Cell | None, arms: tuple[str, str], d: NDArray[np.float64], level: float) -> DifferenceCurve:
-    """``d`` (seeds, epochs) with a row of NaN where a seed has no pair."""
+def _difference_curve(
+    cell: Cell | None, arms: tuple[str, str], d: NDArray[np.float64], level: float
+) -> DifferenceCurve:
+    """Return the curve of ``d`` (seeds, epochs), which has a row of NaN where a seed has no pair."""
     d = d[~np.isnan(d).any(1)]
     pointwise, band = [t_interval(column, level) for column in d.T], simultaneous(d, level)
     return DifferenceCurve(

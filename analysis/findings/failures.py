@@ -1,4 +1,4 @@
-"""How each arm fails, in every cell and over all: tests of binary outcomes, asked of a study's pairs."""
+"""Failures of each arm, in every cell and over all: tests of binary outcomes on a study's pairs."""
 
 from dataclasses import dataclass, replace
 
@@ -18,7 +18,7 @@ class Failures:
 
     cell: Cell | None
     n_runs: int
-    """Of each arm: the pairs."""
+    """Runs of each arm, which is the number of pairs."""
     n_failed_baseline: int
     n_failed_arm: int
     n_diverged_baseline: int
@@ -27,18 +27,18 @@ class Failures:
     """Pairs in which the baseline failed and the arm did not."""
     n_only_arm: int
     test: Test
-    """In a cell exact McNemar; over all cells a sign-flip test of each seed's counts."""
+    """Exact McNemar in a cell; over all cells a sign-flip test of each seed's counts."""
     mid_p: float | None
     interval: Interval | None
-    """Of the difference of the failure rates, arm minus baseline; in a cell."""
+    """Interval of the difference of the failure rates, arm minus baseline; in a cell alone."""
     worst_rank: Test | None
-    """Wilcoxon with divergence as the worst score; in a cell."""
+    """Wilcoxon's test with divergence as the worst score; in a cell alone."""
     survivors: binary_outcomes.Survivors
-    """Sensitivity only: pairs in which neither diverged, and the bounds over all pairs."""
+    """Sensitivity alone: pairs in which neither diverged, and the bounds over all pairs."""
 
 
 def count_failures(pairs: Pairs, level: float) -> list[Failures]:
-    """Over all cells first, then in each."""
+    """Return the failures over all cells first, then in each."""
     return [_over_cells(pairs, level), *(_in_cell(pairs, cell, level) for cell in pairs.cells)]
 
 
@@ -58,7 +58,7 @@ def _in_cell(pairs: Pairs, cell: Cell, level: float) -> Failures:
 
 
 def _over_cells(pairs: Pairs, level: float) -> Failures:
-    """Of the seeds with a pair in every cell."""
+    """Return the failures of the seeds with a pair in every cell."""
     table = pairs.complete
     by_seed = table.groupby("seed")[["failed_baseline", "failed_arm"]].sum().to_numpy(float)
     left = table[~(table.diverged_baseline | table.diverged_arm)].groupby("seed").difference.mean().to_numpy(float)

@@ -1,8 +1,8 @@
-"""The inference-mode ablation: what each way to predict does to the same networks, against the running statistics
-and against the networks without batch normalisation.
+"""The inference-mode ablation: what each mode does to the same networks, against the running statistics and against
+the networks without batch normalisation.
 
-Pairs are networks: two ways to predict differ in nothing else. The unit is the seed, whose accuracies are averaged over
-the cells first. The ways of one condition are tested together, as the cells of a grid are.
+Pairs are networks: two modes differ in nothing else. The unit is the seed, whose accuracies are averaged over the cells
+first. The modes of one condition are tested together, as the cells of a grid are.
 """
 
 import math
@@ -23,7 +23,7 @@ from study.spec.arms import ARMS
 from study.spec.factors import FACTORS
 from study.spec.inference_modes import InferenceMode, parse
 
-TRIAL = ["inference", "eval_batch_size", "order"]
+SETTING = ["inference", "eval_batch_size", "order"]
 CONDITION = ["shift", "severity"]
 STATISTICS = ("running", "precise", "cumulative_last", "cumulative_all")
 ORDERS = (None, "shuffled", "natural", "sorted")
@@ -32,7 +32,7 @@ REFERENCE, NO_NORM, CLEAN = "running", "none", inference_modes.CLEAN
 
 @dataclass(frozen=True)
 class ModeResult:
-    """One way to predict under one condition, over the networks with batch norm of every cell."""
+    """One inference mode under one condition, over the networks with batch norm of every cell."""
 
     inference: str
     eval_batch_size: int | None
@@ -46,14 +46,14 @@ class ModeResult:
     loss: float
     ece: float
     flip_rate: float
-    """Of the class, against the population statistics."""
+    """Share of predicted labels that differ from those by the population statistics."""
     degenerate: bool
     against_running: Interval
-    """Of the mean difference of accuracy on the same images."""
+    """Interval of the mean difference of accuracy on the same images."""
     p_running: Test
-    """Step-down max-T over the ways of this condition."""
+    """Step-down max-T over the modes of this condition."""
     against_no_norm: Interval | None
-    """Paired by seed and cell; None where the study has no such networks."""
+    """The same against networks without normalisation, paired by seed and cell; None where the study has none."""
     p_no_norm: Test | None
 
     @property
@@ -63,15 +63,15 @@ class ModeResult:
 
 @dataclass(frozen=True)
 class SwapResult:
-    """The same image in two batches that share all but ``n_swapped`` of the others."""
+    """One image in two batches that share all but ``n_swapped`` of the others."""
 
     eval_batch_size: int
     n_swapped: int
     n: int
     mean_change: Interval
-    """Of the first layer's batch mean, in standard deviations."""
+    """Change of the first layer's batch mean, in standard deviations."""
     law: float
-    """sqrt(2 k) / m: what random draws give in expectation."""
+    """sqrt(2 k) / m for k of m images: what random draws give in expectation."""
     value_change: Interval
     logit_change: Interval
     flip_rate: Interval
@@ -90,7 +90,7 @@ class CompositionResult:
 
 @dataclass(frozen=True)
 class StatisticResult:
-    """How far a statistic from training lies from that of the whole population, in one layer."""
+    """Distance of a statistic from training to that of the whole population, in one layer."""
 
     inference: str
     layer: int
@@ -112,7 +112,7 @@ class Modes:
     statistics: list[StatisticResult]
 
     def clean(self, inference: str, size: int | None = None, order: str | None = None) -> ModeResult | None:
-        """The result of one way to predict on the test images as they are."""
+        """Return the result of one inference mode on the test images as they are."""
         wanted = (inference, size, order, *CLEAN)
         return next((r for r in self.results if _key(r) == wanted), None)
 
@@ -122,13 +122,13 @@ def _key(result: ModeResult) -> tuple[str, int | None, str | None, str, int]:
 
 
 def modes(study: StudyData, ablation: Ablation, level: float) -> Modes:
-    """Everything that the ablation says of the first arm that keeps statistics, and of it against the baseline."""
+    """Return what the ablation says of the first arm that keeps statistics, and of it against the baseline."""
     arm = next((arm for arm in study.design.arms if ARMS[arm].statistics), None)
     table = ablation.ablation[ablation.ablation.run_id.isin(study.runs.run_id)]
     results = [
         result
         for condition, rows in _groups(table[table.arm.isin((arm, study.baseline))], *CONDITION)
-        for result in _under(str(condition[0]), int(condition[1]), rows, level)
+        for result in _results_under(str(condition[0]), int(condition[1]), rows, level)
     ]
     return Modes(
         sorted(results, key=_place),
@@ -143,49 +143,51 @@ def _of_arm(table: pd.DataFrame, arm: str | None) -> pd.DataFrame:
 
 
 def _place(result: ModeResult) -> tuple[Any, ...]:
-    """The clean images first; statistics from training first, then by order and size of the test batch."""
+    """Return the sorting key: clean images first, then statistics from training, then order and size of the batch."""
     family, number = result.mode.place
     mode = (family, ORDERS.index(result.order), number, result.eval_batch_size or 0)
     return (result.shift, result.severity) != CLEAN, result.shift, result.severity, mode
 
 
-def _under(shift: str, severity: int, rows: pd.DataFrame, level: float) -> list[ModeResult]:
-    """The results under one condition, in the order of the table."""
-    by_trial = dict(list(rows.groupby(TRIAL, dropna=False, sort=False)))
-    tried = {_trial(key): _by_seed(of_trial, "accuracy") for key, of_trial in by_trial.items()}
-    networks = {trial: by_trial[key] for trial, key in zip(tried, by_trial, strict=True)}
-    without = tried.pop((NO_NORM, None, None), None)
-    if (REFERENCE, None, None) not in tried:
+def _results_under(shift: str, severity: int, rows: pd.DataFrame, level: float) -> list[ModeResult]:
+    """Return the results under one condition, in the order of the table."""
+    networks = {_setting(key): of_setting for key, of_setting in rows.groupby(SETTING, dropna=False, sort=False)}
+    by_setting = {setting: _by_seed(of_setting, "accuracy") for setting, of_setting in networks.items()}
+    without = by_setting.pop((NO_NORM, None, None), None)
+    if (REFERENCE, None, None) not in by_setting:
         return []
-    scores = pd.DataFrame(tried)  # seeds x trials
+    scores = pd.DataFrame(by_setting)  # seeds x settings
     reference = scores[(REFERENCE, None, None)]
     d = scores.sub(reference, axis=0).to_numpy(float)
     against = None if without is None else scores.sub(without.reindex(scores.index), axis=0).to_numpy(float)
     p_running = max_t(d)
     p_without = None if against is None else max_t(against)
     return [
-        _result(trial, (shift, severity), networks[trial], (d[:, i], p_running[i]), _side(against, p_without, i), level)
-        for i, trial in enumerate(tried)
+        _result(
+            setting,
+            (shift, severity),
+            networks[setting],
+            (d[:, i], p_running[i]),
+            None if against is None or p_without is None else (against[:, i], p_without[i]),
+            level,
+        )
+        for i, setting in enumerate(by_setting)
     ]
 
 
-def _trial(key: Sequence) -> tuple[str, int | None, str | None]:
+def _setting(key: Sequence) -> tuple[str, int | None, str | None]:
     inference, size, order = key
     return str(inference), None if pd.isna(size) else int(size), None if pd.isna(order) else str(order)
 
 
 def _by_seed(rows: pd.DataFrame, column: str) -> pd.Series:
-    """Means over the cells, of the seeds that have a network in every cell."""
+    """Return the mean over the cells by seed, of the seeds that have a network in every cell."""
     wide = rows.pivot(index="seed", columns=[key for key in FACTORS if key in rows], values=column)
     return wide.dropna().mean(axis=1)
 
 
-def _side(d: NDArray[np.float64] | None, p: list[Test] | None, i: int) -> tuple[NDArray[np.float64], Test] | None:
-    return None if d is None or p is None else (d[:, i], p[i])
-
-
 def _result(
-    trial: tuple[str, int | None, str | None],
+    setting: tuple[str, int | None, str | None],
     condition: tuple[str, int],
     rows: pd.DataFrame,
     running: tuple[NDArray[np.float64], Test],
@@ -193,7 +195,7 @@ def _result(
     level: float,
 ) -> ModeResult:
     return ModeResult(
-        *trial,
+        *setting,
         *condition,
         n=int(np.isfinite(running[0]).sum()),
         n_networks=len(rows),
@@ -218,7 +220,7 @@ def _over_seeds(rows: pd.DataFrame, column: str, level: float) -> Interval:
 
 
 def _groups(table: pd.DataFrame, *columns: str) -> list[tuple[tuple[Any, ...], pd.DataFrame]]:
-    """The rows by their values in ``columns``, in the table's order."""
+    """Return the rows by their values in ``columns``, in the table's order."""
     return [(tuple(key), rows) for key, rows in table.groupby(list(columns), sort=False)] if len(table) else []
 
 
@@ -251,7 +253,7 @@ def _compositions(table: pd.DataFrame, level: float) -> list[CompositionResult]:
 
 
 def _statistics(table: pd.DataFrame, level: float) -> list[StatisticResult]:
-    found = [
+    results = [
         StatisticResult(
             str(inference),
             int(layer),
@@ -261,4 +263,4 @@ def _statistics(table: pd.DataFrame, level: float) -> list[StatisticResult]:
         )
         for (inference, layer), rows in _groups(table, "inference", "layer")
     ]
-    return sorted(found, key=lambda result: (STATISTICS.index(result.inference), result.layer))
+    return sorted(results, key=lambda result: (STATISTICS.index(result.inference), result.layer))

@@ -1,4 +1,4 @@
-"""Every look at a study's data: a p-value of a later look is not what it seems, so looks are kept and said."""
+"""Every look at a study's data: a p-value of a later look is not what it seems, so looks are recorded and reported."""
 
 import math
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from analysis.records.tables import StudyData
 
 @dataclass(frozen=True)
 class Look:
-    """What was seen of one arm, with how many seeds; NaN as None."""
+    """Estimate and p-values that were seen of one arm, with how many seeds; NaN as None."""
 
     arm: str
     alpha: float
@@ -22,7 +22,7 @@ class Look:
 
 
 def looks(study: StudyData, results: Results) -> list[Look]:
-    """Those that the manifest has, then this one, unless nothing is new."""
+    """Return the looks that the manifest has, then this one, unless nothing is new."""
     before = [Look(**look) for look in study.manifest.get("looks", [])]
     now = [_look(results, arm) for arm in results.of_arms]
     return [*before, *(look for look in now if look not in before)]

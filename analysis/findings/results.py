@@ -1,5 +1,5 @@
-"""What else the records say of one arm against the baseline, beside its contrasts: how it fails, how fast it learns,
-where its gain lies, where the noise comes from, how many seeds it takes, and whether the methods can be trusted here.
+"""What do the records say of one arm against the baseline beside its contrasts? How it fails, how fast it learns, where
+its gain lies, where the noise comes from, how many seeds it takes, and whether the methods can be trusted here.
 
 All on the primary endpoint and by ``analysis.stats``; nothing is computed here but the arrays that it takes.
 """
@@ -14,34 +14,34 @@ from numpy.typing import NDArray
 
 from analysis.findings.arms import ArmCell, Claim, arm_cells, claims
 from analysis.findings.comparison import Comparison, compare
-from analysis.findings.contrasts import Contrast, Step, contrasts, overall, sequence
-from analysis.findings.curves import Curve, DifferenceCurve, curves, difference_curves
+from analysis.findings.contrasts import Contrast, Step, compute_contrasts, overall, sequence
+from analysis.findings.curves import Curve, DifferenceCurve, arm_curves, difference_curves
 from analysis.findings.failures import Failures, count_failures
 from analysis.findings.inference_modes import Modes, modes
 from analysis.findings.sensitivity import Sensitivity, sensitivity
 from analysis.findings.tuning import Tuned, tuned
 from analysis.records.cells import Grid, Levels
-from analysis.records.pairs import Pairs, over_cells, pair, settled
+from analysis.records.pairs import Pairs, over_cells, pair, zero_rounding_noise
 from analysis.records.tables import PRIMARY, StudyData, load_ablation
 from analysis.stats import evalues, null_calibration, power, time_to_event, variance_components
-from analysis.stats import grid as grid_stats
 from analysis.stats.cross_fitting import CrossFit, crossfit
+from analysis.stats.grid import Axis, BestRate, LargestRate, Slope, best_rate, interaction, largest_rate
 from study.spec.factors import Cell, Level
 
-LAST_EPOCHS = 3
+LAST_EPOCHS = 3  # those that the primary endpoint averages
 FINAL = "final"
 
 
 @dataclass(frozen=True)
 class Noise:
-    """Where the variance of the difference comes from, in a cell or over all cells, at the last epoch."""
+    """Components of the variance of the difference, in a cell or over all cells, at the last epoch."""
 
     cell: Cell | None
     two_way: variance_components.TwoWay
-    """Seeds and test images, from the answers to every test image."""
+    """Variance over seeds and test images, from the predicted labels of every test image."""
     pairing: variance_components.VarianceRatio
     of_baseline: variance_components.Spread
-    """Over seeds, and over the last epochs of a run."""
+    """Spread over seeds, and over the last epochs of a run."""
     of_arm: variance_components.Spread
 
 
@@ -57,10 +57,12 @@ class Scores:
 
 
 @dataclass(frozen=True)
-class BestRate:
+class BestRateAt:
+    """The best rate of both arms at one combination of the other factors."""
+
     at: Mapping[str, Level]
     """The levels of the other factors."""
-    found: grid_stats.BestRate
+    found: BestRate
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class BestCell:
     """Both sides tuned on the grid: each in the cell that it did best in on the other seeds."""
 
     cells: list[Cell]
-    """Those that there are to choose from, in the order of the choices in ``found``."""
+    """The cells to choose from, in the order of the choices in ``found``."""
     found: CrossFit
 
 
@@ -78,14 +80,16 @@ class Evidence:
 
     n: int
     gaussian: list[float]
-    """After each seed in order; a Gaussian mixture (Lai 1976)."""
+    """E-value after each seed in order; a Gaussian mixture (Lai 1976)."""
     sign: list[float]
-    """By the signs of the differences alone."""
+    """E-value after each seed by the signs of the differences alone."""
     threshold: float
 
 
 @dataclass(frozen=True)
 class Findings:
+    """Every number of one arm against the baseline, beside the contrasts."""
+
     arm: str
     baseline: str
     endpoint: str
@@ -97,9 +101,9 @@ class Findings:
     gaps: list[DifferenceCurve]
     times: list[time_to_event.TimeToAccuracy]
     noise: list[Noise]
-    slopes: list[grid_stats.Slope]
-    largest_rate: grid_stats.LargestRate | None
-    best_rates: list[BestRate]
+    slopes: list[Slope]
+    largest_rate: LargestRate | None
+    best_rates: list[BestRateAt]
     best_cell: BestCell | None
     """None where there is but one cell, or no seed with a pair in each."""
     plan: power.Plan
@@ -119,22 +123,22 @@ class Results:
     claims: list[Claim]
     of_arms: dict[str, Findings]
     modes: Modes | None
-    """None where ``study.ablate`` has not been there."""
+    """None where ``study.ablate`` never ran."""
     tuned: list[Tuned]
-    """An arm each, where the study was tuned."""
+    """Results by arm, where the study was tuned."""
     comparisons: list[Comparison]
-    """With another study, where one was named: an arm each."""
+    """Comparisons by arm with another study, where one was named."""
 
 
 def analyse(study: StudyData, alpha: float, margin: float, other: StudyData | None = None) -> Results:
-    """All that the records say; beside those of ``other``, if there is one."""
-    of_study, level = contrasts(study, alpha, margin), 1 - alpha
+    """Return all that the records say; beside those of ``other``, if there is one."""
+    of_study, level = compute_contrasts(study, alpha, margin), 1 - alpha
     ablation = load_ablation(study)
     return Results(
         alpha=alpha,
         margin=margin,
         contrasts=of_study,
-        curves=curves(study, level),
+        curves=arm_curves(study, level),
         arm_cells=arm_cells(study, level),
         claims=claims(study, level),
         of_arms={arm: findings(study, of_study, arm, alpha, margin) for arm in study.treatments},
@@ -145,13 +149,13 @@ def analyse(study: StudyData, alpha: float, margin: float, other: StudyData | No
 
 
 def compared(study: StudyData, other: StudyData, level: float) -> list[Comparison]:
-    """Every arm that both studies compare with the baseline; an AnalysisError where there is none."""
+    """Return the comparison of every arm that both studies compare with the baseline; refuse two without one."""
     both = [arm for arm in study.treatments if arm in other.treatments]
     return [compare(study, other, arm, level) for arm in both or study.treatments]
 
 
 def findings(study: StudyData, of_study: Sequence[Contrast], arm: str, alpha: float, margin: float) -> Findings:
-    """Everything of one arm; ``of_study`` are the study's contrasts."""
+    """Return everything of one arm; ``of_study`` are the study's contrasts."""
     pairs, level = pair(study, arm, PRIMARY), 1 - alpha
     complete = pairs.rows(pairs.cells)
     of_seeds = over_cells(complete)
@@ -183,22 +187,22 @@ def findings(study: StudyData, of_study: Sequence[Contrast], arm: str, alpha: fl
 
 
 def _scores_by_seed(pairs: Pairs) -> list[Scores]:
-    """Over all cells, of the seeds with a pair in each; then in every cell."""
-    over_cells = pairs.complete.groupby("seed", as_index=False)[["of_baseline", "of_arm"]].mean()
+    """Return the scores over all cells, of the seeds with a pair in each; then in every cell."""
+    averaged = pairs.complete.groupby("seed", as_index=False)[["of_baseline", "of_arm"]].mean()
     in_cells = [_scores_in(cell, pairs.cell(cell)) for cell in pairs.cells]
-    return [_scores_in(None, over_cells), *in_cells]
+    return [_scores_in(None, averaged), *in_cells]
 
 
 def _scores_in(cell: Cell | None, table: pd.DataFrame) -> Scores:
     seeds, of_baseline, of_arm = (table[name].tolist() for name in ("seed", "of_baseline", "of_arm"))
-    return Scores(cell, seeds, of_baseline, of_arm, settled(table.of_arm - table.of_baseline).tolist())
+    return Scores(cell, seeds, of_baseline, of_arm, zero_rounding_noise(table.of_arm - table.of_baseline).tolist())
 
 
 # --- speed, noise
 
 
 def _times(study: StudyData, pairs: Pairs, level: float) -> list[time_to_event.TimeToAccuracy]:
-    """Over the seeds that have a pair in every cell."""
+    """Return the times to accuracy over the seeds that have a pair in every cell."""
     if not pairs.cells:
         return []
     both = [study.accuracy_curves(arm, pairs.cells, diverged=-math.inf) for arm in (pairs.baseline, pairs.arm)]
@@ -209,22 +213,21 @@ def _times(study: StudyData, pairs: Pairs, level: float) -> list[time_to_event.T
 
 
 def _noise(study: StudyData, pairs: Pairs, level: float) -> list[Noise]:
-    """Over all cells, then in each: where no run of a pair diverged, since a diverged network has no answers."""
+    """Return the noise over all cells, then in each, of pairs without divergence: a diverged run has no labels."""
     if not pairs.cells:
         return []
-    total, found = np.zeros((len(study.design.seeds), study.design.data.n_test), np.float32), []
+    total, in_cells = np.zeros((len(study.design.seeds), study.design.data.n_test), np.float32), []
     for cell in pairs.cells:
-        c = study.correctness(pairs.arm, cell) - study.correctness(
-            pairs.baseline, cell
-        )  # NaN where a run has no answers
+        # NaN where a run has no predictions
+        c = study.correctness(pairs.arm, cell) - study.correctness(pairs.baseline, cell)
         total += c
-        found.append(_noise_of(study, pairs, cell, c, level))
+        in_cells.append(_noise_of(study, pairs, cell, c, level))
     mean = total / np.float32(len(pairs.cells))
-    return [_noise_of(study, pairs, None, mean, level), *found]
+    return [_noise_of(study, pairs, None, mean, level), *in_cells]
 
 
 def _noise_of(study: StudyData, pairs: Pairs, cell: Cell | None, c: NDArray[np.floating], level: float) -> Noise:
-    """Of a cell, or of the mean over all; ``c`` (seeds, images) as ``variance_components.two_way`` takes it."""
+    """Return the noise of a cell, or of the mean over all; ``c`` (seeds, images) is as ``two_way`` takes it."""
     cells = pairs.cells if cell is None else [cell]
     curves = [study.accuracy_curves(arm, cells) for arm in (pairs.baseline, pairs.arm)]
     complete = ~np.isnan(curves).any((0, 2, 3))
@@ -242,19 +245,19 @@ def _noise_of(study: StudyData, pairs: Pairs, cell: Cell | None, c: NDArray[np.f
 
 
 @dataclass(frozen=True)
-class _Whole:
-    """A column of the pairs over the whole grid, of the seeds with a pair in every cell."""
+class _GridValues:
+    """Values of a column of the pairs on the whole grid, of the seeds with a pair in every cell."""
 
     grid: Grid
     rows: list[Levels]
-    """Of the other factors, in order."""
+    """Levels of the other factors, in order."""
     rates: list[float]
     values: NDArray[np.float64]
     """(seeds, rows, rates)."""
 
 
-def _whole(study: StudyData, pairs: Pairs, column: str) -> _Whole | None:
-    """None where the grid is not whole, or no seed has it whole."""
+def _grid_values(study: StudyData, pairs: Pairs, column: str) -> _GridValues | None:
+    """Return a column on the grid, None where the grid is not whole or no seed has it whole."""
     planned = study.design.cells
     if len(pairs.cells) != len(planned):
         return None
@@ -262,40 +265,40 @@ def _whole(study: StudyData, pairs: Pairs, column: str) -> _Whole | None:
     rows, rates = grid.down(planned), grid.across_of(planned)
     table = pairs.matrix([grid.cell(row, rate) for row in rows for rate in rates], column)
     values = table[~np.isnan(table).any(1)].reshape(-1, len(rows), len(rates))
-    return _Whole(grid, rows, rates, values) if len(values) else None
+    return _GridValues(grid, rows, rates, values) if len(values) else None
 
 
-def _slopes(study: StudyData, pairs: Pairs, level: float) -> list[grid_stats.Slope]:
-    """Along the factors whose levels are numbers, averaged over the levels of the others."""
-    whole = _whole(study, pairs, "difference")
+def _slopes(study: StudyData, pairs: Pairs, level: float) -> list[Slope]:
+    """Return the slopes along the factors whose levels are numbers, averaged over the levels of the others."""
+    whole = _grid_values(study, pairs, "difference")
     if whole is None:
         return []
     others = whole.grid.others
     by_factor = whole.values.reshape(-1, *(len(study.design.levels(factor.key)) for factor in others), len(whole.rates))
     names = tuple(axis for axis, factor in enumerate(others, 1) if factor.scale is None)
     axes = [
-        grid_stats.Axis(factor.label, factor.per, [factor.scale(level) for level in study.design.levels(factor.key)])
+        Axis(factor.label, factor.per, [factor.scale(level) for level in study.design.levels(factor.key)])
         for factor in (*others, whole.grid.across)
         if factor.scale is not None
     ]
-    return grid_stats.interaction(by_factor.mean(axis=names) if names else by_factor, axes, level)
+    return interaction(by_factor.mean(axis=names) if names else by_factor, axes, level)
 
 
-def _largest_rate(study: StudyData, pairs: Pairs, level: float) -> grid_stats.LargestRate | None:
-    of_baseline, of_arm = (_whole(study, pairs, column) for column in ("failed_baseline", "failed_arm"))
+def _largest_rate(study: StudyData, pairs: Pairs, level: float) -> LargestRate | None:
+    of_baseline, of_arm = (_grid_values(study, pairs, column) for column in ("failed_baseline", "failed_arm"))
     if of_baseline is None or of_arm is None:
         return None
-    return grid_stats.largest_rate(of_baseline.values > 0, of_arm.values > 0, of_arm.rates, level)
+    return largest_rate(of_baseline.values > 0, of_arm.values > 0, of_arm.rates, level)
 
 
-def _best_rates(study: StudyData, pairs: Pairs, level: float) -> list[BestRate]:
-    of_baseline, of_arm = (_whole(study, pairs, column) for column in ("of_baseline", "of_arm"))
+def _best_rates(study: StudyData, pairs: Pairs, level: float) -> list[BestRateAt]:
+    of_baseline, of_arm = (_grid_values(study, pairs, column) for column in ("of_baseline", "of_arm"))
     if of_baseline is None or of_arm is None:
         return []
     return [
-        BestRate(
+        BestRateAt(
             of_arm.grid.named(row),
-            grid_stats.best_rate(of_baseline.values[:, i], of_arm.values[:, i], of_arm.rates, level),
+            best_rate(of_baseline.values[:, i], of_arm.values[:, i], of_arm.rates, level),
         )
         for i, row in enumerate(of_arm.rows)
     ]

@@ -1,4 +1,4 @@
-"""What would change the answer: the same question over all cells, asked of the same records in other ways.
+"""What would change the answer? The same question over all cells, asked of the same records in other ways.
 
 A sensitivity, never a choice: the answer is the first row, fixed before looking. Each specification keeps the seed as
 its unit and gets its verdict by the same rule; those that agree are no independent evidence.
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from analysis.findings.contrasts import Contrast, verdict
-from analysis.records.pairs import Pairs, over_cells, settled
+from analysis.records.pairs import Pairs, over_cells, zero_rounding_noise
 from analysis.stats.intervals import Interval, hodges_lehmann, sign_flip_interval, t_interval
 from analysis.stats.paired_tests import Test, paired_t, sign_flip, wilcoxon
 from study.spec.factors import Cell
@@ -36,7 +36,7 @@ class Specification:
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """All ways, the stated one first; and how far the answer is from another one."""
+    """All specifications, the stated one first; and how far the answer is from another one."""
 
     ways: list[Specification]
     n_without_failures: int
@@ -47,15 +47,16 @@ class Sensitivity:
 
     @property
     def others(self) -> list[Specification]:
-        """The ways whose verdict is not that of the stated one."""
-        return [way for way in self.ways[1:] if way.verdict != self.ways[0].verdict]
+        """The specifications whose verdict is not that of the stated one."""
+        stated, *alternatives = self.ways
+        return [alternative for alternative in alternatives if alternative.verdict != stated.verdict]
 
 
 def sensitivity(primary: Pairs, final: Pairs, stated: Contrast) -> Sensitivity:
-    """Of the pairs on the primary endpoint and on the last epoch's; ``stated`` is the contrast that answers."""
+    """Return the sensitivity of the pairs on the primary endpoint and the last epoch's to ``stated``, the answer."""
     sound = _without_failures(primary)
     ways = [Specification(STATED, stated.n_pairs, stated.ci, stated.t, stated.verdict, same_quantity=True)]
-    ways += [_specification(stated, *asked) for asked in _asked(primary, final, sound)]
+    ways += [_specification(stated, *alternative) for alternative in _alternatives(primary, final, sound)]
     error = stated.sd_diff / math.sqrt(stated.n_pairs) if stated.n_pairs > 1 else math.nan
     critical = float(stats.t.ppf(1 - stated.alpha / 2, stated.n_pairs - 1)) if stated.n_pairs > 1 else math.nan
     return Sensitivity(ways, len(sound), critical * error)
@@ -64,8 +65,8 @@ def sensitivity(primary: Pairs, final: Pairs, stated: Contrast) -> Sensitivity:
 Rows = NDArray[np.float64]
 
 
-def _asked(primary: Pairs, final: Pairs, sound: Sequence[Cell]) -> Iterator[tuple[str, Rows, str, bool]]:
-    """What is asked, the differences by seed, how they are tested, and whether the quantity is the stated one."""
+def _alternatives(primary: Pairs, final: Pairs, sound: Sequence[Cell]) -> Iterator[tuple[str, Rows, str, bool]]:
+    """Yield what is asked, the differences by seed, how they are tested, and whether the quantity is the stated one."""
     grid = primary.rows(primary.cells)
     of_seeds = over_cells(grid)
     yield "sign-flip test instead of t", of_seeds, "sign-flip", True
@@ -73,7 +74,7 @@ def _asked(primary: Pairs, final: Pairs, sound: Sequence[Cell]) -> Iterator[tupl
     yield "the last epoch instead of the last three", over_cells(final.rows(final.cells)), "t", True
     yield (
         "the median over the cells instead of the mean",
-        settled(np.median(grid, axis=1)) if grid.size else of_seeds,
+        zero_rounding_noise(np.median(grid, axis=1)) if grid.size else of_seeds,
         "t",
         False,
     )
@@ -81,9 +82,9 @@ def _asked(primary: Pairs, final: Pairs, sound: Sequence[Cell]) -> Iterator[tupl
         yield f"only the {len(sound)} cells in which no run failed", over_cells(primary.rows(sound)), "t", False
     diverged = primary.table.diverged_baseline | primary.table.diverged_arm
     if diverged.any():
-        survivors = settled(primary.table[~diverged].groupby("seed").difference.mean())
+        survivors = zero_rounding_noise(primary.table[~diverged].groupby("seed").difference.mean())
         yield "only pairs of which neither diverged", survivors, "t", False
-    if len(of_seeds) > 3:
+    if len(of_seeds) > 3:  # of fewer, no more than two seeds would be left
         yield "without the seed that speaks most for the answer", _without_strongest(of_seeds), "t", True
 
 
@@ -93,10 +94,10 @@ def _without_failures(pairs: Pairs) -> list[Cell]:
 
 
 def _without_strongest(d: Rows) -> Rows:
-    """Less the seed without which |t| is smallest: what the claim rests on."""
-    left = [np.delete(d, i) for i in range(len(d))]
-    sizes = [abs(of.mean()) / of.std(ddof=1) if of.std(ddof=1) > 0 else math.inf for of in left]
-    return left[int(np.argmin(sizes))]
+    """Return the differences less the seed without which |t| is smallest: what the claim rests on."""
+    rest = [np.delete(d, i) for i in range(len(d))]
+    sizes = [abs(of_rest.mean()) / of_rest.std(ddof=1) if of_rest.std(ddof=1) > 0 else math.inf for of_rest in rest]
+    return rest[int(np.argmin(sizes))]
 
 
 def _specification(stated: Contrast, what: str, d: Rows, how: str, same_quantity: bool) -> Specification:
@@ -107,5 +108,5 @@ def _specification(stated: Contrast, what: str, d: Rows, how: str, same_quantity
     }[how]
     alpha = stated.alpha
     test, interval, inner = make_test(d), make_interval(d, 1 - alpha), make_interval(d, 1 - 2 * alpha)
-    said = verdict(test, interval.estimate, inner, alpha, stated.margin)
-    return Specification(what, len(d), interval, test, said, same_quantity)
+    decision = verdict(test, interval.estimate, inner, alpha, stated.margin)
+    return Specification(what, len(d), interval, test, decision, same_quantity)

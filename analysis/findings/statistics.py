@@ -1,4 +1,4 @@
-"""What is computed of the paired differences of a contrast: the statistics, each a value.
+"""The statistics of the paired differences of a contrast, each a value.
 
 Each names its columns, its heading and its source. To add one: a function in ``analysis.stats``, a value here, and its
 field in ``contrasts.Contrast``; tables take it at their end.
@@ -18,7 +18,7 @@ from analysis.stats.paired_tests import equivalence, paired_t, sign_flip, wilcox
 Differences = NDArray[np.float64]
 Kind = Literal["p", "exact p", "points", "number", "probability"]
 EXACT = {"": "pvalue", "_extreme": "n_extreme", "_patterns": "n_total"}
-"""A p-value and the fraction of patterns that it is, by the ends of their columns."""
+"""Attributes of an exact test, its p-value and the fraction of patterns that it is, by the ends of their columns."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,11 @@ class Statistic:
     """(differences, level, margin) -> a Test, an Interval or an Effect."""
     source: str
     columns: Mapping[str, str] = field(default_factory=dict)
-    """By column of ``contrasts.csv``, the attribute of the result."""
+    """The attribute of the result by column of ``contrasts.csv``."""
     heading: str = ""
-    """Of its column on the page, where it has one; ``{arm}`` and ``{baseline}`` stand for their tags."""
+    """Heading of its column on the page, where it has one; ``{arm}`` and ``{baseline}`` stand for their tags."""
     kind: Kind = "p"
-    """How the page shows it, by its columns in order."""
+    """Number format on the page, by its columns in order."""
 
 
 def _exact(name: str) -> dict[str, str]:
@@ -85,10 +85,10 @@ STATISTICS = {
         ),
     )
 }  # fmt: skip
-"""By key, in the order of a contrast's fields."""
+"""The statistics by key, in the order of a contrast's fields."""
 
 JOINT = "joint"
-"""Where the columns of the cells' joint tests stand among those of the statistics."""
+"""Place of the columns of the cells' joint tests among those of the statistics."""
 IN_CSV = ("ci", "t", "d_z", "sign_flip", "wilcoxon", "hl", "g_z", "prob_better", JOINT, "equivalence")
 ON_PAGE = ("hl", "t", "sign_flip", "wilcoxon", JOINT, "g_z", "prob_better", "equivalence")
 

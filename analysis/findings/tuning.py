@@ -1,7 +1,7 @@
-"""Tuned against tuned: what is left of the difference once both arms had the same budget, and what the budget bought.
+"""Tuned against tuned: what is left of the difference once both arms had the same budget, and what a budget yields.
 
 The tuned cell's pairs are runs of one seed that differ in the arm and in the configuration that its search chose; they
-are fresh seeds and test images, of which the choice knew nothing. What the searches were told is on held-out images.
+are fresh seeds and test images, of which the choice knew nothing. The scores of the searches are on held-out images.
 """
 
 import warnings
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from analysis.findings import contrasts
 from analysis.findings.contrasts import Contrast
 from analysis.records.cells import levels, rows_in
-from analysis.records.pairs import Pairs, join, settled
+from analysis.records.pairs import Pairs, join, zero_rounding_noise
 from analysis.records.tables import ENDPOINTS, PRIMARY, StudyData
 from analysis.records.trials import Trials, load_trials
 from analysis.stats.cross_fitting import CrossFit, crossfit
@@ -37,17 +37,17 @@ MIN_TRIALS = 50
 
 @dataclass(frozen=True)
 class Chosen:
-    """What the search of an arm came to."""
+    """The configuration that the search of an arm chose."""
 
     arm: str
     cell: Cell
     trial: int
     score: float
-    """Of the best trial on the held-out images, which chose it: too good by as much as luck had a part in it."""
+    """Score of the best trial on the held-out images, which chose it: too good by as much as luck had a part in it."""
     n_trials: int
     n_seeds: int
     n_diverged: int
-    """Trials of which a seed diverged."""
+    """Number of trials of which a seed diverged."""
     n_pruned: int
 
 
@@ -60,13 +60,13 @@ class Trial:
     cell: Cell
     score: float
     n_diverged: int
-    """Seeds."""
+    """Number of seeds."""
     pruned: bool
 
 
 @dataclass(frozen=True)
-class Gain:
-    """What tuning adds to an arm: tuned minus untuned, by seed."""
+class TuningGain:
+    """Gain of an arm by tuning: tuned minus untuned, by seed."""
 
     arm: str
     interval: Interval
@@ -84,8 +84,8 @@ class Budget:
 
 
 @dataclass(frozen=True)
-class Breadth:
-    """How much of the space is good: shares of the trials that reach a target."""
+class GoodRegion:
+    """Shares of the space above a target: of the trials that reach it."""
 
     what: str
     target_baseline: float
@@ -97,11 +97,11 @@ class Breadth:
 
 @dataclass(frozen=True)
 class Importance:
-    """How much each factor decides whether a trial is among the best tenth: shares that add up to 1 (PED-ANOVA)."""
+    """Importance of each factor to whether a trial is among the best tenth: shares that add up to 1 (PED-ANOVA)."""
 
     arm: str
     shares: Mapping[str, float]
-    """By factor."""
+    """Shares by factor."""
 
 
 @dataclass(frozen=True)
@@ -117,25 +117,25 @@ class Tuned:
     chosen: list[Chosen]
     """The baseline's, then the arm's."""
     contrasts: list[Contrast]
-    """Of the tuned cell, one an endpoint."""
+    """Contrasts of the tuned cell, one an endpoint."""
     untuned: Contrast
-    """At the setting that nobody tuned, of the same seeds."""
+    """The contrast at the reference setting, which nobody tuned, of the same seeds."""
     taken_away: Interval
-    """Untuned difference less tuned difference, by seed."""
+    """Reduction by tuning: untuned difference less tuned difference, by seed."""
     taken_away_test: Test
     share: Interval
-    """What tuning takes away, as a share of the untuned difference."""
-    gains: list[Gain]
+    """Proportion explained: the reduction by tuning as a share of the untuned difference."""
+    gains: list[TuningGain]
     crossfit: CrossFit
-    """On the trials: both choose on all seeds but one and are scored on that."""
+    """Cross-fit on the trials: both choose on all seeds but one and are scored on that."""
     budgets: list[Budget]
-    """None there, as of the next two, where the trials followed a sampler that learns or a pruner."""
+    """Empty, as are the next two, where the trials followed a sampler that learns or a pruner."""
     gap_by_budget: BestDifference | None
-    breadths: list[Breadth]
+    breadths: list[GoodRegion]
     importances: list[Importance]
-    """None there where trials are too few or were stopped early."""
+    """Empty where trials are too few or were stopped early."""
     trials: list[Trial]
-    """Of both arms, in the order of their searches."""
+    """Trials of both arms, in the order of their searches."""
 
     @property
     def primary(self) -> Contrast:
@@ -143,7 +143,7 @@ class Tuned:
 
 
 def tuned(study: StudyData, grid: Sequence[Contrast], alpha: float, margin: float) -> list[Tuned]:
-    """One an arm; none for a study that was not tuned. ``grid`` are the study's contrasts."""
+    """Return the result of each arm, none for a study that was not tuned; ``grid`` are the study's contrasts."""
     trials = load_trials(study)
     if trials is None or study.tuned is None:
         return []
@@ -156,7 +156,8 @@ def _tuned(
     arms, level = (study.baseline, arm), 1 - alpha
     both = _with_and_without_tuning(study, runs, arm)
     before, after = both["untuned"].to_numpy(float), both["tuned"].to_numpy(float)
-    away = settled(before - after)
+    reduction = zero_rounding_noise(before - after)
+    scores = trials.scores(study.baseline), trials.scores(arm)
     return Tuned(
         arm=arm,
         baseline=study.baseline,
@@ -165,16 +166,16 @@ def _tuned(
         chosen=[_chosen(study, trials, one) for one in arms],
         contrasts=[_contrast(runs, arm, endpoint, alpha, margin) for endpoint in ENDPOINTS],
         untuned=contrasts.by_cell(grid, arm)[REFERENCE_SETTING],
-        taken_away=t_interval(away, level),
-        taken_away_test=sign_flip(away),
-        share=fieller(away, before, level),
+        taken_away=t_interval(reduction, level),
+        taken_away_test=sign_flip(reduction),
+        share=fieller(reduction, before, level),
         gains=[_gain(both, one, level) for one in arms],
-        crossfit=crossfit(trials.whole(study.baseline), trials.whole(arm), level),
-        budgets=[_budget(trials, one, level) for one in arms] if trials.uniform else [],
-        gap_by_budget=_gap_by_budget(trials, arms, level) if trials.uniform else None,
-        breadths=_breadths(trials, arms, level) if trials.uniform else [],
+        crossfit=crossfit(trials.complete(study.baseline), trials.complete(arm), level),
+        budgets=[_expected_best(trials, one, level) for one in arms] if trials.uniform else [],
+        gap_by_budget=expected_best_difference(*scores, level) if trials.uniform else None,
+        breadths=_good_regions(trials, arms, level) if trials.uniform else [],
         importances=_importances(trials, arms),
-        trials=[trial for one in arms for trial in _tried(study, trials, one)],
+        trials=[trial for one in arms for trial in _trials(study, trials, one)],
     )
 
 
@@ -182,12 +183,12 @@ def _tuned(
 
 
 def chosen_cells(study: StudyData) -> dict[str, Cell]:
-    """Return what tuning chose for each arm."""
+    """Return the cell that tuning chose for each arm."""
     return {chosen.arm: study.cell(chosen.cell) for chosen in study.design.tuned}
 
 
 def tuned_pairs(runs: StudyData, arm: str, endpoint: str) -> Pairs:
-    """The pairs of the tuned cell, which has the arm's configuration for its name."""
+    """Return the pairs of the tuned cell, which has the arm's configuration for its name."""
     cell = chosen_cells(runs)[arm]
     table = join(runs, arm, endpoint, ["seed"])
     for key, level in zip(runs.cell_key, levels(cell, runs.cell_key), strict=True):
@@ -207,23 +208,23 @@ def _contrast(runs: StudyData, arm: str, endpoint: str, alpha: float, margin: fl
 
 
 def _with_and_without_tuning(study: StudyData, runs: StudyData, arm: str) -> pd.DataFrame:
-    """By seed, of those that have all four runs: each arm's score tuned and untuned, and the differences."""
+    """Return each arm's score tuned and untuned, and the differences, by seed, of the seeds that have all four runs."""
 
-    def scores(of: pd.DataFrame, name: str, what: str) -> "pd.Series[float]":
-        return of[of.arm == name].set_index("seed")[PRIMARY].rename(f"{what} {name}")
+    def scores(table: pd.DataFrame, name: str, what: str) -> "pd.Series[float]":
+        return table[table.arm == name].set_index("seed")[PRIMARY].rename(f"{what} {name}")
 
     untuned = rows_in(study.outcomes, REFERENCE_SETTING, study.cell_key)
     kinds = {"untuned": untuned, "tuned": runs.outcomes}
-    columns = [scores(of, name, what) for what, of in kinds.items() for name in (study.baseline, arm)]
+    columns = [scores(runs_of, name, what) for what, runs_of in kinds.items() for name in (study.baseline, arm)]
     table = pd.concat(columns, axis=1, join="inner").sort_index()
     for what in kinds:
-        table[what] = settled(table[f"{what} {arm}"] - table[f"{what} {study.baseline}"])
+        table[what] = zero_rounding_noise(table[f"{what} {arm}"] - table[f"{what} {study.baseline}"])
     return table
 
 
-def _gain(both: pd.DataFrame, arm: str, level: float) -> Gain:
-    d = settled(both[f"tuned {arm}"] - both[f"untuned {arm}"])
-    return Gain(arm, t_interval(d, level), sign_flip(d))
+def _gain(both: pd.DataFrame, arm: str, level: float) -> TuningGain:
+    d = zero_rounding_noise(both[f"tuned {arm}"] - both[f"untuned {arm}"])
+    return TuningGain(arm, t_interval(d, level), sign_flip(d))
 
 
 # --- the trials
@@ -232,7 +233,7 @@ def _gain(both: pd.DataFrame, arm: str, level: float) -> Gain:
 def _chosen(study: StudyData, trials: Trials, arm: str) -> Chosen:
     cell = chosen_cells(study)[arm]
     table, best = trials.configurations[arm], trials.best(arm, cell)
-    assert best is not None  # load_trials has seen to it
+    assert best is not None  # load_trials refuses a study without it
     return Chosen(
         arm=arm,
         cell=cell,
@@ -245,7 +246,7 @@ def _chosen(study: StudyData, trials: Trials, arm: str) -> Chosen:
     )
 
 
-def _tried(study: StudyData, trials: Trials, arm: str) -> list[Trial]:
+def _trials(study: StudyData, trials: Trials, arm: str) -> list[Trial]:
     table, cells = trials.configurations[arm], map(study.cell, trials.cells(arm))
     columns = (table.trial, cells, trials.scores(arm).tolist(), table.n_diverged, table.pruned)
     return [
@@ -254,40 +255,35 @@ def _tried(study: StudyData, trials: Trials, arm: str) -> list[Trial]:
     ]
 
 
-def _budget(trials: Trials, arm: str, level: float) -> Budget:
+def _expected_best(trials: Trials, arm: str, level: float) -> Budget:
     scores = trials.scores(arm)
     low, high = expected_best_band(scores, level)
     return Budget(arm, expected_best(scores).tolist(), low.tolist(), high.tolist())
 
 
-def _gap_by_budget(trials: Trials, arms: tuple[str, str], level: float) -> BestDifference:
-    baseline, arm = arms
-    return expected_best_difference(trials.scores(baseline), trials.scores(arm), level)
-
-
-def _breadths(trials: Trials, arms: tuple[str, str], level: float) -> list[Breadth]:
-    """Accuracies that were fixed before looking, then nearness to the best trial of each arm."""
+def _good_regions(trials: Trials, arms: tuple[str, str], level: float) -> list[GoodRegion]:
+    """Return the shares above accuracies that were fixed before looking, then near the best trial of each arm."""
     scores = trials.scores(arms[0]), trials.scores(arms[1])
     targets = [(f"accuracy of at least {100 * fixed:g} %", (fixed, fixed)) for fixed in THRESHOLDS]
     near = (float(scores[0].max()) - NEAR, float(scores[1].max()) - NEAR)
     targets.append((f"within {100 * NEAR:g} point of the arm's own best trial", near))
-    return [_breadth(what, scores, target, level) for what, target in targets]
+    return [_good_region(what, scores, target, level) for what, target in targets]
 
 
-def _breadth(what: str, scores: tuple[Scores, Scores], targets: tuple[float, float], level: float) -> Breadth:
+def _good_region(what: str, scores: tuple[Scores, Scores], targets: tuple[float, float], level: float) -> GoodRegion:
     of_baseline, of_arm = (good_region(side, target, level) for side, target in zip(scores, targets, strict=True))
     difference = good_region_difference(scores[0], scores[1], *targets, level)
-    return Breadth(what, *targets, of_baseline, of_arm, difference)
+    return GoodRegion(what, *targets, of_baseline, of_arm, difference)
 
 
 def _importances(trials: Trials, arms: tuple[str, str]) -> list[Importance]:
-    fit = all(len(table) >= MIN_TRIALS and not table.pruned.any() for table in trials.configurations.values())
-    return [_importance(trials, arm) for arm in arms] if fit else []
+    enough = all(len(table) >= MIN_TRIALS and not table.pruned.any() for table in trials.configurations.values())
+    return [_importance(trials, arm) for arm in arms] if enough else []
 
 
 @contextmanager
 def _silent_optuna() -> Iterator[None]:
-    """It says every study that it makes."""
+    """Silence Optuna, which logs every study that it makes."""
     import optuna
 
     before = optuna.logging.get_verbosity()
@@ -299,7 +295,7 @@ def _silent_optuna() -> Iterator[None]:
 
 
 def _importance(trials: Trials, arm: str) -> Importance:
-    """By Optuna, of a search made again from the table."""
+    """Return Optuna's importances of a search made again from the table."""
     import optuna
 
     with warnings.catch_warnings(), _silent_optuna():

@@ -76,15 +76,15 @@ class Grid:
 
     @property
     def key(self) -> list[str]:
-        """The columns of a row's cells: of the others, then of what goes across."""
+        """The columns of a cell: of the other factors, then of the one across."""
         return [*(factor.key for factor in self.others), self.across.key]
 
     def row(self, cell: Cell) -> Levels:
-        """Return the levels of the others."""
+        """Return the levels of the other factors."""
         return tuple(cell[factor.key] for factor in self.others)
 
     def column(self, cell: Cell) -> Any:
-        """Return the level of what goes across."""
+        """Return the level of the factor across."""
         return cell[self.across.key]
 
     def down(self, cells: Iterable[Cell]) -> list[Levels]:
@@ -102,9 +102,9 @@ class Grid:
         """Return the levels of a row by factor."""
         return {factor.key: level for factor, level in zip(self.others, row, strict=True)}
 
-    def title(self, row: Levels, between: str = ", ") -> str:
+    def title(self, row: Levels, separator: str = ", ") -> str:
         """Return a row as a sentence has it."""
-        return between.join(
+        return separator.join(
             f"{factor.label} {factor.show(level)}" for factor, level in zip(self.others, row, strict=True)
         )
 

@@ -1,4 +1,4 @@
-"""How many runs were planned and what became of them, by arm and by cell."""
+"""How many runs were planned, and what became of them, by arm and by cell?"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -38,6 +38,6 @@ def _total(arm: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def n_missing(study: StudyData) -> int:
-    """Planned runs without records."""
+    """Return the number of planned runs without records."""
     known = {*study.runs.run_id, *(study.tuned.runs.run_id if study.tuned else ())}
     return len(study.design.runs) - len(known)

@@ -25,12 +25,12 @@ class FrameData:
 
     @property
     def endpoints(self) -> dict[str, str]:
-        """The one endpoint, and what it is."""
+        """The one endpoint by key, with its description."""
         return {self.outcome: self.outcome}
 
     @property
     def units(self) -> str:
-        """What the independent units are called."""
+        """Name of the independent units."""
         return f"{self.unit}s"
 
     @property
@@ -54,10 +54,10 @@ class FrameData:
 
     def common_cells(self, arm: str, baseline: str) -> list[Cell]:
         """Return the cells in which both arms have a row."""
-        there = [self._places(name) for name in (arm, baseline)]
-        return [cell for cell in self.cells if all(levels(cell, self.cell_key) in places for places in there)]
+        trained = [self._levels_of(name) for name in (arm, baseline)]
+        return [cell for cell in self.cells if all(levels(cell, self.cell_key) in known for known in trained)]
 
-    def _places(self, arm: str) -> set[Levels]:
+    def _levels_of(self, arm: str) -> set[Levels]:
         rows = self.table[self.table.arm == arm][self.cell_key].itertuples(index=False)
         return {tuple(row) for row in rows}
 
@@ -65,8 +65,8 @@ class FrameData:
         """Return every run of either arm without its partner."""
         key = [*self.cell_key, "seed"]
         both = self.table[self.table.arm.isin((arm, baseline))]
-        alone = both[~both.duplicated(key, keep=False)]
-        rows = zip(alone[key].itertuples(index=False), alone.arm, strict=True)
+        single = both[~both.duplicated(key, keep=False)]
+        rows = zip(single[key].itertuples(index=False), single.arm, strict=True)
         return [
             f"{in_words(self._cell(at[:-1]))}, {self.unit} {at[-1]}: {baseline if name == arm else arm} has no row"
             for at, name in ((tuple(row), name) for row, name in rows)
@@ -123,10 +123,10 @@ def _check(table: pd.DataFrame, key: list[str], outcome: str) -> None:
             f"{len(missing)} rows have a value missing, the first is row {missing.index[0]}; give {outcome!r} the score"
             " that a failed run counts with, and every row its key"
         )
-    twice = table[table.duplicated(key)]
-    if len(twice):
-        at = ", ".join(f"{name} {twice.iloc[0][name]}" for name in key)
-        raise AnalysisError(f"{len(twice)} rows stand twice, the first is {at}; give one row a run")
+    duplicates = table[table.duplicated(key)]
+    if len(duplicates):
+        at = ", ".join(f"{name} {duplicates.iloc[0][name]}" for name in key)
+        raise AnalysisError(f"{len(duplicates)} rows stand twice, the first is {at}; give one row a run")
 
 
 def _factor(name: str, column: "pd.Series") -> Factor:

@@ -1,7 +1,4 @@
-"""Records to paired differences, joined by cell and seed, never by position.
-
-What has no partner is named.
-"""
+"""Paired differences of a study's records, joined by cell and seed, never by position; what has no partner is named."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,12 +38,12 @@ class Scored(Protocol):
 
     @property
     def endpoints(self) -> dict[str, str]:
-        """What each endpoint is, the primary one first."""
+        """Descriptions of the endpoints by key, the primary one first."""
         ...
 
     @property
     def units(self) -> str:
-        """What the independent units are called."""
+        """Name of the independent units."""
         ...
 
     def common_cells(self, arm: str, baseline: str) -> list[Cell]: ...
@@ -67,7 +64,7 @@ class Pairs:
     baseline: str
     endpoint: str
     what: str
-    """What the endpoint is."""
+    """Description of the endpoint."""
     units: str
     table: pd.DataFrame
     cells: list[Cell]
@@ -79,13 +76,13 @@ class Pairs:
         return rows_in(self.table, cell, self.cell_key)
 
     def matrix(self, cells: Sequence[Cell], column: str = "difference") -> NDArray[np.float64]:
-        """(seeds, cells) of a column, seeds in order; NaN where there is no pair."""
+        """Return a column as (seeds, cells), seeds in order, with NaN where there is no pair."""
         wide = self.table.pivot(index="seed", columns=self.cell_key, values=column)
         wanted = [levels(cell, self.cell_key) for cell in cells]
         return wide.reindex(columns=pd.MultiIndex.from_tuples(wanted, names=self.cell_key)).to_numpy(float)
 
     def rows(self, cells: Sequence[Cell]) -> NDArray[np.float64]:
-        """(seeds, cells) of the differences, of the seeds that have a pair in each of ``cells``."""
+        """Return the differences (seeds, cells) of the seeds that have a pair in each of ``cells``."""
         table = self.matrix(cells)
         return np.asarray(table[~np.isnan(table).any(1)])
 
@@ -96,16 +93,18 @@ class Pairs:
         return self.table[n_pairs == len(self.cells)]
 
 
-def settled(differences: ArrayLike) -> NDArray[np.float64]:
-    """Exactly zero where accuracies cancel but for rounding, lest noise have a sign: they are counts over images, and
-    no mean of a few epochs and cells differs from another by less than 1e-12."""
+def zero_rounding_noise(differences: ArrayLike) -> NDArray[np.float64]:
+    """Return the differences, exactly zero where accuracies cancel but for rounding, lest noise have a sign.
+
+    Accuracies are counts over images: no mean of a few epochs and cells differs from another by less than 1e-12.
+    """
     d = np.asarray(differences, dtype=np.float64)
     return np.where(np.abs(d) < 1e-12, 0.0, d)
 
 
 def over_cells(D: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(seeds,) mean of each row of ``D`` (seeds, cells), settled; none where there is no cell."""
-    return settled(D.mean(1)) if D.shape[1] else np.empty(0)
+    """Return the mean (seeds,) of each row of ``D`` (seeds, cells) less rounding noise; none where there is no cell."""
+    return zero_rounding_noise(D.mean(1)) if D.shape[1] else np.empty(0)
 
 
 def pair(study: Scored, arm: str, endpoint: str) -> Pairs:
@@ -124,5 +123,5 @@ def join(study: Scored, arm: str, endpoint: str, key: list[str]) -> pd.DataFrame
         for name in (study.baseline, arm)
     )
     table = of_baseline.merge(of_arm, on=key, suffixes=("_baseline", "_arm"), validate="one_to_one")
-    table["difference"] = settled(table.of_arm - table.of_baseline)
+    table["difference"] = zero_rounding_noise(table.of_arm - table.of_baseline)
     return table.sort_values(key, ignore_index=True)

@@ -46,7 +46,7 @@ class StudyData:
     design: Design
     records: pd.DataFrame
     runs: pd.DataFrame
-    """Those of the grid, as the records are."""
+    """A row per run of the grid; the records are of the same runs."""
     tuned: "StudyData | None" = None
     """The runs of the tuned cell alone, where there is one."""
 
@@ -56,7 +56,7 @@ class StudyData:
 
     @property
     def chance(self) -> float:
-        """Accuracy of guessing."""
+        """The accuracy of guessing."""
         return 1 / self.design.data.n_classes
 
     @property
@@ -71,12 +71,12 @@ class StudyData:
 
     @property
     def endpoints(self) -> dict[str, str]:
-        """The endpoints by key, the primary one first, and what each is."""
+        """Descriptions of the endpoints by key, the primary one first."""
         return {name: f"{text} (a diverged run scores chance)" for name, text in ENDPOINTS.items()}
 
     @property
     def units(self) -> str:
-        """What the independent units are called."""
+        """Name of the independent units."""
         return "seeds"
 
     @property
@@ -94,7 +94,7 @@ class StudyData:
         return self.records[self.records.status != NOT_APPLICABLE]
 
     def common_cells(self, arm: str, baseline: str) -> list[Cell]:
-        """The planned cells in which both can be trained, in order."""
+        """Return the planned cells in which both can be trained, in order."""
         possible = [
             {run.cell for run in self.design.grid if run.arm == name and run.applicable} for name in (arm, baseline)
         ]
@@ -105,8 +105,8 @@ class StudyData:
         return cell.saying(self.cell_key)
 
     def accuracy_curves(self, arm: str, cells: Sequence[Cell], diverged: float | None = None) -> NDArray[np.float64]:
-        """Test accuracy (seeds, cells, epochs from 1) by the design's seeds; ``diverged``, or chance, from where a run
-        diverged; NaN where there is no run."""
+        """Return test accuracy (seeds, cells, epochs from 1) by the design's seeds: ``diverged``, or chance, from where
+        a run diverged; NaN where there is no run."""
         filled = self._test_accuracy.fillna(self.chance if diverged is None else diverged)
         seeds, key = self.design.seeds, self.cell_key
         wanted = pd.MultiIndex.from_tuples(
@@ -115,7 +115,7 @@ class StudyData:
         return filled.reindex(wanted).to_numpy(float).reshape(len(seeds), len(cells), filled.shape[1])
 
     def unpaired(self, arm: str, baseline: str) -> list[str]:
-        """Every planned pair that is not one, with the reason."""
+        """Return every planned pair that is not one, with the reason."""
         status = self.runs.set_index(run_key(self.design)).status.to_dict()
         reasons = []
         for run in (run for run in self.design.grid if run.arm == arm):
@@ -127,8 +127,8 @@ class StudyData:
         return reasons
 
     def correctness(self, arm: str, cell: Cell) -> NDArray[np.float32]:
-        """(seeds, test images) by the design's seeds: 1 where the last epoch's network answered right, 0 where not;
-        NaN where there is no run or it diverged."""
+        """Return a matrix (seeds, test images) by the design's seeds: 1 where the last epoch's network predicted the
+        label, 0 where not; NaN where there is no run or it diverged."""
         n_test = self.design.data.n_test
         correct = np.full((len(self.design.seeds), n_test), np.nan, np.float32)
         packed = self._packed.get((arm, *levels(cell, self.cell_key)), {})
@@ -140,7 +140,7 @@ class StudyData:
 
     @cached_property
     def _packed(self) -> dict[tuple[Any, ...], dict[int, bytes | None]]:
-        """The answers of every run, by arm and levels and then by seed."""
+        """The bits of ``test_correct`` of every run, by arm and levels and then by seed."""
         by_cell: dict[tuple[Any, ...], dict[int, bytes | None]] = {}
         columns = (self.runs[name] for name in ("arm", *pair_key(self.design), "test_correct"))
         for *at, seed, bits in zip(*columns, strict=True):
@@ -174,7 +174,7 @@ class StudyData:
 
 
 def load(path: Path) -> StudyData:
-    """The study in the folder ``path``; an AnalysisError says what is wrong with it."""
+    """Return the study in the folder ``path``; raise an AnalysisError that says what is wrong with it."""
     folder = Folder(path)
     try:
         manifest = folder.read_manifest()
@@ -187,18 +187,18 @@ def load(path: Path) -> StudyData:
         raise AnalysisError(str(error)) from None
     check(records, runs, manifest["study_id"], design)
 
-    def part(planned: Sequence[Run]) -> StudyData:
+    def subset(planned: Sequence[Run]) -> StudyData:
         ids = {design.run_id(run) for run in planned}
-        mine = (table[table.run_id.isin(ids)].reset_index(drop=True) for table in (records, runs))
-        return StudyData(path, manifest, design, *mine)
+        both = (table[table.run_id.isin(ids)].reset_index(drop=True) for table in (records, runs))
+        return StudyData(path, manifest, design, *both)
 
-    grid = part(design.grid)
-    return replace(grid, tuned=part(design.tuned_runs)) if design.tuned else grid
+    grid = subset(design.grid)
+    return replace(grid, tuned=subset(design.tuned_runs)) if design.tuned else grid
 
 
 @dataclass(frozen=True)
 class Ablation:
-    """What ``study.ablate`` found: one table each, of the runs that it evaluated."""
+    """The tables of ``study.ablate``, of the runs that it evaluated."""
 
     ablation: pd.DataFrame
     swaps: pd.DataFrame
@@ -207,19 +207,19 @@ class Ablation:
 
 
 def load_ablation(study: StudyData) -> Ablation | None:
-    """None where ``study.ablate`` has not been there; an AnalysisError where a table is not what it should be."""
+    """Return the tables of ``study.ablate``, None where it never ran; refuse a table that is not what it should be."""
     names = ("ablation", "swaps", "compositions", "statistics")
     try:
-        found = [inference_tables.read_table(study.path, name) for name in names]
+        read = [inference_tables.read_table(study.path, name) for name in names]
     except (StudyError, OSError) as error:
         raise AnalysisError(str(error)) from None
-    if found[0] is None:
+    if read[0] is None:
         return None
-    return Ablation(*(pd.DataFrame() if table is None else table.to_pandas(use_threads=False) for table in found))
+    return Ablation(*(pd.DataFrame() if table is None else table.to_pandas(use_threads=False) for table in read))
 
 
 def write(study: StudyData, files: Mapping[str, bytes]) -> None:
-    """Each file into the study's folder, under its name and whole, or not at all."""
+    """Write each file into the study's folder, under its name and whole, or not at all."""
     try:
         for name, content in files.items():
             path = study.path / name
@@ -231,7 +231,7 @@ def write(study: StudyData, files: Mapping[str, bytes]) -> None:
 
 
 def record_looks(study: StudyData, looks: list[dict[str, Any]]) -> None:
-    """Keep in the manifest what was seen of the study so far; nothing is written where nothing is new."""
+    """Record in the manifest what was seen of the study so far; write nothing where nothing is new."""
     if study.manifest.get("looks", []) == looks:
         return
     folder = Folder(study.path)
@@ -268,7 +268,7 @@ def check(records: pd.DataFrame, runs: pd.DataFrame, study_id: str, design: Desi
 
 
 def _check_metrics(records: pd.DataFrame, design: Design) -> None:
-    """Each record by itself: it stands in the design's epochs and splits, and its numbers can be."""
+    """Refuse a record, taken by itself, outside of the design's epochs and splits or with numbers that cannot be."""
     n_examples = records.split.map({"train": design.data.n_train, "test": design.data.n_test})
     ok, metrics = records.status == OK, records[["loss", "accuracy", "n_correct"]]
     rules = {
@@ -286,7 +286,7 @@ def _check_metrics(records: pd.DataFrame, design: Design) -> None:
 
 
 def _check_together(records: pd.DataFrame, runs: pd.DataFrame, design: Design) -> None:
-    """Every run has all its records, and is one of the design's."""
+    """Refuse a run that lacks records or is none of the design's."""
     n_records = records.groupby("run_id").size().reindex(runs.run_id, fill_value=0)
     planned = {design.run_id(run) for run in design.runs}
     wrong = [
@@ -303,7 +303,7 @@ def _check_together(records: pd.DataFrame, runs: pd.DataFrame, design: Design) -
 
 
 def _check_runs(runs: pd.DataFrame, design: Design) -> None:
-    """Each run by itself: it has the design's key, and what its status says that it has."""
+    """Refuse a run, taken by itself, without the design's key or without what its status says that it has."""
     key, cell = run_key(design), cell_key(design)
     rows = [
         (*levels(run.cell, cell), run.seed, run.arm, run.applicable, design.run_id(run), design.pair_id(run))
@@ -330,15 +330,15 @@ def _check_runs(runs: pd.DataFrame, design: Design) -> None:
 
 
 def _check_outcomes(records: pd.DataFrame, runs: pd.DataFrame, design: Design) -> None:
-    """The records of a run say what its row says."""
+    """Refuse records that do not say what the row of their run says."""
     run = runs.set_index("run_id").loc[records.run_id]
     bad = records.epoch.to_numpy() >= run.first_bad_epoch.fillna(np.inf).to_numpy(float)
     status = np.where(run.status == NOT_APPLICABLE, NOT_APPLICABLE, np.where(bad, DIVERGED, OK))
     key = _record_key(design)
     _refuse("a record has another status than its run", records, key, records.status != status)
     last = records[(records.epoch == design.epochs) & (records.split == "test") & (records.status == OK)]
-    answered = last.run_id.map(runs.set_index("run_id").test_correct)
-    n_correct = [int(np.bitwise_count(np.frombuffer(bits, np.uint8)).sum()) for bits in answered]
+    packed = last.run_id.map(runs.set_index("run_id").test_correct)
+    n_correct = [int(np.bitwise_count(np.frombuffer(bits, np.uint8)).sum()) for bits in packed]
     _refuse("test_correct has another count than the last epoch", last, key, last.n_correct != n_correct)
 
 

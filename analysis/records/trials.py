@@ -1,4 +1,4 @@
-"""What tuning tried, read and checked: ``trials.parquet`` as a matrix of scores for each arm."""
+"""The trials of tuning, read and checked: ``trials.parquet`` as a matrix of scores for each arm."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
@@ -34,14 +34,14 @@ class Trials:
     space: Space
     sampler: str
     n_held_out: int
-    """Images that score."""
+    """Number of images that score."""
     configurations: Mapping[str, pd.DataFrame]
-    """By arm: trial, the levels of the space's factors, n_diverged (seeds), pruned."""
+    """A table by arm: trial, the levels of the space's factors, n_diverged (seeds), pruned."""
     by_seed: Mapping[str, NDArray[np.float64]]
-    """By arm, (seeds, trials): accuracy on the held-out images, the worst there is where a seed diverged."""
+    """Accuracy on the held-out images by arm, (seeds, trials); the worst there is where a seed diverged."""
 
     def scores(self, arm: str) -> NDArray[np.float64]:
-        """(trials,): what the search was told."""
+        """Return the score of each trial (trials,), as the search got it."""
         return np.asarray(self.by_seed[arm].mean(axis=0))
 
     @property
@@ -51,7 +51,7 @@ class Trials:
 
     @property
     def names(self) -> dict[str, str]:
-        """What Optuna called the factors, which it has in the order of the space."""
+        """Optuna's names of the factors, which it has in the order of the space."""
         return dict(zip(self.ranges, self.space.distributions, strict=True))
 
     def cells(self, arm: str) -> list[Cell]:
@@ -60,16 +60,16 @@ class Trials:
         return [cell_at(key, values) for values in zip(*(table[name].tolist() for name in key), strict=True)]
 
     def params(self, arm: str) -> list[dict[str, Any]]:
-        """As Optuna had them."""
+        """Return the configurations as Optuna had them."""
         return [params(cell) for cell in self.cells(arm)]
 
-    def whole(self, arm: str) -> NDArray[np.float64]:
-        """(seeds, trials) of those that trained to the end."""
+    def complete(self, arm: str) -> NDArray[np.float64]:
+        """Return the accuracies (seeds, trials) of the trials that trained to the end."""
         return self.by_seed[arm][:, ~self.configurations[arm].pruned.to_numpy(bool)]
 
     def best(self, arm: str, cell: Cell) -> int | None:
-        """The row of the trial that chose this configuration; None where none of it was best among those that trained
-        to the end. Which of equal ones was taken is the search's affair: its sums may be rounded otherwise."""
+        """Return the row of the trial that chose this configuration; None where none of it was best among those that
+        trained to the end. Which of equal ones was taken is up to the search: its sums may be rounded otherwise."""
         table = self.configurations[arm]
         scores = np.where(table.pruned, -1.0, self.scores(arm))
         same = table.index.isin(rows_in(table, cell, [*self.ranges]).index)
@@ -84,7 +84,7 @@ class Trials:
 
 
 def load_trials(study: StudyData) -> Trials | None:
-    """None for a study that was not tuned; an AnalysisError where the table is not what it should be."""
+    """Return the trials of a study, or None where it was not tuned; refuse a table that is not what it should be."""
     if not study.design.tuned:
         return None
     try:
@@ -114,7 +114,7 @@ def load_trials(study: StudyData) -> Trials | None:
 def _matrices(
     table: pd.DataFrame, factors: list[str], epochs: int
 ) -> tuple[dict[str, pd.DataFrame], dict[str, NDArray[np.float64]]]:
-    """By arm its configurations and its scores. A trial was stopped early where it ended before the last of the
+    """Return configurations and scores by arm. A trial was stopped early where it ended before the last of the
     ``epochs``: if all its seeds diverged, no status says so."""
     configurations: dict[str, pd.DataFrame] = {}
     by_seed: dict[str, NDArray[np.float64]] = {}
@@ -131,14 +131,14 @@ def _matrices(
 
 
 def _check(table: pd.DataFrame, study: StudyData, space: Space, sampler: str, n_held_out: int) -> None:
-    """Refuse what no tuning of this design writes; the first rule that is broken is told."""
-    rules = (*_of_the_arms(table, study), *_of_the_space(table, space, sampler), *_of_rows(table, study, n_held_out))
+    """Refuse what no tuning of this design writes; the message names the first rule that is broken."""
+    rules = (*_arm_rules(table, study), *_space_rules(table, space, sampler), *_row_rules(table, study, n_held_out))
     for rule, holds in rules:
         if not np.all(holds):
             raise AnalysisError(f"{study.path / 'trials.parquet'}: {rule}")
 
 
-def _of_the_arms(table: pd.DataFrame, study: StudyData) -> Iterator[tuple[str, Any]]:
+def _arm_rules(table: pd.DataFrame, study: StudyData) -> Iterator[tuple[str, Any]]:
     """Yield the rules that both arms' searches keep together, and whether they are kept."""
     numbers = [sorted(of_arm.trial.unique()) for _, of_arm in table.groupby("arm")]
     seeds = table.groupby(["arm", "trial"]).seed.agg(tuple)
@@ -150,7 +150,7 @@ def _of_the_arms(table: pd.DataFrame, study: StudyData) -> Iterator[tuple[str, A
     yield "not every trial has the same seeds", len({*seeds}) == 1
 
 
-def _of_the_space(table: pd.DataFrame, space: Space, sampler: str) -> Iterator[tuple[str, Any]]:
+def _space_rules(table: pd.DataFrame, space: Space, sampler: str) -> Iterator[tuple[str, Any]]:
     """Yield the rules of configurations."""
     factors = [field.name for field in fields(space)]
     yield "a trial has two configurations", table.groupby(["arm", "trial"])[[*factors, "epoch"]].nunique() == 1
@@ -161,7 +161,7 @@ def _of_the_space(table: pd.DataFrame, space: Space, sampler: str) -> Iterator[t
         yield "the arms have different points, which the sampler sobol never gives them", np.all(same) and alike
 
 
-def _of_rows(table: pd.DataFrame, study: StudyData, n_held_out: int) -> Iterator[tuple[str, Any]]:
+def _row_rules(table: pd.DataFrame, study: StudyData, n_held_out: int) -> Iterator[tuple[str, Any]]:
     """Yield the rules of each row by itself."""
     ok, n_epochs = table[table.status != DIVERGED], study.design.epochs
     metrics = table.loc[table.status == DIVERGED, ["accuracy", "loss", "n_correct"]]

@@ -1,1 +1,1 @@
-"""Findings into words, figures and one page."""
+"""Findings as sentences, figures and one page."""

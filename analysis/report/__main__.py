@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from analysis.report.write import Written
 
 MACHINE = 3
+"""Exit code of an error of the operating system."""
 INCOMPLETE = 4
 """Exit code with --strict where planned runs have no records."""
 LARGE = 5e6
-"""Bytes of a page beyond which the command warns."""
+"""Size of a page, in bytes, beyond which the command warns."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Options:
     margin: float = 0.002
     """A difference of accuracy (a fraction) that would not matter: 0.002 is 0.2 points."""
     alpha: float = 0.05
-    """Of the intervals (1 - alpha) and of every test."""
+    """Level of the intervals (1 - alpha) and of every test."""
     out: Path = Path("results")
     """The folder of studies."""
     compare: Path | None = None
@@ -56,7 +57,7 @@ class Timed:
     written: "Written"
     importing: float
     seconds: float
-    """All but the imports."""
+    """Seconds of all but the imports."""
 
 
 def report(options: Options) -> Timed:
@@ -71,7 +72,7 @@ def report(options: Options) -> Timed:
 
 
 def newest(out: Path) -> Path:
-    """The study under ``out`` that was trained last; shipped ones, which have no parts, do not count."""
+    """Return the study under ``out`` that was trained last; archived ones, which have no parts, do not count."""
     for manifest in newest_first(out, holding="parts"):
         return manifest.parent
     raise AnalysisError(
@@ -80,10 +81,10 @@ def newest(out: Path) -> Path:
 
 
 def _lines(timed: Timed) -> Iterator[str]:
-    """The verdict, the main numbers, and the page with its size and time."""
-    written, said = timed.written, timed.written.said
-    yield from (f"! {notice}" for notice in said["notices"])
-    for verdict in said["verdicts"]:
+    """Yield the verdicts, the main numbers, and the page with its size and time."""
+    written, contents = timed.written, timed.written.report
+    yield from (f"! {notice}" for notice in contents["notices"])
+    for verdict in contents["verdicts"]:
         yield verdict["headline"]
         yield from verdict["tuned"]
     width = max((len(name) for name, _ in written.numbers), default=0)
@@ -95,7 +96,7 @@ def _lines(timed: Timed) -> Iterator[str]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command; every error is one sentence on stderr."""
+    """Run the command and return its exit code; every error is one sentence on stderr."""
     try:
         options = arguments.read(Options, argv, "python -m analysis.report").check()
         timed = report(options)

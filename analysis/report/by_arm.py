@@ -1,8 +1,8 @@
-"""What is said of several arms, each below its name."""
+"""Blocks of several arms, each below its name."""
 
 from collections.abc import Mapping, Sequence
 
-from analysis.report import number_format as words
+from analysis.report import number_format as fmt
 from analysis.report.document import Block, Paragraph
 from study.spec.arms import BASELINE
 
@@ -15,5 +15,5 @@ def under_names(blocks: Mapping[str, Sequence[Block]]) -> list[Block]:
 
 
 def _name(arm: str) -> Paragraph:
-    name = words.arm_name(arm)
-    return Paragraph(f"{name[:1].upper()}{name[1:]} against {words.arm_name(BASELINE)}:")
+    name = fmt.arm_name(arm)
+    return Paragraph(f"{name[:1].upper()}{name[1:]} against {fmt.arm_name(BASELINE)}:")

@@ -5,7 +5,7 @@ from typing import Any
 
 from analysis.records.cells import row_of
 from analysis.records.tables import StudyData
-from analysis.report import number_format as words
+from analysis.report import number_format as fmt
 from analysis.report.document import Column
 from analysis.stats.intervals import Interval
 from analysis.stats.paired_tests import Test
@@ -13,7 +13,7 @@ from study.spec.factors import Cell, Factor, Level
 
 
 def cell_columns(study: StudyData, digits: int | None = None) -> list[Column]:
-    """The columns of ``cell_values``: every factor of the study; numbers to so many significant digits."""
+    """Return the columns of ``cell_values``, one a factor of the study; numbers to so many significant digits."""
     return [factor_column(factor, digits) for factor in study.design.factors]
 
 
@@ -23,7 +23,7 @@ def factor_column(factor: Factor, digits: int | None = None) -> Column:
             return "all"
         return factor.show(float(f"{level:.{digits}g}") if digits and isinstance(level, float) else level)
 
-    return Column(factor.label, show, (factor.key,), words=factor.kind is str)
+    return Column(factor.label, show, (factor.key,), is_text=factor.kind is str)
 
 
 def cell_values(study: StudyData, cell: Cell | None) -> dict[str, Level | None]:
@@ -31,8 +31,8 @@ def cell_values(study: StudyData, cell: Cell | None) -> dict[str, Level | None]:
 
 
 def of_both(what: str, baseline: str, arm: str, values: tuple[str, ...], show: Callable[..., str]) -> Column:
-    """A column with a number of either arm, whose head says which is which."""
-    return Column(f"{what} {words.both(baseline, arm)}", show, values)
+    """Return a column with a number of either arm, whose head says which is which."""
+    return Column(f"{what} {fmt.both(baseline, arm)}", show, values)
 
 
 def failed_column(baseline: str, arm: str) -> Column:
@@ -40,32 +40,32 @@ def failed_column(baseline: str, arm: str) -> Column:
 
 
 def counts_of(of_baseline: int | None, of_arm: int | None, n: int | None) -> str:
-    return words.NO_NUMBER if n is None else f"{of_baseline} | {of_arm} of {n}"
+    return fmt.NO_NUMBER if n is None else f"{of_baseline} | {of_arm} of {n}"
 
 
-def interval_values(name: str, found: Interval | None) -> dict[str, Any]:
-    """Estimate and ends under ``name``, ``name_low`` and ``name_high``."""
-    ends = (None, None, None) if found is None else words.as_triple(found)
+def interval_values(name: str, interval: Interval | None) -> dict[str, Any]:
+    """Return estimate and ends under ``name``, ``name_low`` and ``name_high``."""
+    ends = (None, None, None) if interval is None else fmt.as_triple(interval)
     return dict(zip((name, f"{name}_low", f"{name}_high"), ends, strict=True))
 
 
-def interval_column(head: str, name: str, show: Callable[..., str] = words.estimate) -> Column:
-    return Column(head, words.or_nothing(show), (name, f"{name}_low", f"{name}_high"))
+def interval_column(head: str, name: str, show: Callable[..., str] = fmt.estimate) -> Column:
+    return Column(head, fmt.or_nothing(show), (name, f"{name}_low", f"{name}_high"))
 
 
-def pvalue_values(name: str, found: Test | None) -> dict[str, Any]:
-    """The p-value under ``name`` and, where it is a fraction, what it is a fraction of."""
-    values = (None, None, None) if found is None else (found.pvalue, found.n_extreme, found.n_total)
+def pvalue_values(name: str, test: Test | None) -> dict[str, Any]:
+    """Return the p-value under ``name`` and, where it is a fraction, what it is a fraction of."""
+    values = (None, None, None) if test is None else (test.pvalue, test.n_extreme, test.n_total)
     return dict(zip((name, f"{name}_extreme", f"{name}_patterns"), values, strict=True))
 
 
 def p_column(head: str, name: str) -> Column:
-    return Column(head, words.p_fraction, (name, f"{name}_extreme", f"{name}_patterns"))
+    return Column(head, fmt.p_fraction, (name, f"{name}_extreme", f"{name}_patterns"))
 
 
 def count_column(head: str, name: str) -> Column:
-    return Column(head, words.count, (name,))
+    return Column(head, fmt.count, (name,))
 
 
 def text_column(head: str, name: str) -> Column:
-    return Column(head, words.plain, (name,), words=True)
+    return Column(head, fmt.text, (name,), is_text=True)

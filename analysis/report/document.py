@@ -1,4 +1,4 @@
-"""What the page is made of: parts, of paragraphs, lists, figures and tables. Values, each told once.
+"""The page as values: sections of paragraphs, lists, figures and tables.
 
 The page shows them as HTML, ``analysis.report`` writes each table as CSV and each figure as SVG. A table's rows hold
 the numbers as they are; its columns say which of them are shown, and how. Every figure carries the table behind it.
@@ -13,25 +13,25 @@ from typing import Any
 
 Row = Mapping[str, Any]
 MAX_ROWS = 1000
-"""On the page; the CSV of a table has all."""
+"""Rows of a table on the page; its CSV has all."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """``show`` makes the text of a cell of the values under ``keys``; the first of them is what sorting goes by."""
+    """A column: ``show`` makes a cell's text of the values under ``keys``, of which the first is the sorting key."""
 
     head: str
     show: Callable[..., str]
     keys: Sequence[str]
-    words: bool = False
-    """Reads from the left, as words do; numbers stand under one another."""
+    is_text: bool = False
+    """Aligned to the left; numbers stand under one another."""
 
 
 @dataclass(frozen=True)
 class Cell:
     text: str
     order: str
-    """The number or word by which rows are sorted, empty where there is none."""
+    """The number or text by which rows are sorted, empty where there is none."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Table:
     """Rows with equal keys, of which ``columns`` show some; the first column heads its row."""
 
     name: str
-    """Of the file ``tables/<name>.csv``, and unique on the page."""
+    """Name of the file ``tables/<name>.csv``, unique on the page."""
     caption: str
     columns: Sequence[Column]
     rows: Sequence[Row]
@@ -54,7 +54,7 @@ class Table:
 
     @property
     def body(self) -> list[list[Cell]]:
-        """Of the other rows, those that the page shows."""
+        """The other rows, as many as the page shows."""
         return self._cells(self.rows[self.n_totals : MAX_ROWS])
 
     @property
@@ -65,7 +65,7 @@ class Table:
         return [[_cell(column, row) for column in self.columns] for row in rows]
 
     def to_csv(self) -> str:
-        """Every key of the rows, numbers as they are, empty where there is none."""
+        """Return every key of the rows as CSV, numbers as they are, empty where there is none."""
         buffer = io.StringIO()
         writer = csv.writer(buffer, lineterminator="\n")
         if self.rows:
@@ -81,7 +81,7 @@ def _cell(column: Column, row: Row) -> Cell:
 
 
 def _raw(value: Any) -> Any:
-    """None for no number; a text that a spreadsheet would take for a formula begins with an apostrophe instead."""
+    """Return None for no number; begin text that a spreadsheet would take for a formula with an apostrophe instead."""
     if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
         return f"'{value}"
     return None if isinstance(value, float) and not math.isfinite(value) else value
@@ -89,11 +89,11 @@ def _raw(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Figure:
-    """``headline`` says the finding, ``subtitle`` what is drawn, in which unit, of how many; ``alt`` is the figure in
-    words, with its numbers."""
+    """A drawing with its table: ``headline`` says the finding, ``subtitle`` what is drawn, in which unit, of how many;
+    ``alt`` is the figure as text, with its numbers."""
 
     name: str
-    """Of the file ``figures/<name>.svg``, and unique on the page."""
+    """Name of the file ``figures/<name>.svg``, unique on the page."""
     headline: str
     subtitle: str
     svg: bytes
@@ -120,7 +120,7 @@ class BulletList:
 
 @dataclass(frozen=True)
 class Placeholder:
-    """A part without data says in one line why, and what to type."""
+    """A line in the place of data that there are none of: why, and what to type."""
 
     text: str
     command: str = ""
@@ -147,26 +147,26 @@ Block = Paragraph | BulletList | Placeholder | Definitions | Table | Figure
 
 
 @dataclass(frozen=True)
-class Part:
-    """A numbered part of the page."""
+class Section:
+    """A numbered section of the page."""
 
     name: str
     title: str
     blocks: Sequence[Block] = field(default_factory=list)
 
 
-def tables(parts: Sequence[Part]) -> Iterator[Table]:
-    """Every table of the parts, those behind figures too."""
-    for block in _blocks(parts):
+def tables(sections: Sequence[Section]) -> Iterator[Table]:
+    """Yield every table of the sections, those behind figures too."""
+    for block in _blocks(sections):
         if isinstance(block, Table):
             yield block
         elif isinstance(block, Figure):
             yield block.table
 
 
-def figures(parts: Sequence[Part]) -> Iterator[Figure]:
-    return (block for block in _blocks(parts) if isinstance(block, Figure))
+def figures(sections: Sequence[Section]) -> Iterator[Figure]:
+    return (block for block in _blocks(sections) if isinstance(block, Figure))
 
 
-def _blocks(parts: Sequence[Part]) -> Iterator[Block]:
-    return (block for part in parts for block in part.blocks)
+def _blocks(sections: Sequence[Section]) -> Iterator[Block]:
+    return (block for section in sections for block in section.blocks)

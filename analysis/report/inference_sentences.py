@@ -1,14 +1,14 @@
-"""The ledger of the inference modes in words: which statistics to use when, with numbers."""
+"""Which statistics should be used when? The rules of the inference modes, with numbers."""
 
 from collections.abc import Iterator, Sequence
 
 from analysis.findings.inference_modes import CLEAN, ModeResult, Modes
-from analysis.report import number_format as words
+from analysis.report import number_format as fmt
 from analysis.stats.intervals import Interval
 
 
 def name(result: ModeResult) -> str:
-    """A way to predict as a reader calls it."""
+    """Return an inference mode as a reader calls it."""
     if result.eval_batch_size is None:
         return result.mode.label
     size = "all images at once" if result.eval_batch_size >= 10_000 else f"batches of {result.eval_batch_size}"
@@ -20,14 +20,14 @@ def condition(shift: str, severity: int) -> str:
 
 
 def ledger(modes: Modes, alpha: float) -> list[str]:
-    """One sentence a rule; what the study has no numbers for is left out."""
-    rules = (_small_batches, _large_batches, _sorted, _companions, _from_training, _under_shift)
+    """Return one sentence a rule; rules that the study has no numbers for are left out."""
+    rules = (_small_batches, _large_batches, _sorted, _swapped, _from_training, _under_shift)
     return [line for rule in rules for line in rule(modes, alpha)]
 
 
 def _small_batches(modes: Modes, alpha: float) -> Iterator[str]:
-    found = [modes.clean("batch", size, "shuffled") for size in (8, 32)]
-    parts = [f"{_points(r.against_running)} in shuffled batches of {r.eval_batch_size}" for r in found if r]
+    results = [modes.clean("batch", size, "shuffled") for size in (8, 32)]
+    parts = [f"{_points(r.against_running)} in shuffled batches of {r.eval_batch_size}" for r in results if r]
     if parts:
         yield (
             "Images that come one by one or in small batches: use statistics from training. Against the running"
@@ -52,24 +52,24 @@ def _sorted(modes: Modes, alpha: float) -> Iterator[str]:
     if shuffled and ordered:
         yield (
             "Batches that are not a fair sample: never use the test batch. Sorted by class, batches of 32 score"
-            f" {words.percent(ordered.accuracy)} where shuffled ones score {words.percent(shuffled.accuracy)}."
+            f" {fmt.percent(ordered.accuracy)} where shuffled ones score {fmt.percent(shuffled.accuracy)}."
         )
 
 
-def _companions(modes: Modes, alpha: float) -> Iterator[str]:
-    post = next((r for r in modes.swaps if (r.eval_batch_size, r.n_swapped) == (8, 2)), None)
-    if post:
+def _swapped(modes: Modes, alpha: float) -> Iterator[str]:
+    swap = next((r for r in modes.swaps if (r.eval_batch_size, r.n_swapped) == (8, 2)), None)
+    if swap:
         yield (
             "One image in two batches of eight that share all but two others: by the test batch it changes its class in"
-            f" {words.percent(post.flip_rate.estimate)} of all cases, and its normalised values by"
-            f" {post.value_change.estimate:.2f} standard deviations (the batch mean moves by"
-            f" {post.mean_change.estimate:.3f}; sqrt(2 x 2)/8 = {post.law:.3f}). By those from training nothing moves."
+            f" {fmt.percent(swap.flip_rate.estimate)} of all cases, and its normalised values by"
+            f" {swap.value_change.estimate:.2f} standard deviations (the batch mean moves by"
+            f" {swap.mean_change.estimate:.3f}; sqrt(2 x 2)/8 = {swap.law:.3f}). By those from training nothing moves."
         )
 
 
 def _from_training(modes: Modes, alpha: float) -> Iterator[str]:
-    found = [modes.clean(name) for name in ("population", "precise", "cumulative_last", "cumulative_all")]
-    parts = [f"{r.mode.label} {_points(r.against_running)}" for r in found if r]
+    results = [modes.clean(name) for name in ("population", "precise", "cumulative_last", "cumulative_all")]
+    parts = [f"{r.mode.label} {_points(r.against_running)}" for r in results if r]
     if parts:
         yield f"Which statistics from training? Against the running averages: {'; '.join(parts)}."
 
@@ -104,5 +104,5 @@ def _is_clean(result: ModeResult) -> bool:
     return (result.shift, result.severity) == CLEAN
 
 
-def _points(found: Interval) -> str:
-    return f"{words.estimate(*words.as_triple(found))} points"
+def _points(interval: Interval) -> str:
+    return f"{fmt.estimate(*fmt.as_triple(interval))} points"

@@ -1,4 +1,4 @@
-"""Numbers as a reader wants them: points, intervals, p-values, and names.
+"""Numbers and names as the page shows them: points, intervals, p-values.
 
 Accuracies are fractions in the data and percent on the page; a difference of percentages is in points. How many digits
 an estimate gets follows from its interval: two significant digits of its half width, one where they begin with 36
@@ -21,7 +21,7 @@ MAX_DIGITS = 4
 
 
 def digits(low: float, high: float, scale: float = 100) -> int:
-    """Decimals for what lies in the interval, in units of 1/``scale``; 2 where there is no interval.
+    """Return the decimals for what lies in the interval, in units of 1/``scale``; 2 where there is no interval.
 
     >>> digits(0.1337, 0.1756), digits(0.0040, 0.0054), digits(0.6, 0.94)
     (1, 2, 0)
@@ -36,7 +36,8 @@ def digits(low: float, high: float, scale: float = 100) -> int:
 
 
 def percent(fraction: float | None, places: int = 2) -> str:
-    """
+    """Return a fraction in percent.
+
     >>> percent(0.97164)
     '97.16 %'
     """
@@ -44,7 +45,8 @@ def percent(fraction: float | None, places: int = 2) -> str:
 
 
 def points(fraction: float | None, places: int = 2) -> str:
-    """
+    """Return a fraction in points, with its sign.
+
     >>> points(0.01934), points(-0.004), points(-0.00001)
     ('+1.93', '-0.40', '0.00')
     """
@@ -59,7 +61,8 @@ def signed(value: float, places: int = 2) -> str:
 
 
 def interval(low: float, high: float) -> str:
-    """
+    """Return an interval in points.
+
     >>> interval(0.0172, 0.0214), interval(0.1337, 0.1756)
     ('[+1.72, +2.14]', '[+13.4, +17.6]')
     """
@@ -68,7 +71,7 @@ def interval(low: float, high: float) -> str:
 
 
 def estimate(value: float, low: float, high: float) -> str:
-    """In points, with its interval where there is one.
+    """Return an estimate in points, with its interval where there is one.
 
     >>> estimate(0.1547, 0.1337, 0.1756)
     '+15.5 [+13.4, +17.6]'
@@ -78,7 +81,7 @@ def estimate(value: float, low: float, high: float) -> str:
 
 
 def share(value: float, low: float, high: float) -> str:
-    """In percent, with its interval where there is one.
+    """Return an estimate in percent, with its interval where there is one.
 
     >>> share(0.9713, 0.9664, 0.9762)
     '97.1 % [96.6, 97.6]'
@@ -88,13 +91,13 @@ def share(value: float, low: float, high: float) -> str:
 
 
 def number(value: float, low: float, high: float) -> str:
-    """As it is, with its interval where there is one."""
+    """Return an estimate as it is, with its interval where there is one."""
     places = digits(low, high, scale=1)
     return _with_ends(signed(value, places), _ends(low, high, lambda end: signed(end, places)))
 
 
 def size(value: float, low: float, high: float) -> str:
-    """What has no sign, with its interval where there is one."""
+    """Return an estimate that has no sign, with its interval where there is one."""
     places = digits(low, high, scale=1)
     text = NO_NUMBER if math.isnan(value) else f"{value:.{places}f}"
     return _with_ends(text, _ends(low, high, lambda end: f"{end:.{places}f}"))
@@ -109,17 +112,18 @@ def _with_ends(text: str, ends: str) -> str:
 
 
 def or_nothing(show: Callable[..., str]) -> Callable[..., str]:
-    """Return ``show`` of an estimate and its ends, which says that there is no number where there is none."""
+    """Return ``show`` of an estimate and its ends, with NO_NUMBER where there is none."""
     return lambda value, low, high: NO_NUMBER if value is None else show(value, low, high)
 
 
-def as_triple(found: Interval) -> tuple[float, float, float]:
-    """Estimate and ends, as ``estimate``, ``share`` and ``number`` take them."""
-    return found.estimate, found.low, found.high
+def as_triple(interval: Interval) -> tuple[float, float, float]:
+    """Return estimate and ends, as ``estimate``, ``share`` and ``number`` take them."""
+    return interval.estimate, interval.low, interval.high
 
 
 def p_value(p: float | None) -> str:
-    """
+    """Return a p-value.
+
     >>> p_value(0.0312), p_value(0.00002), p_value(0.7)
     ('0.031', '< 0.001', '0.70')
     """
@@ -131,7 +135,7 @@ def p_value(p: float | None) -> str:
 
 
 def p_fraction(p: float | None, n_extreme: int | None = None, n_total: int | None = None) -> str:
-    """An exact p as the fraction that it is.
+    """Return an exact p as the fraction that it is.
 
     >>> p_fraction(0.001953125, 2, 1024)
     '2/1024 = 0.002'
@@ -143,7 +147,7 @@ def p_fraction(p: float | None, n_extreme: int | None = None, n_total: int | Non
 
 
 def p_equals(test: Test) -> str:
-    """For a sentence.
+    """Return p as a sentence has it.
 
     >>> p_equals(Test("paired t", 10, 16.7, 4e-8)), p_equals(Test("sign-flip", 10, 0.15, 2 / 1024, 9, 2, 1024))
     ('p < 0.001', 'p = 2/1024 = 0.002')
@@ -153,7 +157,8 @@ def p_equals(test: Test) -> str:
 
 
 def decimals(value: float | None) -> str:
-    """
+    """Return a number with two decimals.
+
     >>> decimals(1.2345), decimals(float("nan"))
     ('1.23', '–')
     """
@@ -165,7 +170,8 @@ def count(n: int | None) -> str:
 
 
 def seeds(n: int) -> str:
-    """
+    """Return a number of seeds.
+
     >>> seeds(1), seeds(10)
     ('1 seed', '10 seeds')
     """
@@ -173,19 +179,21 @@ def seeds(n: int) -> str:
 
 
 def trials(n: int) -> str:
-    """
+    """Return a number of trials.
+
     >>> trials(1), trials(64)
     ('1 trial', '64 trials')
     """
     return "1 trial" if n == 1 else f"{n:,} trials"
 
 
-def plain(value: object) -> str:
+def text(value: object) -> str:
     return NO_NUMBER if value is None else str(value)
 
 
 def cell(cell: Cell | None) -> str:
-    """
+    """Return the name of a cell.
+
     >>> cell(Cell(32, 0.01)), cell(None)
     ('batch size 32, rate 0.01', 'all cells')
     """
@@ -193,7 +201,8 @@ def cell(cell: Cell | None) -> str:
 
 
 def listing(items: Sequence[str]) -> str:
-    """
+    """Return the items as a list in a sentence.
+
     >>> listing(["a"]), listing(["a", "b"]), listing(["a", "b", "c"])
     ('a', 'a and b', 'a, b and c')
     """
@@ -201,7 +210,8 @@ def listing(items: Sequence[str]) -> str:
 
 
 def level(fraction: float) -> str:
-    """
+    """Return a level in percent.
+
     >>> level(0.95), level(0.975)
     ('95 %', '97.5 %')
     """
@@ -209,7 +219,8 @@ def level(fraction: float) -> str:
 
 
 def side(arm: str) -> str:
-    """
+    """Return the short name of an arm.
+
     >>> side("bn"), both("no_bn", "bn"), arm_name("bn")
     ('with BN', 'without | with', 'batch normalisation')
     """
@@ -224,7 +235,7 @@ def tags(baseline: str, arm: str) -> tuple[str, str]:
 
 
 def both(baseline: str, arm: str) -> str:
-    """For the head of a column that holds a number of either."""
+    """Return the head of a column that holds a number of either arm."""
     return " | ".join(tags(baseline, arm))
 
 
@@ -246,12 +257,13 @@ def treatments(arms: Sequence[str]) -> list[str]:
 
 
 def is_its_absence(name: str) -> bool:
-    """Whether the baseline is the same without the thing of this name."""
+    """Return whether the baseline is the same without the thing of this name."""
     return ARMS[BASELINE].name == f"no {name}"
 
 
 def both_sides(arm: str) -> str:
-    """
+    """Return the names of the baseline and an arm as a sentence has them.
+
     >>> both_sides("bn")
     'without and with batch normalisation'
     """
@@ -260,7 +272,8 @@ def both_sides(arm: str) -> str:
 
 
 def question(arms: Sequence[str]) -> str:
-    """
+    """Return the question of a study of these arms.
+
     >>> question(["bn", "no_bn"])
     'Does batch normalisation help?'
     """

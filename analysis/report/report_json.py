@@ -1,4 +1,4 @@
-"""What a report says: every number and sentence of the page, as ``report.json`` holds them."""
+"""The content of ``report.json``: every number and sentence of the page."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,9 +11,8 @@ from analysis.findings.results import Results
 from analysis.records.cells import levels, row_of
 from analysis.records.completeness import completeness, n_missing
 from analysis.records.tables import PRIMARY, StudyData
-from analysis.report import inference_sentences as mode_words
-from analysis.report import number_format as words
-from analysis.report import sentences
+from analysis.report import inference_sentences, sentences
+from analysis.report import number_format as fmt
 from analysis.report.sections import order
 from analysis.stats.power import attainable_p, seeds_to_reach
 from study.spec.arms import BASELINE
@@ -23,8 +22,8 @@ SCHEMA_VERSION = 3
 
 
 def contents(study: StudyData, results: Results) -> dict[str, Any]:
-    """JSON values alone, NaN and infinity as null."""
-    return _plain(
+    """Return the content as JSON values alone, NaN and infinity as null."""
+    return _json_value(
         {
             "schema_version": SCHEMA_VERSION,
             "study_id": study.name,
@@ -38,7 +37,7 @@ def contents(study: StudyData, results: Results) -> dict[str, Any]:
             "contrasts": results.contrasts,
             "findings": results.of_arms,
             "modes": results.modes,
-            "ledger": [] if results.modes is None else mode_words.ledger(results.modes, results.alpha),
+            "ledger": [] if results.modes is None else inference_sentences.ledger(results.modes, results.alpha),
             "looks": looks(study, results),
             "completeness": completeness(study),
             "unpaired": [line for arm in study.treatments for line in study.unpaired(arm, study.baseline)],
@@ -73,7 +72,7 @@ def _verdict(study: StudyData, results: Results, arm: str) -> dict[str, Any]:
 
 
 def notices(study: StudyData, results: Results) -> list[str]:
-    """What a reader must know before the answer: other data, gaps, nothing to compare, few seeds, failures, looks."""
+    """Return what a reader must know before the answer: other data, gaps, one arm, few seeds, failures, looks."""
     rules = (_data, _gaps, _several_arms, _few_seeds, _few_epochs, _failed, _failed_tuned, _looked)
     return [notice for rule in rules for notice in rule(study, results)]
 
@@ -93,7 +92,7 @@ def _several_arms(study: StudyData, results: Results) -> Iterator[str]:
     n_arms = len(study.treatments)
     if n_arms > 1:
         yield (
-            f"{n_arms} arms are compared with {words.arm_name(study.baseline)}, each at {results.alpha:g}: no test is"
+            f"{n_arms} arms are compared with {fmt.arm_name(study.baseline)}, each at {results.alpha:g}: no test is"
             " corrected for their number."
         )
 
@@ -106,7 +105,7 @@ def _few_seeds(study: StudyData, results: Results) -> Iterator[str]:
     enough = seeds_to_reach(results.alpha)
     if n_seeds < enough:
         yield (
-            f"Only {words.seeds(n_seeds)} with a pair in every cell: the exact test cannot fall below p ="
+            f"Only {fmt.seeds(n_seeds)} with a pair in every cell: the exact test cannot fall below p ="
             f" {attainable_p(n_seeds):g}. It takes {enough} to reach {results.alpha:g}."
         )
 
@@ -123,8 +122,8 @@ def _failed(study: StudyData, results: Results) -> Iterator[str]:
     elif outcomes.failed.any():
         baseline_first = sorted(study.design.arms, key=lambda arm: arm != BASELINE)
         of_arm = {arm: outcomes.failed[outcomes.arm == arm] for arm in baseline_first}
-        sides = [f"{failed.sum()} of {len(failed)} {words.side(arm)}" for arm, failed in of_arm.items()]
-        yield f"Some runs failed: {words.listing(sides)}. They count as they ended, a diverged one as chance."
+        sides = [f"{failed.sum()} of {len(failed)} {fmt.side(arm)}" for arm, failed in of_arm.items()]
+        yield f"Some runs failed: {fmt.listing(sides)}. They count as they ended, a diverged one as chance."
 
 
 def _failed_tuned(study: StudyData, results: Results) -> Iterator[str]:
@@ -134,8 +133,8 @@ def _failed_tuned(study: StudyData, results: Results) -> Iterator[str]:
     most = max(pairs, key=lambda pair: pair.n_runs)
     failed = [(study.baseline, most.n_failed_baseline, most.n_runs)]
     failed += [(pair.arm, pair.n_failed_arm, pair.n_runs) for pair in pairs]
-    sides = [f"{n_failed} of {n_runs} {words.side(arm)}" for arm, n_failed, n_runs in failed]
-    yield f"Some tuned runs failed: {words.listing(sides)}. They count as they ended, a diverged one as chance."
+    sides = [f"{n_failed} of {n_runs} {fmt.side(arm)}" for arm, n_failed, n_runs in failed]
+    yield f"Some tuned runs failed: {fmt.listing(sides)}. They count as they ended, a diverged one as chance."
 
 
 def _looked(study: StudyData, results: Results) -> Iterator[str]:
@@ -154,28 +153,28 @@ def _scope(study: StudyData) -> str:
     grid = [f"{f.axis}s {', '.join(map(f.show, design.levels(f.key)))}" for f in design.factors]
     tuned = ", and what each arm was tuned to" if design.tuned else ""
     return (
-        f"Scope: a {network} network{words.activation(design)}, Adam, cross-entropy, {design.epochs} epochs on"
-        f" {words.dataset(design.dataset)}; {'; '.join(grid)}{tuned};"
-        f" {words.seeds(len(design.seeds))}, the same for {words.every_arm(design.arms)}. Nothing is claimed beyond it."
+        f"Scope: a {network} network{fmt.activation(design)}, Adam, cross-entropy, {design.epochs} epochs on"
+        f" {fmt.dataset(design.dataset)}; {'; '.join(grid)}{tuned};"
+        f" {fmt.seeds(len(design.seeds))}, the same for {fmt.every_arm(design.arms)}. Nothing is claimed beyond it."
     )
 
 
-def _plain(value: Any, key: Sequence[str]) -> Any:
-    """JSON values: dataclasses as objects, a cell in the place of its field as its levels in ``key``, and null for what
-    is no finite number, of which JSON has none."""
+def _json_value(value: Any, key: Sequence[str]) -> Any:
+    """Return a JSON value: dataclasses as objects, a cell in the place of its field as its levels in ``key``, null for
+    what is no finite number, of which JSON has none."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, Cell):
         return list(levels(value, key))
     if is_dataclass(value):
-        return {name: _plain(item, key) for name, item in _fields(value, key)}
+        return {name: _json_value(item, key) for name, item in _fields(value, key)}
     if isinstance(value, Mapping):
-        return {name: _plain(item, key) for name, item in value.items()}
-    return [_plain(item, key) for item in value] if isinstance(value, list | tuple) else value
+        return {name: _json_value(item, key) for name, item in value.items()}
+    return [_json_value(item, key) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _fields(value: Any, key: Sequence[str]) -> Iterator[tuple[str, Any]]:
-    """The fields of a dataclass; what it knows by factor stands among them, each factor under its own name."""
+    """Yield the fields of a dataclass; what it has by factor stands among them, each factor under its own name."""
     for field in fields(value):
         item = getattr(value, field.name)
         if field.name == "cell":

@@ -1,4 +1,4 @@
-"""A study's report into its folder: report.html, report.json, tables/*.csv, figures/*.svg."""
+"""The files of a study's report: report.html, report.json, tables/*.csv, figures/*.svg."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,14 +15,14 @@ from analysis.report.sections import order
 
 @dataclass(frozen=True)
 class Written:
-    """What a report came to."""
+    """A written report: its page and what the command prints of it."""
 
     page: Path
-    said: Mapping[str, Any]
-    """What ``report.json`` holds."""
+    report: Mapping[str, Any]
+    """The content of ``report.json``."""
     numbers: Sequence[tuple[str, str]]
     n_missing: int
-    """Planned runs without records."""
+    """Number of planned runs without records."""
 
 
 def write_report(study_dir: Path, margin: float, alpha: float, compare: Path | None = None) -> Written:
@@ -30,12 +30,12 @@ def write_report(study_dir: Path, margin: float, alpha: float, compare: Path | N
     study = tables.load(study_dir)
     other = None if compare is None else tables.load(compare)
     results = analyse(study, alpha, margin, other)
-    said, parts = report_json.contents(study, results), order.parts(study, results)
-    files = {f"figures/{figure.name}.svg": figure.svg for figure in document.figures(parts)}
-    files |= {f"tables/{table.name}.csv": table.to_csv().encode() for table in document.tables(parts)}
-    files["report.json"] = json.dumps(said, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
-    files["report.html"] = page.render(study, said, parts).encode()
+    report, sections = report_json.contents(study, results), order.sections(study, results)
+    files = {f"figures/{figure.name}.svg": figure.svg for figure in document.figures(sections)}
+    files |= {f"tables/{table.name}.csv": table.to_csv().encode() for table in document.tables(sections)}
+    files["report.json"] = json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    files["report.html"] = page.render(study, report, sections).encode()
     tables.write(study, files)
-    tables.record_looks(study, said["looks"])
+    tables.record_looks(study, report["looks"])
     numbers = sentences.main_numbers(results)
-    return Written(study.path / "report.html", said, numbers, completeness.n_missing(study))
+    return Written(study.path / "report.html", report, numbers, completeness.n_missing(study))

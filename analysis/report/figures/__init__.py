@@ -1,1 +1,1 @@
-"""Numbers already computed -> matplotlib figure. No interval is made here: table, words and figure read one object."""
+"""Matplotlib figures of numbers already computed: table, sentence and figure read one object."""

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from analysis.findings.curves import Curve, DifferenceCurve
 from analysis.records.cells import Grid
-from analysis.report import number_format as words
+from analysis.report import number_format as fmt
 from analysis.report.figures.style import (
     BLUE,
     GREY,
@@ -30,7 +30,7 @@ DRAWN_SEEDS = 20
 
 @styled
 def learning_curves(curves: Sequence[Curve]) -> Figure:
-    """The tutorial's four plots for one cell: loss and accuracy on training and test images."""
+    """Draw the tutorial's four plots for one cell: loss and accuracy on training and test images."""
     figure = Figure(figsize=(WIDTH, 6.4), layout="constrained")
     grid = figure.subplots(2, 2, sharex=True)
     for row, metric in zip(grid, ("loss", "accuracy"), strict=True):
@@ -46,7 +46,7 @@ def learning_curves(curves: Sequence[Curve]) -> Figure:
 
 @styled
 def accuracy_by_cell(curves: Sequence[Curve]) -> Figure:
-    """Test accuracy over epochs in every cell, as the grid has them."""
+    """Draw test accuracy over epochs in every cell, as the grid has them."""
     grid, cells = Grid.over(curve.cell for curve in curves), [curve.cell for curve in curves]
     rows, columns = grid.down(cells), grid.across_of(cells)
     figure = Figure(figsize=(max(WIDTH, 1.2 + 1.75 * len(columns)), 0.9 + 1.8 * len(rows)), layout="constrained")
@@ -67,20 +67,20 @@ def accuracy_by_cell(curves: Sequence[Curve]) -> Figure:
 
 
 def _in_short(cell: Cell) -> str:
-    """For a small panel, of each label the first word, two in a line."""
-    said = [f"{FACTORS[key].label.split()[0]} {FACTORS[key].show(level)}" for key, level in cell.said.items()]
-    return "\n".join(", ".join(said[i : i + 2]) for i in range(0, len(said), 2))
+    """Return the title of a small panel: of each label the first word, two in a line."""
+    levels = [f"{FACTORS[key].label.split()[0]} {FACTORS[key].show(level)}" for key, level in cell.said.items()]
+    return "\n".join(", ".join(levels[i : i + 2]) for i in range(0, len(levels), 2))
 
 
 def _seed_accuracies(curves: Sequence[Curve]) -> Iterator[float]:
-    """On test images, of every seed after every trained epoch."""
+    """Yield the accuracy on test images of every seed after every trained epoch."""
     for curve in curves:
         if (curve.metric, curve.split) == ("accuracy", "test"):
             yield from (accuracy for seed in curve.seeds for accuracy in seed[1:])
 
 
 def _draw_curves(axes: Axes, curves: Sequence[Curve], as_error: bool = False) -> None:
-    """Single seeds thin, their mean thick, its simultaneous band, from the first trained epoch."""
+    """Draw single seeds thin, their mean thick, its simultaneous band, from the first trained epoch on."""
 
     def shown(values: Sequence[float] | Sequence[Sequence[float]]) -> np.ndarray:
         array = np.asarray(values)[..., 1:]
@@ -90,28 +90,28 @@ def _draw_curves(axes: Axes, curves: Sequence[Curve], as_error: bool = False) ->
 
     for curve in curves:
         epochs = curve.epochs[1:]
-        look = arm_style(curve.arm)
-        axes.plot(epochs, shown(curve.seeds[:DRAWN_SEEDS]).T, color=look["color"], linewidth=0.5, alpha=0.4)
-        axes.fill_between(epochs, shown(curve.band_low), shown(curve.band_high), color=look["color"], alpha=0.25, lw=0)
+        style = arm_style(curve.arm)
+        axes.plot(epochs, shown(curve.seeds[:DRAWN_SEEDS]).T, color=style["color"], linewidth=0.5, alpha=0.4)
+        axes.fill_between(epochs, shown(curve.band_low), shown(curve.band_high), color=style["color"], alpha=0.25, lw=0)
         every = max(1, len(epochs) // 10)
-        label = words.side(curve.arm)
-        axes.plot(epochs, shown(curve.mean), **look, linewidth=2, markersize=4, markevery=every, label=label)
+        label = fmt.side(curve.arm)
+        axes.plot(epochs, shown(curve.mean), **style, linewidth=2, markersize=4, markevery=every, label=label)
     epoch_axis(axes)
 
 
 @styled
-def gap_curves(gaps: Sequence[DifferenceCurve]) -> Figure:
-    """The difference over epochs, a panel a gap: mean, pointwise interval and simultaneous band."""
+def difference_curves(curves: Sequence[DifferenceCurve]) -> Figure:
+    """Draw differences over epochs, a panel each: mean, pointwise interval and simultaneous band."""
     figure = Figure(figsize=(WIDTH, 3.4), layout="constrained")
-    for axes, gap in zip(figure.subplots(1, len(gaps), squeeze=False)[0], gaps, strict=True):
+    for axes, curve in zip(figure.subplots(1, len(curves), squeeze=False)[0], curves, strict=True):
         mean, low, high, band_low, band_high = (
-            100 * np.asarray(values) for values in (gap.mean, gap.low, gap.high, gap.band_low, gap.band_high)
+            100 * np.asarray(values) for values in (curve.mean, curve.low, curve.high, curve.band_low, curve.band_high)
         )
         axes.axhline(0, color=GREY, linewidth=0.8)
-        axes.fill_between(gap.epochs, band_low, band_high, color=BLUE, alpha=0.22, lw=0, label="holds for all epochs")
-        axes.fill_between(gap.epochs, low, high, color=BLUE, alpha=0.3, lw=0, label="each epoch alone")
-        axes.plot(gap.epochs, mean, "o-", color=BLUE, linewidth=2, markersize=4, markevery=max(1, len(mean) // 10))
-        axes.set(title=words.cell(gap.cell), xlabel="epoch", ylabel="difference (points)")
+        axes.fill_between(curve.epochs, band_low, band_high, color=BLUE, alpha=0.22, lw=0, label="holds for all epochs")
+        axes.fill_between(curve.epochs, low, high, color=BLUE, alpha=0.3, lw=0, label="each epoch alone")
+        axes.plot(curve.epochs, mean, "o-", color=BLUE, linewidth=2, markersize=4, markevery=max(1, len(mean) // 10))
+        axes.set(title=fmt.cell(curve.cell), xlabel="epoch", ylabel="difference (points)")
         epoch_axis(axes)
         axes.legend()
     return figure
@@ -119,18 +119,18 @@ def gap_curves(gaps: Sequence[DifferenceCurve]) -> Figure:
 
 @styled
 def reached(times: Sequence[TimeToAccuracy], arms: tuple[str, str]) -> Figure:
-    """The share of runs that have reached an accuracy by the end of each epoch, a panel a threshold; ``arms`` are
+    """Draw the share of runs that have reached an accuracy by the end of each epoch, a panel a threshold; ``arms`` are
     the baseline and the arm."""
     figure = Figure(figsize=(WIDTH, 3.2), layout="constrained")
     panels = figure.subplots(1, len(times), sharey=True, squeeze=False)[0]
-    for axes, found in zip(panels, times, strict=True):
-        epochs = np.arange(1, found.epochs + 1)
-        for arm, shares in zip(arms, (found.share_baseline, found.share_arm), strict=True):
+    for axes, time in zip(panels, times, strict=True):
+        epochs = np.arange(1, time.epochs + 1)
+        for arm, shares in zip(arms, (time.share_baseline, time.share_arm), strict=True):
             axes.step(
                 epochs, 100 * np.asarray(shares), where="post", **arm_style(arm), markersize=4, linewidth=2,
-                label=words.side(arm), markevery=max(1, len(epochs) // 10),
+                label=fmt.side(arm), markevery=max(1, len(epochs) // 10),
             )  # fmt: skip
-        axes.set(title=f"{words.percent(found.threshold, 0)} test accuracy", xlabel="epoch", ylim=(-4, 104))
+        axes.set(title=f"{fmt.percent(time.threshold, 0)} test accuracy", xlabel="epoch", ylim=(-4, 104))
         epoch_axis(axes)
     panels[0].set_ylabel("runs that have reached it (%)")
     panels[-1].legend(loc="best")

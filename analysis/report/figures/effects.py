@@ -13,7 +13,7 @@ from matplotlib.ticker import NullLocator
 from analysis.findings.contrasts import Contrast
 from analysis.findings.results import Scores
 from analysis.records.cells import Grid
-from analysis.report import number_format as words
+from analysis.report import number_format as fmt
 from analysis.report.figures.style import GREY, SMALL, WIDTH, arm_style, heat, styled
 from analysis.stats.intervals import Interval
 from study.spec.factors import Cell
@@ -21,14 +21,14 @@ from study.spec.factors import Cell
 
 @styled
 def seed_pairs(panels: Sequence[tuple[Scores, Contrast]]) -> Figure:
-    """Each seed's two scores joined by a line, and beside them its difference with the mean and its interval
+    """Draw each seed's two scores joined by a line, and beside them its difference with the mean and its interval
     (Gardner & Altman 1986); a panel a contrast."""
     figure = Figure(figsize=(WIDTH, 4.2), layout="constrained")
     grid = figure.subplots(1, 2 * len(panels), squeeze=False, width_ratios=[1.25, 1] * len(panels))[0]
     for i, (scores, contrast) in enumerate(panels):
         _joined(grid[2 * i], scores, contrast)
         _differences(grid[2 * i + 1], scores, contrast)
-        grid[2 * i].set_title(words.cell(contrast.cell))
+        grid[2 * i].set_title(fmt.cell(contrast.cell))
     return figure
 
 
@@ -37,7 +37,7 @@ def _joined(axes: Axes, scores: Scores, contrast: Contrast) -> None:
     axes.plot([0, 1], sides, color=GREY, linewidth=0.8, alpha=0.7)
     for x, arm in enumerate((contrast.baseline, contrast.arm)):
         axes.plot([x] * len(scores.seeds), sides[x], **arm_style(arm) | {"linestyle": "none"}, markersize=5)
-    axes.set_xticks([0, 1], [words.side(contrast.baseline), words.side(contrast.arm)])
+    axes.set_xticks([0, 1], [fmt.side(contrast.baseline), fmt.side(contrast.arm)])
     axes.set(xlim=(-0.3, 1.3), ylabel="test accuracy (%)")
 
 
@@ -56,7 +56,7 @@ def _differences(axes: Axes, scores: Scores, contrast: Contrast) -> None:
 
 @styled
 def effect_map(cells: Mapping[Cell, Contrast]) -> Figure:
-    """The difference in every cell, as the grid has them, with its interval and failures."""
+    """Draw the difference in every cell, as the grid has them, with its interval and failures."""
     grid = Grid.over(cells)
     rows, columns = grid.down(cells), grid.across_of(cells)
     values = np.full((len(rows), len(columns)), np.nan)
@@ -75,26 +75,26 @@ def effect_map(cells: Mapping[Cell, Contrast]) -> Figure:
 
 
 def _write_cell(axes: Axes, column: int, row: int, cell: Contrast, colour: str) -> None:
-    """Estimate, interval and failures; no interval where there is one seed."""
+    """Write estimate, interval and failures; no interval where there is one seed."""
     low, high = joint_ends(cell)
-    lines = [words.points(cell.mean_diff, words.digits(low, high))]
-    lines += [] if math.isnan(low) else [words.interval(low, high)]
+    lines = [fmt.points(cell.mean_diff, fmt.digits(low, high))]
+    lines += [] if math.isnan(low) else [fmt.interval(low, high)]
     if cell.n_failed_baseline or cell.n_failed_arm:
         lines.append(f"✕ failed {cell.n_failed_baseline} | {cell.n_failed_arm} of {cell.n_runs}")
-    look: dict[str, Any] = {"ha": "center", "va": "center", "color": colour}
+    style: dict[str, Any] = {"ha": "center", "va": "center", "color": colour}
     for i, line in enumerate(lines):
         weight = {"weight": "bold", "size": 12} if i == 0 else {"size": SMALL}
-        axes.text(column, row + 0.24 * (i - (len(lines) - 1) / 2), line, **look, **weight)
+        axes.text(column, row + 0.24 * (i - (len(lines) - 1) / 2), line, **style, **weight)
 
 
 def joint_ends(cell: Contrast) -> tuple[float, float]:
-    """Of the interval that holds for all cells at once."""
+    """Return the ends of the interval that holds for all cells at once."""
     return (cell.joint.ci.low, cell.joint.ci.high) if cell.joint else (math.nan, math.nan)
 
 
 @dataclass(frozen=True)
 class Series:
-    """Intervals with one look, one a row of a forest; None where there is none."""
+    """Intervals of one style, one a row of a forest plot; None where there is none."""
 
     label: str
     colour: str
@@ -104,23 +104,25 @@ class Series:
 
 @styled
 def forest(rows: Sequence[str], series: Sequence[Series]) -> Figure:
-    """Differences in points with their intervals, one below the other, linear to a point and logarithmic beyond."""
+    """Draw differences in points with their intervals, one below the other."""
     figure = Figure(figsize=(WIDTH, 1.0 + 0.34 * len(rows) * max(1, len(series) * 0.7)), layout="constrained")
     axes = figure.subplots()
     axes.axvline(0, color=GREY, linewidth=0.8)
     offsets = np.linspace(-0.18, 0.18, len(series)) if len(series) > 1 else [0.0]
     for offset, one in zip(offsets, series, strict=True):
-        for place, found in enumerate(one.intervals):
-            if found is None or math.isnan(found.estimate):
+        for place, interval in enumerate(one.intervals):
+            if interval is None or math.isnan(interval.estimate):
                 continue
             y = place + offset
-            if math.isfinite(found.low) and math.isfinite(found.high):
-                axes.plot([100 * found.low, 100 * found.high], [y, y], color=one.colour, linewidth=2)
-            axes.plot([100 * found.estimate], [y], one.marker, color=one.colour, markersize=6)
+            if math.isfinite(interval.low) and math.isfinite(interval.high):
+                axes.plot([100 * interval.low, 100 * interval.high], [y, y], color=one.colour, linewidth=2)
+            axes.plot([100 * interval.estimate], [y], one.marker, color=one.colour, markersize=6)
         axes.plot([], [], one.marker, linestyle="-", color=one.colour, label=one.label)
     axes.set_yticks(range(len(rows)), rows)
     axes.set_ylim(len(rows) - 0.5, -0.5)
-    _wide(axes, [100 * f.estimate for one in series for f in one.intervals if f])
+    _logarithmic_beyond_a_point(
+        axes, [100 * interval.estimate for one in series for interval in one.intervals if interval]
+    )
     axes.set_xlabel("difference (points)")
     axes.grid(axis="x", linewidth=0.4)
     if len(series) > 1:
@@ -128,8 +130,8 @@ def forest(rows: Sequence[str], series: Sequence[Series]) -> Figure:
     return figure
 
 
-def _wide(axes: Axes, values: Sequence[float]) -> None:
-    """Where some differences are more than ten times others, the axis is logarithmic beyond a point."""
+def _logarithmic_beyond_a_point(axes: Axes, values: Sequence[float]) -> None:
+    """Make an x axis with differences more than ten times others logarithmic beyond a point."""
     sizes = [abs(value) for value in values if math.isfinite(value) and value != 0]
     if sizes and max(sizes) > 10 * min(sizes) and max(sizes) > 5:
         axes.set_xscale("symlog", linthresh=1)

@@ -1,4 +1,4 @@
-"""Figures of the inference modes: numbers already computed -> matplotlib figure."""
+"""Figures of the inference modes."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.findings.inference_modes import CLEAN, ModeResult, Modes, StatisticResult, SwapResult
-from analysis.report import number_format as words
+from analysis.report import number_format as fmt
 from analysis.report.figures.style import (
     BLUE,
     GREEN,
@@ -35,13 +35,13 @@ LAYER_COLOURS = (BLUE, VERMILLION, GREEN, PURPLE)
 
 @styled
 def accuracy_by_size(modes: Modes) -> Figure:
-    """Accuracy over the size of the test batch by order; what knows no batch as horizontal lines."""
+    """Draw accuracy over the size of the test batch by order; modes without a batch are horizontal lines."""
     figure = Figure(figsize=(WIDTH, 4.6), layout="constrained")
     axes = figure.subplots()
     for order, (line, marker, colour) in ORDERS.items():
-        found = [r for r in _clean(modes) if r.inference == "batch" and r.order == order]
-        sizes = [r.eval_batch_size or 0 for r in found]
-        accuracy = [100 * r.accuracy for r in found]
+        results = [r for r in _clean(modes) if r.inference == "batch" and r.order == order]
+        sizes = [r.eval_batch_size or 0 for r in results]
+        accuracy = [100 * r.accuracy for r in results]
         axes.plot(sizes, accuracy, line, marker=marker, color=colour, label=f"test batch, {order}")
     for inference, (colour, line) in TRAINING.items():
         known = modes.clean(inference)
@@ -55,21 +55,21 @@ def accuracy_by_size(modes: Modes) -> Figure:
 
 
 @styled
-def swaps(found: Sequence[SwapResult]) -> Figure:
-    """How far the batch mean moves, and how often the class flips, over what random draws give in expectation."""
+def swap_sensitivity(results: Sequence[SwapResult]) -> Figure:
+    """Draw how far the batch mean moves and how often the class flips over what random draws give in expectation."""
     figure = Figure(figsize=(WIDTH, 3.8), layout="constrained")
     left, right = figure.subplots(1, 2)
-    law = np.array([result.law for result in found])
+    law = np.array([result.law for result in results])
     order = np.argsort(law)
     left.plot(law[order], law[order], color=GREY, linewidth=1, label="sqrt(2k)/m")
-    _points(left, law, [result.mean_change for result in found], 1)
-    _points(right, law, [result.flip_rate for result in found], 100)
-    for result in found:
+    _points(left, law, [result.mean_change for result in results], 1)
+    _points(right, law, [result.flip_rate for result in results], 100)
+    for result in results:
         label = f"{result.n_swapped} of {result.eval_batch_size}"
         right.annotate(
             label, (result.law, 100 * result.flip_rate.estimate), (5, -10), textcoords="offset points", size=9
         )
-    moved, flipped = ([getattr(r, what).estimate for r in found] for what in ("mean_change", "flip_rate"))
+    moved, flipped = ([getattr(r, what).estimate for r in results] for what in ("mean_change", "flip_rate"))
     for axes, what, y in (
         (left, "change of the batch mean (sd)", moved),
         (right, "images that change class (%)", flipped),
@@ -81,27 +81,27 @@ def swaps(found: Sequence[SwapResult]) -> Figure:
     return figure
 
 
-def _points(axes: Axes, x: np.ndarray, found: Sequence[Interval], scale: float) -> None:
-    y, low, high = (scale * np.array([getattr(f, end) for f in found]) for end in ("estimate", "low", "high"))
+def _points(axes: Axes, x: np.ndarray, intervals: Sequence[Interval], scale: float) -> None:
+    y, low, high = (scale * np.array([getattr(i, end) for i in intervals]) for end in ("estimate", "low", "high"))
     axes.errorbar(x, y, np.nan_to_num([y - low, high - y]), fmt="o", color=BLUE, markersize=5)
 
 
 @styled
-def statistic_errors(found: Sequence[StatisticResult]) -> Figure:
-    """How far each statistic from training lies from the population's, by layer."""
+def statistic_errors(results: Sequence[StatisticResult]) -> Figure:
+    """Draw how far each statistic from training lies from the population's, by layer."""
     figure = Figure(figsize=(WIDTH, 3.2), layout="constrained")
-    names = list(dict.fromkeys(result.inference for result in found))
+    names = list(dict.fromkeys(result.inference for result in results))
     panels = figure.subplots(1, 2, sharey=True)
     for axes, what, title in zip(panels, ("mean_error", "log_var_error"), ("mean (sd)", "log variance"), strict=True):
-        for result in found:
+        for result in results:
             error: Interval = getattr(result, what)
             place = names.index(result.inference) + 0.15 * (result.layer - 0.5)
             axes.plot([error.low, error.high], [place, place], color=LAYER_COLOURS[result.layer % 4], linewidth=1.2)
             axes.plot(error.estimate, place, "os^v"[result.layer % 4], color=LAYER_COLOURS[result.layer % 4])
         axes.set_xlabel(f"rms error, {title}")
-        logarithmic(axes, "x", [getattr(result, what).estimate for result in found])
+        logarithmic(axes, "x", [getattr(result, what).estimate for result in results])
         axes.set_yticks(range(len(names)), [parse(name).label for name in names])
-    for layer in sorted({result.layer for result in found}):
+    for layer in sorted({result.layer for result in results}):
         panels[0].plot([], [], "os^v"[layer % 4], color=LAYER_COLOURS[layer % 4], label=f"layer {layer + 1}")
     panels[0].legend()
     return figure
@@ -109,13 +109,13 @@ def statistic_errors(found: Sequence[StatisticResult]) -> Figure:
 
 @styled
 def shift_map(rows: Sequence[str], columns: Sequence[str], values: np.ndarray) -> Figure:
-    """The difference from the running averages by condition (rows) and way to predict (columns), in points."""
+    """Draw the difference from the running averages by condition (rows) and inference mode (columns), in points."""
     figure = Figure(figsize=(max(WIDTH, 2.5 + 0.62 * len(columns)), 1.3 + 0.25 * len(rows)), layout="constrained")
     axes = figure.subplots()
     ink = heat(axes, values)
     for (row, column), value in np.ndenumerate(values):
         if np.isfinite(value):
-            axes.text(column, row, words.signed(value, 1), ha="center", va="center", size=9, color=ink(value))
+            axes.text(column, row, fmt.signed(value, 1), ha="center", va="center", size=9, color=ink(value))
     axes.set_yticks(range(len(rows)), rows, size=9)
     axes.set_xticks(range(len(columns)), columns, size=9)
     axes.xaxis.tick_top()
@@ -125,7 +125,7 @@ def shift_map(rows: Sequence[str], columns: Sequence[str], values: np.ndarray) -
 
 @styled
 def calibration(labels: Sequence[str], errors: Sequence[float]) -> Figure:
-    """Expected calibration error (fractions) of the ways to predict."""
+    """Draw the expected calibration error (fractions) of the inference modes."""
     figure = Figure(figsize=(WIDTH, 1.0 + 0.25 * len(labels)), layout="constrained")
     axes = figure.subplots()
     percent = [100 * error for error in errors]

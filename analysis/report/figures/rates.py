@@ -1,4 +1,4 @@
-"""How each arm bears the learning rate: accuracy and failures over it, a column for each level of the others."""
+"""Figure of accuracy and failures over the learning rate, a column for each level of the other factors."""
 
 import math
 from collections.abc import Sequence
@@ -9,13 +9,13 @@ from matplotlib.figure import Figure
 
 from analysis.findings.arms import ArmCell
 from analysis.records.cells import Grid
-from analysis.report import number_format as words
+from analysis.report import number_format as fmt
 from analysis.report.figures.style import WIDTH, Errors, arm_style, level_axis, stretched, styled
 
 
 @styled
 def robustness(cells: Sequence[ArmCell]) -> Figure:
-    """Mean accuracy with its interval above, the share of runs that failed with its own below."""
+    """Draw mean accuracy with its interval above, the share of runs that failed with its own below."""
     grid = Grid.over(of_arm.cell for of_arm in cells)
     rows, rates = grid.down(of_arm.cell for of_arm in cells), grid.across_of(of_arm.cell for of_arm in cells)
     arms = list(dict.fromkeys(of_arm.arm for of_arm in cells))
@@ -26,11 +26,11 @@ def robustness(cells: Sequence[ArmCell]) -> Figure:
         for place, arm in enumerate(arms):
             shown = sorted((c for c in cells if (grid.row(c.cell), c.arm) == (row, arm)), key=lambda c: c.cell)
             if shown:
-                shift = 1.06 ** (2 * place - len(arms) + 1)
-                x = [shift * grid.column(of_arm.cell) for of_arm in shown]
+                offset = 1.06 ** (2 * place - len(arms) + 1)  # a factor, so that the arms stand side by side
+                x = [offset * grid.column(of_arm.cell) for of_arm in shown]
                 _accuracy(above, shown, x, errors)
                 _failing(below, shown, x)
-        above.set_title(grid.title(row, between="\n"))
+        above.set_title(grid.title(row, separator="\n"))
         stretched(above, errors)
         level_axis(below, grid.across, rates)
         below.set_ylim(-6, 106)
@@ -47,7 +47,7 @@ def _accuracy(axes: Axes, cells: Sequence[ArmCell], x: Sequence[float], limits: 
             ends = [max(limits.lowest, 100 * (1 - end)) for end in (cell.accuracy.low, cell.accuracy.high)]
             axes.plot([at, at], ends, color=arm_style(cell.arm)["color"], linewidth=1.5)
     axes.plot(
-        x, np.maximum(errors, limits.lowest), **arm_style(cells[0].arm), markersize=5, label=words.side(cells[0].arm)
+        x, np.maximum(errors, limits.lowest), **arm_style(cells[0].arm), markersize=5, label=fmt.side(cells[0].arm)
     )
 
 

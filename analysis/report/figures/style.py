@@ -1,4 +1,4 @@
-"""How every figure looks: borrowed from seaborn for as long as it is drawn, and given back.
+"""The style of every figure: borrowed from seaborn for as long as it is drawn, and given back.
 
 An arm differs in colour, line and marker, so that no reader needs the colour. Sizes are in points, of which one is at
 least one pixel on the page: nothing is smaller than 9.
@@ -24,12 +24,13 @@ from study.spec.arms import ARMS
 from study.spec.factors import Factor
 
 WIDTH = 9.5
-"""Inches."""
+"""Width of a figure, in inches."""
 SMALL = 9.5
+"""Size of small text, in points."""
 PALETTE = [to_hex(colour) for colour in sns.color_palette("colorblind")]
 BLUE, VERMILLION, GREEN, PURPLE, GREY = PALETTE[0], PALETTE[3], PALETTE[2], PALETTE[4], "#808080"
 ON_LIGHT, ON_DARK = "#010101", "#ffffff"
-"""Text on a coloured ground, which keeps its colour whatever the page's."""
+"""Colours of text on a coloured ground, which keep theirs whatever the page's."""
 STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "study",
@@ -58,7 +59,7 @@ def style() -> Iterator[None]:
 
 
 def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
-    """Draw inside ``style``."""
+    """Return ``draw`` inside ``style``."""
 
     @wraps(draw)
     def inside(*arguments: Any, **options: Any) -> Figure:
@@ -69,7 +70,7 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
 
 
 def svg(figure: Figure) -> bytes:
-    """The figure as SVG, equal bytes for equal figures: no date, fixed ids."""
+    """Return the figure as SVG, equal bytes for equal figures: no date, fixed ids."""
     buffer = io.BytesIO()
     with style():
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
@@ -77,7 +78,7 @@ def svg(figure: Figure) -> bytes:
 
 
 def arm_style(arm: str) -> dict[str, Any]:
-    """Colour, line and marker of an arm."""
+    """Return colour, line and marker of an arm."""
     return {"color": ARMS[arm].colour, "linestyle": ARMS[arm].line, "marker": ARMS[arm].marker}
 
 
@@ -87,21 +88,21 @@ def epoch_axis(axes: Axes, most_ticks: int = 10) -> None:
 
 @dataclass(frozen=True)
 class Errors:
-    """The test errors (percent) between which a stretched axis runs."""
+    """Limits of a stretched axis: test errors, in percent."""
 
     lowest: float
     highest: float
 
     @classmethod
     def around(cls, accuracies: Iterable[float]) -> "Errors":
-        """A little more room than the accuracies (fractions) take; one of 1 has no place on a logarithmic axis."""
+        """Return limits a little beyond the accuracies (fractions); one of 1 has no place on a logarithmic axis."""
         errors = [100 * (1 - accuracy) for accuracy in accuracies if accuracy < 1]
         return cls(0.8 * min(errors, default=1.0), min(100.0, 1.25 * max(errors, default=50.0)))
 
 
 def stretched(axes: Axes, errors: Errors) -> None:
-    """A y axis of test errors (percent), drawn upside down and logarithmic, labelled with accuracies: differences
-    near 100 % can be seen beside runs at chance."""
+    """Make a y axis of test errors (percent) logarithmic, upside down and labelled with accuracies: differences near
+    100 % can be seen beside runs at chance."""
     axes.set_yscale("log", nonpositive="clip")
     axes.set_ylim(errors.highest, errors.lowest)
     marks = (90, 50, 20, 10, 5, 3, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01)
@@ -112,7 +113,7 @@ def stretched(axes: Axes, errors: Errors) -> None:
 
 
 def level_axis(axes: Axes, factor: Factor, levels: Sequence[float]) -> None:
-    """Levels of a factor whose slope is of a logarithm, at their place on a logarithmic axis."""
+    """Make a logarithmic x axis with the levels of a factor at their places."""
     axes.set_xscale("log")
     axes.set_xticks(levels, [factor.show(level) for level in levels], rotation=45 if len(levels) > 4 else 0)
     axes.set_xlabel(factor.axis)
@@ -122,7 +123,7 @@ def level_axis(axes: Axes, factor: Factor, levels: Sequence[float]) -> None:
 
 
 def logarithmic(axes: Axes, which: str, values: Sequence[float]) -> None:
-    """A logarithmic axis whose ticks are plain numbers; linear where all values are one."""
+    """Make an axis logarithmic, its ticks plain numbers; leave it linear where all values are one."""
     if len(set(values)) < 2 or min(values) <= 0:
         return
     axes.set(**{f"{which}scale": "log"})
@@ -133,8 +134,10 @@ def logarithmic(axes: Axes, which: str, values: Sequence[float]) -> None:
 
 
 def heat(axes: Axes, values: np.ndarray) -> Callable[[float], str]:
-    """Coloured cells of a matrix of points, first row on top: linear below half a point, logarithmic beyond, since
-    effects of a tenth of a point and of seventy live in one matrix. Returns the colour of text on a cell by its value.
+    """Draw the cells of a matrix of points in colours, first row on top; return the colour of text by a cell's value.
+
+    The scale is linear below half a point and logarithmic beyond, since one matrix holds effects of a tenth of a point
+    and of seventy.
     """
     limit = max(float(np.nanmax(np.abs(values), initial=0)), 1.0)
     scale = SymLogNorm(linthresh=0.5, vmin=-limit, vmax=limit)
@@ -147,7 +150,7 @@ def heat(axes: Axes, values: np.ndarray) -> Callable[[float], str]:
 
 
 def _ink(ground: np.ndarray) -> str:
-    """Light or dark, whichever stands out more: at least 4.5 to 1 (WCAG 2.2, relative luminance)."""
+    """Return light or dark, whichever stands out more: at least 4.5 to 1 (WCAG 2.2, relative luminance)."""
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in ground[:3]]
     luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
     return ON_DARK if 1.05 / (luminance + 0.05) > (luminance + 0.05) / 0.05 else ON_LIGHT

@@ -1,4 +1,4 @@
-"""What tuning tried and what its budget buys."""
+"""Figures of the trials and of the expected best score by budget."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from analysis.findings.tuning import Budget, Chosen, Trial
 from analysis.records.cells import Grid
-from analysis.report import number_format as words
+from analysis.report import number_format as fmt
 from analysis.report.figures.style import (
     BLUE,
     GREY,
@@ -24,39 +24,39 @@ from analysis.stats.tuning_curves import BestDifference
 
 
 @styled
-def budgets(found: Sequence[Budget], gap: BestDifference) -> Figure:
-    """The expected best score of each arm over the number of trials, and the difference of the two."""
+def expected_best(budgets: Sequence[Budget], difference: BestDifference) -> Figure:
+    """Draw the expected best score of each arm over the number of trials, and the difference of the two."""
     figure = Figure(figsize=(WIDTH, 3.8), layout="constrained")
     panels = figure.subplots(1, 2)
-    errors = Errors.around(accuracy for budget in found for accuracy in budget.expected)
-    for budget in found:
+    errors = Errors.around(accuracy for budget in budgets for accuracy in budget.expected)
+    for budget in budgets:
         _budget(panels[0], budget, errors)
     stretched(panels[0], errors)
     panels[0].set(xlabel="trials", ylabel="expected best score (%),\nstretched towards 100")
-    logarithmic(panels[0], "x", [1, max(len(budget.expected) for budget in found)])
+    logarithmic(panels[0], "x", [1, max(len(budget.expected) for budget in budgets)])
     panels[0].legend(loc="lower right")
-    _gap(panels[1], gap)
+    _difference(panels[1], difference)
     return figure
 
 
 def _budget(axes: Axes, budget: Budget, limits: Errors) -> None:
     n = np.arange(1, len(budget.expected) + 1)
-    look = arm_style(budget.arm)
+    style = arm_style(budget.arm)
     low, high, expected = (
         np.clip(100 * (1 - np.asarray(values)), limits.lowest, limits.highest)
         for values in (budget.low, budget.high, budget.expected)
     )
-    axes.fill_between(n, low, high, color=look["color"], alpha=0.2, lw=0)
+    axes.fill_between(n, low, high, color=style["color"], alpha=0.2, lw=0)
     marks = [int(k) - 1 for k in np.unique(np.geomspace(1, len(n), 7).round())]
-    axes.plot(n, expected, **look, linewidth=2, markersize=5, markevery=marks, label=words.side(budget.arm))
+    axes.plot(n, expected, **style, linewidth=2, markersize=5, markevery=marks, label=fmt.side(budget.arm))
 
 
-def _gap(axes: Axes, gap: BestDifference) -> None:
-    estimates, n_band = 100 * np.asarray(gap.estimates), gap.up_to
+def _difference(axes: Axes, difference: BestDifference) -> None:
+    estimates, n_band = 100 * np.asarray(difference.estimates), difference.up_to
     n = np.arange(1, len(estimates) + 1)
     axes.axhline(0, color=GREY, linewidth=0.8)
     if n_band:
-        low, high = 100 * np.asarray(gap.low), 100 * np.asarray(gap.high)
+        low, high = 100 * np.asarray(difference.low), 100 * np.asarray(difference.high)
         axes.fill_between(n[:n_band], low, high, color=BLUE, alpha=0.22, lw=0, label="holds for all these budgets")
         axes.legend()
     axes.plot(n, estimates, color=BLUE, linewidth=2)
@@ -65,26 +65,26 @@ def _gap(axes: Axes, gap: BestDifference) -> None:
 
 
 @styled
-def tried(trials: Sequence[Trial], chosen: Sequence[Chosen]) -> Figure:
-    """Every trial's score over its rate, a panel an arm, fainter for lower levels of the other factors; the chosen one
-    ringed."""
+def trial_scores(trials: Sequence[Trial], chosen: Sequence[Chosen]) -> Figure:
+    """Draw every trial's score over its rate, a panel an arm, fainter for lower levels of the other factors; the chosen
+    one is ringed."""
     figure = Figure(figsize=(WIDTH, 3.8), layout="constrained")
     panels = figure.subplots(1, len(chosen), sharex=True, sharey=True, squeeze=False)[0]
     errors = Errors.around(trial.score for trial in trials)
     grid = Grid.over(trial.cell for trial in trials)
     rows, rates = grid.down(trial.cell for trial in trials), [grid.column(trial.cell) for trial in trials]
     for axes, of_arm in zip(panels, chosen, strict=True):
-        mine = [trial for trial in trials if trial.arm == of_arm.arm]
-        look = arm_style(of_arm.arm)
-        shade = [0.25 + 0.75 * rows.index(grid.row(trial.cell)) / max(1, len(rows) - 1) for trial in mine]
-        shown = [_error(trial.score, errors) for trial in mine]
-        x = [grid.column(trial.cell) for trial in mine]
-        axes.scatter(x, shown, color=look["color"], marker=look["marker"], alpha=shade, s=30, lw=0)
+        own = [trial for trial in trials if trial.arm == of_arm.arm]
+        style = arm_style(of_arm.arm)
+        shade = [0.25 + 0.75 * rows.index(grid.row(trial.cell)) / max(1, len(rows) - 1) for trial in own]
+        shown = [_error(trial.score, errors) for trial in own]
+        x = [grid.column(trial.cell) for trial in own]
+        axes.scatter(x, shown, color=style["color"], marker=style["marker"], alpha=shade, s=30, lw=0)
         ring = {"s": 160, "facecolors": "none", "edgecolors": "black", "lw": 1.5}
         axes.scatter([grid.column(of_arm.cell)], [_error(of_arm.score, errors)], **ring)
         decades = 10.0 ** np.arange(np.ceil(np.log10(min(rates)) - 0.2), np.log10(max(rates)) + 0.2)
         level_axis(axes, grid.across, list(decades) or rates[:1])
-        axes.set_title(words.side(of_arm.arm))
+        axes.set_title(fmt.side(of_arm.arm))
     stretched(panels[0], errors)
     panels[0].set_ylabel("score on held-out images (%),\nstretched towards 100")
     return figure

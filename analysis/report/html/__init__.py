@@ -1,1 +1,1 @@
-"""Sections into one HTML file."""
+"""The sections as one HTML file."""

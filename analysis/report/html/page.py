@@ -1,4 +1,4 @@
-"""Parts of a page -> one HTML file that asks for nothing beside itself and whose policy forbids it to."""
+"""One HTML file of the sections, which loads nothing and whose policy forbids it to."""
 
 import base64
 import hashlib
@@ -10,13 +10,13 @@ import jinja2
 from markupsafe import Markup
 
 from analysis.records.tables import StudyData
-from analysis.report.document import Figure, Part, Table
+from analysis.report.document import Figure, Section, Table
 from analysis.report.html import svg
 from analysis.report.number_format import question
 
 
-def render(study: StudyData, report: Mapping[str, Any], parts: Sequence[Part]) -> str:
-    """The page: the answer that ``report.json`` holds (``report``), then its ``parts``."""
+def render(study: StudyData, report: Mapping[str, Any], sections: Sequence[Section]) -> str:
+    """Return the page: the answer that ``report.json`` holds (``report``), then its ``sections``."""
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -28,7 +28,7 @@ def render(study: StudyData, report: Mapping[str, Any], parts: Sequence[Part]) -
         title=f"{study.name}: {asked[0].lower()}{asked[1:]}",
         question=asked,
         report=report,
-        parts=parts,
+        sections=sections,
         css=Markup(css),
         script=Markup(script),
         policy=_policy(css, script),
@@ -40,7 +40,7 @@ def _asset(name: str) -> str:
 
 
 def _policy(css: str, script: str) -> str:
-    """Nothing may run, style or load but what stands in the page, known by its hash."""
+    """Return a policy by which nothing may run, style or load but what stands in the page, known by its hash."""
     known = f"style-src '{_hash(css)}'; script-src '{_hash(script)}'"
     return f"default-src 'none'; {known}; base-uri 'none'; form-action 'none'"
 
@@ -54,5 +54,5 @@ def _drawing(figure: Figure) -> Markup:
 
 
 def _csv_address(table: Table) -> str:
-    """The table as a download that needs no file beside the page."""
+    """Return the table as a download that needs no file beside the page."""
     return "data:text/csv;charset=utf-8;base64," + base64.b64encode(table.to_csv().encode()).decode()

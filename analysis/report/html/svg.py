@@ -1,6 +1,6 @@
-"""A figure's SVG as it stands inside the page: one drawing for a light and a dark ground, under a strict policy.
+"""A figure's SVG as it stands inside the page: one for a light and a dark background, under a strict policy.
 
-Black becomes the ink of the page and the palette becomes its variables; style attributes, which the page's policy
+Black becomes the text colour of the page and the palette its variables; style attributes, which the page's policy
 forbids, become presentation attributes; ids get the figure's name, so that those of one cannot meet another's.
 """
 
@@ -22,23 +22,23 @@ COLOURS = {
     PALETTE[5]: "var(--brown)",
     PALETTE[9]: "var(--sky)",
 }
-PAPER = "#ffffff"
+BACKGROUND = "#ffffff"
 
 
 def inline(svg: bytes, name: str, alt: str) -> str:
-    """The SVG element that stands for the file ``svg`` of matplotlib, with the words ``alt`` for those who cannot see
-    it; ``name`` is unique on the page."""
+    """Return the SVG element for the file ``svg`` of matplotlib, with the text ``alt`` for those who cannot see it;
+    ``name`` is unique on the page."""
     root = ET.fromstring(svg)
     for parent in list(root.iter()):
         for child in list(parent):
             if _tag(child) in ("metadata", "style"):
                 parent.remove(child)
-    used = {found for element in root.iter() for value in element.attrib.values() for found in _references(value)}
+    used = {id_ for element in root.iter() for value in element.attrib.values() for id_ in _references(value)}
     for element in root.iter():
         _present(element)
         _rename(element, name, used)
         element.tag = _tag(element)
-    _drop_paper(root)
+    _drop_background(root)
     _size(root)
     root.attrib.pop("version", None)
     root.attrib |= {"role": "img", "aria-label": alt, "class": "drawing", "fill": "currentColor"}
@@ -50,13 +50,11 @@ def _tag(element: ET.Element) -> str:
 
 
 def _references(value: str) -> list[str]:
-    return re.findall(r"^#([\w-]+)$|url\(#([\w-]+)\)", value) and [
-        one or other for one, other in re.findall(r"^#([\w-]+)$|url\(#([\w-]+)\)", value)
-    ]
+    return [whole or inner for whole, inner in re.findall(r"^#([\w-]+)$|url\(#([\w-]+)\)", value)]
 
 
 def _present(element: ET.Element) -> None:
-    """Properties of the style attribute as attributes, colours as the page knows them, numbers short."""
+    """Turn properties of the style attribute into attributes, colours into those of the page, and shorten numbers."""
     style = element.attrib.pop("style", "")
     for declaration in filter(None, map(str.strip, style.split(";"))):
         key, _, value = declaration.partition(":")
@@ -71,16 +69,16 @@ def _present(element: ET.Element) -> None:
 
 
 def _font(value: str) -> dict[str, str]:
-    """``font: bold 12px 'sans-serif'`` as attributes, less the family, which is the page's."""
+    """Return ``font: bold 12px 'sans-serif'`` as attributes, less the family, which is the page's."""
     size = re.search(r"([\d.]+)px", value)
     weight = re.search(r"\b(bold|[1-9]00)\b", value.split("px")[0])
-    found = {"font-size": size.group(1)} if size else {}
-    return found | ({"font-weight": weight.group(1)} if weight else {})
+    attributes = {"font-size": size.group(1)} if size else {}
+    return attributes | ({"font-weight": weight.group(1)} if weight else {})
 
 
 def _short(numbers: str) -> str:
-    """Hundredths of a point are enough."""
-    rounded = re.sub(r"-?\d+\.\d+", lambda found: f"{float(found.group()):.2f}".rstrip("0").rstrip("."), numbers)
+    """Return path numbers rounded to hundredths of a point, which are enough."""
+    rounded = re.sub(r"-?\d+\.\d+", lambda match: f"{float(match.group()):.2f}".rstrip("0").rstrip("."), numbers)
     return " ".join(rounded.split())
 
 
@@ -96,11 +94,11 @@ def _rename(element: ET.Element, name: str, used: set[str]) -> None:
             element.set(key, f"url(#{name}-{value[5:]}")
 
 
-def _drop_paper(root: ET.Element) -> None:
-    """White grounds of figure and axes: the page has its own."""
+def _drop_background(root: ET.Element) -> None:
+    """Remove the white backgrounds of figure and axes: the page has its own."""
     for parent in list(root.iter()):
         for child in list(parent):
-            if child.tag == "path" and child.get("fill") == PAPER and "stroke" not in child.attrib:
+            if child.tag == "path" and child.get("fill") == BACKGROUND and "stroke" not in child.attrib:
                 parent.remove(child)
 
 

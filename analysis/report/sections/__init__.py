@@ -1,4 +1,4 @@
-"""The page, part by part: each module makes one part of it, ``part(study, found)``, from results to words.
+"""The page, section by section: each module makes one of results, ``section(study, results)``.
 
-Tables, figures and sentences of a part read the same objects. A part without data says what to run.
+Tables, figures and sentences of a section read the same objects. A section without data says what to run.
 """

@@ -1,11 +1,11 @@
-"""Two studies side by side, where another was named with ``--compare``."""
+"""Section of two studies side by side, where another was named with ``--compare``."""
 
 from typing import Any
 
 from analysis.findings.comparison import Comparison, Side
 from analysis.findings.results import Results
 from analysis.records.tables import StudyData
-from analysis.report import number_format as words
+from analysis.report import number_format as fmt
 from analysis.report.columns import (
     cell_columns,
     cell_values,
@@ -15,57 +15,55 @@ from analysis.report.columns import (
     p_column,
     pvalue_values,
 )
-from analysis.report.document import Figure, Part, Table
+from analysis.report.document import Figure, Section, Table
 from analysis.report.figures import effects
 from analysis.report.figures.style import BLUE, VERMILLION, svg
 
 
-def part(study: StudyData, results: Results) -> Part:
-    return Part("compared", "Beside another study", [_figure(study, comparison) for comparison in results.comparisons])
+def section(study: StudyData, results: Results) -> Section:
+    return Section(
+        "compared", "Beside another study", [_figure(study, comparison) for comparison in results.comparisons]
+    )
 
 
 def _figure(study: StudyData, comparison: Comparison) -> Figure:
-    here, there = _label(study.name, study.design.dataset), _label(comparison.name, comparison.dataset)
+    here, there = (
+        f"{name} ({fmt.dataset(dataset)})"
+        for name, dataset in ((study.name, study.design.dataset), (comparison.name, comparison.dataset))
+    )
+    differ = f" The designs differ too: {'; '.join(comparison.differs)}." if comparison.differs else ""
     series = [
         effects.Series("this study", BLUE, "o", [side.here for side in comparison.sides]),
         effects.Series("the other", VERMILLION, "s", [side.there for side in comparison.sides]),
     ]
-    whole = comparison.sides[0]
-    labels = [words.cell(side.cell) for side in comparison.sides]
+    overall = comparison.sides[0]
+    labels = [fmt.cell(side.cell) for side in comparison.sides]
     return Figure(
         name=f"compared-{comparison.arm}",
-        headline=_headline(whole),
+        headline=_headline(overall),
         subtitle=(
-            f"Test accuracy {words.side(comparison.arm)} minus {words.side(comparison.baseline)}, in points: {here}"
-            f" beside {there}. {whole.here.n} and {words.seeds(whole.there.n)}, of which {comparison.n_common} are in"
+            f"Test accuracy {fmt.side(comparison.arm)} minus {fmt.side(comparison.baseline)}, in points: {here}"
+            f" beside {there}. {overall.here.n} and {fmt.seeds(overall.there.n)}, of which {comparison.n_common} are in"
             " both."
         ),
         svg=svg(effects.forest(labels, series)),
         alt="; ".join(_alt(label, side) for label, side in zip(labels, comparison.sides, strict=True)) + ".",
         caption=(
-            f"Bars: Student's {words.level(whole.here.level)} intervals, each on its own. The studies are compared"
-            f" within the seeds that both have, since these share their random streams.{_differs(comparison)}"
+            f"Bars: Student's {fmt.level(overall.here.level)} intervals, each on its own. The studies are compared"
+            f" within the seeds that both have, since these share their random streams.{differ}"
         ),
         table=_table(study, comparison),
     )
 
 
-def _label(name: str, dataset: str) -> str:
-    return f"{name} ({words.dataset(dataset)})"
-
-
-def _headline(whole: Side) -> str:
-    here, there = (words.estimate(*words.as_triple(found)) for found in (whole.here, whole.there))
+def _headline(overall: Side) -> str:
+    here, there = (fmt.estimate(*fmt.as_triple(interval)) for interval in (overall.here, overall.there))
     return f"Over the common cells the difference is {here} points here and {there} there"
 
 
 def _alt(label: str, side: Side) -> str:
-    here, there = (words.estimate(*words.as_triple(interval)) for interval in (side.here, side.there))
+    here, there = (fmt.estimate(*fmt.as_triple(interval)) for interval in (side.here, side.there))
     return f"{label}: {here} here, {there} there"
-
-
-def _differs(comparison: Comparison) -> str:
-    return f" The designs differ too: {'; '.join(comparison.differs)}." if comparison.differs else ""
 
 
 def _table(study: StudyData, comparison: Comparison) -> Table:

@@ -1,4 +1,4 @@
-"""The answer seed by seed, in one figure."""
+"""Section of the answer seed by seed, in one figure."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,15 +8,15 @@ from analysis.findings.contrasts import Contrast
 from analysis.findings.curves import default_cell
 from analysis.findings.results import Findings, Results, Scores
 from analysis.records.tables import StudyData
-from analysis.report import number_format as words
+from analysis.report import number_format as fmt
 from analysis.report.by_arm import under_names
 from analysis.report.columns import cell_columns, cell_values, text_column
-from analysis.report.document import Column, Figure, Part, Placeholder, Table
+from analysis.report.document import Column, Figure, Placeholder, Section, Table
 from analysis.report.figures import effects
 from analysis.report.figures.style import svg
 
 
-def part(study: StudyData, results: Results) -> Part:
+def section(study: StudyData, results: Results) -> Section:
     figures = {
         arm: [_figure(study, results, of_arm)] if of_arm.scores[0].seeds else []
         for arm, of_arm in results.of_arms.items()
@@ -25,25 +25,25 @@ def part(study: StudyData, results: Results) -> Part:
         "There is no seed with a pair in every cell; the study's own command again completes it:",
         study.manifest["argv"],
     )
-    return Part("seeds", "Seed by seed", under_names(figures) or [nothing])
+    return Section("seeds", "Seed by seed", under_names(figures) or [nothing])
 
 
 def _figure(study: StudyData, results: Results, of_arm: Findings) -> Figure:
     panels = _panels(results, of_arm)
-    whole = panels[0][1]
+    overall = panels[0][1]
     drawn = svg(effects.seed_pairs(panels))
     return Figure(
         name=f"pairs-{of_arm.arm}",
         headline=_headline(*panels[0]),
         subtitle=(
-            f"Test accuracy of each seed {words.side(whole.baseline)} and {words.side(whole.arm)} (%), joined by a"
-            f" line; beside it the differences in points and their mean. {words.endpoint(whole.endpoint).capitalize()};"
-            f" {words.seeds(whole.n_pairs)}."
+            f"Test accuracy of each seed {fmt.side(overall.baseline)} and {fmt.side(overall.arm)} (%), joined by a"
+            f" line; beside it the differences in points and their mean. {fmt.endpoint(overall.endpoint).capitalize()};"
+            f" {fmt.seeds(overall.n_pairs)}."
         ),
         svg=drawn,
         alt=" ".join(_alt(*panel) for panel in panels),
         caption=(
-            f"Bar: Student's {words.level(whole.ci.level)} interval of the mean difference. Over all cells a seed's"
+            f"Bar: Student's {fmt.level(overall.ci.level)} interval of the mean difference. Over all cells a seed's"
             " accuracies are averaged first; a diverged run scores chance."
         ),
         table=_table(study, of_arm),
@@ -51,7 +51,7 @@ def _figure(study: StudyData, results: Results, of_arm: Findings) -> Figure:
 
 
 def _panels(results: Results, of_arm: Findings) -> list[tuple[Scores, Contrast]]:
-    """All cells, and the cell that is shown large where there is more than one."""
+    """Return all cells, and the default cell where there is more than one."""
     cells = contrasts.by_cell(results.contrasts, of_arm.arm)
     scores = {s.cell: s for s in of_arm.scores}
     panels = [(of_arm.scores[0], contrasts.overall(results.contrasts, of_arm.arm))]
@@ -61,36 +61,34 @@ def _panels(results: Results, of_arm: Findings) -> list[tuple[Scores, Contrast]]
     return panels
 
 
-def _headline(scores: Scores, whole: Contrast) -> str:
+def _headline(scores: Scores, overall: Contrast) -> str:
     ahead = sum(d > 0 for d in scores.differences)
-    size = words.estimate(whole.mean_diff, whole.ci.low, whole.ci.high)
-    n = words.seeds(whole.n_pairs)
-    return f"Better {words.side(whole.arm)} in {ahead} of {n}: the mean difference is {size} points"
+    size = fmt.estimate(overall.mean_diff, overall.ci.low, overall.ci.high)
+    n = fmt.seeds(overall.n_pairs)
+    return f"Better {fmt.side(overall.arm)} in {ahead} of {n}: the mean difference is {size} points"
 
 
 def _alt(scores: Scores, contrast: Contrast) -> str:
-    where = words.cell(contrast.cell)
+    where = fmt.cell(contrast.cell)
     pairs = "; ".join(
-        f"seed {seed}: {words.percent(a)} to {words.percent(b)}"
+        f"seed {seed}: {fmt.percent(a)} to {fmt.percent(b)}"
         for seed, a, b in zip(scores.seeds[:20], scores.of_baseline, scores.of_arm, strict=False)
     )
     more = f"; and {len(scores.seeds) - 20} more" if len(scores.seeds) > 20 else ""
-    mean = words.estimate(contrast.mean_diff, contrast.ci.low, contrast.ci.high)
-    return (
-        f"In {where}, {words.side(contrast.baseline)} to {words.side(contrast.arm)}: {pairs}{more}. Mean {mean} points."
-    )
+    mean = fmt.estimate(contrast.mean_diff, contrast.ci.low, contrast.ci.high)
+    return f"In {where}, {fmt.side(contrast.baseline)} to {fmt.side(contrast.arm)}: {pairs}{more}. Mean {mean} points."
 
 
 def _table(study: StudyData, of_arm: Findings) -> Table:
     return Table(
         f"pairs-{of_arm.arm}",
-        f"Every seed, {words.side(of_arm.baseline)} and {words.side(of_arm.arm)}: over all cells, then in each",
+        f"Every seed, {fmt.side(of_arm.baseline)} and {fmt.side(of_arm.arm)}: over all cells, then in each",
         [
             *cell_columns(study),
             text_column("seed", "seed"),
-            Column(words.side(of_arm.baseline), words.percent, ("of_baseline",)),
-            Column(words.side(of_arm.arm), words.percent, ("of_arm",)),
-            Column("difference, points", words.points, ("difference",)),
+            Column(fmt.side(of_arm.baseline), fmt.percent, ("of_baseline",)),
+            Column(fmt.side(of_arm.arm), fmt.percent, ("of_arm",)),
+            Column("difference, points", fmt.points, ("difference",)),
         ],
         [cell_values(study, scores.cell) | row for scores in of_arm.scores for row in _rows(scores)],
     )

@@ -1,12 +1,12 @@
-"""The words of this page, one meaning each."""
+"""Section of the terms of the page, one meaning each."""
 
 from analysis.findings.results import Results
 from analysis.records.tables import StudyData
-from analysis.report import number_format as words
-from analysis.report.document import Definition, Definitions, Part
+from analysis.report import number_format as fmt
+from analysis.report.document import Definition, Definitions, Section
 from study.spec.arms import BASELINE
 
-WORDS = {
+TERMS = {
     "arm": "what is compared: training {compared}",
     "batch normalisation": "each unit is centred and scaled by mean and variance of the batch, then by learned numbers",
     "cell": "one combination of {factors}",
@@ -34,18 +34,18 @@ WORDS = {
 }
 
 
-def part(study: StudyData, results: Results) -> Part:
+def section(study: StudyData, results: Results) -> Section:
     of_study = {
         "compared": _compared(study),
-        "factors": words.listing([factor.axis for factor in study.design.factors]),
-        "every_arm": words.every_arm(study.design.arms),
+        "factors": fmt.listing([factor.axis for factor in study.design.factors]),
+        "every_arm": fmt.every_arm(study.design.arms),
     }
-    terms = [Definition(word, text.format(**of_study)) for word, text in WORDS.items()]
-    return Part("glossary", "Glossary", [Definitions(terms)])
+    terms = [Definition(term, text.format(**of_study)) for term, text in TERMS.items()]
+    return Section("glossary", "Glossary", [Definitions(terms)])
 
 
 def _compared(study: StudyData) -> str:
-    names = words.treatments(study.design.arms)
-    alone = len(names) == 1 and words.is_its_absence(names[0])
-    without = "without it" if alone else f"with {words.arm_name(BASELINE)}"
-    return words.listing([*(f"with {name}" for name in names), without])
+    names = fmt.treatments(study.design.arms)
+    alone = len(names) == 1 and fmt.is_its_absence(names[0])
+    without = "without it" if alone else f"with {fmt.arm_name(BASELINE)}"
+    return fmt.listing([*(f"with {name}" for name in names), without])

@@ -1,23 +1,23 @@
-"""Which statistics batch normalisation should predict with."""
+"""Which statistics should batch normalisation predict with?"""
 
 from typing import Any
 
 from analysis.findings.inference_modes import CLEAN, ModeResult, Modes, StatisticResult, SwapResult
 from analysis.findings.results import Results
 from analysis.records.tables import StudyData
-from analysis.report import inference_sentences as mode_words
-from analysis.report import number_format as words
+from analysis.report import inference_sentences
+from analysis.report import number_format as fmt
 from analysis.report.columns import count_column, interval_column, interval_values, p_column, pvalue_values, text_column
-from analysis.report.document import Block, BulletList, Column, Figure, Paragraph, Part, Placeholder, Table
-from analysis.report.figures import modes as drawing
+from analysis.report.document import Block, BulletList, Column, Figure, Paragraph, Placeholder, Section, Table
+from analysis.report.figures.modes import TRAINING, accuracy_by_size, calibration, statistic_errors, swap_sensitivity
 from analysis.report.figures.style import svg
 from analysis.report.sections import shifts
 
 
-def part(study: StudyData, results: Results) -> Part:
+def section(study: StudyData, results: Results) -> Section:
     if results.modes is None:
         nothing = "The networks have not been asked to predict by other statistics; they are, without training, by"
-        return Part(
+        return Section(
             "inference",
             "Which statistics to predict with",
             [Placeholder(nothing, f"python -m study.ablate {study.name}")],
@@ -28,72 +28,72 @@ def part(study: StudyData, results: Results) -> Part:
             "Batch normalisation may predict by statistics from training or by those of the images that it is asked"
             " about. Each line is the same networks on the same images, every way by itself."
         ),
-        BulletList(mode_words.ledger(modes, results.alpha)),
+        BulletList(inference_sentences.ledger(modes, results.alpha)),
     ]
     for make in (_by_size, _calibration, _swaps, _compositions, _statistics, shifts.figure):
         block = make(modes)
         if block is not None:
             blocks.append(block)
-    return Part("inference", "Which statistics to predict with", blocks)
+    return Section("inference", "Which statistics to predict with", blocks)
 
 
 def _clean(modes: Modes) -> list[ModeResult]:
     return [result for result in modes.results if (result.shift, result.severity) == CLEAN]
 
 
-# --- ways to predict
+# --- inference modes
 
 
 def _by_size(modes: Modes) -> Figure | None:
     small, large = modes.clean("batch", 8, "shuffled"), modes.clean("running")
     if small is None or large is None:
         return None
-    shown = [r for r in _clean(modes) if r.inference == "batch" or r.inference in drawing.TRAINING]
+    shown = [r for r in _clean(modes) if r.inference == "batch" or r.inference in TRAINING]
     return Figure(
         name="modes",
         headline=(
-            f"By the statistics of a shuffled test batch of 8 accuracy is {words.percent(small.accuracy)}, by the"
-            f" running averages {words.percent(large.accuracy)}"
+            f"By the statistics of a shuffled test batch of 8 accuracy is {fmt.percent(small.accuracy)}, by the"
+            f" running averages {fmt.percent(large.accuracy)}"
         ),
         subtitle=(
             "Test accuracy (%) over the number of images in the test batch, by the order of the images; statistics"
             f" from training as level lines; mean over {shifts.counted(shown)}."
         ),
-        svg=svg(drawing.accuracy_by_size(modes)),
-        alt="; ".join(f"{mode_words.name(r)}: {words.percent(r.accuracy)}" for r in shown) + ".",
+        svg=svg(accuracy_by_size(modes)),
+        alt="; ".join(f"{inference_sentences.name(r)}: {fmt.percent(r.accuracy)}" for r in shown) + ".",
         caption="A batch of one image has no variance and is answered by the bias alone.",
-        table=_ways("modes-clean", "Every way to predict, on the test images as they are", _clean(modes)),
+        table=_mode_table("modes-clean", "Every way to predict, on the test images as they are", _clean(modes)),
     )
 
 
-def _ways(name: str, caption: str, results: list[ModeResult]) -> Table:
+def _mode_table(name: str, caption: str, results: list[ModeResult]) -> Table:
     columns = [
         text_column("way to predict", "way"),
         count_column("n", "n"),
-        Column("accuracy", words.percent, ("accuracy",)),
+        Column("accuracy", fmt.percent, ("accuracy",)),
         interval_column("against running averages, points", "against_running"),
         p_column("p, all ways together (step-down max-T)", "p_running"),
         interval_column("against no BN, points", "against_no_norm"),
         p_column("p against no BN, likewise", "p_no_norm"),
-        Column("loss", words.decimals, ("loss",)),
-        Column("calibration error", words.percent, ("ece",)),
-        Column("class differs from exact statistics", words.percent, ("flip_rate",)),
+        Column("loss", fmt.decimals, ("loss",)),
+        Column("calibration error", fmt.percent, ("ece",)),
+        Column("class differs from exact statistics", fmt.percent, ("flip_rate",)),
     ]
-    return Table(name, caption, columns, [_way(result) for result in results])
+    return Table(name, caption, columns, [_mode_row(result) for result in results])
 
 
-def _way(r: ModeResult) -> dict[str, Any]:
+def _mode_row(result: ModeResult) -> dict[str, Any]:
     return {
-        "way": mode_words.name(r) + (" (degenerate)" if r.degenerate else ""),
-        "n": r.n,
-        "accuracy": r.accuracy,
-        **interval_values("against_running", r.against_running),
-        **pvalue_values("p_running", r.p_running),
-        **interval_values("against_no_norm", r.against_no_norm),
-        **pvalue_values("p_no_norm", r.p_no_norm),
-        "loss": r.loss,
-        "ece": r.ece,
-        "flip_rate": r.flip_rate,
+        "way": inference_sentences.name(result) + (" (degenerate)" if result.degenerate else ""),
+        "n": result.n,
+        "accuracy": result.accuracy,
+        **interval_values("against_running", result.against_running),
+        **pvalue_values("p_running", result.p_running),
+        **interval_values("against_no_norm", result.against_no_norm),
+        **pvalue_values("p_no_norm", result.p_no_norm),
+        "loss": result.loss,
+        "ece": result.ece,
+        "flip_rate": result.flip_rate,
     }
 
 
@@ -105,13 +105,13 @@ def _calibration(modes: Modes) -> Figure | None:
     labels = [f"{r.inference.replace('_', ' ')} {r.eval_batch_size or ''}".strip() for r in kept]
     return Figure(
         name="calibration",
-        headline=f"The smallest calibration error is {words.percent(best.ece)}, by {mode_words.name(best)}",
+        headline=f"The smallest calibration error is {fmt.percent(best.ece)}, by {inference_sentences.name(best)}",
         subtitle=(
             "Expected calibration error (%) by way to predict, test images as they are; mean over"
             f" {shifts.counted(kept)}."
         ),
-        svg=svg(drawing.calibration(labels, [r.ece for r in kept])),
-        alt="; ".join(f"{mode_words.name(r)}: {words.percent(r.ece)}" for r in kept) + ".",
+        svg=svg(calibration(labels, [r.ece for r in kept])),
+        alt="; ".join(f"{inference_sentences.name(r)}: {fmt.percent(r.ece)}" for r in kept) + ".",
         caption="15 equal bins on the probability of the answer; test batches are shuffled, the number is their size.",
         table=_calibration_table(kept),
     )
@@ -121,32 +121,32 @@ def _calibration_table(kept: list[ModeResult]) -> Table:
     columns = [
         text_column("way to predict", "way"),
         count_column("n", "n"),
-        Column("calibration error", words.percent, ("ece",)),
-        Column("loss, nats per image", words.decimals, ("loss",)),
+        Column("calibration error", fmt.percent, ("ece",)),
+        Column("loss, nats per image", fmt.decimals, ("loss",)),
     ]
-    rows = [{"way": mode_words.name(r), "n": r.n, "ece": r.ece, "loss": r.loss} for r in kept]
+    rows = [{"way": inference_sentences.name(r), "n": r.n, "ece": r.ece, "loss": r.loss} for r in kept]
     return Table("calibration", "Calibration by way to predict", columns, rows)
 
 
-# --- companions
+# --- other examples of the batch
 
 
 def _swaps(modes: Modes) -> Figure | None:
     if not modes.swaps:
         return None
     shown = next((s for s in modes.swaps if (s.eval_batch_size, s.n_swapped) == (8, 2)), modes.swaps[0])
-    flips = words.share(*words.as_triple(shown.flip_rate))
+    flips = fmt.share(*fmt.as_triple(shown.flip_rate))
     return Figure(
         name="swaps",
         headline=f"With {shown.n_swapped} of {shown.eval_batch_size} companions replaced, {flips} change class",
         subtitle=(
             "How far the batch mean moves (in standard deviations) and how many images change class (%), over"
-            f" sqrt(2k)/m for k of m images replaced; {words.seeds(shown.n)}, 1,000 images a network."
+            f" sqrt(2k)/m for k of m images replaced; {fmt.seeds(shown.n)}, 1,000 images a network."
         ),
-        svg=svg(drawing.swaps(modes.swaps)),
+        svg=svg(swap_sensitivity(modes.swaps)),
         alt="; ".join(
             f"{s.n_swapped} of {s.eval_batch_size}: the mean moves by {s.mean_change.estimate:.3f} (expected"
-            f" {s.law:.3f}), {words.percent(s.flip_rate.estimate)} change class"
+            f" {s.law:.3f}), {fmt.percent(s.flip_rate.estimate)} change class"
             for s in modes.swaps
         )
         + ".",
@@ -160,11 +160,11 @@ def _swap_table(swaps: list[SwapResult]) -> Table:
         count_column("batch", "eval_batch_size"),
         count_column("replaced", "n_swapped"),
         count_column("n", "n"),
-        interval_column("batch mean moves, sd", "mean_change", words.size),
+        interval_column("batch mean moves, sd", "mean_change", fmt.size),
         Column("expected", lambda law: f"{law:.3f}", ("law",)),
-        interval_column("own value moves, sd", "value_change", words.size),
-        interval_column("logits move", "logit_change", words.size),
-        interval_column("class flips", "flip_rate", words.share),
+        interval_column("own value moves, sd", "value_change", fmt.size),
+        interval_column("logits move", "logit_change", fmt.size),
+        interval_column("class flips", "flip_rate", fmt.share),
     ]
     rows = [
         {
@@ -188,8 +188,8 @@ def _compositions(modes: Modes) -> Table | None:
     columns = [
         count_column("batch", "eval_batch_size"),
         count_column("n", "n"),
-        interval_column("images whose class ever flips", "any_flip", words.share),
-        interval_column("share of logit variance from companions", "mates_share", words.share),
+        interval_column("images whose class ever flips", "any_flip", fmt.share),
+        interval_column("share of logit variance from companions", "mates_share", fmt.share),
     ]
     rows = [
         {
@@ -214,13 +214,13 @@ def _statistics(modes: Modes) -> Figure | None:
         name="statistics",
         headline=(
             f"Farthest from the exact mean are {worst.mode.label}, by"
-            f" {words.size(*words.as_triple(worst.mean_error))} standard deviations in layer {worst.layer + 1}"
+            f" {fmt.size(*fmt.as_triple(worst.mean_error))} standard deviations in layer {worst.layer + 1}"
         ),
         subtitle=(
             "Root mean square error over units of the mean (standard deviations) and of the log variance, against the"
-            f" exact statistics of all training images with the final weights; {words.seeds(worst.n)}."
+            f" exact statistics of all training images with the final weights; {fmt.seeds(worst.n)}."
         ),
-        svg=svg(drawing.statistic_errors(modes.statistics)),
+        svg=svg(statistic_errors(modes.statistics)),
         alt="; ".join(_statistic_alt(s) for s in modes.statistics) + ".",
         caption="Bars: intervals over seeds, whose networks are averaged over the cells first.",
         table=_statistic_table(modes.statistics),
@@ -234,13 +234,13 @@ def _statistic_alt(s: StatisticResult) -> str:
     )
 
 
-def _statistic_table(found: list[StatisticResult]) -> Table:
+def _statistic_table(statistics: list[StatisticResult]) -> Table:
     columns = [
         text_column("statistic", "statistic"),
         count_column("layer", "layer"),
         count_column("n", "n"),
-        interval_column("error of the mean, sd", "mean_error", words.size),
-        interval_column("error of the log variance", "log_var_error", words.size),
+        interval_column("error of the mean, sd", "mean_error", fmt.size),
+        interval_column("error of the log variance", "log_var_error", fmt.size),
     ]
     rows = [
         {
@@ -250,6 +250,6 @@ def _statistic_table(found: list[StatisticResult]) -> Table:
             **interval_values("mean_error", s.mean_error),
             **interval_values("log_var_error", s.log_var_error),
         }
-        for s in found
+        for s in statistics
     ]
     return Table("statistics", "How far statistics from training lie from the exact ones", columns, rows)

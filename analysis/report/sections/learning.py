@@ -1,4 +1,4 @@
-"""How they learn, the tutorial's four plots with what they leave out, and its two numbers beside ours."""
+"""How do they learn? The tutorial's four plots with what they leave out, and its two numbers beside ours."""
 
 import math
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from analysis.findings.curves import Curve, DifferenceCurve, default_cell
 from analysis.findings.results import Findings, Results
 from analysis.records.cells import Grid
 from analysis.records.tables import StudyData
-from analysis.report import number_format as words
+from analysis.report import number_format as fmt
 from analysis.report.by_arm import under_names
 from analysis.report.columns import (
     cell_columns,
@@ -19,65 +19,65 @@ from analysis.report.columns import (
     interval_values,
     text_column,
 )
-from analysis.report.document import Block, Column, Figure, Paragraph, Part, Placeholder, Table
-from analysis.report.figures import curves as drawing
+from analysis.report.document import Block, Column, Figure, Paragraph, Placeholder, Section, Table
+from analysis.report.figures.curves import DRAWN_SEEDS, SPLIT, accuracy_by_cell, difference_curves, learning_curves
 from analysis.report.figures.style import svg
 from study.spec.factors import FACTORS, Cell
 
-POST_COMMAND = (
+PUBLISHED_COMMAND = (
     "python -m study.run --dataset mnist"
     + "".join(f" {FACTORS[key].option} {FACTORS[key].show(level)}" for key, level in PUBLISHED_CELL.said.items())
     + " --study-id tutorial"
 )
 
 
-def part(study: StudyData, results: Results) -> Part:
+def section(study: StudyData, results: Results) -> Section:
     blocks: list[Block] = []
     learned = any(math.isfinite(mean) for curve in results.curves for mean in curve.mean[1:])
     if learned:
-        blocks.append(_four(study, results.curves))
+        blocks.append(_four_plots(study, results.curves))
     elif results.curves:
         blocks.append(Paragraph("No run has a loss or an accuracy after its first epoch: all diverged in it."))
     blocks += _claims(results.claims)
     blocks += under_names({arm: _gaps(study, results, of_arm) for arm, of_arm in results.of_arms.items()})
     if learned and len({curve.cell for curve in results.curves}) > 1:
         blocks.append(_by_cell(study, results.curves))
-    return Part("curves", "How they learn", blocks)
+    return Section("curves", "How they learn", blocks)
 
 
 # --- the four plots
 
 
-def _four(study: StudyData, curves: Sequence[Curve]) -> Figure:
+def _four_plots(study: StudyData, curves: Sequence[Curve]) -> Figure:
     cell = default_cell(curves)
     shown = [curve for curve in curves if curve.cell == cell]
     ends = [_end(curve) for curve in shown if (curve.metric, curve.split) == ("accuracy", "test")]
     return Figure(
         name="curves",
-        headline=f"At {words.cell(cell)} test accuracy ends at {words.listing(ends)}",
+        headline=f"At {fmt.cell(cell)} test accuracy ends at {fmt.listing(ends)}",
         subtitle=(
             "Loss (nats per image) and accuracy (%) on training and test images after each epoch, at"
-            f" {words.cell(cell)}; mean over {words.seeds(_seeds(shown))}."
+            f" {fmt.cell(cell)}; mean over {fmt.seeds(_seeds(shown))}."
         ),
-        svg=svg(drawing.learning_curves(shown)),
+        svg=svg(learning_curves(shown)),
         alt="After the last epoch: " + "; ".join(_last(curve) for curve in shown) + ".",
         caption=(
             "Thick: mean over the seeds; band: holds for all epochs of a curve at once (sup-t,"
-            f" {words.level(shown[0].level)}, from 5 seeds on); thin: single seeds{_drawn(shown)}. A seed ends where it"
+            f" {fmt.level(shown[0].level)}, from 5 seeds on); thin: single seeds{_drawn(shown)}. A seed ends where it"
             " diverges. The untrained network is in the table."
         ),
-        table=_table(study, "curves", f"Learning curves at {words.cell(cell)}", shown),
+        table=_table(study, "curves", f"Learning curves at {fmt.cell(cell)}", shown),
     )
 
 
 def _end(curve: Curve) -> str:
-    return f"{words.share(curve.mean[-1], curve.band_low[-1], curve.band_high[-1])} {words.side(curve.arm)}"
+    return f"{fmt.share(curve.mean[-1], curve.band_low[-1], curve.band_high[-1])} {fmt.side(curve.arm)}"
 
 
 def _last(curve: Curve) -> str:
     ends = (curve.mean[-1], curve.band_low[-1], curve.band_high[-1])
-    value = words.size(*ends) if curve.metric == "loss" else words.share(*ends)
-    return f"{drawing.SPLIT[curve.split].lower()} {curve.metric} {words.side(curve.arm)} {value}, {curve.n[-1]} seeds"
+    value = fmt.size(*ends) if curve.metric == "loss" else fmt.share(*ends)
+    return f"{SPLIT[curve.split].lower()} {curve.metric} {fmt.side(curve.arm)} {value}, {curve.n[-1]} seeds"
 
 
 def _seeds(curves: Sequence[Curve]) -> int:
@@ -86,7 +86,7 @@ def _seeds(curves: Sequence[Curve]) -> int:
 
 def _drawn(curves: Sequence[Curve]) -> str:
     n = _seeds(curves)
-    return "" if n <= drawing.DRAWN_SEEDS else f", the first {drawing.DRAWN_SEEDS} of {n}"
+    return "" if n <= DRAWN_SEEDS else f", the first {DRAWN_SEEDS} of {n}"
 
 
 def _table(study: StudyData, name: str, caption: str, curves: Sequence[Curve]) -> Table:
@@ -104,12 +104,12 @@ def _table(study: StudyData, name: str, caption: str, curves: Sequence[Curve]) -
 
 
 def _mean(mean: float, low: float, high: float, metric: str) -> str:
-    return words.size(mean, low, high) if metric == "loss" else words.share(mean, low, high)
+    return fmt.size(mean, low, high) if metric == "loss" else fmt.share(mean, low, high)
 
 
 def _rows(curve: Curve) -> list[dict[str, Any]]:
     points = zip(curve.epochs, curve.n, curve.mean, curve.band_low, curve.band_high, strict=True)
-    key = {"arm": words.side(curve.arm), "split": curve.split, "metric": curve.metric}
+    key = {"arm": fmt.side(curve.arm), "split": curve.split, "metric": curve.metric}
     return [
         {**key, "epoch": epoch, "n": n, "mean": mean, "band_low": low, "band_high": high}
         for epoch, n, mean, low, high in points
@@ -124,17 +124,17 @@ def _claims(claims: Sequence[Claim]) -> list[Block]:
         return [
             Placeholder(
                 "The tutorial's two numbers belong to its own setting, which is not in this study; it is run by",
-                POST_COMMAND,
+                PUBLISHED_COMMAND,
             )
         ]
     columns = [
         text_column("arm", "arm"),
-        Column("tutorial, one run", words.percent, ("claimed",)),
+        Column("tutorial, one run", fmt.percent, ("claimed",)),
         count_column("our seeds", "n"),
-        interval_column("ours, mean [where one more run would lie]", "ours", words.share),
+        interval_column("ours, mean [where one more run would lie]", "ours", fmt.share),
         text_column("inside", "inside"),
     ]
-    caption = f"The tutorial's numbers beside ours: test accuracy after the last epoch at {words.cell(PUBLISHED_CELL)}"
+    caption = f"The tutorial's numbers beside ours: test accuracy after the last epoch at {fmt.cell(PUBLISHED_CELL)}"
     return [
         Paragraph(
             " ".join(_claim(claim) for claim in claims)
@@ -145,19 +145,19 @@ def _claims(claims: Sequence[Claim]) -> list[Block]:
 
 
 def _claim(claim: Claim) -> str:
-    said = f"The tutorial reports {words.percent(claim.claimed)} {words.side(claim.arm)}"
+    statement = f"The tutorial reports {fmt.percent(claim.claimed)} {fmt.side(claim.arm)}"
     if claim.inside is None:
-        return f"{said}; {claim.ours.n} seed here says nothing about where another would lie."
+        return f"{statement}; {claim.ours.n} seed here says nothing about where another would lie."
     where = "inside" if claim.inside else "outside"
-    ends = words.share(*words.as_triple(claim.ours))
-    how = f"prediction interval, {words.seeds(claim.ours.n)}"
-    return f"{said}, {where} of where one more run of ours would lie: {ends} ({how})."
+    ends = fmt.share(*fmt.as_triple(claim.ours))
+    how = f"prediction interval, {fmt.seeds(claim.ours.n)}"
+    return f"{statement}, {where} of where one more run of ours would lie: {ends} ({how})."
 
 
 def _claim_row(claim: Claim) -> dict[str, Any]:
     inside = None if claim.inside is None else "yes" if claim.inside else "no"
     return {
-        "arm": words.side(claim.arm),
+        "arm": fmt.side(claim.arm),
         "claimed": claim.claimed,
         "n": claim.ours.n,
         **interval_values("ours", claim.ours),
@@ -181,13 +181,13 @@ def _gap_figure(study: StudyData, of_arm: Findings, shown: Sequence[DifferenceCu
         name=f"gap-{of_arm.arm}",
         headline=_gap_headline(first),
         subtitle=(
-            f"Test accuracy {words.side(of_arm.arm)} minus {words.side(of_arm.baseline)} after each epoch, in points;"
-            f" {words.seeds(first.n)}."
+            f"Test accuracy {fmt.side(of_arm.arm)} minus {fmt.side(of_arm.baseline)} after each epoch, in points;"
+            f" {fmt.seeds(first.n)}."
         ),
-        svg=svg(drawing.gap_curves(shown)),
+        svg=svg(difference_curves(shown)),
         alt=" ".join(_gap_alt(gap) for gap in shown),
         caption=(
-            f"Outer band: holds for the whole curve at once (sup-t, {words.level(first.level)}); inner: each epoch on"
+            f"Outer band: holds for the whole curve at once (sup-t, {fmt.level(first.level)}); inner: each epoch on"
             " its own. A diverged run scores chance from there on."
         ),
         table=_gap_table(study, of_arm),
@@ -195,14 +195,14 @@ def _gap_figure(study: StudyData, of_arm: Findings, shown: Sequence[DifferenceCu
 
 
 def _gap_headline(gap: DifferenceCurve) -> str:
-    early, late = (words.estimate(gap.mean[i], gap.band_low[i], gap.band_high[i]) for i in (0, -1))
-    where = "Over all cells" if gap.cell is None else f"At {words.cell(gap.cell)}"
+    early, late = (fmt.estimate(gap.mean[i], gap.band_low[i], gap.band_high[i]) for i in (0, -1))
+    where = "Over all cells" if gap.cell is None else f"At {fmt.cell(gap.cell)}"
     return f"{where} the difference is {early} points after epoch 1 and {late} after epoch {gap.epochs[-1]}"
 
 
 def _gap_alt(gap: DifferenceCurve) -> str:
-    values = ", ".join(words.points(mean) for mean in gap.mean)
-    where = words.cell(gap.cell)
+    values = ", ".join(fmt.points(mean) for mean in gap.mean)
+    where = fmt.cell(gap.cell)
     return f"Difference in points after epochs {gap.epochs[0]} to {gap.epochs[-1]}, {where}: {values}."
 
 
@@ -212,7 +212,7 @@ def _gap_table(study: StudyData, of_arm: Findings) -> Table:
         count_column("epoch", "epoch"),
         count_column("n", "n"),
         interval_column("difference [this epoch alone]", "mean"),
-        Column("[all epochs at once]", words.interval, ("band_low", "band_high")),
+        Column("[all epochs at once]", fmt.interval, ("band_low", "band_high")),
     ]
     rows = [cell_values(study, gap.cell) | row for gap in of_arm.gaps for row in _gap_rows(gap)]
     return Table(
@@ -242,20 +242,20 @@ def _gap_rows(gap: DifferenceCurve) -> list[dict[str, Any]]:
 def _by_cell(study: StudyData, curves: Sequence[Curve]) -> Figure:
     tested = [curve for curve in curves if (curve.metric, curve.split) == ("accuracy", "test")]
     grid = Grid.of(study.design.factors)
-    down = words.listing([f"{factor.axis}s" for factor in grid.others])
+    down = fmt.listing([f"{factor.axis}s" for factor in grid.others])
     best = max((curve for curve in tested if math.isfinite(curve.mean[-1])), key=lambda c: c.mean[-1], default=None)
     headline = "No run has an accuracy after the last epoch"
     if best is not None:
-        headline = f"The best mean after the last epoch is {_end(best)}, at {words.cell(best.cell)}"
+        headline = f"The best mean after the last epoch is {_end(best)}, at {fmt.cell(best.cell)}"
     return Figure(
         name="by-cell",
         headline=headline,
         subtitle=(
             f"Test accuracy (%) after each epoch in every cell, {down} down and {grid.across.axis}s across; mean over"
-            f" up to {words.seeds(_seeds(tested))}."
+            f" up to {fmt.seeds(_seeds(tested))}."
         ),
-        svg=svg(drawing.accuracy_by_cell(curves)),
-        alt="After the last epoch: " + "; ".join(f"{words.cell(c.cell)}, {_last(c)}" for c in tested) + ".",
+        svg=svg(accuracy_by_cell(curves)),
+        alt="After the last epoch: " + "; ".join(f"{fmt.cell(c.cell)}, {_last(c)}" for c in tested) + ".",
         caption=f"Lines and bands as above, on one scale, stretched towards 100 %; thin: single seeds{_drawn(tested)}.",
         table=_table(study, "by-cell", "Test accuracy over epochs in every cell", tested),
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from analysis.findings.results import Results
 from analysis.records.tables import StudyData
-from analysis.report.document import Part
+from analysis.report.document import Section
 from analysis.report.sections import (
     cells,
     compared,
@@ -35,44 +35,44 @@ def _beside_another(study: StudyData, results: Results) -> bool:
 
 
 @dataclass(frozen=True)
-class Section:
-    """A numbered part of the page."""
+class Entry:
+    """A section in the order of the page."""
 
     key: str
     """Its name on the page: what a link leads to."""
-    part: Callable[[StudyData, Results], Part]
+    make: Callable[[StudyData, Results], Section]
     is_shown: Callable[[StudyData, Results], bool] = _always
 
 
 SECTIONS = (
-    Section("seeds", evidence.part),
-    Section("map", where.part),
-    Section("curves", learning.part),
-    Section("robustness", robustness.part),
-    Section("times", speed.part),
-    Section("inference", inference.part),
-    Section("tuned", tuning.part),
-    Section("compared", compared.part, is_shown=_beside_another),
-    Section("trust", trust.part),
-    Section("cells", cells.part),
-    Section("methods", methods.part),
-    Section("provenance", provenance.part),
-    Section("glossary", glossary.part),
+    Entry("seeds", evidence.section),
+    Entry("map", where.section),
+    Entry("curves", learning.section),
+    Entry("robustness", robustness.section),
+    Entry("times", speed.section),
+    Entry("inference", inference.section),
+    Entry("tuned", tuning.section),
+    Entry("compared", compared.section, is_shown=_beside_another),
+    Entry("trust", trust.section),
+    Entry("cells", cells.section),
+    Entry("methods", methods.section),
+    Entry("provenance", provenance.section),
+    Entry("glossary", glossary.section),
 )
 FIRST = 2
-"""Number of the first of them: the answer above is part 1."""
+"""Number of the first of them: the answer above is number 1."""
 
 
-def shown(study: StudyData, results: Results) -> list[Section]:
-    """Return the sections of a study's page, in order."""
-    return [section for section in SECTIONS if section.is_shown(study, results)]
+def shown(study: StudyData, results: Results) -> list[Entry]:
+    """Return the entries that a study's page has, in order."""
+    return [entry for entry in SECTIONS if entry.is_shown(study, results)]
 
 
-def parts(study: StudyData, results: Results) -> list[Part]:
-    """Return all parts below the answer."""
-    return [section.part(study, results) for section in shown(study, results)]
+def sections(study: StudyData, results: Results) -> list[Section]:
+    """Return all sections below the answer."""
+    return [entry.make(study, results) for entry in shown(study, results)]
 
 
 def number(key: str, study: StudyData, results: Results) -> int:
     """Return the number of a section on the page, for what refers to it."""
-    return [section.key for section in shown(study, results)].index(key) + FIRST
+    return [entry.key for entry in shown(study, results)].index(key) + FIRST

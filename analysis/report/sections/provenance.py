@@ -1,4 +1,4 @@
-"""Where it comes from, as the manifest says."""
+"""Where does it come from? The manifest of the study."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -7,16 +7,16 @@ from typing import Any
 from analysis.findings.looks import Look, looks
 from analysis.findings.results import Results
 from analysis.records.tables import StudyData
-from analysis.report import number_format as words
-from analysis.report.document import Block, Definition, Definitions, Paragraph, Part
+from analysis.report import number_format as fmt
+from analysis.report.document import Block, Definition, Definitions, Paragraph, Section
 
 
-def part(study: StudyData, results: Results) -> Part:
+def section(study: StudyData, results: Results) -> Section:
     blocks: list[Block] = [Definitions([*_terms(study, results)])]
     seen = looks(study, results)
     if seen:
         blocks.append(Paragraph(f"Looks at these data so far, this one too: {'; '.join(map(_look, seen))}."))
-    return Part("provenance", "Where it comes from", blocks)
+    return Section("provenance", "Where it comes from", blocks)
 
 
 def _terms(study: StudyData, results: Results) -> Iterator[Definition]:
@@ -63,4 +63,4 @@ def _time(timings: Mapping[str, float]) -> str:
 
 
 def _look(look: Look) -> str:
-    return f"{words.side(look.arm)}, {words.seeds(look.seeds)}, alpha {look.alpha:g}"
+    return f"{fmt.side(look.arm)}, {fmt.seeds(look.seeds)}, alpha {look.alpha:g}"

@@ -1,13 +1,13 @@
-"""How each arm bears the learning rate, and how it fails."""
+"""How does each arm bear the learning rate, and how does it fail?"""
 
 from typing import Any
 
 from analysis.findings.arms import ArmCell
 from analysis.findings.failures import Failures
-from analysis.findings.results import BestRate, Findings, Results
+from analysis.findings.results import BestRateAt, Findings, Results
 from analysis.records.cells import Grid
 from analysis.records.tables import PRIMARY, StudyData
-from analysis.report import number_format as words
+from analysis.report import number_format as fmt
 from analysis.report.by_arm import under_names
 from analysis.report.columns import (
     cell_columns,
@@ -22,14 +22,13 @@ from analysis.report.columns import (
     pvalue_values,
     text_column,
 )
-from analysis.report.document import Block, Column, Figure, Paragraph, Part, Placeholder, Table
+from analysis.report.document import Block, Column, Figure, Paragraph, Placeholder, Section, Table
 from analysis.report.figures import rates
 from analysis.report.figures.style import svg
-from analysis.stats.grid import BestRate as Rates
 from analysis.stats.grid import LargestRate
 
 
-def part(study: StudyData, results: Results) -> Part:
+def section(study: StudyData, results: Results) -> Section:
     blocks: list[Block] = [_figure(study, results)] if results.arm_cells else []
     grid = Grid.of(study.design.factors)
     blocks += under_names(
@@ -38,7 +37,7 @@ def part(study: StudyData, results: Results) -> Part:
             for arm, of_arm in results.of_arms.items()
         }
     )
-    return Part(
+    return Section(
         "robustness",
         "How robust they are",
         blocks or [Placeholder("No run has been trained yet:", "python -m study.run")],
@@ -51,19 +50,19 @@ def _figure(study: StudyData, results: Results) -> Figure:
         name="robustness",
         headline=_headline(cells),
         subtitle=(
-            f"Mean test accuracy (%), {words.endpoint(PRIMARY)}, and share of runs that failed (%), over the"
-            f" {grid.across.axis} by {words.listing([f.axis for f in grid.others])}; up to"
-            f" {words.seeds(max(cell.n for cell in cells))} a point."
+            f"Mean test accuracy (%), {fmt.endpoint(PRIMARY)}, and share of runs that failed (%), over the"
+            f" {grid.across.axis} by {fmt.listing([f.axis for f in grid.others])}; up to"
+            f" {fmt.seeds(max(cell.n for cell in cells))} a point."
         ),
         svg=svg(rates.robustness(cells)),
         alt="; ".join(
-            f"{words.cell(cell.cell)}, {words.side(cell.arm)}: {words.share(*words.as_triple(cell.accuracy))},"
+            f"{fmt.cell(cell.cell)}, {fmt.side(cell.arm)}: {fmt.share(*fmt.as_triple(cell.accuracy))},"
             f" {cell.n_failed} of {cell.n} failed"
             for cell in cells
         )
         + ".",
         caption=(
-            f"Bars: {words.level(results.arm_cells[0].accuracy.level)} intervals, Student's of the mean and Clopper and"
+            f"Bars: {fmt.level(results.arm_cells[0].accuracy.level)} intervals, Student's of the mean and Clopper and"
             " Pearson's of the share, each on its own; two that overlap say nothing about the paired difference. A run"
             " fails where it diverges or ends below twice chance."
         ),
@@ -76,8 +75,8 @@ def _headline(cells: list[ArmCell]) -> str:
     parts = []
     for arm in arms:
         of_arm = [cell for cell in cells if cell.arm == arm]
-        parts.append(f"{sum(c.n_failed for c in of_arm)} of {sum(c.n for c in of_arm)} runs fail {words.side(arm)}")
-    return words.listing(parts)
+        parts.append(f"{sum(c.n_failed for c in of_arm)} of {sum(c.n for c in of_arm)} runs fail {fmt.side(arm)}")
+    return fmt.listing(parts)
 
 
 def _table(study: StudyData, results: Results) -> Table:
@@ -85,15 +84,15 @@ def _table(study: StudyData, results: Results) -> Table:
         *cell_columns(study),
         text_column("arm", "arm"),
         count_column("n", "n"),
-        interval_column("test accuracy", "accuracy", words.share),
+        interval_column("test accuracy", "accuracy", fmt.share),
         Column("failed", lambda k, n: f"{k} of {n}", ("n_failed", "n")),
         count_column("of these diverged", "n_diverged"),
-        interval_column("share that fails", "failing", words.share),
+        interval_column("share that fails", "failing", fmt.share),
     ]
     rows = [
         {
             **cell_values(study, cell.cell),
-            "arm": words.side(cell.arm),
+            "arm": fmt.side(cell.arm),
             "n": cell.n,
             **interval_values("accuracy", cell.accuracy),
             "n_failed": cell.n_failed,
@@ -113,8 +112,8 @@ def _about_failures(of_arm: Findings) -> Paragraph:
     about = "A run fails where it diverges or ends below twice chance; no pair is left out for it."
     if not over.n_runs:
         return Paragraph(about)
-    test = f"sign-flip test of each seed's counts, {words.seeds(over.test.n)}"
-    return Paragraph(f"{about} Over all cells: {words.p_equals(over.test)} ({test}).")
+    test = f"sign-flip test of each seed's counts, {fmt.seeds(over.test.n)}"
+    return Paragraph(f"{about} Over all cells: {fmt.p_equals(over.test)} ({test}).")
 
 
 def _failures(study: StudyData, of_arm: Findings) -> Table:
@@ -123,14 +122,14 @@ def _failures(study: StudyData, of_arm: Findings) -> Table:
         *cell_columns(study),
         failed_column(*arms),
         of_both("diverged", *arms, ("n_diverged_baseline", "n_diverged_arm"), _both),
-        Column(" | ".join(f"only {tag}" for tag in words.tags(*arms)), _both, ("n_only_baseline", "n_only_arm")),
+        Column(" | ".join(f"only {tag}" for tag in fmt.tags(*arms)), _both, ("n_only_baseline", "n_only_arm")),
         p_column("p, McNemar exact; over all cells sign-flip of counts", "p"),
-        Column("p, McNemar mid-p", words.p_value, ("mid_p",)),
+        Column("p, McNemar mid-p", fmt.p_value, ("mid_p",)),
         interval_column("difference of the rates, points (Bonett and Price)", "difference"),
         p_column("p, worst rank (Wilcoxon)", "p_worst_rank"),
         interval_column("survivors only, points", "survivors"),
         count_column("pairs dropped", "n_dropped"),
-        Column("bounds, whatever diverged runs scored", words.interval, ("bound_low", "bound_high")),
+        Column("bounds, whatever diverged runs scored", fmt.interval, ("bound_low", "bound_high")),
     ]
     rows = [cell_values(study, row.cell) | _failure_row(row) for row in of_arm.failures]
     return Table(f"failures-{of_arm.arm}", "Failures, n pairs of runs a row", columns, rows, n_totals=1)
@@ -163,26 +162,26 @@ def _failure_row(row: Failures) -> dict[str, Any]:
 def _largest(grid: Grid, of_arm: Findings) -> list[Block]:
     largest, rate = of_arm.largest_rate, grid.across
     if largest is None:
-        others = words.listing([factor.label for factor in grid.others])
+        others = fmt.listing([factor.label for factor in grid.others])
         return [
             Paragraph(f"The largest usable {rate.label} needs a grid in which every {others} has every {rate.label}.")
         ]
     columns = [
         Column("largest usable rate", lambda level: "none" if level is None else rate.show(level), (rate.key,)),
-        Column(words.side(of_arm.baseline), words.percent, ("of_baseline",)),
-        Column(words.side(of_arm.arm), words.percent, ("of_arm",)),
+        Column(fmt.side(of_arm.baseline), fmt.percent, ("of_baseline",)),
+        Column(fmt.side(of_arm.arm), fmt.percent, ("of_arm",)),
     ]
     rows = [{rate.key: s.lr, "of_baseline": s.of_baseline, "of_arm": s.of_arm} for s in largest.shares]
     units = " x ".join(["seeds", *(f"{factor.axis}s" for factor in grid.others)])
     caption = f"Largest rate at which a run does not fail: share of {largest.n_runs} ({units}), by arm"
-    return [Paragraph(_largest_words(of_arm, largest)), Table(f"largest-{of_arm.arm}", caption, columns, rows)]
+    return [Paragraph(_about_largest(of_arm, largest)), Table(f"largest-{of_arm.arm}", caption, columns, rows)]
 
 
-def _largest_words(of_arm: Findings, largest: LargestRate) -> str:
-    test = f"sign-flip test, {words.seeds(largest.sign_flip.n)}: {words.p_equals(largest.sign_flip)}"
+def _about_largest(of_arm: Findings, largest: LargestRate) -> str:
+    test = f"sign-flip test, {fmt.seeds(largest.sign_flip.n)}: {fmt.p_equals(largest.sign_flip)}"
     return (
-        f"The largest usable rate, {words.side(of_arm.arm)} against {words.side(of_arm.baseline)}:"
-        f" {words.number(*words.as_triple(largest.interval))} powers of ten ({test}). The grid ends the rates: who"
+        f"The largest usable rate, {fmt.side(of_arm.arm)} against {fmt.side(of_arm.baseline)}:"
+        f" {fmt.number(*fmt.as_triple(largest.interval))} powers of ten ({test}). The grid ends the rates: who"
         " bears the largest may bear a larger one."
     )
 
@@ -192,27 +191,27 @@ def _best(grid: Grid, of_arm: Findings) -> list[Block]:
         return []
 
     def show(level: float | None) -> str:
-        return words.NO_NUMBER if level is None else grid.across.show(level)
+        return fmt.NO_NUMBER if level is None else grid.across.show(level)
 
     columns = [
         *(factor_column(factor) for factor in grid.others),
-        Column(f"best rate {words.side(of_arm.baseline)}", show, ("best_baseline",)),
-        Column(f"best rate {words.side(of_arm.arm)}", show, ("best_arm",)),
+        Column(f"best rate {fmt.side(of_arm.baseline)}", show, ("best_baseline",)),
+        Column(f"best rate {fmt.side(of_arm.arm)}", show, ("best_arm",)),
         count_column("n", "n"),
-        interval_column("shift, powers of ten (seeds resampled, choice repeated)", "shift", words.number),
+        interval_column("shift, powers of ten (seeds resampled, choice repeated)", "shift", fmt.number),
         text_column("ties", "ties"),
     ]
-    caption = f"The rate with the best mean accuracy, by {words.listing(['arm', *(f.axis for f in grid.others)])}"
+    caption = f"The rate with the best mean accuracy, by {fmt.listing(['arm', *(f.axis for f in grid.others)])}"
     return [Table(f"best-{of_arm.arm}", caption, columns, [_best_row(best) for best in of_arm.best_rates])]
 
 
-def _best_row(best: BestRate) -> dict[str, Any]:
-    found: Rates = best.found
+def _best_row(best: BestRateAt) -> dict[str, Any]:
+    choice = best.found
     return {
         **best.at,
-        "best_baseline": found.best_baseline,
-        "best_arm": found.best_arm,
-        "n": found.interval.n,
-        **interval_values("shift", found.interval),
-        "ties": found.ties,
+        "best_baseline": choice.best_baseline,
+        "best_arm": choice.best_arm,
+        "n": choice.interval.n,
+        **interval_values("shift", choice.interval),
+        "ties": choice.ties,
     }

@@ -1,19 +1,19 @@
-"""Who learns faster."""
+"""Who learns faster?"""
 
 from typing import Any
 
 from analysis.findings.results import Findings, Results
 from analysis.records.tables import StudyData
-from analysis.report import number_format as words
+from analysis.report import number_format as fmt
 from analysis.report.by_arm import under_names
 from analysis.report.columns import counts_of, interval_column, interval_values, of_both, p_column, pvalue_values
-from analysis.report.document import Block, Column, Figure, Paragraph, Part, Placeholder, Table
-from analysis.report.figures import curves as drawing
+from analysis.report.document import Block, Column, Figure, Paragraph, Placeholder, Section, Table
+from analysis.report.figures.curves import reached
 from analysis.report.figures.style import svg
 from analysis.stats.time_to_event import TimeToAccuracy
 
 
-def part(study: StudyData, results: Results) -> Part:
+def section(study: StudyData, results: Results) -> Section:
     blocks: dict[str, list[Block]] = {
         arm: [_about(of_arm.times[0]), _table(of_arm), _figure(of_arm)] if of_arm.times else []
         for arm, of_arm in results.of_arms.items()
@@ -21,7 +21,7 @@ def part(study: StudyData, results: Results) -> Part:
     nothing = Placeholder(
         "No seed has a pair in every cell; the study's own command again completes it:", study.manifest["argv"]
     )
-    return Part("times", "Time to accuracy", under_names(blocks) or [nothing])
+    return Section("times", "Time to accuracy", under_names(blocks) or [nothing])
 
 
 def _about(time: TimeToAccuracy) -> Paragraph:
@@ -41,7 +41,7 @@ def _figure(of_arm: Findings) -> Figure:
             "Share of runs that have reached a test accuracy by the end of each epoch (%), over all cells;"
             f" {of_arm.times[0].n_runs} runs an arm."
         ),
-        svg=svg(drawing.reached(of_arm.times, arms)),
+        svg=svg(reached(of_arm.times, arms)),
         alt=" ".join(_alt(time, arms) for time in of_arm.times),
         caption="A run counts from the epoch after which it first stood at or above the accuracy.",
         table=_shares(of_arm),
@@ -49,26 +49,26 @@ def _figure(of_arm: Findings) -> Figure:
 
 
 def _headline(of_arm: Findings) -> str:
-    """The first threshold at which the arms differ in how many runs reach it, else the first."""
+    """Return the counts at the first threshold that the arms reach in different numbers, else at the first."""
     time = next((t for t in of_arm.times if t.n_reached_arm != t.n_reached_baseline), of_arm.times[0])
     return (
-        f"{words.percent(time.threshold, 0)} is reached by {time.n_reached_arm} of {time.n_runs} runs"
-        f" {words.side(of_arm.arm)} and {time.n_reached_baseline} {words.side(of_arm.baseline)}"
+        f"{fmt.percent(time.threshold, 0)} is reached by {time.n_reached_arm} of {time.n_runs} runs"
+        f" {fmt.side(of_arm.arm)} and {time.n_reached_baseline} {fmt.side(of_arm.baseline)}"
     )
 
 
 def _alt(time: TimeToAccuracy, arms: tuple[str, str]) -> str:
     sides = zip(arms, (time.share_baseline, time.share_arm), strict=True)
-    shares = "; ".join(f"{words.side(arm)} {', '.join(words.percent(s, 0) for s in share)}" for arm, share in sides)
-    return f"{words.percent(time.threshold, 0)} reached after epochs 1 to {time.epochs}: {shares}."
+    shares = "; ".join(f"{fmt.side(arm)} {', '.join(fmt.percent(s, 0) for s in share)}" for arm, share in sides)
+    return f"{fmt.percent(time.threshold, 0)} reached after epochs 1 to {time.epochs}: {shares}."
 
 
 def _shares(of_arm: Findings) -> Table:
     columns = [
-        Column("test accuracy", lambda threshold: words.percent(threshold, 0), ("threshold",)),
+        Column("test accuracy", lambda threshold: fmt.percent(threshold, 0), ("threshold",)),
         Column("epoch", str, ("epoch",)),
-        Column(words.side(of_arm.baseline), words.percent, ("share_baseline",)),
-        Column(words.side(of_arm.arm), words.percent, ("share_arm",)),
+        Column(fmt.side(of_arm.baseline), fmt.percent, ("share_baseline",)),
+        Column(fmt.side(of_arm.arm), fmt.percent, ("share_arm",)),
     ]
     rows = [
         {"threshold": t.threshold, "epoch": epoch, "share_baseline": a, "share_arm": b}
@@ -81,15 +81,15 @@ def _shares(of_arm: Findings) -> Table:
 def _table(of_arm: Findings) -> Table:
     arms = of_arm.baseline, of_arm.arm
     columns = [
-        Column("test accuracy", lambda threshold: words.percent(threshold, 0), ("threshold",)),
+        Column("test accuracy", lambda threshold: fmt.percent(threshold, 0), ("threshold",)),
         of_both("reached", *arms, ("n_reached_baseline", "n_reached_arm", "n_runs"), counts_of),
         of_both("median epoch", *arms, ("median_baseline", "median_arm"), _medians),
-        Column("seeds", words.count, ("n",)),
-        interval_column("difference, epochs", "difference", words.number),
+        Column("seeds", fmt.count, ("n",)),
+        interval_column("difference, epochs", "difference", fmt.number),
         p_column("p, sign-flip", "p_sign_flip"),
         p_column("p, all thresholds together (step-down max-T)", "p_max_t"),
         Column(
-            f"pairs faster | tied | slower {words.tags(*arms)[1]}",
+            f"pairs faster | tied | slower {fmt.tags(*arms)[1]}",
             lambda *n: " | ".join(map(str, n)),
             ("n_faster", "n_tied", "n_slower"),
         ),

@@ -1,4 +1,4 @@
-"""Tuned against tuned, with equal budgets where the study was tuned, else on the study's own grid."""
+"""Section of tuned against tuned, with equal budgets where the study was tuned, else on the study's own grid."""
 
 import math
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from analysis.findings.contrasts import Contrast
 from analysis.findings.results import BestCell, Findings, Results
 from analysis.findings.tuning import Tuned
 from analysis.records.tables import StudyData
-from analysis.report import number_format as words
+from analysis.report import number_format as fmt
 from analysis.report import sentences
 from analysis.report.by_arm import under_names
 from analysis.report.columns import (
@@ -20,7 +20,7 @@ from analysis.report.columns import (
     pvalue_values,
     text_column,
 )
-from analysis.report.document import Block, Column, Paragraph, Part, Placeholder, Table
+from analysis.report.document import Block, Column, Paragraph, Placeholder, Section, Table
 from analysis.report.sections import searches
 from study.spec.factors import FACTORS, rounded
 
@@ -36,11 +36,11 @@ SAMPLERS = {
 }
 
 
-def part(study: StudyData, results: Results) -> Part:
+def section(study: StudyData, results: Results) -> Section:
     tuned = {of_arm.arm: [*_tuned(study, of_arm)] for of_arm in results.tuned}
     on_the_grid = {arm: [*_on_the_grid(of_arm)] for arm, of_arm in results.of_arms.items()}
     blocks = under_names(tuned) if tuned else [*under_names(on_the_grid), _not_tuned(study)]
-    return Part("tuned", "Tuned against tuned", blocks)
+    return Section("tuned", "Tuned against tuned", blocks)
 
 
 def _not_tuned(study: StudyData) -> Placeholder:
@@ -66,24 +66,24 @@ def _on_the_grid(of_arm: Findings) -> Iterator[Block]:
 
 
 def _best_cell_table(of_arm: Findings, best: BestCell) -> Table:
-    found = best.found
-    cells = [words.cell(best.cells[i]) if i is not None else None for i in (found.best_baseline, found.best_arm)]
+    choice = best.found
+    cells = [fmt.cell(best.cells[i]) if i is not None else None for i in (choice.best_baseline, choice.best_arm)]
     columns = [
-        text_column(f"best cell {words.side(of_arm.baseline)}", "cell_baseline"),
-        Column("folds that agree", words.percent, ("stable_baseline",)),
-        text_column(f"best cell {words.side(of_arm.arm)}", "cell_arm"),
-        Column("folds that agree", words.percent, ("stable_arm",)),
+        text_column(f"best cell {fmt.side(of_arm.baseline)}", "cell_baseline"),
+        Column("folds that agree", fmt.percent, ("stable_baseline",)),
+        text_column(f"best cell {fmt.side(of_arm.arm)}", "cell_arm"),
+        Column("folds that agree", fmt.percent, ("stable_arm",)),
         count_column("seeds", "n"),
         interval_column("difference, points", "difference"),
     ]
     row = {
         "cell_baseline": cells[0],
-        "stable_baseline": found.stable_baseline,
+        "stable_baseline": choice.stable_baseline,
         "cell_arm": cells[1],
-        "stable_arm": found.stable_arm,
-        "n": found.interval.n,
-        **interval_values("difference", found.interval),
-        "reason": found.interval.reason,
+        "stable_arm": choice.stable_arm,
+        "n": choice.interval.n,
+        **interval_values("difference", choice.interval),
+        "reason": choice.interval.reason,
     }
     return Table(
         f"best-cell-{of_arm.arm}", "Both arms in their best cells, cross-fitted over the seeds", columns, [row]
@@ -108,9 +108,9 @@ def _tuned(study: StudyData, of_arm: Tuned) -> Iterator[Block]:
 
 def _how(study: StudyData, of_arm: Tuned) -> str:
     tuning, chosen = study.manifest["tuning"], of_arm.chosen[0]
-    every_arm = words.every_arm(study.design.arms)
+    every_arm = fmt.every_arm(study.design.arms)
     drawn = SAMPLERS.get(tuning["sampler"], tuning["sampler"]).format(every_arm=every_arm)
-    budget = f"{words.trials(chosen.n_trials)} of {words.seeds(chosen.n_seeds)} and {tuning['epochs']} epochs"
+    budget = f"{fmt.trials(chosen.n_trials)} of {fmt.seeds(chosen.n_seeds)} and {tuning['epochs']} epochs"
     ranges = ((FACTORS[key], levels) for key, levels in of_arm.space.items())
     space = ", ".join(f"{factor.label} {factor.show(low)} to {factor.show(high)}" for factor, (low, high) in ranges)
     pruned = (
@@ -124,13 +124,13 @@ def _how(study: StudyData, of_arm: Tuned) -> str:
 
 
 def _table(of_arm: Tuned) -> Table:
-    baseline, arm = words.side(of_arm.baseline), words.side(of_arm.arm)
+    baseline, arm = fmt.side(of_arm.baseline), fmt.side(of_arm.arm)
     columns = [
         text_column("what", "what"),
         text_column(f"{baseline} at", "at_baseline"),
         text_column(f"{arm} at", "at_arm"),
-        Column(baseline, words.percent, ("mean_baseline",)),
-        Column(arm, words.percent, ("mean_arm",)),
+        Column(baseline, fmt.percent, ("mean_baseline",)),
+        Column(arm, fmt.percent, ("mean_arm",)),
         count_column("seeds", "n"),
         interval_column("difference, points", "difference"),
         p_column("p, sign-flip", "p_sign_flip"),
@@ -142,32 +142,32 @@ def _table(of_arm: Tuned) -> Table:
 
 
 def _tuned_row(of_arm: Tuned) -> dict[str, Any]:
-    at = [words.cell(rounded(chosen.cell)) for chosen in of_arm.chosen]
+    at = [fmt.cell(rounded(chosen.cell)) for chosen in of_arm.chosen]
     return _row("tuned against tuned", at, of_arm.primary, of_arm.primary.verdict)
 
 
 def _untuned_row(untuned: Contrast) -> dict[str, Any]:
-    return _row("untuned", [words.cell(untuned.cell)] * 2, untuned, None)
+    return _row("untuned", [fmt.cell(untuned.cell)] * 2, untuned, None)
 
 
-def _row(what: str, at: list[str], found: Contrast, verdict: str | None) -> dict[str, Any]:
+def _row(what: str, at: list[str], contrast: Contrast, verdict: str | None) -> dict[str, Any]:
     return {
         "what": what,
         "at_baseline": at[0],
         "at_arm": at[1],
-        "mean_baseline": found.mean_baseline,
-        "mean_arm": found.mean_arm,
-        "n": found.n_pairs,
-        **interval_values("difference", found.ci),
-        **pvalue_values("p_sign_flip", found.sign_flip),
-        **{name: getattr(found, name) for name in ("n_failed_baseline", "n_failed_arm", "n_runs")},
+        "mean_baseline": contrast.mean_baseline,
+        "mean_arm": contrast.mean_arm,
+        "n": contrast.n_pairs,
+        **interval_values("difference", contrast.ci),
+        **pvalue_values("p_sign_flip", contrast.sign_flip),
+        **{name: getattr(contrast, name) for name in ("n_failed_baseline", "n_failed_arm", "n_runs")},
         "verdict": verdict,
     }
 
 
 def _gain_rows(of_arm: Tuned) -> Iterator[dict[str, Any]]:
-    """What no pair of arms has: the gains of each, and their difference."""
-    rows = [(f"tuned less untuned, {words.side(gain.arm)}", gain.interval, gain.sign_flip) for gain in of_arm.gains]
+    """Yield the gains of each arm and their difference, which no pair of arms has."""
+    rows = [(f"tuned less untuned, {fmt.side(gain.arm)}", gain.interval, gain.sign_flip) for gain in of_arm.gains]
     rows.append(("untuned difference less tuned difference", of_arm.taken_away, of_arm.taken_away_test))
     for what, interval, test in rows:
         yield {
@@ -185,13 +185,13 @@ def _gain_rows(of_arm: Tuned) -> Iterator[dict[str, Any]]:
 
 
 def _on_the_trials(of_arm: Tuned) -> str:
-    found = of_arm.crossfit
-    if math.isnan(found.interval.estimate):
-        naive = words.points(found.naive)
+    crossfit = of_arm.crossfit
+    if math.isnan(crossfit.interval.estimate):
+        naive = fmt.points(crossfit.naive)
         return f"On the trials themselves, chosen and scored on the same seed, the tuned arms differ by {naive} points."
-    said = (
+    statement = (
         "On the trials themselves, chosen on all seeds but one and scored on that one, the tuned arms differ by"
-        f" {words.estimate(*words.as_triple(found.interval))} points on held-out images"
+        f" {fmt.estimate(*fmt.as_triple(crossfit.interval))} points on held-out images"
     )
-    reason = f"; no interval: {found.interval.reason}" if found.interval.reason else ""
-    return f"{said}{reason}. Chosen and scored on the same seeds it would be {words.points(found.naive)}."
+    reason = f"; no interval: {crossfit.interval.reason}" if crossfit.interval.reason else ""
+    return f"{statement}{reason}. Chosen and scored on the same seeds it would be {fmt.points(crossfit.naive)}."

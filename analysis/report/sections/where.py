@@ -1,4 +1,4 @@
-"""Where on the grid it helps."""
+"""Where on the grid does it help?"""
 
 import math
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from analysis.findings import contrasts
 from analysis.findings.contrasts import Contrast
 from analysis.findings.results import Findings, Results
 from analysis.records.tables import PRIMARY, StudyData
-from analysis.report import number_format as words
+from analysis.report import number_format as fmt
 from analysis.report.by_arm import under_names
 from analysis.report.columns import (
     cell_columns,
@@ -15,21 +15,21 @@ from analysis.report.columns import (
     count_column,
     failed_column,
     interval_column,
+    interval_values,
     p_column,
     pvalue_values,
     text_column,
 )
-from analysis.report.columns import interval_values as spread
-from analysis.report.document import Block, Figure, Paragraph, Part, Placeholder, Table
+from analysis.report.document import Block, Figure, Paragraph, Placeholder, Section, Table
 from analysis.report.figures import effects
 from analysis.report.figures.style import svg
 from analysis.stats.grid import Slope
 from study.spec.factors import Cell
 
 
-def part(study: StudyData, results: Results) -> Part:
+def section(study: StudyData, results: Results) -> Section:
     blocks = under_names({arm: [*_of_arm(study, results, of_arm)] for arm, of_arm in results.of_arms.items()})
-    return Part(
+    return Section(
         "map",
         "Where it helps",
         blocks or [Placeholder("No cell has a pair of runs; train both arms:", "python -m study.run")],
@@ -41,7 +41,7 @@ def _of_arm(study: StudyData, results: Results, of_arm: Findings) -> Iterator[Bl
     if any(math.isfinite(cell.mean_diff) for cell in cells.values()):
         yield _map(study, of_arm.arm, cells)
     if of_arm.slopes:
-        yield _slope_words(study, of_arm)
+        yield _about_slopes(study, of_arm)
         yield _slopes(of_arm)
 
 
@@ -50,43 +50,40 @@ def _map(study: StudyData, arm: str, cells: dict[Cell, Contrast]) -> Figure:
     n = max(cell.n_pairs for cell in known)
     return Figure(
         name=f"effect-{arm}",
-        headline=f"{_tally(known)}: {_range(known)}",
+        headline=_headline(known),
         subtitle=(
-            f"Test accuracy {words.side(arm)} minus {words.side(known[0].baseline)}, in points, by"
-            f" {words.listing([factor.axis for factor in study.design.factors])}; {words.endpoint(PRIMARY)}; up to"
-            f" {words.seeds(n)} a cell."
+            f"Test accuracy {fmt.side(arm)} minus {fmt.side(known[0].baseline)}, in points, by"
+            f" {fmt.listing([factor.axis for factor in study.design.factors])}; {fmt.endpoint(PRIMARY)}; up to"
+            f" {fmt.seeds(n)} a cell."
         ),
         svg=svg(effects.effect_map(cells)),
         alt="; ".join(
-            f"{words.cell(key)}: {words.estimate(cell.mean_diff, *effects.joint_ends(cell))} points" + _failed(cell)
+            f"{fmt.cell(key)}: {fmt.estimate(cell.mean_diff, *effects.joint_ends(cell))} points" + _failed(cell)
             for key, cell in cells.items()
         )
         + ".",
         caption=(
-            f"Intervals hold for all cells at once (sup-t, {words.level(known[0].ci.level)}, from 5 pairs on). ✕: runs"
-            f" that diverged or ended below twice chance, {words.both(study.baseline, arm)}. Colours are linear up to"
+            f"Intervals hold for all cells at once (sup-t, {fmt.level(known[0].ci.level)}, from 5 pairs on). ✕: runs"
+            f" that diverged or ended below twice chance, {fmt.both(study.baseline, arm)}. Colours are linear up to"
             " half a point, logarithmic beyond."
         ),
         table=_table(study, arm, cells),
     )
 
 
-def _tally(cells: list[Contrast]) -> str:
-    if all(cell.verdict == "not testable" for cell in cells):
-        return "No cell can be tested"
+def _headline(cells: list[Contrast]) -> str:
     better, worse = (sum(cell.verdict.startswith(side) for cell in cells) for side in ("better", "worse"))
-    return f"Better in {better}, worse in {worse} of {len(cells)} cells"
-
-
-def _range(cells: list[Contrast]) -> str:
+    tally = f"Better in {better}, worse in {worse} of {len(cells)} cells"
+    if all(cell.verdict == "not testable" for cell in cells):
+        tally = "No cell can be tested"
     low, high = (choose(cells, key=lambda cell: cell.mean_diff) for choose in (min, max))
-    return f"from {words.points(low.mean_diff)} to {words.points(high.mean_diff)} points"
+    return f"{tally}: from {fmt.points(low.mean_diff)} to {fmt.points(high.mean_diff)} points"
 
 
 def _failed(cell: Contrast) -> str:
     if not cell.n_failed_baseline and not cell.n_failed_arm:
         return ""
-    without, with_arm = words.tags(cell.baseline, cell.arm)
+    without, with_arm = fmt.tags(cell.baseline, cell.arm)
     return f" ({cell.n_failed_baseline} {without} and {cell.n_failed_arm} {with_arm} of {cell.n_runs} failed)"
 
 
@@ -121,12 +118,12 @@ def _table(study: StudyData, arm: str, cells: dict[Cell, Contrast]) -> Table:
     return Table(f"effect-{arm}", "The difference in every cell, tested together", columns, rows)
 
 
-def _slope_words(study: StudyData, of_arm: Findings) -> Paragraph:
+def _about_slopes(study: StudyData, of_arm: Findings) -> Paragraph:
     names = [f"{factor.axis}s" for factor in study.design.factors if factor.scale is None]
-    averaged = f", averaged over the {words.listing(names)}" if names else ""
-    found = [f"{words.estimate(*words.as_triple(slope.interval))} points {slope.unit}" for slope in of_arm.slopes]
+    averaged = f", averaged over the {fmt.listing(names)}" if names else ""
+    slopes = [f"{fmt.estimate(*fmt.as_triple(slope.interval))} points {slope.unit}" for slope in of_arm.slopes]
     return Paragraph(
-        f"How the difference changes over the grid{averaged}: {'; '.join(found)}. Each seed has a least-squares"
+        f"How the difference changes over the grid{averaged}: {'; '.join(slopes)}. Each seed has a least-squares"
         " fit of its own, and its slopes are tested as any difference is."
     )
 
@@ -149,7 +146,7 @@ def _slope(slope: Slope) -> dict[str, object]:
     return {
         "slope": f"{slope.name}, {slope.unit}",
         "n": slope.interval.n,
-        **spread("estimate", slope.interval),
+        **interval_values("estimate", slope.interval),
         **pvalue_values("p_t", slope.t_test),
         **pvalue_values("p_sign_flip", slope.sign_flip),
         **pvalue_values("p_max_t", slope.adjusted),

@@ -10,7 +10,7 @@ import pytest
 
 from analysis.findings import contrasts
 from analysis.findings.contrasts import COLUMNS, by_cell, overall, verdict
-from analysis.findings.curves import curves
+from analysis.findings.curves import arm_curves
 from analysis.records.completeness import OUTCOMES, completeness
 from analysis.stats.intervals import Interval, t_interval
 from analysis.stats.paired_tests import Test
@@ -35,7 +35,7 @@ def score(run: Run, epoch: int) -> float | None:
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> list[contrasts.Contrast]:
     study = planted(tmp_path_factory.mktemp("results") / "s", DESIGN, score)
-    return contrasts.contrasts(study, alpha=0.05, margin=0.002)
+    return contrasts.compute_contrasts(study, alpha=0.05, margin=0.002)
 
 
 def test_a_cell_has_the_numbers_of_its_pairs(found: list[contrasts.Contrast]) -> None:
@@ -77,7 +77,7 @@ def test_the_csv_has_the_columns_of_the_contract_and_empty_cells_for_all(
         " ci_sim_low ci_sim_high p_holm p_tost verdict reason"
     )
     path = tmp_path / "contrasts.csv"
-    pd.DataFrame(contrasts.rows(found, CELL)).to_csv(path, index=False)
+    pd.DataFrame(contrasts.contrast_rows(found, CELL)).to_csv(path, index=False)
     table = pd.read_csv(path)
     assert " ".join(table.columns) == promised
     assert table.batch_size.isna().sum() == table.lr.isna().sum() == 2
@@ -93,7 +93,7 @@ def test_the_sleep_data_come_through_the_whole_way(tmp_path: Path) -> None:
     two = [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4]
     design = Design("digits", batch_sizes=(32,), lrs=(0.01,), seeds=SEEDS, epochs=1)
     study = planted(tmp_path / "s", design, lambda run, _: 0.5 + (one if run.arm == "bn" else two)[run.seed] / 36)
-    cell = by_cell(contrasts.contrasts(study, 0.05, 0.002), "bn", "final")[Cell(32, 0.01)]
+    cell = by_cell(contrasts.compute_contrasts(study, 0.05, 0.002), "bn", "final")[Cell(32, 0.01)]
     assert cell.t.statistic == pytest.approx(-4.06212768338204, rel=1e-9)
     assert cell.t.pvalue == pytest.approx(0.00283289019738427, rel=1e-9)
     assert cell.sign_flip.pvalue == cell.wilcoxon.pvalue == 4 / 1024
@@ -113,7 +113,7 @@ def test_failures_are_counted_by_kind_and_scored_at_chance(tmp_path: Path) -> No
         return 0.9
 
     study = planted(tmp_path / "s", DESIGN, failing)
-    found = contrasts.contrasts(study, 0.05, 0.002)
+    found = contrasts.compute_contrasts(study, 0.05, 0.002)
     cell = by_cell(found, "bn", "last3")[Cell(32, 0.1)]
     assert (cell.n_failed_baseline, cell.n_diverged_baseline, cell.n_failed_arm) == (4, 3, 0)
     assert cell.n_pairs == 10
@@ -129,7 +129,7 @@ def test_failures_are_counted_by_kind_and_scored_at_chance(tmp_path: Path) -> No
 
 def test_one_seed_is_described_and_not_tested(tmp_path: Path) -> None:
     design = Design("digits", batch_sizes=(32,), lrs=(0.01,), seeds=(0,), epochs=1)
-    total = overall(contrasts.contrasts(planted(tmp_path / "s", design, score), 0.05, 0.002), "bn")
+    total = overall(contrasts.compute_contrasts(planted(tmp_path / "s", design, score), 0.05, 0.002), "bn")
     assert total.mean_diff == pytest.approx(18 / 360)
     assert math.isnan(total.t.pvalue)
     assert math.isnan(total.sign_flip.pvalue)
@@ -140,7 +140,7 @@ def test_equal_differences_are_no_finding(tmp_path: Path) -> None:
     """Two seeds that happen to gain the same: an interval of no width would always exclude zero."""
     design = Design("digits", batch_sizes=(32,), lrs=(0.01,), seeds=(0, 1), epochs=1)
     study = planted(tmp_path / "s", design, lambda run, _: 0.9 if run.arm == "bn" else 0.8)
-    cell = by_cell(contrasts.contrasts(study, 0.05, 0.002), "bn")[Cell(32, 0.01)]
+    cell = by_cell(contrasts.compute_contrasts(study, 0.05, 0.002), "bn")[Cell(32, 0.01)]
     assert cell.verdict == "not testable"
     assert cell.reason == "all differences are equal: the spread is zero"
     assert cell.sign_flip.pvalue == 0.5
@@ -148,7 +148,7 @@ def test_equal_differences_are_no_finding(tmp_path: Path) -> None:
 
 def test_seeds_that_lack_a_cell_stay_out_of_the_grid_and_in_their_cells(tmp_path: Path) -> None:
     study = planted(tmp_path / "s", DESIGN, score, lost={Run(32, 0.1, seed=7, arm="bn")})
-    found = contrasts.contrasts(study, 0.05, 0.002)
+    found = contrasts.compute_contrasts(study, 0.05, 0.002)
     assert overall(found, "bn").n_pairs == 9
     assert [cell.n_pairs for cell in by_cell(found, "bn").values()] == [10, 9, 10, 10]
 
@@ -181,7 +181,7 @@ def test_over_all_cells_equivalence_is_two_one_sided_tests(tmp_path: Path) -> No
     d = np.array(gains) / 360
     margin = t_interval(d, 0.9).high + 1e-5
     assert t_interval(d).high > margin
-    total = overall(contrasts.contrasts(study, 0.05, margin), "bn")
+    total = overall(contrasts.compute_contrasts(study, 0.05, margin), "bn")
     assert total.verdict == "equivalent"
     assert total.equivalence.pvalue < 0.05
 
@@ -190,7 +190,7 @@ def test_a_curve_summarises_the_seeds_that_have_not_diverged(tmp_path: Path) -> 
     def diverging(run: Run, epoch: int) -> float | None:
         return None if run.seed == 9 and epoch >= 2 else 0.5 + 0.01 * run.seed + 0.1 * epoch
 
-    found = curves(planted(tmp_path / "s", DESIGN, diverging), level=0.95)
+    found = arm_curves(planted(tmp_path / "s", DESIGN, diverging), level=0.95)
     assert len(found) == 4 * 2 * 2 * 2
     curve = next(c for c in found if (c.arm, c.split, c.metric) == ("bn", "test", "accuracy"))
     assert curve.epochs == [0, 1, 2, 3]

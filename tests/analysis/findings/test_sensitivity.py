@@ -27,7 +27,7 @@ def score(run: Run, epoch: int) -> float:
 
 def found(path: Path, accuracy: Accuracy) -> Sensitivity:
     study = planted(path, DESIGN, accuracy)
-    stated = contrasts.overall(contrasts.contrasts(study, 0.05, 0.002), "bn")
+    stated = contrasts.overall(contrasts.compute_contrasts(study, 0.05, 0.002), "bn")
     return sensitivity(pair(study, "bn", "last3"), pair(study, "bn", "final"), stated)
 
 
@@ -89,7 +89,7 @@ def test_a_verdict_that_rests_on_one_seed_is_told(tmp_path: Path) -> None:
 def test_without_pairs_nothing_is_said(tmp_path: Path) -> None:
     lost = {run for run in DESIGN.runs if run.cell.batch_size == 64}
     study = planted(tmp_path / "s", DESIGN, score, lost=lost)
-    stated = contrasts.overall(contrasts.contrasts(study, 0.05, 0.002), "bn")
+    stated = contrasts.overall(contrasts.compute_contrasts(study, 0.05, 0.002), "bn")
     of = sensitivity(pair(study, "bn", "last3"), pair(study, "bn", "final"), stated)
     assert math.isnan(of.least_difference)
     assert {way.verdict for way in of.ways} == {"not testable"}

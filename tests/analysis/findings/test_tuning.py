@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from analysis.findings import tuning as room
-from analysis.findings.contrasts import contrasts
+from analysis.findings.contrasts import compute_contrasts
 from analysis.findings.results import analyse
 from analysis.findings.tuning import Tuned, tuned
 from analysis.records.tables import load
@@ -34,7 +34,7 @@ TRIED = points(24)
 def made(path: Path, **options: object) -> Tuned:
     given = {"accuracy": in_gains, "trial": on_a_hill, "tried": TRIED, **options}
     study = load(plant_tuned(path, **given))  # type: ignore[arg-type]
-    (found,) = tuned(study, contrasts(study, 0.05, 0.002), 0.05, 0.002)
+    (found,) = tuned(study, compute_contrasts(study, 0.05, 0.002), 0.05, 0.002)
     return found
 
 

@@ -264,7 +264,7 @@ def test_drawing_gives_matplotlib_its_style_back(small_study: Path, tmp_path: Pa
     from analysis.records import tables
 
     before = dict(mpl.rcParams)
-    found = contrasts.contrasts(tables.load(small_study), 0.05, 0.002)
+    found = contrasts.compute_contrasts(tables.load(small_study), 0.05, 0.002)
     effect_map(contrasts.by_cell(found, "bn"))
     assert dict(mpl.rcParams) == before
 

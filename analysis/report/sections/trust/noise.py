@@ -1,11 +1,11 @@
-"""Where the noise comes from, and what the pairing bought."""
+"""Where does the noise come from, and what did the pairing gain?"""
 
 import math
 from typing import Any
 
 from analysis.findings.results import Findings, Noise
 from analysis.records.tables import StudyData
-from analysis.report import number_format as words
+from analysis.report import number_format as fmt
 from analysis.report.columns import cell_columns, cell_values, count_column, interval_column, interval_values, of_both
 from analysis.report.document import Block, Column, Paragraph, Table
 
@@ -17,11 +17,11 @@ def blocks(study: StudyData, of_arm: Findings) -> list[Block]:
 
 
 def _about(of_arm: Findings) -> Paragraph:
-    whole = of_arm.noise[0]
-    gain = whole.pairing.gain
+    overall = of_arm.noise[0]
+    gain = overall.pairing.gain
     bought = "" if math.isnan(gain) else (
-        f" Over all cells pairing was worth {words.decimals(gain)} times as many seeds (correlation of the arms over"
-        f" seeds: {words.decimals(whole.pairing.rho)}, {words.seeds(whole.pairing.n)})."
+        f" Over all cells pairing was worth {fmt.decimals(gain)} times as many seeds (correlation of the arms over"
+        f" seeds: {fmt.decimals(overall.pairing.rho)}, {fmt.seeds(overall.pairing.n)})."
     )  # fmt: skip
     return Paragraph(
         "The difference at the last epoch, from the answers to every test image: its interval for other seeds and"
@@ -41,8 +41,8 @@ def _table(study: StudyData, of_arm: Findings) -> Table:
         of_both(
             "sd over the last epochs,", of_arm.baseline, of_arm.arm, ("sd_epochs_baseline", "sd_epochs_arm"), _both
         ),
-        Column("pairing gain", words.decimals, ("pairing_gain",)),
-        Column("correlation", words.decimals, ("correlation",)),
+        Column("pairing gain", fmt.decimals, ("pairing_gain",)),
+        Column("correlation", fmt.decimals, ("correlation",)),
     ]
     rows = [cell_values(study, noise.cell) | _row(noise) for noise in of_arm.noise]
     caption = "Standard deviations of one seed's mean difference by cause, and what pairing bought"
@@ -50,7 +50,7 @@ def _table(study: StudyData, of_arm: Findings) -> Table:
 
 
 def _points(sd: float) -> str:
-    return words.decimals(100 * sd)
+    return fmt.decimals(100 * sd)
 
 
 def _both(a: float, b: float) -> str:

@@ -1,21 +1,21 @@
-"""How many seeds it takes, and what those who add seeds may look at."""
+"""How many seeds does it take, and what may those look at who add seeds?"""
 
 from typing import Any
 
 from analysis.findings.results import Findings
-from analysis.report import number_format as words
+from analysis.report import number_format as fmt
 from analysis.report.document import Block, Column, Paragraph, Table
 
 
 def blocks(of_arm: Findings) -> list[Block]:
     plan = of_arm.plan
     about = (
-        f"How many seeds? Over all cells, at the present {words.seeds(plan.n)} and their spread, for a margin of"
-        f" {words.points(plan.margin).lstrip('+')} points. Who adds seeds and looks again should go by the e-value,"
+        f"How many seeds? Over all cells, at the present {fmt.seeds(plan.n)} and their spread, for a margin of"
+        f" {fmt.points(plan.margin).lstrip('+')} points. Who adds seeds and looks again should go by the e-value,"
         " which may be looked at after every seed; a p-value may not."
     )
     columns = [
-        Column("question", str, ("question",), words=True),
+        Column("question", str, ("question",), is_text=True),
         Column("answer", lambda text, value: text, ("text", "value")),
     ]
     return [
@@ -26,34 +26,32 @@ def blocks(of_arm: Findings) -> list[Block]:
 
 def _rows(of_arm: Findings) -> list[dict[str, Any]]:
     plan, evidence = of_arm.plan, of_arm.evidence
-    power = words.level(plan.power)
+    power = fmt.level(plan.power)
     rows: list[tuple[str, str, float | int | None]] = [
         (
-            f"smallest p that the exact sign-flip test of {words.seeds(plan.n)} can give",
-            words.p_value(plan.attainable_p),
+            f"smallest p that the exact sign-flip test of {fmt.seeds(plan.n)} can give",
+            fmt.p_value(plan.attainable_p),
             plan.attainable_p,
         ),
         (
             "power of the paired t test to see a difference of the margin",
-            words.percent(plan.power_at_margin, 0),
+            fmt.percent(plan.power_at_margin, 0),
             plan.power_at_margin,
         ),
         (f"difference that is seen with {power} power", _in_points(plan.smallest_detectable), plan.smallest_detectable),
-        (f"seeds needed to see the margin with {power} power", words.count(plan.seeds_needed), plan.seeds_needed),
+        (f"seeds needed to see the margin with {power} power", fmt.count(plan.seeds_needed), plan.seeds_needed),
         (
             "the same, at the upper 80 % limit of the spread",
-            words.count(plan.seeds_needed_upper),
+            fmt.count(plan.seeds_needed_upper),
             plan.seeds_needed_upper,
         ),
     ]
-    rows += [
-        (f"half width of the interval at {words.seeds(n)}", _in_points(half), half) for n, half in plan.half_widths
-    ]
+    rows += [(f"half width of the interval at {fmt.seeds(n)}", _in_points(half), half) for n, half in plan.half_widths]
     if evidence.n:
         for name, values in (("Gaussian mixture", evidence.gaussian), ("signs alone", evidence.sign)):
             rows.append(
                 (
-                    f"e-value after {words.seeds(evidence.n)}, {name} (evidence from {evidence.threshold:g} on)",
+                    f"e-value after {fmt.seeds(evidence.n)}, {name} (evidence from {evidence.threshold:g} on)",
                     _e_value(values[-1]),
                     values[-1],
                 )
@@ -66,5 +64,5 @@ def _e_value(value: float) -> str:
 
 
 def _in_points(fraction: float) -> str:
-    text = words.points(fraction).lstrip("+")
-    return text if text == words.NO_NUMBER else f"{text} points"
+    text = fmt.points(fraction).lstrip("+")
+    return text if text == fmt.NO_NUMBER else f"{text} points"

@@ -1,4 +1,4 @@
-"""Is it trustworthy? What is there, whether another analysis says otherwise, and whether the methods hold."""
+"""Is it trustworthy? What there is, whether another analysis says otherwise, and whether the methods hold."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,7 +7,7 @@ from analysis.findings.results import Findings, Results
 from analysis.findings.sensitivity import Specification
 from analysis.records.completeness import OUTCOMES, completeness
 from analysis.records.tables import StudyData
-from analysis.report import number_format as words
+from analysis.report import number_format as fmt
 from analysis.report.by_arm import under_names
 from analysis.report.columns import (
     cell_columns,
@@ -18,33 +18,33 @@ from analysis.report.columns import (
     pvalue_values,
     text_column,
 )
-from analysis.report.document import Block, BulletList, Column, Figure, Paragraph, Part, Table
+from analysis.report.document import Block, BulletList, Column, Figure, Paragraph, Section, Table
 from analysis.report.figures import effects
 from analysis.report.figures.style import svg
 from analysis.report.sections.trust import noise, seeds
 from analysis.stats.null_calibration import TypeIErrorRate
 
 MAX_LINES = 50
-"""Of missing pairs named on the page; the completeness table counts all."""
+"""Missing pairs that the page names; the completeness table counts all."""
 
 
-def part(study: StudyData, results: Results) -> Part:
+def section(study: StudyData, results: Results) -> Section:
     blocks: list[Block] = [*_complete(study)]
     blocks += under_names({arm: [*_of_arm(study, of_arm)] for arm, of_arm in results.of_arms.items()})
-    return Part("trust", "Is it trustworthy?", blocks)
+    return Section("trust", "Is it trustworthy?", blocks)
 
 
 def _of_arm(study: StudyData, of_arm: Findings) -> Iterator[Block]:
     if of_arm.scores[0].seeds:
         yield _sensitivity(of_arm)
-    yield from (*noise.blocks(study, of_arm), *_sizes(of_arm), *seeds.blocks(of_arm))
+    yield from (*noise.blocks(study, of_arm), *_null_calibration(of_arm), *seeds.blocks(of_arm))
 
 
-# --- what is there
+# --- completeness
 
 
 def _complete(study: StudyData) -> list[Block]:
-    arm = Column("arm", words.side, ("arm",), words=True)
+    arm = Column("arm", fmt.side, ("arm",), is_text=True)
     columns = [*cell_columns(study), arm, *(count_column(name, name) for name in OUTCOMES)]
     caption, rows = "Runs: planned, and what became of them", completeness(study)
     table = Table("completeness", caption, columns, rows, n_totals=len(study.design.arms))
@@ -59,28 +59,30 @@ def _unpaired(study: StudyData) -> list[Block]:
     return [Paragraph(f"{len(lines):,} planned pairs are not pairs:"), BulletList([*lines[:MAX_LINES], *more])]
 
 
-# --- other analyses
+# --- sensitivity
 
 
 def _sensitivity(of_arm: Findings) -> Figure:
-    ways = of_arm.sensitivity.ways
-    others = of_arm.sensitivity.others
+    stated, others = of_arm.sensitivity.ways[0], of_arm.sensitivity.others
+    specifications = of_arm.sensitivity.ways
     headline = (
-        f"{len(others)} of {len(ways) - 1} other analyses give another verdict"
+        f"{len(others)} of {len(specifications) - 1} other analyses give another verdict"
         if others
-        else f"{len(ways) - 1} other analyses give the same verdict"
+        else f"{len(specifications) - 1} other analyses give the same verdict"
     )
-    series = [effects.Series("", "black", "D", [way.interval for way in ways])]
+    series = [effects.Series("", "black", "D", [one.interval for one in specifications])]
     return Figure(
         name=f"sensitivity-{of_arm.arm}",
         headline=headline,
         subtitle=(
-            f"The mean difference over all cells in points, {words.side(of_arm.arm)} minus"
-            f" {words.side(of_arm.baseline)}, and the same question asked in other ways; {words.seeds(ways[0].n)} as"
+            f"The mean difference over all cells in points, {fmt.side(of_arm.arm)} minus"
+            f" {fmt.side(of_arm.baseline)}, and the same question asked in other ways; {fmt.seeds(stated.n)} as"
             " stated."
         ),
-        svg=svg(effects.forest([way.what for way in ways], series)),
-        alt="; ".join(f"{way.what}: {words.estimate(*words.as_triple(way.interval))} ({way.verdict})" for way in ways)
+        svg=svg(effects.forest([one.what for one in specifications], series)),
+        alt="; ".join(
+            f"{one.what}: {fmt.estimate(*fmt.as_triple(one.interval))} ({one.verdict})" for one in specifications
+        )
         + ".",
         caption="Bars: the interval that belongs to each test. Ways that agree are no independent evidence.",
         table=_specification_table(of_arm),
@@ -96,28 +98,28 @@ def _specification_table(of_arm: Findings) -> Table:
         p_column("p, by the test named", "p"),
         text_column("verdict", "verdict"),
     ]
-    rows = [_specification_row(way) for way in of_arm.sensitivity.ways]
+    rows = [_specification_row(specification) for specification in of_arm.sensitivity.ways]
     return Table(f"sensitivity-{of_arm.arm}", "Would another analysis say otherwise?", columns, rows, n_totals=1)
 
 
-def _specification_row(way: Specification) -> dict[str, Any]:
+def _specification_row(specification: Specification) -> dict[str, Any]:
     return {
-        "analysis": way.what,
-        "n": way.n,
-        **interval_values("difference", way.interval),
-        "test": way.test.method,
-        **pvalue_values("p", way.test),
-        "verdict": way.verdict,
+        "analysis": specification.what,
+        "n": specification.n,
+        **interval_values("difference", specification.interval),
+        "test": specification.test.method,
+        **pvalue_values("p", specification.test),
+        "verdict": specification.verdict,
     }
 
 
-# --- do the methods hold here?
+# --- null calibration
 
 
-def _sizes(of_arm: Findings) -> list[Block]:
+def _null_calibration(of_arm: Findings) -> list[Block]:
     if not of_arm.sizes:
         return []
-    wanted = words.level(of_arm.alpha)
+    wanted = fmt.level(of_arm.alpha)
     columns = [
         text_column("method", "method"),
         count_column("seeds", "n"),
@@ -136,7 +138,7 @@ def _sizes(of_arm: Findings) -> list[Block]:
 
 
 def _size(size: float, low: float, high: float) -> str:
-    return words.percent(size) if low == high else words.share(size, low, high)
+    return fmt.percent(size) if low == high else fmt.share(size, low, high)
 
 
 def _size_row(size: TypeIErrorRate) -> dict[str, Any]:
