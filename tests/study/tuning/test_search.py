@@ -221,7 +221,7 @@ def test_two_workers_that_fill_the_queue_at_once_tell_each_index_once(
     assert states(one) == {"COMPLETE": 6, "FAIL": 6}
 
 
-def test_a_index_that_was_told_is_not_handed_out_again_though_it_was_put_in_the_queue_twice(
+def test_an_index_that_was_told_is_not_handed_out_again_though_it_was_put_in_the_queue_twice(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, late = worker(shared_lock=False), worker(shared_lock=False)
