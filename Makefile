@@ -7,7 +7,7 @@ RUN := $(VENV)/bin/python
 # A process a core, each with whole files of tests, whose fixtures are dear.
 SIDE_BY_SIDE := -n auto --dist loadfile
 
-.PHONY: report test slow lint bench reference clean
+.PHONY: report test slow lint bench golden reference clean
 
 report: $(VENV)/installed
 	$(RUN) -m study.run --seeds 10
@@ -27,6 +27,10 @@ lint: $(VENV)/installed-lint
 
 bench: $(VENV)/installed
 	$(RUN) -m study.bench
+
+# Six studies at another commit and here: make golden BASE=main~1
+golden: $(VENV)/installed
+	$(RUN) tests/golden.py $(BASE)
 
 # The studies in the repository, and what the README quotes of them.
 REFERENCES := results/reference-mnist results/reference-mnist-tuned

@@ -14,7 +14,7 @@ from study.cli.run_options import DEVICE
 from study.data.lazy import DATA_DIR, ImageSource
 from study.engine.machine import cores
 from study.errors import UsageError
-from study.inference.complete import Say, any_statistics, complete, trained
+from study.inference.complete import Say, any_statistics, complete_evaluation, trained
 from study.store.study_folder import Folder, newest_first
 
 
@@ -40,7 +40,7 @@ class Options:
 
 
 def run(options: Options) -> int:
-    """Make the evaluation of a study complete; returns the exit code."""
+    """Make the evaluation of a study complete; return the exit code."""
     if options.workers < 0:
         raise UsageError(f"--workers {options.workers}: give 1 or more, or 0 for one per core")
     if not DEVICE.fullmatch(options.device):
@@ -54,20 +54,20 @@ def run(options: Options) -> int:
         raise UsageError(f"{folder.path} has no trained run with batch normalisation: there is nothing to compare")
     say: Say = (lambda text: None) if options.quiet else (lambda text: print(text, flush=True))
     source = ImageSource(design.dataset, options.data_dir)
-    complete(folder, design, runs, source, options.device, options.clean, options.workers or cores(), say)
+    complete_evaluation(folder, design, runs, source, options.device, options.clean, options.workers or cores(), say)
     say(f"{folder.path} is evaluated. Next: python -m analysis.report {folder.path}")
     return 0
 
 
 def _newest(out: Path) -> Path:
-    """The study under ``out`` that was trained last."""
+    """Return the study under ``out`` that was trained last."""
     for manifest in newest_first(out, holding="weights"):
         return manifest.parent
     raise UsageError(f"there is no study with kept networks under {out}; run python -m study.run first")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command; every error is one sentence on stderr."""
+    """Run the command and return its exit code; every error is one sentence on stderr."""
     return run_command("study.ablate", lambda: run(arguments.read(Options, argv, "python -m study.ablate")))
 
 

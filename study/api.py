@@ -1,7 +1,7 @@
 """What the commands do, as functions: train, evaluate, optimise, read, and fit one run in memory.
 
-Each is one call of the library that the command of the same work calls too, so that a study may be begun by one and
-gone on with by the other.
+Each is one call of the library that the command of the same work calls too, so that either goes on with a study that
+the other began.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from study.data.lazy import DATA_DIR, ImageSource
 from study.engine import devices, registry
 from study.engine.registry import Engine
 from study.errors import StudyError, UsageError
-from study.inference import complete as inference
+from study.inference.complete import any_statistics, complete_evaluation, trained
 from study.runner.complete import check_device, check_free, complete
 from study.runner.execution import Execution
 from study.runner.outcome import INTERRUPTED, Outcome
@@ -65,7 +65,7 @@ def train(
     inference_modes
         Whether the networks of a complete study are evaluated under every inference mode on the clean test images.
     quiet
-        Whether progress is left unsaid.
+        Whether no progress is printed.
 
     Returns
     -------
@@ -124,11 +124,11 @@ def evaluate(
     design = folder.design()
     if design is None:
         raise UsageError(f"{folder.path} holds no study (no manifest.json); train one first")
-    runs = inference.trained(folder, design)
-    if not inference.any_statistics(runs):
+    runs = trained(folder, design)
+    if not any_statistics(runs):
         raise UsageError(f"{folder.path} has no trained run with batch normalisation: there is nothing to compare")
     source, n_workers = ImageSource(design.dataset, Path(data_dir)), Execution(workers=workers).n_workers
-    inference.complete(folder, design, runs, source, device, conditions == "clean", n_workers, lambda text: None)
+    complete_evaluation(folder, design, runs, source, device, conditions == "clean", n_workers, lambda text: None)
     return folder.path
 
 
@@ -183,7 +183,7 @@ def optimise(
     StudyError
         Where the search was begun otherwise, or cohorts failed for good.
     KeyboardInterrupt
-        Where it was stopped; what was told is kept.
+        Where it was stopped; the scores so far are kept.
     """
     from study.tuning.budget import Budget
     from study.tuning.complete import Optimisation
@@ -224,21 +224,19 @@ def read(path: StrPath, table: str = "records") -> "pd.DataFrame":
     StudyError
         Where there is no such table, or it is not what was written.
     """
-    from study.tuning import trials_table
-
     folder = Folder(Path(path))
     if table in SCHEMAS:
-        found = folder.read(table)
+        rows = folder.read(table)
     elif table == "trials":
-        found = _there(trials_table.read, folder, table)
+        rows = _read_trials(folder)
     elif table in inference_tables.COLUMNS:
-        found = inference_tables.read_table(folder.path, table)
+        rows = inference_tables.read_table(folder.path, table)
     else:
         known = [*SCHEMAS, "trials", *inference_tables.COLUMNS]
         raise UsageError(f"there is no table {table!r}; choose from: {', '.join(known)}")
-    if found is None:
+    if rows is None:
         raise UsageError(f"{folder.path} has no table {table!r} yet; study.evaluate makes it")
-    return found.to_pandas(use_threads=False)
+    return rows.to_pandas(use_threads=False)
 
 
 def fit(design: Design, run: Run, *, engine: Engine = "auto", data_dir: StrPath = DATA_DIR) -> History:
@@ -285,8 +283,10 @@ def _finished(folder: Folder, outcome: Outcome) -> Path:
     return folder.path
 
 
-def _there(read_table: Any, folder: Folder, table: str) -> Any:
+def _read_trials(folder: Folder) -> Any:
+    from study.tuning import trials_table
+
     try:
-        return read_table(folder)
+        return trials_table.read(folder)
     except (FileNotFoundError, ValueError) as error:
-        raise UsageError(f"{folder.path / table}.parquet cannot be read: {error}") from None
+        raise UsageError(f"{folder.path / 'trials.parquet'} cannot be read: {error}") from None

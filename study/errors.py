@@ -4,35 +4,35 @@ from typing import Any
 
 
 class StudyError(Exception):
-    """Stops the command with ``exit_code``; its text quotes the input, the rule and a valid choice."""
+    """An error that stops the command with ``exit_code``; its text quotes the input, the rule and a valid choice."""
 
     exit_code = 1
 
 
 class UsageError(StudyError):
-    """The command asks for something that cannot be: a wrong value, a changed design."""
+    """An error of the command, which asks for something that cannot be: a wrong value, a changed design."""
 
     exit_code = 2
 
 
 class EnvironmentFault(StudyError):
-    """The machine cannot do it now: no data, no space, no CUDA, another process at work."""
+    """An error of the machine, which cannot do it now: no data, no space, no CUDA, another process at work."""
 
     exit_code = 3
 
 
 def truncate(text: str, most: int = 80) -> str:
-    """As a sentence quotes what may be long."""
+    """Return the text cut to ``most`` characters, for a sentence that quotes what may be long."""
     return text if len(text) <= most else f"{text[:most]}..."
 
 
 def quote(text: str) -> str:
-    """As a sentence quotes it: as it is where a terminal shows it so, else escaped."""
+    """Return the text for a sentence that quotes it: as it is where a terminal shows it so, else escaped."""
     return truncate(text) if text and text.isprintable() else repr(truncate(text))
 
 
 def describe_value(value: Any) -> str:
-    """A value of a file as a sentence quotes it: neither long nor deep, whatever it is."""
+    """Return a value of a file for a sentence that quotes it: neither long nor deep, whatever it is."""
     if isinstance(value, str):
         return repr(truncate(value))
     if isinstance(value, bool) or value is None:

@@ -13,7 +13,7 @@ from study.spec.datasets import AUTO, FALLBACK, PREFERRED
 
 
 def run(options: Options, argv: Sequence[str]) -> int:
-    """Make the study that ``options`` ask for complete; returns the exit code."""
+    """Make the study that ``options`` ask for complete; return the exit code."""
     if options.dry_run:
         return _show_plan(options)
     options.design(PREFERRED if options.dataset == AUTO else options.dataset)  # refused before anything is downloaded
@@ -26,7 +26,7 @@ def run(options: Options, argv: Sequence[str]) -> int:
 
 
 def _show_plan(options: Options) -> int:
-    """Print what would be done; asks no network and touches nothing."""
+    """Print what would be done; use no network and write nothing."""
     name = PREFERRED if options.dataset == AUTO else options.dataset
     design, folder = options.design(name), options.folder(name)
     check_free(folder)
@@ -36,7 +36,7 @@ def _show_plan(options: Options) -> int:
 
 
 def _absent(options: Options, name: str) -> list[str]:
-    """A line that says that the files are not there, if so."""
+    """Return a line on files that are absent, if so."""
     if download.is_present(name, options.data_dir):
         return []
     otherwise = f" or, if that fails, {FALLBACK} taken instead" if options.dataset == AUTO else ""
@@ -44,7 +44,7 @@ def _absent(options: Options, name: str) -> list[str]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command."""
+    """Run the command and return its exit code."""
     arguments = sys.argv[1:] if argv is None else list(argv)
     return run_command("study.run", lambda: run(parse(arguments), arguments))
 

@@ -12,15 +12,15 @@ from study.tuning.complete import Optimisation
 
 
 def tune(options: Options, argv: Sequence[str]) -> int:
-    """Make the searches and the runs that follow complete; returns the exit code."""
+    """Make the searches and the runs that follow complete; return the exit code."""
     name, notice = download.choose(options.dataset, options.data_dir)
-    of_runs = options.run_options(name)
+    run_options = options.run_options(name)
     optimisation = Optimisation(
-        design=of_runs.design(name),
+        design=run_options.design(name),
         budget=options.budget(),
-        folder=of_runs.folder(name),
+        folder=run_options.folder(name),
         source=ImageSource(name, options.data_dir),
-        execution=of_runs.execution(),
+        execution=run_options.execution(),
         progress=Progress(options.log_format, options.quiet),
         command=command_line("study.tune", without_secrets(argv)),
         notice=notice,
@@ -29,9 +29,9 @@ def tune(options: Options, argv: Sequence[str]) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command; every error is one sentence on stderr."""
-    words = sys.argv[1:] if argv is None else list(argv)
-    return run_command("study.tune", lambda: tune(parse(words), words))
+    """Run the command and return its exit code; every error is one sentence on stderr."""
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    return run_command("study.tune", lambda: tune(parse(arguments), arguments))
 
 
 if __name__ == "__main__":

@@ -6,17 +6,22 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 from scipy.sparse import csr_array
 
 from study import run
 from study.data import dataset, images
 from study.engine import devices
 
+settings.register_profile("study", deadline=None)
+settings.load_profile("study")
+"""No example has a deadline: how long one takes says how busy the machine is."""
+
 
 @pytest.fixture(scope="session", autouse=True)
 def torch_as_in_a_worker() -> None:
     """One thread and flushed denormals, as every training has them."""
-    devices.prepare(devices.engine("cpu", tf32=False))
+    devices.prepare(devices.numerics_id("cpu", tf32=False))
 
 
 @pytest.fixture(scope="session")

@@ -42,7 +42,7 @@ def test_one_run_in_memory_has_the_bits_of_its_records(design: study.Design, pat
     if arm not in design.arms:
         pytest.skip("not in this study")
     history = study.fit(design, study.Run(32, 0.01, seed=3, arm=arm))
-    devices.prepare(devices.engine("cpu", tf32=False))
+    devices.prepare(devices.numerics_id("cpu", tf32=False))
     records = study.read(path)
     mine = records[(records.arm == arm) & (records.seed == 3) & (records.batch_size == 32) & (records.lr == 0.01)]
     for i, split in enumerate(("train", "test")):

@@ -18,6 +18,7 @@ from analysis.records.tables import Ablation, StudyData
 from analysis.stats.intervals import Interval, t_interval
 from analysis.stats.multiple_tests import max_t
 from analysis.stats.paired_tests import Test
+from study.spec import inference_modes
 from study.spec.arms import ARMS
 from study.spec.factors import FACTORS
 from study.spec.inference_modes import InferenceMode, parse
@@ -26,7 +27,7 @@ SETTING = ["inference", "eval_batch_size", "order"]
 CONDITION = ["shift", "severity"]
 STATISTICS = ("running", "precise", "cumulative_last", "cumulative_all")
 ORDERS = (None, "shuffled", "natural", "sorted")
-REFERENCE, NO_NORM, CLEAN = "running", "none", ("clean", 0)
+REFERENCE, NO_NORM, CLEAN = "running", "none", inference_modes.CLEAN
 
 
 @dataclass(frozen=True)

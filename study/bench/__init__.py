@@ -1,5 +1,5 @@
 """How fast this machine trains: the study's engine against what one would write instead.
 
-``ways`` to train the same runs, ``jax_way`` the strongest peer, ``team`` of processes that times them by turns,
-``scaling`` of whole commands, ``__main__`` the command.
+``implementations`` of the same training, ``jax_implementation`` the strongest peer, ``worker_pool`` the processes that
+time them by turns; ``scaling``, ``ablation`` and ``report`` time whole commands; ``__main__`` is the command.
 """

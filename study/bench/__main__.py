@@ -1,8 +1,8 @@
 """python -m study.bench: this machine's training speed, as ratios measured in one run.
 
-Every way starts from the same weights and sees the same batches; the losses of a run that they share are compared
-before anything is timed. Ways take turns, and each is given its best of several rounds, so that a busy machine
-slows them alike.
+Every implementation starts from the same weights and sees the same batches; the losses of a run that they share are
+compared before anything is timed. They take turns, and the best of several rounds counts for each, so that a busy
+machine slows them alike.
 """
 
 import json
@@ -16,10 +16,9 @@ from itertools import pairwise, product
 from pathlib import Path
 
 from study.bench import ablation, report, scaling
-from study.bench.team import PEAK, Team, check_agreement
+from study.bench.worker_pool import PEAK, WorkerPool, check_agreement
 from study.cli import arguments
-from study.data import dataset as data
-from study.data import download as sources
+from study.data import dataset, download
 from study.data.lazy import DATA_DIR
 from study.engine.machine import processor
 from study.errors import StudyError, UsageError
@@ -36,9 +35,9 @@ class Options:
     dense arithmetic takes at this machine's own matrix-product peak."""
 
     dataset: str = "auto"
-    """As for study.run."""
+    """The data set, as for study.run."""
     data_dir: Path = DATA_DIR
-    """As for study.run."""
+    """The data's folder, as for study.run."""
     batch_sizes: tuple[int, ...] = (32, 128, 512)
     """Batch sizes to time."""
     rounds: int = 12
@@ -57,30 +56,30 @@ class Options:
 
 @dataclass(frozen=True)
 class Row:
-    """One way to train one arm at one batch size, on all cores."""
+    """One implementation on one arm at one batch size, on all cores."""
 
     batch_size: int
     arm: str
     way: str
     microseconds: float
-    """Of a run-step: one batch of one run, from the images' numbers to Adam."""
+    """The time of a run-step: one batch of one run, from the images' numbers to Adam."""
     share_of_peak: float
     """The time of the dense arithmetic at the matrix-product peak, over this."""
     lockstep_is_faster: float
-    """The run-steps a second of torch's engine, as a study trains both arms, over those of this way."""
+    """The run-steps a second of torch's engine, as a study trains both arms, over those of this one."""
     kernel_is_faster: float | None
-    """Likewise those of the kernel; None where it cannot be built."""
+    """The run-steps a second of the kernel over those of this one; None where it cannot be built."""
 
 
-def measure(teams: Sequence[Team], name: str, batch_size: int, arm: str, rounds: int, peak: float) -> list[Row]:
-    """Compare the ways' losses, then time them by turns; ``peak`` in FLOP per second."""
-    made = [(team, team.make(batch_size, arm)) for team in teams]
-    facts = {way: of_way for _, of_team in made for way, of_way in of_team.items()}
+def measure(pools: Sequence[WorkerPool], name: str, batch_size: int, arm: str, rounds: int, peak: float) -> list[Row]:
+    """Compare the implementations' losses, then time them by turns; ``peak`` in FLOP per second."""
+    made = [(pool, pool.make(batch_size, arm)) for pool in pools]
+    facts = {way: fact for _, of_pool in made for way, fact in of_pool.items()}
     check_agreement(facts)
     best = dict.fromkeys(facts, 0.0)
-    for _, (team, of_team) in product(range(rounds), made):
-        for way in of_team:
-            best[way] = max(best[way], team.time(way, WINDOW_SECONDS, facts[way].whole_machine))
+    for _, (pool, of_pool) in product(range(rounds), made):
+        for way in of_pool:
+            best[way] = max(best[way], pool.time(way, WINDOW_SECONDS, facts[way].whole_machine))
     ideal = peak / dense_flop(Design(name, batch_sizes=(batch_size,)))
     lockstep, kernel = best["lockstep, both arms"], best.get("kernel, both arms")
     return [
@@ -90,16 +89,16 @@ def measure(teams: Sequence[Team], name: str, batch_size: int, arm: str, rounds:
 
 
 def dense_flop(design: Design) -> float:
-    """Of one run-step's matrix products: forward, weight gradient, and input gradient but for the first layer."""
+    """Return the FLOP of a run-step: forward, weight gradient, and input gradient but for the first layer."""
     products = [n_in * n_out for n_in, n_out in pairwise(design.widths)]
     return 2.0 * design.batch_sizes[0] * (3 * sum(products) - products[0])
 
 
-def matrix_product_peak(team: Team, rounds: int) -> float:
-    """FLOP per second of square float32 products on all cores at once."""
-    from study.bench.ways import PRODUCT
+def matrix_product_peak(pool: WorkerPool, rounds: int) -> float:
+    """Return the FLOP per second of square float32 products on all cores at once."""
+    from study.bench.implementations import PRODUCT
 
-    return 2.0 * PRODUCT**3 * max(team.time(PEAK, WINDOW_SECONDS, False) for _ in range(rounds))
+    return 2.0 * PRODUCT**3 * max(pool.time(PEAK, WINDOW_SECONDS, False) for _ in range(rounds))
 
 
 def table(rows: Sequence[Row], n_cores: int, peak: float) -> str:
@@ -127,11 +126,11 @@ def run(options: Options) -> None:
     if options.rounds < 1:
         raise UsageError(f"--rounds {options.rounds}: give at least 1, such as 12")
     if options.report:
-        took = report.measure()
-        print(report.line(took))
-        _write(options.out, "report-", "made up", asdict(took))
+        timing = report.measure()
+        print(report.line(timing))
+        _write(options.out, "report-", "made up", asdict(timing))
         return
-    name, notice = sources.choose(options.dataset, options.data_dir)
+    name, notice = download.choose(options.dataset, options.data_dir)
     if notice:
         print(notice)
     if options.ablation:
@@ -139,37 +138,37 @@ def run(options: Options) -> None:
         print(ablation.line(modes))
         _write(options.out, "ablation-", name, asdict(modes))
     elif options.scaling:
-        found = scaling.measure(name, options.data_dir)
-        print(scaling.table(found))
-        _write(options.out, "scaling-", name, {"studies": [asdict(study) for study in found]})
+        timings = scaling.measure(name, options.data_dir)
+        print(scaling.table(timings))
+        _write(options.out, "scaling-", name, {"studies": [asdict(timing) for timing in timings]})
     else:
         _training(options, name)
 
 
 def _training(options: Options, name: str) -> None:
     rounds = 2 if options.quick else options.rounds
-    images = data.load(name, options.data_dir)
+    images = dataset.load(name, options.data_dir)
     with tempfile.TemporaryDirectory() as shared:
-        data.share(images, Path(shared))
-        teams = [Team(of_engine, name, images.sha256, Path(shared)) for of_engine in (True, False)]
-        peak = matrix_product_peak(teams[0], rounds)
+        dataset.share(images, Path(shared))
+        pools = [WorkerPool(of_engine, name, images.sha256, Path(shared)) for of_engine in (True, False)]
+        peak = matrix_product_peak(pools[0], rounds)
         cells = product(options.batch_sizes, ("no_bn", "bn"))
-        rows = [row for size, arm in cells for row in measure(teams, name, size, arm, rounds, peak)]
-        for team in teams:
-            team.close()
-    print(table(rows, len(teams[0].cores), peak))
+        rows = [row for size, arm in cells for row in measure(pools, name, size, arm, rounds, peak)]
+        for pool in pools:
+            pool.close()
+    print(table(rows, len(pools[0].cores), peak))
     _write(options.out, "", name, {"peak_flop_per_second": peak, "rows": [asdict(row) for row in rows]})
 
 
-def _write(out: Path, kind: str, dataset: str, found: dict[str, object]) -> None:
+def _write(out: Path, kind: str, name: str, results: dict[str, object]) -> None:
     path = out / "bench" / f"{kind}{date.today().isoformat()}-{platform.machine()}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     facts = {
         "device": processor(),
-        "dataset": dataset,
+        "dataset": name,
         "versions": provenance.versions(("torch", "torchvision", "numpy", "jax")),
     }
-    path.write_text(json.dumps(facts | found, indent=1) + "\n", "utf-8")
+    path.write_text(json.dumps(facts | results, indent=1) + "\n", "utf-8")
     print(path)
 
 

@@ -12,27 +12,27 @@ SEEDS = 10
 
 
 @dataclass(frozen=True)
-class Took:
-    """Whole commands, imports and data included."""
+class AblationTiming:
+    """The times of whole commands, imports and data included."""
 
     clean_seconds: float
-    """Every way to predict on the test images as they are."""
+    """Every inference mode on the test images as they are."""
     all_seconds: float
     """Then the main ones under all other conditions."""
     peak_bytes: float
-    """Of the largest process."""
+    """The memory of the largest process."""
 
 
-def measure(dataset: str, data_dir: Path, n_seeds: int = SEEDS) -> Took:
-    """Train the default grid in a folder that is thrown away, and time ``study.ablate`` on it."""
+def measure(dataset: str, data_dir: Path, n_seeds: int = SEEDS) -> AblationTiming:
+    """Train the default grid in a temporary folder, and time ``study.ablate`` on it."""
     with tempfile.TemporaryDirectory() as out:
         common = ["--data-dir", str(data_dir), "--out", out, "--quiet"]
         train = ["--dataset", dataset, "--seeds", str(n_seeds), "--epochs", "1", "--no-ablation"]
         subprocess.run([sys.executable, "-m", "study.run", *train, *common], check=True)
         clean = _time(["--clean", *common])
-        everything = _time(common)
+        all_conditions = _time(common)
     peak = 1024.0 * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    return Took(clean, everything, peak)
+    return AblationTiming(clean, all_conditions, peak)
 
 
 def _time(options: list[str]) -> float:
@@ -41,7 +41,7 @@ def _time(options: list[str]) -> float:
     return time.perf_counter() - began
 
 
-def line(took: Took) -> str:
+def line(took: AblationTiming) -> str:
     return (
         f"clean test images {took.clean_seconds:.0f} s, all other conditions {took.all_seconds / 60:.1f} min,"
         f" {took.peak_bytes / 1e9:.2f} GB in the largest process"

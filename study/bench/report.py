@@ -28,17 +28,19 @@ DESIGN = Design(
 
 
 @dataclass(frozen=True)
-class Report:
+class ReportTiming:
+    """One whole command, and the sizes of what it wrote."""
+
     rows: int
     seconds: float
-    """The whole command, its imports and figures included."""
+    """The time of the command, its imports and figures included."""
     peak_bytes: float
     json_bytes: int
     html_bytes: int
 
 
-def measure(design: Design = DESIGN) -> Report:
-    """Write a study of ``design`` with learning curves made up, report it, and say what that took."""
+def measure(design: Design = DESIGN) -> ReportTiming:
+    """Write a study of ``design`` with learning curves made up, report it, and return what that took."""
     with tempfile.TemporaryDirectory() as out:
         folder = _made_up(Path(out) / "made-up", design)
         began = time.perf_counter()
@@ -46,13 +48,13 @@ def measure(design: Design = DESIGN) -> Report:
         seconds = time.perf_counter() - began
         peak = 1024.0 * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
         sizes = [(folder / name).stat().st_size for name in ("report.json", "report.html")]
-    return Report(2 * len(design.runs) * (design.epochs + 1), seconds, peak, *sizes)
+    return ReportTiming(2 * len(design.runs) * (design.epochs + 1), seconds, peak, *sizes)
 
 
-def line(found: Report) -> str:
+def line(took: ReportTiming) -> str:
     return (
-        f"{found.rows:,} records: {found.seconds:.1f} s for the whole command, {found.peak_bytes / 1e9:.2f} GB at most;"
-        f" report.json {found.json_bytes / 1e6:.1f} MB, report.html {found.html_bytes / 1e6:.1f} MB"
+        f"{took.rows:,} records: {took.seconds:.1f} s for the whole command, {took.peak_bytes / 1e9:.2f} GB at most;"
+        f" report.json {took.json_bytes / 1e6:.1f} MB, report.html {took.html_bytes / 1e6:.1f} MB"
     )
 
 
@@ -82,7 +84,7 @@ def _made_up(path: Path, design: Design) -> Path:
 
 
 def _history(design: Design, runs: list[Run], rng: np.random.Generator) -> History:
-    """Accuracy rises from chance to about 97 %, a little higher under batch norm; each run with its own noise."""
+    """Return accuracies that rise from chance to about 97 %, a little higher under batch norm, with noise by run."""
     epochs = np.arange(design.epochs + 1)
     top = np.array([0.965 + 0.008 * (run.arm == "bn") for run in runs]) + rng.normal(0, 0.002, len(runs))
     rise = top[:, None] - (top[:, None] - 0.1) * np.exp(-epochs / 2) + rng.normal(0, 0.001, (len(runs), len(epochs)))

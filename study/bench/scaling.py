@@ -1,4 +1,4 @@
-"""How the time of a whole command grows with the seeds: linear or better, from the price of starting up."""
+"""How the time of a whole command grows with the seeds: linear or better, because of the constant cost of starting."""
 
 import json
 import subprocess
@@ -14,34 +14,34 @@ EPOCHS = 1
 
 
 @dataclass(frozen=True)
-class Study:
+class CommandTiming:
     """One command that trained the default grid for ``EPOCHS``."""
 
     seeds: int
     seconds: float
-    """The whole command."""
+    """The time of the whole command."""
     training_seconds: float
-    """Without importing, reading the data and starting the workers' parent, as the manifest says."""
+    """The time without importing, reading the data and starting the workers' parent, as the manifest has it."""
 
 
-def measure(dataset: str, data_dir: Path, seeds: Sequence[int] = SEEDS) -> list[Study]:
-    """Time ``python -m study.run`` for each number of seeds, in a folder that is thrown away."""
+def measure(dataset: str, data_dir: Path, seeds: Sequence[int] = SEEDS) -> list[CommandTiming]:
+    """Time ``python -m study.run`` for each number of seeds, in a temporary folder."""
     with tempfile.TemporaryDirectory() as out:
         return [_time(dataset, data_dir, n, Path(out)) for n in seeds]
 
 
-def _time(dataset: str, data_dir: Path, n_seeds: int, out: Path) -> Study:
+def _time(dataset: str, data_dir: Path, n_seeds: int, out: Path) -> CommandTiming:
     command = [sys.executable, "-m", "study.run", "--quiet", "--dataset", dataset, "--data-dir", str(data_dir)]
     command += ["--seeds", str(n_seeds), "--epochs", str(EPOCHS), "--out", str(out), "--study-id", f"s{n_seeds}"]
     began = time.perf_counter()
     subprocess.run(command, check=True)
     seconds = time.perf_counter() - began
     manifest = json.loads((out / f"s{n_seeds}" / "manifest.json").read_text("utf-8"))
-    return Study(n_seeds, seconds, manifest["timings"]["training_seconds"])
+    return CommandTiming(n_seeds, seconds, manifest["timings"]["training_seconds"])
 
 
-def table(studies: Sequence[Study]) -> str:
-    """Seconds a seed, and the time over that of as many times the first study's training."""
+def table(studies: Sequence[CommandTiming]) -> str:
+    """Return a table of the seconds a seed, and of each training time over the first one's times the seeds."""
     first = studies[0]
     lines = [f"{'seeds':>5} {'seconds':>8} {'starting':>9} {'training':>9} {'a seed':>7} {'of linear':>10}"]
     for study in studies:

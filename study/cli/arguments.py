@@ -1,4 +1,4 @@
-"""A command line as one frozen value, for every command: what is no text and no number is refused before it is one.
+"""A command line as one frozen value, for every command: what is no text or no number is refused before it is parsed.
 
 Python takes 1_000, full-width digits, 1e400 (infinity) and 1e-400 (zero) for numbers. Here they are not.
 """
@@ -7,12 +7,12 @@ import math
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import tyro
 
 from study.errors import UsageError, quote, truncate
-from study.spec.checks import NUMBER, WHOLE
+from study.spec.checks import NUMBER, WHOLE, check_known
 
 T = TypeVar("T")
 
@@ -21,18 +21,19 @@ MAX_LENGTH = 4096
 RULES = {int: "a whole number in the digits 0 to 9, such as 10", float: "a number in the digits 0 to 9, such as 0.01"}
 
 
-def read(options: type[T], argv: Sequence[str] | None, prog: str) -> T:
-    """The dataclass ``options`` as ``argv``, or else the process's own, has it; a SystemExit(2) or UsageError."""
+def read(options: type[T], argv: Sequence[str] | None, prog: str, default: T | None = None) -> T:
+    """Return the dataclass of ``argv`` (None: the process's) over ``default``; else a SystemExit(2) or UsageError."""
     words = sys.argv[1:] if argv is None else list(argv)
     for word in words:
         check_text(word)
-    for option, word, kind in _values(options, words):
-        check_numeral(option, word, kind)
-    return tyro.cli(options, args=words, prog=prog)
+    for value in _values(options, words):
+        convert(*value)  # for its errors: tyro would take more for a number
+    over: dict[str, Any] = {} if default is None else {"default": default}  # "none" has another name in each tyro
+    return tyro.cli(options, args=words, prog=prog, **over)
 
 
 def check_text(word: str) -> None:
-    """Refuse what can be no name of a file and can stand in no manifest."""
+    """Refuse a text that no file can be named by and no manifest can hold."""
     if len(word) > MAX_LENGTH:
         raise UsageError(f"{quote(word)}: this argument has {len(word)} characters; give at most {MAX_LENGTH}")
     if not word.isascii() and any("\ud800" <= character <= "\udfff" for character in word):
@@ -41,17 +42,22 @@ def check_text(word: str) -> None:
         raise UsageError(f"{truncate(word)!r}: this argument holds a NUL; leave it out, as in results")
 
 
-def check_numeral(option: str, word: str, kind: type) -> None:
-    """Refuse what is no number of the kind in plain digits, or one that floats cannot hold."""
-    match = (WHOLE if kind is int else NUMBER).fullmatch(word)
-    if not match:
-        raise UsageError(f"{option} {quote(word)}: give {RULES[kind]}")
-    if kind is float and (math.isinf(float(word)) or (float(word) == 0 and re.search("[1-9]", match[1]))):
-        raise UsageError(f"{option} {truncate(word)} would be read as {float(word)}: give a number such as 0.01")
+def convert(option: str, word: str, kind: Any) -> Any:
+    """Return a value of an option as its type has it; refuse numbers not in plain digits or beyond what floats hold."""
+    check_text(word)
+    if kind in RULES:
+        match = (WHOLE if kind is int else NUMBER).fullmatch(word)
+        if not match:
+            raise UsageError(f"{option} {quote(word)}: give {RULES[kind]}")
+        if kind is float and (math.isinf(float(word)) or (float(word) == 0 and re.search("[1-9]", match[1]))):
+            raise UsageError(f"{option} {truncate(word)} would be read as {float(word)}: give a number such as 0.01")
+    elif get_origin(kind) is Literal:
+        check_known(option, word, get_args(kind))
+    return kind(word) if isinstance(kind, type) else word
 
 
 def _values(options: type, words: Sequence[str]) -> Iterator[tuple[str, str, type]]:
-    """Each value of an option that asks for numbers, with the option and the kind of number."""
+    """Yield (option, value, kind of number) for each value of an option that takes numbers."""
     hints, option, many = get_type_hints(options), "", False
     kind: Any = None
     for word in words:

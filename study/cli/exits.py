@@ -20,7 +20,7 @@ def run_command(program: str, work: Callable[[], int]) -> int:
     except StudyError as error:
         print(f"{program}: {error}", file=sys.stderr)
         return error.exit_code
-    except (KeyboardInterrupt, Terminated) as stop:  # before or after the training, which stops in its own words
+    except (KeyboardInterrupt, Terminated) as stop:  # before or after the training, which reports its own stops
         return _stopped(program, stop)
     except OSError as error:  # the disk, the network, permissions: the machine's doing, not the study's
         print(f"{program}: {error}; what was committed is safe, the same command goes on", file=sys.stderr)
@@ -30,11 +30,11 @@ def run_command(program: str, work: Callable[[], int]) -> int:
 
 
 def exit_now(program: str, command: Callable[[], int]) -> NoReturn:
-    """Do the command, and end the process without the destructors of the libraries that it has loaded.
+    """Run the command, and end the process without the destructors of the libraries that it has loaded.
 
     Everything is committed and flushed by then, and about one process in a hundred was aborted by a
-    library's thread while it was torn down ("terminate called without an active exception"). Who stops it in the
-    moment after its last word gets a sentence as well.
+    library's thread while it was torn down ("terminate called without an active exception"). A signal after
+    its last line gets a sentence as well.
     """
     signal.signal(signal.SIGTERM, _terminate)
     try:
@@ -50,7 +50,7 @@ def exit_now(program: str, command: Callable[[], int]) -> NoReturn:
 
 
 def command_line(program: str, argv: Sequence[str]) -> str:
-    """Return the command as a manifest keeps it."""
+    """Return the text of the command for a manifest."""
     return shlex.join(["python", "-m", program, *argv])
 
 

@@ -1,13 +1,12 @@
 """The command line of ``study.run`` as one frozen value, checked before anything heavy is imported."""
 
-import argparse
 import os
 import re
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from study.cli import arguments
 from study.data.lazy import DATA_DIR
@@ -18,18 +17,19 @@ from study.spec.arms import DEFAULT_ARMS
 from study.spec.checks import check_known
 from study.spec.datasets import DATASETS
 from study.spec.design import MAX_SEED, MAX_SEEDS, Design
-from study.spec.factors import FACTORS, Factor, Level
-from study.store import untrusted_parquet as parquet
+from study.spec.factors import FACTORS, Level
 from study.store.study_folder import Folder
+from study.store.untrusted_parquet import InvalidFile, file_bytes
 
+PROGRAM = "python -m study.run"
 STUDY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]{1,3})?")
 DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)([smh]?)")
 SHARD = re.compile(r"([0-9]{1,9})/([0-9]{1,9})")
 CONFIG_BYTES = 10**6
-"""Of a TOML file, at most."""
+"""Bytes of a TOML file that are read."""
 MAX_DOTS = 1000
-"""Of a TOML file between two commas or line ends: the time to read ``a.a.a.a = 1`` grows with their square."""
+"""Dots of a TOML file between two commas or line ends: the time to read ``a.a.a.a = 1`` grows with their square."""
 
 
 @dataclass(frozen=True)
@@ -110,15 +110,15 @@ class Options:
         return self
 
     def design(self, dataset: str) -> Design:
-        """The design on ``dataset``; a UsageError names what is wrong with it."""
+        """Return the design on ``dataset``; a UsageError names what is wrong with it."""
         grid = {factor.field: getattr(self, factor.field) for factor in FACTORS.values() if factor.field}
         seeds = tuple(range(self.first_seed, self.first_seed + self.seeds))
         return Design(
-            dataset, self.arms, seeds=seeds, epochs=self.epochs, hidden=self.hidden, vary=_varied(self.vary), **grid
+            dataset, self.arms, seeds=seeds, epochs=self.epochs, hidden=self.hidden, vary=_parse_vary(self.vary), **grid
         )
 
     def folder(self, dataset: str) -> Folder:
-        """Return the study's folder, named by the data set unless told otherwise."""
+        """Return the study's folder, named by the data set unless there is a --study-id."""
         return Folder(self.out / (self.study_id or dataset))
 
     def execution(self) -> Execution:
@@ -135,30 +135,24 @@ class Options:
         )
 
     def _shard(self) -> tuple[int, int]:
-        """(i, n) with 1 <= i <= n; (1, 1) is everything."""
+        """Return (i, n) with 1 <= i <= n; (1, 1) is everything."""
         match = SHARD.fullmatch(self.shard or "1/1")
         if not match or not 1 <= int(match[1]) <= int(match[2]):
             raise UsageError(f"--shard {quote(str(self.shard))}: give i/n with i from 1 to n, such as 2/8")
         return int(match[1]), int(match[2])
 
 
-def _varied(words: Sequence[str]) -> dict[str, tuple[Level, ...]]:
-    """Return the levels of further factors by key, from words such as ``activation=relu,tanh``."""
-    found: dict[str, tuple[Level, ...]] = {}
-    for word in words:
-        key, given, levels = word.partition("=")
+def _parse_vary(pairs: Sequence[str]) -> dict[str, tuple[Level, ...]]:
+    """Return the levels of further factors by key, from pairs such as ``activation=relu,tanh``."""
+    varied: dict[str, tuple[Level, ...]] = {}
+    for pair in pairs:
+        key, equals, levels = pair.partition("=")
         check_known("--vary", key, [factor.key for factor in FACTORS.values() if not factor.always])
-        if not given or key in found:
-            raise UsageError(f"--vary {quote(word)}: give each factor once, as KEY=LEVEL,LEVEL")
-        found[key] = tuple(_level(FACTORS[key], level) for level in levels.split(","))
-    return found
-
-
-def _level(factor: Factor, word: str) -> Level:
-    if factor.kind is str:
-        return word
-    arguments.check_numeral(factor.option, word, factor.kind)
-    return factor.kind(word)
+        if not equals or key in varied:
+            raise UsageError(f"--vary {quote(pair)}: give each factor once, as KEY=LEVEL,LEVEL")
+        factor = FACTORS[key]
+        varied[key] = tuple(arguments.convert(factor.option, level, factor.kind) for level in levels.split(","))
+    return varied
 
 
 def seconds_of(max_time: str | None) -> float | None:
@@ -172,68 +166,66 @@ def seconds_of(max_time: str | None) -> float | None:
 
 
 def parse(argv: Sequence[str]) -> Options:
-    """Options from the command line over those of ``--config``; a SystemExit(2) or UsageError on a wrong one."""
-    peek = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    peek.add_argument("--config", type=Path, nargs="?")
-    config = peek.parse_known_args(argv)[0].config
-    from_file = _arguments(config) if config else []
-    return arguments.read(Options, [*from_file, *argv], "python -m study.run").check()
+    """Return the options of the command line over those of ``--config``; a SystemExit(2) or UsageError otherwise."""
+    options = arguments.read(Options, argv, PROGRAM)
+    if options.config is not None:
+        options = arguments.read(Options, argv, PROGRAM, _from_file(options.config))
+    return options.check()
 
 
-def _arguments(path: Path) -> list[str]:
-    """The options of a TOML file as they would stand on the command line."""
-    arguments.check_text(str(path))
-    values, hints = _toml(path), get_type_hints(Options)
-    known = sorted({name.replace("_", "-") for name in hints} - {"config"})
-    found: list[str] = []
-    for key, value in values.items():
-        name = key.replace("_", "-")
-        check_known(f"--config {path}:", name, known)
+def _from_file(path: Path) -> Options:
+    """Return the options of a TOML file, the others as by default."""
+    hints = {name.replace("_", "-"): hint for name, hint in get_type_hints(Options).items() if name != "config"}
+    values = {}
+    for key, value in _toml(path).items():
+        option = key.replace("_", "-")
+        check_known(f"--config {path}:", option, sorted(hints))
         try:
-            found += _as_arguments(f"--{name}", value, hints[name.replace("-", "_")])
+            values[option.replace("-", "_")] = _converted(option, value, hints[option])
         except UsageError as error:
             raise UsageError(f"--config {path}: {error}") from None
-    return found
+    return Options(**values)
 
 
 def _toml(path: Path) -> dict[str, Any]:
-    """What stands in a regular file of bounded size, or in the one that a link leads to."""
+    """Return the values of a regular file of bounded size, or of the one that a link leads to."""
     try:
-        content = parquet.file_bytes(Path(os.path.realpath(path)), CONFIG_BYTES)
+        content = file_bytes(Path(os.path.realpath(path)), CONFIG_BYTES)
         if any(piece.count(b".") > MAX_DOTS for piece in re.split(rb"[,\n]", content)):
-            raise parquet.InvalidFile(f"it has a name of more than {MAX_DOTS} parts")
+            raise InvalidFile(f"it has a name of more than {MAX_DOTS} parts")
         return tomllib.loads(content.decode("utf-8"))
     except OSError as error:
         raise UsageError(f"--config {path}: {error.strerror}") from None
-    except parquet.InvalidFile as refused:
-        raise UsageError(f"--config {path}: {refused}; give a file of options such as seeds = 10") from None
+    except InvalidFile as error:
+        raise UsageError(f"--config {path}: {error}; give a file of options such as seeds = 10") from None
     except RecursionError:
         raise UsageError(f"--config {path} is nested too deeply; give options such as seeds = 10") from None
     except ValueError as error:
         raise UsageError(f"--config {path} is not TOML: {truncate(str(error), 200)}") from None
 
 
-def _as_arguments(option: str, value: Any, hint: Any) -> list[str]:
+def _converted(option: str, value: Any, hint: Any) -> Any:
+    """Return a value of TOML as the type of its option has it; a UsageError where it is none."""
     if hint is bool:
-        if not isinstance(value, bool):
-            raise UsageError(f"{option[2:]} = {describe_value(value)}: give true or false")
-        return [option] if value else []
-    items = value if isinstance(value, list) else [value]
-    if isinstance(value, list) and get_origin(hint) is not tuple:
-        raise UsageError(f"{option[2:]} is a list: give one value, without brackets")
+        if isinstance(value, bool):
+            return value
+        raise UsageError(f"{option} = {describe_value(value)}: give true or false")
+    is_list, items = get_origin(hint) is tuple, value if isinstance(value, list) else [value]
+    if isinstance(value, list) and not is_list:
+        raise UsageError(f"{option} is a list: give one value, without brackets")
     for item in items:
         if not _is_plain(item):
-            raise UsageError(f"{option[2:]} = {describe_value(item)}: give a number or a text, or a list of these")
+            raise UsageError(f"{option} = {describe_value(item)}: give a number or a text, or a list of these")
     if len({isinstance(item, str) for item in items}) > 1:
-        raise UsageError(
-            f"{option[2:]} = {describe_value(items[0])}, {describe_value(items[1])}: give a list of numbers or of texts"
-            " alone"
-        )
-    return [option, *map(str, items)]
+        both = f"{describe_value(items[0])}, {describe_value(items[1])}"
+        raise UsageError(f"{option} = {both}: give a list of numbers or of texts alone")
+    kind = get_args(hint)[0] if is_list else hint
+    converted = tuple(arguments.convert(f"--{option}", str(item), kind) for item in items)
+    return converted if is_list else converted[0]
 
 
 def _is_plain(item: object) -> bool:
-    """Whether a command line could say it as one value."""
+    """Whether a value of TOML could be one argument of a command line."""
     if isinstance(item, str):
         return not item.startswith("--")
     return isinstance(item, float) or (type(item) is int and abs(item) < 10**100)

@@ -44,7 +44,7 @@ class Options:
     sampler: str = "sobol"
     """sobol: evenly spread, the same points for both arms, so that trials pair; tpe, gp: where it went well so far."""
     sampler_seed: int = 0
-    """Of the sampler's random numbers."""
+    """Seed of the sampler's random numbers."""
     space: str = DEFAULT
     """The range of the rate, and that of the batch size in powers of two; what is not named is as by default."""
     pruner: str = "none"
@@ -100,7 +100,7 @@ class Options:
         return self
 
     def run_options(self, dataset: str) -> run_options.Options:
-        """Return how the runs after the tuning train, and the setting that nobody tuned beside them."""
+        """Return the options of the runs after the tuning, with the untuned setting as their grid."""
         grid = {factor.field: (REFERENCE_SETTING[key],) for key, factor in FACTORS.items() if factor.field}
         return run_options.Options(
             **grid,  # type: ignore[arg-type]
@@ -123,7 +123,7 @@ class Options:
         )
 
     def budget(self) -> Budget:
-        """Return what every arm may spend."""
+        """Return the budget of every arm."""
         return Budget(
             trials=self.trials,
             seeds=self.tune_seeds,
@@ -131,18 +131,18 @@ class Options:
             sampler=self.sampler,
             sampler_seed=self.sampler_seed,
             pruner=self.pruner,
-            at_once=self.at_once,
+            trial_batch_size=self.at_once,
             storage=self.storage,
         )
 
 
 def parse(argv: Sequence[str]) -> Options:
-    """Options from the command line; a SystemExit(2) or UsageError on a wrong one."""
+    """Return the options of the command line; a SystemExit(2) or UsageError otherwise."""
     return arguments.read(Options, argv, "python -m study.tune").check()
 
 
 def without_secrets(argv: Sequence[str]) -> list[str]:
-    """Return the command line as a manifest may keep it: every URL as it may be shown, an overridden one too."""
+    """Return the command line for a manifest: without the password of any URL, an overridden one included."""
     words, option = [], "--storage"
     for before, word in zip(("", *argv), argv, strict=False):
         if before == option:

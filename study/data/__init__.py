@@ -1,1 +1,1 @@
-"""Images and labels: found, checked, split, and in the form that a first layer multiplies."""
+"""Images and labels: downloaded, checked, split, and in the form that a first layer multiplies."""

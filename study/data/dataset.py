@@ -1,6 +1,6 @@
 """Images and labels as two tensors per split, checked by sha256 and resident on the device.
 
-What is left out on purpose: no augmentation, no normalisation beside [0, 1], no loader. A batch is an
+Left out on purpose: no augmentation, no normalisation beside [0, 1], no loader. A batch is an
 index into these tensors.
 """
 
@@ -14,8 +14,7 @@ import torch
 from torch import Tensor
 
 from study.data import download
-from study.data import images as pixels
-from study.data.images import Images
+from study.data.images import Images, from_images, from_shared
 from study.errors import EnvironmentFault
 from study.spec.datasets import DATASETS, Torchvision
 from study.spec.design import digest
@@ -28,12 +27,12 @@ class Split:
     labels: Tensor
     """(n,) int64, 0 to n_classes - 1."""
     form: Images | None = None
-    """Of the images, where it is known already."""
+    """The images in the form of ``pixels``, where it is known already."""
 
     @cached_property
     def pixels(self) -> Images:
         """The images in the form that the first layer of torch's engine multiplies fastest."""
-        return self.form or pixels.from_images(self.images)
+        return self.form or from_images(self.images)
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class Dataset:
     train: Split
     test: Split
     sha256: dict[str, str]
-    """By file of the source."""
+    """Digests by file of the source."""
 
     @property
     def digest(self) -> str:
@@ -50,7 +49,7 @@ class Dataset:
         return digest(self.sha256)
 
     def to(self, device: torch.device | str, dtype: torch.dtype = torch.float32) -> "Dataset":
-        """The same images on another device or in another precision."""
+        """Return the same images on another device or in another precision."""
         train, test = (
             Split(split.images.to(device, dtype), split.labels.to(device)) for split in (self.train, self.test)
         )
@@ -60,7 +59,7 @@ class Dataset:
 def load(name: str, data_dir: Path) -> Dataset:
     """Return the data set ``name`` (a key of DATASETS), downloaded if need be; float32 on the CPU.
 
-    Raises EnvironmentFault where it cannot be had or is not what it should be.
+    Raises EnvironmentFault where it is absent and not to be downloaded, or is not what it should be.
     """
     spec = DATASETS[name]
     data = _load_idx(spec.key, spec.source, data_dir) if isinstance(spec.source, Torchvision) else load_digits()
@@ -71,7 +70,7 @@ def load(name: str, data_dir: Path) -> Dataset:
 
 
 def load_digits() -> Dataset:
-    """scikit-learn's 1,797 digits of 8x8 pixels, four fifths to train, stratified by class."""
+    """Return scikit-learn's 1,797 digits of 8x8 pixels, four fifths to train, stratified by class."""
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
 
@@ -103,7 +102,7 @@ def _reader(folder: Path, read: Callable[[str], Tensor]) -> Callable[[str], Tens
 
 
 def _unit_interval(pixels: Tensor) -> Tensor:
-    """uint8 (n, 28, 28) -> float32 (n, 784) in [0, 1]."""
+    """Return uint8 (n, 28, 28) as float32 (n, 784) in [0, 1]."""
     return pixels.flatten(1).to(torch.float32).div_(255)
 
 
@@ -123,7 +122,7 @@ def share(data: Dataset, folder: Path) -> None:
 
 
 def open_shared(name: str, sha256: dict[str, str], folder: Path) -> Dataset:
-    """The data set that ``share`` wrote, mapped and not read."""
+    """Return the data set that ``share`` wrote, mapped and not read."""
     train, test = (_open_split(folder, part) for part in ("train", "test"))
     return Dataset(name, train, test, sha256)
 
@@ -135,4 +134,4 @@ def _open_split(folder: Path, part: str) -> Split:
         for path in folder.glob(f"{part}-*.npy")
     }
     images, labels = (torch.from_numpy(arrays.pop(name)) for name in ("images", "labels"))
-    return Split(images, labels, pixels.from_shared(images, arrays))
+    return Split(images, labels, from_shared(images, arrays))

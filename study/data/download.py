@@ -1,4 +1,4 @@
-"""Where a data set's files come from: present, downloaded by torchvision, or not to be had.
+"""Where a data set's files come from: present, downloaded by torchvision, or unreachable.
 
 torchvision checks the md5 of the archives that it downloads and never the files that it extracts, so
 every start checks those here, by sha256.
@@ -19,8 +19,8 @@ from urllib.request import Request, urlopen
 from study.errors import EnvironmentFault
 from study.spec.datasets import AUTO, DATASETS, FALLBACK, PREFERRED, Bundled, Torchvision
 
-PROBE_SECONDS = 5
-STALL_SECONDS = 10
+PROBE_SECONDS = 5  # of a mirror that answers at all
+STALL_SECONDS = 10  # of a download in which nothing arrives
 FILES = (
     "train-images-idx3-ubyte",
     "train-labels-idx1-ubyte",
@@ -41,22 +41,22 @@ def is_present(name: str, data_dir: Path) -> bool:
 
 
 class Unreachable(EnvironmentFault):
-    """The files are absent and cannot be had from any mirror; ``reason`` says why."""
+    """An error of files that are absent and on no mirror that answers; ``reason`` says why."""
 
     def __init__(self, text: str, reason: str):
         super().__init__(text)
         self.reason = reason
 
 
-def choose(asked: str, data_dir: Path) -> tuple[str, str | None]:
-    """Return the data set to use and, if it is not what was wanted, the notice that says so.
+def choose(name: str, data_dir: Path) -> tuple[str, str | None]:
+    """Return the data set to use for ``name`` and, if it is not what was wanted, the notice that says so.
 
     ``auto`` is MNIST where it is present or can be downloaded, else scikit-learn's digits. Files that
     are present and wrong are an error, never a reason to fall back.
     """
-    if asked != AUTO:
-        obtain(asked, data_dir)
-        return asked, None
+    if name != AUTO:
+        obtain(name, data_dir)
+        return name, None
     try:
         obtain(PREFERRED, data_dir)
     except Unreachable as fault:
@@ -90,14 +90,14 @@ def verify(name: str, source: Torchvision, data_dir: Path) -> dict[str, str]:
     """Return the sha256 of every file of ``name``; an EnvironmentFault names one that is not what it should be."""
     folder = folder_of(source, data_dir)
     expected = source.sha256 or _digests_of_archives(source, folder)
-    found = {file: hashlib.sha256((folder / file).read_bytes()).hexdigest() for file in FILES}
+    digests = {file: hashlib.sha256((folder / file).read_bytes()).hexdigest() for file in FILES}
     for file in FILES:
-        if found[file] != expected[file]:
+        if digests[file] != expected[file]:
             raise EnvironmentFault(
-                f"{folder / file} is damaged: its sha256 is {found[file]}, {name}'s is {expected[file]}."
+                f"{folder / file} is damaged: its sha256 is {digests[file]}, {name}'s is {expected[file]}."
                 " Delete it to have it downloaded again, or name another folder with --data-dir."
             )
-    return found
+    return digests
 
 
 def _digests_of_archives(source: Torchvision, folder: Path) -> dict[str, str]:
@@ -123,7 +123,7 @@ def _torchvision_class(source: Torchvision) -> Any:
 
 
 def _download(torchvision_class: Any, data_dir: Path) -> str | None:
-    """The reason why no mirror has the data set, None after a download; a full disk is an OSError."""
+    """Return the reason why no mirror has the data set, None after a download; a full disk is an OSError."""
     try:
         with _socket_timeout(STALL_SECONDS):
             torchvision_class(root=data_dir, download=True)
@@ -133,9 +133,9 @@ def _download(torchvision_class: Any, data_dir: Path) -> str | None:
 
 
 def _unreachable(mirrors: list[str], file: str) -> str | None:
-    """The reason why no mirror answers within PROBE_SECONDS, None where one does.
+    """Return the reason why no mirror answers within PROBE_SECONDS, None where one does.
 
-    torchvision asks without a time limit, and a name look-up knows none: so each mirror is asked in a
+    torchvision connects without a time limit, and a name look-up has none: so each mirror is probed in a
     thread that nobody waits for.
     """
     answered = threading.Event()

@@ -13,7 +13,7 @@ from study.spec.trial_design import HELD_OUT
 
 
 def hold_out(data: Dataset) -> Dataset:
-    """``data`` with a sixth of its training images, each class in proportion, in the place of its test images."""
+    """Return ``data`` with a sixth of its training images, stratified by class, in the place of its test images."""
     labels = data.train.labels.numpy()
     kept, held = train_test_split(
         np.arange(len(labels)), test_size=len(labels) // HELD_OUT, stratify=labels, random_state=0

@@ -1,6 +1,6 @@
-"""Images as the matrix that the first layer multiplies: whole rows, or their lit pixels alone.
+"""Images as the matrix that the first layer multiplies: whole rows, or their nonzero pixels alone.
 
-Four fifths of MNIST's pixels are zero, and adding nothing for them is exact. On a CPU the lit pixels are
+Four fifths of MNIST's pixels are zero, and adding nothing for them is exact. On a CPU the nonzero pixels are
 kept as a sparse matrix, and torch's embedding_bag does both products: forward an image is a bag of
 pixels, a sum of rows of the weight; backward a pixel is a bag of images, a sum of rows of dL/dz. A column
 of these sums is made from one run's numbers in the order of the pixels or of the images, so its bits do
@@ -19,19 +19,19 @@ from scipy.sparse import csr_array
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
-MAX_NONZERO = 0.45  # of the pixels; where more are lit, whole rows are as fast (results/LOG.md)
-IMAGES_AT_ONCE = 2048  # are prepared: fewer pay per call, more leave the cache
+MAX_NONZERO = 0.45  # of the pixels; where more are, whole rows are as fast (results/LOG.md)
+IMAGES_AT_ONCE = 2048  # are prepared: with fewer, calls cost more; more leave the cache
 
 
 class ImageBatch(Protocol):
     """The images X (batch, features) of a step, for each of S seeds; the R rates of a seed share them."""
 
     def times(self, weight: Tensor) -> Tensor:
-        """X W of every run: weight (S, features, R, out) -> (batch, S, R, out), in any order in memory."""
+        """Return X W of every run: weight (S, features, R, out) -> (batch, S, R, out), in any order in memory."""
         ...
 
     def transposed_times(self, d_z: Tensor) -> Tensor:
-        """X^T dz of every run: d_z (batch, S, R, out) -> (S, features, R, out)."""
+        """Return X^T dz of every run: d_z (batch, S, R, out) -> (S, features, R, out)."""
         ...
 
 
@@ -39,27 +39,27 @@ class Images(Protocol):
     """All images of a split, from which batches are taken."""
 
     def batches(self, rows: Tensor) -> Iterator[ImageBatch]:
-        """The images at ``rows`` (steps, S, batch), step by step."""
+        """Yield the images at ``rows`` (steps, S, batch), step by step."""
         ...
 
     def chunk(self, start: int, stop: int) -> ImageBatch:
-        """The images ``start`` to ``stop`` in their own order, S = 1."""
+        """Return the images ``start`` to ``stop`` in their order, S = 1."""
         ...
 
     def arrays(self) -> dict[str, NDArray]:
-        """What another process needs beside the images to have the same form."""
+        """Return the arrays that another process needs beside the images to have the same form."""
         ...
 
 
 def from_images(images: Tensor) -> Images:
-    """The faster form of ``images`` (n, features)."""
+    """Return the faster form of ``images`` (n, features)."""
     if images.device.type == "cpu" and images.count_nonzero() <= MAX_NONZERO * images.numel():
         return SparseImages(csr_array(images.numpy()))
     return DenseImages(images)
 
 
 def from_shared(images: Tensor, arrays: Mapping[str, NDArray]) -> Images:
-    """The form whose ``arrays`` another process has written beside the images."""
+    """Return the form whose ``arrays`` another process has written beside the images."""
     if not arrays:
         return DenseImages(images)
     parts = (arrays["values"], arrays["entries"], arrays["starts"])
@@ -73,7 +73,7 @@ class DenseImages:
         self.images = images
 
     def batch(self, rows: Tensor) -> "DenseBatch":
-        """The images at ``rows`` (S, batch)."""
+        """Return the images at ``rows`` (S, batch)."""
         return DenseBatch(self.images.index_select(0, rows.flatten()).view(*rows.shape, -1))
 
     def batches(self, rows: Tensor) -> Iterator["DenseBatch"]:
@@ -101,21 +101,21 @@ class DenseBatch:
 
 
 class SparseImages:
-    """The lit pixels of n images, a sparse matrix (n, features) in compressed rows."""
+    """The nonzero pixels of n images, a sparse matrix (n, features) in compressed rows (CSR)."""
 
     def __init__(self, matrix: csr_array):
         self.matrix = matrix
 
     def batches(self, rows: Tensor) -> Iterator["SparseBatch"]:
         n_seeds, batch = rows.shape[1:]
-        for some in torch.split(rows, max(1, IMAGES_AT_ONCE // (n_seeds * batch))):
-            yield from _steps(self.matrix[some.flatten().numpy()], len(some), n_seeds)
+        for steps in torch.split(rows, max(1, IMAGES_AT_ONCE // (n_seeds * batch))):
+            yield from _steps(self.matrix[steps.flatten().numpy()], len(steps), n_seeds)
 
     def chunk(self, start: int, stop: int) -> "SparseBatch":
         first, last = self.matrix.indptr[[start, stop]]
-        own = slice(first, last)
-        images = Bags(self.matrix.indices[own], self.matrix.indptr[start : stop + 1] - first, self.matrix.data[own])
-        return SparseBatch(images)
+        chunk = slice(first, last)
+        starts = self.matrix.indptr[start : stop + 1] - first
+        return SparseBatch(Bags(self.matrix.indices[chunk], starts, self.matrix.data[chunk]))
 
     def arrays(self) -> dict[str, NDArray]:
         return {"values": self.matrix.data, "entries": self.matrix.indices, "starts": self.matrix.indptr}
@@ -128,7 +128,7 @@ class Bags:
         self.entries, self.starts, self.values = map(torch.from_numpy, (entries, starts, values))
 
     def sums(self, table: Tensor) -> Tensor:
-        """The weighted sum of each bag's rows: table (groups, rows, R, out) -> (groups, bags, R, out)."""
+        """Return the weighted sum of each bag's rows: table (groups, rows, R, out) -> (groups, bags, R, out)."""
         sums = embedding_bag(
             self.entries, table.flatten(2).flatten(0, 1), self.starts,
             mode="sum", per_sample_weights=self.values, include_last_offset=True,
@@ -151,9 +151,9 @@ class SparseBatch:
 
 
 def _steps(matrix: csr_array, n_steps: int, n_seeds: int) -> Iterator[SparseBatch]:
-    """Part the lit pixels (steps S batch, features) of several steps, step after step and seed after seed.
+    """Yield the nonzero pixels (steps S batch, features) of several steps, step after step and seed after seed.
 
-    They are transposed at once, as the blocks of a block-diagonal matrix: scipy's price of a call is that of
+    They are transposed at once, as the blocks of a block-diagonal matrix: a call of scipy takes as long as
     hundreds of images.
     """
     n_blocks, n_features = n_steps * n_seeds, matrix.shape[1]

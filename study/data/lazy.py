@@ -1,4 +1,4 @@
-"""The images of a command: loaded once, and not before somebody asks, since torch takes seconds to import."""
+"""The images of a command: loaded once, and not before they are used, since torch takes seconds to import."""
 
 import os
 from dataclasses import dataclass
@@ -10,19 +10,19 @@ if TYPE_CHECKING:
     from study.data.dataset import Dataset
 
 DATA_DIR = Path(os.environ.get("STUDY_DATA_DIR", "data"))
-"""Where the files of data sets lie unless told otherwise."""
+"""The folder of data sets by default."""
 
 
 @dataclass(frozen=True)
 class ImageSource:
-    """Where the images are; a key of DATASETS, and the folder."""
+    """The place of the images: a key of DATASETS, and the folder."""
 
     name: str
     data_dir: Path
 
     @cached_property
     def images(self) -> "Dataset":
-        """As ``data.load`` has them; an EnvironmentFault where they cannot be had."""
-        from study.data import dataset as data
+        """The images that ``dataset.load`` returns; an EnvironmentFault where it cannot."""
+        from study.data.dataset import load
 
-        return data.load(self.name, self.data_dir)
+        return load(self.name, self.data_dir)

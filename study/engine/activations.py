@@ -1,4 +1,4 @@
-"""What stands between the linear layers of a network: the activations, each a value that all of torch's code reads."""
+"""The activations between the linear layers of a network, each a value that all of torch's code reads."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,16 +11,16 @@ from study.spec.factors import Cell
 
 @dataclass(frozen=True)
 class Activation:
-    """A function by unit, whose derivative follows from its value."""
+    """An elementwise function h = f(z) whose derivative follows from its value."""
 
     key: str
     apply: Callable[[Tensor], Tensor]
     apply_: Callable[[Tensor], Tensor]
-    """The same in place."""
+    """``apply`` in place."""
     backward: Callable[[Tensor, Tensor], Tensor]
     """(dL/dh, h) -> dL/dz."""
     keeps_zero: bool = True
-    """Whether 0 stays 0, as units that fill up a vector want it."""
+    """Whether f(0) = 0, so that the units that pad a vector stay zero."""
 
 
 RELU = Activation("relu", torch.relu, torch.relu_, lambda d_h, h: torch.ops.aten.threshold_backward(d_h, h, 0))

@@ -16,27 +16,26 @@ from study.spec.design import Design
 PROCESS_BYTES = 600e6
 """torch as it comes from PyPI, imported."""
 INFERENCE_FEATURES = 100
-"""Of each test image, that a worker at the inference modes has in hand, over a layer's width."""
+"""Features of each test image that a worker at the inference modes holds, as a multiple of a layer's width."""
 
 
 @dataclass(frozen=True)
 class CostModel:
-    """What training by one of the engines costs, in units of work: images."""
+    """The cost of training by one of the engines, in units of work: images."""
 
     kind: str
-    """How the engine's name begins."""
+    """The prefix of the engine's numerics ids."""
     cost_per_run_step: float
     cost_per_arm_step: float
     cost_per_evaluated_image: float
     cost_per_inference_image: float
-    """Of the test set, under every inference mode of one network with batch norm; torch does that under either engine.
-    """
+    """The cost of a test image under all inference modes of a network with batch norm, by torch under either engine."""
     throughput_per_flop: float
     """Units of work a second for each FLOP a second of the timed matrix product, over the parameters."""
     start_seconds: float
-    """torch imported, in the command and in its workers where these are processes."""
+    """The time to import torch, in the command and in its workers where these are processes."""
     in_threads: bool
-    """Whether several workers are best threads of one process: the kernel lets go of Python's lock."""
+    """Whether several workers are best threads of one process: the kernel releases Python's lock."""
 
     def work(self, design: Design, cohort: Cohort) -> float:
         """Return the work of a cohort, evaluation included."""
@@ -44,8 +43,8 @@ class CostModel:
         evaluated = (design.epochs + 1) * (design.data.n_train + design.data.n_test)
         images = steps * (cohort.batch_size + self.cost_per_run_step) + self.cost_per_evaluated_image * evaluated
         n_runs = len(cohort.seeds) * len(cohort.cells)
-        of_arm = n_runs * images + steps * self.cost_per_arm_step
-        return sum(design.n_parameters(arm, cohort.cell) * of_arm for arm in cohort.arms)
+        per_parameter = n_runs * images + steps * self.cost_per_arm_step
+        return sum(design.n_parameters(arm, cohort.cell) * per_parameter for arm in cohort.arms)
 
     def seconds(self, design: Design, cohorts: Iterable[Cohort], workers: int, throughput: float) -> float:
         """Return the wall time at ``throughput`` work per second and worker; the idle worker takes the next cohort."""
@@ -75,13 +74,13 @@ TORCH = CostModel("torch-", 28, 300, 0.4, 100, throughput_per_flop=0.33, start_s
 KERNEL = CostModel("kernel-", 27, 0, 0.5, 330, throughput_per_flop=0.8, start_seconds=4, in_threads=True)
 
 
-def for_engine(engine: str) -> CostModel:
-    """Return the cost model of an engine, by its name."""
-    return KERNEL if engine.startswith(KERNEL.kind) else TORCH
+def for_engine(numerics: str) -> CostModel:
+    """Return the cost model of an engine, by its numerics id."""
+    return KERNEL if numerics.startswith(KERNEL.kind) else TORCH
 
 
 def inference_bytes(design: Design, workers: int) -> float:
-    """Return what the workers at the inference modes have in hand, beside torch and the data."""
+    """Return the bytes that the workers at the inference modes hold beside torch and the data."""
     return 4.0 * INFERENCE_FEATURES * widest(design) * design.data.n_test * workers
 
 

@@ -1,4 +1,4 @@
-"""Where a study trains: which device, by which arithmetic, and how that is prepared.
+"""Where a study trains: on which device, by which arithmetic, and how a process is prepared for it.
 
 A study keeps to the kind of device and the arithmetic that it began with, since their bits differ. torch is
 imported by those functions that need it, so that a command with nothing to train never does.
@@ -13,23 +13,23 @@ from study.errors import EnvironmentFault, UsageError
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
 VERSION = "torch-2"
-"""Of the engine: to be raised when the bits of a run change."""
+"""torch's part of a numerics id; to be raised when the bits of a run change."""
 
 
-def choose(asked: str, of_study: str | None) -> str:
-    """``cpu``, ``cuda`` or ``cuda:1``; ``auto`` is the study's own kind of device, else a GPU if there is one.
+def choose(option: str, of_study: str | None) -> str:
+    """Return ``cpu``, ``cuda`` or ``cuda:1``; ``auto`` is the study's own kind of device, else a GPU if there is one.
 
-    An EnvironmentFault where the GPU is not there, a UsageError where the study has another kind of device.
+    Raise EnvironmentFault where the GPU is not there, UsageError where the study has another kind of device.
     """
     import torch
 
     n_devices = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    device = (of_study or ("cuda" if n_devices else "cpu")) if asked == "auto" else asked
+    device = (of_study or ("cuda" if n_devices else "cpu")) if option == "auto" else option
     if of_study not in (None, kind(device)):
-        raise UsageError(f"--device {asked}: the study was trained on {of_study}; choose that, or another --study-id.")
+        raise UsageError(f"--device {option}: the study was trained on {of_study}; choose that, or another --study-id.")
     if device != "cpu" and int(device.partition(":")[2] or 0) >= n_devices:
         raise EnvironmentFault(
-            f"--device {asked}: torch sees {n_devices} CUDA devices here; use --device cpu for a new study."
+            f"--device {option}: torch sees {n_devices} CUDA devices here; use --device cpu for a new study."
         )
     return device
 
@@ -44,36 +44,36 @@ def name(device: str) -> str:
     return processor() if device == "cpu" else torch.cuda.get_device_name(device)
 
 
-def engine(device: str, tf32: bool) -> str:
-    """Such as ``torch-2/cpu/float32``: with the runs and the data, what a record's bits follow from."""
+def numerics_id(device: str, tf32: bool) -> str:
+    """Return an id such as ``torch-2/cpu/float32``: with the runs and the data it determines a record's bits."""
     if tf32 and kind(device) == "cpu":
         raise UsageError("--tf32: only a GPU has it; leave it out, or choose --device cuda")
     return f"{VERSION}/{kind(device)}/{'tf32' if tf32 else 'float32'}"
 
 
-def check_engine(engine: str, of_study: str | None) -> None:
-    """Refuse to train one study by two engines."""
-    if of_study not in (None, engine):
+def check_numerics(numerics: str, of_study: str | None) -> None:
+    """Refuse to train one study under two numerics ids."""
+    if of_study not in (None, numerics):
         raise UsageError(
-            f"the study was trained by the engine {of_study}, this command would train by {engine}:"
+            f"the study was trained by the engine {of_study}, this command would train by {numerics}:"
             " their records do not mix. Train as before, or choose another --study-id."
         )
 
 
-def prepare(engine: str) -> None:
-    """One thread, as a kernel's bits may follow their number; denormals flushed, since dead units leave
-    Adam's moments in them for ever; the GPU's reduced precision only where the engine says so."""
+def prepare(numerics: str) -> None:
+    """Set torch to one thread, since a kernel's bits may depend on their number; flush denormals, since dead units
+    leave Adam's moments in them for ever; allow the GPU's reduced precision only where the numerics id has it."""
     import torch
 
     _keep_freed_memory()
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
-    torch.set_float32_matmul_precision("high" if engine.endswith("tf32") else "highest")
+    torch.set_float32_matmul_precision("high" if numerics.endswith("tf32") else "highest")
 
 
 def _keep_freed_memory() -> None:
-    """Tell glibc to give nothing back to the system: a step takes and frees the same tensors again and again, and
-    to fault their pages in each time took up to a third of it (results/LOG.md). Elsewhere nothing happens."""
+    """Make glibc return no memory to the system: a step allocates and frees the same tensors again and again, and
+    page faults took up to a third of it (results/LOG.md). Does nothing under another C library."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
     if mallopt is not None:
         mallopt(M_MMAP_THRESHOLD, 32 << 20)

@@ -1,4 +1,4 @@
-"""What this machine is and has left: its processor, its cores, its memory. Knows no torch but where a GPU is asked."""
+"""What this machine is and has left: processor, cores, memory. Imports torch only to ask for a GPU's memory."""
 
 import os
 import platform
@@ -13,7 +13,7 @@ def cores() -> int:
 
 
 def processor() -> str:
-    """Return the processor's name, as the manifest of a study that trained on it has it."""
+    """Return the processor's name, as manifests have it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
@@ -22,7 +22,7 @@ def processor() -> str:
 
 
 def memory_left(device: str) -> float | None:
-    """Return the bytes that this process and its children may still take on ``device``; None where none can tell."""
+    """Return the bytes that this process and its children may still take on ``device``; None where neither is known."""
     if device.partition(":")[0] != "cpu":
         import torch
 
@@ -40,7 +40,7 @@ def _system_memory() -> float | None:
 
 
 def _cgroup_memory() -> float | None:
-    """Return what a container may still take: its limit less what it uses and could not drop."""
+    """Return the bytes that a container may still take: its limit less what it uses and could not drop."""
     try:
         limit = float((CGROUP / "memory.max").read_text())  # "max" is no number: no limit
         used = float((CGROUP / "memory.current").read_text())

@@ -18,7 +18,7 @@ class Adam:
     eps: float = 1e-8
 
     def twin(self, parameters: Iterable[Tensor], lr: float) -> torch.optim.Optimizer:
-        """Return torch's own for one run."""
+        """Return torch.optim's optimiser for one run."""
         return torch.optim.Adam(parameters, lr=lr, betas=(self.beta1, self.beta2), eps=self.eps)
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 
 def generator(seed: int, cause: str, index: int) -> torch.Generator:
-    """A fresh CPU generator at the start of the stream (seed, cause, index).
+    """Return a fresh CPU generator at the start of the stream (seed, cause, index).
 
     >>> a, b = generator(0, "order", 1), generator(0, "order", 1)
     >>> torch.equal(torch.rand(3, generator=a), torch.rand(3, generator=b))
@@ -24,7 +24,7 @@ def generator(seed: int, cause: str, index: int) -> torch.Generator:
 
 
 def initial_linear(seed: int, layer: int, n_in: int, n_out: int) -> tuple[Tensor, Tensor]:
-    """Weight (n_in, n_out) and bias (n_out,), uniform on +-1/sqrt(n_in) as in torch.nn.Linear.
+    """Return weight (n_in, n_out) and bias (n_out,), uniform on +-1/sqrt(n_in) as in torch.nn.Linear.
 
     Drawn in float32 whatever the training's dtype, so that every dtype starts from the same point.
     """
@@ -36,10 +36,10 @@ def initial_linear(seed: int, layer: int, n_in: int, n_out: int) -> tuple[Tensor
 
 
 def image_order(seed: int, epoch: int, n_images: int) -> Tensor:
-    """The permutation (n_images,) in which the images are visited in ``epoch`` (1 is the first)."""
+    """Return the permutation (n_images,) in which the images are visited in ``epoch`` (1 is the first)."""
     return torch.randperm(n_images, generator=generator(seed, "order", epoch))
 
 
 def test_order(seed: int, n_images: int) -> Tensor:
-    """The permutation (n_images,) in which test images are put into batches, where their order is to be shuffled."""
+    """Return the permutation (n_images,) in which test images are put into batches where their order is shuffled."""
     return torch.randperm(n_images, generator=generator(seed, "test order", 0))

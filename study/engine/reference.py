@@ -1,6 +1,6 @@
 """The same training as a plain loop of torch.nn and torch.optim, one run at a time.
 
-The oracle of every engine and the yardstick of every benchmark: it shares the streams with them and
+The oracle of every engine and the yardstick of every benchmark: it shares the random streams with them and
 nothing else. Read it to know what the study trains.
 """
 
@@ -11,15 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from study.data.dataset import Dataset
-from study.engine import activations, norms, optimisers
-from study.engine import random_streams as streams
+from study.engine import activations, norms, optimisers, random_streams
 from study.spec.arms import ARMS
 from study.spec.design import Design
 from study.spec.runs import Run
 
 
 class Network(nn.Module):
-    """Linear, the arm's norm, the activation for every hidden layer; then a linear layer."""
+    """The network of one run: linear, the arm's norm, the activation for every hidden layer; then a linear layer."""
 
     def __init__(self, design: Design, run: Run):
         super().__init__()
@@ -30,7 +29,7 @@ class Network(nn.Module):
         self.norms = nn.ModuleList(norms.module_of(norm).twin(width, norm) for width in widths[1:-1] if norm)
         with torch.no_grad():
             for index, linear in enumerate(linears):
-                weight, bias = streams.initial_linear(run.seed, index, *widths[index : index + 2])
+                weight, bias = random_streams.initial_linear(run.seed, index, *widths[index : index + 2])
                 linear.weight.copy_(weight.T)
                 linear.bias.copy_(bias)
 
@@ -50,7 +49,7 @@ def train(design: Design, run: Run, data: Dataset) -> Iterator[tuple[Network, Te
     optimiser = optimisers.for_cell(run.cell).twin(network.parameters(), run.cell.lr)
     n_images, batch_size = len(data.train.labels), run.cell.batch_size
     for epoch in range(1, design.epochs + 1):
-        order = streams.image_order(run.seed, epoch, n_images)
+        order = random_streams.image_order(run.seed, epoch, n_images)
         for step in range(design.steps_per_epoch(batch_size)):
             rows = order[step * batch_size : (step + 1) * batch_size]
             network.train()
@@ -63,7 +62,7 @@ def train(design: Design, run: Run, data: Dataset) -> Iterator[tuple[Network, Te
 
 @torch.no_grad()
 def evaluate(network: Network, images: Tensor, labels: Tensor) -> tuple[float, int]:
-    """Mean cross-entropy (nats per image) and number of correct answers, batch norm by running averages."""
+    """Return mean cross-entropy (nats per image) and number of correct answers, batch norm by running averages."""
     network.eval()
     logits = network(images)
     loss = nn.functional.cross_entropy(logits, labels)

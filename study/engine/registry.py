@@ -1,7 +1,7 @@
 """Which engine trains: torch's, which knows every device and arm, or the kernel in C, which is faster on a CPU.
 
 A study keeps to the engine that it began with, since their bits differ. Both have one contract
-(``lockstep.training.Training``), so whoever trains asks here by the engine's name and needs to know no more.
+(``lockstep.training.Training``), so whoever trains asks here by the numerics id and needs to know no more.
 """
 
 from collections.abc import Callable
@@ -18,35 +18,35 @@ if TYPE_CHECKING:
     from study.engine.lockstep.training import TrainerFactory
 
 Engine = Literal["auto", "torch", "kernel"]
-"""As ``--engine`` asks for one."""
+"""The values of ``--engine``."""
 
 KERNEL = "kernel-1/cpu/float32"
-"""To be raised when the bits of a run change."""
+"""The kernel's numerics id; its version is to be raised when the bits of a run change."""
 KERNEL_NORMS = (None, ARMS["bn"].norm)
-"""What of arms the kernel knows, and it knows no factor but those that every study has."""
+"""The arms' normalisations that the kernel knows; it knows no factor but those that every study has."""
 MAX_UNITS = 256
-"""Of a layer; where there are more, torch's products are as fast (results/LOG.md)."""
+"""The widest layer that ``auto`` gives to the kernel; in wider ones torch's products are as fast (results/LOG.md)."""
 
 
-def choose(asked: Engine, design: Design, device: str, tf32: bool, of_study: str | None) -> tuple[str, str | None]:
-    """The engine's name, and a notice where another would have been faster.
+def choose(engine: Engine, design: Design, device: str, tf32: bool, of_study: str | None) -> tuple[str, str | None]:
+    """Return the numerics id, and a notice where another engine would have been faster.
 
-    ``auto`` is the engine that the study began with, ``of_study``; for a new study the kernel where it can train and is
-    faster. A StudyError where the engine cannot train here, or is not the study's.
+    ``auto`` is the engine that the study began with, by its numerics id ``of_study``; for a new study the kernel where
+    it can train and is faster. Raise StudyError where the engine cannot train here, or is not the study's.
     """
-    torch = devices.engine(device, tf32)
-    wanted = _wanted(asked, design, of_study)
+    torch = devices.numerics_id(device, tf32)
+    wanted = _wanted(engine, design, of_study)
     unknown = why_not_torch(design)
     if unknown:
         raise UsageError(f"the torch engine cannot train this: {unknown}; choose another --arms")
     if wanted == "torch":
-        devices.check_engine(torch, of_study)
+        devices.check_numerics(torch, of_study)
         return torch, None
     reason = why_no_kernel(design, device)
     if reason is None:
-        devices.check_engine(KERNEL, of_study)
+        devices.check_numerics(KERNEL, of_study)
         return KERNEL, None
-    if asked == "kernel":
+    if engine == "kernel":
         raise (UsageError if device != "cpu" else EnvironmentFault)(f"--engine kernel: {reason}; choose --engine torch")
     if of_study is not None:
         raise EnvironmentFault(
@@ -56,25 +56,25 @@ def choose(asked: Engine, design: Design, device: str, tf32: bool, of_study: str
     return torch, f"{reason}: the torch engine trains, several times slower" if device == "cpu" else None
 
 
-def likely_costs(asked: Engine, design: Design, device: str, of_study: str | None) -> costs.CostModel:
-    """Of the engine that will train, as far as that can be told without torch and without building the kernel."""
+def likely_costs(engine: Engine, design: Design, device: str, of_study: str | None) -> costs.CostModel:
+    """Return the costs of the engine that will train, as far as known without torch and without building the kernel."""
     from study.engine.kernel import build
 
-    wanted = _wanted(asked, design, of_study)
+    wanted = _wanted(engine, design, of_study)
     able = not device.startswith("cuda") and _unknown_to_kernel(design) is None and build.has_compiler()
     return costs.KERNEL if wanted == "kernel" and able else costs.TORCH
 
 
-def _wanted(asked: Engine, design: Design, of_study: str | None) -> str:
-    if asked != "auto":
-        return asked
+def _wanted(engine: Engine, design: Design, of_study: str | None) -> str:
+    if engine != "auto":
+        return engine
     if of_study is not None:
         return "kernel" if costs.for_engine(of_study) is costs.KERNEL else "torch"
     return "kernel" if costs.widest(design) <= MAX_UNITS else "torch"
 
 
 def why_no_kernel(design: Design, device: str) -> str | None:
-    """In words, None where there is one; it is built if need be."""
+    """Return why the kernel cannot train the design there, None where it can; it is built if need be."""
     if device != "cpu":
         return "the kernel trains on a CPU alone"
     unknown = _unknown_to_kernel(design)
@@ -96,15 +96,15 @@ def _unknown_to_kernel(design: Design) -> str | None:
 
 
 def why_not_torch(design: Design) -> str | None:
-    """Return what of the design torch's engine does not train, in words; None where it trains all."""
+    """Return why torch's engine cannot train the design, None where it can."""
     from study.engine import norms
 
     return next((reason for arm in design.arms if (reason := norms.why_not(ARMS[arm].norm))), None)
 
 
-def first_layer(engine: str, design: Design, data: "Dataset") -> dict[str, Any] | None:
-    """In which form the kernel takes the images, which it times at start, and by how much; None of another engine."""
-    if engine != KERNEL:
+def first_layer(numerics: str, design: Design, data: "Dataset") -> dict[str, Any] | None:
+    """Return the form in which the kernel takes the images, with the times that it is chosen by; None of torch."""
+    if numerics != KERNEL:
         return None
     from study.engine.kernel.training import prepared
 
@@ -112,10 +112,10 @@ def first_layer(engine: str, design: Design, data: "Dataset") -> dict[str, Any] 
     return {"form": images.form, "microseconds_of_an_image": dict(images.microseconds)}
 
 
-def trainer_factory(engine: str, check_cancelled: Callable[[], None] | None = None) -> "TrainerFactory":
-    """Return what makes the training of a cohort by ``engine``; the kernel calls ``check_cancelled`` often, and
-    ends by what that raises."""
-    if engine == KERNEL:
+def trainer_factory(numerics: str, check_cancelled: Callable[[], None] | None = None) -> "TrainerFactory":
+    """Return what makes the trainer of a cohort by an engine; the kernel's calls ``check_cancelled`` often, and ends by
+    what that raises."""
+    if numerics == KERNEL:
         from study.engine.kernel.training import Training
 
         return partial(Training, check_cancelled=check_cancelled) if check_cancelled else Training

@@ -1,1 +1,1 @@
-"""What kept networks answer under other statistics and other images."""
+"""Predictions of trained networks under other normalisation statistics and other images."""

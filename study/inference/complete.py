@@ -1,6 +1,6 @@
-"""Evaluate trained networks under other statistics and other images, what is missing of it; resumable.
+"""Which evaluations of a study's trained networks are missing, and their making; resumable.
 
-Needs the networks that training kept, and trains nothing. What is done is not done again.
+Needs the networks that training kept, and trains nothing. What is evaluated is not evaluated again.
 """
 
 import threading
@@ -22,6 +22,7 @@ from study.errors import UsageError
 from study.spec.arms import ARMS
 from study.spec.design import Design
 from study.spec.history import OK
+from study.spec.inference_modes import CLEAN
 from study.spec.runs import Run
 from study.store import weights
 from study.store.inference_tables import Store
@@ -30,21 +31,21 @@ from study.store.study_folder import Folder
 if TYPE_CHECKING:  # torch is imported by those who evaluate
     from study.data.dataset import Dataset
 
-NETWORKS_AT_ONCE = 4
-"""What is in hand is bounded by these and the test images, however many runs there are."""
-SAY_EVERY = 10  # seconds
-CLEAN = ("clean", 0)
+NETWORKS_PER_GROUP = 4
+"""The most networks that are evaluated together: with the test images they bound the memory, for any number of runs."""
+PROGRESS_SECONDS = 10
+"""Seconds between two lines of progress."""
 
 Say = Callable[[str], None]
 Todo = Mapping[Run, list[tuple[str, int]]]
-"""Conditions, each a name and a severity, by run."""
+"""Missing conditions, each a name and a severity, by run."""
 
 
-def complete(
+def complete_evaluation(
     folder: Folder, design: Design, runs: Sequence[Run], source: ImageSource, device: str, clean: bool,
     n_workers: int, say: Say,
 ) -> None:  # fmt: skip
-    """Evaluate what is missing of ``runs`` and write the tables; whoever comes meanwhile waits and finds it done."""
+    """Evaluate what is missing of ``runs`` and write the tables; a second process waits, and then has nothing to do."""
     with FileLock(folder.path / ".ablating"):
         Store(folder.path).clear()
         todo = missing(folder, design, runs, clean)
@@ -55,19 +56,22 @@ def complete(
 
 
 def trained(folder: Folder, design: Design) -> list[Run]:
-    """The runs of the grid whose networks can predict: the pairs of a tuned cell differ in more than the arm."""
+    """Return the runs of the grid whose networks can predict.
+
+    Tuned runs are left out, since the pairs of a tuned cell differ in more than the arm.
+    """
     table = folder.read("runs")
     status = dict(zip(table["run_id"].to_pylist(), table["status"].to_pylist(), strict=True))
     return [run for run in design.grid if status.get(design.run_id(run)) == OK]
 
 
 def any_statistics(runs: Sequence[Run]) -> bool:
-    """Whether there are statistics to choose."""
+    """Whether an arm of ``runs`` has statistics to choose."""
     return any(ARMS[run.arm].statistics for run in runs)
 
 
 def missing(folder: Folder, design: Design, runs: Sequence[Run], clean: bool) -> Todo:
-    """What is not evaluated yet, by run."""
+    """Return the conditions that are not evaluated yet, by run; of clean test images alone if ``clean``."""
     done, wanted = Store(folder.path).done(design), [CLEAN] if clean else _all_conditions()
     by_run = {run: [key for key in wanted if (design.run_id(run), *key) not in done] for run in runs}
     return {run: conditions for run, conditions in by_run.items() if conditions}
@@ -90,11 +94,11 @@ def _images(folder: Folder, source: ImageSource, device: str) -> "Dataset":
 
 
 def _evaluate(folder: Folder, design: Design, todo: Todo, images: "Dataset", n_workers: int, say: Say) -> None:
-    """Group by group, in this thread or, where there are enough on a CPU, in several."""
+    """Evaluate group by group: in this thread or, with several groups and workers on a CPU, in several."""
     groups = list(_groups(todo))
     device = images.test.images.device.type
     n_done, last = 0, time.monotonic()
-    job = Job(folder.path, design, devices.engine(device, tf32=False))
+    job = Job(folder.path, design, devices.numerics_id(device, tf32=False))
     if device != "cpu" or min(n_workers, len(groups)) < 2:
         devices.prepare(job.engine)
         done: Generator[int] = (job.evaluate(runs, todo[runs[0]], images) for runs in groups)
@@ -103,14 +107,14 @@ def _evaluate(folder: Folder, design: Design, todo: Todo, images: "Dataset", n_w
     with closing(done):  # however this ends, no thread is at work when it has
         for n_runs in done:
             n_done += n_runs
-            if time.monotonic() - last > SAY_EVERY:
+            if time.monotonic() - last > PROGRESS_SECONDS:
                 last = time.monotonic()
                 say(f"{n_done} of {len(todo)} networks evaluated")
 
 
 @dataclass(frozen=True)
 class Job:
-    """What all groups have in common."""
+    """The settings that the evaluation of all groups shares."""
 
     study: Path
     design: Design
@@ -120,9 +124,9 @@ class Job:
         self, runs: Sequence[Run], conditions: Sequence[tuple[str, int]], images: "Dataset",
         check_cancelled: Callable[[], None] = lambda: None,
     ) -> int:  # fmt: skip
-        """Evaluate a group of networks and commit it, condition by condition; returns their number.
+        """Evaluate a group of networks and commit it, condition by condition; returns the number of networks.
 
-        ``check_cancelled`` is called some times a second; what it raises ends the work.
+        ``check_cancelled`` is called several times a second and ends the evaluation by raising.
         """
         import torch
 
@@ -144,7 +148,10 @@ class Job:
 
 
 def _in_threads(job: Job, groups: Sequence[list[Run]], todo: Todo, images: "Dataset", n_workers: int) -> Generator[int]:
-    """torch lets go of Python's lock for each of its operations, which are long here."""
+    """Evaluate ``groups`` in threads, yielding the number of networks of each as it ends.
+
+    Threads suffice: torch releases the GIL during its operations, which are long here.
+    """
     stopped = threading.Event()
     pool = ThreadPoolExecutor(min(n_workers, len(groups)), initializer=devices.prepare, initargs=(job.engine,))
     try:
@@ -162,11 +169,11 @@ def _check(stopped: threading.Event) -> None:
 
 
 def _groups(todo: Todo) -> Iterator[list[Run]]:
-    """Networks of one arm and batch size that lack the same conditions, a few at a time."""
+    """Yield networks of one arm and batch size that lack the same conditions, a few at a time."""
 
     def alike(run: Run) -> tuple[object, ...]:
         return run.arm, run.cell.shape, todo[run]
 
-    for _, some in groupby(sorted(todo, key=alike), alike):
-        runs = list(some)
-        yield from (runs[start : start + NETWORKS_AT_ONCE] for start in range(0, len(runs), NETWORKS_AT_ONCE))
+    for _, group in groupby(sorted(todo, key=alike), alike):
+        runs = list(group)
+        yield from (runs[start : start + NETWORKS_PER_GROUP] for start in range(0, len(runs), NETWORKS_PER_GROUP))

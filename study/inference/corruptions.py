@@ -1,12 +1,12 @@
-"""The conditions under which trained networks are evaluated: what is done to the test images, or which are taken.
+"""Under which conditions are trained networks evaluated: how are the test images corrupted, or which are selected?
 
 Corruptions in the spirit of MNIST-C (Mu & Gilmer 2019) and ImageNet-C (Hendrycks & Dietterich 2019) at severities
 1 (barely visible) to 5 (strong), a background that betrays the class, and class priors. Images are (n, features)
 in [0, 1], square pictures row by row, and remain so; nothing is changed in place.
 
-Chance has one source: noise on image i comes from the stream (0, "shift/<corruption>", i), drawn on the CPU. So
-severities, data sets, runs and devices share their draws, and any chunk of the test set gets, on a CPU to the bit,
-what it gets in the whole. The rest has no chance: where MNIST-C tosses a coin for a direction, one is fixed here.
+All randomness has one source: noise on image i comes from the stream (0, "shift/<corruption>", i), drawn on the CPU. So
+severities, data sets, runs and devices share their draws, and a chunk of the test set gets, on a CPU to the bit, the
+noise that it gets in the whole. The rest is deterministic: where MNIST-C draws a direction at random, one is fixed.
 
 Left out: corruptions that need files or libraries (fog, frost, JPEG), and any mixing of two conditions.
 """
@@ -19,7 +19,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from study.engine import random_streams as streams
+from study.engine import random_streams
+from study.spec.inference_modes import CLEAN
 
 SEVERITIES = (1, 2, 3, 4, 5)
 STRENGTHS: dict[str, tuple[float, ...]] = {
@@ -37,17 +38,17 @@ STRENGTHS: dict[str, tuple[float, ...]] = {
     "invert": (0.1, 0.2, 0.4, 0.7, 1.0),  # share of the negative; 0.5 would be plain grey
     "background": (0.1, 0.2, 0.3, 0.45, 0.6),  # level behind the last class, 0 behind the first
 }
-"""Severities 1 to 5 of each corruption; in pixels of 28: other sizes in proportion."""
+"""Strength at severities 1 to 5 of each corruption; lengths in pixels of 28, scaled for images of another side."""
 
 REFERENCE_SIDE = 28
 N_CLASSES = 10
 IMBALANCE = 100
-"""How often the first class comes for one of the last, in the long tail."""
+"""Images of the first class for each one of the last, in the long tail."""
 
 
 @dataclass(frozen=True)
 class Condition:
-    """One way to meet the test set; a ValueError where there is none of this name or severity.
+    """A corruption or a selection of the test images; raises ValueError for an unknown name or severity.
 
     >>> Condition("rotate", 6)
     Traceback (most recent call last):
@@ -56,10 +57,10 @@ class Condition:
 
     name: str
     severity: int = 0
-    """1 to 5; 0 for those that have none."""
+    """1 to 5; 0 for conditions that have none."""
 
     def __post_init__(self) -> None:
-        names = ("clean", *STRENGTHS, *_PRIORS)
+        names = (CLEAN[0], *STRENGTHS, *_PRIORS)
         if self.name not in names:
             raise ValueError(f"condition {self.name!r}: unknown; choose one of {', '.join(names)}")
         valid = SEVERITIES if self.name in STRENGTHS else (0,)
@@ -69,18 +70,18 @@ class Condition:
 
 
 def apply(condition: Condition, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """A whole test set, (n, features) and (n,), as ``condition`` shows it: (m, features) and (m,), m <= n.
+    """Return a whole test set, (n, features) and (n,), under ``condition``: (m, features) and (m,), m <= n.
 
-    ``taken`` and ``corrupt`` are its two halves, of which a condition uses one.
+    A condition either selects images (``select_rows``) or corrupts them (``corrupt``).
     """
     if condition.name in _PRIORS:
-        rows = taken(condition, labels)
+        rows = select_rows(condition, labels)
         return images[rows], labels[rows]
     return corrupt(condition, images, labels), labels
 
 
-def taken(condition: Condition, labels: Tensor) -> Tensor:
-    """The indices (m,), ascending, of what ``condition`` keeps of a whole test set with ``labels`` (n,)."""
+def select_rows(condition: Condition, labels: Tensor) -> Tensor:
+    """Return the indices (m,), ascending, that ``condition`` keeps of a whole test set with ``labels`` (n,)."""
     _check_labels(labels)
     prior = _PRIORS.get(condition.name)
     rows = torch.arange(len(labels)) if prior is None else prior(labels.cpu())
@@ -88,9 +89,9 @@ def taken(condition: Condition, labels: Tensor) -> Tensor:
 
 
 def corrupt(condition: Condition, images: Tensor, labels: Tensor, first: int = 0) -> Tensor:
-    """Images (n, features) with their labels (n,), corrupted; ``first`` is the place of the first in the test set.
+    """Return images (n, features) with labels (n,), corrupted; ``first`` is the index of the first in the test set.
 
-    Under clean and under the class priors, the images as they are.
+    Under the clean condition and the class priors they are returned as they are.
     """
     _check_images(images, labels)
     name = condition.name
@@ -112,69 +113,69 @@ def _check_images(images: Tensor, labels: Tensor) -> None:
 
 
 def _check_labels(labels: Tensor) -> None:
-    strange = labels[(labels < 0) | (labels >= N_CLASSES)]
-    if len(strange):
-        raise ValueError(f"label {strange[0].item()}: choose one of 0 to {N_CLASSES - 1}")
+    invalid = labels[(labels < 0) | (labels >= N_CLASSES)]
+    if len(invalid):
+        raise ValueError(f"label {invalid[0].item()}: choose one of 0 to {N_CLASSES - 1}")
 
 
 def _drawn(name: str, first: int, rows: Tensor, draw: Callable[[Tensor, torch.Generator], Tensor]) -> Tensor:
-    """``rows`` (n, features) on the CPU, each overwritten by ``draw`` from its image's own stream."""
+    """Return ``rows`` (n, features) on the CPU, each overwritten by ``draw`` from its image's own stream."""
     for index, row in enumerate(rows, start=first):
-        draw(row, streams.generator(0, f"shift/{name}", index))
+        draw(row, random_streams.generator(0, f"shift/{name}", index))
     return rows
 
 
 def gaussian_noise(images: Tensor, sd: float, first: int = 0) -> Tensor:
-    """Normal noise of ``sd``, clipped: on a black pixel half of it is lost."""
+    """Add normal noise of ``sd``, clipped: on a black pixel half of it is lost."""
     rows = torch.empty(images.shape)
     noise = _drawn("gaussian_noise", first, rows, lambda row, stream: row.normal_(generator=stream))
     return (images + sd * noise.to(images)).clamp_(0, 1)
 
 
 def shot_noise(images: Tensor, photons: float, first: int = 0) -> Tensor:
-    """Poisson counts of a light that sends ``photons`` from a white pixel, over ``photons``, clipped."""
+    """Draw Poisson counts with mean ``photons`` at a white pixel, divided by ``photons`` and clipped."""
     rates = (images.float() * photons).cpu()
     counts = _drawn("shot_noise", first, rates, lambda row, stream: row.copy_(torch.poisson(row, generator=stream)))
     return (counts.to(images) / photons).clamp_(0, 1)
 
 
 def impulse_noise(images: Tensor, share: float, first: int = 0) -> Tensor:
-    """A ``share`` of the pixels turned black or white, evenly; a pixel keeps its fate as the share grows."""
+    """Turn a ``share`` of the pixels black or white, evenly; a pixel stays turned as the share grows."""
     rows = torch.empty(images.shape)
-    lot = _drawn("impulse_noise", first, rows, lambda row, stream: row.uniform_(generator=stream))
-    black, white = (mask.to(images.device) for mask in (lot < share / 2, lot >= 1 - share / 2))
+    u = _drawn("impulse_noise", first, rows, lambda row, stream: row.uniform_(generator=stream))
+    black, white = (mask.to(images.device) for mask in (u < share / 2, u >= 1 - share / 2))
     return images.masked_fill(black, 0).masked_fill_(white, 1)
 
 
 def brightness(images: Tensor, amount: float) -> Tensor:
-    """More light everywhere, clipped."""
+    """Add ``amount`` to every pixel, clipped."""
     return (images + amount).clamp_(0, 1)
 
 
 def contrast(images: Tensor, remains: float) -> Tensor:
-    """Each image drawn towards its own mean."""
+    """Shrink each image's deviations from its own mean to the share that ``remains``."""
     mean = images.mean(1, keepdim=True)
     return ((images - mean) * remains + mean).clamp_(0, 1)
 
 
 def gain(images: Tensor, factor: float) -> Tensor:
-    """Less light in proportion: linear, so that a normalisation by the batch's own moments undoes it."""
+    """Multiply by ``factor``: linear, so that a normalisation by the batch's own moments undoes it."""
     return (images * factor).clamp_(0, 1)
 
 
 def invert(images: Tensor, share: float) -> Tensor:
-    """(1 - share) x + share (1 - x)."""
+    """Return (1 - share) x + share (1 - x)."""
     return images * (1 - 2 * share) + share
 
 
 def background(images: Tensor, strength: float, labels: Tensor) -> Tensor:
-    """Light behind the strokes, in proportion to the class: a black pixel gets its level, a white one stays."""
+    """Lighten the background in proportion to the class: a black pixel gets its level, a white one stays."""
     level = labels.to(images)[:, None] * (strength / (N_CLASSES - 1))
     return images + level * (1 - images)
 
 
 def blur_weights(sd: float) -> Tensor:
-    """(2 r + 1,) float64: what each pixel collects of a normal distribution of ``sd`` pixels, cut at r = ceil(3 sd).
+    """Return (2 r + 1,) float64: a normal distribution of ``sd`` pixels by pixel, truncated at r = ceil(3 sd).
 
     The integral over a pixel and not the density at its centre, which for a small ``sd`` would be no blur at all.
     """
@@ -185,9 +186,9 @@ def blur_weights(sd: float) -> Tensor:
 
 
 def gaussian_blur(images: Tensor, sd: float) -> Tensor:
-    """``sd`` in pixels of 28; black beyond the edge.
+    """Blur with ``sd`` in pixels of 28; black beyond the edge.
 
-    Sums of shifted pictures: a matrix product or a library's convolution rounds by the size of the chunk.
+    A sum of shifted pictures: a matrix product or a library's convolution rounds by the size of the chunk.
     """
     pictures = _pictures(images)
     side = pictures.shape[-1]
@@ -202,29 +203,29 @@ def gaussian_blur(images: Tensor, sd: float) -> Tensor:
 
 
 def rotate(images: Tensor, degrees: float) -> Tensor:
-    """Counterclockwise about the centre."""
+    """Rotate counterclockwise about the centre."""
     c, s = cos(radians(degrees)), sin(radians(degrees))
     return _warp(images, ((c, -s, 0), (s, c, 0)))
 
 
 def translate(images: Tensor, distance: float) -> Tensor:
-    """To the right and down, by ``distance`` pixels of 28 each."""
+    """Move to the right and down, by ``distance`` pixels of 28 each."""
     offset = -2 * distance / REFERENCE_SIDE  # a picture reaches from -1 to 1
     return _warp(images, ((1, 0, offset), (0, 1, offset)))
 
 
 def scale(images: Tensor, factor: float) -> Tensor:
-    """``factor`` times the size, about the centre."""
+    """Scale to ``factor`` times the size, about the centre."""
     return _warp(images, ((1 / factor, 0, 0), (0, 1 / factor, 0)))
 
 
 def shear(images: Tensor, slope: float) -> Tensor:
-    """Leaning to the right about the centre, like italics."""
+    """Shear to the right about the centre, like italics."""
     return _warp(images, ((1, slope, 0), (0, 1, 0)))
 
 
 def _warp(images: Tensor, source: tuple[tuple[float, ...], ...]) -> Tensor:
-    """Bilinear, black beyond the edge; ``source`` (2, 3) leads from a place (x, y, 1) to the one that it shows."""
+    """Resample bilinearly, black beyond the edge; ``source`` (2, 3) maps an output place (x, y, 1) to its source."""
     pictures = _pictures(images)
     theta = torch.tensor(source, dtype=torch.float64)[None]
     grid = functional.affine_grid(theta, [1, *pictures.shape[1:]], align_corners=False).to(images)
@@ -234,15 +235,16 @@ def _warp(images: Tensor, source: tuple[tuple[float, ...], ...]) -> Tensor:
 
 
 def _pictures(images: Tensor) -> Tensor:
-    """(n, features) -> (n, 1, side, side)."""
+    """Return images (n, features) as (n, 1, side, side)."""
     side = isqrt(images.shape[1])
     return images.reshape(-1, 1, side, side)
 
 
 def _long_tail(labels: Tensor) -> Tensor:
-    """Class sizes that fall geometrically from 1 to 1/IMBALANCE, as large as the labels allow, at least 1 each.
+    """Return the rows of classes whose sizes fall geometrically from 1 to 1/IMBALANCE: the largest that the labels
+    allow, at least 1 each.
 
-    Evenly spaced among the images of a class: its first ones would come from one half of the file.
+    Rows are evenly spaced among those of a class: its first ones would come from one half of the file.
     """
     members = [(labels == c).nonzero()[:, 0] for c in range(N_CLASSES)]
     shares = [IMBALANCE ** (-c / (N_CLASSES - 1)) for c in range(N_CLASSES)]
@@ -268,7 +270,7 @@ _PRIORS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 CONDITIONS: tuple[Condition, ...] = (
-    Condition("clean"),
+    Condition(*CLEAN),
     *(Condition(name, severity) for name in STRENGTHS for severity in SEVERITIES),
     *(Condition(name) for name in _PRIORS),
 )

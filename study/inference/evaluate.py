@@ -1,7 +1,7 @@
-"""What trained networks answer under other statistics of batch normalisation and other images: rows of the tables.
+"""What do trained networks predict under other normalisation statistics and other images? Rows of the tables.
 
 Networks of one arm and batch size are evaluated together; a row never depends on which. Under the clean condition every
-way to predict is tried, under the others a few. Nothing here trains, and nothing is written.
+inference mode is evaluated, under the others a few. Nothing here trains, and nothing is written.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,36 +16,33 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from study.data.dataset import Dataset
-from study.engine import activations, norms
-from study.engine import random_streams as streams
+from study.engine import activations, norms, random_streams
 from study.engine.norms import EPS
-from study.inference import metrics as predictions
-from study.inference import modes
-from study.inference import statistics as moments
+from study.inference import metrics, modes, statistics
 from study.inference.corruptions import Condition, apply
 from study.inference.modes import Mode, Networks, Statistics
 from study.spec.arms import ARMS, STATISTICS
 from study.spec.design import Design
-from study.spec.inference_modes import numbered, parse
+from study.spec.inference_modes import CLEAN, numbered, parse
 from study.spec.runs import Run
 from study.store.schemas import keys_of
 
 Item = TypeVar("Item")
 
-CLEAN = Condition("clean", 0)
+CLEAN_IMAGES = Condition(*CLEAN)
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000)
 ORDERS = ("shuffled", "natural", "sorted")
 FROM_TRAINING = ("running", "cumulative_last", "cumulative_all", "precise", "population")
 SWAPS = ((8, 1), (8, 2), (8, 4), (8, 7), (32, 2), (32, 8), (128, 2), (128, 32))
-"""Batch size and number of other images replaced; 8 and 2 are the post's."""
-N_SWAPPED = 1000  # images that are looked at in two batches
+"""Batch size and number of other images replaced; the post replaces 2 in batches of 8."""
+N_SWAPPED = 1000  # images that are predicted in two batches each
 COMPOSED = (8, 32)
-"""Sizes of batches that are composed anew 32 times."""
+"""Sizes of batches that are composed at random 32 times."""
 
 
 @dataclass(frozen=True)
 class EvalSetting:
-    """A way to predict: what batch normalisation uses, and where that is the test batch, its size and order."""
+    """An inference mode and, where it needs the test batch, the batch's size and the order of the images."""
 
     inference: str
     size: int | None = None
@@ -56,9 +53,9 @@ NO_NORM = EvalSetting("none")
 
 
 def eval_settings(condition: Condition, n_layers: int) -> list[EvalSetting]:
-    """Of networks with batch norm in ``n_layers``. The size 0 stands for all images in one batch."""
+    """Return the settings for networks with batch norm in ``n_layers``; size 0 stands for all images in one batch."""
     fixed = [EvalSetting(name) for name in FROM_TRAINING]
-    if condition != CLEAN:
+    if condition != CLEAN_IMAGES:
         batches = [EvalSetting("batch", size, "shuffled") for size in (8, 32, 128, 512, 0)]
         return [*fixed, *batches, *(EvalSetting(numbered("blend", 16), size, "shuffled") for size in (8, 32))]
     batches = [EvalSetting("batch", size, order) for order in ORDERS for size in (*SIZES, 0)]
@@ -69,29 +66,29 @@ def eval_settings(condition: Condition, n_layers: int) -> list[EvalSetting]:
 
 
 class Group:
-    """Trained networks of one arm and batch size, and what batch norm may use of the training images."""
+    """Trained networks of one arm and batch size, with the statistics that batch norm may use."""
 
     def __init__(
         self, design: Design, runs: Sequence[Run], weights: Sequence[Mapping[str, NDArray[np.float32]]], data: Dataset,
         check_cancelled: Callable[[], None] = lambda: None,
     ):  # fmt: skip
-        """``check_cancelled`` is called some times a second; what it raises ends the work."""
+        """``check_cancelled`` is called several times a second and ends the evaluation by raising."""
         self.design, self.runs, self.data, self.check_cancelled = design, runs, data, check_cancelled
         device = data.test.images.device
         self.states = [{name: torch.from_numpy(value).to(device) for name, value in state.items()} for state in weights]
         self.norm = ARMS[runs[0].arm].norm
-        self.networks = Networks.of(self.states, activations.for_cell(runs[0].cell))
+        self.networks = Networks.from_states(self.states, activations.for_cell(runs[0].cell))
 
     @cached_property
     def statistics(self) -> dict[str, Statistics]:
-        """Those of FROM_TRAINING; ``precise`` sees the training images in the file's order, by the runs' batch size."""
-        kept = {name: moments.statistics(self.states, name) for name in STATISTICS}
+        """The statistics of FROM_TRAINING; ``precise`` sees the images in the file's order, by the runs' batch size."""
+        kept = {name: statistics.stored_statistics(self.states, name) for name in STATISTICS}
         images, size = self.data.train.images, self.runs[0].cell.batch_size
-        z, n_whole = moments.passes(self.networks, images), len(images) // size
+        z, n_whole = statistics.preactivation_batches(self.networks, images), len(images) // size
         return {
             **kept,
-            "precise": moments.precise(self.networks, self._each(islice(z(size), n_whole))),
-            "population": moments.population(self.networks, lambda: self._each(z(moments.CHUNK))),
+            "precise": statistics.precise(self.networks, self._each(islice(z(size), n_whole))),
+            "population": statistics.population(self.networks, lambda: self._each(z(statistics.CHUNK))),
         }
 
     def _each(self, items: Iterable[Item]) -> Iterator[Item]:
@@ -100,61 +97,60 @@ class Group:
             yield item
 
     def rows(self, condition: Condition) -> list[dict[str, Any]]:
-        """One for each run and trial, of ``ablation.parquet``."""
+        """Return a row of ``ablation.parquet`` for each run and setting."""
         images, labels = apply(condition, self.data.test.images, self.data.test.labels)
         z = modes.first_preactivation(self.networks, images)
         if self.norm is None or not self.norm.statistics:
             mode = None if self.norm is None else modes.ByImage(norms.module_of(self.norm).by_image)
-            measured = predictions.measure(modes.logits(self.networks, z, mode), labels)
+            measured = metrics.measure(modes.logits(self.networks, z, mode), labels)
             return self._rows(condition, NO_NORM, measured, None)
-        ordered = {
-            order: self._ordered(order, z, labels) for order in ORDERS if condition == CLEAN or order == "shuffled"
-        }
-        found, reference = [], None
-        for trial in self._each((EvalSetting("population"), *eval_settings(condition, len(self.networks.norms)))):
-            measured = predictions.measure(self._logits(trial, z, ordered), labels)
-            if reference is None:  # the first, which comes again in its place
+        orders = ORDERS if condition == CLEAN_IMAGES else ("shuffled",)
+        ordered = {order: self._ordered(order, z, labels) for order in orders}
+        rows, reference = [], None
+        for setting in self._each((EvalSetting("population"), *eval_settings(condition, len(self.networks.norms)))):
+            measured = metrics.measure(self._logits(setting, z, ordered), labels)
+            if reference is None:  # the first setting, which comes again in its place
                 reference = measured.predicted
                 continue
-            found += self._rows(condition, trial, measured, (measured.predicted != reference).sum(1))
-        return found
+            rows += self._rows(condition, setting, measured, (measured.predicted != reference).sum(1))
+        return rows
 
     def _ordered(self, order: str, z: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """z (L, n, width) with its rows in ``order``, and the place (L, n, 1) of every image in it."""
+        """Return z (L, n, width) with its rows in ``order``, and the place (L, n, 1) of every image in it."""
         n = len(labels)
         if order == "shuffled":
-            drawn = {run.seed: streams.test_order(run.seed, n) for run in self.runs}
+            drawn = {run.seed: random_streams.test_order(run.seed, n) for run in self.runs}
             rows = torch.stack([drawn[run.seed] for run in self.runs]).to(labels.device)
         else:
-            one = labels.argsort(stable=True) if order == "sorted" else torch.arange(n, device=labels.device)
-            rows = one.expand(len(self.runs), n)
+            shared = labels.argsort(stable=True) if order == "sorted" else torch.arange(n, device=labels.device)
+            rows = shared.expand(len(self.runs), n)
         return z.gather(1, rows[..., None].expand_as(z)), rows.argsort(1)[..., None]
 
-    def _logits(self, trial: EvalSetting, z: Tensor, ordered: Mapping[str, tuple[Tensor, Tensor]]) -> Tensor:
-        """(L, n, classes) in the order of the images."""
-        if trial.order is None:
-            return modes.logits(self.networks, z, modes.Fixed(self.statistics[trial.inference]))
-        rows, places = ordered[trial.order]
-        answers = modes.logits(self.networks, rows, self._mode(trial, z.shape[1]))
-        return answers.gather(1, places.expand_as(answers))
+    def _logits(self, setting: EvalSetting, z: Tensor, ordered: Mapping[str, tuple[Tensor, Tensor]]) -> Tensor:
+        """Return logits (L, n, classes) in the original order of the images."""
+        if setting.order is None:
+            return modes.logits(self.networks, z, modes.FixedStatistics(self.statistics[setting.inference]))
+        rows, places = ordered[setting.order]
+        logits = modes.logits(self.networks, rows, self._mode(setting, z.shape[1]))
+        return logits.gather(1, places.expand_as(logits))
 
-    def _mode(self, trial: EvalSetting, n_images: int) -> Mode:
-        """Of a trial by test batches; what it blends with or leaves in place are the running statistics."""
-        return modes.make(parse(trial.inference), self.statistics["running"], trial.size or n_images)
+    def _mode(self, setting: EvalSetting, n_images: int) -> Mode:
+        """Return the mode of a setting by test batches, with the running statistics as its source."""
+        return modes.make(parse(setting.inference), self.statistics["running"], setting.size or n_images)
 
     def _rows(
-        self, condition: Condition, trial: EvalSetting, measured: predictions.Measures, flips: Tensor | None
+        self, condition: Condition, setting: EvalSetting, measured: metrics.Measures, flips: Tensor | None
     ) -> list[dict[str, Any]]:
         n = measured.predicted.shape[1]
-        size = (trial.size or n) if trial.order else None
-        flags = predictions.flags(n, size) if size else None
+        size = (setting.size or n) if setting.order else None
+        flags = metrics.flags(n, size) if size else None
         return [
             {
                 **keys_of(self.design, run),
                 "epoch": self.design.epochs,
-                "inference": trial.inference,
+                "inference": setting.inference,
                 "eval_batch_size": size,
-                "order": trial.order,
+                "order": setting.order,
                 "shift": condition.name,
                 "severity": condition.severity,
                 "loss": float(measured.loss[i]),
@@ -170,7 +166,7 @@ class Group:
         ]
 
     def statistic_rows(self) -> Iterator[dict[str, Any]]:
-        """How far each statistic lies from the population's, by run and layer, of ``statistics.parquet``."""
+        """Yield rows of ``statistics.parquet``: how far each statistic lies from the population's, by run and layer."""
         exact = self.statistics["population"]
         for name in FROM_TRAINING[:-1]:
             for layer, ((mean, var), (true_mean, true_var)) in enumerate(
@@ -183,33 +179,36 @@ class Group:
                     yield {**keys_of(self.design, run), "inference": name, "layer": layer, **errors}
 
     def swap_rows(self) -> Iterator[dict[str, Any]]:
-        """The same images in two batches that differ in some of the others, of ``swaps.parquet``."""
+        """Yield rows of ``swaps.parquet``: the same images in two batches that differ in some of the others."""
         z = modes.first_preactivation(self.networks, self.data.test.images)
         for index, (size, n_swapped) in enumerate(SWAPS):
-            found = predictions.swap(self.networks, z, _pairs(z.shape[1], index), self._each)
+            change = metrics.swap_sensitivity(self.networks, z, _swap_pairs(z.shape[1], index), self._each)
             for i, run in enumerate(self.runs):
                 measured = {
-                    "mean_change": float(found.mean[i]),
-                    "value_change": float(found.value[i]),
-                    "logit_change": float(found.logit[i]),
-                    "flip_rate": float(found.flips[i]),
+                    "mean_change": float(change.mean[i]),
+                    "value_change": float(change.value[i]),
+                    "logit_change": float(change.logit[i]),
+                    "flip_rate": float(change.flips[i]),
                 }
                 yield {**keys_of(self.design, run), "eval_batch_size": size, "n_swapped": n_swapped, **measured}
 
     def composition_rows(self) -> Iterator[dict[str, Any]]:
-        """All test images in many random batches, of ``compositions.parquet``."""
+        """Yield rows of ``compositions.parquet``: all test images in many random batches."""
         z = modes.first_preactivation(self.networks, self.data.test.images)
         for index, size in enumerate(COMPOSED):
-            stream = streams.generator(0, "compositions", index)
-            found = predictions.compositions(self.networks, z, size, stream, each=self._each)
+            stream = random_streams.generator(0, "compositions", index)
+            composition = metrics.composition_sensitivity(self.networks, z, size, stream, each=self._each)
             for i, run in enumerate(self.runs):
-                measured = {"any_flip": float(found.any_flip[i]), "mates_share": float(found.mates_share[i])}
+                measured = {
+                    "any_flip": float(composition.any_flip[i]),
+                    "mates_share": float(composition.within_image_share[i]),
+                }
                 yield {**keys_of(self.design, run), "eval_batch_size": size, **measured}
 
 
 @cache
-def _pairs(n_images: int, index: int) -> Tensor:
-    """Those of SWAPS, the same for all networks."""
+def _swap_pairs(n_images: int, index: int) -> Tensor:
+    """Return the batches of the swap ``SWAPS[index]``, the same for all networks."""
     size, n_swapped = SWAPS[index]
-    chosen = streams.test_order(0, n_images)[:N_SWAPPED]
-    return predictions.pairs(n_images, size, n_swapped, chosen, streams.generator(0, "swap", index))
+    chosen = random_streams.test_order(0, n_images)[:N_SWAPPED]
+    return metrics.swap_pairs(n_images, size, n_swapped, chosen, random_streams.generator(0, "swap", index))

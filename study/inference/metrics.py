@@ -1,8 +1,8 @@
-"""How good the answers of a stack of networks are, and how much of an answer comes from the other images of its batch.
+"""How good are the logits of a stack of networks, and how much do they depend on the other images of the batch?
 
-In mode ``BatchStatistics`` an image is normalised by the moments of its batch, so its logits are a function of its
-batch mates. ``swap`` exchanges some of the mates of an image, ``compositions`` all of them, many times. Left out: which
-mode is used and which statistics, see ``modes``.
+In mode ``BatchStatistics`` an image is normalised by the moments of its batch, so its logits are a function of the
+other images. ``swap_sensitivity`` replaces some of these, ``composition_sensitivity`` all of them, many times. Left
+out: which mode is used and which statistics, see ``modes``.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from study.inference.modes import BatchStatistics, Networks, logits
+from study.inference import modes
+from study.inference.modes import BatchStatistics, Networks
 
 Each = Callable[[Iterable[Any]], Iterator[Any]]
 
@@ -22,6 +23,8 @@ CHUNK = 10_000  # images at a time, in whole batches
 
 @dataclass(frozen=True)
 class Measures:
+    """Loss, accuracy, calibration and predicted labels of L networks."""
+
     loss: Tensor
     """(L,) float64, nats per image."""
     n_correct: Tensor
@@ -32,26 +35,29 @@ class Measures:
     """(L, n) int64, the class of the largest logit; one past the last class where a logit is NaN."""
 
 
-def measure(answers: Tensor, labels: Tensor) -> Measures:
-    """Measures of logits (L, n, classes) on the labels (n,)."""
-    if answers.shape[1:-1] != labels.shape:
-        raise ValueError(f"logits {tuple(answers.shape)} and labels {tuple(labels.shape)}: one label an image")
-    log_p = answers.double().log_softmax(-1)
+def measure(logits: Tensor, labels: Tensor) -> Measures:
+    """Return the measures of logits (L, n, classes) on the labels (n,)."""
+    if logits.shape[1:-1] != labels.shape:
+        raise ValueError(f"logits {tuple(logits.shape)} and labels {tuple(labels.shape)}: one label an image")
+    log_p = logits.double().log_softmax(-1)
     own = log_p.gather(-1, labels[None, :, None].expand(len(log_p), -1, 1))
-    predicted = predicted_labels(answers)
+    predicted = predicted_labels(logits)
     correct = predicted == labels
     return Measures(
         -own[..., 0].mean(-1), correct.sum(-1), _calibration_error(log_p.amax(-1).exp(), correct), predicted
     )
 
 
-def predicted_labels(answers: Tensor) -> Tensor:
-    """Logits (..., classes) -> the class of the largest; where one is NaN no class is, and it is one past the last."""
-    return answers.argmax(-1).masked_fill_(answers.isnan().any(-1), answers.shape[-1])
+def predicted_labels(logits: Tensor) -> Tensor:
+    """Return the class of the largest of logits (..., classes), one past the last class where a logit is NaN."""
+    return logits.argmax(-1).masked_fill_(logits.isnan().any(-1), logits.shape[-1])
 
 
 def _calibration_error(confidence: Tensor, correct: Tensor) -> Tensor:
-    """(L,) of confidence and correct (L, n); the k-th bin is (k / 15, (k + 1) / 15], as in Guo et al. 2017."""
+    """Return the calibration error (L,) of confidence and correct (L, n).
+
+    The k-th bin is (k / 15, (k + 1) / 15], as in Guo et al. 2017.
+    """
     bins = ((confidence * BINS).ceil().long() - 1).clamp(0, BINS - 1)
     surplus = confidence.new_zeros(len(bins), BINS).scatter_add(-1, bins, correct.double() - confidence)
     return surplus.abs().sum(-1) / bins.shape[-1]
@@ -59,14 +65,16 @@ def _calibration_error(confidence: Tensor, correct: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Flags:
+    """Properties of consecutive batches that their size alone decides."""
+
     degenerate: bool
-    """A batch of one image occurs: it has no variance, and its answer does not depend on it."""
+    """Whether a batch of one image occurs: it has no variance, and its logits do not depend on the image."""
     last: int
     """Images in the last batch."""
 
 
 def flags(n: int, size: int) -> Flags:
-    """What ``Batch(size)`` does with n images.
+    """Return the flags of ``BatchStatistics(size)`` on n images.
 
     >>> flags(10_000, 64)
     Flags(degenerate=False, last=16)
@@ -80,8 +88,9 @@ def flags(n: int, size: int) -> Flags:
 
 
 @dataclass(frozen=True)
-class Swap:
-    """What changes for an image when mates of its batch are replaced; all (L,) float64, over all images asked for."""
+class SwapSensitivity:
+    """Batch-swap sensitivity: what changes for an image when others of its batch are replaced; all (L,) float64, over
+    all images asked for."""
 
     mean: Tensor
     """Rms change of the first layer's batch mean, over units, in standard deviations of the unit over all images
@@ -94,11 +103,11 @@ class Swap:
     """Share of images whose class changes."""
 
 
-def pairs(n: int, size: int, n_swapped: int, images: Tensor, generator: torch.Generator) -> Tensor:
-    """Each of ``images`` (q,) in two batches of ``size`` that differ in ``n_swapped`` mates: rows (2, q, size) of n
-    images, its own first in both.
+def swap_pairs(n: int, size: int, n_swapped: int, images: Tensor, generator: torch.Generator) -> Tensor:
+    """Return two batches of ``size`` for each of ``images`` (q,) that differ in ``n_swapped`` other images: rows
+    (2, q, size) of n images, its own first in both.
 
-    All mates and their replacements are drawn without replacement, by a generator on the CPU.
+    All other images and their substitutes are drawn without replacement, by a generator on the CPU.
     """
     if not 0 <= n_swapped < size or size + n_swapped > n:
         raise ValueError(f"{n_swapped} mates swapped in batches of {size} from {n} images; k < size and size + k <= n")
@@ -107,84 +116,79 @@ def pairs(n: int, size: int, n_swapped: int, images: Tensor, generator: torch.Ge
     n_others = size - 1 + n_swapped
     others = torch.stack([torch.randperm(n - 1, generator=generator)[:n_others] for _ in images])
     image = images.cpu()[:, None]
-    others += others >= image  # numbers without the image's own
+    others += others >= image  # drawn from n - 1 numbers: skip the image's own
     old, new = others.tensor_split([size - 1], 1)
     return torch.stack([torch.cat([image, old], 1), torch.cat([image, old[:, n_swapped:], new], 1)])
 
 
-def swap(networks: Networks, z: Tensor, drawn: Tensor, each: Each = iter) -> Swap:
-    """What changes between the two batches of each of the ``pairs`` (2, q, size), rows of z (L, n, width).
+def swap_sensitivity(networks: Networks, z: Tensor, drawn: Tensor, each: Each = iter) -> SwapSensitivity:
+    """Return what changes between the two batches of each pair: ``drawn`` (2, q, size) are rows of z (L, n, width).
 
-    ``each`` goes through the parts of the work, and may end it.
+    ``each`` iterates over the parts of the work, and may end it.
     """
     sd = z.std(1, keepdim=True)
-    some = torch.split(drawn, max(1, CHUNK // drawn.shape[-1]), dim=1)
-    parts = [_changes(networks, z, sd, pair.to(z.device)) for pair in each(some)]
+    chunks = torch.split(drawn, max(1, CHUNK // drawn.shape[-1]), dim=1)
+    parts = [_changes(networks, z, sd, pair.to(z.device)) for pair in each(chunks)]
     mean, value, logit, flips = torch.cat(parts, -1).mean(-1)
-    return Swap(mean.sqrt(), value.sqrt(), logit.sqrt(), flips)
+    return SwapSensitivity(mean.sqrt(), value.sqrt(), logit.sqrt(), flips)
 
 
 def _changes(networks: Networks, z: Tensor, sd: Tensor, pair: Tensor) -> Tensor:
-    """(4, L, q): squared changes of mean, value and logit, and whether the class flips, by image."""
+    """Return (4, L, q): squared changes of mean, value and logit, and whether the class flips, by image."""
     batch, shape = BatchStatistics(pair.shape[-1]), pair.shape[1:]
     both = [z[:, rows.flatten()] for rows in pair]
-    means = [torch.unflatten(some, 1, shape).mean(2) / sd for some in both]
-    values = [batch.normalise(0, some)[:, :: shape[-1]] for some in both]
-    answers = [logits(networks, some, batch)[:, :: shape[-1]] for some in both]
-    squares = [(a - b).double().square().mean(-1) for a, b in (means, values, answers)]
-    flipped = predicted_labels(answers[0]) != predicted_labels(answers[1])
+    means = [torch.unflatten(one, 1, shape).mean(2) / sd for one in both]
+    values = [batch.normalise(0, one)[:, :: shape[-1]] for one in both]
+    logits = [modes.logits(networks, one, batch)[:, :: shape[-1]] for one in both]
+    squares = [(a - b).double().square().mean(-1) for a, b in (means, values, logits)]
+    flipped = predicted_labels(logits[0]) != predicted_labels(logits[1])
     return torch.stack([*squares, flipped.double()])
 
 
 @dataclass(frozen=True)
-class Compositions:
-    """Over random compositions of the batches; (L,) float64."""
+class CompositionSensitivity:
+    """Batch-composition sensitivity, over random compositions of the batches; (L,) float64."""
 
     any_flip: Tensor
     """Share of images that do not have the same class in all of them."""
-    mates_share: Tensor
-    """Share of the variance of logits, over images and compositions, that is within an image; summed over classes.
-    NaN where logits are NaN or do not vary."""
+    within_image_share: Tensor
+    """Share of the variance of logits, over images and compositions, that is within an image (1 - ICC); summed over
+    classes. NaN where logits are NaN or do not vary."""
 
 
-def compositions(
+def composition_sensitivity(
     networks: Networks, z: Tensor, size: int, generator: torch.Generator, n_compositions: int = 32, each: Each = iter
-) -> Compositions:
-    """All n images of z (L, n, width) in batches of ``size``, composed anew by chance ``n_compositions`` times.
+) -> CompositionSensitivity:
+    """Return how the predictions of n images, z (L, n, width), vary over ``n_compositions`` random batches of ``size``.
 
-    The variance between images is that of their means less what chance puts there, as in a one-way analysis of
-    variance with random effects. ``each`` goes through the compositions, and may end the work.
+    The variance between images is that of their means less its sampling error, as in a one-way analysis of variance
+    with random effects. ``each`` iterates over the compositions, and may end the work.
     """
     if not 1 <= size <= z.shape[1] or n_compositions < 2:
         raise ValueError(f"{n_compositions} compositions of {z.shape[1]} images in {size}s; two at least, size <= n")
-    draws = (_composed(networks, z, size, generator) for _ in each(range(n_compositions)))
+    draws = (_composed_logits(networks, z, size, generator) for _ in each(range(n_compositions)))
     mean = next(draws)
     before, squares = predicted_labels(mean), torch.zeros_like(mean)
     flipped = torch.zeros_like(before, dtype=torch.bool)
-    for count, answers in enumerate(draws, start=2):  # Welford 1962
-        flipped |= predicted_labels(answers) != before
-        delta = answers - mean
+    for count, logits in enumerate(draws, start=2):  # Welford 1962
+        flipped |= predicted_labels(logits) != before
+        delta = logits - mean
         mean += delta / count
-        squares += delta * (answers - mean)
+        squares += delta * (logits - mean)
     within = squares.sum(-1).mean(-1) / (n_compositions - 1)
     between = (mean.var(1).sum(-1) - within / n_compositions).clamp(min=0)
-    return Compositions(flipped.double().mean(-1), within / (within + between))
+    return CompositionSensitivity(flipped.double().mean(-1), within / (within + between))
 
 
-def _composed(networks: Networks, z: Tensor, size: int, generator: torch.Generator) -> Tensor:
-    """Logits (L, n, classes), float64, of all images in random batches.
+def _composed_logits(networks: Networks, z: Tensor, size: int, generator: torch.Generator) -> Tensor:
+    """Return logits (L, n, classes), float64, of all images in random batches.
 
-    The last batch is filled up with images of the first, whose second answers are dropped.
+    The last batch is padded with images of the first, whose second logits are dropped.
     """
     n = z.shape[1]
     order = torch.randperm(n, generator=generator)
     rows = torch.cat([order, order[: -n % size]]).to(z.device)
-    parts = list(_in_batches(networks, z, size, rows))
-    answers = torch.cat(parts, 1)[:, :n]
-    return torch.empty_like(answers).index_copy_(1, rows[:n], answers)
-
-
-def _in_batches(networks: Networks, z: Tensor, size: int, rows: Tensor) -> Iterator[Tensor]:
-    """Logits (L, some, classes) of the images at ``rows``, whole batches at a time."""
-    for some in torch.split(rows, max(1, CHUNK // size) * size):
-        yield logits(networks, z[:, some], BatchStatistics(size)).double()
+    whole_batches = torch.split(rows, max(1, CHUNK // size) * size)
+    mode = BatchStatistics(size)
+    logits = torch.cat([modes.logits(networks, z[:, chunk], mode).double() for chunk in whole_batches], 1)[:, :n]
+    return torch.empty_like(logits).index_copy_(1, rows[:n], logits)

@@ -1,14 +1,14 @@
-"""Which mean and variance batch normalisation uses when it predicts, on stacks of trained networks.
+"""Which mean and variance does batch normalisation use when a stack of trained networks predicts?
 
-While training, a layer is normalised by the moments of its batch. To predict there is a choice, a *mode*:
+While training, a layer is normalised by the moments of its batch. To predict there is a choice, the inference *mode*:
 
-    Fixed                      statistics from training, see ``moments``: each image is normalised alone
-    Batch                      moments of the test batch, as while training: an image's answer depends on its mates
+    FixedStatistics            moments of training images, see ``statistics``: each image is normalised alone
+    BatchStatistics            moments of the test batch, as while training: logits depend on its other images
     Blend, MeanOnly, VarOnly   something of both
     OneLayer                   one mode in one layer, another in the rest
 
 A stack holds L networks of one shape; z and what comes of it is (L, images, width). Statistics are a mean and a
-variance (L, 1, width) a layer. Left out: training, gradients, and the order of the images, which is the caller's.
+variance (L, 1, width) a layer. Left out: training, gradients, and the order of the images, which the caller chooses.
 """
 
 import math
@@ -36,7 +36,7 @@ Statistics = Sequence[Moments]
 
 @dataclass(frozen=True)
 class Networks:
-    """L networks: linear, a norm if there is any, the activation for every hidden layer; then a linear layer."""
+    """L networks: for every hidden layer linear, norm if there is any, activation; then a linear layer."""
 
     linears: list[tuple[Tensor, Tensor]]
     """Weight (L, in, out) and bias (L, 1, out)."""
@@ -45,7 +45,7 @@ class Networks:
     activation: Activation = RELU
 
     @classmethod
-    def of(cls, states: Sequence[State], activation: Activation = RELU) -> Self:
+    def from_states(cls, states: Sequence[State], activation: Activation = RELU) -> Self:
         """Return the networks of state dicts; ValueError where they are not of one shape, or not of this one."""
         n_linears, n_norms = layer_counts(states)
         linears = [
@@ -60,13 +60,13 @@ class Networks:
 
 
 def layer_counts(states: Sequence[State]) -> tuple[int, int]:
-    """Numbers of linear and batch norm layers, equal in all; a name that nobody would read is an error."""
+    """Return the numbers of linear and batch norm layers, equal in all; a name that nobody would read is an error."""
     depths = []
     for index, state in enumerate(states):
-        found = {name: re.fullmatch(r"(linears|norms)\.(\d+)\.\w+", name) for name in state}
-        if unknown := sorted(name for name, match in found.items() if match is None):
+        matches = {name: re.fullmatch(r"(linears|norms)\.(\d+)\.\w+", name) for name in state}
+        if unknown := sorted(name for name, match in matches.items() if match is None):
             raise ValueError(f"network {index} holds {unknown[0]!r}; names begin with linears.N. or norms.N.")
-        layers = {match.groups() for match in found.values() if match}
+        layers = {match.groups() for match in matches.values() if match}
         depths.append(tuple(sum(kind == wanted for kind, _ in layers) for wanted in ("linears", "norms")))
     if len(set(depths)) != 1:
         raise ValueError(f"a stack needs networks of one depth, at least one; (linears, norms) are {depths}")
@@ -77,7 +77,7 @@ def layer_counts(states: Sequence[State]) -> tuple[int, int]:
 
 
 def _stack(states: Sequence[State], name: str) -> Tensor:
-    """The tensors ``name`` of all networks, (L, ...)."""
+    """Return the tensors ``name`` of all networks, (L, ...)."""
     for index, state in enumerate(states):
         if name not in state:
             raise ValueError(f"network {index} has no {name!r}, it has {sorted(state)}")
@@ -88,26 +88,26 @@ def _stack(states: Sequence[State], name: str) -> Tensor:
 
 
 def stack_vectors(states: Sequence[State], name: str) -> Tensor:
-    """The vectors ``name`` of all networks, (L, 1, width)."""
+    """Return the vectors ``name`` of all networks, (L, 1, width)."""
     return _stack(states, name)[:, None]
 
 
 def first_preactivation(networks: Networks, images: Tensor) -> Tensor:
-    """Images (n, features) -> the first layer's z (L, n, width), which is the same in every mode."""
+    """Return the first layer's z (L, n, width) of images (n, features), which is the same in every mode."""
     weight, bias = networks.linears[0]
     return torch.baddbmm(bias, images.expand(len(weight), -1, -1), weight)  # one product a network: bits of its own
 
 
 class Mode(Protocol):
-    """How a layer normalises."""
+    """Normalisation of the layers in an inference mode."""
 
     def normalise(self, layer: int, z: Tensor) -> Tensor:
-        """z (L, n, width) -> x_hat of the same shape, before gamma and beta."""
+        """Return x_hat of z (L, n, width), of the same shape, before gamma and beta."""
         ...
 
 
 def pre_activations(networks: Networks, z: Tensor, mode: Mode | None) -> Iterator[Tensor]:
-    """z (L, n, width) of one layer after another, from the first, which is given, to the logits."""
+    """Yield z (L, n, width) of one layer after another, from the first, which is given, to the logits."""
     yield z
     for layer, (weight, bias) in enumerate(networks.linears[1:]):
         if mode is not None:
@@ -118,18 +118,18 @@ def pre_activations(networks: Networks, z: Tensor, mode: Mode | None) -> Iterato
 
 
 def logits(networks: Networks, z: Tensor, mode: Mode | None) -> Tensor:
-    """The first layer's z (L, n, width) -> logits (L, n, classes); no mode where there is no batch norm."""
+    """Return the logits (L, n, classes) of the first layer's z (L, n, width); mode None for networks without norms."""
     if (mode is None) == bool(networks.norms):
         n_norms = len(networks.norms)
         raise ValueError(f"mode {type(mode).__name__} for networks with {n_norms} norms; those without take mode None")
-    for answer in pre_activations(networks, z, mode):  # noqa: B007, one layer is kept at a time
+    for last in pre_activations(networks, z, mode):  # noqa: B007, one layer is kept at a time
         pass
-    return answer
+    return last
 
 
 @dataclass(frozen=True)
-class Fixed:
-    """Statistics that do not look at the images: what is affine, and folds into the linear layer."""
+class FixedStatistics:
+    """Statistics that do not depend on the test images: an affine map, which folds into the linear layer."""
 
     statistics: Statistics
 
@@ -152,9 +152,9 @@ class BatchStatistics:
 
 @dataclass(frozen=True)
 class Blend:
-    """Source statistics as ``n_pseudo`` = N images more in each batch of m: w = N / (N + m) of the source.
+    """Source statistics that count as ``n_pseudo`` = N images more in each batch of m, at weight w = N / (N + m).
 
-    Schneider et al. 2020. N = 0 is ``BatchStatistics``, N = inf is ``Fixed``.
+    Schneider et al. 2020. N = 0 is ``BatchStatistics``, N = inf is ``FixedStatistics``.
     """
 
     statistics: Statistics
@@ -211,7 +211,7 @@ class OneLayer:
 
 @dataclass(frozen=True)
 class ByImage:
-    """Each image by itself, as a norm without statistics to choose does; ``x_hat`` is its file's ``by_image``."""
+    """Each image by itself, for a norm without statistics to choose; ``x_hat`` is ``by_image`` of its module."""
 
     x_hat: Callable[[Tensor], Tensor | None]
 
@@ -226,13 +226,13 @@ MAKERS: dict[str, Callable[[int, Statistics, int], Mode]] = {
     "blend": lambda number, source, size: Blend(source, size, number),
     "mean_only": lambda number, source, size: MeanOnly(source, size),
     "var_only": lambda number, source, size: VarOnly(source, size),
-    "layer": lambda number, source, size: OneLayer(number, BatchStatistics(size), Fixed(source)),
+    "layer": lambda number, source, size: OneLayer(number, BatchStatistics(size), FixedStatistics(source)),
 }
-"""By family, of those that need a batch."""
+"""Constructors of the modes that need a batch, by family: (number, source statistics, batch size) -> mode."""
 
 
 def make(mode: InferenceMode, source: Statistics, size: int) -> Mode:
-    """Return how ``mode`` normalises in test batches of ``size``, blending or mixing with ``source`` where it does."""
+    """Return the normalisation of ``mode`` in test batches of ``size``, with ``source`` where it needs statistics."""
     return MAKERS[mode.family.key](mode.number or 0, source, size)
 
 
@@ -241,13 +241,14 @@ def _normalised(z: Tensor, mean: Tensor, var: Tensor) -> Tensor:
 
 
 def _source(statistics: Statistics, layer: int, z: Tensor) -> Moments:
-    """A layer's statistics in the dtype of z, with axes to meet it: (L, 1, width), or (L, 1, 1, width) for batches."""
+    """Return a layer's statistics in the dtype of z, broadcastable: (L, 1, width), or (L, 1, 1, width) for batches."""
     mean, var = (moment.to(z.dtype).view(len(moment), *[1] * (z.ndim - 2), -1) for moment in statistics[layer])
     return mean, var
 
 
 def _by_batch(z: Tensor, size: int, choose: Callable[[Tensor, Tensor, int], Moments]) -> Tensor:
-    """x_hat of z (L, n, width) in batches of ``size``, by what is chosen for a batch's (mean, biased variance, m)."""
+    """Return x_hat of z (L, n, width) in batches of ``size``; ``choose`` maps a batch's mean, biased variance and m to
+    the moments that normalise it."""
     if size < 1:
         raise ValueError(f"size is {size}; a batch holds at least one image")
     n = z.shape[1]

@@ -1,10 +1,10 @@
-"""The moments of the training images that batch normalisation may predict with: the statistics of mode ``Fixed``.
+"""Which moments of the training images can ``FixedStatistics`` normalise with?
 
-    statistics   stored while training, by weights that still moved: running or cumulative averages
-    precise      averages over batches passed in train mode, with the weights as they are at the end
-    population   exact moments of all images, the reference for the others
+    stored_statistics   stored while training, by weights that still moved: running or cumulative averages
+    precise             averages over batches in train mode, with the final weights
+    population          exact moments of all images, the reference for the others
 
-Statistics are a mean and a variance (L, 1, width) by layer, of L networks. Left out: storing them, which is training's.
+Statistics are a mean and a variance (L, 1, width) by layer, of L networks. Left out: storing them, which training does.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from study.inference.modes import (
     BatchStatistics,
-    Fixed,
+    FixedStatistics,
     Moments,
     Networks,
     State,
@@ -27,11 +27,11 @@ from study.inference.modes import (
 )
 
 CHUNK = 10_000  # images at a time, whatever their number
-KEPT = 2**24  # bytes of a network
+KEPT = 2**24  # bytes of first-layer pre-activations a network; beyond, they are computed anew in each pass
 
 
-def statistics(states: Sequence[State], kind: str) -> Statistics:
-    """What training stored as ``norms.N.KIND_mean`` and ``norms.N.KIND_var``: "running", "cumulative_last", ..."""
+def stored_statistics(states: Sequence[State], kind: str) -> Statistics:
+    """Return what training stored as ``norms.N.KIND_mean`` and ``norms.N.KIND_var``: "running", ..."""
     _, n_norms = layer_counts(states)
     if not n_norms:
         raise ValueError(f"kind {kind!r} is asked of networks without batch norm")
@@ -41,34 +41,34 @@ def statistics(states: Sequence[State], kind: str) -> Statistics:
     ]
 
 
-def passes(networks: Networks, images: Tensor) -> Callable[[int], Iterable[Tensor]]:
-    """The first layer's z (L, m, width) of images (n, features) in their order, m at a time, as often as asked for.
+def preactivation_batches(networks: Networks, images: Tensor) -> Callable[[int], Iterable[Tensor]]:
+    """Return a function of m that gives the first layer's z (L, m, width) of images (n, features), m at a time.
 
-    Kept between passes where it takes little memory, whatever the number of networks.
+    z is kept between passes if it takes at most ``KEPT`` bytes a network, whatever the number of networks.
     """
     weight, _ = networks.linears[0]
     if len(images) * weight.shape[-1] * weight.element_size() > KEPT:
-        return lambda m: (first_preactivation(networks, some) for some in torch.split(images, m))
+        return lambda m: (first_preactivation(networks, chunk) for chunk in torch.split(images, m))
     z = first_preactivation(networks, images)
     return lambda m: torch.split(z, m, dim=1)
 
 
 def population(networks: Networks, z: Callable[[], Iterable[Tensor]]) -> Statistics:
-    """Exact moments over all images, weights frozen, each layer fed by inputs that are normalised with exact moments.
+    """Return exact moments over all images, weights frozen, each layer's inputs normalised with exact moments.
 
     ``z`` gives the first layer's (L, n_i, width), chunk by chunk and anew for every layer, since a layer's moments
-    have to be whole before the next one's begin; the biased variance, in float64.
+    must be complete before the next one's can begin; the variance is biased, in float64.
     """
     exact: list[Moments] = []
     for layer in range(len(networks.norms)):
-        mode = Fixed(exact)
-        found = (pre_activations(networks, chunk, mode) for chunk in z())
-        exact.append(_pooled(next(islice(zs, layer, None)) for zs in found))
+        mode = FixedStatistics(exact)
+        by_chunk = (pre_activations(networks, chunk, mode) for chunk in z())
+        exact.append(_pooled(next(islice(zs, layer, None)) for zs in by_chunk))
     return exact
 
 
 def _pooled(parts: Iterable[Tensor]) -> Moments:
-    """Mean and biased variance (L, 1, width) over the images of all parts (L, n_i, width); Chan et al. 1983."""
+    """Return mean and biased variance (L, 1, width) over the images of all parts (L, n_i, width); Chan et al. 1983."""
     n, mean, squares = 0, torch.zeros(()), torch.zeros(())
     for part in parts:
         m = part.shape[1]
@@ -83,10 +83,10 @@ def _pooled(parts: Iterable[Tensor]) -> Moments:
 
 
 def precise(networks: Networks, batches: Iterable[Tensor]) -> Statistics:
-    """Plain averages of the means and UNBIASED variances in train mode, weights frozen, of batches that come as z
-    (L, m, width) of the first layer.
+    """Return plain averages of the means and UNBIASED variances in train mode, weights frozen, of ``batches``: the
+    first layer's z (L, m, width).
 
-    What torch.optim.swa_utils.update_bn computes with BatchNorm1d's momentum None; in float64.
+    torch.optim.swa_utils.update_bn computes the same with BatchNorm1d's momentum None; here in float64.
     """
     sums: list[Moments] = []
     sizes: list[int] = []

@@ -1,1 +1,1 @@
-"""One command's work on a study: place, workers, progress, manifest; resumable."""
+"""Execution of one command on a study: device, workers, progress, manifest; resumable."""

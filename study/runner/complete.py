@@ -1,7 +1,4 @@
-"""Make a study complete: plan, skip what is done, train, commit, evaluate. No numerics.
-
-The story is in ``complete``; everything around it is a chapter.
-"""
+"""Which runs are missing of a study? Plan, skip what is done, train, commit, evaluate. No numerics."""
 
 import shlex
 import sys
@@ -15,7 +12,7 @@ from filelock import FileLock, Timeout
 from study.data.lazy import ImageSource
 from study.engine import costs, devices, registry
 from study.errors import EnvironmentFault, UsageError
-from study.inference import complete as inference
+from study.inference.complete import any_statistics, complete_evaluation, trained
 from study.runner.execution import Execution
 from study.runner.forecast import Forecast, forecast
 from study.runner.outcome import INTERRUPTED, STOPS, TERMINATED, Outcome, Terminated
@@ -38,14 +35,16 @@ def complete(
     command: str,
     notice: str | None = None,
 ) -> Outcome:
-    """Train what is missing of ``design`` in ``folder``; ``command`` is what the manifest keeps of who asked for it,
-    ``notice`` why the data are not those that were wanted. Returns how it ended, having said so."""
+    """Train what is missing of ``design`` in ``folder`` and report how it ended; returns the outcome.
+
+    ``command`` is recorded in the manifest; ``notice`` says why the data are not those that were asked for.
+    """
     with _sole_worker(folder, execution):
         older = agreed_design(folder, design)
         damaged, done = folder.quarantine(), folder.done(design)
         plan = make_plan(design, done, execution)
         progress.count(design.epochs, len(done), sum(run.applicable for run in design.runs))
-        _say_first(progress, notice, damaged)
+        _emit_notices(progress, notice, damaged)
         outcome = Outcome()
         if plan or older != design:
             outcome = Session(design, folder, execution, command, notice).train(plan, source, progress)
@@ -64,7 +63,7 @@ def complete(
 
 
 def check_free(folder: Folder) -> None:
-    """Refuse a shipped study, whose parts nobody could restore, and the folder of a tuning that has not ended."""
+    """Refuse an archived study, whose parts nobody could restore, and the folder of a tuning that has not ended."""
     folder.check_not_archived()
     if (folder.path / JOURNAL).exists() and not folder.manifest.exists():
         raise UsageError(
@@ -75,11 +74,11 @@ def check_free(folder: Folder) -> None:
 def check_device(execution: Execution) -> None:
     """Refuse a GPU that is not there before anything is written."""
     if execution.tf32 or execution.device.startswith("cuda"):
-        devices.engine(devices.choose(execution.device, of_study=None), execution.tf32)
+        devices.numerics_id(devices.choose(execution.device, of_study=None), execution.tf32)
 
 
 def agreed_design(folder: Folder, design: Design) -> Design | None:
-    """Return the study's design so far, None for a new study; refuses one that does not extend it."""
+    """Return the study's design so far, None for a new study; refuses a ``design`` that does not extend it."""
     older = folder.design()
     if older is not None:
         design.check_extends(older)
@@ -87,14 +86,14 @@ def agreed_design(folder: Folder, design: Design) -> Design | None:
 
 
 def make_plan(design: Design, done: set[Run], execution: Execution) -> list[Cohort]:
-    """Return what this command trains: what is missing, of its shard."""
+    """Return the cohorts that this command trains: the missing runs of its shard."""
     own = shard(design, *execution.shard)
     missing = [run for run in missing_runs(design, done) if run in own]
     return cohorts(missing, execution.n_workers)
 
 
 def describe_plan(design: Design, folder: Folder, execution: Execution) -> list[str]:
-    """Return runs, done, missing, expected time and memory, a line each; asks no network and touches nothing."""
+    """Return runs, done, missing, expected time and memory, a line each; uses no network and writes nothing."""
     agreed_design(folder, design)
     runs, done = design.runs, folder.done(design)
     plan = make_plan(design, done, execution)
@@ -113,7 +112,7 @@ def describe_plan(design: Design, folder: Folder, execution: Execution) -> list[
 
 
 def _forecast(design: Design, folder: Folder, plan: Sequence[Cohort], n_workers: int, execution: Execution) -> Forecast:
-    """By the engine that will most likely train."""
+    """Return the forecast by the engine that will most likely train."""
     manifest = folder.read_manifest()
     began_with = manifest and manifest["device"].get("engine")
     model: costs.CostModel = registry.likely_costs(execution.engine, design, execution.device, began_with)
@@ -122,11 +121,11 @@ def _forecast(design: Design, folder: Folder, plan: Sequence[Cohort], n_workers:
 
 @contextmanager
 def _sole_worker(folder: Folder, execution: Execution) -> Iterator[None]:
-    """Hold the lock of this shard (a whole study is shard 1 of 1), while nobody holds one of another division."""
+    """Hold the lock of this shard (a whole study is shard 1 of 1); refused while one of another division is locked."""
     folder.prepare()
     own, division = folder.path / f".lock{execution.shard_suffix}", f"-of-{execution.shard[1]}"
     with ExitStack() as stack:
-        with folder.lock():  # a look at a lock holds it for a moment: one process looks at a time
+        with folder.lock():  # testing a lock takes it for a moment: one process tests at a time
             held = [path for path in folder.path.glob(".lock-*") if _is_held(path)]
             if own in held or not all(path.name.endswith(division) for path in held):
                 raise EnvironmentFault(
@@ -146,7 +145,7 @@ def _is_held(path: Path) -> bool:
         return True
 
 
-def _say_first(progress: Progress, notice: str | None, damaged: Sequence[Path]) -> None:
+def _emit_notices(progress: Progress, notice: str | None, damaged: Sequence[Path]) -> None:
     if notice:
         frame = "!" * 72
         progress.emit("notice", f"{frame}\n{notice}\n{frame}", sys.stderr)
@@ -160,7 +159,7 @@ def _say_first(progress: Progress, notice: str | None, damaged: Sequence[Path]) 
 
 
 def _check_committed(folder: Folder, plan: list[Cohort], missing: Sequence[Run]) -> None:
-    """Refuse to call a study well from which somebody took what this command committed."""
+    """Refuse to end well where runs that this command committed have been removed since."""
     lost = {run for cohort in plan for run in cohort.runs}.intersection(missing)
     if lost:
         raise EnvironmentFault(
@@ -169,16 +168,16 @@ def _check_committed(folder: Folder, plan: list[Cohort], missing: Sequence[Run])
 
 
 def _evaluate(design: Design, folder: Folder, source: ImageSource, execution: Execution, progress: Progress) -> Outcome:
-    """The inference modes on the test images as they are, where there are networks that have any."""
-    trained, say = inference.trained(folder, design), partial(progress.emit, "ablation")
-    runs = [run for run in trained if weights.path_of(folder.path, design.run_id(run)).exists()]
-    if len(runs) < len(trained):
-        text = f"{len(trained) - len(runs)} of {len(trained)} networks were not kept; inference modes do without"
+    """Evaluate the networks that were kept under every inference mode, on the clean test images."""
+    candidates, say = trained(folder, design), partial(progress.emit, "ablation")
+    runs = [run for run in candidates if weights.path_of(folder.path, design.run_id(run)).exists()]
+    if len(runs) < len(candidates):
+        text = f"{len(candidates) - len(runs)} of {len(candidates)} networks were not kept; inference modes do without"
         progress.emit("notice", text, sys.stderr)
-    if not inference.any_statistics(runs):
+    if not any_statistics(runs):
         return Outcome()
     try:
-        inference.complete(folder, design, runs, source, "cpu", True, execution.n_workers, say)
+        complete_evaluation(folder, design, runs, source, "cpu", True, execution.n_workers, say)
     except KeyboardInterrupt:
         return Outcome(stopped=INTERRUPTED)
     except Terminated:
@@ -187,7 +186,7 @@ def _evaluate(design: Design, folder: Folder, source: ImageSource, execution: Ex
 
 
 def _conclude(progress: Progress, folder: Folder, outcome: Outcome, whole: bool, notice: str | None) -> None:
-    """Say where the study stands."""
+    """Emit how the command ended and what to do next."""
     if outcome.stopped is not None:
         why = STOPS[outcome.stopped]
         progress.emit("stopped", f"{why}: {folder.path} keeps what is done; the same command goes on", sys.stderr)

@@ -1,4 +1,4 @@
-"""How a study is made complete: where, by what, for how long. Nothing here changes a number on the same engine."""
+"""Where, by what and for how long is a study trained? Nothing here changes a number on the same engine."""
 
 import time
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from study.engine.registry import Engine
 
 @dataclass(frozen=True)
 class Execution:
-    """What a library call needs of a command line, as values."""
+    """The options of a command line that a library call needs, as values."""
 
     device: str = "auto"
     """``auto``, ``cpu``, ``cuda`` or ``cuda:1``."""
@@ -19,7 +19,7 @@ class Execution:
     workers: int | None = None
     """Threads or processes; None: one for each core."""
     max_seconds: float | None = None
-    """Of training, after which it stops and can be gone on with."""
+    """Seconds of training after which it stops; the same call goes on."""
     on_error: Literal["continue", "stop"] = "continue"
     shard: tuple[int, int] = (1, 1)
     """(i, n): the i-th of n parts of the plan."""
@@ -32,7 +32,7 @@ class Execution:
 
     @property
     def shard_suffix(self) -> str:
-        """For the names of what each process on a study has to itself; a whole study is shard 1 of 1."""
+        """The end of the names of files that belong to one shard; a whole study is shard 1 of 1."""
         part, of = self.shard
         return f"-{part}-of-{of}"
 

@@ -1,5 +1,5 @@
-"""How long and how much memory a plan will take: from the last study on this device, else from a matrix product timed
-here and now. Knows no torch, so that ``--dry-run`` answers at once."""
+"""How long and how much memory will a plan take? From the last study on this device, else from a matrix product timed
+here and now. Imports no torch, so that ``--dry-run`` answers at once."""
 
 import json
 import math
@@ -23,7 +23,7 @@ from study.store.untrusted_parquet import file_bytes
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a plan takes, and where that is known from."""
+    """Time and memory of a plan, and the source of the throughput."""
 
     seconds: float
     memory: float
@@ -34,7 +34,7 @@ class Forecast:
 def forecast(
     model: CostModel, design: Design, plan: Sequence[Cohort], n_workers: int, studies: Path, inference: bool
 ) -> Forecast:
-    """Return what ``plan`` takes by ``n_workers``, the inference modes included where they are asked for."""
+    """Return time and memory of ``plan`` on ``n_workers``, including the inference modes if ``inference``."""
     throughput, source = expected_throughput(model, design, studies)
     seconds, memory = model.seconds(design, plan, n_workers, throughput), model.memory(design, plan, n_workers)
     if inference:
@@ -44,7 +44,7 @@ def forecast(
 
 
 def expected_throughput(model: CostModel, design: Design, studies: Path) -> tuple[float, str]:
-    """Return the work per second and worker on this processor, and where that is known from."""
+    """Return the work per second and worker on this processor, and the source of that number."""
     recorded = _recorded_throughput(model.kind, design, studies)
     if recorded is not None:
         return recorded, "the last study on this processor"
@@ -52,8 +52,8 @@ def expected_throughput(model: CostModel, design: Design, studies: Path) -> tupl
 
 
 def _recorded_throughput(kind: str, design: Design, studies: Path) -> float | None:
-    """Return that of the newest study under ``studies`` that trained such networks on such images by this processor
-    and such an engine."""
+    """Return the throughput of the newest study under ``studies`` with this data set, widths, processor and kind of
+    engine, None where there is none."""
     for path in newest_first(studies):
         try:
             manifest = json.loads(file_bytes(path, MAX_BYTES))
@@ -64,14 +64,14 @@ def _recorded_throughput(kind: str, design: Design, studies: Path) -> float | No
             if alike and manifest["device"]["name"] == processor() and 0 < throughput < math.inf:
                 return throughput
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, StudyError):
-            continue  # a folder that is not ours, or that has not trained yet, has no say in a forecast
+            continue  # a folder that is not ours, or that has not trained yet, does not count
     return None
 
 
 def _flop_per_second() -> float:
-    """Return those of one core, in a matrix product of the first layer's shape.
+    """Return the floating point operations per second of one core, in a matrix product of the first layer's shape.
 
-    By the processor's time, which counts every core that numpy's product takes.
+    Timed in CPU time, which counts every core that numpy's product takes.
     """
     a, b = np.ones((512, 784), np.float32), np.ones((784, 256), np.float32)
     a_b = a @ b

@@ -1,4 +1,4 @@
-"""Train cohorts and commit what comes of each, here and now; ``worker_pool`` has several do so at once."""
+"""Training of cohorts in this process, each committed when it ends; ``worker_pool`` has several do so at once."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # torch is imported by those who train
 
 
 class Report(Protocol):
-    """Who is told how the work goes on."""
+    """Receiver of the events of training."""
 
     def epoch(self, cohort: Cohort) -> None: ...
 
@@ -36,7 +36,7 @@ class Report(Protocol):
 
 @dataclass(frozen=True)
 class Job:
-    """What every cohort of a command has in common, and what becomes of a trained one; travels to the workers."""
+    """Settings that every cohort of a command shares, and what is done with a trained one; pickled to the workers."""
 
     design: Design
     study: Path
@@ -45,9 +45,9 @@ class Job:
     data_name: str
     data_sha256: dict[str, str]
     shared_data: Path
-    """Where processes find the images."""
+    """The folder through which worker processes share the images."""
     deadline: float | None = None
-    """``time.monotonic()`` at which to stop."""
+    """The ``time.monotonic()`` at which to stop."""
     stop_on_error: bool = False
 
     def commit(self, cohort: Cohort, history: "History", data: "Dataset") -> Any:
@@ -61,29 +61,29 @@ class Job:
             raise OutOfTime
 
 
-def train_here(job: Job, cohorts: Sequence[Cohort], data: "Dataset", report: Report, at_once: int = 1) -> int:
+def train_here(job: Job, cohorts: Sequence[Cohort], data: "Dataset", report: Report, concurrency: int = 1) -> int:
     """Train and commit in this process; returns the number of cohorts that failed.
 
-    ``at_once`` of them side by side, which a GPU needs to be busy; half as many whenever its memory is full.
+    ``concurrency`` of them train side by side, which a GPU needs to be busy; half as many whenever its memory is full.
     """
     import torch
 
     devices.prepare(job.engine)
     make = registry.trainer_factory(job.engine)
-    left, failures = list(cohorts), 0
-    while left:
+    remaining, failures = list(cohorts), 0
+    while remaining:
         job.check_time()
-        some = left[:at_once]
+        group = remaining[:concurrency]
         try:
-            seconds, results = train_and_commit(job, some, data, make, partial(_tick, job, some, report))
-            for cohort, result in zip(some, results, strict=True):
-                report.committed(cohort, seconds / len(some), result)
+            seconds, results = train_and_commit(job, group, data, make, partial(_on_epoch, job, group, report))
+            for cohort, result in zip(group, results, strict=True):
+                report.committed(cohort, seconds / len(group), result)
         except (StudyError, OSError):
             raise
         except torch.OutOfMemoryError as error:
-            if len(some) == 1:
-                raise EnvironmentFault(_no_room(job, some[0], error)) from None
-            at_once = len(some) // 2
+            if len(group) == 1:
+                raise EnvironmentFault(_describe_full_memory(job, group[0], error)) from None
+            concurrency = len(group) // 2
             torch.cuda.empty_cache()
             continue
         except torch.AcceleratorError as error:
@@ -91,25 +91,25 @@ def train_here(job: Job, cohorts: Sequence[Cohort], data: "Dataset", report: Rep
                 f"{job.device} failed: {_first_line(error)}. What was committed is safe; the same command goes on."
             ) from None
         except Exception as error:
-            failures += len(some)
-            for cohort in some:
+            failures += len(group)
+            for cohort in group:
                 report.failed(cohort, describe_error(error), last=True)
             if job.stop_on_error:
                 break
-        left = left[len(some) :]
+        remaining = remaining[len(group) :]
     return failures
 
 
-def _tick(job: Job, cohorts: Sequence[Cohort], report: Report) -> None:
+def _on_epoch(job: Job, cohorts: Sequence[Cohort], report: Report) -> None:
     for cohort in cohorts:
         report.epoch(cohort)
     job.check_time()
 
 
-def _no_room(job: Job, cohort: Cohort, error: Exception) -> str:
-    need, room = costs.cohort_bytes(job.design, cohort), memory_left(job.device)
+def _describe_full_memory(job: Job, cohort: Cohort, error: Exception) -> str:
+    need, free = costs.cohort_bytes(job.design, cohort), memory_left(job.device)
     return (
-        f"{job.device} has {(room or 0) / 1e9:.1f} GB left and {len(cohort.runs)} runs need about {need / 1e9:.1f} GB"
+        f"{job.device} has {(free or 0) / 1e9:.1f} GB left and {len(cohort.runs)} runs need about {need / 1e9:.1f} GB"
         f" ({_first_line(error)}). Free some, or choose a smaller --batch-sizes or --hidden."
     )
 
@@ -117,7 +117,7 @@ def _no_room(job: Job, cohort: Cohort, error: Exception) -> str:
 def train_and_commit(
     job: Job, cohorts: Sequence[Cohort], data: "Dataset", make: "TrainerFactory", on_epoch: Callable[[], None]
 ) -> tuple[float, list[Any]]:
-    """Return the seconds that it took, and of each cohort what committing it returned."""
+    """Return the seconds that it took, and what committing each cohort returned."""
     from study.engine.lockstep.training import train_together
 
     began = time.monotonic()
@@ -131,5 +131,5 @@ def _first_line(error: Exception) -> str:
 
 
 def describe_error(error: Exception) -> str:
-    """Return what is reported of a cohort that failed."""
+    """Return the type and the text of an error, as a failed cohort is reported."""
     return f"{type(error).__name__}: {error}"

@@ -1,4 +1,4 @@
-"""How a command's work ended, and what ends it early."""
+"""How did a command's work end, and what ends it early?"""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ STOPS = {OUT_OF_TIME: "--max-time is over", INTERRUPTED: "interrupted", TERMINAT
 
 
 class OutOfTime(BaseException):
-    """The deadline is over; like KeyboardInterrupt, no error."""
+    """The deadline has passed; like KeyboardInterrupt, no error."""
 
 
 class Terminated(BaseException):
@@ -18,7 +18,7 @@ class Terminated(BaseException):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How the work ended."""
+    """Failures, and the reason of an early end."""
 
     failures: int = 0
     """Cohorts that failed for good."""

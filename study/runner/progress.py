@@ -1,4 +1,4 @@
-"""What the user sees while the study trains: a bar on a terminal, a line now and then on a pipe, JSON."""
+"""What does the user see while a study trains? A bar on a terminal, a line now and then on a pipe, or JSON."""
 
 import json
 import os
@@ -16,13 +16,13 @@ LINE_SECONDS = 30
 
 
 class Console:
-    """What a command says, in words or as JSON, one event a line."""
+    """Output of a command as text or JSON, one event a line."""
 
     def __init__(self, log_format: str, quiet: bool):
         self.log_format, self.quiet = log_format, quiet
 
     def emit(self, event: str, text: str, file: TextIO | None = None, **values: object) -> None:
-        """One event; one for stderr is printed even when quiet."""
+        """Print one event; one for stderr is printed even when quiet."""
         if self.quiet and file is None:
             return
         if self.log_format == "json":
@@ -32,12 +32,12 @@ class Console:
         try:
             tqdm.write(line, file=file or sys.stdout)
             (file or sys.stdout).flush()
-        except BrokenPipeError:  # whoever read along has left, which is no reason to stop training
+        except BrokenPipeError:  # the reader has gone, which is no reason to stop training
             os.dup2(os.open(os.devnull, os.O_WRONLY), (file or sys.stdout).fileno())
 
 
 class Progress(Console):
-    """Counts committed runs and weighs finished epochs; implements ``workers.Report``."""
+    """Counter of committed runs and, by their work, of finished epochs; implements ``jobs.Report``."""
 
     def __init__(self, log_format: str, quiet: bool):
         super().__init__(log_format, quiet)
@@ -45,15 +45,15 @@ class Progress(Console):
         self.weight: Callable[[Cohort], float] = lambda cohort: 0.0
         self.finished: Counter[Cohort] = Counter()
         self.total = 0.0
-        self.worked = self.worker_seconds = 0.0  # of the committed cohorts: what a forecast learns from
+        self.worked = self.worker_seconds = 0.0  # of the committed cohorts: a later forecast's throughput
         self.bar: tqdm[Any] | None = None
 
     def count(self, epochs: int, n_done: int, n_runs: int) -> None:
-        """Begin with so many runs done of all, of so many epochs."""
+        """Set the number of epochs, of runs done before, and of all runs."""
         self.epochs, self.n_done, self.n_runs = epochs, n_done, n_runs
 
     def start(self, cohorts: list[Cohort], weight: Callable[[Cohort], float]) -> None:
-        """The plan of this command, and the work of a cohort: what 100 % is."""
+        """Begin the plan of this command; the work of all ``cohorts``, each by ``weight``, is 100 %."""
         self.weight = weight
         self.total = sum(map(self.weight, cohorts)) or 1.0
         self.began = self.last_line = time.monotonic()
@@ -82,13 +82,13 @@ class Progress(Console):
             self._event("committed", f"{self._runs()} done, {self.fraction:.0%} of the work, {self._left()} left")
 
     def failed(self, cohort: Cohort, reason: str, last: bool) -> None:
-        """A cohort failed; its epochs count again when it is tried again."""
+        """Report a failed cohort; its epochs count again when it is tried again."""
         if self.bar:
             self.bar.update(-self.weight(cohort) * self.finished[cohort] / self.epochs)
         self.finished[cohort] = 0
         then = "given up" if last else "trying once more"
-        what = f"batch size {cohort.batch_size}, rates {cohort.lrs}, seeds {cohort.seeds}"
-        self.emit("failed", f"{what}: {reason}; {then}", file=sys.stderr)
+        name = f"batch size {cohort.batch_size}, rates {cohort.lrs}, seeds {cohort.seeds}"
+        self.emit("failed", f"{name}: {reason}; {then}", file=sys.stderr)
 
     def close(self) -> None:
         if self.bar:
@@ -112,7 +112,8 @@ class Progress(Console):
 
 
 def duration(seconds: float) -> str:
-    """
+    """Return seconds as a short text with a unit.
+
     >>> duration(42), duration(200), duration(9000)
     ('42 s', '3.3 min', '2.5 h')
     """

@@ -1,4 +1,4 @@
-"""Where the numbers come from: versions, commit, device, command. What a manifest says beside the design."""
+"""Which program and which versions made the numbers? For the manifest."""
 
 import subprocess
 import sys
@@ -11,23 +11,23 @@ PACKAGES = ("torch", "torchvision", "numpy", "pyarrow", "scikit-learn")
 
 
 def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
-    """Python's and the packages' versions, read without importing them."""
-    found = {"python": sys.version.split()[0]}
+    """Return the versions of Python and the packages, read without importing them."""
+    installed = {"python": sys.version.split()[0]}
     for package in packages:
         try:
-            found[package] = version(package)
+            installed[package] = version(package)
         except PackageNotFoundError:
-            found[package] = "absent"
-    return found
+            installed[package] = "absent"
+    return installed
 
 
 def git() -> dict[str, Any]:
-    """The commit of this program and whether it was changed since; nulls outside a checkout."""
+    """Return the commit of this program and whether files were changed since; None for both outside a checkout."""
     home = Path(__file__).resolve().parents[1]
 
-    def ask(*words: str) -> str | None:
+    def ask(*arguments: str) -> str | None:
         try:
-            answer = subprocess.run(["git", "-C", home, *words], capture_output=True, text=True, timeout=10)
+            answer = subprocess.run(["git", "-C", home, *arguments], capture_output=True, text=True, timeout=10)
         except (OSError, subprocess.TimeoutExpired):
             return None
         return answer.stdout.strip() if answer.returncode == 0 else None

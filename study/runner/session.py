@@ -1,4 +1,4 @@
-"""One command at work on a study: load the data, write the manifest, train the plan, say how it ended."""
+"""One command's training of a study: load the data, write the manifest, train the plan, record how long it took."""
 
 import shutil
 import sys
@@ -31,7 +31,7 @@ if TYPE_CHECKING:  # torch takes seconds to import; a command that has nothing t
 
 @dataclass(frozen=True)
 class Place:
-    """Where and by what the command trains."""
+    """Device, engine and number of workers of a command's training."""
 
     device: str
     engine: str
@@ -46,12 +46,12 @@ class Session:
     folder: Folder
     execution: Execution
     command: str
-    """As the manifest keeps it."""
+    """The command line, as the manifest records it."""
     notice: str | None = None
-    """Why the data are not those that were wanted."""
+    """The reason why the data are not those that were asked for."""
 
     def train(self, plan: list[Cohort], source: ImageSource, progress: Progress) -> Outcome:
-        """Train ``plan`` and commit each cohort; the manifest says first what, and at last how long."""
+        """Train ``plan`` and commit each cohort; the manifest records the plan before, and the timings after."""
         older = self.folder.read_manifest()
         place = self._place(plan, older, progress)
         data = source.images
@@ -70,7 +70,7 @@ class Session:
         from study.runner import worker_pool
 
         prefix = f".data{self.execution.shard_suffix}-"
-        for stale in self.folder.path.glob(f"{prefix}*"):  # by this shard when it was killed, if not alone now
+        for stale in self.folder.path.glob(f"{prefix}*"):  # of this shard, when it was killed; others may be at work
             shutil.rmtree(stale)
         try:
             with tempfile.TemporaryDirectory(prefix=prefix, dir=self.folder.path) as shared:
@@ -79,8 +79,8 @@ class Session:
                     return Outcome(worker_pool.train(job, plan, place.n_workers, data, progress))
                 if place.device == "cpu":
                     return Outcome(jobs.train_here(job, plan, data, progress))
-                at_once = self._cohorts_at_once(plan, place.device)
-                return Outcome(jobs.train_here(job, plan, data.to(place.device), progress, at_once))
+                concurrency = self._concurrency(plan, place.device)
+                return Outcome(jobs.train_here(job, plan, data.to(place.device), progress, concurrency))
         except OutOfTime:
             return Outcome(stopped=OUT_OF_TIME)
         except KeyboardInterrupt:
@@ -102,11 +102,11 @@ class Session:
         )
 
     def _place(self, plan: list[Cohort], older: Manifest | None, progress: Progress) -> Place:
-        """As asked for and as the study began; a StudyError where these do not go together."""
-        asked = self.execution
-        device = devices.choose(asked.device, older and older["device"]["kind"])
+        """Return device, engine and workers as asked for and as the study began; a StudyError if these do not agree."""
+        execution = self.execution
+        device = devices.choose(execution.device, older and older["device"]["kind"])
         began_with = older and older["device"].get("engine", "torch-1")
-        engine, slower = registry.choose(asked.engine, self.design, device, asked.tf32, began_with)
+        engine, slower = registry.choose(execution.engine, self.design, device, execution.tf32, began_with)
         if slower:
             progress.emit("notice", slower, sys.stderr)
         model = costs.for_engine(engine)
@@ -117,7 +117,7 @@ class Session:
         return Place(device, engine, n_workers)
 
     def _wanted_workers(self, plan: list[Cohort], device: str, model: costs.CostModel) -> int:
-        """One for a GPU, and for so little that starting processes takes longer than the work; else as asked for."""
+        """Return 1 for a GPU, and where starting processes takes longer than the work; else as many as asked for."""
         if device != "cpu":
             return 1
         if not model.in_threads:
@@ -126,13 +126,13 @@ class Session:
                 return 1
         return min(self.execution.n_workers, max(1, len(plan)))
 
-    def _cohorts_at_once(self, plan: list[Cohort], device: str) -> int:
-        """How many cohorts a GPU's free memory holds side by side."""
+    def _concurrency(self, plan: list[Cohort], device: str) -> int:
+        """Return how many cohorts a GPU's free memory holds side by side."""
         free, largest = memory_left(device), max(costs.cohort_bytes(self.design, c) for c in plan)
         return max(1, int((free or 0.0) / largest))
 
     def _write_manifest(self, data: "Dataset", place: Place) -> None:
-        """Say what this command is about to do; what the manifest says of an earlier one moves to ``earlier``."""
+        """Record what this command is about to do; the entry of the one before moves to ``earlier``."""
         device = self._device(data, place)
         with self.folder.lock():
             older = self.folder.read_manifest()
@@ -165,7 +165,7 @@ class Session:
         return device | ({"first_layer": first_layer} if first_layer else {})
 
     def _write_timings(self, timings: dict[str, float]) -> None:
-        """Into what the manifest says of this command, which may have become an earlier one beside shards."""
+        """Record the timings of this command, whose entry another shard may have moved to ``earlier`` meanwhile."""
         with self.folder.lock():
             manifest = self.folder.own_manifest()
             for command in (manifest, *reversed(manifest["earlier"])):
@@ -176,7 +176,7 @@ class Session:
 
 
 def fitting_workers(model: costs.CostModel, design: Design, plan: Sequence[Cohort], wanted: int) -> int:
-    """Return as many of the wanted workers as memory holds; an EnvironmentFault where not one fits."""
+    """Return as many of the wanted workers as memory holds; raises EnvironmentFault where not one fits."""
     free = memory_left("cpu")
     needs = {n: model.memory(design, plan, n) for n in range(wanted, 0, -1)}
     fitting = [n for n, need in needs.items() if free is None or need <= free]

@@ -1,9 +1,9 @@
-"""Several workers at once, each training one cohort after another.
+"""Workers that train side by side, each one cohort after another.
 
-Under torch's engine a worker is a process of one thread: between its many small operations Python's lock would be
-held, and a kernel's bits may follow the number of its threads. A process that dies takes its cohort with it and nothing
-else. The kernel trains without the lock, in calls of some milliseconds: its workers are threads of this process, which
-share torch and the images and are there at once. A cohort that failed is tried once more.
+Under torch's engine a worker is a process of one thread: between its many small operations threads would wait for the
+GIL, and an operation's bits may depend on its number of threads. A process that dies loses its cohort and nothing else.
+The native kernel trains without the GIL, in calls of some milliseconds: its workers are threads of this process, which
+share torch and the images and start at once. A cohort that failed is tried once more.
 """
 
 import multiprocessing
@@ -28,8 +28,8 @@ from study.spec.cohorts import Cohort
 
 TRIES = 2
 SHUTDOWN_TIMEOUT = 5
-"""Seconds for the calls of the kernel to end, of all workers together."""
-GONE = (BrokenPipeError, ConnectionResetError)
+"""Seconds that all workers together have to end their calls of the kernel."""
+PIPE_CLOSED = (BrokenPipeError, ConnectionResetError)
 
 Message = tuple[str, Any]
 """``epoch``, ``committed`` (seconds, result), ``failed`` (why), ``fault`` of the machine (why) or ``exited`` (how)."""
@@ -42,13 +42,13 @@ def train(job: Job, cohorts: Sequence[Cohort], n_workers: int, data: Dataset, re
 
 
 def worker_pool(job: Job, n_workers: int, data: Dataset) -> "WorkerPool":
-    """Return workers of the kind that the job's engine wants."""
+    """Return a pool of the kind that the job's engine needs: threads or processes."""
     kind = ThreadPool if costs.for_engine(job.engine).in_threads else ProcessPool
     return kind(job, n_workers, data)
 
 
 class Worker(ABC):
-    """One worker, and the cohort that it has in hand: (cohort, which try)."""
+    """A thread or process, and its task: (cohort, number of the attempt), None while it is idle."""
 
     handle: multiprocessing.process.BaseProcess | threading.Thread
 
@@ -64,7 +64,7 @@ class Worker(ABC):
 
     @abstractmethod
     def shutdown(self) -> None:
-        """End it soon; what it had not committed is trained again by the next command."""
+        """Ask it to end; what it has not committed is trained again by the next command."""
 
 
 class WorkerPool(ABC):
@@ -81,7 +81,7 @@ class WorkerPool(ABC):
         for worker in self.workers:
             worker.shutdown()
         end = time.monotonic() + SHUTDOWN_TIMEOUT
-        for worker in self.workers:  # who is longer at it is a daemon, and what it would commit is whole
+        for worker in self.workers:  # one that takes longer is a daemon, and commits are atomic
             worker.handle.join(max(0.0, end - time.monotonic()))
 
     @abstractmethod
@@ -89,7 +89,7 @@ class WorkerPool(ABC):
 
     @abstractmethod
     def messages(self) -> Iterator[tuple[Worker, Message]]:
-        """Yield what workers with a task have said, after a second at most."""
+        """Yield what workers with a task have sent, after a second at most."""
 
     def train(self, cohorts: Sequence[Cohort], report: Report) -> int:
         """Train and commit ``cohorts``; returns the number of those that failed for good."""
@@ -128,10 +128,10 @@ def _receive(worker: Worker, message: Message, report: Report) -> tuple[list[tup
 
 
 def _outcome(job: Job, cohort: Cohort, data: Dataset, make: TrainerFactory, on_epoch: Callable[[], None]) -> Message:
-    """Train and commit a cohort; returns what became of it."""
+    """Train and commit a cohort; returns the message about its end."""
     try:
         seconds, (result,) = train_and_commit(job, [cohort], data, make, on_epoch)
-    except GONE:
+    except PIPE_CLOSED:
         raise
     except (StudyError, OSError) as fault:
         return "fault", str(fault)
@@ -147,7 +147,7 @@ EXITED: Message = ("exited", "its worker ended")
 
 
 class Cancelled(BaseException):
-    """Ends a thread in the middle of its work; no error."""
+    """Raised to end a thread in the middle of its work; no error."""
 
 
 class ThreadPool(WorkerPool):
@@ -171,6 +171,8 @@ class ThreadPool(WorkerPool):
 
 
 class ThreadWorker(Worker):
+    """A thread with a queue of cohorts; posts its messages to the pool."""
+
     def __init__(self, job: Job, data: Dataset, outbox: "SimpleQueue[tuple[Worker, Message]]"):
         super().__init__()
         self.outbox, self.cancelled = outbox, threading.Event()
@@ -190,13 +192,13 @@ class ThreadWorker(Worker):
             devices.prepare(job.engine)
             make = registry.trainer_factory(job.engine, self._check_cancelled)
             while (cohort := self.cohorts.get()) is not None:
-                self._say(_outcome(job, cohort, data, make, lambda: self._say(("epoch", None))))
+                self._post(_outcome(job, cohort, data, make, lambda: self._post(("epoch", None))))
         except Cancelled:
             pass
         finally:  # however it ends, nobody waits for it
-            self._say(EXITED)
+            self._post(EXITED)
 
-    def _say(self, message: Message) -> None:
+    def _post(self, message: Message) -> None:
         self.outbox.put((self, message))
 
     def _check_cancelled(self) -> None:
@@ -208,7 +210,7 @@ class ThreadWorker(Worker):
 
 
 class ProcessPool(WorkerPool):
-    """Processes, which open the images that this one has written."""
+    """Processes, which open the images that this one writes to a shared folder."""
 
     def __init__(self, job: Job, n_workers: int, data: Dataset):
         dataset.share(data, job.shared_data)
@@ -226,22 +228,24 @@ class ProcessPool(WorkerPool):
 
 
 class ProcessWorker(Worker):
+    """A spawned process at the other end of a pipe."""
+
     handle: multiprocessing.process.BaseProcess
 
     def __init__(self, job: Job):
         super().__init__()
-        self.connection, theirs = multiprocessing.Pipe()
-        self.handle = multiprocessing.get_context("spawn").Process(target=_work, args=(job, theirs), daemon=True)
-        # Ctrl-C reaches the whole group; the workers leave it to the parent, from their first moment.
+        self.connection, child_end = multiprocessing.Pipe()
+        self.handle = multiprocessing.get_context("spawn").Process(target=_work, args=(job, child_end), daemon=True)
+        # Ctrl-C reaches the whole process group; workers inherit ignoring it, and the parent alone acts on it.
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
             self.handle.start()
         finally:
             signal.signal(signal.SIGINT, before)
-        theirs.close()
+        child_end.close()
 
     def send(self, cohort: Cohort) -> None:
-        with suppress(*GONE):  # it died: ``receive`` finds out
+        with suppress(*PIPE_CLOSED):  # it died: ``receive`` finds out
             self.connection.send(cohort)
 
     def receive(self) -> Message:
@@ -258,11 +262,11 @@ class ProcessWorker(Worker):
 
 
 def _work(job: Job, connection: Connection) -> None:
-    """Serve cohorts until the other end of the pipe is gone."""
+    """Train the cohorts that come through the pipe until its other end is closed."""
     devices.prepare(job.engine)
     data = dataset.open_shared(job.data_name, job.data_sha256, job.shared_data)
     make = registry.trainer_factory(job.engine)
-    with suppress(EOFError, *GONE):
+    with suppress(EOFError, *PIPE_CLOSED):
         while True:
             cohort = connection.recv()
             connection.send(_outcome(job, cohort, data, make, lambda: connection.send(("epoch", None))))

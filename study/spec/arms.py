@@ -1,4 +1,4 @@
-"""What is compared: the arms, each a value. One that is no value here can be neither asked for nor trained.
+"""What is compared: the arms, each a value. One that is not in ``ARMS`` can be neither asked for nor trained.
 
 An arm is a normalisation, the smallest batch that it can train on, and how tables and figures call and draw it. To add
 one: a value in ``ARMS``, and where its normalisation is new, a kind and the file ``engine/norms/<kind>.py``.
@@ -11,7 +11,7 @@ from typing import Literal
 from study.spec.checks import check_known
 
 NORM_KINDS = ("batch",)
-"""Each has its file in ``study/engine/norms``."""
+"""The kinds of normalisation, each a file of ``study/engine/norms``."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,11 @@ class Norm:
     kind: str
     """One of NORM_KINDS."""
     statistics: tuple[str, ...] = ()
-    """What is kept of each layer for prediction, a mean and a variance each; none where every image has its own."""
+    """Statistics kept of each layer for prediction, a mean and a variance each; none where every image has its own."""
     group: int | None = None
     """Units that share a mean and a variance; None: as the kind has it."""
     placement: Literal["before", "after"] = "before"
-    """Of the activation."""
+    """Where it stands, seen from the activation."""
     gamma: bool = True
     """Whether a gain is learnt by unit."""
     beta: bool = True
@@ -49,16 +49,16 @@ class Norm:
 
 @dataclass(frozen=True)
 class Arm:
-    """One of the things that are compared."""
+    """A treatment arm: one of the things that are compared."""
 
     key: str
-    """In run ids, tables and options."""
+    """Name in run ids, tables and options."""
     name: str
-    """In sentences."""
+    """Name in sentences."""
     short: str
-    """In columns and legends."""
+    """Name in columns and legends."""
     tag: str
-    """In heads of columns that hold two arms: ``failed without | with``."""
+    """Name in heads of columns that hold two arms: ``failed without | with``."""
     norm: Norm | None
     smallest_batch: int = 1
     """Images; on smaller batches it is recorded as not applicable."""
@@ -77,7 +77,7 @@ class Arm:
 BASELINE = "no_bn"
 """The arm that every other one is compared with."""
 STATISTICS = ("running", "cumulative_last", "cumulative_all")
-"""What batch normalisation keeps of each layer beside gamma and beta."""
+"""The statistics that batch normalisation keeps of each layer beside gamma and beta."""
 
 ARMS = {
     arm.key: arm
@@ -90,10 +90,10 @@ ARMS = {
         Arm("no_bn", "no batch normalisation", "without BN", "without", None, colour="#d55e00", line="--", marker="s"),
     )
 }  # fmt: skip
-"""Known arms by key, in the order of tables."""
+"""Known arms by key, in the order of tables; the colours are of seaborn's palette ``colorblind``."""
 
 DEFAULT_ARMS = ("bn", BASELINE)
-"""What a study compares unless told otherwise."""
+"""The arms of a study by default."""
 
 
 def in_order(keys: Sequence[str]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from study.errors import UsageError, describe_value, quote, truncate
 
 WHOLE = re.compile(r"[+-]?[0-9]{1,100}")
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
-"""How a number is written: Python would also take 1_000 and full-width digits."""
+"""Numbers in plain digits: Python would also take 1_000 and full-width digits."""
 
 
 def check_distinct(option: str, values: Sequence[Any]) -> None:
@@ -30,7 +30,7 @@ def check_whole(option: str, values: Iterable[int], low: int, high: int, what: s
 
 
 def check_at_most(what: str, n: int, limit: int, unit: str) -> None:
-    """Refuse more than ``limit``."""
+    """Refuse ``n`` above ``limit``."""
     if n > limit:
         raise UsageError(f"{what}: these are {n:,} {unit}; give at most {limit:,}")
 
@@ -45,12 +45,12 @@ def check_known(what: str, name: str, known: Iterable[str]) -> None:
 
 
 def listed(values: Iterable[Any]) -> str:
-    """Return the values in words, the first of them if they are many."""
-    return truncate(in_words([quote(value) if isinstance(value, str) else value for value in [*values][:20]]), 200)
+    """Return the values as a sentence lists them, the first of them if they are many."""
+    return truncate(format_value([quote(value) if isinstance(value, str) else value for value in [*values][:20]]), 200)
 
 
-def in_words(value: Any) -> str:
-    """Return a value or a list of values as a sentence has it: ``0 to 9`` for a range."""
+def format_value(value: Any) -> str:
+    """Return a value or a list of values as a sentence shows it: ``0 to 9`` for a range."""
     if not isinstance(value, list | tuple):
         return str(value)
     whole = all(isinstance(item, int) for item in value)

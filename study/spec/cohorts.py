@@ -14,7 +14,7 @@ from study.spec.factors import Cell
 from study.spec.runs import Run
 
 MAX_RUNS_PER_STACK = 30
-"""Runs of an arm at once: fewer pay more for each operation (results/LOG.md)."""
+"""Runs of an arm at once: with fewer, each operation costs more a run (results/LOG.md)."""
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,13 @@ class Cohort:
 
     @property
     def runs(self) -> list[Run]:
-        """In the order of the stacked arrays: arm, then seed, then cell."""
+        """Its runs in the order of the stacked arrays: arm, then seed, then cell."""
         keys = product(self.arms, self.seeds, self.cells)
         return [Run(cell, seed=seed, arm=arm) for arm, seed, cell in keys]
 
     @property
     def cell(self) -> Cell:
-        """The first cell: what it says of factors that do not stack, all cells say."""
+        """The first cell: its levels of factors that do not stack are those of all cells."""
         return self.cells[0]
 
     @property
@@ -46,7 +46,7 @@ class Cohort:
 
 
 def missing_runs(design: Design, done: Iterable[Run]) -> list[Run]:
-    """The runs of the grid that can be trained and are not done."""
+    """Return the runs of the grid that can be trained and are not done."""
     finished = set(done)
     return [run for run in design.runs if run.applicable and run not in finished]
 
@@ -67,17 +67,17 @@ def cohorts(missing: Iterable[Run], workers: int = 1) -> list[Cohort]:
     return sorted(planned, key=lambda cohort: (cohort.seeds, cohort.cells, cohort.arms))
 
 
-def shard(design: Design, part: int, of: int) -> set[Run]:
-    """The runs of the ``part``-th (from 1) of ``of`` equal parts of the grid.
+def shard(design: Design, part: int, n_parts: int) -> set[Run]:
+    """Return the runs of the ``part``-th (from 1) of ``n_parts`` equal parts of the grid.
 
     They follow from the design alone, so that processes which start at different times agree.
     """
-    whole = cohorts(missing_runs(design, done=()), workers=of)
-    return {run for cohort in whole[part - 1 :: of] for run in cohort.runs}
+    whole = cohorts(missing_runs(design, done=()), workers=n_parts)
+    return {run for cohort in whole[part - 1 :: n_parts] for run in cohort.runs}
 
 
 def _blocks(missing: Iterable[Run]) -> dict[tuple[tuple[Cell, ...], tuple[str, ...]], tuple[int, ...]]:
-    """Seeds by (cells, arms), where every seed lacks exactly that product of cells and arms."""
+    """Return seeds by (cells, arms), where every seed lacks exactly that product of cells and arms."""
     arms_of: dict[tuple[Cell, int], list[str]] = defaultdict(list)
     for run in sorted(missing):
         arms_of[run.cell, run.seed].append(run.arm)

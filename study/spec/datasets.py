@@ -9,7 +9,7 @@ class Torchvision:
     """Files that a class of ``torchvision.datasets`` downloads, in the idx format of MNIST.
 
     ``sha256`` is None where nobody publishes digests of the uncompressed files; then the archives that
-    torchvision keeps beside them speak for them, by torchvision's own md5.
+    torchvision keeps beside them are checked instead, by torchvision's own md5.
     """
 
     class_name: str
@@ -18,7 +18,7 @@ class Torchvision:
 
 @dataclass(frozen=True)
 class Bundled:
-    """Comes with scikit-learn, and needs no network."""
+    """Arrays that come with scikit-learn: they need no network."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class DatasetSpec:
     """A data set: images flattened, labels 0 to n_classes - 1."""
 
     key: str
-    """In options and manifests."""
+    """Name in options and manifests."""
     name: str
-    """As a reader calls it."""
+    """Name in sentences."""
     n_train: int
     n_test: int
     n_features: int
@@ -52,7 +52,7 @@ DATASETS = {
         DatasetSpec("digits", "scikit-learn's digits", 1_437, 360, 64, 10, Bundled()),
     )
 }
-"""By key."""
+"""Known data sets by key."""
 
 AUTO = "auto"
 """PREFERRED where it is present or can be downloaded, else FALLBACK."""

@@ -18,27 +18,27 @@ from typing import Any, Self
 from study.errors import UsageError, describe_value
 from study.spec import arms
 from study.spec.arms import ARMS, DEFAULT_ARMS
-from study.spec.checks import check_at_most, check_distinct, check_known, check_whole, in_words, listed
+from study.spec.checks import check_at_most, check_distinct, check_known, check_whole, format_value, listed
 from study.spec.datasets import DATASETS, DatasetSpec
 from study.spec.factors import FACTORS, REFERENCE_SETTING, Cell, Factor, Level
 from study.spec.runs import Configuration, Run
 
-OF_FACTORS = tuple(factor.field for factor in FACTORS.values() if factor.field)
-EXTENDABLE = (*OF_FACTORS, "seeds")
+FACTOR_FIELDS = tuple(factor.field for factor in FACTORS.values() if factor.field)
+EXTENDABLE = (*FACTOR_FIELDS, "seeds")
 ONE_VALUE = ("dataset", "epochs")
 OPTIONAL = ("tuned", "vary")
-"""Left out of a manifest where they are empty."""
+"""Fields that a manifest leaves out where they are empty."""
 
 MAX_RUNS = 1_000_000
 MAX_RECORDS = 20_000_000
-"""Rows of ``records.parquet``: those that are read again (``untrusted_parquet.MAX_VALUES``)."""
+"""Rows of ``records.parquet``: as many as are read again (``untrusted_parquet.MAX_VALUES``)."""
 MAX_CELLS = 10_000
 MAX_SEEDS = 100_000
-MAX_SEED = 2**31 - 1
-MAX_EPOCHS = 2**15 - 1
+MAX_SEED = 2**31 - 1  # int32 in the tables
+MAX_EPOCHS = 2**15 - 1  # int16 in the tables
 MAX_LAYERS = 100
 MAX_UNITS = 2**15
-MAX_PARAMETERS = 2**31 - 1
+MAX_PARAMETERS = 2**31 - 1  # int32 in the tables
 
 Vary = tuple[tuple[str, tuple[Level, ...]], ...]
 
@@ -61,7 +61,7 @@ class Design:
     epochs: int = 10
     hidden: Sequence[int] = (32, 32)
     tuned: Sequence[Configuration] = ()
-    """One an arm: the tuned cell, whose pairs differ in what tuning chose as well. None in a study of a grid alone."""
+    """The tuned cell, a configuration an arm: its pairs differ in what tuning chose as well. () in a grid alone."""
     vary: Mapping[str, Iterable[Level]] | Vary = ()
     """The levels of further factors, by their keys."""
 
@@ -132,12 +132,12 @@ class Design:
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """Those of the network that was asked for, where no factor changes it."""
+        """Widths of the network where no factor changes it."""
         return self.widths_in(REFERENCE_SETTING)
 
     @property
     def factors(self) -> tuple[Factor, ...]:
-        """Those that the study varies, and those that every study's tables have."""
+        """Factors that the study varies, and those that every study's tables have."""
         return tuple(factor for factor in FACTORS.values() if factor.always or factor.key in dict(self.vary))
 
     def _given(self, factor: Factor) -> tuple[Any, ...]:
@@ -146,16 +146,16 @@ class Design:
         return tuple(dict(self.vary).get(factor.key, factor.default[:1]))
 
     def levels(self, key: str) -> tuple[Any, ...]:
-        """The levels of a factor, in order."""
+        """Return the levels of a factor, in order."""
         factor = FACTORS[key]
         return tuple(sorted(map(factor.level, self._given(factor)), key=factor.place))
 
     @property
     def cells(self) -> list[Cell]:
         """Every cell of the grid, in order."""
-        said = [factor.key for factor in self.factors]
-        levels = product(*(self.levels(key) for key in said))
-        return [Cell(**dict(zip(said, some, strict=True))).saying(said) for some in levels]
+        keys = [factor.key for factor in self.factors]
+        combinations = product(*map(self.levels, keys))
+        return [Cell(**dict(zip(keys, levels, strict=True))).saying(keys) for levels in combinations]
 
     @property
     def shapes(self) -> list[Cell]:
@@ -169,17 +169,17 @@ class Design:
 
     @property
     def grid(self) -> list[Run]:
-        """Every run of the grid, sorted likewise."""
+        """Every run of the grid, sorted by (cell, seed, arm)."""
         keys = product(self.cells, self.seeds, sorted(self.arms))
         return [Run(cell, seed=seed, arm=arm) for cell, seed, arm in keys]
 
     @property
     def tuned_runs(self) -> list[Run]:
-        """Every run of the tuned cell, sorted likewise."""
+        """Every run of the tuned cell, sorted by (cell, seed, arm)."""
         return sorted(Run(chosen.cell, seed=seed, arm=chosen.arm) for chosen in self.tuned for seed in self.seeds)
 
     def steps_per_epoch(self, batch_size: int) -> int:
-        """The last incomplete batch is dropped while training."""
+        """Return the number of whole batches: the last incomplete one is dropped while training."""
         return self.data.n_train // batch_size
 
     def n_parameters(self, arm: str, cell: Cell = REFERENCE_SETTING) -> int:
@@ -192,11 +192,11 @@ class Design:
 
     @property
     def training(self) -> dict[str, Any]:
-        """What one run depends on beside its own key: equal training and key, equal records."""
+        """The values that a run depends on beside its own key: equal training and key, equal records."""
         return {"dataset": self.dataset, "epochs": self.epochs, "hidden": list(self.hidden)}
 
     def pair_id(self, run: Run) -> str:
-        """Such as ``b0032_lr1e-02_s007-<8 hex>``; the digits at the end tell near rates and designs apart."""
+        """Return such as ``b0032_lr1e-02_s007-<8 hex>``; the digits at the end tell near rates and designs apart."""
         key = self.training | run.cell.identity | {"seed": run.seed}
         return f"{run.cell.tag}_s{run.seed:03d}-{digest(key)[:8]}"
 
@@ -210,7 +210,7 @@ class Design:
     # --- manifests
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON values; where there is no tuned cell, or no further factor, nothing is said of it."""
+        """Return the design as JSON values, without ``tuned`` and ``vary`` where they are empty."""
         plain = {name: getattr(self, name) for name in _FIELDS - {*OPTIONAL}}
         values = {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}
         if self.tuned:
@@ -221,11 +221,11 @@ class Design:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """The design of a manifest; a UsageError where a field is unknown, missing or of the wrong kind."""
+        """Return the design of a manifest; a UsageError where a field is unknown, missing or of the wrong kind."""
         names = _FIELDS - {*OPTIONAL}
         if not isinstance(values, dict) or {*values} - {*OPTIONAL} != names:
-            found = f"has {listed(values)}" if isinstance(values, dict) else f"is {describe_value(values)}"
-            raise UsageError(f"a design has the fields {', '.join(sorted(names))}; this one {found}")
+            given = f"has {listed(values)}" if isinstance(values, dict) else f"is {describe_value(values)}"
+            raise UsageError(f"a design has the fields {', '.join(sorted(names))}; this one {given}")
         for name, value in values.items():
             _check_kind(name, value)
         tuned = [
@@ -240,7 +240,7 @@ class Design:
         More trials may choose other configurations for a tuned cell: its runs are then others.
         """
         changed = [
-            f"{name}: the study has {in_words(old)}, the command asks for {in_words(new)}"
+            f"{name}: the study has {format_value(old)}, the command asks for {format_value(new)}"
             for name, old, new in _side_by_side(older, self)
             if (not {*old} <= {*new} if isinstance(old, tuple) else old != new)
         ]
@@ -256,17 +256,17 @@ _FIELDS = {field.name for field in fields(Design)}
 
 
 def _varied(vary: Mapping[str, Iterable[Level]] | Vary) -> Vary:
-    """The levels of further factors by key, checked."""
-    found: dict[str, tuple[Level, ...]] = {}
+    """Return the levels of further factors by key, checked."""
+    checked: dict[str, tuple[Level, ...]] = {}
     for key, levels in dict(vary).items():
         check_known("--vary", key, [factor.key for factor in FACTORS.values() if not factor.always])
-        found[key] = (levels,) if isinstance(levels, str) else tuple(levels)
-        check_distinct(FACTORS[key].option, found[key])
-    return tuple(found.items())
+        checked[key] = (levels,) if isinstance(levels, str) else tuple(levels)
+        check_distinct(FACTORS[key].option, checked[key])
+    return tuple(checked.items())
 
 
 def _side_by_side(old: Design, new: Design) -> Iterable[tuple[str, Any, Any]]:
-    """The fields of two designs: tuples may grow, anything else may not change."""
+    """Yield (field, old, new) of two designs: tuples may grow, anything else may not change."""
     for name in ("dataset", "arms", *EXTENDABLE, "epochs", "hidden"):
         before, after = getattr(old, name), getattr(new, name)
         grows = name in EXTENDABLE or not isinstance(before, tuple)
@@ -278,51 +278,44 @@ def _side_by_side(old: Design, new: Design) -> Iterable[tuple[str, Any, Any]]:
         if key in before and key in after:
             yield key, before[key], after[key]
         else:
-            said = [in_words([*levels.get(key, ["no such factor"])]) for levels in (before, after)]
-            yield key, said[0], said[1]
+            shown = [format_value([*levels.get(key, ["no such factor"])]) for levels in (before, after)]
+            yield key, shown[0], shown[1]
 
 
 def digest(value: Any) -> str:
-    """sha256 (hex) of a JSON value in canonical form."""
+    """Return the sha256 (hex) of a JSON value in canonical form."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _is_whole(value: object) -> bool:
-    return type(value) is int
-
-
-def _is_rate(value: object) -> bool:
-    return type(value) in (int, float)
-
-
-def _is_text(value: object) -> bool:
-    return type(value) is str
+def _is_a(kind: type) -> Callable[[object], bool]:
+    """Return the check that a value of JSON is of a kind: a whole number is a float too, true is no number."""
+    return lambda value: type(value) in ((int, float) if kind is float else (kind,))
 
 
 def _is_configuration(value: object) -> bool:
     if not isinstance(value, dict) or "arm" not in value or not value.keys() - {"arm"} <= FACTORS.keys():
         return False
     named = all(factor.key in value for factor in FACTORS.values() if factor.always)
-    return named and _is_text(value["arm"]) and all(is_level(key, value[key]) for key in value if key != "arm")
+    return named and isinstance(value["arm"], str) and all(is_level(key, value[key]) for key in value if key != "arm")
 
 
 def is_level(key: str, value: object) -> bool:
     """Whether a value of JSON is of the kind of a factor's levels."""
-    return {int: _is_whole, float: _is_rate, str: _is_text}[FACTORS[key].kind](value)
+    return _is_a(FACTORS[key].kind)(value)
 
 
 KINDS: dict[str, tuple[Callable[[object], bool], str]] = {
-    "dataset": (_is_text, 'a text such as "mnist"'),
-    "arms": (_is_text, 'a list of texts such as ["bn", "no_bn"]'),
-    "batch_sizes": (_is_whole, "a list of whole numbers such as [32, 128]"),
-    "lrs": (_is_rate, "a list of numbers such as [0.01, 0.1]"),
-    "seeds": (_is_whole, "a list of whole numbers such as [0, 1]"),
-    "epochs": (_is_whole, "a whole number such as 10"),
-    "hidden": (_is_whole, "a list of whole numbers such as [32, 32]"),
+    "dataset": (_is_a(str), 'a text such as "mnist"'),
+    "arms": (_is_a(str), 'a list of texts such as ["bn", "no_bn"]'),
+    "batch_sizes": (_is_a(int), "a list of whole numbers such as [32, 128]"),
+    "lrs": (_is_a(float), "a list of numbers such as [0.01, 0.1]"),
+    "seeds": (_is_a(int), "a list of whole numbers such as [0, 1]"),
+    "epochs": (_is_a(int), "a whole number such as 10"),
+    "hidden": (_is_a(int), "a list of whole numbers such as [32, 32]"),
     "tuned": (_is_configuration, 'a list of objects such as {"arm": "bn", "batch_size": 32, "lr": 0.01}'),
 }
-"""What a field of a design is in a manifest, each item where it is a list."""
+"""The check of a field of a design in a manifest, or of each item where it is a list, and a valid choice."""
 
 
 def _check_kind(name: str, value: object) -> None:

@@ -18,32 +18,32 @@ from study.spec.datasets import DatasetSpec
 
 Level = int | float | str
 Check = Callable[[str, Any, DatasetSpec], None]
-"""Refuses a level: (how it was asked for, the level, the data set)."""
+"""A function that refuses a wrong level: (its option, the level, the data set)."""
 
 
 @dataclass(frozen=True)
 class Factor:
-    """One thing that is varied."""
+    """A factor of the experiment: one thing that is varied."""
 
     key: str
-    """In tables, in ``--vary`` and in code."""
+    """Name in tables, in ``--vary`` and in code."""
     kind: type[int] | type[float] | type[str]
-    """Of its levels."""
+    """Type of its levels."""
     label: str
-    """In sentences and on axes."""
+    """Name in sentences and on axes."""
     axis: str
-    """On the axis of a figure of its own."""
+    """Name on the axis of a figure of its own."""
     default: tuple[Level, ...]
-    """The levels of a study that is not told otherwise."""
+    """Levels of a study by default."""
     check: Check
     tag: Callable[[Any], str] = str
-    """Of a level, in ids."""
+    """Text of a level in ids."""
     show: Callable[[Any], str] = str
-    """A level as a reader sees it."""
+    """Text of a level for a reader."""
     field: str | None = None
     """The field of a design, and the option, that holds its levels; None: ``vary``."""
     scale: Callable[[float], float] | None = None
-    """To the scale on which its slope is taken; None for levels that are names."""
+    """Map to the scale on which its slope is taken; None for levels that are names."""
     per: str = ""
     """The unit of that slope: ``per doubling of the batch size``."""
     stacked: bool = False
@@ -51,7 +51,7 @@ class Factor:
 
     @property
     def option(self) -> str:
-        """How its levels are asked for."""
+        """The option that takes its levels."""
         return f"--vary {self.key}=" if self.field is None else f"--{self.field.replace('_', '-')}"
 
     @property
@@ -68,20 +68,20 @@ class Factor:
         return level if self.kind is not str else self.default.index(level)
 
 
-def _check_batch_size(asked: str, size: Any, data: DatasetSpec) -> None:
-    check_whole(asked, (size,), 1, data.n_train, f"images, as {data.key} has")
+def _check_batch_size(option: str, size: Any, data: DatasetSpec) -> None:
+    check_whole(option, (size,), 1, data.n_train, f"images, as {data.key} has")
 
 
-def _check_rate(asked: str, lr: Any, data: DatasetSpec) -> None:
+def _check_rate(option: str, lr: Any, data: DatasetSpec) -> None:
     if not isinstance(lr, int | float) or not 1e-30 <= lr <= 1e30:  # NaN neither; engines store weights over rates
         raise UsageError(
-            f"{asked} {describe_value(lr)}: a learning rate is a finite number above 0 (1e-30 to 1e30), such as 0.01"
+            f"{option} {describe_value(lr)}: a learning rate is a finite number above 0 (1e-30 to 1e30), such as 0.01"
         )
 
 
 def one_of(names: Sequence[str]) -> Check:
     """Return the check of a factor whose levels are names."""
-    return lambda asked, name, data: check_known(asked, name, names)
+    return lambda option, name, data: check_known(option, name, names)
 
 
 def in_full(number: float) -> str:
@@ -138,7 +138,7 @@ class Cell(Mapping[str, Level]):
 
     @classmethod
     def of(cls, factors: Mapping[str, Factor], levels: Mapping[str, Level]) -> "Cell":
-        """Return a cell of other factors than ``FACTORS``, which says all its levels."""
+        """Return a cell of other factors than ``FACTORS``; sentences and tables name all its levels."""
         cell = cls.__new__(cls)
         cell.factors, cell._levels, cell._said = factors, dict(levels), frozenset(levels)
         return cell
@@ -181,11 +181,11 @@ class Cell(Mapping[str, Level]):
 
     @property
     def said(self) -> dict[str, Level]:
-        """The levels that sentences and tables say: of the factors that its study varies."""
+        """The levels that sentences and tables name: of the factors that its study varies."""
         return {key: level for key, level in self._levels.items() if key in self._said}
 
     def saying(self, keys: Iterable[str]) -> "Cell":
-        """Return the same cell, which says its levels of ``keys`` too, be they the defaults."""
+        """Return the same cell, whose levels of ``keys`` sentences and tables name too, be they the defaults."""
         return _remade(self._levels, self._said.union(keys), self.factors)
 
     @property
@@ -203,7 +203,7 @@ class Cell(Mapping[str, Level]):
 
     @property
     def shape(self) -> tuple[Any, ...]:
-        """What runs that take their steps together have in common: the levels of the factors that do not stack."""
+        """The levels of the factors that do not stack: common to runs that take their steps together."""
         return self._places(stacked=False)
 
     def but(self, **levels: Level) -> "Cell":
@@ -218,7 +218,7 @@ def _remade(levels: Mapping[str, Level], said: frozenset[str], factors: Mapping[
 
 
 def in_words(cell: Cell | None) -> str:
-    """Return the cell as a sentence has it, ``all cells`` for None.
+    """Return the text of a cell in a sentence, ``all cells`` for None.
 
     >>> in_words(Cell(32, 0.01)), in_words(None)
     ('batch size 32, rate 0.01', 'all cells')
@@ -230,10 +230,10 @@ def in_words(cell: Cell | None) -> str:
 
 
 def rounded(cell: Cell, digits: int = 3) -> Cell:
-    """Return the cell with so many significant digits of its levels, as one that a search has drawn is told."""
+    """Return the cell with so many significant digits of its levels, for one that a search has drawn."""
     levels = {key: float(f"{level:.{digits}g}") for key, level in cell.items() if isinstance(level, float)}
     return cell.but(**levels)
 
 
 REFERENCE_SETTING = Cell(32, 0.01)
-"""The tutorial's, at which it tuned neither arm."""
+"""The tutorial's cell, at which it tuned neither arm."""

@@ -26,7 +26,7 @@ class History:
     test_correct: NDArray[np.bool_]
     """(runs, n_test) which test images the network of the last epoch answered correctly."""
     n_steps: int
-    """Updates in the whole training."""
+    """Updates of a run in the whole training."""
     weights: Sequence[Mapping[str, NDArray[np.float32]]] = ()
     """The trained networks by run: tensors by their names in torch.nn, and the cumulative statistics."""
 

@@ -1,7 +1,7 @@
 """Which mean and variance batch normalisation may use when it predicts: the inference modes, each a value.
 
 Tables hold a mode by its key. A family with a number (``blend_16``, ``layer_0``) has a mode for each; ``parse`` alone
-reads a key. How a mode is made of tensors stands in ``study.inference.modes``.
+reads a key. ``study.inference.modes`` makes the normalisation of a mode.
 """
 
 from collections.abc import Callable
@@ -10,16 +10,19 @@ from functools import cache
 
 from study.spec.checks import check_known
 
+CLEAN = ("clean", 0)
+"""Name and severity of the condition under which the test images are as they are."""
+
 
 @dataclass(frozen=True)
 class Family:
-    """One way to choose the statistics, or one for each number."""
+    """An inference mode, or one for each number."""
 
     key: str
     label: Callable[[int], str] | str
-    """As a reader calls it."""
+    """The name that a reader sees; of a numbered family, made from the number."""
     needs_batch: bool = False
-    """Whether it looks at the images that are predicted with an image."""
+    """Whether the other images of the test batch matter."""
     numbered: bool = False
     one_layer: bool = False
     """Whether the number is that of the only layer in which it looks at the batch."""
@@ -49,12 +52,12 @@ FAMILIES = {
         Family("none", "no statistics to choose"),
     )
 }  # fmt: skip
-"""By key, in the order in which a reader meets them."""
+"""The families by key, in the order in which a report lists them."""
 
 
 @dataclass(frozen=True)
 class InferenceMode:
-    """One way to choose the statistics."""
+    """A family of inference modes, and the number that picks one of a numbered family."""
 
     family: Family
     number: int | None = None
@@ -78,13 +81,13 @@ class InferenceMode:
 
     @property
     def place(self) -> tuple[int, int]:
-        """What the order of ``FAMILIES`` is sorted by."""
+        """The key by which modes sort into the order of ``FAMILIES``, then by number."""
         return [*FAMILIES].index(self.family.key), self.number or 0
 
 
 @cache
 def parse(key: str) -> InferenceMode:
-    """Return the mode of a key; a UsageError where there is none.
+    """Return the mode of a key; raises UsageError where there is none.
 
     >>> parse("blend_16").label, parse("running").needs_batch
     ('test batch blended with running averages (worth 16 images)', False)

@@ -31,7 +31,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Configuration:
-    """What tuning chose for an arm."""
+    """The cell that tuning chose for an arm."""
 
     arm: str
     cell: Cell

@@ -7,7 +7,7 @@ from study.spec.datasets import DATASETS, DatasetSpec
 from study.spec.design import Design
 
 HELD_OUT = 6
-"""One part in so many: of 60,000 images 10,000, as many as MNIST has to test."""
+"""Divisor of the training images: of 60,000 images 10,000, as many as MNIST has to test."""
 
 
 @dataclass(frozen=True)

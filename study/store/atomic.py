@@ -9,11 +9,11 @@ from pathlib import Path
 from study.errors import EnvironmentFault, UsageError
 
 TOKEN = "[0-9a-f]" * 16
-"""At the end of a temporary name."""
+"""Pattern of the end of a temporary name."""
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """All of ``content`` under ``path`` or nothing: temporary name, flush, rename, flush of the folder."""
+    """Write all of ``content`` under ``path`` or nothing: temporary name, flush, rename, flush of the folder."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     with _environment_faults(path):
         try:

@@ -1,7 +1,7 @@
-"""The ablation's parquet contract: schemas, what is committed, what is done. Imports no torch.
+"""The parquet contract of the inference modes: schemas, what is committed, what is done. Imports no torch.
 
 A group of networks commits its rows of the tables under one condition, and is done when they stand in all of them.
-A part is named by the sha256 of its bytes, so one that is damaged is seen, left aside, and made again.
+A part is named by the sha256 of its bytes, so one that is damaged is noticed, left aside, and made again.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,10 +13,11 @@ import pyarrow as pa
 from study.errors import UsageError
 from study.spec.arms import ARMS
 from study.spec.design import Design
-from study.store import parts, untrusted_parquet
+from study.store import parts
 from study.store.atomic import make_subfolder, remove_stale_files
 from study.store.schemas import Column, ascending, factor_keys, for_reading, keyed, order_of_runs, sort_rows
 from study.store.study_folder import Folder
+from study.store.untrusted_parquet import InvalidFile
 
 Row = Mapping[str, Any]
 
@@ -57,19 +58,19 @@ COLUMNS: dict[str, list[Column]] = {
         ("last_batch", pa.int32()),
     ],
 }
-"""Beside the key of a run, by table, in the order in which a group commits."""
+"""Columns beside the key of a run, by table, in the order in which a group commits."""
 EVALUATED = ("shift", "severity", "inference", "order", "eval_batch_size", "n_swapped", "layer")
-"""What was evaluated of a run: with it, the key of a row."""
+"""Columns that name what was evaluated of a run: with them, the key of a row is complete."""
 
 
 class Store:
-    """``ablation/`` in a study's folder, and the tables that are its parts' union."""
+    """The folder ``ablation/`` of a study, and the tables that are the union of its parts."""
 
     def __init__(self, study: Path):
         self.study, self.parts = study, study / "ablation"
 
     def clear(self) -> None:
-        """Remove what killed commands left behind; for a command that is alone with the ablation."""
+        """Remove the temporary files of killed commands; for a command that is alone with this folder."""
         remove_stale_files(self.parts, "*")
 
     def commit(self, rows: Mapping[str, Iterable[Row]], design: Design) -> None:
@@ -84,26 +85,26 @@ class Store:
     def read(self, name: str, design: Design) -> pa.Table:
         """Return the rows of a table's sound parts, each once."""
         schema = keyed(COLUMNS[name], first=())
-        found = parts.read_all(self.parts, f"{name}-*.parquet", lambda path: parts.read(path, schema))
+        tables = parts.read_all(self.parts, f"{name}-*.parquet", lambda path: parts.read(path, schema))
         empty = schema(factor_keys(design)).empty_table()
-        return pa.concat_tables([empty, *(table.replace_schema_metadata() for table in found)])
+        return pa.concat_tables([empty, *(table.replace_schema_metadata() for table in tables)])
 
     def done(self, design: Design) -> set[tuple[str, str, int]]:
         """Return (run_id, shift, severity) of what is committed, with the clean rows of an arm that keeps statistics in
         all tables."""
         tables = {name: self.read(name, design) for name in COLUMNS}
         columns = (tables["ablation"][name].to_pylist() for name in ("run_id", "shift", "severity", "arm"))
-        whole = set.intersection(*({*table["run_id"].to_pylist()} for table in tables.values()))
+        in_all = set.intersection(*({*table["run_id"].to_pylist()} for table in tables.values()))
         return {
             (run_id, *condition)
             for run_id, *condition, arm in zip(*columns, strict=True)
-            if not ARMS[arm].statistics or condition[0] != "clean" or run_id in whole
+            if not ARMS[arm].statistics or condition[0] != "clean" or run_id in in_all
         }
 
     def compact(self, study_id: str, design: Design) -> None:
         """Write the tables: the rows of the design's runs, sorted by key and then by what was evaluated.
 
-        Tables that say it already are left alone.
+        Tables that hold these bytes already are left alone.
         """
         planned = {design.run_id(run) for run in design.runs}
         contents = {}
@@ -117,19 +118,19 @@ class Store:
 
 
 def read_table(study: Path, name: str) -> pa.Table | None:
-    """A table of a study as ``compact`` wrote it, None where there is none; a UsageError where it cannot be read."""
+    """Return a table as ``compact`` wrote it, None where there is none; a UsageError where it cannot be read."""
     try:
         return Folder(study).read_table(name, keyed(COLUMNS[name]))
     except FileNotFoundError:
         return None
-    except untrusted_parquet.InvalidFile as refused:
+    except InvalidFile as error:
         path = study / f"{name}.parquet"
-        raise UsageError(f"{path} cannot be read: {refused}. Remove it and run study.ablate.") from None
+        raise UsageError(f"{path} cannot be read: {error}. Remove it and run study.ablate.") from None
 
 
 def _evaluated(columns: Iterable[str]) -> list[str]:
-    there = {*columns}
-    return [name for name in EVALUATED if name in there]
+    present = {*columns}
+    return [name for name in EVALUATED if name in present]
 
 
 def _distinct(table: pa.Table, planned: set[str]) -> pa.Table:

@@ -1,7 +1,7 @@
-"""``manifest.json``: what it says, and how it is read when anybody may have written it.
+"""``manifest.json``: its fields, and how it is read when anybody may have written it.
 
 A regular file of bounded size, JSON without NaN or a field named twice, and in every field what belongs there. Its
-words are shown and are never a name: the folder of a study is the one that was asked for, whatever its manifest says.
+texts are shown and are never a path: the folder of a study is the one that was asked for, whatever its manifest says.
 """
 
 import json
@@ -14,15 +14,15 @@ from typing import Any, NotRequired, TypedDict, cast
 from study.errors import EnvironmentFault, UsageError, describe_value, truncate
 from study.spec.arms import ARMS
 from study.spec.design import Design
-from study.store import untrusted_parquet as parquet
 from study.store.schemas import SCHEMA_VERSION
+from study.store.untrusted_parquet import MAX_LENGTH, InvalidFile, file_bytes
 
 MAX_BYTES = 2**24
 MAX_NUMBER = sys.float_info.max
 
 
 class Manifest(TypedDict):
-    """What ``manifest.json`` says of the study, and of the command that last worked on it."""
+    """The fields of ``manifest.json``: on the study, and on the command that last worked on it."""
 
     schema_version: int
     study_id: str
@@ -34,33 +34,33 @@ class Manifest(TypedDict):
     versions: dict[str, str]
     git: dict[str, Any]
     device: dict[str, Any]
-    """kind (cpu or cuda), name, workers, engine but in studies of before it had a name, and in which form the kernel
-    took the images (first_layer)."""
+    """kind (cpu or cuda), name, workers, engine but in studies of before it had a name, and the form of the images that
+    the kernel took (first_layer)."""
     timings: dict[str, float]
     earlier: list[dict[str, Any]]
     """The fields SESSION of the commands before."""
     looks: NotRequired[list[dict[str, Any]]]
-    """What reports have shown of the study so far: who adds seeds after a look must say so."""
+    """The interim analyses that reports have shown so far: who adds seeds after a look must say so."""
     tables: NotRequired[dict[str, str]]
     """The sha256 of each table that was written; absent in studies of before it was kept."""
     tuning: NotRequired[dict[str, Any]]
-    """On which terms ``study.tune`` chose the configurations of the tuned cell."""
+    """The search configuration with which ``study.tune`` chose the configurations of the tuned cell."""
 
 
 SESSION = ("argv", "versions", "git", "device", "timings")
 
 
-def read(path: Path) -> Manifest | None:
-    """The manifest, None where there is none yet; a UsageError where it is not ours to read, an EnvironmentFault where
-    it is damaged or the machine does not give it."""
+def read_manifest(path: Path) -> Manifest | None:
+    """Return the manifest, None where there is none yet; a UsageError where it is not ours to read, an EnvironmentFault
+    where it is damaged or the machine does not give it."""
     try:
-        values = _json(parquet.file_bytes(path, MAX_BYTES))
+        values = _json(file_bytes(path, MAX_BYTES))
         _check_version(path, values)
         _check_fields(values)
     except FileNotFoundError:
         return None
-    except parquet.InvalidFile as refused:
-        raise UsageError(f"{path} {refused}. Restore it or move it away.") from None
+    except InvalidFile as error:
+        raise UsageError(f"{path} {error}. Restore it or move it away.") from None
     except (OSError, ValueError) as error:
         raise EnvironmentFault(
             f"{path} cannot be read: {truncate(str(error), 300)}. Restore it or move it away."
@@ -71,42 +71,42 @@ def read(path: Path) -> Manifest | None:
 def _check_fields(values: dict[str, Any]) -> None:
     missing = sorted(MANIFEST.missing("", values))
     if missing:
-        raise parquet.InvalidFile(f"lacks {', '.join(missing[:20])}")
+        raise InvalidFile(f"lacks {', '.join(missing[:20])}")
     fault = next(MANIFEST.faults("", values), None)
     if fault is not None:
-        raise parquet.InvalidFile(fault)
+        raise InvalidFile(fault)
     try:
         Design.from_dict(values["design"])
     except UsageError as error:
-        raise parquet.InvalidFile(f"has a design that cannot be: {error}") from None
+        raise InvalidFile(f"has a design that cannot be: {error}") from None
 
 
 def _json(content: bytes) -> Any:
     try:
         return json.loads(content.decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_number)
     except RecursionError:
-        raise parquet.InvalidFile("is nested deeper than any manifest") from None
+        raise InvalidFile("is nested deeper than any manifest") from None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for name, value in pairs:
         if name in values:
-            raise parquet.InvalidFile(f"has the field {describe_value(name)} twice; a manifest has each once")
+            raise InvalidFile(f"has the field {describe_value(name)} twice; a manifest has each once")
         values[name] = value
     return values
 
 
-def _no_number(word: str) -> float:
-    raise parquet.InvalidFile(f"holds {word}, which is no number of JSON; a manifest has null there")
+def _no_number(constant: str) -> float:
+    raise InvalidFile(f"holds {constant}, which is no number of JSON; a manifest has null there")
 
 
 def _check_version(path: Path, values: Any) -> None:
     if not isinstance(values, dict):
-        raise parquet.InvalidFile(f"holds {describe_value(values)}; a manifest is an object")
+        raise InvalidFile(f"holds {describe_value(values)}; a manifest is an object")
     version = values.get("schema_version")
     if type(version) is not int:
-        raise parquet.InvalidFile(f"has schema version {describe_value(version)}, this program reads {SCHEMA_VERSION}")
+        raise InvalidFile(f"has schema version {describe_value(version)}, this program reads {SCHEMA_VERSION}")
     versions = f"(schema {describe_value(version)}, this one reads {SCHEMA_VERSION})"
     if version > SCHEMA_VERSION:
         raise UsageError(f"{path} was made by a newer program {versions}: update it, or choose another --study-id.")
@@ -117,29 +117,29 @@ def _check_version(path: Path, values: Any) -> None:
         )
 
 
-# --- what belongs where
+# --- kinds of values
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One value, and what to call it."""
+    """The kind of one value, and what to call it."""
 
-    words: str
+    description: str
     holds: Callable[[Any], bool]
 
     def missing(self, name: str, value: Any) -> Iterator[str]:
-        """The names of the fields that are not there."""
+        """Yield the names of the fields that are not there."""
         return iter(())
 
     def faults(self, name: str, value: Any) -> Iterator[str]:
-        """What is there and does not belong there."""
+        """Yield a sentence for each value that does not belong there."""
         if not self.holds(value):
-            yield f"has {describe_value(value)} as {name}; {self.words} belongs there"
+            yield f"has {describe_value(value)} as {name}; {self.description} belongs there"
 
 
 @dataclass(frozen=True)
 class Fields:
-    """An object with these fields and no others."""
+    """The kind of an object with these fields and no others."""
 
     required: "dict[str, Spec]"
     optional: "dict[str, Spec]" = field(default_factory=dict)
@@ -164,7 +164,7 @@ class Fields:
 
 @dataclass(frozen=True)
 class Named:
-    """An object with fields of any name."""
+    """The kind of an object with fields of any name."""
 
     item: Kind
 
@@ -182,7 +182,7 @@ class Named:
 
 @dataclass(frozen=True)
 class Each:
-    """A list."""
+    """The kind of a list."""
 
     item: Fields
 
@@ -206,15 +206,15 @@ def _join(name: str, key: str) -> str:
 
 
 def _is_text(value: Any, most: int) -> bool:
-    """Of bounded length, that can be written as UTF-8 and that no system takes for longer than it is."""
+    """Whether a value is a text of bounded length that can be written as UTF-8, without NUL, at which C ends it."""
     if not isinstance(value, str) or len(value) > most or "\0" in value:
         return False
     return value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def _is_shown(value: Any, most: int) -> bool:
-    """A text that may be written to a terminal: no control characters but the ends of lines."""
-    return _is_text(value, most) and all(word.isprintable() for word in value.replace("\t", " ").split("\n"))
+    """Whether a value is a text that a terminal may show: no control characters but tabs and line ends."""
+    return _is_text(value, most) and all(line.isprintable() for line in value.replace("\t", " ").split("\n"))
 
 
 def _is_number(value: Any) -> bool:
@@ -222,12 +222,12 @@ def _is_number(value: Any) -> bool:
 
 
 def _or_null(kind: Kind) -> Kind:
-    return Kind(f"{kind.words}, or null,", lambda value: value is None or kind.holds(value))
+    return Kind(f"{kind.description}, or null,", lambda value: value is None or kind.holds(value))
 
 
 NAME = Kind(
-    f"a name of 1 to {parquet.MAX_LENGTH} characters that can be printed",
-    lambda value: value != "" and _is_text(value, parquet.MAX_LENGTH) and value.isprintable(),
+    f"a name of 1 to {MAX_LENGTH} characters that can be printed",
+    lambda value: value != "" and _is_text(value, MAX_LENGTH) and value.isprintable(),
 )
 TEXT = Kind("a text of at most 10,000 characters that can be printed", lambda value: _is_shown(value, 10_000))
 COMMAND = Kind("a text of at most 1,000,000 characters", lambda value: _is_text(value, 1_000_000))
@@ -251,7 +251,7 @@ COMMANDS: dict[str, Spec] = {
     ),
     "timings": Named(NUMBER),
 }
-"""By the names in SESSION."""
+"""Kinds of the fields SESSION."""
 LOOK = Fields(
     {
         "arm": ARM,
@@ -263,7 +263,7 @@ LOOK = Fields(
         "e_value": _or_null(NUMBER),
     }
 )
-"""The fields of ``analysis.findings.looks.Look``."""
+"""Kinds of the fields of ``analysis.findings.looks.Look``."""
 TUNING = Fields(
     {
         "trials": WHOLE,

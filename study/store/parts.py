@@ -1,4 +1,4 @@
-"""Parts: immutable parquet files named by the sha256 of their bytes, so that one that is damaged is seen."""
+"""Parts: immutable parquet files named by the sha256 of their bytes, so that one that is damaged is noticed."""
 
 import hashlib
 import io
@@ -8,8 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from study.store import untrusted_parquet
 from study.store.atomic import write_atomically
+from study.store.untrusted_parquet import Expected, InvalidFile, file_bytes, read_bytes
 
 
 def encode(table: pa.Table) -> bytes:
@@ -39,29 +39,29 @@ def write(folder: Path, name: str, table: pa.Table) -> Path:
     return path
 
 
-def read(path: Path, schema: untrusted_parquet.Expected) -> pa.Table | None:
+def read(path: Path, schema: Expected) -> pa.Table | None:
     """Return the rows of a part with its metadata, None where its bytes are not those that its name promises."""
     try:
-        content = untrusted_parquet.file_bytes(path)
+        content = file_bytes(path)
         if _digest(content) != path.stem.partition("-")[2]:
             return None
-        return untrusted_parquet.read_bytes(content, schema)
-    except (untrusted_parquet.InvalidFile, FileNotFoundError):
+        return read_bytes(content, schema)
+    except (InvalidFile, FileNotFoundError):
         return None
 
 
-def read_all(folder: Path, pattern: str, of: Callable[[Path], pa.Table | None]) -> Iterator[pa.Table]:
+def read_all(folder: Path, pattern: str, read_part: Callable[[Path], pa.Table | None]) -> Iterator[pa.Table]:
     """Yield every sound part whose name matches, by name."""
     for path in sorted(folder.glob(pattern)):
-        table = of(path)
+        table = read_part(path)
         if table is not None:
             yield table
 
 
 def _holds(path: Path, content: bytes) -> bool:
     try:
-        return untrusted_parquet.file_bytes(path) == content
-    except (untrusted_parquet.InvalidFile, FileNotFoundError):
+        return file_bytes(path) == content
+    except (InvalidFile, FileNotFoundError):
         return False
 
 

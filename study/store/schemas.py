@@ -36,7 +36,7 @@ SCHEMA_VERSION = 1
 
 Column = tuple[str, pa.DataType]
 TYPES = {int: pa.int32(), float: pa.float64(), str: pa.string()}
-"""Of the levels of a factor."""
+"""Column types of the levels of a factor, by kind."""
 STUDY_ID: list[Column] = [("study_id", pa.string())]
 RUN: list[Column] = [
     ("run_id", pa.string()),
@@ -64,15 +64,15 @@ PART: list[Column] = [*OUTCOME, ("history", pa.list_(pa.struct(EPOCH)))]
 
 
 def key_columns(columns: Iterable[str]) -> list[Column]:
-    """Return the key of a run in tables with these ``columns``: its ids, and the factors that are among them; those
-    that every study has, whatever there is."""
+    """Return the key of a run in tables with these ``columns``: its ids, the factors that every study has, and those
+    that are among the columns."""
     named = {*columns}
     factors = [factor for factor in FACTORS.values() if factor.always or factor.key in named]
     return [*RUN, *((factor.key, TYPES[factor.kind]) for factor in factors)]
 
 
 def keyed(*parts: Sequence[Column], first: Sequence[Column] = STUDY_ID) -> Callable[[Iterable[str]], pa.Schema]:
-    """Return what makes the schema of a table from the names of its columns: ``first``, the key, then ``parts``."""
+    """Return the function from the names of a table's columns to its schema: ``first``, the key, then ``parts``."""
     return lambda columns: pa.schema([*first, *key_columns(columns), *(column for part in parts for column in part)])
 
 
@@ -95,7 +95,7 @@ def order_of_runs(design: Design) -> list[tuple[str, str]]:
 
 
 def part_table(design: Design, runs: Sequence[Run], history: History) -> pa.Table:
-    """The part of a cohort: one row of ``part_schema`` for each of ``runs``, in the history's order."""
+    """Return the part of a cohort: one row of ``part_schema`` for each of ``runs``, in the history's order."""
     rows = []
     for i, (run, bad) in enumerate(zip(runs, history.first_bad_epoch, strict=True)):
         epochs = _epochs(design, history.loss[i], history.n_correct[i], bad, DIVERGED)
@@ -106,7 +106,7 @@ def part_table(design: Design, runs: Sequence[Run], history: History) -> pa.Tabl
 
 
 def not_applicable_table(design: Design) -> pa.Table:
-    """Rows like a part's, with null metrics, for the runs of the grid that cannot be trained."""
+    """Return rows like a part's, with null metrics, for the runs that cannot be trained."""
     nothing = np.zeros((design.epochs + 1, len(SPLITS)))
     rows = [
         _row(design, run, NOT_APPLICABLE, None, 0, None, _epochs(design, nothing, nothing, 0, NOT_APPLICABLE))
@@ -136,7 +136,7 @@ def _row(
 
 
 def keys_of(design: Design, run: Run) -> dict[str, Any]:
-    """The columns ``key_columns`` of a run."""
+    """Return the values of ``key_columns`` of a run."""
     return {
         "run_id": design.run_id(run),
         "pair_id": design.pair_id(run),
@@ -149,7 +149,7 @@ def keys_of(design: Design, run: Run) -> dict[str, Any]:
 def _epochs(
     design: Design, loss: np.ndarray, n_correct: np.ndarray, first_bad: int | None, bad_status: str
 ) -> Iterator[dict[str, Any]]:
-    """Rows of one run from arrays (epochs + 1, splits); null metrics from the first bad epoch on."""
+    """Yield the rows of one run from arrays (epochs + 1, splits); null metrics from the first bad epoch on."""
     n_examples = (design.data.n_train, design.data.n_test)
     for epoch, i in np.ndindex(loss.shape):
         row = {"epoch": epoch, "split": SPLITS[i], "n_examples": n_examples[i]}
@@ -193,7 +193,7 @@ def explode_epochs(table: pa.Table, design: Design) -> pa.Table:
 
 
 def for_reading(table: pa.Table, study_id: str, metadata: Mapping[str, str] | None = None) -> pa.Table:
-    """Return a table as readers find it: the study's name in front, and in the metadata the version of the schema."""
+    """Return a table for readers: the study's name in front, and in the metadata the version of the schema."""
     named = table.add_column(0, "study_id", pa.repeat(study_id, len(table)))
     facts = {"study.schema_version": str(SCHEMA_VERSION), "study.study_id": study_id}
     return named.replace_schema_metadata(facts | dict(metadata or {}))

@@ -18,10 +18,9 @@ from study.errors import EnvironmentFault, UsageError
 from study.spec.cohorts import Cohort
 from study.spec.design import Design, digest
 from study.spec.runs import Run
-from study.store import manifest as manifest_file
-from study.store import parts, untrusted_parquet
+from study.store import parts
 from study.store.atomic import make_subfolder, remove_stale_files, write_atomically
-from study.store.manifest import Manifest
+from study.store.manifest import Manifest, read_manifest
 from study.store.schemas import (
     SCHEMA_VERSION,
     explode_epochs,
@@ -32,13 +31,14 @@ from study.store.schemas import (
     records_schema,
     runs_schema,
 )
+from study.store.untrusted_parquet import Expected, InvalidFile, file_bytes, read_bytes
 
 JOURNAL = "tuning.journal"
-"""The trials of a tuning, where no database has them."""
+"""File of the trials of a tuning, where no database has them."""
 
 
 def unit_id(design: Design, cohort: Cohort, data_sha256: str, engine: str) -> str:
-    """sha256 of what a cohort's numbers follow from: equal ids are the same work."""
+    """Return the sha256 of what a cohort's numbers follow from: equal ids are the same work."""
     runs = [design.run_id(run) for run in cohort.runs]
     return digest(
         {
@@ -52,10 +52,9 @@ def unit_id(design: Design, cohort: Cohort, data_sha256: str, engine: str) -> st
 
 
 def newest_first(studies: Path, holding: str = ".") -> list[Path]:
-    """Return the manifests of the studies under a folder, the last one that was worked on first; of those that hold a
-    folder of this name."""
-    made_here = [path for path in studies.glob("*/manifest.json") if (path.parent / holding).is_dir()]
-    return sorted(made_here, key=lambda path: path.stat().st_mtime, reverse=True)
+    """Return the manifests of the studies under ``studies`` that have a folder ``holding``, the newest first."""
+    manifests = [path for path in studies.glob("*/manifest.json") if (path.parent / holding).is_dir()]
+    return sorted(manifests, key=lambda path: path.stat().st_mtime, reverse=True)
 
 
 class Folder:
@@ -71,11 +70,11 @@ class Folder:
         make_subfolder(self.path, "parts")
 
     def lock(self) -> FileLock:
-        """For the moment of reading and writing what all shards share: the manifest and the tables."""
+        """Return the lock of what all shards share; held while the manifest and the tables are read and written."""
         return FileLock(self.path / ".writing")
 
     def clear(self) -> None:
-        """Remove what killed commands left behind in training; for a command that is alone with the study."""
+        """Remove temporary files and shared images of killed commands; for a command that is alone with the study."""
         for folder in (self.parts, self.path / "weights"):
             remove_stale_files(folder, "*")
         for shared in self.path.glob(".data-*-of-*"):
@@ -84,11 +83,11 @@ class Folder:
     # --- manifest
 
     def read_manifest(self) -> Manifest | None:
-        """The manifest, None where there is none yet; a UsageError where it is not ours to read."""
-        return manifest_file.read(self.manifest)
+        """Return the manifest, None where there is none yet; a UsageError where it is not ours to read."""
+        return read_manifest(self.manifest)
 
     def own_manifest(self) -> Manifest:
-        """The manifest of a study at work, which wrote one: an EnvironmentFault where somebody has removed it."""
+        """Return the manifest that this command has written; an EnvironmentFault where somebody has removed it."""
         manifest = self.read_manifest()
         if manifest is None:
             raise EnvironmentFault(f"{self.manifest} has vanished while this command was at work; restore it.")
@@ -99,7 +98,7 @@ class Folder:
         write_atomically(self.manifest, text.encode() + b"\n")
 
     def design(self) -> Design | None:
-        """The study's design so far, None for a new study."""
+        """Return the study's design so far, None for a new study."""
         manifest = self.read_manifest()
         return None if manifest is None else Design.from_dict(manifest["design"])
 
@@ -129,7 +128,7 @@ class Folder:
         return sorted(self.parts.glob("*.parquet"))
 
     def done(self, design: Design) -> set[Run]:
-        """The runs of ``design`` that stand in sound parts; a StudyError where two parts disagree."""
+        """Return the runs of ``design`` that stand in sound parts; a StudyError where two parts disagree."""
         ids = {design.run_id(run): run for run in design.runs}
         runs = merge_parts(self.read_parts(), design).column("run_id").to_pylist()
         return {ids[run_id] for run_id in runs if run_id in ids}
@@ -149,7 +148,7 @@ class Folder:
     def compact(self) -> None:
         """Write ``records.parquet`` and ``runs.parquet``: a pure function of the study's design and its parts.
 
-        Tables that say it already are left alone. The last of several shards to get here has seen the
+        Tables that hold these bytes already are left alone. The last of several shards to get here reads the
         parts of all.
         """
         with self.lock():
@@ -168,7 +167,7 @@ class Folder:
             )
 
     def write_tables(self, contents: Mapping[str, bytes]) -> None:
-        """Write the tables that do not say it already, then their digests into the manifest; to be called exclusively.
+        """Write the tables whose bytes differ, then their digests into the manifest; the caller holds ``lock``.
 
         A process killed in between leaves a table that no reader takes, until the same command makes them agree.
         """
@@ -183,27 +182,25 @@ class Folder:
         if tables != manifest.get("tables"):
             self.write_manifest({**manifest, "tables": tables})
 
-    def read_table(self, name: str, schema: untrusted_parquet.Expected) -> pa.Table:
-        """The table as it was written; a Refused where it is another, a FileNotFoundError where there is none."""
-        content = untrusted_parquet.file_bytes(self.path / f"{name}.parquet")
+    def read_table(self, name: str, schema: Expected) -> pa.Table:
+        """Return a table as it was written; an InvalidFile where it is another, a FileNotFoundError where absent."""
+        content = file_bytes(self.path / f"{name}.parquet")
         manifest = self.read_manifest()
         promised = None if manifest is None else manifest.get("tables", {}).get(name)
         if promised not in (None, hashlib.sha256(content).hexdigest()):
-            raise untrusted_parquet.InvalidFile(
-                "its sha256 is not the one in manifest.json: it was changed, or a command was killed"
-            )
-        return untrusted_parquet.read_bytes(content, schema)
+            raise InvalidFile("its sha256 is not the one in manifest.json: it was changed, or a command was killed")
+        return read_bytes(content, schema)
 
     def read(self, name: str) -> pa.Table:
-        """The table ``name`` (records or runs); a UsageError where it is absent or not what was written."""
+        """Return the table ``name`` (records or runs); a UsageError where it is absent or not what was written."""
         path = self.path / f"{name}.parquet"
         try:
             return self.read_table(name, SCHEMAS[name])
         except FileNotFoundError:
             raise UsageError(f"{path} does not exist; run python -m study.run first") from None
-        except untrusted_parquet.InvalidFile as refused:
+        except InvalidFile as error:
             raise UsageError(
-                f"{path} cannot be read: {refused}. Where parts/ is there, the study's own command makes it again."
+                f"{path} cannot be read: {error}. Where parts/ is there, the study's own command makes it again."
             ) from None
 
 

@@ -19,22 +19,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 MAX_BYTES = 2**31
-"""Of a file."""
+"""Bytes of a file."""
 MAX_VALUES = 20_000_000
-"""In a column; of a table also its rows."""
+"""Values in a column, and rows of a table."""
 BYTES_A_ROW = 4096
-"""Of all columns together, decompressed; beside 64 for every nested value."""
+"""Decompressed bytes of all columns together, beside 64 for every nested value and SLACK for the file."""
 SLACK = 2**20
 MAX_LENGTH = 256
 """Characters of a string."""
 NESTED_DICTIONARY = 256
-"""Bytes of the dictionary of strings in lists, which are decoded before they can be looked at."""
+"""Bytes of the dictionary of strings in lists, which are decoded before their lengths can be checked."""
 
 MAGIC = b"PAR1"
 BYTE_ARRAY = 6
 DATA, DICTIONARY, DATA_V2 = 0, 2, 3
-PLACES = {DATA: (5, 2), DICTIONARY: (7, 2), DATA_V2: (8, 4)}
-"""By kind of page, the field of its own header and therein that of the encoding."""
+PAGE_HEADERS = {DATA: (5, 2), DICTIONARY: (7, 2), DATA_V2: (8, 4)}
+"""Fields by kind of page: that of its own header, and therein that of the encoding."""
 PLAIN, PLAIN_DICTIONARY, RLE, RLE_DICTIONARY = 0, 2, 3, 8
 ENCODINGS = (PLAIN, PLAIN_DICTIONARY, RLE, RLE_DICTIONARY)
 
@@ -48,11 +48,11 @@ Expected = Any
 
 
 class InvalidFile(ValueError):
-    """The bytes are no table of the schema, or ask for more than they could hold; the text says which."""
+    """An error of bytes that are no table of the schema, or ask for more than they could hold; its text says which."""
 
 
 def file_bytes(path: Path, most: int | None = None) -> bytes:
-    """The content of a regular file of at most MAX_BYTES, or ``most``.
+    """Return the content of a regular file of at most MAX_BYTES, or ``most``.
 
     Links are not followed, nothing waits on a pipe. An OSError where the machine does not let it be read.
     """
@@ -63,12 +63,12 @@ def file_bytes(path: Path, most: int | None = None) -> bytes:
             raise InvalidFile("it is a link or a socket, not a regular file") from None
         raise
     try:
-        facts = os.fstat(handle)
-        if not stat.S_ISREG(facts.st_mode):
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
             raise InvalidFile("it is not a regular file")
         most = MAX_BYTES if most is None else most
-        if facts.st_size > most:
-            raise InvalidFile(f"it has {facts.st_size:,} bytes, at most {most:,} are read")
+        if status.st_size > most:
+            raise InvalidFile(f"it has {status.st_size:,} bytes, at most {most:,} are read")
         with open(handle, "rb", closefd=False) as file:
             return file.read(most)
     finally:
@@ -76,13 +76,13 @@ def file_bytes(path: Path, most: int | None = None) -> bytes:
 
 
 def read_bytes(content: bytes, expected: Expected) -> pa.Table:
-    """The table with its metadata; a Refused where the bytes are not one of the schema, within bounds."""
+    """Return the table with its metadata; an InvalidFile where the bytes are not one of the schema, within bounds."""
     _check(content, footer(content))
     try:
-        found = pq.ParquetFile(io.BytesIO(content)).schema_arrow
-        schema = expected if isinstance(expected, pa.Schema) else expected(found.names)
-        if not found.equals(schema):
-            raise InvalidFile(f"it has the columns {found.names}; expected {schema.names} in their types")
+        given = pq.ParquetFile(io.BytesIO(content)).schema_arrow
+        schema = expected if isinstance(expected, pa.Schema) else expected(given.names)
+        if not given.equals(schema):
+            raise InvalidFile(f"it has the columns {given.names}; expected {schema.names} in their types")
         strings = [field.name for field in schema if pa.types.is_string(field.type)]
         table = pq.ParquetFile(io.BytesIO(content), read_dictionary=strings).read(use_threads=False)
         return _with_plain_strings(table, schema)
@@ -91,7 +91,7 @@ def read_bytes(content: bytes, expected: Expected) -> pa.Table:
 
 
 def _check(content: bytes, facts: Struct) -> None:
-    """Rows, values and bytes of all pages, against one another and the limits (FileMetaData: 3 rows, 4 row groups;
+    """Check rows, values and bytes of all pages against one another and the limits (FileMetaData: 3 rows, 4 row groups;
     RowGroup: 1 columns, 3 rows)."""
     n_rows, groups = _number(facts, 3), _structs(facts, 4)
     if n_rows > MAX_VALUES:
@@ -102,36 +102,36 @@ def _check(content: bytes, facts: Struct) -> None:
         pages, nested = _checked_pages(content, column), len(_path(column)) > 1
         n_bytes += sum(page.n_bytes for page in pages)
         n_nested += sum(page.n_values for page in pages if page.kind != DICTIONARY) if nested else 0
-    room = SLACK + BYTES_A_ROW * n_rows + 64 * n_nested
-    if sum(_number(group, 3) for group in groups) != n_rows or n_bytes > room:
-        raise InvalidFile(f"its pages hold {n_bytes:,} bytes; {n_rows:,} rows have room for {room:,}")
+    most = SLACK + BYTES_A_ROW * n_rows + 64 * n_nested
+    if sum(_number(group, 3) for group in groups) != n_rows or n_bytes > most:
+        raise InvalidFile(f"its pages hold {n_bytes:,} bytes; {n_rows:,} rows have room for {most:,}")
 
 
 def _checked_pages(content: bytes, column: Struct) -> "list[Page]":
-    """Of a ColumnChunk (1 path of another file, 3 ColumnMetaData: 1 type, 5 values)."""
+    """Return the pages of a ColumnChunk (1 path of another file, 3 ColumnMetaData: 1 type, 5 values)."""
     name = ".".join(_path(column))
     facts: Struct = column[3]
-    found = list(_pages(content, facts, name))
-    n_values = sum(page.n_values for page in found if page.kind != DICTIONARY)
+    pages = list(_pages(content, facts, name))
+    n_values = sum(page.n_values for page in pages if page.kind != DICTIONARY)
     if 1 in column or n_values != _number(facts, 5) or n_values > MAX_VALUES:
         raise InvalidFile(f"{name} has {n_values:,} values; its footer says {_number(facts, 5):,}")
-    for page in found:
+    for page in pages:
         if page.encoding not in ENCODINGS:
             raise InvalidFile(f"{name} has the encoding {page.encoding}, which this program never writes")
-        nested_words = "." in name and _number(facts, 1) == BYTE_ARRAY
-        if nested_words and page.kind == DICTIONARY and page.n_bytes > NESTED_DICTIONARY:
+        nested_strings = "." in name and _number(facts, 1) == BYTE_ARRAY
+        if nested_strings and page.kind == DICTIONARY and page.n_bytes > NESTED_DICTIONARY:
             raise InvalidFile(f"{name} has words of {page.n_bytes:,} bytes")
-    return found
+    return pages
 
 
 def _with_plain_strings(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Dictionaries as strings, once it is known that none is long."""
+    """Return the table with dictionaries as strings; an InvalidFile where one is too long."""
     for i, field in enumerate(schema):
         if pa.types.is_string(field.type):
             column = table.column(i)
             for chunk in column.chunks:
-                words = chunk.dictionary if isinstance(chunk, pa.DictionaryArray) else chunk
-                if any(len(word) > MAX_LENGTH for word in words.to_pylist() if word is not None):
+                strings = chunk.dictionary if isinstance(chunk, pa.DictionaryArray) else chunk
+                if any(len(string) > MAX_LENGTH for string in strings.to_pylist() if string is not None):
                     raise InvalidFile(f"{field.name} holds a text of more than {MAX_LENGTH} characters")
             table = table.set_column(i, field, column.cast(field.type))
     return table
@@ -150,8 +150,11 @@ class Page:
 
 
 def footer(content: bytes) -> Struct:
-    """FileMetaData, by the numbers of its fields. Read here and not by pyarrow, whose look at the metadata of a column
-    can end the process (an exception of the C++ library that its binding does not catch, met in fuzzing)."""
+    """Return FileMetaData by the numbers of its fields.
+
+    Read here and not by pyarrow, whose look at the metadata of a column can end the process (an exception of the C++
+    library that its binding does not catch, met in fuzzing).
+    """
     if len(content) < 12 or content[:4] != MAGIC or content[-4:] != MAGIC:
         raise InvalidFile("it is not a parquet file: it does not begin and end with PAR1")
     start = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
@@ -161,7 +164,7 @@ def footer(content: bytes) -> Struct:
 
 
 def _pages(content: bytes, facts: Struct, name: str) -> Iterator[Page]:
-    """What the header of each page says of it (ColumnMetaData: 7 bytes, 9 offset of data, 11 of the dictionary)."""
+    """Yield each page by its header (ColumnMetaData: 7 bytes, 9 offset of data, 11 of the dictionary)."""
     at = min(_number(facts, 9), _number(facts, 11)) if 11 in facts else _number(facts, 9)
     end = at + _number(facts, 7)
     if not 0 <= at <= end <= len(content):
@@ -176,15 +179,16 @@ def _pages(content: bytes, facts: Struct, name: str) -> Iterator[Page]:
 
 
 def _page(header: Struct) -> tuple[Page, int]:
-    """Of a PageHeader: 1 type, 2 and 3 sizes, and by type 5, 7 or 8 with 1 num_values and 2 or 4 encoding."""
+    """Return a page and its compressed bytes (PageHeader: 1 type, 2 and 3 sizes, and by type 5, 7 or 8 with
+    1 num_values and 2 or 4 encoding)."""
     kind = _number(header, 1)
-    if kind not in PLACES:
+    if kind not in PAGE_HEADERS:
         raise InvalidFile("a page is of a kind that this program never writes")
-    place, encoding_place = PLACES[kind]
-    of_kind = header.get(place)
-    if not isinstance(of_kind, dict):
+    own_field, encoding_field = PAGE_HEADERS[kind]
+    own = header.get(own_field)
+    if not isinstance(own, dict):
         raise InvalidFile("a page has no header of its kind")
-    page = Page(kind, _number(header, 2), _number(of_kind, 1), _number(of_kind, encoding_place))
+    page = Page(kind, _number(header, 2), _number(own, 1), _number(own, encoding_field))
     return page, _number(header, 3)
 
 
@@ -203,7 +207,7 @@ def _structs(struct: Struct, field: int) -> list[Struct]:
 
 
 def _path(column: Struct) -> list[str]:
-    """ColumnMetaData: 3 the path in the schema."""
+    """Return the path in the schema (ColumnMetaData: 3)."""
     facts = column.get(3)
     path = facts.get(3) if isinstance(facts, dict) else None
     if not isinstance(path, list) or not all(isinstance(name, bytes) for name in path):
@@ -212,7 +216,7 @@ def _path(column: Struct) -> list[str]:
 
 
 class _Thrift:
-    """Structures of Thrift's compact protocol, from ``content`` at ``at`` on."""
+    """A reader of Thrift's compact protocol, from ``content`` at ``at`` on."""
 
     MAX_DEPTH = 12
 
@@ -220,17 +224,18 @@ class _Thrift:
         self.content, self.at = content, at
 
     def struct(self, depth: int = 0) -> Struct:
-        """Its fields by number."""
+        """Return the fields of a structure by number."""
         fields: Struct = {}
         number = 0
         while byte := self._byte():
+            # the high half is the step of the field's number, 0 where the number follows; the low half is the type
             number = number + (byte >> 4) if byte >> 4 else self._zigzag()
             kind = byte & 15
             fields[number] = kind == 1 if kind in (1, 2) else self._value(kind, depth)
         return fields
 
     def _value(self, kind: int, depth: int) -> Any:
-        """Of a field or an item of a list, in which a boolean takes a byte."""
+        """Return the value of a field or of an item of a list, in which a boolean takes a byte."""
         if depth > self.MAX_DEPTH:
             raise InvalidFile("its footer is nested deeper than any that this program writes")
         if kind in (1, 2, 3):

@@ -19,11 +19,11 @@ from study.spec.design import Design
 from study.spec.factors import Cell
 from study.spec.history import History
 from study.spec.runs import Run
-from study.store import untrusted_parquet as parquet
 from study.store.atomic import make_subfolder, write_atomically
+from study.store.untrusted_parquet import InvalidFile, file_bytes
 
 MAX_BYTES = 2**28
-"""Of a network's file: an order of magnitude above what the widest design takes."""
+"""Bytes of a network's file that are read: an order of magnitude above what the widest design takes."""
 
 
 def path_of(study: Path, run_id: str) -> Path:
@@ -31,7 +31,7 @@ def path_of(study: Path, run_id: str) -> Path:
 
 
 def write(study: Path, design: Design, runs: Sequence[Run], history: History) -> None:
-    """Write the networks of a cohort; one that diverged has nothing worth keeping."""
+    """Write the networks of a cohort, but for those that diverged: nothing in them is worth keeping."""
     make_subfolder(study, "weights")
     for run, bad, tensors in zip(runs, history.first_bad_epoch, history.weights, strict=True):
         if bad is None:
@@ -41,23 +41,23 @@ def write(study: Path, design: Design, runs: Sequence[Run], history: History) ->
 
 
 def read(study: Path, design: Design, run: Run) -> dict[str, NDArray[np.float32]]:
-    """The network of a run; a UsageError where its file is missing, damaged, or of another design."""
+    """Return the network of a run; a UsageError where its file is missing, damaged, or of another design."""
     path = path_of(study, design.run_id(run))
     try:
-        tensors = load(parquet.file_bytes(path, MAX_BYTES))
+        tensors = load(file_bytes(path, MAX_BYTES))
     except FileNotFoundError:
         raise UsageError(
             f"{path} is missing: trained before networks were kept, or removed. Restore it, or train under another"
             " --study-id."
         ) from None
-    except (OSError, SafetensorError, parquet.InvalidFile) as error:
+    except (OSError, SafetensorError, InvalidFile) as error:
         raise UsageError(f"{path} cannot be read: {error}. Restore it, or train under another --study-id.") from None
     _check(path, tensors, shapes(design, run.arm, run.cell))
     return tensors
 
 
 def shapes(design: Design, arm: str, cell: Cell) -> dict[str, tuple[int, ...]]:
-    """The tensors of one network of ``design``."""
+    """Return the shapes of the tensors of one network of ``design``."""
     expected: dict[str, tuple[int, ...]] = {}
     widths = design.widths_in(cell)
     for index, (n_in, n_out) in enumerate(pairwise(widths)):
@@ -71,10 +71,10 @@ def shapes(design: Design, arm: str, cell: Cell) -> dict[str, tuple[int, ...]]:
 
 
 def _check(path: Path, tensors: Mapping[str, NDArray], expected: Mapping[str, tuple[int, ...]]) -> None:
-    found = {name: tensor.shape for name, tensor in tensors.items()}
-    if found != expected:
-        wrong = sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
+    given = {name: tensor.shape for name, tensor in tensors.items()}
+    if given != expected:
+        wrong = sorted(name for name in given.keys() | expected.keys() if given.get(name) != expected.get(name))
         raise UsageError(
-            f"{path} holds a network of another design: {wrong[0]} is {found.get(wrong[0], 'not there')},"
+            f"{path} holds a network of another design: {wrong[0]} is {given.get(wrong[0], 'not there')},"
             f" this study has {expected.get(wrong[0], 'none')}"
         )

@@ -1,1 +1,1 @@
-"""Equal budgets for every arm, scored on held-out images."""
+"""Hyperparameter search with equal budgets for every arm, scored on held-out images."""

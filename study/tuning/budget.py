@@ -1,26 +1,26 @@
-"""What every arm may spend on its tuning, and on what."""
+"""How many trials may every arm spend on its tuning, and over which space?"""
 
 from dataclasses import dataclass, field
 
 from study.tuning.space import DEFAULT, Space
 
 FIRST_SEED = 2**30
-"""Of the trials: seeds that no run of a study has."""
+"""The first seed of every trial; no run of a study has seeds from here on."""
 
 
 @dataclass(frozen=True)
 class Budget:
-    """Trials of each arm, in one space, by one sampler."""
+    """The number of trials of each arm, and the space and sampler that all arms share."""
 
     trials: int = 64
     seeds: int = 3
-    """Of each trial, whose score is their mean."""
+    """Seeds of each trial, whose score is their mean."""
     space: Space = field(default_factory=lambda: Space.parse(DEFAULT))
     sampler: str = "sobol"
     sampler_seed: int = 0
     pruner: str = "none"
-    at_once: int = 16
-    """Trials of each arm that are asked for at once and train together."""
+    trial_batch_size: int = 16
+    """Trials of each arm that are asked for together and train together."""
     storage: str | None = None
     """The URL of a database for the trials; None: a journal in the study's folder."""
 

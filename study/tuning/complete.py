@@ -1,7 +1,4 @@
-"""The same tuning budget for every arm, then fresh seeds for what each found best.
-
-The story is in ``Optimisation.complete``; everything around it is a chapter.
-"""
+"""Tuning with one budget for every arm, then fresh seeds for the best configuration of each."""
 
 import sys
 import time
@@ -16,7 +13,7 @@ from filelock import FileLock
 from study.data.lazy import ImageSource
 from study.engine import costs, devices, registry
 from study.errors import StudyError, UsageError
-from study.runner import complete as runner
+from study.runner.complete import complete
 from study.runner.execution import Execution
 from study.runner.outcome import OUT_OF_TIME, STOPS, Outcome, OutOfTime
 from study.runner.progress import Console, Progress, duration
@@ -27,12 +24,12 @@ from study.spec.factors import Cell
 from study.spec.trial_design import TrialDesign
 from study.store.manifest import Manifest
 from study.store.study_folder import JOURNAL, Folder
-from study.tuning import storage as storages
 from study.tuning import trials_table
 from study.tuning.budget import Budget
 from study.tuning.lease import Lease
 from study.tuning.loop import TrialJob, Tuning, best_so_far
 from study.tuning.search import Search, SearchConfiguration
+from study.tuning.storage import faults, open_storage, without_password
 from study.tuning.trials_table import Tuned
 
 if TYPE_CHECKING:  # torch takes seconds to import; --help needs none of it
@@ -44,31 +41,31 @@ class Optimisation:
     """One command's work on a tuned study."""
 
     design: Design
-    """Of the fresh seeds, with the setting that nobody tuned as its grid."""
+    """The design of the fresh seeds, whose grid is the untuned reference setting."""
     budget: Budget
     folder: Folder
     source: ImageSource
     execution: Execution
     progress: Progress
     command: str
-    """As the manifest keeps it."""
+    """The command line, as the manifest records it."""
     notice: str | None = None
-    """Why the data are not those that were wanted."""
+    """The reason why the data are not those that were asked for."""
     began: float = field(default_factory=time.monotonic)
 
     def complete(self) -> Outcome:
-        """Prepare, search, and train the fresh seeds; returns how it ended, having said so."""
+        """Prepare, search, train the fresh seeds and report how it ended; returns the outcome."""
         design, manifest = self._trial_design(), _tuned_before(self.folder)
         if self.notice:
             self.progress.emit("notice", self.notice, sys.stderr)
         data, job = self._job(design, manifest)
-        terms = self._terms(data, job.engine)
+        configuration = self._configuration(data, job.engine)
         try:
-            tuned = self._search(terms, job, data)
+            tuned = self._search(configuration, job, data)
         except OutOfTime:
             return self._out_of_time()
-        _say_chosen(tuned, self.progress, self._seconds)
-        return self._train_chosen(tuned, self._as_told(terms))
+        _emit_chosen(tuned, self.progress, self._seconds)
+        return self._train_chosen(tuned, self._manifest_entry(configuration))
 
     @property
     def _seconds(self) -> float:
@@ -91,7 +88,7 @@ class Optimisation:
         return trials
 
     def _job(self, design: TrialDesign, manifest: Manifest | None) -> tuple["Dataset", TrialJob]:
-        """The images of the trials, and what their training has in common."""
+        """Return the images of the trials, and the job that their training shares."""
         from study.data.held_out import hold_out
 
         device = devices.choose(self.execution.device, manifest and manifest["device"]["kind"])
@@ -106,7 +103,7 @@ class Optimisation:
         job = TrialJob(design, path, device, engine, data.name, data.sha256, shared_data=path, deadline=deadline)
         return hold_out(data).to(device) if device != "cpu" else hold_out(data), job
 
-    def _terms(self, data: "Dataset", engine: str) -> SearchConfiguration:
+    def _configuration(self, data: "Dataset", engine: str) -> SearchConfiguration:
         return SearchConfiguration(
             dataset=data.name,
             data=data.digest,
@@ -120,50 +117,51 @@ class Optimisation:
             pruner=self.budget.pruner,
         )
 
-    def _as_told(self, terms: SearchConfiguration) -> dict[str, Any]:
-        """The terms as the manifest has them."""
+    def _manifest_entry(self, configuration: SearchConfiguration) -> dict[str, Any]:
+        """Return the entry ``tuning`` of the manifest."""
         storage = self.budget.storage
         same = ("space", "epochs", "sampler", "sampler_seed", "pruner")
         return {
             "trials": self.budget.trials,
-            "first_seed": terms.seeds[0],
-            "n_seeds": len(terms.seeds),
-            "storage": JOURNAL if storage is None else storages.without_password(storage),
+            "first_seed": configuration.seeds[0],
+            "n_seeds": len(configuration.seeds),
+            "storage": JOURNAL if storage is None else without_password(storage),
             "optuna": version("optuna"),
-            **{name: getattr(terms, name) for name in same},
+            **{name: getattr(configuration, name) for name in same},
         }
 
     # --- the searches
 
-    def _search(self, terms: SearchConfiguration, job: TrialJob, data: "Dataset") -> Tuned:
-        """What the searches came to. Raises OutOfTime, and a StudyError where cohorts failed for good."""
-        path, storage = self.folder.path, self.budget.storage
-        presence = Lease(path)
-        with storages.opened(path, storage) as opened:
+    def _search(self, configuration: SearchConfiguration, job: TrialJob, data: "Dataset") -> Tuned:
+        """Return the finished searches; raises OutOfTime, and StudyError where cohorts failed for good."""
+        path, url = self.folder.path, self.budget.storage
+        lease = Lease(path)
+        with open_storage(path, url) as storage:
             searches = {
-                arm: Search(opened, f"{path.name}/{arm}", terms, presence, storage is None) for arm in self.design.arms
+                arm: Search(storage, f"{path.name}/{arm}", configuration, lease, shared_lock=url is None)
+                for arm in self.design.arms
             }
             for arm, search in searches.items():
                 search.check_total(arm, self.budget.trials)
             self.folder.prepare()
-            with presence.shown():
-                failures = self._tune(searches, replace(job, shared_data=presence.images), data)
+            with lease.hold():
+                failures = self._tune(searches, replace(job, shared_data=lease.images), data)
             if failures:
                 raise StudyError(f"{failures} cohorts of trials failed; the same command tries them again")
             return Tuned({arm: search.finished() for arm, search in searches.items()})
 
     def _tune(self, searches: Mapping[str, Search], job: TrialJob, data: "Dataset") -> int:
-        """Train trials until all are told; returns the number of cohorts that failed for good."""
-        faults = partial(storages.faults, self.budget.storage)
-        asking = FileLock(self.folder.path / ".asking")
-        tuning = Tuning(searches, self.budget.trials, job, asking, faults, self.progress)
+        """Train trials until all are finished; returns the number of cohorts that failed for good."""
+        guard = partial(faults, self.budget.storage)
+        ask_lock = FileLock(self.folder.path / ".asking")
+        tuning = Tuning(searches, self.budget.trials, job, ask_lock, guard, self.progress)
         try:
-            return tuning.run(data, self._n_workers(job), self.budget.at_once)
+            return tuning.run(data, self._n_workers(job), self.budget.trial_batch_size)
         finally:
-            tuning.leave()
+            tuning.release()
 
     def _n_workers(self, job: TrialJob) -> int:
-        """Workers that train trials side by side: one for a GPU, and for trials that may be pruned."""
+        """Return how many workers train trials side by side: one for a GPU, and for trials that may be pruned."""
         if job.device != "cpu" or self.budget.pruner != "none":
             return 1
         space = self.budget.space
@@ -174,7 +172,7 @@ class Optimisation:
     # --- after
 
     def _train_chosen(self, tuned: Tuned, tuning: dict[str, Any]) -> Outcome:
-        """Train the fresh seeds; whoever comes meanwhile waits and finds them done."""
+        """Train the fresh seeds; a second process waits, and then has nothing to do."""
         execution = self.execution
         if execution.max_seconds is not None:
             left = execution.max_seconds - self._seconds
@@ -183,9 +181,7 @@ class Optimisation:
             execution = replace(execution, max_seconds=left)
         design = replace(self.design, tuned=tuned.chosen)
         with FileLock(self.folder.path / ".confirming"):
-            outcome = runner.complete(
-                design, self.folder, self.source, execution, self.progress, self.command, self.notice
-            )
+            outcome = complete(design, self.folder, self.source, execution, self.progress, self.command, self.notice)
             if outcome == Outcome():
                 trials_table.write(self.folder, tuned, tuning)
                 self.progress.emit("tuned", f"tuned and trained in {duration(self._seconds)}")
@@ -198,7 +194,7 @@ class Optimisation:
 
 
 def _tuned_before(folder: Folder) -> Manifest | None:
-    """The manifest of a tuned study, None for a new one; refuses the folder of a grid alone."""
+    """Return the manifest of a tuned study, None for a new one; refuses the folder of a study without tuning."""
     folder.check_not_archived()
     manifest = folder.read_manifest()
     if manifest is not None and not Design.from_dict(manifest["design"]).tuned:
@@ -206,8 +202,8 @@ def _tuned_before(folder: Folder) -> Manifest | None:
     return manifest
 
 
-def _say_chosen(tuned: Tuned, voice: Console, seconds: float) -> None:
+def _emit_chosen(tuned: Tuned, console: Console, seconds: float) -> None:
     for chosen, finished in zip(tuned.chosen, tuned.finished.values(), strict=True):
         best = best_so_far(finished)
-        voice.emit("chosen", f"{chosen.arm} is tuned: {best}, the best of {len(finished)} trials")
-    voice.emit("searched", f"tuned in {duration(seconds)}")
+        console.emit("chosen", f"{chosen.arm} is tuned: {best}, the best of {len(finished)} trials")
+    console.emit("searched", f"tuned in {duration(seconds)}")

@@ -1,4 +1,4 @@
-"""Which workers of a search live: each holds a lock in the study's folder, and says now and then that it was seen."""
+"""Which workers of a search are alive? Each holds a lock in the study's folder, and sends heartbeats."""
 
 import secrets
 import shutil
@@ -10,12 +10,11 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 HEARTBEAT_TIMEOUT = 600.0
-"""Seconds without a sign of life of a worker elsewhere after which its trials are tried again."""
+"""Seconds without a heartbeat of a worker on another machine after which its trials are requeued."""
 
 
 class Lease:
-    """That this worker lives: a lock in the study's folder, which the system gives back however the worker ends; and
-    what it has there for itself."""
+    """A worker's lock in the study's folder, which the system releases however the worker ends, and its own files."""
 
     def __init__(self, folder: Path):
         self.folder, self.token = folder, secrets.token_hex(8)
@@ -25,7 +24,8 @@ class Lease:
         return self.folder / f".tuner-{token}"
 
     @contextmanager
-    def shown(self) -> Iterator[None]:
+    def hold(self) -> Iterator[None]:
+        """Hold the lock, and keep the folder for shared images, for the time of a ``with`` block."""
         with FileLock(self.path):
             self.images.mkdir()
             try:
@@ -33,16 +33,16 @@ class Lease:
             finally:
                 shutil.rmtree(self.images)
 
-    def leave(self) -> None:
-        """To be called when nothing is in its hands; who does not come to that is found dead by the next."""
+    def release(self) -> None:
+        """Remove the lock's file, once no trial is owned; a worker that does not come to that counts as dead."""
         self.path.unlink(missing_ok=True)
 
-    def is_alive(self, token: str, seen: float) -> bool:
-        """Whether the worker ``token``, last ``seen`` then (seconds since 1970), is still at work."""
+    def is_alive(self, token: str, heartbeat: float) -> bool:
+        """Whether the worker ``token``, with its last ``heartbeat`` (seconds since 1970), is still at work."""
         if token == self.token:
             return True
         if not self._path(token).exists():
-            return time.time() - seen < HEARTBEAT_TIMEOUT
+            return time.time() - heartbeat < HEARTBEAT_TIMEOUT
         try:
             with FileLock(self._path(token), timeout=0):
                 return False
@@ -57,8 +57,8 @@ class Lease:
     def _images(self, token: str) -> Path:
         return self.folder / f".data-trials-{token}"
 
-    def clear(self) -> None:
-        """Remove what the dead left, whose trials were given up; to be called while nobody else asks."""
+    def remove_expired(self) -> None:
+        """Remove the files of dead workers, whose trials were given up; to be called while nobody else asks."""
         for path in self.folder.glob(".tuner-*"):
             token = path.name.removeprefix(".tuner-")
             if not self.is_alive(token, 0.0):

@@ -1,7 +1,7 @@
-"""The tuning of both arms: ask for a batch of trials of each, train them in lockstep, tell what came of them.
+"""A worker's loop of tuning: ask for a batch of trials of each arm, train them in lockstep, tell their scores.
 
 Trials of both arms at one point share their images, and trials of one batch size their steps. A batch that is not
-told, because the command was stopped, is given back.
+told, because the command was stopped, is requeued.
 """
 
 import sys
@@ -29,21 +29,21 @@ if TYPE_CHECKING:  # torch is imported by those who train
 
 WAIT_SECONDS = 1.0
 Guard = Callable[[], AbstractContextManager[None]]
-Trial = tuple[str, int]
-"""(arm, slot)."""
+TrialKey = tuple[str, int]
+"""Arm and trial index."""
 
 
 @dataclass(frozen=True)
 class TrialJob(jobs.Job):
-    """Cohorts of trials: nothing is written, the scores are told."""
+    """A job whose cohorts are trials: nothing is written, the scores are returned."""
 
     def commit(self, cohort: Cohort, history: "History", data: "Dataset") -> list[Score]:
-        """Of each run, in the cohort's order."""
+        """Return the score of each run, in the cohort's order."""
         return [score(run, history, i, len(data.test.labels)) for i, run in enumerate(cohort.runs)]
 
 
 def score(run: Run, history: "History", i: int, n_held_out: int) -> Score:
-    """Of the ``i``-th run, on the held-out images after the last epoch there is."""
+    """Return the score of the ``i``-th run, on the held-out images after the last epoch there is."""
     epoch, bad = history.loss.shape[1] - 1, history.first_bad_epoch[i]
     loss, n_correct = float(history.loss[i, -1, 1]), int(history.n_correct[i, -1, 1])
     if bad is not None:
@@ -52,158 +52,158 @@ def score(run: Run, history: "History", i: int, n_held_out: int) -> Score:
 
 
 class Tuning:
-    """A worker's part in the searches."""
+    """A worker's share of the searches."""
 
     def __init__(
         self,
         searches: Mapping[str, Search],
         n_trials: int,
         job: TrialJob,
-        asking: FileLock,
-        faults: Guard,
-        voice: Console,
+        ask_lock: FileLock,
+        guard: Guard,
+        console: Console,
     ):
-        """``asking``: held while trials are asked for; ``faults``: makes those of the storage the command's."""
+        """``ask_lock`` is held while trials are asked for; ``guard`` turns the storage's errors into the command's."""
         self.searches, self.n_trials, self.job = searches, n_trials, job
-        self.asking, self.faults, self.voice = asking, faults, voice
+        self.ask_lock, self.guard, self.console = ask_lock, guard, console
         self.began, self.n_before = time.monotonic(), self._n_finished()
         self.failures = 0
 
-    def run(self, data: "Dataset", n_workers: int, at_once: int) -> int:
-        """Until every trial is told, by this worker or by others; returns the number of cohorts that failed, after
-        which it stops."""
+    def run(self, data: "Dataset", n_workers: int, trial_batch_size: int) -> int:
+        """Train until every trial is finished, by this worker or by others; returns the number of cohorts that failed,
+        after which it stops."""
         from study.runner.worker_pool import worker_pool
 
         waited = False
         with ExitStack() as stack:
             pool: WorkerPool | None = None
             while not self.failures:
-                asked = self._ask(at_once)
+                asked = self._ask(trial_batch_size)
                 if not asked and self._n_finished() == self._n_in_all:
                     break
                 if not asked:
-                    waited = waited or self._say_waiting()
+                    waited = waited or self._emit_waiting()
                     self.job.check_time()
                     time.sleep(WAIT_SECONDS)
                     continue
                 if pool is None and n_workers > 1:
                     pool = stack.enter_context(worker_pool(self.job, n_workers, data))
                 self._train(asked, data, n_workers, pool)
-                self._say_progress()
+                self._emit_progress()
         return self.failures
 
-    def leave(self) -> None:
-        """Give back what was asked for and not told, however the work ended."""
+    def release(self) -> None:
+        """Requeue what was asked for and not told, however the work ended, and release the leases."""
         for search in self.searches.values():
-            search.release()
+            search.requeue()
         for search in self.searches.values():
-            search.presence.leave()
+            search.lease.release()
 
     @property
     def _n_in_all(self) -> int:
         return self.n_trials * len(self.searches)
 
     def _n_finished(self) -> int:
-        """Of this worker's total: another may have been given a larger one."""
-        return sum(trial.slot < self.n_trials for search in self.searches.values() for trial in search.finished())
+        """Return how many trials of this worker's total are finished: another worker may have a larger total."""
+        return sum(trial.index < self.n_trials for search in self.searches.values() for trial in search.finished())
 
-    def _ask(self, at_once: int) -> dict[Trial, Cell]:
-        asked: dict[Trial, Cell] = {}
-        with self.asking:
+    def _ask(self, trial_batch_size: int) -> dict[TrialKey, Cell]:
+        asked: dict[TrialKey, Cell] = {}
+        with self.ask_lock:
             for search in self.searches.values():
-                search.enqueue_missing(self.n_trials, at_once)
+                search.enqueue_missing(self.n_trials, trial_batch_size)
             for search in self.searches.values():
-                search.presence.clear()
+                search.lease.remove_expired()
             for arm, search in self.searches.items():
-                asked |= {(arm, slot): point for slot, point in search.ask(at_once)}
+                asked |= {(arm, index): point for index, point in search.ask(trial_batch_size)}
         return asked
 
-    def _train(self, asked: dict[Trial, Cell], data: "Dataset", n_workers: int, pool: "WorkerPool | None") -> None:
+    def _train(self, asked: dict[TrialKey, Cell], data: "Dataset", n_workers: int, pool: "WorkerPool | None") -> None:
         if any(search.prunes for search in self.searches.values()):
             self._train_one_by_one(asked, data)
         else:
             self._train_together(asked, data, n_workers, pool)
 
     def _train_together(
-        self, asked: dict[Trial, Cell], data: "Dataset", n_workers: int, pool: "WorkerPool | None"
+        self, asked: dict[TrialKey, Cell], data: "Dataset", n_workers: int, pool: "WorkerPool | None"
     ) -> None:
-        batch = TrialBatch(self.searches, self.job.design, asked, self.faults, self.voice)
+        batch = TrialBatch(self.searches, self.job.design, asked, self.guard, self.console)
         planned = cohorts(batch.runs, n_workers)
         if pool is not None:
             self.failures += pool.train(planned, batch)
         else:
             self.failures += jobs.train_here(self.job, planned, data, batch)
 
-    def _train_one_by_one(self, asked: dict[Trial, Cell], data: "Dataset") -> None:
+    def _train_one_by_one(self, asked: dict[TrialKey, Cell], data: "Dataset") -> None:
         from study.tuning import pruning
 
-        for (arm, slot), point in asked.items():
-            pruning.train(self.searches[arm], arm, slot, point, self.job, data)
+        for (arm, index), point in asked.items():
+            pruning.train(self.searches[arm], arm, index, point, self.job, data)
 
-    def _say_waiting(self) -> bool:
-        self.voice.emit("waiting", "the trials that are left are with other workers: waiting for them")
+    def _emit_waiting(self) -> bool:
+        self.console.emit("waiting", "the trials that are left are with other workers: waiting for them")
         return True
 
-    def _say_progress(self) -> None:
+    def _emit_progress(self) -> None:
         n, elapsed = self._n_finished(), time.monotonic() - self.began
         done = n - self.n_before
         left = duration(elapsed / done * (self._n_in_all - n)) if done else "unknown time"
         bests = "; ".join(f"{arm} {best_so_far(search.finished())}" for arm, search in self.searches.items())
-        self.voice.emit("progress", f"{n} of {self._n_in_all} trials, {left} left. Best on held-out images: {bests}")
+        self.console.emit("progress", f"{n} of {self._n_in_all} trials, {left} left. Best on held-out images: {bests}")
 
 
 def best_so_far(finished: Sequence[Finished]) -> str:
-    """The best trial in words."""
-    whole = [trial for trial in finished if not trial.pruned]
-    if not whole:
+    """Return accuracy and configuration of the best trial as text."""
+    unpruned = [trial for trial in finished if not trial.pruned]
+    if not unpruned:
         return "none yet"
-    found = best(whole)
-    return f"{found.value:.2%} ({in_words(rounded(found.point))})"
+    trial = best(unpruned)
+    return f"{trial.value:.2%} ({in_words(rounded(trial.point))})"
 
 
 class TrialBatch:
-    """The trials in hand; told as soon as all their seeds are trained. Implements ``jobs.Report``."""
+    """Trials that train together; each is told as soon as all its seeds are trained. Implements ``jobs.Report``."""
 
     def __init__(
         self,
         searches: Mapping[str, Search],
         design: Design,
-        asked: Mapping[Trial, Cell],
-        faults: Guard,
-        voice: Console,
+        asked: Mapping[TrialKey, Cell],
+        guard: Guard,
+        console: Console,
     ):
-        self.searches, self.n_seeds, self.faults, self.voice = searches, len(design.seeds), faults, voice
-        self.scores: dict[Trial, dict[int, Score]] = {trial: {} for trial in asked}
-        self.trials_of: dict[Run, list[Trial]] = defaultdict(list)
-        for (arm, slot), point in asked.items():
+        self.searches, self.n_seeds, self.guard, self.console = searches, len(design.seeds), guard, console
+        self.scores: dict[TrialKey, dict[int, Score]] = {trial: {} for trial in asked}
+        self.trials_of: dict[Run, list[TrialKey]] = defaultdict(list)
+        for (arm, index), point in asked.items():
             for seed in design.seeds:
-                self.trials_of[Run(point, seed=seed, arm=arm)].append((arm, slot))
+                self.trials_of[Run(point, seed=seed, arm=arm)].append((arm, index))
 
     @property
     def runs(self) -> list[Run]:
-        """What the trials take; two trials at one point take the same."""
+        """The runs of all trials; two trials at one point share theirs."""
         return list(self.trials_of)
 
     def epoch(self, cohort: Cohort) -> None:
-        with self.faults():  # else the cohort would seem to have failed
+        with self.guard():  # else the cohort would seem to have failed
             for search in self.searches.values():
                 search.heartbeat()
 
     def committed(self, cohort: Cohort, seconds: float, result: Any) -> None:
-        for run, found in zip(cohort.runs, result, strict=True):
+        for run, score in zip(cohort.runs, result, strict=True):
             for trial in self.trials_of[run]:
-                self.scores[trial][run.seed] = found
-        for (arm, slot), scores in sorted(self.scores.items()):
+                self.scores[trial][run.seed] = score
+        for (arm, index), scores in sorted(self.scores.items()):
             if len(scores) == self.n_seeds:
-                del self.scores[arm, slot]
-                self._tell(arm, slot, [scores[seed] for seed in sorted(scores)])
+                del self.scores[arm, index]
+                self._tell(arm, index, [scores[seed] for seed in sorted(scores)])
 
-    def _tell(self, arm: str, slot: int, scores: Sequence[Score]) -> None:
-        with self.faults():
-            if not self.searches[arm].tell(slot, scores):
-                text = f"trial {slot} of {arm} was given up as another worker's: its outcome is not used"
-                self.voice.emit("lost", text, sys.stderr)
+    def _tell(self, arm: str, index: int, scores: Sequence[Score]) -> None:
+        with self.guard():
+            if not self.searches[arm].tell(index, scores):
+                text = f"trial {index} of {arm} was given up as another worker's: its outcome is not used"
+                self.console.emit("lost", text, sys.stderr)
 
     def failed(self, cohort: Cohort, reason: str, last: bool) -> None:
         then = "given up" if last else "trying once more"
-        self.voice.emit("failed", f"batch size {cohort.batch_size}, rates {cohort.lrs}: {reason}; {then}", sys.stderr)
+        self.console.emit("failed", f"batch size {cohort.batch_size}, rates {cohort.lrs}: {reason}; {then}", sys.stderr)

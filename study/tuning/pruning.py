@@ -1,6 +1,6 @@
-"""Trials that may be stopped: one at a time, asked after every epoch whether it is worth going on.
+"""Training of trials that may be pruned: one at a time, with a pruner's decision after every epoch.
 
-Optuna's pruners compare with the trials that were told; a trial that is stopped has the score of its last epoch.
+Optuna's pruners compare with the finished trials; a pruned trial has the score of its last epoch.
 """
 
 from collections.abc import Sequence
@@ -17,8 +17,8 @@ from study.tuning.search import Score, Search
 
 
 @torch.no_grad()
-def train(search: Search, arm: str, slot: int, point: Cell, job: Job, data: Dataset) -> None:
-    """Train the trial ``slot`` of ``arm`` and tell it, to the end or as far as its pruner lets it."""
+def train(search: Search, arm: str, index: int, point: Cell, job: Job, data: Dataset) -> None:
+    """Train the trial ``index`` of ``arm``, to the end or until it is pruned, and tell its scores."""
     devices.prepare(job.engine)
     cohort = Cohort((point,), (arm,), tuple(job.design.seeds))
     training = registry.trainer_factory(job.engine)(job.design, cohort, data)
@@ -27,11 +27,11 @@ def train(search: Search, arm: str, slot: int, point: Cell, job: Job, data: Data
         training.epoch(epoch)
         training.evaluate()
         scores = _scores(job, cohort, training, data)
-        if epoch < job.design.epochs and search.should_prune(slot, scores):
-            search.tell(slot, scores, pruned=True)
+        if epoch < job.design.epochs and search.should_prune(index, scores):
+            search.tell(index, scores, pruned=True)
             return
         search.heartbeat()
-    search.tell(slot, scores)
+    search.tell(index, scores)
 
 
 def _scores(job: Job, cohort: Cohort, training: Trainer, data: Dataset) -> Sequence[Score]:

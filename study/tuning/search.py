@@ -1,12 +1,12 @@
-"""One arm's search: an Optuna study whose trials are asked for, trained elsewhere and told, by any number of workers.
+"""One arm's search: an Optuna study whose trials any number of workers ask for, train and tell.
 
-**Slots.** A search over n trials has the slots 0 to n - 1. Each slot is put in the queue as a waiting trial, and a slot
-whose trial failed, or whose worker died, is put there again with the same parameters. So the target is a total, a
-restart finds what is missing, and two workers that fill the queue at once do no harm: of several trials of a slot the
-one with the lowest number counts, which every worker sees alike, since a trial and its slot are written as one.
+**Trial indices.** A search over n trials has the indices 0 to n - 1. Each index is enqueued as a waiting trial, and one
+whose trial failed, or whose worker died, is enqueued again with the same parameters. So the target is a total, a
+restart finds what is missing, and two workers that enqueue at the same time do no harm: of several trials of an index
+the one with the lowest number counts, which every worker sees alike, since a trial and its index are written as one.
 
-**Who is alive.** A worker holds a lock in the study's folder as long as it lives, and says on each of its trials who it
-is and when it was last seen (``study.tuning.lease``).
+**Liveness.** A worker holds a lock in the study's folder as long as it runs, and writes its id and its heartbeats into
+each of its trials (``study.tuning.lease``).
 """
 
 import hashlib
@@ -30,17 +30,17 @@ if TYPE_CHECKING:
 
 SAMPLERS = ("sobol", "tpe", "gp")
 PRUNERS = ("none", "median", "halving")
-SLOT, WORKER, SEEN, SCORES = "slot", "worker", "seen", "scores"
-"""What a trial says of itself."""
+TRIAL_INDEX, WORKER, HEARTBEAT, SCORES = "slot", "worker", "seen", "scores"
+"""User attributes of a trial: its index, its worker, the worker's last heartbeat, its scores."""
 ORPHAN_TIMEOUT = 30.0
-"""Seconds after which a trial that runs without saying for whom is tried again: its worker died between two writes. One
-that was only slow comes too late to tell it."""
-HEARTBEAT_EVERY = 30.0
+"""Seconds after which a running trial without a worker is requeued: its worker died between two writes. A worker that
+was only slow comes too late to tell it."""
+HEARTBEAT_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
 class SearchConfiguration:
-    """What both arms' searches have in common, and what no later command may change."""
+    """The settings that the searches of all arms share, and that no later command may change."""
 
     dataset: str
     data: str
@@ -71,15 +71,15 @@ class Score:
 
     @property
     def accuracy(self) -> float:
-        """The worst there is where the seed diverged: an outcome, not a gap."""
+        """Share of correct images; 0 where the seed diverged, which is an outcome and not a missing value."""
         return 0.0 if self.n_correct is None else self.n_correct / self.n_examples
 
 
 @dataclass(frozen=True)
 class Finished:
-    """A slot's trial that was told: ``pruned`` where it was stopped before its last epoch."""
+    """A finished trial by its index; ``pruned`` if it was stopped before its last epoch."""
 
-    slot: int
+    index: int
     point: Cell
     scores: tuple[Score, ...]
     pruned: bool
@@ -90,52 +90,54 @@ class Finished:
 
     @property
     def n_correct(self) -> int:
-        """Over all seeds: what the value is made of, without rounding."""
+        """Correct images of all seeds: the value without rounding."""
         return sum(score.n_correct or 0 for score in self.scores)
 
 
 def mean_accuracy(scores: Sequence[Score]) -> float:
-    """A trial's value: the mean over its seeds."""
+    """Return a trial's value: the mean over its seeds."""
     return sum(score.accuracy for score in scores) / len(scores)
 
 
 def best(finished: Sequence[Finished]) -> Finished:
-    """The trial with the highest value of those that trained to the end; of equal ones the first slot's."""
-    return max((trial for trial in finished if not trial.pruned), key=lambda trial: (trial.n_correct, -trial.slot))
+    """Return the unpruned trial with the highest value; of equal ones that with the lowest index."""
+    return max((trial for trial in finished if not trial.pruned), key=lambda trial: (trial.n_correct, -trial.index))
 
 
 class Search:
     """The trials of one arm, as this worker sees them."""
 
     def __init__(
-        self, storage: "BaseStorage", name: str, terms: SearchConfiguration, presence: Lease, shared_lock: bool
+        self, storage: "BaseStorage", name: str, configuration: SearchConfiguration, lease: Lease, shared_lock: bool
     ):
-        """``shared_lock``: every worker asks under a lock of the study's folder, so that a trial which runs without
-        saying for whom was left by a dead one. The Optuna study ``name`` is made where it is not there yet; a
-        UsageError where it was made on other terms."""
+        """Load or create the Optuna study ``name``; raises UsageError where its configuration is another.
+
+        ``shared_lock``: every worker asks under a lock of the study's folder, so that a running trial without a worker
+        was left by a dead one.
+        """
         import optuna
 
-        self.terms, self.presence, self.shared_lock = terms, presence, shared_lock
-        self.space = Space.parse(terms.space)
+        self.configuration, self.lease, self.shared_lock = configuration, lease, shared_lock
+        self.space = Space.parse(configuration.space)
         self.owned: dict[int, Trial] = {}
-        self.seen = time.monotonic()
+        self.last_heartbeat = time.monotonic()
         self.study: Study = optuna.create_study(
             storage=storage,
             study_name=name,
             direction="maximize",
             load_if_exists=True,
-            sampler=optuna.samplers.RandomSampler(),  # of no account: all that is asked for stands in the queue
-            pruner=_pruner(terms),
+            sampler=optuna.samplers.RandomSampler(),  # never used: every trial comes from the queue
+            pruner=_pruner(configuration),
         )
-        self._check_terms(name)
+        self._check_configuration(name)
 
-    def _check_terms(self, name: str) -> None:
-        wanted = self.terms.to_dict()
+    def _check_configuration(self, name: str) -> None:
+        wanted = self.configuration.to_dict()
         if "terms" not in self.study.user_attrs:
             self.study.set_user_attr("terms", wanted)
         has = self.study.user_attrs["terms"]
         changed = [
-            f"{key}: the search has {_told_list(has.get(key))}, the command asks for {_told_list(value)}"
+            f"{key}: the search has {_describe(has.get(key))}, the command asks for {_describe(value)}"
             for key, value in wanted.items()
             if not isinstance(has, dict) or has.get(key) != value
         ]
@@ -148,35 +150,37 @@ class Search:
     @property
     def prunes(self) -> bool:
         """Whether trials may be stopped before their last epoch."""
-        return self.terms.pruner != "none"
+        return self.configuration.pruner != "none"
 
     def check_total(self, arm: str, n_trials: int) -> None:
-        """Refuse a total below what there is: trials are not taken back."""
-        most = 1 + max(self._counting(), default=-1)
-        if most > n_trials:
-            raise UsageError(f"--trials {n_trials}: the search of {arm} has {most} trials already; give {most} or more")
+        """Refuse a total below the number of trials: trials are not deleted."""
+        n_there = 1 + max(self._counting(), default=-1)
+        if n_there > n_trials:
+            raise UsageError(
+                f"--trials {n_trials}: the search of {arm} has {n_there} trials already; give {n_there} or more"
+            )
 
     # --- what there is
 
     def _trials(self, *states: str) -> list["FrozenTrial"]:
-        """In the order of their numbers."""
+        """Return the trials in ``states``, in the order of their numbers."""
         from optuna.trial import TrialState
 
         return self.study.get_trials(deepcopy=False, states=[TrialState[state] for state in states])
 
     def _counting(self) -> dict[int, "FrozenTrial"]:
-        """The trial that counts, by slot: the lowest number that did not fail."""
+        """Return the trial that counts for each index: the lowest number that did not fail."""
         counting: dict[int, FrozenTrial] = {}
         for trial in self._trials("WAITING", "RUNNING", "COMPLETE", "PRUNED"):
-            if SLOT in trial.user_attrs:
-                counting.setdefault(trial.user_attrs[SLOT], trial)
+            if TRIAL_INDEX in trial.user_attrs:
+                counting.setdefault(trial.user_attrs[TRIAL_INDEX], trial)
         return counting
 
     def finished(self) -> list[Finished]:
-        """The slots that were told, in order."""
-        describe_value = {slot: trial for slot, trial in self._counting().items() if trial.state.is_finished()}
+        """Return the finished trials in the order of their indices."""
+        trials = {index: trial for index, trial in self._counting().items() if trial.state.is_finished()}
         try:
-            return [_finished(slot, trial) for slot, trial in sorted(describe_value.items())]
+            return [_finished(index, trial) for index, trial in sorted(trials.items())]
         except (KeyError, TypeError, ValueError) as error:
             raise EnvironmentFault(
                 f"the search {self.study.study_name} has a trial that was not told by this program: {error!r}. Restore"
@@ -185,62 +189,65 @@ class Search:
 
     # --- asking
 
-    def enqueue_missing(self, n_trials: int, at_once: int) -> None:
-        """Give up the trials of dead workers, and put into the queue what was tried and not told, as it was; else the
-        next slots, ``at_once`` of them unless their points are known beforehand."""
+    def enqueue_missing(self, n_trials: int, batch_size: int) -> None:
+        """Fail the trials of dead workers, and enqueue failed indices with their old parameters; if there are none, the
+        next indices: all of a sampler whose points are known beforehand, else up to a batch of ``batch_size``."""
         for trial in self._trials("RUNNING"):
-            if not self._lives(trial):
+            if not self._is_alive(trial):
                 self._tell(trial.number, "FAIL")
         there = self._counting()
-        missing = [slot for slot in range(n_trials) if slot not in there]
+        missing = [index for index in range(n_trials) if index not in there]
         if not missing:
             return
-        tried = {trial.user_attrs.get(SLOT): _queued(trial) for trial in reversed(self._trials("FAIL"))}
-        again = {slot: tried[slot] for slot in missing if slot in tried}
-        if self.terms.sampler == "sobol":
-            drawn = self.space.sobol(n_trials, self.terms.sampler_seed)
-            queue = {slot: drawn[slot] for slot in missing}
+        tried = {trial.user_attrs.get(TRIAL_INDEX): _queued(trial) for trial in reversed(self._trials("FAIL"))}
+        again = {index: tried[index] for index in missing if index in tried}
+        if self.configuration.sampler == "sobol":
+            drawn = self.space.sobol(n_trials, self.configuration.sampler_seed)
+            queue = {index: drawn[index] for index in missing}
         else:
-            queue = again or self._propose(missing, there, at_once, tried.keys())
+            queue = again or self._propose(missing, there, batch_size, tried.keys())
         # Trials of one batch size train in lockstep, so they come one after another.
-        for slot, params in sorted(queue.items(), key=lambda item: (item[1]["log2_batch_size"], item[0])):
-            self.study.enqueue_trial(params, user_attrs={SLOT: slot})
+        for index, params in sorted(queue.items(), key=lambda item: (item[1]["log2_batch_size"], item[0])):
+            self.study.enqueue_trial(params, user_attrs={TRIAL_INDEX: index})
 
     def _propose(
-        self, slots: Sequence[int], there: Mapping[int, "FrozenTrial"], at_once: int, tried: Collection[Any]
+        self, indices: Sequence[int], there: Mapping[int, "FrozenTrial"], batch_size: int, tried: Collection[Any]
     ) -> dict[int, dict[str, Any]]:
-        """The sampler's points for the first of ``slots``, which follow from the outcomes of the other slots alone. A
-        batch is told before the next is proposed, so that a worker that was stopped goes on as if it had not been."""
+        """Return the sampler's points for the first of ``indices``, which depend on the scores of other indices alone.
+
+        A batch is finished before the next is proposed, so that a worker that was stopped goes on as if it had not
+        been.
+        """
         import optuna
         from optuna.trial import TrialState
 
-        waiting = {slot: trial for slot, trial in there.items() if trial.state == TrialState.WAITING}
+        waiting = {index: trial for index, trial in there.items() if trial.state == TrialState.WAITING}
         if waiting.keys() & {*tried}:
             return {}
         scratch, proposed = optuna.create_study(direction="maximize"), {}
-        scratch.add_trials([trial for slot, trial in sorted(there.items()) if slot not in waiting])
-        for slot in sorted([*waiting, *slots[: max(0, at_once - len(waiting))]]):
-            if slot in waiting:  # proposed before a stop
-                scratch.add_trial(self._in_hand(waiting[slot]))
+        scratch.add_trials([trial for index, trial in sorted(there.items()) if index not in waiting])
+        for index in sorted([*waiting, *indices[: max(0, batch_size - len(waiting))]]):
+            if index in waiting:  # proposed before a stop
+                scratch.add_trial(self._as_running(waiting[index]))
             else:
-                scratch.sampler = _sampler(self.terms, slot)
-                proposed[slot] = dict(scratch.ask(self.space.distributions).params)
+                scratch.sampler = _sampler(self.configuration, index)
+                proposed[index] = dict(scratch.ask(self.space.distributions).params)
         return proposed
 
-    def _in_hand(self, trial: "FrozenTrial") -> "FrozenTrial":
-        """A trial of the queue as one that runs, whose outcome is unknown as well."""
+    def _as_running(self, trial: "FrozenTrial") -> "FrozenTrial":
+        """Return a waiting trial as a running one, whose score is unknown as well."""
         from optuna.trial import TrialState, create_trial
 
         return create_trial(state=TrialState.RUNNING, params=_queued(trial), distributions=self.space.distributions)
 
-    def _lives(self, trial: "FrozenTrial") -> bool:
+    def _is_alive(self, trial: "FrozenTrial") -> bool:
         attrs, began = trial.user_attrs, trial.datetime_start
         if WORKER in attrs:
-            return self.presence.is_alive(attrs[WORKER], attrs[SEEN])
+            return self.lease.is_alive(attrs[WORKER], attrs[HEARTBEAT])
         return not self.shared_lock and began is not None and time.time() - began.timestamp() < ORPHAN_TIMEOUT
 
     def _tell(self, number: int, state: str, value: float | None = None) -> bool:
-        """False where the trial was told meanwhile."""
+        """End a trial in ``state``; returns False where another worker has ended it meanwhile."""
         from optuna.exceptions import UpdateFinishedTrialError
         from optuna.trial import TrialState
 
@@ -252,38 +259,38 @@ class Search:
                 raise
             return False
 
-    def ask(self, most: int) -> list[tuple[int, Cell]]:
-        """At most so many trials from the queue, now this worker's: their slots and configurations."""
+    def ask(self, n: int) -> list[tuple[int, Cell]]:
+        """Take up to ``n`` trials from the queue, now owned by this worker; returns their indices and points."""
         asked: list[tuple[int, Cell]] = []
-        while len(asked) < most and self._trials("WAITING"):
+        while len(asked) < n and self._trials("WAITING"):
             trial = self.study.ask(self.space.distributions)
-            trial.set_user_attr(SEEN, time.time())
-            trial.set_user_attr(WORKER, self.presence.token)
-            slot = trial.user_attrs.get(SLOT)
-            if slot is None or self._counting()[slot].number != trial.number:
+            trial.set_user_attr(HEARTBEAT, time.time())
+            trial.set_user_attr(WORKER, self.lease.token)
+            index = trial.user_attrs.get(TRIAL_INDEX)
+            if index is None or self._counting()[index].number != trial.number:
                 self._tell(trial.number, "FAIL")
             else:
-                self.owned[slot] = trial
-                asked.append((slot, point(trial.params)))
+                self.owned[index] = trial
+                asked.append((index, point(trial.params)))
         return asked
 
     # --- telling
 
     def heartbeat(self) -> None:
-        """For workers on other machines, now and then."""
-        if time.monotonic() - self.seen > HEARTBEAT_EVERY:
-            self.seen = time.monotonic()
+        """Write the time into the owned trials every ``HEARTBEAT_SECONDS``, for workers on other machines."""
+        if time.monotonic() - self.last_heartbeat > HEARTBEAT_SECONDS:
+            self.last_heartbeat = time.monotonic()
             for trial in self.owned.values():
-                trial.set_user_attr(SEEN, time.time())
+                trial.set_user_attr(HEARTBEAT, time.time())
 
-    def should_prune(self, slot: int, scores: Sequence[Score]) -> bool:
-        """Whether the pruner would stop a trial of this worker, of which ``scores`` is what it has come to."""
-        self.owned[slot].report(mean_accuracy(scores), scores[0].epoch)
-        return self.owned[slot].should_prune()
+    def should_prune(self, index: int, scores: Sequence[Score]) -> bool:
+        """Whether the pruner would stop an owned trial that has come to ``scores``."""
+        self.owned[index].report(mean_accuracy(scores), scores[0].epoch)
+        return self.owned[index].should_prune()
 
-    def tell(self, slot: int, scores: Sequence[Score], pruned: bool = False) -> bool:
-        """The outcome of a trial of this worker; False where it was given up meanwhile and another has its slot."""
-        trial = self.owned.pop(slot)
+    def tell(self, index: int, scores: Sequence[Score], pruned: bool = False) -> bool:
+        """Record the scores of an owned trial; returns False where it was given up and another has its index."""
+        trial = self.owned.pop(index)
         try:
             trial.set_user_attr(SCORES, [asdict(score) for score in scores])
         except Exception as error:  # Optuna's name for it differs between storages and versions
@@ -291,48 +298,48 @@ class Search:
                 raise
             return False
         if pruned:
-            return self._tell(trial.number, "PRUNED")  # its value is what it reported last
+            return self._tell(trial.number, "PRUNED")  # Optuna takes the value that was reported last
         return self._tell(trial.number, "COMPLETE", mean_accuracy(scores))
 
-    def release(self) -> None:
-        """Give back what was asked for and not told: it is tried again."""
+    def requeue(self) -> None:
+        """Fail the trials that were asked for and not told, so that they are enqueued again."""
         self.owned.clear()
         for trial in self._trials("RUNNING"):
-            if trial.user_attrs.get(WORKER) == self.presence.token:
+            if trial.user_attrs.get(WORKER) == self.lease.token:
                 self._tell(trial.number, "FAIL")
 
 
-def _finished(slot: int, trial: "FrozenTrial") -> Finished:
+def _finished(index: int, trial: "FrozenTrial") -> Finished:
     scores = tuple(Score(**score) for score in trial.user_attrs[SCORES])
-    return Finished(slot, point(trial.params), scores, trial.state.name == "PRUNED")
+    return Finished(index, point(trial.params), scores, trial.state.name == "PRUNED")
 
 
-def _told_list(value: Any) -> str:
+def _describe(value: Any) -> str:
     return " ".join(map(str, value)) if isinstance(value, list) else describe_value(value)
 
 
 def _queued(trial: "FrozenTrial") -> dict[str, Any]:
-    """The parameters with which Optuna has a trial in its queue."""
+    """Return the parameters with which a trial was enqueued."""
     return dict(trial.system_attrs.get("fixed_params", {}))
 
 
-def _sampler(terms: SearchConfiguration, slot: int) -> "BaseSampler":
-    """Its random numbers follow from the terms and the slot alone; both arms draw the same."""
+def _sampler(configuration: SearchConfiguration, index: int) -> "BaseSampler":
+    """Return the sampler of an index, seeded by the configuration and the index alone: all arms draw the same."""
     from optuna import samplers
 
-    seed = int.from_bytes(hashlib.sha256(f"{terms.sampler_seed}/{slot}".encode()).digest()[:4], "big")
+    seed = int.from_bytes(hashlib.sha256(f"{configuration.sampler_seed}/{index}".encode()).digest()[:4], "big")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # ExperimentalWarning
-        if terms.sampler == "tpe":
+        if configuration.sampler == "tpe":
             return samplers.TPESampler(multivariate=True, constant_liar=True, seed=seed)
         return samplers.GPSampler(seed=seed)
 
 
-def _pruner(terms: SearchConfiguration) -> "BasePruner":
+def _pruner(configuration: SearchConfiguration) -> "BasePruner":
     from optuna import pruners
 
-    if terms.pruner == "median":
+    if configuration.pruner == "median":
         return pruners.MedianPruner()
-    if terms.pruner == "halving":
+    if configuration.pruner == "halving":
         return pruners.SuccessiveHalvingPruner()
     return pruners.NopPruner()

@@ -1,4 +1,4 @@
-"""The configurations that tuning chooses from: a range of rates and one of batch sizes, both on a logarithmic scale.
+"""Which configurations does tuning choose from? A range of rates and one of batch sizes, both on a logarithmic scale.
 
 Batch sizes are powers of two, as in practice: nobody knows a difference between 100 and 101, and trials that share a
 batch size train in lockstep.
@@ -29,25 +29,27 @@ MAX_BATCH = 2**15
 HELD = (signal.SIGINT, signal.SIGTERM)
 
 Params = Mapping[str, Any]
-"""The names that an Optuna trial has: ``lr`` and ``log2_batch_size``."""
+"""Parameters of an Optuna trial: ``lr`` and ``log2_batch_size``."""
 
 
 @dataclass(frozen=True)
 class Space:
-    """``lr`` and ``batch_size``: the lowest and the highest of each, which may be one."""
+    """Ranges of ``lr`` and ``batch_size``: the lowest and the highest of each, which may be equal."""
 
     lr: tuple[float, float]
     batch_size: tuple[int, int]
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """What ``--space`` says; a factor that is not named has its default range. A UsageError quotes what is wrong.
+        """Return the space of a text such as ``--space`` takes; a factor that is not named has its default range.
+
+        Raises UsageError, which quotes what is wrong.
 
         >>> Space.parse("lr=0.001:0.1")
         Space(lr=(0.001, 0.1), batch_size=(16, 1024))
         """
         ranges = _ranges(DEFAULT) | _ranges(text)
-        lr, size = (tuple(_number(name, word) for word in ranges[name]) for name in ("lr", "batch_size"))
+        lr, size = (tuple(_number(name, text) for text in ranges[name]) for name in ("lr", "batch_size"))
         return cls((float(lr[0]), float(lr[1])), (int(size[0]), int(size[1])))
 
     def __post_init__(self) -> None:
@@ -84,14 +86,17 @@ class Space:
 
     @cached_property
     def distributions(self) -> dict[str, Any]:
-        """As Optuna has them."""
+        """Optuna's distributions of the parameters."""
         from optuna.distributions import FloatDistribution, IntDistribution
 
         return {"lr": FloatDistribution(*self.lr, log=True), "log2_batch_size": IntDistribution(*self._exponents)}
 
     def sobol(self, n: int, seed: int) -> list[dict[str, Any]]:
-        """The first ``n`` points of a scrambled Sobol sequence over the space: more even than chance, and a longer
-        sequence begins with the shorter one (Owen 1998, Joe & Kuo 2008)."""
+        """Return the first ``n`` points of a scrambled Sobol sequence over the space.
+
+        They are more even than random ones, and a longer sequence begins with the shorter one (Owen 1998, Joe & Kuo
+        2008).
+        """
         from scipy.stats import qmc
 
         with _signals_held():
@@ -99,7 +104,7 @@ class Space:
         return [self._at(u) for u in drawn[:n]]
 
     def _at(self, u: NDArray[np.float64]) -> dict[str, Any]:
-        """The point at ``u`` (2,) in [0, 1)."""
+        """Return the parameters at ``u`` (2,) in [0, 1)."""
         low, high = map(math.log, self.lr)
         lr = min(max(math.exp(low + float(u[0]) * (high - low)), self.lr[0]), self.lr[1])
         first, last = self._exponents
@@ -108,19 +113,19 @@ class Space:
 
 @contextmanager
 def _signals_held() -> Iterator[None]:
-    """Until scipy has read its tables: it swallows what a signal raises meanwhile, and then draws one point again and
-    again."""
+    """Hold signals back until scipy has read its tables: it swallows what a signal raises meanwhile, and then draws one
+    point again and again."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    came: list[int] = []
-    before = {number: signal.signal(number, lambda number, _: came.append(number)) for number in HELD}
+    pending: list[int] = []
+    before = {number: signal.signal(number, lambda number, _: pending.append(number)) for number in HELD}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        for missed in came:
+        for missed in pending:
             signal.raise_signal(missed)
 
 
@@ -139,8 +144,8 @@ def params(at: Cell) -> dict[str, Any]:
 
 
 def _ranges(text: str) -> dict[str, tuple[str, str]]:
-    """The words of either end by factor; one value is a range of its own."""
-    found: dict[str, tuple[str, str]] = {}
+    """Return the texts of both ends by factor; a single value is both."""
+    ranges: dict[str, tuple[str, str]] = {}
     for piece in text.split(","):
         match = RANGE.fullmatch(piece.strip())
         if not match:
@@ -148,15 +153,15 @@ def _ranges(text: str) -> dict[str, tuple[str, str]]:
         name, low, high = match[1].strip(), match[2].strip(), match[3]
         if name not in ("lr", "batch_size"):
             raise UsageError(f"--space {quote(text)}: {truncate(name)!r} cannot be tuned; {FORM}")
-        if name in found:
+        if name in ranges:
             raise UsageError(f"--space {quote(text)}: {name} is given twice; {FORM}")
-        found[name] = (low, low if high is None else high.strip())
-    return found
+        ranges[name] = (low, low if high is None else high.strip())
+    return ranges
 
 
-def _number(name: str, word: str) -> float:
+def _number(name: str, text: str) -> float:
     pattern = WHOLE if name == "batch_size" else NUMBER
-    if len(word) > 100 or not pattern.fullmatch(word):
-        what = "a whole number" if name == "batch_size" else "a number"
-        raise UsageError(f"--space {name}: {truncate(word)!r} is not {what} in the digits 0 to 9; {FORM}")
-    return int(word) if name == "batch_size" else float(word)
+    if len(text) > 100 or not pattern.fullmatch(text):
+        kind = "a whole number" if name == "batch_size" else "a number"
+        raise UsageError(f"--space {name}: {truncate(text)!r} is not {kind} in the digits 0 to 9; {FORM}")
+    return int(text) if name == "batch_size" else float(text)

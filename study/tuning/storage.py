@@ -1,4 +1,4 @@
-"""Where trials are kept: Optuna's journal in the study's folder, or a database that a URL names.
+"""Where are trials stored? In Optuna's journal in the study's folder, or in a database that a URL names.
 
 A password in a URL is for the database alone: ``without_password`` is what may stand in a log, a manifest or an error.
 """
@@ -24,14 +24,14 @@ if TYPE_CHECKING:  # Optuna takes half a second to import; --help needs none of 
 CONNECT_SECONDS = 10
 RETRIES, RETRY_SECONDS = 20, 0.1
 DRIVERS = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}
-"""What to install for a module that SQLAlchemy asks for, where the names differ."""
+"""Packages to install for modules that SQLAlchemy asks for, where the names differ."""
 EXAMPLE = "such as postgresql+psycopg://user@host/database"
 
 
 def without_password(url: str) -> str:
-    """``url`` without what is secret in it: the password and the query.
+    """Return ``url`` without its secrets: the password and the query.
 
-    >>> shown("postgresql://ada:secret@db.example:5432/trials?sslpassword=secret")
+    >>> without_password("postgresql://ada:secret@db.example:5432/trials?sslpassword=secret")
     'postgresql://ada:***@db.example:5432/trials'
     """
     from sqlalchemy.engine import make_url
@@ -47,14 +47,14 @@ def without_password(url: str) -> str:
 
 
 @contextmanager
-def opened(folder: Path, url: str | None) -> Iterator["BaseStorage"]:
-    """The storage of ``url``, by default the journal in ``folder``; what becomes of it meanwhile is one sentence.
+def open_storage(folder: Path, url: str | None) -> Iterator["BaseStorage"]:
+    """Yield the storage of ``url``, by default the journal in ``folder``.
 
-    Raises UsageError where the URL is none, EnvironmentFault where it cannot be reached.
+    Raises UsageError where the URL is invalid, EnvironmentFault where the storage cannot be reached or fails meanwhile.
     """
     import optuna
 
-    optuna.logging.set_verbosity(optuna.logging.ERROR)  # it would say every trial
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # else it logs every trial
     if url is None:
         yield _journal(folder / JOURNAL)
         return
@@ -90,8 +90,11 @@ def _journal(path: Path) -> "BaseStorage":
 
 
 class _WholeLines:
-    """The journal's lock, as Optuna takes one: it dies with its process, unlike Optuna's own, and before anything is
-    written it cuts off what a killed or full write left of a line, which nobody was told is written (optuna#5138)."""
+    """The journal's lock, in Optuna's interface.
+
+    Unlike Optuna's own it is released when its process dies. On acquiring it, an incomplete last line is cut off, which
+    a killed process or a full disk left and nobody relies on (optuna#5138).
+    """
 
     def __init__(self, path: Path):
         self.path, self.lock = path, FileLock(path.with_name(f".{path.name}.lock"))
@@ -122,13 +125,13 @@ def _cut_torn_line(path: Path) -> None:
 
 
 def _check_last_line(path: Path) -> None:
-    """A ValueError where it is damaged: Optuna says so only once another stands behind it."""
+    """Raise ValueError where the last line is damaged: Optuna notices only once another follows."""
     *_, last = path.read_bytes().splitlines() or [b"{}"]
     json.loads(last)
 
 
 def _with_tables(url: str, settings: dict[str, Any]) -> "BaseStorage":
-    """Optuna's storage; of workers that make an empty database's tables at once all but one fail, and look again."""
+    """Return Optuna's storage; retries, since of workers that create the tables at once all but one fail."""
     from optuna.storages import RDBStorage
     from sqlalchemy.exc import IntegrityError, ProgrammingError
 
@@ -164,7 +167,7 @@ def _database(url: str) -> "BaseStorage":
 
 @contextmanager
 def faults(url: str | None) -> Iterator[None]:
-    """What the database of ``url`` says goes on as one sentence without its secrets."""
+    """Raise errors of the database of ``url`` as an EnvironmentFault of one sentence, without secrets."""
     if url is None:
         yield
         return
@@ -182,7 +185,7 @@ def faults(url: str | None) -> Iterator[None]:
 
 
 def _without_secrets(text: str, url: str) -> str:
-    """The first line of ``text``, without the password and the values of the query of ``url``."""
+    """Return the first line of ``text``, without the password and the values of the query of ``url``."""
     from sqlalchemy.engine import make_url
 
     parts = make_url(url)
@@ -198,7 +201,7 @@ def _without_secrets(text: str, url: str) -> str:
 
 @contextmanager
 def _alone_if_sqlite(url: str) -> Iterator[None]:
-    """SQLite has no lock on the row that a worker takes: two would be handed the same trial."""
+    """Lock a SQLite file against other workers: without row locks, two would be handed the same trial."""
     database = _sqlite_file(url)
     if database is None:
         yield
@@ -214,7 +217,7 @@ def _alone_if_sqlite(url: str) -> Iterator[None]:
 
 
 def _sqlite_file(url: str) -> str | None:
-    """The file of a SQLite URL, None for another database."""
+    """Return the file of a SQLite URL, None for another database."""
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError
 

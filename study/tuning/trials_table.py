@@ -1,4 +1,4 @@
-"""``trials.parquet``: what tuning tried, a row per trial and seed; made of what the searches were told alone.
+"""The table ``trials.parquet``: what tuning tried, a row per trial and seed, from the finished trials of the searches.
 
 Scores are on the held-out training images after the trial's last epoch. Imports no torch.
 """
@@ -39,14 +39,14 @@ TRIALS_SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Tuned:
-    """What both searches came to."""
+    """The finished searches of all arms."""
 
     finished: Mapping[str, Sequence[Finished]]
-    """By arm."""
+    """Finished trials by arm."""
 
     @property
     def chosen(self) -> tuple[Configuration, ...]:
-        """Each arm's best; a StudyError where every trial of an arm was pruned."""
+        """The best configuration of each arm; raises StudyError where every trial of an arm was pruned."""
         for arm, trials in self.finished.items():
             if all(trial.pruned for trial in trials):
                 raise StudyError(
@@ -55,7 +55,7 @@ class Tuned:
         return tuple(Configuration(arm, best(trials).point) for arm, trials in self.finished.items())
 
     def table(self, study_id: str) -> bytes:
-        """The bytes of ``trials.parquet``."""
+        """Return the bytes of ``trials.parquet``."""
         rows = [
             _row(study_id, arm, trial, score)
             for arm, trials in sorted(self.finished.items())
@@ -72,7 +72,7 @@ def _row(study_id: str, arm: str, trial: Finished, score: Score) -> dict[str, An
     return {
         "study_id": study_id,
         "arm": arm,
-        "trial": trial.slot,
+        "trial": trial.index,
         "seed": score.seed,
         **trial.point.identity,
         "epoch": score.epoch,
@@ -86,7 +86,7 @@ def _row(study_id: str, arm: str, trial: Finished, score: Score) -> dict[str, An
 
 
 def write(folder: Folder, tuned: Tuned, tuning: Mapping[str, Any]) -> None:
-    """The table, and in the manifest on which terms it came about."""
+    """Write the table, and into the manifest the entry ``tuning`` on how it came about."""
     with folder.lock():
         manifest = folder.own_manifest()
         if manifest.get("tuning") != tuning:
@@ -95,5 +95,5 @@ def write(folder: Folder, tuned: Tuned, tuning: Mapping[str, Any]) -> None:
 
 
 def read(folder: Folder) -> pa.Table:
-    """As ``Folder.read_table`` does."""
+    """Return the table, checked as ``Folder.read_table`` checks it."""
     return folder.read_table("trials", TRIALS_SCHEMA)

@@ -1,6 +1,7 @@
 """A study with planted outcomes: the analysis must find what was put in."""
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
@@ -17,7 +18,8 @@ from study.spec.factors import REFERENCE_SETTING, Cell
 from study.spec.history import History
 from study.spec.runs import Run
 from study.spec.trial_design import TrialDesign
-from study.store.schemas import SCHEMA_VERSION, part_table
+from study.store.inference_tables import Store
+from study.store.schemas import SCHEMA_VERSION, keys_of, part_table
 from study.store.study_folder import Folder
 from study.tuning import trials_table
 from study.tuning.search import Finished, Score
@@ -141,7 +143,7 @@ def plant_tuned(
 
 
 def _finished(
-    design: Design, arm: str, slot: int, at: Cell, trial: TrialAccuracy, n_seeds: int, pruned: bool
+    design: Design, arm: str, index: int, at: Cell, trial: TrialAccuracy, n_seeds: int, pruned: bool
 ) -> Finished:
     n, epoch = TrialDesign.of(design).data.n_test, 1 if pruned else design.epochs
 
@@ -151,4 +153,36 @@ def _finished(
             return Score(FIRST_SEED + k, epoch, None, None, n, 1)
         return Score(FIRST_SEED + k, epoch, 1 - accuracy, round(n * accuracy), n, None)
 
-    return Finished(slot, at, tuple(score(k) for k in range(n_seeds)), pruned)
+    return Finished(index, at, tuple(score(k) for k in range(n_seeds)), pruned)
+
+
+# --- the inference modes
+
+Way = tuple[str, int | None, str | None]
+"""To predict: by which statistics, the size of the test batch, the order of its images."""
+Row = dict[str, Any]
+CLEAN, WITHOUT_NORM = ("clean", 0), ("none", None, None)
+
+
+def plant_ablation(path: Path, design: Design, answers: Callable[[Run], Mapping[str, Sequence[Row]]]) -> Path:
+    """Into a planted study: what each run said when it was asked to predict by other statistics. ``answers`` are the
+    rows of the ablation's tables by name, less what says whose they are."""
+    tables: dict[str, list[Row]] = defaultdict(list)
+    for run in design.runs:
+        for name, rows in answers(run).items():
+            tables[name] += [keys_of(design, run) | row for row in rows]
+    store = Store(path)
+    store.commit(tables, design)
+    store.compact(path.name, design)
+    return path
+
+
+def answer(way: Way, condition: tuple[str, int], n_correct: int, **other: object) -> Row:
+    """A row of the table ``ablation``, of 360 images."""
+    inference, size, order = way
+    return {
+        "epoch": 1, "inference": inference, "eval_batch_size": size, "order": order, "shift": condition[0],
+        "severity": condition[1], "loss": 1 - n_correct / 360, "accuracy": n_correct / 360, "n_correct": n_correct,
+        "n_examples": 360, "ece": 0.01, "n_flips": None if way == WITHOUT_NORM else 36, "degenerate": False,
+        "last_batch": None,
+    } | other  # fmt: skip

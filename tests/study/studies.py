@@ -1,4 +1,4 @@
-"""What the tests of the command share: a study's tables and parts, and the command as a process."""
+"""Shared by the tests of the commands: a study's tables and parts, and a command as a process."""
 
 import multiprocessing
 import os
@@ -53,14 +53,14 @@ def parts(folder: Path) -> dict[str, float]:
 
 
 def results(folder: Path) -> dict[str, bytes]:
-    """All that a study comes to: its tables, those of its inference modes if it has any, its networks."""
+    """Return the bytes of a study's results: its tables, those of its inference modes if it has any, its networks."""
     names = [f"{name}.parquet" for name in ("records", "runs", *inference_tables.COLUMNS)]
     paths = [*(folder / name for name in names), *folder.glob("weights/[!.]*")]
     return {path.name: path.read_bytes() for path in paths if path.exists()}
 
 
 def litter(folder: Path) -> list[str]:
-    """What a study leaves behind that is neither a result nor a lock."""
+    """Return the hidden files of a study that are neither results nor locks."""
     hidden = [path for path in folder.rglob(".*") if path.name not in LOCKS]
     return [str(path) for path in hidden if not path.name.startswith(".lock-")]
 
@@ -71,7 +71,7 @@ def start(out: Path, *options: str) -> subprocess.Popen:
 
 
 def say(capture: pytest.CaptureFixture[str], count: str) -> None:
-    """What a slow test reached, for whoever runs it."""
+    """Print what a slow test reached, for whoever runs it."""
     with capture.disabled():
         sys.stdout.write(f"\n{count}\n")
 
@@ -81,8 +81,10 @@ def say(capture: pytest.CaptureFixture[str], count: str) -> None:
 
 @dataclass(frozen=True)
 class Ended:
+    """The end of a process."""
+
     code: int
-    """Of the exit; below zero the signal that killed it."""
+    """The exit code; below zero the signal that killed it."""
     error: str
     seconds: float
 
@@ -93,11 +95,11 @@ class Child:
     def __init__(self, errors: Path, work: Callable[..., int], *arguments: object):
         self.errors, self.began = errors, time.monotonic()
         errors.unlink(missing_ok=True)
-        self.process = _server().Process(target=_live, args=(errors, work, arguments))
+        self.process = _server().Process(target=_run_child, args=(errors, work, arguments))
         self.process.start()
 
     def end(self, after: float | None = None, by: int | None = None) -> Ended:
-        """Wait for its end; ``after`` so many seconds it gets the signal ``by``, if it lives."""
+        """Wait for its end; ``after`` so many seconds it gets the signal ``by``, if it still runs."""
         self.process.join(after)
         if by is not None and self.process.is_alive():
             assert self.process.pid
@@ -112,38 +114,38 @@ class Child:
 
 
 def study(out: Path, *options: str) -> list[str]:
-    """The arguments of ``study.run`` for the small study ``s`` under ``out``; later options override."""
+    """Return the arguments of ``study.run`` for the small study ``s`` under ``out``; later options override."""
     return [*TINY, "--out", str(out), "--study-id", "s", *options]
 
 
 def launch(out: Path, *options: str) -> Child:
-    """``study.run`` on the small study ``s`` under ``out``."""
+    """Start ``study.run`` on the small study ``s`` under ``out``."""
     return Child(out / "stderr", run.main, study(out, *options))
 
 
 def tuned_study(out: Path, *options: str) -> list[str]:
-    """The arguments of ``study.tune`` for the small study ``s`` under ``out``; later options override."""
+    """Return the arguments of ``study.tune`` for the small study ``s`` under ``out``; later options override."""
     return [*TINY_TUNED, "--out", str(out), "--study-id", "s", *options]
 
 
 def tune_impatiently(arguments: list[str]) -> int:
-    """``study.tune``, which looks more often whether other workers are done."""
+    """Run ``study.tune``, which checks more often whether other workers are done."""
     loop.WAIT_SECONDS = 0.02
     return tune.main(arguments)
 
 
 def launch_tuning(out: Path, *options: str, errors: str = "stderr") -> Child:
-    """``study.tune`` on the small study ``s`` under ``out``."""
+    """Start ``study.tune`` on the small study ``s`` under ``out``."""
     return Child(out / errors, tune_impatiently, tuned_study(out, *options))
 
 
 def tuned_tables(folder: Path) -> dict[str, bytes]:
-    """All that a tuned study comes to."""
+    """Return the bytes of a tuned study's tables."""
     return {name: (folder / f"{name}.parquet").read_bytes() for name in ("trials", "records", "runs")}
 
 
 class Together:
-    """``study.run``, or another command, when all of ``n`` processes are there."""
+    """A command, ``study.run`` by default, that begins when all of ``n`` processes are ready."""
 
     def __init__(self, n: int, command: Callable[[list[str]], int] = run.main):
         self.barrier, self.command = _server().Barrier(n), command
@@ -160,7 +162,7 @@ def _server() -> ForkServerContext:
     return context
 
 
-def _live(errors: Path, work: Callable[..., int], arguments: tuple) -> None:
+def _run_child(errors: Path, work: Callable[..., int], arguments: tuple) -> None:
     handle = os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(handle, 2)
     sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115  pytest's own may have been inherited

@@ -18,24 +18,24 @@ SOURCE = Path(__file__).with_name("kernel.c")
 COMPILERS = ("cc", "gcc", "clang")
 FLAGS = ("-std=gnu11", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math")
 ALWAYS = ("-ffp-contract=off", "-shared", "-fPIC")
-"""A multiplication and an addition stay two operations, whatever the processor has: equal bits everywhere."""
-SECONDS = 60
-"""Of a compiler, at most; it takes about one."""
+"""Flags of every build: a multiplication and an addition stay two operations on every processor, for equal bits."""
+TIMEOUT = 60
+"""Seconds of a compilation, at most; it takes about one."""
 
 
 class NoKernel(Exception):
-    """Why there is none: one sentence without a full stop."""
+    """A kernel that cannot be had; its message is the reason, one sentence without a full stop."""
 
 
 def cache_folder() -> Path:
-    """As freedesktop.org's base directories have it."""
+    """Return this project's folder in the user's cache, by freedesktop.org's base directory specification."""
     base = os.environ.get("XDG_CACHE_HOME", "")
     return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "batch-norm-study"
 
 
 @cache
 def library_path() -> Path:
-    """The compiled library for this machine, built if need be; a NoKernel where that cannot be."""
+    """Return the compiled library for this machine, built if need be; raise NoKernel where that cannot be."""
     try:
         return build(cache_folder())
     except OSError as error:
@@ -43,7 +43,7 @@ def library_path() -> Path:
 
 
 def build(folder: Path, flags: Sequence[str] = FLAGS) -> Path:
-    """The library under ``folder``, compiled with ``flags`` unless it is there."""
+    """Return the library under ``folder``, compiled with ``flags`` unless it is there."""
     compiler = find_compiler()
     path = folder / f"kernel-{_key(compiler, flags)}.so"
     if not path.exists():
@@ -64,21 +64,21 @@ def has_compiler() -> bool:
 
 def find_compiler() -> str:
     for name in COMPILERS:
-        found = shutil.which(name)
-        if found:
-            return found
+        path = shutil.which(name)
+        if path:
+            return path
     raise NoKernel("there is no C compiler (cc, gcc, clang)")
 
 
 def _compile(compiler: str, flags: Sequence[str], made: Path) -> None:
     command = [compiler, *flags, *ALWAYS, str(SOURCE), "-o", str(made), "-lm"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False)
     except subprocess.TimeoutExpired:
-        raise NoKernel(f"{compiler} had not compiled the kernel after {SECONDS} seconds") from None
+        raise NoKernel(f"{compiler} had not compiled the kernel after {TIMEOUT} seconds") from None
     if done.returncode:
-        said = next((line for line in done.stderr.splitlines() if "error" in line), f"exit code {done.returncode}")
-        raise NoKernel(f"{compiler} did not compile the kernel ({said.strip()})")
+        complaint = next((line for line in done.stderr.splitlines() if "error" in line), f"exit code {done.returncode}")
+        raise NoKernel(f"{compiler} did not compile the kernel ({complaint.strip()})")
 
 
 def _key(compiler: str, flags: Sequence[str]) -> str:
@@ -93,7 +93,7 @@ def _version(compiler: str) -> str:
 
 
 def _processor() -> str:
-    """What ``-march=native`` goes by."""
+    """Return what ``-march=native`` depends on."""
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     except OSError:

@@ -1,10 +1,10 @@
 // Trainer of multilayer perceptrons with and without batch norm, one run a call and one thread: the engine's contract
-// (study/training.py) with the arithmetic of study/reference.py.
+// (study/engine/lockstep/training.py) with the arithmetic of study/engine/reference.py.
 //
 // What is exported begins with kernel_; library.py checks every length before it calls. Images are rows of floats, or
-// a plan of their lit pixels (plan.h). All widths are padded to whole lines, by units whose weights are zero and stay
-// zero. Denormals are flushed while a call lasts: Adam's moments of dead units decay into them and would stay there,
-// at a hundred cycles an operation. The caller's own mode is restored.
+// a plan of their nonzero pixels (plan.h). All widths are padded to whole lines, by units whose weights are zero and
+// stay zero. Denormals are flushed while a call lasts: Adam's moments of dead units decay into them and would stay
+// there, at a hundred cycles an operation. The caller's own mode is restored.
 #include "linear.h"
 #include "lit.h"
 #include "norm.h"
@@ -24,7 +24,7 @@ typedef struct {
     double lr, beta1_t, beta2_t;  // the rate, and Adam's powers so far
 } Run;
 
-// The images of some steps, of a split's evaluation: either form, block after block.
+// The images of some steps or of a split's evaluation: either form, block after block.
 typedef struct {
     const float *rows;        // (n, features), NULL where the plan is given
     Lit lit;
@@ -128,7 +128,7 @@ static void first_weight_step(const Images *images, const float *d, int64_t n, c
                         (Gradient){gradient, begin == 0, begin + BLOCK >= n}, adam, layer->weight);
 }
 
-// Past the n images of a batch.
+// Advances past the n images of a batch.
 static void skip_images(Images *images, int64_t n, int64_t n_features) {
     images->labels += n;
     if (images->rows)
@@ -147,7 +147,7 @@ static void activate(const Network *net, const Run *run, Scratch *s, int l, int6
         relu(s->x[l], n * layer->n_out);
 }
 
-// Images -> logits, in the x of the last layer
+// Computes the logits of images, in the x of the last layer.
 static void forward(const Network *net, const Run *run, const Images *images, int64_t n, Scratch *s) {
     const Layer *layer = s->layers;
     first_forward(images, n, layer, run->w + layer->weight, run->w + layer->bias, s->x[0]);
@@ -158,7 +158,7 @@ static void forward(const Network *net, const Run *run, const Images *images, in
     }
 }
 
-// dL/dlogits, in the x of the last layer -> every parameter moved. A layer's input gradient is made before it moves.
+// Moves every parameter, given dL/dlogits in the x of the last layer. A layer's input gradient is made before it moves.
 static void backward(const Network *net, const Images *images, int64_t n, Scratch *s, Adam adam) {
     float *d = s->x[net->n_linears - 1];
     for (int l = net->n_linears - 1; l > 0; l--) {
@@ -208,7 +208,7 @@ static void restore(uint64_t mode) { (void)mode; }
 
 // --- what Python calls
 
-// Takes ``steps`` steps of ``run`` on batches of n images; the mean losses before each go to ``losses``.
+// Takes ``steps`` steps of ``run`` on batches of n images; ``losses`` gets the mean loss before each.
 void kernel_train(const Network *net, Run *run, Images images, int64_t n, int64_t steps, float *memory, double *losses) {
     Scratch scratch;
     uint64_t mode = flush_denormals();
@@ -248,8 +248,8 @@ void kernel_fold(const Network *net, const Run *run, float *folded) {
     restore(mode);
 }
 
-// ``losses`` and those of n images more under a folded network, block by block, and which of them it answers
-// correctly. ``memory`` is the scratch of a batch of BLOCK.
+// Returns ``losses`` plus those of n images under a folded network, block by block; ``correct`` gets which of them are
+// correct. ``memory`` is the scratch of a batch of BLOCK.
 double kernel_evaluate(const Network *net, const float *folded, Images images, int64_t n, float *memory,
                        double losses, uint8_t *correct) {
     Scratch scratch;

@@ -1,4 +1,4 @@
-"""Where a network's parameters lie in the kernel's flat arrays, and how they get there and back.
+"""Where a network's parameters lie in the kernel's flat arrays, and how they are read and written there.
 
 Layer by layer: weight (in, out), bias (out,), and under batch norm gamma and beta (out,) of a hidden layer; the
 running averages likewise, mean and variance by norm. Every width is padded to whole lines of LINE floats with units
@@ -14,15 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 LINE = 16
-"""Floats, as in vector.h."""
+"""Floats of a line of the cache, as in vector.h."""
 
 Floats = NDArray[np.float32]
 Place = tuple[int, tuple[int, ...], tuple[int, ...]]
-"""Where a tensor begins, its padded shape, its own shape."""
+"""A tensor's first index, its padded shape, its own shape."""
 
 
 def padded(width: int) -> int:
-    """
+    """Return a width padded to whole lines.
+
     >>> padded(10), padded(32)
     (16, 32)
     """
@@ -30,7 +31,7 @@ def padded(width: int) -> int:
 
 
 def aligned(n: int, dtype: type = np.float32) -> NDArray:
-    """Zeros (n,) that begin with a line of the cache, as the kernel's vectors ask."""
+    """Return zeros (n,) that begin a line of the cache, as the kernel's vectors must."""
     size = np.dtype(dtype).itemsize
     memory = np.zeros(n * size + 64, np.uint8)
     start = -memory.ctypes.data % 64
@@ -39,7 +40,7 @@ def aligned(n: int, dtype: type = np.float32) -> NDArray:
 
 @dataclass(frozen=True)
 class Layout:
-    """Of the networks of one shape."""
+    """The places of all parameters and statistics of networks of one shape."""
 
     widths: tuple[int, ...]
     """Features, hidden units by layer, classes."""
@@ -51,7 +52,7 @@ class Layout:
 
     @cached_property
     def parameters(self) -> Mapping[str, Place]:
-        """By the names of torch.nn."""
+        """Return the place of each parameter, by the names of torch.nn."""
         places: dict[str, Place] = {}
         end = 0
         for index, (own, whole) in enumerate(zip(pairwise(self.widths), pairwise(self.padded_widths), strict=True)):
@@ -65,13 +66,13 @@ class Layout:
 
     @cached_property
     def n_parameters(self) -> int:
-        """Padding included."""
+        """Return the length of the parameters' array, padding included."""
         start, shape, _ = self.parameters[f"linears.{len(self.widths) - 2}.bias"]
         return start + shape[0]
 
     @cached_property
     def statistics(self) -> Mapping[str, Place]:
-        """Of each norm a mean and a variance: ``norms.0.mean``, ``norms.0.var``, ..."""
+        """Return the places of each norm's mean and variance: ``norms.0.mean``, ``norms.0.var``, ..."""
         places: dict[str, Place] = {}
         end = 0
         for index, (own, whole) in enumerate(zip(self.widths[1:-1], self.padded_widths[1:-1], strict=True)):
@@ -86,7 +87,7 @@ class Layout:
 
 
 def view(array: NDArray, place: Place) -> NDArray:
-    """The tensor there without its padding; writing to it writes to ``array``."""
+    """Return the tensor at ``place`` without its padding; writing to it writes to ``array``."""
     start, shape, own = place
     whole = array[start : start + int(np.prod(shape))].reshape(shape)
     return whole[tuple(slice(n) for n in own)]

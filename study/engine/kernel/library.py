@@ -16,11 +16,11 @@ from study.engine.kernel import build
 from study.engine.kernel.layout import LINE, Layout, aligned
 
 BLOCK = 256
-"""Images, as in vector.h."""
+"""Images of a block, as in vector.h."""
 MAX_VALUES = 256
 MAX_LINEARS = 101
 MAX_GROUPS = 2**16
-"""As a plan's visits can number."""
+"""The most groups that a plan's visits can number (16 bits)."""
 
 
 class _Network(ctypes.Structure):
@@ -64,17 +64,17 @@ SIGNATURES = {
 
 @dataclass(frozen=True)
 class Entries:
-    """The lit pixels of images, image after image (plan.h); made by ``Library.entries``."""
+    """The nonzero pixels of images, image after image (plan.h); made by ``Library.entries``."""
 
     starts: NDArray[np.int64]
-    """(images + 1,) where those of each image begin."""
+    """(images + 1,), the index of each image's first entry."""
     entries: NDArray[np.uint64]
     group: int
     """Neighbouring pixels that share an entry."""
     n_groups: int
 
     def count(self, order: NDArray[np.int32]) -> int:
-        """Of the images in ``order``."""
+        """Return the number of entries of the images in ``order``."""
         return int((self.starts[order + 1] - self.starts[order]).sum())
 
 
@@ -85,7 +85,7 @@ class Plan:
     starts: NDArray[np.uint32]
     """(blocks, groups + 1)"""
     visits: NDArray[np.uint16]
-    """(blocks, groups that a training image lights)"""
+    """(blocks, groups that are nonzero in a training image)"""
     entries: NDArray[np.uint64]
     values: NDArray[np.float32]
     """(MAX_VALUES,)"""
@@ -103,11 +103,11 @@ class Images:
     """(n, padded features)"""
     plan: Plan | None = None
     checked: dict[tuple[int, int, int], _Images] = field(default_factory=dict, init=False, repr=False, compare=False)
-    """What the kernel is handed, by features, classes and batch size: several runs train on the same images."""
+    """The kernel's argument by features, classes and batch size, kept since several runs train on the same images."""
 
 
 class Run:
-    """One training as it stands: parameters, Adam's moments, statistics."""
+    """The state of a run in training: parameters, Adam's moments, statistics."""
 
     def __init__(self, layout: Layout, lr: float):
         self.layout = layout
@@ -132,25 +132,25 @@ class Library:
 
     @property
     def lanes(self) -> int:
-        """Floats of a vector."""
+        """Return the number of floats of a vector."""
         return int(self.c.kernel_lanes())
 
     @property
     def group(self) -> int:
-        """Neighbouring pixels that share an entry."""
+        """Return the number of neighbouring pixels that share an entry."""
         return int(self.c.kernel_group())
 
     def values(self, images: NDArray[np.float32], known: NDArray[np.float32]) -> NDArray[np.float32] | None:
-        """``known`` and after them what else ``images`` hold; None where these are more than MAX_VALUES."""
-        found = np.zeros(MAX_VALUES, np.float32)
+        """Return ``known`` and then the other values of ``images``; None where these are more than MAX_VALUES."""
+        values = np.zeros(MAX_VALUES, np.float32)
         _require(known.size <= MAX_VALUES, "too many values")
-        found[: known.size] = known
+        values[: known.size] = known
         images_at = _address(images, np.float32, images.size)
-        n = self.c.kernel_values(images_at, images.size, _address(found, np.float32, MAX_VALUES), known.size)
-        return None if n < 0 else found[:n]
+        n = self.c.kernel_values(images_at, images.size, _address(values, np.float32, MAX_VALUES), known.size)
+        return None if n < 0 else values[:n]
 
     def entries(self, images: NDArray[np.float32], values: NDArray[np.float32]) -> Entries:
-        """The entries of images (n, features); ``values`` have to hold zero and all that the images do."""
+        """Return the entries of images (n, features); ``values`` have to hold zero and all values of the images."""
         n, n_features = images.shape
         _require(
             n_features <= self.group * MAX_GROUPS and 0 < values.size <= MAX_VALUES,
@@ -167,37 +167,39 @@ class Library:
         return Entries(starts, entries, self.group, -(-n_features // self.group))
 
     def plan(
-        self, of: Entries, order: NDArray[np.int32], batch: int, ever: NDArray[np.uint8], values: NDArray[np.float32],
-        room: NDArray[np.uint64],
+        self, entries: Entries, order: NDArray[np.int32], batch: int, ever_nonzero: NDArray[np.uint8],
+        values: NDArray[np.float32], buffer: NDArray[np.uint64],
     ) -> Plan:  # fmt: skip
-        """Of the images in ``order``; ``ever`` (groups,) is 1 where a training image lights the group. The
-        entries go to ``room``."""
-        n, n_groups = len(order), of.n_groups
-        _require(of.group == self.group, "entries of another library")
-        _require(n > 0 and order.min() >= 0 and order.max() < len(of.starts) - 1 and batch > 0, "another order")
+        """Return the plan of the images in ``order``; ``ever_nonzero`` (groups,) is 1 where a group has a nonzero
+        pixel in a training image. The plan's entries are written to ``buffer``."""
+        n, n_groups = len(order), entries.n_groups
+        _require(entries.group == self.group, "entries of another library")
+        _require(n > 0 and order.min() >= 0 and order.max() < len(entries.starts) - 1 and batch > 0, "another order")
         places = np.empty(n_groups, np.uint32)  # held by name: an address alone holds nothing
         plan = Plan(
             np.empty((n_blocks(n, batch), n_groups + 1), np.uint32),
-            np.empty((n_blocks(n, batch), int(np.count_nonzero(ever))), np.uint16),
-            room,
+            np.empty((n_blocks(n, batch), int(np.count_nonzero(ever_nonzero))), np.uint16),
+            buffer,
             values,
             batch,
-            of.group,
+            entries.group,
         )
         self.c.kernel_plan(
-            _address(of.starts, np.int64, len(of.starts)), _address(of.entries, np.uint64, int(of.starts[-1])),
-            _address(order, np.int32, n), n, batch, n_groups, _address(ever, np.uint8, n_groups), plan.visits.shape[1],
-            _Plan(plan.starts.ctypes.data, plan.visits.ctypes.data, _address(room, np.uint64, of.count(order))),
+            _address(entries.starts, np.int64, len(entries.starts)),
+            _address(entries.entries, np.uint64, int(entries.starts[-1])),
+            _address(order, np.int32, n), n, batch, n_groups,
+            _address(ever_nonzero, np.uint8, n_groups), plan.visits.shape[1],
+            _Plan(plan.starts.ctypes.data, plan.visits.ctypes.data, _address(buffer, np.uint64, entries.count(order))),
             _address(places, np.uint32, n_groups),
         )  # fmt: skip
         return plan
 
     def scratch(self, layout: Layout, batch: int) -> NDArray[np.float32]:
-        """What the kernel needs beside its inputs, for batches of one size."""
+        """Return the memory that the kernel needs beside its inputs, for batches of one size."""
         return aligned(self.c.kernel_scratch_floats(byref(_network(layout)), batch))
 
     def train(self, run: Run, images: Images, batch: int, scratch: NDArray[np.float32]) -> NDArray[np.float64]:
-        """A step of ``run`` on each batch of ``images``; the mean losses before them."""
+        """Train ``run`` by a step on each batch of ``images``; return the mean losses before the steps."""
         layout = run.layout
         _require(batch > layout.batch_norm, "batch norm needs two images or more")
         n_steps, rest = divmod(len(images.labels), batch)
@@ -210,7 +212,7 @@ class Library:
         return losses
 
     def fold(self, run: Run) -> NDArray[np.float32]:
-        """The parameters as ``run`` predicts, batch norm folded into them."""
+        """Return the parameters as ``run`` predicts, batch norm folded into them."""
         folded = aligned(run.layout.n_parameters)
         self.c.kernel_fold(byref(_network(run.layout)), byref(run.address), _floats(folded, folded.size))
         return folded
@@ -219,8 +221,8 @@ class Library:
         self, layout: Layout, folded: NDArray[np.float32], images: Images, scratch: NDArray[np.float32],
         losses: float = 0.0,
     ) -> tuple[float, NDArray[np.uint8]]:  # fmt: skip
-        """``losses`` with those of the images, and which answers are right (n,); ``scratch`` is that of batches of
-        BLOCK."""
+        """Return ``losses`` plus those of the images, and which images are correct (n,); ``scratch`` is that of batches
+        of BLOCK."""
         network, n = _network(layout), len(images.labels)
         correct = np.zeros(n, np.uint8)
         total = self.c.kernel_evaluate(
@@ -242,7 +244,7 @@ class Library:
 
 @cache
 def load() -> Library:
-    """The library of this machine, built if need be; a build.NoKernel where that cannot be."""
+    """Return the library of this machine, built if need be; raise build.NoKernel where that cannot be."""
     path = build.library_path()
     try:
         return Library(path)
@@ -251,7 +253,7 @@ def load() -> Library:
 
 
 def n_blocks(n: int, batch: int) -> int:
-    """Of n images, where a block ends with its batch.
+    """Return the number of blocks of n images, where a block ends with its batch.
 
     >>> n_blocks(1000, 500)
     4
@@ -279,16 +281,16 @@ def _check_images(images: Images, n_features: int, n_classes: int, batch: int) -
     blocks, n_groups, n_visits = n_blocks(n, batch), plan.starts.shape[1] - 1, plan.visits.shape[1]
     _require(plan.group * n_groups <= n_features and len(plan.starts) >= blocks, "a plan of other images")
     _require(plan.batch == batch, f"a plan for batches of {plan.batch}")
-    lit = _Lit(
+    block = _Lit(
         _address(plan.starts, np.uint32, blocks * (n_groups + 1)), _address(plan.visits, np.uint16, blocks * n_visits),
         _address(plan.entries, np.uint64, int(plan.starts[:blocks, -1].sum(dtype=np.int64))),
         _address(plan.values, np.float32, MAX_VALUES), n_groups, n_visits,
     )  # fmt: skip
-    return _Images(lit=lit, labels=at)
+    return _Images(lit=block, labels=at)
 
 
 def _floats(array: NDArray[np.float32], length: int) -> int:
-    """The address of at least ``length`` floats that begin a line of the cache."""
+    """Return the address of at least ``length`` floats that begin a line of the cache."""
     address = _address(array, np.float32, length)
     _require(length == 0 or address % (4 * LINE) == 0, "an array that is not aligned")
     return address

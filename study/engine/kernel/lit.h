@@ -1,4 +1,4 @@
-// The first layer over the lit pixels alone: adding 0 w for the others would change no bit.
+// The first layer over the nonzero pixels alone ("lit"): adding 0 w for the zeros would change no bit.
 #ifndef LIT_H
 #define LIT_H
 
@@ -56,7 +56,7 @@ INLINE void lit_forward_units(const Lit *lit, int64_t n, const float *W, int64_t
     if (u < n_out) lit_forward_tile(lit, n, W + u, n_out, b + u, z + u, HELD / 2);
 }
 
-// Twice: 32 units are the commonest width, and a compiler does better that knows the distance of rows (results/LOG.md).
+// Twice: 32 units are the commonest width, and a compiler that knows the distance of rows does better (results/LOG.md).
 NOINLINE static void lit_forward_any(Lit lit, int64_t n, const float *W, int64_t n_out, const float *b, float *z) {
     lit_forward_units(&lit, n, W, n_out, b, z);
 }
@@ -72,7 +72,7 @@ static void lit_forward(const Lit *lit, int64_t n, const float *W, int64_t n_out
         lit_forward_any(*lit, n, W, n_out, b, z);
 }
 
-// Visits go to and fro, which the processor does not foresee: it is told of the next one.
+// Prefetches the next group: the order of visits is not one that the processor predicts.
 INLINE void fetch_group(Adam adam, int64_t at, int64_t n_out, const int wide) {
     for (int64_t row = at; row < at + GROUP * n_out; row += n_out)
         for (int64_t place = row; place < row + wide * LANES; place += LINE) {
@@ -82,14 +82,14 @@ INLINE void fetch_group(Adam adam, int64_t at, int64_t n_out, const int wide) {
         }
 }
 
-// What the gradient is added to or kept in over the blocks of a batch: (n_features, n_out), of which the first block
-// reads nothing; after the last block the weight moves.
+// The sums (n_features, n_out) of a gradient over the blocks of a batch, of which the first block reads nothing; after
+// the last block the weight moves.
 typedef struct {
     float *sums;
     int first_block, last_block;
 } Gradient;
 
-// The block's x^T d for ``wide`` vectors of units, and what follows of it for the weight at ``at``.
+// Adds the block's x^T d for ``wide`` vectors of units, and moves the weight at ``at`` after the last block.
 INLINE void lit_backward_tile(const Lit *lit, const float *d, int64_t n_out, Gradient gradient, Adam adam, int64_t at,
                               const int wide) {
     const float *values = lit->values;

@@ -1,6 +1,6 @@
-// Images by their lit pixels, as the first layer goes through them (lit.h).
+// Images by their nonzero pixels, in the order in which the first layer visits them (lit.h).
 //
-// Pixels come in groups of neighbours, which share an entry where any is lit: of MNIST's pixels 19 % are lit, of its
+// Pixels come in groups of neighbours, which share an entry where any is nonzero: of MNIST's pixels 19 % are, of its
 // pairs 22 %, of its fours 28 %. A code numbers one of at most 256 values, 0 the value 0.
 #ifndef PLAN_H
 #define PLAN_H
@@ -40,8 +40,8 @@ static void add_code(Codes *codes, uint32_t bits, int code) {
     codes->code[slot] = (int16_t)code;
 }
 
-// Adds to the ``n_values`` known values those of images (n_numbers) that are new. The number of all then, -1 where
-// these are more than a code can tell.
+// Adds to the ``n_values`` known values those of images (n_numbers) that are new. Returns the number of all then, -1
+// where these are more than there are codes.
 int64_t kernel_values(const float *images, int64_t n_numbers, float *values, int64_t n_values) {
     Codes codes;
     memset(codes.code, -1, sizeof codes.code);
@@ -97,8 +97,8 @@ int32_t kernel_entries(const float *images, int64_t n, int64_t n_features, const
 }
 
 // A plan has the entries of a block of images sorted by groups, and says in which order the gradient visits the groups:
-// by the number of their entries, since a loop whose length changes seldom is foretold well (results/LOG.md). Groups
-// that no training image lights are not visited: their weights have no gradient, and stay.
+// by the number of their entries, since a loop whose length changes seldom is predicted well (results/LOG.md). Groups
+// that are zero in every training image are not visited: their weights have no gradient, and stay.
 typedef struct {
     uint32_t *starts;   // (blocks, n_groups + 1) where the entries of each begin
     uint16_t *visits;   // (blocks, n_visits) groups
@@ -142,7 +142,7 @@ static void sort_entries(const int64_t *starts, const uint64_t *entries, const i
     }
 }
 
-// Sorts the groups that are ever lit by the number of their entries, at most BLOCK.
+// Sorts the groups that are ever nonzero by the number of their entries, at most BLOCK.
 static void sort_visits(const uint32_t *begins, const uint8_t *ever, int64_t n_groups, uint16_t *visits) {
     uint32_t place[BLOCK + 2] = {0};
     for (int64_t q = 0; q < n_groups; q++)

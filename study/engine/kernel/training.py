@@ -1,7 +1,7 @@
 """The training of a cohort by the kernel: the same contract as ``study.engine.lockstep.training.Training``.
 
 Runs train one by one, each by itself; those of a seed share the images that are prepared for it, piece by piece. A
-call to the kernel lasts a fraction of a second, so that signals are answered.
+call to the kernel lasts a fraction of a second, so that signals are handled in time.
 """
 
 import threading
@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from study.data.dataset import Dataset
-from study.engine import random_streams as streams
+from study.engine import random_streams
 from study.engine.kernel.images import PIECE, Pixels, Prepared, ScratchBuffer, prepare
 from study.engine.kernel.layout import Layout, view
 from study.engine.kernel.library import BLOCK, Images, Library, load
@@ -26,11 +26,11 @@ from study.spec.history import History
 from study.spec.runs import Run
 
 WORK = 2e9
-"""Images times parameters of one call, a few tenths of a second."""
+"""Images times parameters of one call, at most; a few tenths of a second."""
 
 
 class Training:
-    """A cohort on its way through the epochs, and what was measured so far."""
+    """A cohort in training, and its evaluations so far."""
 
     def __init__(
         self, design: Design, cohort: Cohort, data: Dataset, check_cancelled: Callable[[], None] = lambda: None
@@ -45,7 +45,7 @@ class Training:
             network.layout: self.library.scratch(network.layout, max(cohort.batch_size, BLOCK))
             for network in self.networks.values()
         }
-        self.room = ScratchBuffer()
+        self.buffer = ScratchBuffer()
         self.n_images = len(data.train.labels)
         self.n_steps = 0
         self.steps_of_a_piece = steps_at_once(design, cohort.batch_size, self.n_images)
@@ -56,7 +56,7 @@ class Training:
         self.evaluate()
 
     def epoch(self, number: int) -> None:
-        """One pass over the images in the seeds' orders; the last incomplete batch is dropped."""
+        """Train on one pass over the images in the seeds' orders; the last incomplete batch is dropped."""
         for network in self.networks.values():
             network.begin_epoch()
         for _ in self.pieces(number):
@@ -64,13 +64,12 @@ class Training:
         self.n_steps += self.n_images // self.cohort.batch_size
 
     def pieces(self, epoch: int) -> Iterator[dict[Run, NDArray[np.float64]]]:
-        """Train on one piece of a seed's images after the other; yields by run the loss of each batch before its
-        step."""
+        """Train on a seed's images piece by piece; yield by run the loss of each batch before its step."""
         size, piece = self.cohort.batch_size, self.steps_of_a_piece * self.cohort.batch_size
         for seed in self.cohort.seeds:
-            order = streams.image_order(seed, epoch, self.n_images)[: self.n_images // size * size]
+            order = random_streams.image_order(seed, epoch, self.n_images)[: self.n_images // size * size]
             for some in torch.split(order.to(torch.int32), piece):
-                images = self.images.train.piece(some.numpy(), size, self.room)
+                images = self.images.train.piece(some.numpy(), size, self.buffer)
                 runs = [Run(cell, seed=seed, arm=arm) for arm, cell in product(self.cohort.arms, self.cohort.cells)]
                 yield {run: self._train(self.networks[run], images) for run in runs}
 
@@ -79,29 +78,29 @@ class Training:
         return self.library.train(network.state, images, self.cohort.batch_size, self.scratch[network.layout])
 
     def evaluate(self) -> None:
-        """Keep losses and correct answers on all of both splits."""
+        """Record losses and correct answers on all images of both splits."""
         networks = list(self.networks.values())
         folded = [self.library.fold(network.state) for network in networks]
-        found = [self._evaluate(networks, folded, split) for split in (self.images.train, self.images.test)]
-        self.loss.append(np.stack([losses for losses, _ in found], axis=1))
-        self.n_correct.append(np.stack([correct.sum(1) for _, correct in found], axis=1))
-        self.test_correct = found[1][1]
+        results = [self._evaluate(networks, folded, split) for split in (self.images.train, self.images.test)]
+        self.loss.append(np.stack([losses for losses, _ in results], axis=1))
+        self.n_correct.append(np.stack([correct.sum(1) for _, correct in results], axis=1))
+        self.test_correct = results[1][1]
         self.finite.append(np.array([network.finite() for network in networks]))
 
     def _evaluate(
         self, networks: "Sequence[Network]", folded: Sequence[NDArray[np.float32]], split: Pixels
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """Mean losses (runs,) and right answers (runs, n): some images by all networks, while they are in the cache."""
+        """Return mean losses (runs,) and correct (runs, n): some images by all networks, while the cache has them."""
         losses, correct = np.zeros(len(networks)), []
         for some in split.chunks(max(1, _at_once(self.design, PIECE) // BLOCK) * BLOCK):
-            right = []
+            of_chunk = []
             for i, (network, own) in enumerate(zip(networks, folded, strict=True)):
                 self.check_cancelled()
                 losses[i], of_some = self.library.evaluate(
                     network.layout, own, some, self.scratch[network.layout], losses[i]
                 )
-                right.append(of_some)
-            correct.append(np.stack(right))
+                of_chunk.append(of_some)
+            correct.append(np.stack(of_chunk))
         every = np.concatenate(correct, axis=1).astype(bool)
         return losses / every.shape[1], every
 
@@ -127,7 +126,7 @@ class Network:
         self.n_batches = design.steps_per_epoch(self.batch_size)
         self.earlier, self.n_earlier_epochs = np.zeros_like(self.state.sums), -1
         for index in range(len(widths) - 1):
-            weight, bias = streams.initial_linear(run.seed, index, *widths[index : index + 2])
+            weight, bias = random_streams.initial_linear(run.seed, index, *widths[index : index + 2])
             self.parameter(f"linears.{index}.weight")[:] = weight.numpy()
             self.parameter(f"linears.{index}.bias")[:] = bias.numpy()
         for name, place in self.layout.statistics.items():
@@ -136,7 +135,7 @@ class Network:
                 self.parameter(name.replace("var", "weight"))[:] = 1
 
     def parameter(self, name: str) -> NDArray[np.float32]:
-        """A view of it, weights (in, out)."""
+        """Return a view of a parameter, weights (in, out)."""
         return view(self.state.w, self.layout.parameters[name])
 
     def begin_epoch(self) -> None:
@@ -148,18 +147,18 @@ class Network:
         return bool(np.isfinite(self.state.w).all() and np.isfinite(self.state.running).all())
 
     def tensors(self) -> dict[str, NDArray[np.float32]]:
-        """Under the names and in the shapes of torch.nn, with the running and the cumulative statistics."""
-        found = {name: self.parameter(name).T.copy() for name in self.layout.parameters}
+        """Return parameters, running and cumulative statistics under the names and in the shapes of torch.nn."""
+        tensors = {name: self.parameter(name).T.copy() for name in self.layout.parameters}
         for name, place in self.layout.statistics.items():
             norm, what = name.rsplit(".", 1)
-            found[f"{norm}.running_{what}"] = view(self.state.running, place).copy()
+            tensors[f"{norm}.running_{what}"] = view(self.state.running, place).copy()
             this_epoch, earlier = view(self.state.sums, place), view(self.earlier, place)
             for window, sums, n in (("last", this_epoch, 1), ("all", earlier + this_epoch, self.n_earlier_epochs + 1)):
-                found[f"{norm}.cumulative_{window}_{what}"] = self._mean(sums, n, what)
-        return found
+                tensors[f"{norm}.cumulative_{window}_{what}"] = self._mean(sums, n, what)
+        return tensors
 
     def _mean(self, sums: NDArray[np.float64], n_epochs: int, what: str) -> NDArray[np.float32]:
-        """Over the batches of ``n_epochs``, NaN where there were none; of variances, of the unbiased ones."""
+        """Return the mean over the batches of ``n_epochs``, NaN where there are none; variances are unbiased."""
         correction = self.batch_size / (self.batch_size - 1) if what == "var" else 1.0
         with np.errstate(invalid="ignore", over="ignore"):
             n = n_epochs * self.n_batches
@@ -167,15 +166,15 @@ class Network:
 
 
 def steps_at_once(design: Design, batch_size: int, n_images: int) -> int:
-    """Of a call; one at the least, and an epoch of ``n_images`` parted evenly."""
+    """Return the steps of one call; at least one, and an epoch of ``n_images`` parted evenly."""
     n_steps = n_images // batch_size
-    most = max(1, _at_once(design, PIECE) // batch_size)
-    return -(-n_steps // -(-n_steps // most)) if n_steps else 1
+    max_steps = max(1, _at_once(design, PIECE) // batch_size)
+    return -(-n_steps // -(-n_steps // max_steps)) if n_steps else 1
 
 
-def _at_once(design: Design, most: int) -> int:
-    """Images that one call may train on or evaluate."""
-    return int(min(most, WORK / design.n_parameters("bn")))
+def _at_once(design: Design, max_images: int) -> int:
+    """Return how many images one call may train on or evaluate."""
+    return int(min(max_images, WORK / design.n_parameters("bn")))
 
 
 _latest: tuple[weakref.ref[Dataset], Prepared] | None = None
@@ -183,7 +182,7 @@ _preparing = threading.Lock()
 
 
 def prepared(design: Design, data: Dataset) -> Prepared:
-    """The images of the data set in use, which all cohorts of a process share."""
+    """Return the images of the data set in use, which all cohorts of a process share."""
     global _latest
     with _preparing:
         if _latest is None or _latest[0]() is not data:

@@ -16,7 +16,7 @@ from study.data.images import DenseImages
 from study.engine.lockstep.stacks import Lockstep
 
 MAX_UNROLLED = 64  # steps in a graph
-WARM_UP = 3  # steps, by a stack that is thrown away: libraries may not initialise themselves during a capture
+WARM_UP = 3  # steps, by a copy that is thrown away: libraries may not initialise themselves during a capture
 
 
 class EpochRunner(Protocol):
@@ -26,7 +26,7 @@ class EpochRunner(Protocol):
 
 
 class EagerEpoch:
-    """Every operation is called as it comes."""
+    """An epoch whose operations are launched one by one."""
 
     def __init__(self, lockstep: Lockstep, split: Split):
         self.lockstep, self.split = lockstep, split
@@ -39,19 +39,19 @@ class EagerEpoch:
 
 
 class CudaGraphEpoch:
-    """Steps that find their images through tensors at fixed addresses, captured where there is a GPU."""
+    """An epoch whose steps find their images through tensors at fixed addresses, captured where there is a GPU."""
 
-    def __init__(self, lockstep: Lockstep, split: Split, twin: Callable[[], Lockstep]):
-        """``twin`` makes another lockstep of the same shape, to warm up with."""
+    def __init__(self, lockstep: Lockstep, split: Split, warm_up_copy: Callable[[], Lockstep]):
+        """``warm_up_copy`` makes another lockstep of the same shape, to warm up with."""
         assert isinstance(split.pixels, DenseImages), "sparse images are prepared by the host"
         self.lockstep, self.labels, self.pixels = lockstep, split.labels, split.pixels
         self.batch_size = lockstep.cohort.batch_size
         self.n_steps = len(split.labels) // self.batch_size
-        self.order = split.labels.new_zeros(len(lockstep.seats.seeds), self.n_steps * self.batch_size)
+        self.order = split.labels.new_zeros(len(lockstep.slots.seeds), self.n_steps * self.batch_size)
         self.first_columns = torch.arange(self.batch_size, device=split.labels.device)
         self.columns = self.first_columns.clone()
         self.unrolled = max(n for n in range(1, MAX_UNROLLED + 1) if self.n_steps % n == 0)
-        self.replay = self._capture(twin) if split.labels.is_cuda else self._steps
+        self.replay = self._capture(warm_up_copy) if split.labels.is_cuda else self._steps
 
     def run(self, order: Tensor) -> None:
         self.order.copy_(order, non_blocking=True)
@@ -68,10 +68,10 @@ class CudaGraphEpoch:
         lockstep.step(self.pixels.batch(rows), self.labels[rows])
         self.columns.add_(self.batch_size)
 
-    def _capture(self, twin: Callable[[], Lockstep]) -> Callable[[], None]:
-        other = twin()
+    def _capture(self, warm_up_copy: Callable[[], Lockstep]) -> Callable[[], None]:
+        copy = warm_up_copy()
         for _ in range(min(WARM_UP, self.n_steps)):
-            self._step(other)
+            self._step(copy)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
             self._steps()

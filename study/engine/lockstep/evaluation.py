@@ -11,7 +11,7 @@ CHUNK_GPU = 10_000  # images at a time on a GPU, and all runs
 
 
 def evaluate(networks: Predictor, pixels: Images, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Loss (L,) in nats per image (float64) and correct (L, n) bool, of all images and their labels (n,)."""
+    """Return loss (L,) in nats per image (float64) and correct (L, n) bool, of all images and their labels (n,)."""
     n_runs = len(networks.linears[0][0])
     size, chunk = (RUNS, CHUNK) if labels.device.type == "cpu" else (n_runs, CHUNK_GPU)
     groups = [slice(start, start + size) for start in range(0, n_runs, size)]
@@ -25,15 +25,15 @@ def _evaluate(networks: Predictor, runs: slice, pixels: Images, labels: Tensor, 
     first = weight.transpose(0, 1).contiguous()[None], bias[:, 0]  # all runs as the rates of one seed
     total = torch.zeros(len(weight), dtype=torch.float64, device=labels.device)
     correct = []
-    for start, answers in zip(range(0, len(labels), chunk), torch.split(labels, chunk), strict=True):
-        logits = _logits(networks, runs, first, pixels.chunk(start, start + len(answers)))
-        total += cross_entropy(logits, answers.expand(len(total), 1, -1)).double().sum(-1)
-        correct.append(_first_largest(logits) == answers)
+    for start, some in zip(range(0, len(labels), chunk), torch.split(labels, chunk), strict=True):
+        logits = _logits(networks, runs, first, pixels.chunk(start, start + len(some)))
+        total += cross_entropy(logits, some.expand(len(total), 1, -1)).double().sum(-1)
+        correct.append(_first_largest(logits) == some)
     return total / len(labels), torch.cat(correct, -1)
 
 
 def _logits(networks: Predictor, runs: slice, first: tuple[Tensor, Tensor], images: ImageBatch) -> Tensor:
-    """Images (batch, 1, features) -> (L, classes, batch)."""
+    """Map images (batch, 1, features) to logits (L, classes, batch)."""
     weight, bias = first
     z = images.times(weight)[:, 0].add_(bias).transpose(0, 1)
     *hidden, (readout, offset) = ((w[runs], b[runs]) for w, b in networks.linears[1:])
@@ -44,16 +44,16 @@ def _logits(networks: Predictor, runs: slice, first: tuple[Tensor, Tensor], imag
 
 
 def _activated(networks: Predictor, runs: slice, layer: int, z: Tensor) -> Tensor:
-    """z (L, batch, width) of a hidden layer -> h; may overwrite it."""
+    """Map z (L, batch, width) of a hidden layer to h; may overwrite z."""
     norm = networks.norms[layer]
     return networks.activation.apply_(z if norm is None else norm.predict(z, runs))
 
 
 def _first_largest(logits: Tensor) -> Tensor:
-    """argmax over the classes, (L, classes, batch) -> (L, batch), by operations that run over the images.
+    """Return the argmax over the classes, (L, classes, batch) -> (L, batch), by operations that run over the images.
 
     torch's own takes as long as all else here but the first product. Where a logit is NaN, no class is the
-    largest and the answer is one past the last.
+    largest and the result is one past the last.
     """
     n_classes = logits.shape[-2]
     classes = torch.arange(n_classes, dtype=torch.uint8, device=logits.device)[:, None]

@@ -3,7 +3,7 @@
 A stack holds the runs of one arm, S seeds x R rates, L = S R in all. Read a line without the run axes and it is
 the arithmetic of one network:
 
-    images     (batch, S, features)      shared by the rates of a seed; see ``pixels``
+    images     (batch, S, features)      shared by the rates of a seed; see ``study.data.images``
     z, h       (batch, L, width)
     weight     (L, in, out)              bias, gamma, beta (L, 1, out)
     logits     (L, classes, batch)       of the readout: ten columns are a bad shape for a vector unit
@@ -23,8 +23,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from study.data.images import ImageBatch
-from study.engine import activations, norms, optimisers
-from study.engine import random_streams as streams
+from study.engine import activations, norms, optimisers, random_streams
 from study.engine.activations import Activation
 from study.engine.lockstep.optimiser import Parameters, by_run
 from study.engine.norms import StackedNorm
@@ -35,7 +34,7 @@ VECTOR = 32  # units; torch sums columns by so many at once, and the rest in ano
 
 
 class Layer(Protocol):
-    """forward keeps what backward needs; backward leaves the gradients of the parameters in place.
+    """A layer: ``forward`` keeps what ``backward`` needs, ``backward`` leaves the gradients of the parameters in place.
 
     Both may overwrite what they are given, and leave their result in whatever order in memory is cheapest.
     """
@@ -46,14 +45,14 @@ class Layer(Protocol):
 
 
 class FirstLinear:
-    """z = lr (X U) + b, on images that all rates of a seed share; U = W / lr, see ``parameters``."""
+    """The first layer, z = lr (X U) + b, on images that all rates of a seed share; U = W / lr, see ``optimiser``."""
 
     def __init__(self, parameters: Parameters):
-        self.parameters, self.lanes = parameters, parameters.first.shape[::2]
+        self.parameters, self.grid = parameters, parameters.first.shape[::2]
         self.bias, self.d_bias = parameters.values["linears.0.bias"], parameters.gradients["linears.0.bias"]
 
     def forward(self, images: ImageBatch) -> Tensor:
-        """X (batch, S, in) -> z (batch, L, out)."""
+        """Map X (batch, S, in) to z (batch, L, out)."""
         self.images = images
         product = images.times(self.parameters.first)
         z = product.new_empty(product.shape)
@@ -62,25 +61,25 @@ class FirstLinear:
         return z.flatten(1, 2)
 
     def backward(self, d_z: Tensor) -> None:
-        """Leaves dL/dW = X^T dz and dL/db = sum dz; the images need no gradient."""
+        """Leave dL/dW = X^T dz and dL/db = sum dz in place; the images need no gradient."""
         torch.sum(d_z, 0, out=self.d_bias[:, 0])
-        self.parameters.d_first = self.images.transposed_times(d_z.reshape(len(d_z), *self.lanes, -1))
+        self.parameters.d_first = self.images.transposed_times(d_z.reshape(len(d_z), *self.grid, -1))
 
 
 class Linear:
-    """z = h W + b."""
+    """A hidden layer, z = h W + b."""
 
     def __init__(self, parameters: Parameters, name: str):
         self.weight, self.d_weight = parameters.values[f"{name}.weight"], parameters.gradients[f"{name}.weight"]
         self.bias, self.d_bias = parameters.values[f"{name}.bias"], parameters.gradients[f"{name}.bias"]
 
     def forward(self, h: Tensor) -> Tensor:
-        """h (batch, L, in) -> z (batch, L, out)."""
+        """Map h (batch, L, in) to z (batch, L, out)."""
         self.h = h.transpose(0, 1)
         return torch.baddbmm(self.bias, self.h, self.weight).transpose(0, 1)
 
     def backward(self, d_z: Tensor) -> Tensor:
-        """dL/dz -> dL/dh; leaves dL/dW = h^T dz and dL/db = sum dz."""
+        """Return dL/dh from dL/dz; leave dL/dW = h^T dz and dL/db = sum dz in place."""
         torch.sum(d_z, 0, out=self.d_bias[:, 0])
         d_z = d_z.transpose(0, 1)
         torch.bmm(self.h.mT, d_z, out=self.d_weight)
@@ -88,7 +87,7 @@ class Linear:
 
 
 class Activate:
-    """h = f(z), in place; the units that fill up a vector stay zero."""
+    """The activation h = f(z), in place; the units that pad a vector stay zero."""
 
     def __init__(self, activation: Activation, width: int):
         self.activation, self.width = activation, width
@@ -104,39 +103,39 @@ class Activate:
 
 
 class Readout:
-    """logits = W h^T + b, one row a class. Weight (L, classes, in), bias (L, classes, 1)."""
+    """The last layer, logits = W h^T + b, one row a class. Weight (L, classes, in), bias (L, classes, 1)."""
 
     def __init__(self, parameters: Parameters, name: str):
         self.weight, self.d_weight = parameters.values[f"{name}.weight"], parameters.gradients[f"{name}.weight"]
         self.bias, self.d_bias = parameters.values[f"{name}.bias"], parameters.gradients[f"{name}.bias"]
 
     def forward(self, h: Tensor) -> Tensor:
-        """h (batch, L, in) -> logits (L, classes, batch)."""
+        """Map h (batch, L, in) to logits (L, classes, batch)."""
         self.h = h.transpose(0, 1)
         return torch.baddbmm(self.bias, self.weight, self.h.mT)
 
     def backward(self, d_logits: Tensor) -> Tensor:
-        """dL/dlogits -> dL/dh (batch, L, in); leaves dL/dW = dlogits h and dL/db = sum dlogits."""
+        """Return dL/dh (batch, L, in) from dL/dlogits; leave dL/dW = dlogits h and dL/db = sum dlogits in place."""
         torch.sum(d_logits, -1, keepdim=True, out=self.d_bias)
         torch.bmm(d_logits, self.h, out=self.d_weight)
         return torch.bmm(d_logits.mT, self.weight).transpose(0, 1)
 
 
 def one_row_a_run(labels: Tensor, n_rates: int) -> Tensor:
-    """Labels (S, batch) -> (L, 1, batch)."""
+    """Return labels (S, batch) repeated over the rates, (L, 1, batch)."""
     return labels[:, None].expand(-1, n_rates, -1).flatten(0, 1)[:, None]
 
 
-def cross_entropy(logits: Tensor, answers: Tensor) -> Tensor:
-    """Loss (L, batch), in nats an image, of logits (L, classes, batch) and answers (L, 1, batch)."""
-    return (logits.logsumexp(-2, keepdim=True) - logits.gather(-2, answers))[:, 0]
+def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the loss (L, batch), in nats an image, of logits (L, classes, batch) for labels (L, 1, batch)."""
+    return (logits.logsumexp(-2, keepdim=True) - logits.gather(-2, labels))[:, 0]
 
 
-def d_cross_entropy(logits: Tensor, answers: Tensor) -> Tensor:
-    """The gradient of its mean over the batch, (softmax - one-hot) / batch."""
+def d_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the gradient of the batch's mean ``cross_entropy`` by the logits, (softmax - one-hot) / batch."""
     d = logits.softmax(-2)
-    d.scatter_add_(-2, answers, d.new_full((), -1).expand(answers.shape))
-    return d.div_(answers.shape[-1])
+    d.scatter_add_(-2, labels, d.new_full((), -1).expand(labels.shape))
+    return d.div_(labels.shape[-1])
 
 
 @dataclass(frozen=True)
@@ -147,7 +146,7 @@ class Predictor:
     """Weight (L, in, out) and bias (L, 1, out) by layer; the last one transposed, (L, classes, in) and (L, classes, 1).
     """
     norms: Sequence[StackedNorm | None]
-    """By hidden layer, one that looks at each image; None where it is folded or not there."""
+    """The norm of each hidden layer that normalises each image by itself; None where it is folded or there is none."""
     activation: Activation
 
 
@@ -173,7 +172,7 @@ class Stack:
             self._initialise(index, seeds, n_rates=lrs.shape[1])
 
     def _layers(self) -> list[Layer]:
-        """What comes after the first product: the arm's norm and the activation of every hidden layer, then linear."""
+        """Return the layers after the first: the arm's norm and the activation of every hidden layer, then linear."""
         layers: list[Layer] = []
         for index in range(1, self.n_linears):
             linear = Linear if index < self.n_linears - 1 else Readout
@@ -183,7 +182,7 @@ class Stack:
 
     def _initialise(self, index: int, seeds: Sequence[int], n_rates: int) -> None:
         """Set a linear layer to what the seeds draw, equal over rates; padding is zero."""
-        drawn = [streams.initial_linear(seed, index, *self.widths[index : index + 2]) for seed in seeds]
+        drawn = [random_streams.initial_linear(seed, index, *self.widths[index : index + 2]) for seed in seeds]
         weight, bias = (torch.stack(tensors).repeat_interleave(n_rates, dim=0) for tensors in zip(*drawn, strict=True))
         n_in, n_out = (self.padded[i] - self.widths[i] for i in (index, index + 1))
         weight, bias = pad(weight, (0, n_out, 0, n_in)), pad(bias, (0, n_out))
@@ -195,7 +194,7 @@ class Stack:
         self.parameters.assign(f"linears.{index}.bias", bias[..., None] if last else bias[:, None])
 
     def forward(self, images: ImageBatch) -> Tensor:
-        """Images (batch, S, features) -> logits (L, classes, batch), as while training."""
+        """Map images (batch, S, features) to logits (L, classes, batch), as while training."""
         self.parameters.refresh()
         h = self.first.forward(images)
         for layer in self.layers:
@@ -203,7 +202,7 @@ class Stack:
         return h
 
     def backward(self, d_logits: Tensor) -> None:
-        """dL/dlogits -> the gradients of all parameters, in place."""
+        """Leave the gradients of all parameters in place, from dL/dlogits."""
         d = d_logits
         for layer in reversed(self.layers):
             d = layer.backward(d)
@@ -229,13 +228,13 @@ class Stack:
         return Predictor(linears, by_image, self.activation)
 
     def finite(self) -> Tensor:
-        """(L,) whether every parameter and running average of a run is finite."""
+        """Return (L,) whether every parameter and running average of a run is finite."""
         averages = [average for norm in self.norms for average in norm.averages()]
         tensors = [self.parameters.first_value(), *self.parameters.stored.values(), *averages]
         return torch.stack([tensor.isfinite().flatten(1).all(-1) for tensor in tensors]).all(0)
 
     def state_dict(self, run: int) -> dict[str, Tensor]:
-        """One network's tensors under the names and in the shapes of torch.nn: ``linears.0.weight`` (out, in)."""
+        """Return a network's tensors under the names and in the shapes of torch.nn: ``linears.0.weight`` (out, in)."""
         self.parameters.refresh()
         state = self._as_torch(run, self.parameters.first_value(), self.parameters.values)
         for index, (norm, width) in enumerate(zip(self.norms, self.widths[1:-1], strict=False)):
@@ -244,7 +243,7 @@ class Stack:
         return state
 
     def trained(self, run: int, batch_size: int, n_batches: int) -> dict[str, Tensor]:
-        """``state_dict`` with the cumulative statistics of each layer, such as ``norms.0.cumulative_last_mean``."""
+        """Return ``state_dict`` and the cumulative statistics of each layer, as ``norms.0.cumulative_last_mean``."""
         state = self.state_dict(run)
         for index, (norm, width) in enumerate(zip(self.norms, self.widths[1:-1], strict=False)):
             for name, value in norm.cumulative(batch_size, n_batches).items():
@@ -252,7 +251,7 @@ class Stack:
         return state
 
     def gradients(self, run: int) -> dict[str, Tensor]:
-        """What the last backward pass left for one network, likewise."""
+        """Return one network's gradients of the last backward pass, under the names and in the shapes of torch.nn."""
         return self._as_torch(run, by_run(self.parameters.d_first), self.parameters.gradients)
 
     def _as_torch(self, run: int, first: Tensor, others: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -270,7 +269,7 @@ class Stack:
 
 
 def _other_shapes(widths: Sequence[int], n_norms: int) -> dict[str, tuple[int, int]]:
-    """(rows, columns) of one run's parameters but for the first weight, by the names of torch.nn."""
+    """Return (rows, columns) of one run's parameters but for the first weight, by the names of torch.nn."""
     shapes = {}
     for index, (n_in, n_out) in enumerate(pairwise(widths)):
         last = index == len(widths) - 2

@@ -26,7 +26,7 @@ class Parameters:
     """
 
     def __init__(self, first: Sequence[int], others: Mapping[str, tuple[int, int]], lrs: Tensor, rule: Adam = ADAM):
-        """Shapes of one run's parameters; ``lrs`` (S, R), whose dtype and device are everyone's."""
+        """Take the shapes of one run's parameters, and ``lrs`` (S, R), whose dtype and device all tensors have."""
         self.rule = rule
         n_seeds, n_rates = lrs.shape
         n_features, width = first
@@ -58,11 +58,11 @@ class Parameters:
         self.first.copy_(stored.view(len(self.first), -1, *stored.shape[1:]).transpose(1, 2))
 
     def first_value(self) -> Tensor:
-        """w (S R, features, width) of the first weight, made anew."""
+        """Return w (S R, features, width) of the first weight, a new tensor."""
         return by_run(self.first) * self.scale
 
     def refresh(self) -> None:
-        """Make ``values`` w = lr u."""
+        """Set ``values`` to w = lr u."""
         torch.mul(self._stored, self._scales, out=self._values)
 
     def step(self) -> None:
@@ -76,5 +76,5 @@ class Parameters:
 
 
 def by_run(first: Tensor) -> Tensor:
-    """A tensor in the shape of the first weight, (S, features, R, width) -> (S R, features, width)."""
+    """Return a tensor in the shape of the first weight, (S, features, R, width), as (S R, features, width)."""
     return first.transpose(1, 2).flatten(0, 1)

@@ -1,8 +1,8 @@
-"""Runs that take every step together, and where each of them sits: what a training step changes.
+"""Runs that take every step together, and the slot of each: what a training step changes.
 
 On a CPU the runs of a cohort form a grid, seeds x rates, and the rates of a seed share its images. A GPU's
 kernels choose their order of summation by shape, so there every stack has the same shape:
-MAX_RUNS_PER_STACK seats, each with images of its own, the empty ones taken by copies of the first run.
+MAX_RUNS_PER_STACK slots, each with images of its own, the batch of runs padded with copies of the first.
 """
 
 from collections.abc import Sequence
@@ -21,19 +21,19 @@ from study.spec.design import Design
 
 @dataclass(frozen=True)
 class Slots:
-    """``seeds`` (S,): whose weights and images a row starts from; ``lrs`` (S, R): the rate of every seat."""
+    """The slots of a stack: ``seeds`` (S,) give each row its weights and images, ``lrs`` (S, R) each slot its rate."""
 
     seeds: tuple[int, ...]
     lrs: tuple[tuple[float, ...], ...]
 
     @classmethod
     def shared(cls, cohort: Cohort) -> Self:
-        """A row a seed, its rates side by side."""
+        """Return a row a seed, its rates side by side."""
         return cls(cohort.seeds, (cohort.lrs,) * len(cohort.seeds))
 
     @classmethod
-    def pinned(cls, cohort: Cohort) -> Self:
-        """MAX_RUNS_PER_STACK rows of one run each."""
+    def fixed_shape(cls, cohort: Cohort) -> Self:
+        """Return MAX_RUNS_PER_STACK rows of one run each, padded with copies of the first run."""
         runs = list(product(cohort.seeds, cohort.lrs))
         runs += runs[:1] * (MAX_RUNS_PER_STACK - len(runs))
         return cls(tuple(seed for seed, _ in runs), tuple((lr,) for _, lr in runs))
@@ -42,29 +42,31 @@ class Slots:
 class Lockstep:
     """The stacks of a cohort, one an arm."""
 
-    def __init__(self, design: Design, cohort: Cohort, dtype: torch.dtype, device: torch.device, pinned: bool = False):
-        """``pinned`` seats on a CPU too: what a GPU does, for tests."""
+    def __init__(
+        self, design: Design, cohort: Cohort, dtype: torch.dtype, device: torch.device, fixed_shape: bool = False
+    ):  # fmt: skip
+        """``fixed_shape`` gives a CPU the slots of a GPU too, for tests."""
         self.cohort = cohort
-        self.seats = Slots.pinned(cohort) if pinned or device.type != "cpu" else Slots.shared(cohort)
-        lrs = torch.tensor(self.seats.lrs, dtype=dtype, device=device)
+        self.slots = Slots.fixed_shape(cohort) if fixed_shape or device.type != "cpu" else Slots.shared(cohort)
+        lrs = torch.tensor(self.slots.lrs, dtype=dtype, device=device)
         cell, widths = cohort.cell, design.widths_in(cohort.cell)
-        self.stacks = [Stack(arm, cell, widths, lrs, self.seats.seeds) for arm in cohort.arms]
+        self.stacks = [Stack(arm, cell, widths, lrs, self.slots.seeds) for arm in cohort.arms]
 
     def step(self, images: ImageBatch, labels: Tensor) -> None:
-        """One update of every run from images (batch, S, features), labels (S, batch)."""
-        self.answers = one_row_a_run(labels, n_rates=len(self.seats.lrs[0]))
+        """Update every run once from images (batch, S, features), labels (S, batch)."""
+        self.labels = one_row_a_run(labels, n_rates=len(self.slots.lrs[0]))
         self.logits = []
         for stack in self.stacks:
             logits = stack.forward(images)
-            stack.backward(d_cross_entropy(logits, self.answers))
+            stack.backward(d_cross_entropy(logits, self.labels))
             stack.parameters.step()
             self.logits.append(logits)
 
     def losses(self) -> Tensor:
-        """The last batch's losses before its update, (runs,) in the cohort's order."""
-        return self.by_run([cross_entropy(logits, self.answers).mean(-1) for logits in self.logits])
+        """Return the last batch's losses before its update, (runs,) in the cohort's order."""
+        return self.by_run([cross_entropy(logits, self.labels).mean(-1) for logits in self.logits])
 
-    def by_run(self, of_stacks: Sequence[Tensor]) -> Tensor:
-        """A tensor (L, ...) of each stack -> (runs, ...) in the cohort's order; empty seats are left out."""
+    def by_run(self, tensors: Sequence[Tensor]) -> Tensor:
+        """Return the stacks' tensors (L, ...) as one (runs, ...) in the cohort's order, without the copies."""
         n_runs = len(self.cohort.seeds) * len(self.cohort.cells)
-        return torch.cat([tensor[:n_runs] for tensor in of_stacks])
+        return torch.cat([tensor[:n_runs] for tensor in tensors])

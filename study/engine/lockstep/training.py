@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from study.data.dataset import Dataset
-from study.engine import random_streams as streams
+from study.engine import random_streams
 from study.engine.lockstep.epochs import CudaGraphEpoch, EagerEpoch, EpochRunner
 from study.engine.lockstep.evaluation import evaluate
 from study.engine.lockstep.stacks import Lockstep
@@ -39,15 +39,15 @@ def train_together(
     on_epoch: Callable[[], None] | None = None,
     make: "TrainerFactory | None" = None,
 ) -> list[History]:
-    """Train cohorts side by side, which a GPU needs to be busy; their numbers know nothing of one another.
+    """Train cohorts side by side, which a GPU needs to be busy; their numbers do not depend on one another.
 
     ``make`` is another engine than torch's.
     """
     trainings = [(make or Training)(design, cohort, data) for cohort in cohorts]
     for epoch in range(1, design.epochs + 1):
-        for training in trainings:  # a GPU is only told here what to do
+        for training in trainings:  # only queues the work of a GPU
             training.epoch(epoch)
-        for training in trainings:  # and is waited for here
+        for training in trainings:  # waits for it
             training.evaluate()
         if on_epoch and epoch < design.epochs:
             on_epoch()
@@ -55,14 +55,14 @@ def train_together(
 
 
 class Trainer(Protocol):
-    """A cohort on its way through the epochs, by any engine; made, it has evaluated the untrained networks."""
+    """A cohort in training, by any engine; its construction evaluates the untrained networks."""
 
     def epoch(self, number: int) -> None:
-        """One pass over the images in the seeds' orders."""
+        """Train on one pass over the images in the seeds' orders."""
         ...
 
     def evaluate(self) -> None:
-        """Keep losses and correct answers on all of both splits."""
+        """Record losses and correct answers on all images of both splits."""
         ...
 
     def history(self) -> History: ...
@@ -72,14 +72,14 @@ TrainerFactory = Callable[[Design, Cohort, Dataset], Trainer]
 
 
 class Training:
-    """A cohort on its way through the epochs, and what was measured so far."""
+    """A cohort in training, and its evaluations so far."""
 
     def __init__(self, design: Design, cohort: Cohort, data: Dataset):
         self.design, self.cohort, self.data = design, cohort, data
         self.stream = _stream(data)
         with self._own_stream():
             self.lockstep = self._lockstep()
-            self.one_pass = self._pass()
+            self.epoch_runner = self._epoch_runner()
         self.snapshots: list[Snapshot] = []
         self.evaluate()
 
@@ -87,23 +87,23 @@ class Training:
         images = self.data.train.images
         return Lockstep(self.design, self.cohort, images.dtype, images.device)
 
-    def _pass(self) -> EpochRunner:
+    def _epoch_runner(self) -> EpochRunner:
         if self.stream is None:
             return EagerEpoch(self.lockstep, self.data.train)
-        return CudaGraphEpoch(self.lockstep, self.data.train, twin=self._lockstep)
+        return CudaGraphEpoch(self.lockstep, self.data.train, warm_up_copy=self._lockstep)
 
     def _own_stream(self) -> AbstractContextManager[object]:
         return nullcontext() if self.stream is None else torch.cuda.stream(self.stream)
 
     def epoch(self, number: int) -> None:
-        """One pass over the images in the seeds' orders."""
+        """Train on one pass over the images in the seeds' orders."""
         with self._own_stream():
             for stack in self.lockstep.stacks:
                 stack.begin_epoch()
-            self.one_pass.run(image_orders(self.lockstep.seats.seeds, number, self.cohort, self.data))
+            self.epoch_runner.run(image_orders(self.lockstep.slots.seeds, number, self.cohort, self.data))
 
     def evaluate(self) -> None:
-        """Keep losses and correct answers on all of both splits."""
+        """Record losses and correct answers on all images of both splits."""
         with self._own_stream():
             self.snapshots.append(Snapshot(self.lockstep, self.data))
 
@@ -118,7 +118,7 @@ class Training:
         )
 
     def _weights(self) -> list[dict[str, NDArray[np.float32]]]:
-        """The trained networks, runs in the cohort's order."""
+        """Return the trained networks, runs in the cohort's order."""
         size, n_runs = self.cohort.batch_size, len(self.cohort.seeds) * len(self.cohort.cells)
         n_batches = self.design.steps_per_epoch(size)
         states = [stack.trained(run, size, n_batches) for stack in self.lockstep.stacks for run in range(n_runs)]
@@ -126,23 +126,23 @@ class Training:
 
 
 def image_orders(seeds: Sequence[int], epoch: int, cohort: Cohort, data: Dataset) -> Tensor:
-    """(S, steps batch): (seed, epoch) alone decide the order; the last incomplete batch is dropped."""
+    """Return the images' order (S, steps batch), a function of (seed, epoch); the last incomplete batch is dropped."""
     n_images = len(data.train.labels)
     n_used = n_images // cohort.batch_size * cohort.batch_size
-    drawn = {seed: streams.image_order(seed, epoch, n_images)[:n_used] for seed in set(seeds)}
+    drawn = {seed: random_streams.image_order(seed, epoch, n_images)[:n_used] for seed in set(seeds)}
     return torch.stack([drawn[seed] for seed in seeds])
 
 
 class Snapshot:
-    """Every run of a lockstep on all of both splits, runs in the cohort's order (arm, seed, rate)."""
+    """The evaluation of every run on all images of both splits, runs in the cohort's order (arm, seed, rate)."""
 
     def __init__(self, lockstep: Lockstep, data: Dataset):
-        networks = [stack.predictor() for stack in lockstep.stacks]
+        predictors = [stack.predictor() for stack in lockstep.stacks]
         losses, counts = [], []
         for split in (data.train, data.test):
-            found = [evaluate(of_arm, split.pixels, split.labels) for of_arm in networks]
-            losses.append(lockstep.by_run([loss for loss, _ in found]))
-            correct = lockstep.by_run([correct for _, correct in found])
+            results = [evaluate(predictor, split.pixels, split.labels) for predictor in predictors]
+            losses.append(lockstep.by_run([loss for loss, _ in results]))
+            correct = lockstep.by_run([correct for _, correct in results])
             counts.append(correct.sum(-1))
         self.loss, self.n_correct = (torch.stack(parts, dim=-1).cpu().numpy() for parts in (losses, counts))
         self.test_correct = correct.cpu().numpy()
@@ -150,7 +150,7 @@ class Snapshot:
 
 
 def _stream(data: Dataset) -> torch.cuda.Stream | None:
-    """Of its own for every cohort on a GPU, which starts when the data are there."""
+    """Return a new stream on a GPU, which starts when the data are there; None on a CPU."""
     device = data.train.images.device
     if device.type == "cpu":
         return None

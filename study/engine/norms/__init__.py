@@ -14,17 +14,17 @@ EPS = 1e-5
 """Added to every variance, as torch's normalisations do."""
 
 KNOWN_FIELDS = ("kind", "statistics", "momentum")
-"""What these layers obey of a ``Norm``; another value of the other fields is refused."""
+"""The fields of a ``Norm`` that these layers obey; another value of the other fields is refused."""
 
 
 class StackedNorm(Protocol):
-    """The normalisation of a hidden layer for L runs at once, units of zero filling up its vectors.
+    """The normalisation of a hidden layer for L runs at once, its vectors padded by units of zero.
 
     ``forward`` keeps what ``backward`` needs; ``backward`` leaves the gradients of the parameters in place.
     """
 
     def forward(self, z: Tensor) -> Tensor:
-        """z (batch, L, width) -> y of the same shape, as while training."""
+        """Map z (batch, L, width) to y of the same shape, as while training."""
         ...
 
     def backward(self, d_y: Tensor) -> Tensor: ...
@@ -32,15 +32,15 @@ class StackedNorm(Protocol):
     def begin_epoch(self) -> None: ...
 
     def averages(self) -> Sequence[Tensor]:
-        """What has to be finite beside the parameters, (L, 1, width) each."""
+        """Return what has to be finite beside the parameters, (L, 1, width) each."""
         ...
 
     def running(self) -> dict[str, Tensor]:
-        """What a state dict of torch.nn holds beside the parameters, (L, 1, width) each."""
+        """Return what a state dict of torch.nn holds beside the parameters, (L, 1, width) each."""
         ...
 
     def cumulative(self, batch_size: int, n_batches: int) -> dict[str, Tensor]:
-        """What is kept beyond that, likewise."""
+        """Return the statistics kept beyond those, (L, 1, width) each."""
         ...
 
     def folded(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor] | None:
@@ -49,15 +49,15 @@ class StackedNorm(Protocol):
         ...
 
     def predict(self, z: Tensor, runs: slice) -> Tensor:
-        """z (some runs, batch, width) -> y where it is not affine, each image by itself."""
+        """Map z (some runs, batch, width) to y where it is not affine, each image by itself."""
         ...
 
 
 class NormModule(Protocol):
-    """What the file of a kind offers."""
+    """The functions of the file of a kind."""
 
     def stacked(self, parameters: Parameters, name: str, width: int, norm: Norm) -> StackedNorm:
-        """Return the layer ``name`` of a stack, whose units beyond ``width`` fill up its vectors."""
+        """Return the layer ``name`` of a stack, whose units beyond ``width`` pad its vectors."""
         ...
 
     def twin(self, width: int, norm: Norm) -> nn.Module:
@@ -65,7 +65,7 @@ class NormModule(Protocol):
         ...
 
     def by_image(self, z: Tensor) -> Tensor | None:
-        """x_hat of z (..., width) where every image is normalised by itself; None where statistics are chosen."""
+        """Return x_hat of z (..., width) where each image is normalised by itself; None where statistics are chosen."""
         ...
 
 
@@ -75,7 +75,7 @@ def module_of(norm: Norm) -> NormModule:
 
 
 def why_not(norm: Norm | None) -> str | None:
-    """Return what of a normalisation these layers do not know, in words; None where they know all."""
+    """Return why these layers cannot train a normalisation, None where they can."""
     if norm is None:
         return None
     plain = Norm(norm.kind)

@@ -15,11 +15,11 @@ from study.spec.arms import Norm
 
 
 class BatchNorm:
-    """y = gamma (z - mean) / sqrt(var + eps) + beta, by the batch's own mean and biased variance.
+    """The layer y = gamma (z - mean) / sqrt(var + eps) + beta, by the batch's own mean and biased variance.
 
     Gamma and beta (runs, 1, width) start at 1 and 0, the running averages (runs, 1, width) at (0, 1); these
     move by the momentum in every forward pass. Beside them the plain sums over the batches of this epoch, and of the
-    epochs before, are kept in float64: what "cumulative" statistics are made of.
+    epochs before, are kept in float64: the "cumulative" statistics are made of them.
     """
 
     def __init__(self, parameters: Parameters, name: str, width: int, norm: Norm):
@@ -36,7 +36,7 @@ class BatchNorm:
         self.n_earlier_epochs = -1
 
     def forward(self, z: Tensor) -> Tensor:
-        """z (batch, runs, width) -> y of the same shape."""
+        """Map z (batch, runs, width) to y of the same shape (algorithm 1)."""
         self.z = z.flatten(1)
         gamma, beta, mean, var = self.channels
         y, self.mean, self.inverse_sd = torch.native_batch_norm(
@@ -58,19 +58,19 @@ class BatchNorm:
         return {"running_mean": self.running_mean, "running_var": self.running_var}
 
     def cumulative(self, batch_size: int, n_batches: int) -> dict[str, Tensor]:
-        """The plain averages of batch means and unbiased batch variances (runs, 1, width), over the last epoch of
-        ``n_batches`` and over the whole training; NaN before the first epoch."""
+        """Return the plain averages of batch means and unbiased batch variances (runs, 1, width), over the last
+        epoch of ``n_batches`` and over the whole training; NaN before the first epoch."""
         whole, n_epochs = self.earlier + self.this_epoch, self.n_earlier_epochs + 1
-        found = {}
+        statistics = {}
         for window, sums, n in (("last", self.this_epoch, 1), ("all", whole, n_epochs)):
             mean, var = sums / (n * n_batches)
             unbiased = (var - EPS) * (batch_size / (batch_size - 1))
-            found[f"cumulative_{window}_mean"] = mean.to(self.gamma).view_as(self.gamma)
-            found[f"cumulative_{window}_var"] = unbiased.to(self.gamma).view_as(self.gamma)
-        return found
+            statistics[f"cumulative_{window}_mean"] = mean.to(self.gamma).view_as(self.gamma)
+            statistics[f"cumulative_{window}_var"] = unbiased.to(self.gamma).view_as(self.gamma)
+        return statistics
 
     def backward(self, d_y: Tensor) -> Tensor:
-        """dL/dy -> dL/dz, both (batch, runs, width); Ioffe & Szegedy 2015, section 3."""
+        """Return dL/dz from dL/dy, both (batch, runs, width); Ioffe & Szegedy 2015, section 3."""
         d_z, d_gamma, d_beta = torch.ops.aten.native_batch_norm_backward(
             d_y.flatten(1), self.z, self.channels[0], None, None,
             self.mean, self.inverse_sd, True, EPS, [True, True, True],
@@ -80,7 +80,7 @@ class BatchNorm:
         return d_z.view(d_y.shape)
 
     def folded(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-        """Return W gain and (b - mean) gain + beta with gain = gamma / sqrt(var + eps), by the running averages: as
+        """Return W gain and (b - mean) gain + beta with gain = gamma / sqrt(var + eps), by the running averages, as
         torch.nn.utils.fusion.fuse_linear_bn_eval does."""
         gain = self.gamma * (self.running_var + EPS).rsqrt()
         return weight * gain, (bias - self.running_mean) * gain + self.beta

@@ -4,7 +4,6 @@ import json
 import math
 import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,9 +18,7 @@ from analysis.report import inference_sentences as mode_words
 from study.spec.arms import ARMS
 from study.spec.design import Design
 from study.spec.runs import Run
-from study.store.inference_tables import Store
-from study.store.schemas import keys_of
-from tests.analysis.planted import Accuracy, plant
+from tests.analysis.planted import CLEAN, WITHOUT_NORM, Accuracy, Row, Way, answer, plant, plant_ablation
 
 SEEDS = tuple(range(7))
 DESIGN = Design("digits", batch_sizes=(32, 64), lrs=(0.01,), seeds=SEEDS, epochs=1)
@@ -35,21 +32,33 @@ LOSS = {
 """Images of 360 that a way to predict loses against the running averages, a seed's wobble aside."""
 
 
-def n_correct(seed: int, arm: str, trial: tuple[str, int | None, str | None], shift: str) -> int:
-    base = {"bn": 330, "no_bn": 310}.get(arm, 320) + seed
-    wobble = WOBBLE[seed] % 3 if LOSS.get(trial) else 0
-    change = -100 if shift == "gaussian_noise" and trial == ("running", None, None) else 0
-    return base - LOSS.get(trial, 0) - wobble + change
+def n_correct(run: Run, way: Way, shift: str) -> int:
+    base = {"bn": 330, "no_bn": 310}.get(run.arm, 320) + run.seed
+    wobble = WOBBLE[run.seed] % 3 if LOSS.get(way) else 0
+    change = -100 if shift == "gaussian_noise" and way == ("running", None, None) else 0
+    return base - LOSS.get(way, 0) - wobble + change
 
 
-def row(run: dict[str, Any], trial: tuple[str, int | None, str | None], shift: str, severity: int) -> dict[str, Any]:
-    right = n_correct(run["seed"], run["arm"], trial, shift)
-    inference, size, order = trial
-    return run | {
-        "epoch": 1, "inference": inference, "eval_batch_size": size, "order": order, "shift": shift,
-        "severity": severity, "loss": 1 - right / 360, "accuracy": right / 360, "n_correct": right, "n_examples": 360,
-        "ece": 0.01, "n_flips": None if inference == "none" else 36, "degenerate": False, "last_batch": None,
+def answers(run: Run) -> dict[str, list[Row]]:
+    with_norm = ARMS[run.arm].statistics
+    ways: list[Way] = [("running", None, None), *LOSS] if with_norm else [WITHOUT_NORM]
+    asked = [
+        answer(way, condition, n_correct(run, way, condition[0]))
+        for condition in (CLEAN, ("gaussian_noise", 5))
+        for way in ways
+    ]
+    if not with_norm:
+        return {"ablation": asked}
+    swap = {
+        "eval_batch_size": 8, "n_swapped": 2, "mean_change": 0.25 + run.seed / 100, "value_change": 0.3,
+        "logit_change": 2.0, "flip_rate": 0.1 + run.seed / 100,
     }  # fmt: skip
+    errors = [
+        {"inference": name, "layer": 0, "rms_mean_error": 0.1, "rms_log_var_error": 0.2}
+        for name in ("running", "precise")
+    ]
+    composed = {"eval_batch_size": 8, "any_flip": 0.7, "mates_share": 0.2}
+    return {"ablation": asked, "swaps": [swap], "compositions": [composed], "statistics": errors}
 
 
 @pytest.fixture(scope="module")
@@ -63,29 +72,7 @@ def scores(run: Run, epoch: int) -> float:
 
 def plant_modes(path: Path, design: Design, accuracy: Accuracy = scores) -> Path:
     """A study whose networks have predicted in every way of LOSS; those without statistics in the only one."""
-    plant(path, design, accuracy)
-    runs = [keys_of(design, run) for run in design.runs]
-    store = Store(path)
-    for shift, severity in (("clean", 0), ("gaussian_noise", 5)):
-        with_norm = [run for run in runs if ARMS[run["arm"]].statistics]
-        rows = [row(run, ("none", None, None), shift, severity) for run in runs if not ARMS[run["arm"]].statistics]
-        for trial in (("running", None, None), *LOSS):
-            rows += [row(run, trial, shift, severity) for run in with_norm]
-        swaps = [
-            run | {"eval_batch_size": 8, "n_swapped": 2, "mean_change": 0.25 + run["seed"] / 100, "value_change": 0.3,
-                   "logit_change": 2.0, "flip_rate": 0.1 + run["seed"] / 100}
-            for run in with_norm
-        ]  # fmt: skip
-        composed = [run | {"eval_batch_size": 8, "any_flip": 0.7, "mates_share": 0.2} for run in with_norm]
-        errors = [
-            run | {"inference": name, "layer": 0, "rms_mean_error": 0.1, "rms_log_var_error": 0.2}
-            for name in ("running", "precise")
-            for run in with_norm
-        ]
-        others = {"swaps": swaps, "compositions": composed, "statistics": errors} if shift == "clean" else {}
-        store.commit({"ablation": rows, **others}, design)
-    store.compact("s", design)
-    return path
+    return plant_ablation(plant(path, design, accuracy), design, answers)
 
 
 @pytest.fixture(scope="module")

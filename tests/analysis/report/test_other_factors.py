@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 
 from analysis.errors import AnalysisError
-from analysis.findings.results import Results, results
+from analysis.findings.results import Results, analyse
 from analysis.records.pairs import pair
 from analysis.records.tables import check, load
 from study.spec.design import Design
-from study.spec.factors import FACTORS, Cell, Factor, one_of
+from study.spec.factors import FACTORS, Cell, Factor, Level, one_of
 from study.spec.runs import Run
 from tests.analysis.planted import plant, planted
 from tests.analysis.report.test_report import Page, make
@@ -39,8 +39,8 @@ def score(run: Run, epoch: int) -> float:
     return (BASE[name] + 4 * epoch + 3 * run.seed + gain) / 360
 
 
-def design(**vary: tuple[object, ...]) -> Design:
-    return Design("digits", batch_sizes=SIZES, lrs=LRS, seeds=SEEDS, epochs=3, vary=vary)  # type: ignore[arg-type]
+def design(**vary: tuple[Level, ...]) -> Design:
+    return Design("digits", batch_sizes=SIZES, lrs=LRS, seeds=SEEDS, epochs=3, vary=tuple(vary.items()))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -59,7 +59,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def found(folder: Path) -> Results:
-    return results(load(folder), 0.05, 0.002)
+    return analyse(load(folder), 0.05, 0.002)
 
 
 def test_pairs_are_joined_by_the_factor_too(folder: Path) -> None:
@@ -158,7 +158,7 @@ def test_a_factor_of_numbers_has_slopes_of_its_own_and_the_rate_stays_across(
         gain = 20 - 4 * math.log10(run.cell["decay"]) + WOBBLE[run.seed] if run.arm == "bn" else 0
         return (240 + gain) / 360
 
-    found = results(planted(tmp_path / "s", design(decay=(0.01, 0.1)), falling), 0.05, 0.002).of_arms["bn"]
+    found = analyse(planted(tmp_path / "s", design(decay=(0.01, 0.1)), falling), 0.05, 0.002).of_arms["bn"]
     assert [slope.name for slope in found.slopes] == [
         "batch size", "decay", "rate", "batch size x decay", "batch size x rate", "decay x rate",
     ]  # fmt: skip

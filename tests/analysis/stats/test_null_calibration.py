@@ -12,7 +12,7 @@ tables = st.lists(st.lists(st.integers(-5, 9), min_size=2, max_size=2), min_size
 
 
 @given(tables)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_exact_methods_never_exceed_their_level_whatever_the_table(table: list[list[int]]) -> None:
     for rate in type_i_error_rates(table, 0.05):
         if rate.method in ("sign-flip over the grid", "Wilcoxon over the grid", "any cell, step-down max-T"):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from study.bench import __main__ as bench
-from study.bench import scaling, team, ways
+from study.bench import implementations, scaling, worker_pool
 from study.data import dataset
 from study.errors import StudyError
 from study.spec.design import Design
@@ -21,31 +21,33 @@ def test_the_arithmetic_of_a_step_is_counted_by_hand() -> None:
 
 def test_the_loader_makes_the_same_batches_as_the_tensors_in_memory(digits: dataset.Dataset) -> None:
     """But for pixels, which it holds as bytes: digits have 16 levels, bytes 255."""
-    task = ways.Task(digits, 32, "bn")
-    for (pictures, targets), rows in islice(zip(ways._loaded(task), task.rows(), strict=False), 50):
+    task = implementations.Task(digits, 32, "bn")
+    for (pictures, targets), rows in islice(zip(implementations._loaded(task), task.rows(), strict=False), 50):
         assert digits.train.labels[rows].tolist() == targets.tolist()
         assert (digits.train.images[rows] - pictures).abs().max() <= 0.5 / 255 + 1e-6
 
 
 @pytest.mark.parametrize("arm", ["no_bn", "bn"])
-def test_every_way_has_the_losses_of_the_plain_loop(arm: str, digits: dataset.Dataset) -> None:
-    engine, peers = (team._make(ways.Task(digits, 32, arm), of_engine)[0] for of_engine in (True, False))
+def test_every_implementation_has_the_losses_of_the_plain_loop(arm: str, digits: dataset.Dataset) -> None:
+    engine, peers = (
+        worker_pool._make(implementations.Task(digits, 32, arm), of_engine)[0] for of_engine in (True, False)
+    )
     assert (len(engine), len(peers)) == (4, 3 + bool(importlib.util.find_spec("jax")))
-    team.check_agreement(engine | peers)
+    worker_pool.check_agreement(engine | peers)
 
 
-def test_ways_that_disagree_are_not_timed() -> None:
-    def facts(*of_lockstep: float) -> dict[str, team.Facts]:
+def test_implementations_that_disagree_are_not_timed() -> None:
+    def facts(*of_lockstep: float) -> dict[str, worker_pool.Facts]:
         return {
-            "torch.nn, fused Adam": team.Facts(1, False, [2.0, 1.0]),
-            "lockstep": team.Facts(30, False, [*of_lockstep]),
+            "torch.nn, fused Adam": worker_pool.Facts(1, False, [2.0, 1.0]),
+            "lockstep": worker_pool.Facts(30, False, [*of_lockstep]),
         }
 
-    team.check_agreement(facts(2.0, 1.0005))
+    worker_pool.check_agreement(facts(2.0, 1.0005))
     with pytest.raises(StudyError, match=r"the losses of 'lockstep', .*, are not torch\.nn's"):
-        team.check_agreement(facts(2.0, 1.01))
+        worker_pool.check_agreement(facts(2.0, 1.01))
     with pytest.raises(StudyError, match="nothing is timed"):
-        team.check_agreement(facts(2.0, float("nan")))
+        worker_pool.check_agreement(facts(2.0, float("nan")))
 
 
 @pytest.mark.slow
@@ -65,8 +67,8 @@ def test_the_command_prints_a_table_and_writes_its_numbers(
         assert f"{row['microseconds']:.1f}" in printed
 
 
-def test_scaling_is_told_from_the_price_of_starting_up() -> None:
-    studies = [scaling.Study(1, 5.0, 2.0), scaling.Study(10, 18.0, 15.0)]
+def test_scaling_is_told_from_the_cost_of_starting_up() -> None:
+    studies = [scaling.CommandTiming(1, 5.0, 2.0), scaling.CommandTiming(10, 18.0, 15.0)]
     first, second = (line.split() for line in scaling.table(studies).splitlines()[1:])
     assert first == ["1", "5.0", "3.0", "2.0", "2.00", "1.00"]
     assert second == ["10", "18.0", "3.0", "15.0", "1.50", "0.75"]

@@ -1,4 +1,5 @@
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,27 @@ def test_a_toml_file_gives_options_and_the_command_line_wins(tmp_path: Path) -> 
     options = parse(["--config", str(config), "--seeds", "7"])
     assert (options.seeds, options.lrs, options.batch_sizes) == (7, (0.1, 0.2), (64,))
     assert (options.quiet, options.dataset) == (True, "digits")
+    assert not parse(["--no-quiet", "--config", str(config)]).quiet
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments"),
+    [
+        ('vary = ["a=1,2", "b=x"]', "--vary a=1,2 b=x"),
+        ('vary = "a=1,2"', "--vary a=1,2"),
+        ("lrs = 1\nhidden = []", "--lrs 1 --hidden"),
+        ('epochs = "3"\nlrs = ["1e-3", ".5"]', "--epochs 3 --lrs 1e-3 .5"),
+        (
+            'max_time = 90\nstudy_id = 2024\nout = "a"\ndata-dir = "b"',
+            "--max-time 90 --study-id 2024 --out a --data-dir b",
+        ),
+        ('on-error = "stop"\nengine = "torch"\nquiet = false', "--on-error stop --engine torch"),
+    ],
+)
+def test_a_toml_file_says_what_the_command_line_would(text: str, arguments: str, tmp_path: Path) -> None:
+    config = tmp_path / "study.toml"
+    config.write_text(text)
+    assert replace(parse(["--config", str(config)]), config=None) == parse(arguments.split())
 
 
 @pytest.mark.parametrize(
@@ -134,6 +156,7 @@ def test_a_wrong_toml_file_is_refused(text: str, message: str, tmp_path: Path) -
         ("quiet = []", "study.toml: quiet = a list: give true or false"),
         ('study_id = "--dry-run"', "study.toml: study-id = '--dry-run': "),
         ('arms = ["bn", "--quiet"]', "study.toml: arms = '--quiet': "),
+        ('on_error = "ignore"', "study.toml: --on-error 'ignore' is unknown; choose from: continue, stop"),
         ('out = "a\\u0000b"', r"'a\\x00b': this argument holds a NUL"),
         ('config = "other.toml"', "'config' is unknown"),
         ("seeds = 4\nseeds = 5", "is not TOML: Cannot overwrite a value"),

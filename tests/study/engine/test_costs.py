@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import pytest
 
 from study.engine import costs, devices, registry
-from study.spec.cohorts import cohorts, missing_runs
+from study.spec.cohorts import Cohort, cohorts, missing_runs
 from study.spec.design import Design
 from tests.study.values import cohort_of
 
@@ -34,7 +36,7 @@ def test_time_is_that_of_the_busiest_worker(model: costs.CostModel) -> None:
 
 def test_an_engine_has_its_cost_model_by_its_name() -> None:
     assert costs.for_engine(registry.KERNEL) is costs.KERNEL
-    assert costs.for_engine(devices.engine("cpu", tf32=False)) is costs.TORCH
+    assert costs.for_engine(devices.numerics_id("cpu", tf32=False)) is costs.TORCH
 
 
 @MODELS
@@ -46,3 +48,57 @@ def test_threads_share_what_every_process_has_of_its_own() -> None:
     assert costs.KERNEL.memory(DESIGN, PLAN, 2) + costs.inference_bytes(DESIGN, 2) < 1.5e9
     more, more_processes = (p.memory(DESIGN, PLAN, 8) - p.memory(DESIGN, PLAN, 2) for p in (costs.KERNEL, costs.TORCH))
     assert more < more_processes - 6 * costs.PROCESS_BYTES + 1
+
+
+# --- by hand
+
+MADE_UP = costs.CostModel("made-up-", 7, 11, 0.5, 13, throughput_per_flop=2, start_seconds=3, in_threads=False)
+DIGITS = Design("digits", batch_sizes=(100,), lrs=(0.1, 0.2, 0.3), seeds=(0, 1), epochs=3)
+WITHOUT = 64 * 32 + 32 + 32 * 32 + 32 + 32 * 10 + 10
+WITH = WITHOUT + 2 * 32 + 2 * 32
+"""Parameters of a network, without batch norm and with it."""
+
+
+def of_digits(n_seeds: int, arms: tuple[str, ...] = ("bn", "no_bn")) -> Cohort:
+    return cohort_of(100, arms, DIGITS.lrs, range(n_seeds))
+
+
+def test_work_is_that_of_steps_and_evaluations_of_every_run_and_of_calling_every_arm() -> None:
+    steps = 3 * 14
+    trained, moved = steps * 100, steps * 7
+    evaluated = 0.5 * (1 + 3) * (1437 + 360)
+    of_runs, of_arm = 2 * 3 * (trained + moved + evaluated), steps * 11
+    assert MADE_UP.work(DIGITS, of_digits(2)) == (WITH + WITHOUT) * (of_runs + of_arm)
+    assert MADE_UP.work(DIGITS, of_digits(2, ("no_bn",))) == WITHOUT * (of_runs + of_arm)
+
+
+@pytest.mark.parametrize(
+    ("n_seeds", "workers", "seconds"),
+    [((3, 1, 1), 1, 5), ((3, 1, 1), 2, 3), ((1, 1, 3), 2, 4), ((2, 2, 2), 2, 4), ((1, 2, 3), 5, 3), ((), 2, 0)],
+)
+def test_cohorts_go_in_order_to_the_idle_worker(n_seeds: tuple[int, ...], workers: int, seconds: float) -> None:
+    """A second a seed, where an arm costs nothing to call."""
+    model = costs.KERNEL
+    throughput = model.work(DIGITS, of_digits(1))
+    found = model.seconds(DIGITS, [of_digits(n) for n in n_seeds], workers, throughput)
+    assert found == pytest.approx(model.start_seconds + seconds)
+
+
+def test_inference_modes_cost_test_images_of_the_networks_with_batch_norm_shared_by_the_workers() -> None:
+    plan = [of_digits(2), of_digits(1, ("no_bn",)), of_digits(1, ("bn",))]
+    found = MADE_UP.inference_seconds(DIGITS, plan, workers=4, throughput=100)
+    assert found == pytest.approx(3 * (2 + 1) * 13 * 360 * WITH / 100 / 4)
+
+
+def bytes_of(n_seeds: int) -> float:
+    """Of a cohort's parameters, gradient and two moments, features four times, batch; numbers of four bytes."""
+    features = 4 * (32 + 32 + 10) * 100
+    return 4 * (3 * n_seeds * (4 * (WITH + WITHOUT) + 2 * features) + n_seeds * 100 * 64)
+
+
+def test_memory_is_the_data_and_the_largest_cohort_of_every_worker_and_a_torch_of_every_process() -> None:
+    data, plan = 4 * (1437 + 360) * 64, [of_digits(1), of_digits(3), of_digits(2)]
+    assert costs.cohort_bytes(DIGITS, of_digits(3)) == bytes_of(3)
+    assert MADE_UP.memory(DIGITS, plan, 5) == 600e6 + data + 5 * (600e6 + bytes_of(3))
+    assert replace(MADE_UP, in_threads=True).memory(DIGITS, plan, 5) == 600e6 + 2 * data + 5 * bytes_of(3)
+    assert MADE_UP.memory(DIGITS, [], 1) == 600e6 + data + 600e6

@@ -29,10 +29,10 @@ def test_auto_is_the_study_s_own_kind_of_device(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_engine_names_the_device_and_the_arithmetic() -> None:
-    assert devices.engine("cpu", tf32=False) == "torch-2/cpu/float32"
-    assert devices.engine("cuda:1", tf32=True) == "torch-2/cuda/tf32"
+    assert devices.numerics_id("cpu", tf32=False) == "torch-2/cpu/float32"
+    assert devices.numerics_id("cuda:1", tf32=True) == "torch-2/cuda/tf32"
     with pytest.raises(UsageError, match="--tf32: only a GPU has it"):
-        devices.engine("cpu", tf32=True)
+        devices.numerics_id("cpu", tf32=True)
 
 
 def test_tf32_is_off_unless_the_engine_says_so() -> None:

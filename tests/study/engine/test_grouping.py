@@ -95,16 +95,16 @@ def test_cohorts_side_by_side_have_the_bits_of_each_alone(both: dataset.Dataset)
 
 @torch.no_grad()
 def test_what_a_gpu_replays_is_what_a_cpu_does_step_by_step(digits: dataset.Dataset) -> None:
-    """Pinned seats, a static order and a place that moves on the device, here without a graph: equal bits."""
+    """Slots of one shape, a static order and a place that moves on the device, here without a graph: equal bits."""
     design = design_of(100)
     cohort = cohort_of(100, ARMS, (1e-2, 1e3), (3, 4))
-    pinned, shared = (Lockstep(design, cohort, torch.float32, torch.device("cpu"), pinned) for pinned in (True, False))
-    assert [len(stack.parameters.scale) for stack in pinned.stacks] == [MAX_RUNS_PER_STACK, MAX_RUNS_PER_STACK]
-    passes = CudaGraphEpoch(pinned, digits.train, twin=lambda: pinned), EagerEpoch(shared, digits.train)
+    fixed, shared = (Lockstep(design, cohort, torch.float32, torch.device("cpu"), fixed) for fixed in (True, False))
+    assert [len(stack.parameters.scale) for stack in fixed.stacks] == [MAX_RUNS_PER_STACK, MAX_RUNS_PER_STACK]
+    passes = CudaGraphEpoch(fixed, digits.train, warm_up_copy=lambda: fixed), EagerEpoch(shared, digits.train)
     for epoch in (1, 2):
-        for lockstep, one_pass in zip((pinned, shared), passes, strict=True):
-            one_pass.run(training.image_orders(lockstep.seats.seeds, epoch, cohort, digits))
-        ours, theirs = (training.Snapshot(lockstep, digits) for lockstep in (pinned, shared))
+        for lockstep, one_pass in zip((fixed, shared), passes, strict=True):
+            one_pass.run(training.image_orders(lockstep.slots.seeds, epoch, cohort, digits))
+        ours, theirs = (training.Snapshot(lockstep, digits) for lockstep in (fixed, shared))
         assert ours.loss.tobytes() == theirs.loss.tobytes()
         assert ours.test_correct.tobytes() == theirs.test_correct.tobytes()
     assert passes[0].unrolled == 14
@@ -116,4 +116,4 @@ def test_a_graph_holds_as_many_steps_as_divide_the_epoch(n_images: int, unrolled
     split = dataset.Split(digits.train.images[:n_images], digits.train.labels[:n_images])
     cohort = cohort_of(batch_size, ("bn",), (0.01,), (0,))
     lockstep = Lockstep(design_of(batch_size), cohort, torch.float32, torch.device("cpu"))
-    assert CudaGraphEpoch(lockstep, split, twin=lambda: lockstep).unrolled == unrolled
+    assert CudaGraphEpoch(lockstep, split, warm_up_copy=lambda: lockstep).unrolled == unrolled

@@ -23,7 +23,7 @@ from tests.study.studies import tables
 StudyRun = Callable[..., int]
 
 DESIGN = Design("digits")
-TORCH = devices.engine("cpu", tf32=False)
+TORCH = devices.numerics_id("cpu", tf32=False)
 SOONER = ("--epochs", "1", "--batch-sizes", "256", "--no-ablation")
 
 
@@ -45,7 +45,7 @@ def test_auto_is_what_the_study_began_with_and_the_kernel_for_a_new_one_on_a_cpu
     assert registry.choose("auto", DESIGN, "cpu", False, None) == (registry.KERNEL, None)
     assert registry.choose("auto", DESIGN, "cpu", False, registry.KERNEL) == (registry.KERNEL, None)
     assert registry.choose("auto", DESIGN, "cpu", False, TORCH) == (TORCH, None)
-    assert registry.choose("auto", DESIGN, "cuda", False, None) == (devices.engine("cuda", False), None)
+    assert registry.choose("auto", DESIGN, "cuda", False, None) == (devices.numerics_id("cuda", False), None)
     assert registry.choose("auto", replace(DESIGN, hidden=(32, 257)), "cpu", False, None) == (TORCH, None)
     assert registry.choose("kernel", replace(DESIGN, hidden=(32, 257)), "cpu", False, None) == (registry.KERNEL, None)
     assert registry.trainer_factory(registry.KERNEL) is KernelTraining

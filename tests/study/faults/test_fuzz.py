@@ -215,7 +215,7 @@ def check_bench(top: Path, line: list[str]) -> int:
 
 def fuzzer(n: int) -> settings:
     return settings(
-        max_examples=n, deadline=None, derandomize=True, database=None, phases=(Phase.explicit, Phase.generate),
+        max_examples=n, derandomize=True, database=None, phases=(Phase.explicit, Phase.generate),
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
 

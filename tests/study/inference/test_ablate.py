@@ -239,7 +239,7 @@ def test_two_threads_make_the_tables_of_one(few: None, study: Path, whole: dict[
 def test_groups_of_any_size_make_the_same_tables(
     few: None, study: Path, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(complete, "NETWORKS_AT_ONCE", 3)
+    monkeypatch.setattr(complete, "NETWORKS_PER_GROUP", 3)
     assert evaluate(study) == 0
     assert tables(study) == whole
 
@@ -386,10 +386,10 @@ def test_when_the_lock_is_given_back_no_thread_is_at_work(
         raise BrokenPipeError
 
     assert design
-    monkeypatch.setattr(complete, "SAY_EVERY", -1)
+    monkeypatch.setattr(complete, "PROGRESS_SECONDS", -1)
     try:
         runs = complete.trained(folder, design)
-        complete.complete(folder, design, runs, ImageSource("digits", study), "cpu", False, 2, left)
+        complete.complete_evaluation(folder, design, runs, ImageSource("digits", study), "cpu", False, 2, left)
     except BrokenPipeError:
         during = set(threading.enumerate())
     assert during == before

@@ -194,7 +194,7 @@ def test_shear_moves_rows_by_their_height_above_the_centre() -> None:
 
 def test_the_long_tail_falls_geometrically_to_a_hundredth() -> None:
     labels = torch.arange(10_000) % 10
-    rows = corruptions.taken(Condition("long_tail"), labels)
+    rows = corruptions.select_rows(Condition("long_tail"), labels)
     counts = labels[rows].bincount().tolist()
     assert counts == [round(1000 * 100 ** (-c / 9)) for c in range(10)]
     assert (counts[0], counts[-1]) == (1000, 10)
@@ -202,14 +202,14 @@ def test_the_long_tail_falls_geometrically_to_a_hundredth() -> None:
 
 def test_the_long_tail_takes_a_class_evenly_from_the_whole_file() -> None:
     labels = torch.arange(10_000) % 10
-    rows = corruptions.taken(Condition("long_tail"), labels)
+    rows = corruptions.select_rows(Condition("long_tail"), labels)
     gaps = rows[labels[rows] == 9].diff()
     assert gaps.tolist() == [1000] * 9
 
 
 def test_the_long_tail_has_every_class_that_the_labels_have_and_no_more_than_they_have(digits: dataset.Dataset) -> None:
     for labels in (digits.test.labels, torch.tensor([3, 0, 3, 7]), torch.tensor([], dtype=torch.int64)):
-        rows = corruptions.taken(Condition("long_tail"), labels)
+        rows = corruptions.select_rows(Condition("long_tail"), labels)
         assert len(rows.unique()) == len(rows)
         assert torch.equal(labels[rows].unique(), labels.unique())
 
@@ -217,22 +217,22 @@ def test_the_long_tail_has_every_class_that_the_labels_have_and_no_more_than_the
 @pytest.mark.parametrize("n", [10, 11])
 def test_the_halves_partition_the_file(n: int) -> None:
     labels = torch.zeros(n, dtype=torch.int64)
-    halves = [corruptions.taken(Condition(name), labels) for name in ("first_half", "second_half")]
+    halves = [corruptions.select_rows(Condition(name), labels) for name in ("first_half", "second_half")]
     assert torch.equal(torch.cat(halves), torch.arange(n))
     assert len(halves[0]) == 5
 
 
 def test_some_classes_are_taken_whole_and_in_the_order_of_the_file() -> None:
     labels = torch.tensor([7, 4, 0, 5, 0, 2, 9])
-    assert corruptions.taken(Condition("five_classes"), labels).tolist() == [1, 2, 4, 5]
-    assert corruptions.taken(Condition("one_class"), labels).tolist() == [2, 4]
-    assert corruptions.taken(Condition("rotate", 1), labels).tolist() == [0, 1, 2, 3, 4, 5, 6]
+    assert corruptions.select_rows(Condition("five_classes"), labels).tolist() == [1, 2, 4, 5]
+    assert corruptions.select_rows(Condition("one_class"), labels).tolist() == [2, 4]
+    assert corruptions.select_rows(Condition("rotate", 1), labels).tolist() == [0, 1, 2, 3, 4, 5, 6]
 
 
 @pytest.mark.parametrize("name", PRIORS)
 def test_a_prior_takes_images_with_their_labels_unchanged(name: str, digits: dataset.Dataset) -> None:
     images, labels = digits.test.images, digits.test.labels
-    rows = corruptions.taken(Condition(name), labels)
+    rows = corruptions.select_rows(Condition(name), labels)
     assert torch.equal(rows, rows.sort().values)
     kept, answers = corruptions.apply(Condition(name), images, labels)
     assert torch.equal(kept, images[rows])

@@ -15,10 +15,11 @@ from torch import Tensor, nn
 from study.data.dataset import Dataset, Split
 from study.engine import random_streams, reference
 from study.engine.lockstep import training
+from study.errors import UsageError
 from study.inference import corruptions, evaluate, modes, statistics
 from study.inference.corruptions import CONDITIONS, Condition
 from study.inference.evaluate import (
-    CLEAN,
+    CLEAN_IMAGES,
     FROM_TRAINING,
     NO_NORM,
     ORDERS,
@@ -35,7 +36,7 @@ from tests.study.values import cohort_of
 
 DESIGN = Design("digits", batch_sizes=(32,), lrs=(0.01, 0.1), seeds=(0, 1, 2), epochs=1, hidden=(20, 12))
 BN = cohort_of(32, ("bn",), DESIGN.lrs, DESIGN.seeds).runs
-SOME = (CLEAN, Condition("shot_noise", 3), Condition("background", 5), Condition("five_classes"))
+SOME = (CLEAN_IMAGES, Condition("shot_noise", 3), Condition("background", 5), Condition("five_classes"))
 
 Weights = dict[Run, dict[str, np.ndarray]]
 Row = dict[str, Any]
@@ -72,7 +73,7 @@ def group_of(weights: Weights, images: Dataset) -> GroupOf:
 
 @pytest.fixture(scope="module")
 def clean(group_of: GroupOf) -> list[Row]:
-    return group_of(*BN).rows(CLEAN)
+    return group_of(*BN).rows(CLEAN_IMAGES)
 
 
 def of(rows: list[Row], run: Run | None = None, **wanted: Any) -> list[Row]:
@@ -89,9 +90,9 @@ def test_every_run_has_a_row_for_every_trial_and_one_without_batch_norm(
     condition: Condition, group_of: GroupOf
 ) -> None:
     rows = group_of(*BN).rows(condition)
-    n = len(corruptions.taken(condition, group_of(*BN).data.test.labels))
+    n = len(corruptions.select_rows(condition, group_of(*BN).data.test.labels))
     ways = [(t.inference, (t.size or n) if t.order else None, t.order) for t in eval_settings(condition, 2)]
-    assert len(set(ways)) == len(ways) == (63 if condition == CLEAN else 12)
+    assert len(set(ways)) == len(ways) == (63 if condition == CLEAN_IMAGES else 12)
     assert [(row["run_id"], row["inference"], row["eval_batch_size"], row["order"]) for row in rows] == [
         (DESIGN.run_id(run), *way) for way in ways for run in BN
     ]
@@ -109,12 +110,16 @@ def test_every_run_has_a_row_for_every_trial_and_one_without_batch_norm(
 
 def test_the_clean_trials_are_those_of_the_reference() -> None:
     """5 statistics from training, 12 sizes in 3 orders, 3 blends by 4 sizes, and 16 that blend in other ways."""
-    found = eval_settings(CLEAN, 2)
+    found = eval_settings(CLEAN_IMAGES, 2)
     assert [trial for trial in found if trial.order is None] == [EvalSetting(name) for name in FROM_TRAINING]
     batches = {(trial.size, trial.order) for trial in found if trial.inference == "batch"}
     assert batches == {(size, order) for order in ORDERS for size in (*SIZES, 0)}
     assert sum(trial.inference.startswith("blend") for trial in found) == 12
-    assert {t.inference for t in eval_settings(CLEAN, 3) if "layer" in t.inference} == {"layer_0", "layer_1", "layer_2"}
+    assert {t.inference for t in eval_settings(CLEAN_IMAGES, 3) if "layer" in t.inference} == {
+        "layer_0",
+        "layer_1",
+        "layer_2",
+    }
 
 
 # what they say
@@ -123,7 +128,7 @@ def test_the_clean_trials_are_those_of_the_reference() -> None:
 def test_the_running_statistics_and_no_batch_norm_repeat_the_records_to_the_image(
     histories: dict[str, History], group_of: GroupOf, clean: list[Row]
 ) -> None:
-    without = group_of(*(Run(run.cell, seed=run.seed, arm="no_bn") for run in BN)).rows(CLEAN)
+    without = group_of(*(Run(run.cell, seed=run.seed, arm="no_bn") for run in BN)).rows(CLEAN_IMAGES)
     for arm, rows in (("bn", of(clean, inference="running")), ("no_bn", without)):
         assert [row["n_correct"] for row in rows] == histories[arm].n_correct[:, -1, 1].tolist()
         np.testing.assert_allclose([row["loss"] for row in rows], histories[arm].loss[:, -1, 1], rtol=1e-5)
@@ -147,10 +152,10 @@ def in_train_mode(run: Run, state: dict[str, np.ndarray], images: Dataset, rows:
     return answers
 
 
-def tried(group: Group, *wanted: EvalSetting, condition: Condition = CLEAN) -> list[Row]:
-    """The rows of these trials alone."""
+def tried(group: Group, *wanted: EvalSetting, condition: Condition = CLEAN_IMAGES) -> list[Row]:
+    """The rows of these settings alone."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(evaluate, "trials", lambda *_: list(wanted))
+        patch.setattr(evaluate, "eval_settings", lambda *_: list(wanted))
         return group.rows(condition)
 
 
@@ -226,7 +231,10 @@ def test_whoever_waits_for_the_work_is_asked_between_its_parts(weights: Weights,
     group = Group(DESIGN, BN, [weights[run] for run in BN], images, lambda: asked.append(None))
     before = 0
     for work, parts in (
-        (lambda: group.rows(CLEAN), 63 + 1 + 44 + 2),  # trials, batches of the training images, two layers' passes
+        (
+            lambda: group.rows(CLEAN_IMAGES),
+            63 + 1 + 44 + 2,
+        ),  # trials, batches of the training images, two layers' passes
         (group.swap_rows, len(evaluate.SWAPS)),
         (group.composition_rows, 32 * len(evaluate.COMPOSED)),
     ):
@@ -241,11 +249,11 @@ def test_flips_are_counted_from_the_population_statistics(
     """Which are themselves moments of all training images, one layer after the other."""
     assert {row["n_flips"] for row in of(clean, inference="population")} == {0}
     for run in BN:
-        stack = modes.Networks.of([as_tensors(weights[run])])
-        z = statistics.passes(stack, images.train.images)
+        stack = modes.Networks.from_states([as_tensors(weights[run])])
+        z = statistics.preactivation_batches(stack, images.train.images)
         exact = statistics.population(stack, lambda: z(statistics.CHUNK))  # noqa: B023, called at once
         z = modes.first_preactivation(stack, images.test.images)
-        answers = [modes.logits(stack, z, modes.Fixed(s)).argmax(-1) for s in (exact, running(weights[run]))]
+        answers = [modes.logits(stack, z, modes.FixedStatistics(s)).argmax(-1) for s in (exact, running(weights[run]))]
         assert of(clean, run, inference="running")[0]["n_flips"] == int((answers[0] != answers[1]).sum())
 
 
@@ -254,7 +262,7 @@ def as_tensors(state: dict[str, np.ndarray]) -> dict[str, Tensor]:
 
 
 def running(state: dict[str, np.ndarray]) -> modes.Statistics:
-    return statistics.statistics([as_tensors(state)], "running")
+    return statistics.stored_statistics([as_tensors(state)], "running")
 
 
 @pytest.mark.parametrize(
@@ -266,11 +274,11 @@ def running(state: dict[str, np.ndarray]) -> modes.Statistics:
         (EvalSetting("var_only", 32, "shuffled"), lambda source: modes.VarOnly(source, 32)),
         (
             EvalSetting("layer_0", 8, "shuffled"),
-            lambda source: modes.OneLayer(0, modes.BatchStatistics(8), modes.Fixed(source)),
+            lambda source: modes.OneLayer(0, modes.BatchStatistics(8), modes.FixedStatistics(source)),
         ),
         (
             EvalSetting("layer_1", 0, "natural"),
-            lambda source: modes.OneLayer(1, modes.BatchStatistics(353), modes.Fixed(source)),
+            lambda source: modes.OneLayer(1, modes.BatchStatistics(353), modes.FixedStatistics(source)),
         ),
     ],
 )
@@ -284,7 +292,7 @@ def test_a_trial_is_the_mode_of_its_name_over_the_running_statistics(
     rows = tried(group_of(*BN), trial)
     for run in BN:
         order = ordered(str(trial.order), run, images.test.labels)
-        stack = modes.Networks.of([as_tensors(weights[run])])
+        stack = modes.Networks.from_states([as_tensors(weights[run])])
         answers = modes.logits(
             stack, modes.first_preactivation(stack, images.test.images[order]), mode(running(weights[run]))
         )
@@ -294,8 +302,8 @@ def test_a_trial_is_the_mode_of_its_name_over_the_running_statistics(
         assert row["n_correct"] == int((answers[0].argmax(-1) == images.test.labels[order]).sum())
 
 
-def test_an_unknown_way_to_predict_is_refused_by_its_name(group_of: GroupOf) -> None:
-    with pytest.raises(ValueError, match=r"^'median' is no way to predict by test batches$"):
+def test_an_unknown_inference_mode_is_refused_by_its_name(group_of: GroupOf) -> None:
+    with pytest.raises(UsageError, match=r"^inference mode 'median' is unknown"):
         tried(group_of(*BN), EvalSetting("median", 8, "shuffled"))
 
 

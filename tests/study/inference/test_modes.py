@@ -19,11 +19,11 @@ from torch.optim.swa_utils import update_bn
 from study.data.dataset import Dataset
 from study.engine.norms import EPS
 from study.inference import metrics
-from study.inference.metrics import Flags, compositions, flags, measure, pairs, swap
+from study.inference.metrics import Flags, composition_sensitivity, flags, measure, swap_pairs, swap_sensitivity
 from study.inference.modes import (
     BatchStatistics,
     Blend,
-    Fixed,
+    FixedStatistics,
     MeanOnly,
     Mode,
     Networks,
@@ -32,7 +32,7 @@ from study.inference.modes import (
     first_preactivation,
     logits,
 )
-from study.inference.statistics import passes, population, precise, statistics
+from study.inference.statistics import population, preactivation_batches, precise, stored_statistics
 from study.spec.arms import Norm
 
 Trained = tuple[list[nn.Sequential], Networks, Tensor, Tensor]
@@ -70,7 +70,7 @@ def renamed(network: nn.Sequential) -> dict[str, Tensor]:
 def trained(digits64: Dataset) -> Trained:
     train, test = digits64.train, digits64.test
     networks = [fitted(seed, train.images, train.labels) for seed in (0, 1)]
-    return networks, Networks.of([renamed(network) for network in networks]), train.images, test.images
+    return networks, Networks.from_states([renamed(network) for network in networks]), train.images, test.images
 
 
 def norms_of(network: nn.Sequential) -> list[nn.BatchNorm1d]:
@@ -90,8 +90,8 @@ def close(ours: Tensor, theirs: Tensor, tolerance: float = 1e-12) -> None:
 
 def test_running_statistics_give_torchs_eval_mode(trained: Trained) -> None:
     twins, networks, _, images = trained
-    running = statistics([renamed(twin) for twin in twins], "running")
-    close(predict(networks, images, Fixed(running)), torch.stack([twin.eval()(images) for twin in twins]))
+    running = stored_statistics([renamed(twin) for twin in twins], "running")
+    close(predict(networks, images, FixedStatistics(running)), torch.stack([twin.eval()(images) for twin in twins]))
 
 
 @pytest.mark.parametrize("size", [2, 64, 100, 360, 1000])
@@ -105,7 +105,7 @@ def test_batch_mode_gives_torchs_train_mode_with_the_last_batch_kept(trained: Tr
 def test_networks_without_batch_norm_give_torchs_answers(digits64: Dataset) -> None:
     images = digits64.test.images
     twins = [fitted(seed, images, digits64.test.labels, norm=False) for seed in (0, 1, 2)]
-    networks = Networks.of([renamed(twin) for twin in twins])
+    networks = Networks.from_states([renamed(twin) for twin in twins])
     assert networks.norms == []
     close(predict(networks, images, None), torch.stack([twin(images) for twin in twins]))
 
@@ -113,12 +113,12 @@ def test_networks_without_batch_norm_give_torchs_answers(digits64: Dataset) -> N
 @pytest.mark.parametrize("inside", [0, 1])
 def test_one_layer_by_its_batch_is_torch_with_one_layer_in_train_mode(trained: Trained, inside: int) -> None:
     twins, networks, _, images = trained
-    running = statistics([renamed(twin) for twin in twins], "running")
+    running = stored_statistics([renamed(twin) for twin in twins], "running")
     mixed = [deepcopy(twin).eval() for twin in twins]
     for twin in mixed:
         norms_of(twin)[inside].train()
     expected = torch.stack([torch.cat([twin(batch) for batch in images.split(50)]) for twin in mixed])
-    close(predict(networks, images, OneLayer(inside, BatchStatistics(50), Fixed(running))), expected)
+    close(predict(networks, images, OneLayer(inside, BatchStatistics(50), FixedStatistics(running))), expected)
 
 
 def test_fixed_statistics_fold_into_the_linear_layer_as_torch_does(trained: Trained) -> None:
@@ -131,12 +131,12 @@ def test_fixed_statistics_fold_into_the_linear_layer_as_torch_does(trained: Trai
             norm.running_mean, norm.running_var = (moment[run, 0] for moment in exact[layer])
         linears = [fuse_linear_bn_eval(folded[i], folded[i + 1]) for i in (0, 3)]
         expected = nn.Sequential(linears[0], nn.ReLU(), linears[1], nn.ReLU(), folded[6])(images)
-        close(predict(networks, images, Fixed(exact))[run], expected)
+        close(predict(networks, images, FixedStatistics(exact))[run], expected)
 
 
 def chunks(networks: Networks, images: Tensor, size: int = 1000) -> Callable[[], Iterable[Tensor]]:
     """The first layer's z, ``size`` images at a time."""
-    return lambda: passes(networks, images)(size)
+    return lambda: preactivation_batches(networks, images)(size)
 
 
 # statistics
@@ -173,7 +173,7 @@ def test_total_variance_is_within_and_between_batches(trained: Trained) -> None:
     """Law of total variance for equal batches, first layer: biased within + variance of batch means = pooled."""
     _, networks, train, _ = trained
     images, m = train[:1400], 50
-    mean, unbiased = precise(networks, passes(networks, images)(m))[0]
+    mean, unbiased = precise(networks, preactivation_batches(networks, images)(m))[0]
     means = torch.stack([precise(networks, [first_preactivation(networks, batch)])[0][0] for batch in images.split(m)])
     pooled_mean, pooled_var = population(networks, chunks(networks, images))[0]
     close(mean, pooled_mean)
@@ -184,14 +184,18 @@ def test_total_variance_is_within_and_between_batches(trained: Trained) -> None:
 def test_one_batch_of_all_images_is_their_population(trained: Trained, chunk: int) -> None:
     _, networks, _, images = trained
     exact = population(networks, chunks(networks, images, chunk))
-    close(predict(networks, images, BatchStatistics(len(images))), predict(networks, images, Fixed(exact)), 1e-10)
+    close(
+        predict(networks, images, BatchStatistics(len(images))),
+        predict(networks, images, FixedStatistics(exact)),
+        1e-10,
+    )
 
 
 def test_passes_that_are_too_large_to_keep_are_made_anew(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
     _, networks, _, images = trained
-    kept = passes(networks, images)
+    kept = preactivation_batches(networks, images)
     monkeypatch.setattr("study.inference.statistics.KEPT", 360 * 24 * 8 - 1)
-    anew = passes(networks, images)
+    anew = preactivation_batches(networks, images)
     for m in (50, 360):
         assert [len(z[0]) for z in anew(m)] == [len(z[0]) for z in kept(m)]
         close(torch.cat([*anew(m)], 1), torch.cat([*kept(m)], 1))
@@ -212,19 +216,24 @@ def test_population_forgives_what_float32_cannot_sum(trained: Trained) -> None:
     assert var.dtype == torch.float64
     torch.testing.assert_close(var, exact, rtol=1e-3, atol=0)
     assert (
-        predict(single, train.float(), Fixed(population(single, chunks(single, train.float())))).dtype == torch.float32
+        predict(single, train.float(), FixedStatistics(population(single, chunks(single, train.float())))).dtype
+        == torch.float32
     )
 
 
 def test_population_removes_the_bias_before_batch_norm_and_stored_statistics_do_not(trained: Trained) -> None:
     twins, networks, train, images = trained
-    running = statistics([renamed(twin) for twin in twins], "running")
+    running = stored_statistics([renamed(twin) for twin in twins], "running")
     moved = Networks(
         [(weight, bias + 0.3) for weight, bias in networks.linears[:-1]] + networks.linears[-1:], networks.norms
     )
     exact, exact_moved = (population(some, chunks(some, train)) for some in (networks, moved))
-    close(predict(moved, images, Fixed(exact_moved)), predict(networks, images, Fixed(exact)), 1e-10)
-    assert (predict(moved, images, Fixed(running)) - predict(networks, images, Fixed(running))).abs().max() > 0.1
+    close(
+        predict(moved, images, FixedStatistics(exact_moved)), predict(networks, images, FixedStatistics(exact)), 1e-10
+    )
+    assert (
+        predict(moved, images, FixedStatistics(running)) - predict(networks, images, FixedStatistics(running))
+    ).abs().max() > 0.1
 
 
 def test_stored_statistics_are_found_by_their_kind(trained: Trained) -> None:
@@ -233,7 +242,7 @@ def test_stored_statistics_are_found_by_their_kind(trained: Trained) -> None:
         for layer, width in enumerate((24, 16)):
             state[f"norms.{layer}.cumulative_all_mean"] = torch.full((width,), number + 10.0 * layer)
             state[f"norms.{layer}.cumulative_all_var"] = torch.full((width,), number + 10.0 * layer + 1)
-    found = statistics(states, "cumulative_all")
+    found = stored_statistics(states, "cumulative_all")
     assert [mean.shape for mean, _ in found] == [(2, 1, 24), (2, 1, 16)]
     assert [mean[:, 0, 0].tolist() for mean, _ in found] == [[0, 1], [10, 11]]
     assert [var[:, 0, 0].tolist() for _, var in found] == [[1, 2], [11, 12]]
@@ -243,7 +252,7 @@ def test_stored_statistics_are_found_by_their_kind(trained: Trained) -> None:
 
 
 @given(st.lists(st.integers(-(10**6), 10**6), min_size=1, max_size=25), st.integers(1, 12))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_no_x_hat_exceeds_samuelsons_bound(thousandths: list[int], size: int) -> None:
     """|x_hat| <= sqrt(m - 1)."""
     z = torch.tensor(thousandths, dtype=torch.float64)[None, :, None] / 1000
@@ -311,7 +320,7 @@ def test_each_batch_is_fixed_at_the_moments_chosen_for_it(trained: Trained, kind
             "mean only": (mean, s_var),
             "var only": (s_mean, var),
         }[kind]
-        close(ours, Fixed([moment]).normalise(0, batch))
+        close(ours, FixedStatistics([moment]).normalise(0, batch))
 
 
 def test_blend_ends_in_the_batch_and_in_the_source(trained: Trained) -> None:
@@ -320,12 +329,14 @@ def test_blend_ends_in_the_batch_and_in_the_source(trained: Trained) -> None:
     assert torch.equal(predict(networks, images, Blend(source, 64, 0)), predict(networks, images, BatchStatistics(64)))
     for n_pseudo, tolerance in ((1e12, 1e-8), (float("inf"), 1e-12)):
         close(
-            predict(networks, images, Blend(source, 64, n_pseudo)), predict(networks, images, Fixed(source)), tolerance
+            predict(networks, images, Blend(source, 64, n_pseudo)),
+            predict(networks, images, FixedStatistics(source)),
+            tolerance,
         )
 
 
 @given(st.integers(0, 10**4), st.integers(0, 10**4), st.integers(2, 40), st.integers(0, 99))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_blend_nears_the_source_as_n_grows(one: int, other: int, m: int, seed: int) -> None:
     """The mean and the variance that a batch was normalised by, solved for from two of its rows."""
     z = torch.randn(1, m, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
@@ -353,11 +364,11 @@ def test_alone_and_in_a_batch_of_64_an_image_has_one_class_but_in_batch_mode(tra
     twins, networks, train, images = trained
     images = images[:64]
     sides = {
-        "running": statistics([renamed(twin) for twin in twins], "running"),
-        "precise": precise(networks, passes(networks, train[:1408])(64)),
+        "running": stored_statistics([renamed(twin) for twin in twins], "running"),
+        "precise": precise(networks, preactivation_batches(networks, train[:1408])(64)),
         "population": population(networks, chunks(networks, train)),
     }
-    for mode, same in [*((Fixed(side), True) for side in sides.values()), (BatchStatistics(64), False)]:
+    for mode, same in [*((FixedStatistics(side), True) for side in sides.values()), (BatchStatistics(64), False)]:
         alone = torch.cat([predict(networks, image[None], mode) for image in images], 1)
         together = predict(networks, images, mode)
         assert torch.equal(alone.argmax(-1), together.argmax(-1)) == same
@@ -434,8 +445,10 @@ def stream() -> torch.Generator:
 def test_a_swap_moves_the_batch_mean_by_theory(trained: Trained, size: int, k: int) -> None:
     """rms sqrt(2 k) / m standard deviations."""
     _, networks, train, _ = trained
-    found = swap(
-        networks, first_preactivation(networks, train), pairs(len(train), size, k, torch.arange(len(train)), stream())
+    found = swap_sensitivity(
+        networks,
+        first_preactivation(networks, train),
+        swap_pairs(len(train), size, k, torch.arange(len(train)), stream()),
     )
     assert found.mean.tolist() == pytest.approx([(2 * k) ** 0.5 / size] * 2, rel=0.03)
 
@@ -444,8 +457,8 @@ def test_a_swap_is_torchs_train_mode_on_two_batches(trained: Trained) -> None:
     """One image at a time; the mean moves by (1 / m) sum (x_a - x_b) exactly."""
     twins, networks, _, images = trained
     z, some, m, k = first_preactivation(networks, images), torch.tensor([3, 0, 359, 17, 17]), 6, 2
-    found = swap(networks, z, pairs(len(images), m, k, some, stream()))
-    one, two = pairs(len(images), m, k, some, stream())
+    found = swap_sensitivity(networks, z, swap_pairs(len(images), m, k, some, stream()))
+    one, two = swap_pairs(len(images), m, k, some, stream())
     for run, twin in enumerate(deepcopy(twins)):
         twin.train()
         sd = twin[0](images).std(0)
@@ -471,12 +484,12 @@ def test_a_swap_is_torchs_train_mode_on_two_batches(trained: Trained) -> None:
 
 
 @given(st.integers(1, 9), st.data())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_two_batches_share_the_image_and_all_mates_but_those_swapped(size: int, data: st.DataObject) -> None:
     """Of just enough images, so that each of them is in one of the two."""
     k = data.draw(st.integers(0, size - 1))
     n = size + k
-    for one, two in zip(*pairs(n, size, k, torch.arange(n), stream()).tolist(), strict=True):
+    for one, two in zip(*swap_pairs(n, size, k, torch.arange(n), stream()).tolist(), strict=True):
         assert one[0] == two[0]
         assert len(set(one)) == len(set(two)) == size
         assert set(one) | set(two) == set(range(n))
@@ -484,7 +497,9 @@ def test_two_batches_share_the_image_and_all_mates_but_those_swapped(size: int, 
 
 def test_no_swap_changes_nothing(trained: Trained) -> None:
     _, networks, _, images = trained
-    found = swap(networks, first_preactivation(networks, images), pairs(len(images), 8, 0, torch.arange(50), stream()))
+    found = swap_sensitivity(
+        networks, first_preactivation(networks, images), swap_pairs(len(images), 8, 0, torch.arange(50), stream())
+    )
     for change in (found.mean, found.value, found.logit, found.flips):
         assert change.tolist() == [0, 0]
 
@@ -504,30 +519,30 @@ def test_compositions_find_what_enumeration_finds(trained: Trained, n: int, size
     within = every.var(1, correction=0).sum(-1).mean(0)
     between = every.mean(1).var(0).sum(-1)
     top = every.argmax(-1)
-    found = compositions(networks, z, size, stream(), n_compositions=1000)
+    found = composition_sensitivity(networks, z, size, stream(), n_compositions=1000)
     assert found.any_flip.tolist() == (top != top[:, :1]).any(1).double().mean(0).tolist()
-    assert found.mates_share.tolist() == pytest.approx((within / (within + between)).tolist(), rel=0.05)
+    assert found.within_image_share.tolist() == pytest.approx((within / (within + between)).tolist(), rel=0.05)
 
 
 def test_the_share_of_the_mates_is_that_of_a_one_way_analysis_of_variance(trained: Trained) -> None:
     """sigma^2 within = MSW, sigma^2 between = (MSB - MSW) / C, of four compositions that the same stream draws."""
     _, networks, _, images = trained
     z, again = first_preactivation(networks, images[:30]), stream()
-    y = torch.stack([metrics._composed(networks, z, 4, again) for _ in range(4)]).numpy()  # (C, L, n, classes)
+    y = torch.stack([metrics._composed_logits(networks, z, 4, again) for _ in range(4)]).numpy()  # (C, L, n, classes)
     ms_within = ((y - y.mean(0)) ** 2).sum((0, 2)) / (30 * 3)
     ms_between = 4 * ((y.mean(0) - y.mean((0, 2))[:, None]) ** 2).sum(1) / 29
     within, between = ms_within.sum(-1), ((ms_between - ms_within) / 4).sum(-1)
-    found = compositions(networks, z, 4, stream(), n_compositions=4)
-    assert found.mates_share.tolist() == pytest.approx((within / (within + between)).tolist(), rel=1e-10)
+    found = composition_sensitivity(networks, z, 4, stream(), n_compositions=4)
+    assert found.within_image_share.tolist() == pytest.approx((within / (within + between)).tolist(), rel=1e-10)
 
 
 def test_with_all_images_in_the_batch_nothing_comes_from_its_composition(trained: Trained) -> None:
     _, networks, _, images = trained
     z = first_preactivation(networks, images)
-    whole, small = (compositions(networks, z, size, stream()) for size in (len(images), 4))
+    whole, small = (composition_sensitivity(networks, z, size, stream()) for size in (len(images), 4))
     assert whole.any_flip.tolist() == [0, 0]
-    assert whole.mates_share.max() < 1e-20
-    assert small.mates_share.min() > 0.05
+    assert whole.within_image_share.max() < 1e-20
+    assert small.within_image_share.min() > 0.05
     assert small.any_flip.min() > 0.05
 
 
@@ -536,9 +551,16 @@ def test_mates_are_the_generators_alone_and_not_the_chunks(trained: Trained, mon
     z = first_preactivation(networks, images)
 
     def both() -> list[Tensor]:
-        swapped = swap(networks, z, pairs(len(images), 8, 2, torch.arange(40), stream()))
-        composed = compositions(networks, z, 7, stream(), 5)
-        return [swapped.mean, swapped.value, swapped.logit, swapped.flips, composed.any_flip, composed.mates_share]
+        swapped = swap_sensitivity(networks, z, swap_pairs(len(images), 8, 2, torch.arange(40), stream()))
+        composed = composition_sensitivity(networks, z, 7, stream(), 5)
+        return [
+            swapped.mean,
+            swapped.value,
+            swapped.logit,
+            swapped.flips,
+            composed.any_flip,
+            composed.within_image_share,
+        ]
 
     before, again = both(), both()
     monkeypatch.setattr(metrics, "CHUNK", 20)
@@ -575,26 +597,26 @@ def test_networks_of_different_shapes_are_refused(
 ) -> None:
     states = [renamed(twin) for twin in trained[0]]
     with pytest.raises(ValueError, match=message):
-        Networks.of(spoilt(states, name, tensor))
+        Networks.from_states(spoilt(states, name, tensor))
 
 
 def test_a_stack_needs_a_network_and_a_norm_in_each_hidden_layer_or_in_none(trained: Trained) -> None:
     state = renamed(trained[0][0])
     with pytest.raises(ValueError, match="at least one"):
-        Networks.of([])
+        Networks.from_states([])
     with pytest.raises(ValueError, match="3 linears and 1 norms"):
-        Networks.of([{name: tensor for name, tensor in state.items() if not name.startswith("norms.1")}])
+        Networks.from_states([{name: tensor for name, tensor in state.items() if not name.startswith("norms.1")}])
     with pytest.raises(ValueError, match="0 linears and 0 norms"):
-        Networks.of([{}])
+        Networks.from_states([{}])
 
 
 def test_statistics_that_were_not_stored_are_refused(trained: Trained) -> None:
     states = [renamed(twin) for twin in trained[0]]
     with pytest.raises(ValueError, match=r"no 'norms.0.cumulative_last_mean', it has .*running_mean"):
-        statistics(states, "cumulative_last")
+        stored_statistics(states, "cumulative_last")
     plain = [{name: tensor for name, tensor in state.items() if "norms" not in name} for state in states]
     with pytest.raises(ValueError, match="'running' is asked of networks without batch norm"):
-        statistics(plain, "running")
+        stored_statistics(plain, "running")
 
 
 def calls(networks: Networks, images: Tensor) -> dict[str, Callable[[], object]]:
@@ -604,23 +626,25 @@ def calls(networks: Networks, images: Tensor) -> dict[str, Callable[[], object]]
     plain = Networks(networks.linears, [])
     return {
         "mode NoneType for networks with 2 norms": lambda: logits(networks, z, None),
-        "mode Batch for networks with 0 norms": lambda: logits(plain, z, BatchStatistics(8)),
+        "mode BatchStatistics for networks with 0 norms": lambda: logits(plain, z, BatchStatistics(8)),
         "size is 0": lambda: logits(networks, z, BatchStatistics(0)),
         "n_pseudo is -1": lambda: logits(networks, z, Blend(source, 8, -1)),
         "n_pseudo is nan": lambda: logits(networks, z, Blend(source, 8, float("nan"))),
         "no images": lambda: population(networks, list),
         "no batches": lambda: precise(networks, []),
-        "batch 1 holds 60 images": lambda: precise(networks, passes(networks, images)(300)),
-        "batch 0 holds 1 images": lambda: precise(networks, passes(networks, images)(1)),
+        "batch 1 holds 60 images": lambda: precise(networks, preactivation_batches(networks, images)(300)),
+        "batch 0 holds 1 images": lambda: precise(networks, preactivation_batches(networks, images)(1)),
         "0 images in batches of 3": lambda: flags(0, 3),
         "2 images in batches of 0": lambda: flags(2, 0),
         "one label an image": lambda: measure(z, torch.zeros(3, dtype=torch.long)),
-        "8 mates swapped in batches of 8": lambda: pairs(len(images), 8, 8, torch.arange(3), stream()),
-        "2 mates swapped in batches of 359 from 360": lambda: pairs(len(images), 359, 2, torch.arange(3), stream()),
-        r"images are \[-1\]; rows from 0 to 359": lambda: pairs(len(images), 8, 2, torch.tensor([-1]), stream()),
-        r"images are \[\]": lambda: pairs(len(images), 8, 2, torch.arange(0), stream()),
-        "compositions of 360 images in 361s": lambda: compositions(networks, z, 361, stream()),
-        "1 compositions": lambda: compositions(networks, z, 8, stream(), 1),
+        "8 mates swapped in batches of 8": lambda: swap_pairs(len(images), 8, 8, torch.arange(3), stream()),
+        "2 mates swapped in batches of 359 from 360": lambda: swap_pairs(
+            len(images), 359, 2, torch.arange(3), stream()
+        ),
+        r"images are \[-1\]; rows from 0 to 359": lambda: swap_pairs(len(images), 8, 2, torch.tensor([-1]), stream()),
+        r"images are \[\]": lambda: swap_pairs(len(images), 8, 2, torch.arange(0), stream()),
+        "compositions of 360 images in 361s": lambda: composition_sensitivity(networks, z, 361, stream()),
+        "1 compositions": lambda: composition_sensitivity(networks, z, 8, stream(), 1),
     }
 
 

@@ -45,7 +45,7 @@ class Told:
 def job(tmp_path: Path, digits: dataset.Dataset) -> jobs.Job:
     Folder(tmp_path / "s").prepare()
     (tmp_path / "shared").mkdir()
-    engine = devices.engine("cpu", tf32=False)
+    engine = devices.numerics_id("cpu", tf32=False)
     return jobs.Job(DESIGN, tmp_path / "s", "cpu", engine, "digits", digits.sha256, tmp_path / "shared")
 
 
@@ -146,7 +146,7 @@ def test_a_full_gpu_gets_half_as_many_cohorts_at_once(
 
     monkeypatch.setattr(training, "train_together", two_at_most)
     told = Told()
-    assert jobs.train_here(job, plan, digits, told, at_once=5) == 0
+    assert jobs.train_here(job, plan, digits, told, concurrency=5) == 0
     assert asked == [5, 2, 2, 1]
     assert [event for event, _ in told.events].count("committed") == 5
     together = {path.name for path in (tmp_path / "s" / "parts").iterdir()}

@@ -1,7 +1,9 @@
 import json
+from types import SimpleNamespace
 
 import pytest
 
+from study.runner import progress as module
 from study.runner.progress import Progress
 from tests.study.values import cohort_of
 
@@ -28,6 +30,63 @@ def test_finished_epochs_count_by_their_work_and_committed_runs_by_number(capsys
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "4 of 10 runs done"
     assert lines[1].startswith("6 of 10 runs done, 25% of the work, ")
+
+
+class Clock:
+    """Stands until it is put forward."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    found = Clock()
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=found.monotonic))
+    return found
+
+
+def test_the_time_left_is_what_the_work_left_takes_at_the_pace_so_far(
+    clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = progress()
+    told.start([SMALL, LARGE], WEIGHTS.__getitem__)
+    clock.now += 10
+    assert told._left() == "unknown time"
+    told.epoch(SMALL)
+    clock.now += 10
+    told.epoch(SMALL)
+    told.committed(SMALL, 20)
+    assert told._left() == "60 s"
+    clock.now += 40
+    told.epoch(LARGE)
+    assert told.fraction == 0.625
+    assert told._left() == "36 s"
+    clock.now += 3600
+    assert told._left() == "36.6 min"
+    told.epoch(LARGE)
+    told.committed(LARGE, 3640)
+    assert told._left() == "0 s"
+    assert capsys.readouterr().out.splitlines() == [
+        "4 of 10 runs done",
+        "6 of 10 runs done, 25% of the work, 60 s left",
+        "6 of 10 runs done, 62% of the work, 36 s left",
+        "6 of 10 runs done, 100% of the work, 0 s left",
+        "10 of 10 runs done, 100% of the work, 0 s left",
+    ]
+
+
+def test_epochs_are_told_of_now_and_then(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    told = Progress(epochs=100, n_done=0, n_runs=2, log_format="text", quiet=False)
+    told.start([SMALL], WEIGHTS.__getitem__)
+    for _ in range(100):
+        clock.now += 1
+        told.epoch(SMALL)
+    lines = capsys.readouterr().out.splitlines()[1:]
+    assert lines == [f"0 of 2 runs done, {n}% of the work, {100 - n} s left" for n in (31, 62, 93)]
 
 
 def test_a_cohort_that_is_tried_again_starts_from_nothing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -71,8 +71,8 @@ def test_torch_nn_with_the_kept_tensors_answers_as_the_modes_do(kept: Path, desi
     for one in design.runs:
         network = as_torch(kept, design, one).double().eval()
         state = {k: torch.tensor(v).double() for k, v in weights.read(kept, design, one).items()}
-        stack = modes.Networks.of([state])
-        mode = modes.Fixed(statistics.statistics([state], "running")) if one.arm == "bn" else None
+        stack = modes.Networks.from_states([state])
+        mode = modes.FixedStatistics(statistics.stored_statistics([state], "running")) if one.arm == "bn" else None
         answers = modes.logits(stack, modes.first_preactivation(stack, digits64.test.images), mode)[0]
         torch.testing.assert_close(answers, network(digits64.test.images), rtol=1e-11, atol=1e-11)
 

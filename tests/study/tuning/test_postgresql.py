@@ -14,8 +14,8 @@ from sqlalchemy.engine import make_url
 from study import tune
 from study.errors import StudyError
 from study.tuning import loop
-from study.tuning.search import SLOT
-from study.tuning.storage import opened
+from study.tuning.search import TRIAL_INDEX
+from study.tuning.storage import open_storage
 from tests.study.studies import Child, Together, litter, say, tune_impatiently, tuned_study, tuned_tables
 from tests.study.tuning import postgresql
 from tests.study.tuning.postgresql import Server
@@ -51,17 +51,17 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
 
 def told(folder: Path, url: str) -> Counter[tuple[str, int]]:
-    """How often each (study, slot) was told."""
-    with opened(folder, url) as storage:
+    """How often each (study, index) was told."""
+    with open_storage(folder, url) as storage:
         return Counter(
-            (name, trial.user_attrs[SLOT])
+            (name, trial.user_attrs[TRIAL_INDEX])
             for name in optuna.get_all_study_names(storage)
             for trial in optuna.load_study(study_name=name, storage=storage).trials
             if trial.state.name == "COMPLETE"
         )
 
 
-ONCE = {(f"s/{arm}", slot): 1 for arm in ("bn", "no_bn") for slot in range(N_TRIALS)}
+ONCE = {(f"s/{arm}", index): 1 for arm in ("bn", "no_bn") for index in range(N_TRIALS)}
 
 
 def assert_no_secret(server: Server, folder: Path, *outputs: str) -> None:
@@ -108,7 +108,7 @@ def test_four_workers_that_find_an_empty_database_at_once_share_it(
 
 
 @pytest.mark.parametrize("sampler", ["sobol", pytest.param("tpe", marks=pytest.mark.slow)])
-def test_two_workers_one_of_whom_is_killed_tell_each_slot_once(
+def test_two_workers_one_of_whom_is_killed_tell_each_index_once(
     sampler: str, url: str, tmp_path: Path, whole: dict[str, bytes]
 ) -> None:
     pair = Pair(tmp_path, "--storage", url, "--at-once", "2", "--sampler", sampler)
@@ -166,7 +166,7 @@ def test_a_server_that_stops_is_one_sentence_and_after_its_restart_the_same_comm
 
 
 @pytest.mark.slow
-def test_random_kills_of_two_workers_lose_no_slot_and_double_none(
+def test_random_kills_of_two_workers_lose_no_index_and_double_none(
     url: str, tmp_path: Path, whole: dict[str, bytes], capsys: pytest.CaptureFixture[str]
 ) -> None:
     moments, pair, both = random.Random(13), Pair(tmp_path, "--storage", url, "--at-once", "1"), 0
@@ -184,5 +184,5 @@ def test_random_kills_of_two_workers_lose_no_slot_and_double_none(
     assert litter(tmp_path / "s") == []
     say(
         capsys,
-        f"PostgreSQL: {pair.kills} kills of two tuning workers ({both} of both at once), no slot lost or doubled",
+        f"PostgreSQL: {pair.kills} kills of two tuning workers ({both} of both at once), no index lost or doubled",
     )

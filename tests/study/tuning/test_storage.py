@@ -16,8 +16,8 @@ from study.errors import EnvironmentFault, StudyError
 from study.store.study_folder import JOURNAL
 from study.tuning.lease import Lease
 from study.tuning.search import Finished, Search
-from study.tuning.storage import faults, opened, without_password
-from tests.study.tuning.searches import TERMS, finish
+from study.tuning.storage import faults, open_storage, without_password
+from tests.study.tuning.searches import CONFIGURATION, finish
 
 SECRETS = ("secret", "s3cr&t", "s%20cr", "hidden")
 
@@ -45,7 +45,7 @@ def test_what_is_shown_of_a_url_has_no_secret_in_it(url: str, public: str) -> No
 
 def refused(folder: Path, url: str | None) -> tuple[int, str]:
     """(exit code, sentence) of a storage that cannot be had."""
-    with pytest.raises(StudyError) as refusal, opened(folder, url) as storage:
+    with pytest.raises(StudyError) as refusal, open_storage(folder, url) as storage:
         optuna.create_study(storage=storage, study_name="s")
     assert "\n" not in str(refusal.value)
     assert not any(secret in str(refusal.value) for secret in SECRETS)
@@ -126,12 +126,12 @@ def test_a_value_in_the_query_that_is_none_is_refused(tmp_path: Path) -> None:
 
 def test_a_second_worker_on_one_sqlite_file_is_refused_while_the_first_is_at_work(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/trials.db?password=secret"
-    with opened(tmp_path, url):
+    with open_storage(tmp_path, url):
         code, told = refused(tmp_path, url)
     assert code == 2
     assert f"--storage sqlite:///{tmp_path}/trials.db: another process is at work on it" in told
     assert "the default journal or a database such as postgresql+psycopg://user@host/database" in told
-    with opened(tmp_path, url) as storage:
+    with open_storage(tmp_path, url) as storage:
         assert storage.get_all_studies() == []
 
 
@@ -139,8 +139,8 @@ def test_a_search_on_sqlite_is_that_on_the_journal_and_goes_on(tmp_path: Path) -
     found = []
     for url in (None, f"sqlite:///{tmp_path}/trials.db"):
         for n_trials in (5, 12):
-            with opened(tmp_path, url) as storage:
-                found.append(finish(Search(storage, "s", TERMS, Lease(tmp_path), True), n_trials))
+            with open_storage(tmp_path, url) as storage:
+                found.append(finish(Search(storage, "s", CONFIGURATION, Lease(tmp_path), True), n_trials))
     assert found[:2] == found[2:]
     assert len(found[1]) == 12
 
@@ -155,7 +155,7 @@ def test_a_file_that_is_no_database_is_one_sentence(content: bytes, tmp_path: Pa
 
 def test_the_tables_of_another_optuna_are_one_sentence(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/trials.db"
-    with opened(tmp_path, url):
+    with open_storage(tmp_path, url):
         pass
     with sqlite3.connect(tmp_path / "trials.db") as database:
         database.execute("update alembic_version set version_num = 'v99'")
@@ -179,18 +179,18 @@ class Written(NamedTuple):
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
     folder = tmp_path_factory.mktemp("journal")
-    presence = Lease(folder)
-    with opened(folder, None) as storage:
-        found = finish(Search(storage, "s/bn", TERMS, presence, True), 4)
-    return Written((folder / JOURNAL).read_bytes(), found, presence.path.name)
+    lease = Lease(folder)
+    with open_storage(folder, None) as storage:
+        found = finish(Search(storage, "s/bn", CONFIGURATION, lease, True), 4)
+    return Written((folder / JOURNAL).read_bytes(), found, lease.path.name)
 
 
 def go_on(folder: Path, written: Written, end: int) -> list[Finished]:
     """Complete the search whose journal has so many bytes."""
     (folder / JOURNAL).write_bytes(written.journal[:end])
     (folder / written.worker).touch()
-    with opened(folder, None) as storage:
-        return finish(Search(storage, "s/bn", TERMS, Lease(folder), True), 4)
+    with open_storage(folder, None) as storage:
+        return finish(Search(storage, "s/bn", CONFIGURATION, Lease(folder), True), 4)
 
 
 def test_a_line_that_was_torn_anywhere_is_cut_off_and_the_search_goes_on(written: Written, tmp_path: Path) -> None:
@@ -210,15 +210,15 @@ def test_a_first_line_that_was_torn_is_as_if_there_was_none(end: int, written: W
 
 def test_a_line_that_another_worker_tore_meanwhile_is_cut_off_before_the_next(written: Written, tmp_path: Path) -> None:
     """Both looked at the journal before one was killed, or had a full disk, in the middle of a line."""
-    with opened(tmp_path, None) as storage:
-        search = Search(storage, "s/bn", TERMS, Lease(tmp_path), True)
+    with open_storage(tmp_path, None) as storage:
+        search = Search(storage, "s/bn", CONFIGURATION, Lease(tmp_path), True)
         for torn in (b'{"op_code": 4', b"\xff"):
             with open(tmp_path / JOURNAL, "ab") as file:
                 file.write(torn)
             search.enqueue_missing(4, 4)
-            ((slot, point),) = search.ask(1)
-            assert search.tell(slot, written.found[slot].scores)
-            assert written.found[slot].point == point
+            ((index, point),) = search.ask(1)
+            assert search.tell(index, written.found[index].scores)
+            assert written.found[index].point == point
     assert all(map(json.loads, (tmp_path / JOURNAL).read_bytes().splitlines()))
 
 
@@ -241,8 +241,8 @@ def test_a_damaged_line_anywhere_is_one_sentence_and_nothing_is_written(
 
 
 def test_a_trial_that_another_program_told_is_one_sentence(tmp_path: Path) -> None:
-    with opened(tmp_path, None) as storage:
-        search = Search(storage, "s/bn", TERMS, Lease(tmp_path), True)
+    with open_storage(tmp_path, None) as storage:
+        search = Search(storage, "s/bn", CONFIGURATION, Lease(tmp_path), True)
         search.enqueue_missing(1, 1)
         search.study.tell(search.study.ask(search.space.distributions), 0.5)
         with pytest.raises(EnvironmentFault, match="the search s/bn has a trial that was not told by this program"):
@@ -279,5 +279,5 @@ def test_a_lock_that_a_dead_process_left_holds_nobody_up(tmp_path: Path) -> None
     """Nor one of Optuna's own kind, which is a file."""
     (tmp_path / f".{JOURNAL}.lock").touch()
     (tmp_path / f"{JOURNAL}.lock").symlink_to(tmp_path / JOURNAL)
-    with opened(tmp_path, None) as storage:
-        assert len(finish(Search(storage, "s", TERMS, Lease(tmp_path), True), 2)) == 2
+    with open_storage(tmp_path, None) as storage:
+        assert len(finish(Search(storage, "s", CONFIGURATION, Lease(tmp_path), True), 2)) == 2

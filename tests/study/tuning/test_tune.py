@@ -25,7 +25,7 @@ from study.tuning.budget import FIRST_SEED
 from study.tuning.complete import Optimisation
 from study.tuning.lease import Lease
 from study.tuning.search import Score, Search, SearchConfiguration
-from study.tuning.storage import opened
+from study.tuning.storage import open_storage
 from tests.study.studies import Child, launch_tuning, litter, say, tuned_study, tuned_tables
 
 Tune = Callable[..., int]
@@ -53,7 +53,7 @@ def whole(finished: Path) -> dict[str, bytes]:
 
 
 def told(folder: Path) -> list[tuple[int, int]]:
-    """(study, slot) of every trial that was told, from the lines of the journal."""
+    """(study, index) of every trial that was told, from the lines of the journal."""
     lines = [json.loads(line) for line in (folder / JOURNAL).read_bytes().splitlines() if line.endswith(b"}")]
     made = [(line["study_id"], line["user_attrs"].get("slot")) for line in lines if line["op_code"] == 4]
     return [made[line["trial_id"]] for line in lines if line["op_code"] == 6 and line["state"] == 1]
@@ -107,7 +107,7 @@ def test_both_arms_have_the_same_trials(finished: Path) -> None:
 
 def test_nothing_is_left_behind(finished: Path) -> None:
     assert litter(finished) == []
-    assert sorted(told(finished)) == [(study, slot) for study in (0, 1) for slot in range(N_TRIALS)]
+    assert sorted(told(finished)) == [(study, index) for study in (0, 1) for index in range(N_TRIALS)]
 
 
 def test_the_same_command_again_changes_no_byte(study_tune: Tune, tmp_path: Path) -> None:
@@ -556,12 +556,12 @@ class Pair:
         assert [(child.code, child.error) for child in ended] == [(0, "")] * len(ended)
 
 
-def assert_each_slot_was_told_once(folder: Path, n_trials: int) -> None:
-    assert Counter(told(folder)) == {(study, slot): 1 for study in (0, 1) for slot in range(n_trials)}
+def assert_each_index_was_told_once(folder: Path, n_trials: int) -> None:
+    assert Counter(told(folder)) == {(study, index): 1 for study in (0, 1) for index in range(n_trials)}
 
 
 @pytest.mark.parametrize("moment", [1, 7, 12])
-def test_two_workers_one_of_whom_is_killed_tell_each_slot_once_as_one_undisturbed(
+def test_two_workers_one_of_whom_is_killed_tell_each_index_once_as_one_undisturbed(
     moment: int, tmp_path: Path, whole: dict[str, bytes]
 ) -> None:
     pair = Pair(tmp_path, "--at-once", "2")
@@ -570,7 +570,7 @@ def test_two_workers_one_of_whom_is_killed_tell_each_slot_once_as_one_undisturbe
     pair.kill(0)
     pair.start(0)
     pair.end()
-    assert_each_slot_was_told_once(tmp_path / "s", N_TRIALS)
+    assert_each_index_was_told_once(tmp_path / "s", N_TRIALS)
     assert tuned_tables(tmp_path / "s") == whole
     assert litter(tmp_path / "s") == []
 
@@ -587,16 +587,16 @@ def test_who_has_nothing_left_waits_for_the_others_until_its_own_total_is_told(
         assert next(waits, None) is not None, "it waits for more than its total"
         other.enqueue_missing(more, more)
         other.ask(more)
-        for slot in [*other.owned]:
-            assert other.tell(slot, [Score(FIRST_SEED + i, 1, 0.1, 1, 239, None) for i in range(2)])
+        for index in [*other.owned]:
+            assert other.tell(index, [Score(FIRST_SEED + i, 1, 0.1, 1, 239, None) for i in range(2)])
 
-    presence = Lease(tmp_path / "s")
-    with presence.shown(), opened(tmp_path / "s", None) as storage:
+    lease = Lease(tmp_path / "s")
+    with lease.hold(), open_storage(tmp_path / "s", None) as storage:
         asked = optuna.load_study(study_name="s/bn", storage=storage).user_attrs["terms"]
-        terms = SearchConfiguration(
+        configuration = SearchConfiguration(
             **{name: tuple(value) if isinstance(value, list) else value for name, value in asked.items()}
         )
-        other = Search(storage, "s/bn", terms, presence, shared_lock=True)
+        other = Search(storage, "s/bn", configuration, lease, shared_lock=True)
         other.enqueue_missing(4, 4)
         assert len(other.ask(1)) == 1
         monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=time.monotonic, sleep=others_turn))
@@ -606,7 +606,7 @@ def test_who_has_nothing_left_waits_for_the_others_until_its_own_total_is_told(
 
 
 @pytest.mark.slow
-def test_twenty_random_kills_of_two_workers_lose_no_slot_and_double_none(
+def test_twenty_random_kills_of_two_workers_lose_no_index_and_double_none(
     tmp_path: Path, whole: dict[str, bytes], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One of them, or both at one moment."""
@@ -627,7 +627,7 @@ def test_twenty_random_kills_of_two_workers_lose_no_slot_and_double_none(
             pair.start(*victims)
         pair.end()
         kills, n_studies = kills + pair.kills, n_studies + 1
-        assert_each_slot_was_told_once(out / "s", N_TRIALS)
+        assert_each_index_was_told_once(out / "s", N_TRIALS)
         assert tuned_tables(out / "s") == whole
         assert litter(out / "s") == []
     say(capsys, f"{kills} kills of two tuning workers ({both} of both at once) in {n_studies} studies, all equal")

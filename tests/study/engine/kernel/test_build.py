@@ -14,7 +14,7 @@ import pytest
 from study.data import dataset
 from study.engine import registry
 from study.engine.kernel import build, library, training
-from study.engine.kernel.images import LIT, ROWS, Form, prepare
+from study.engine.kernel.images import NONZERO, ROWS, Form, prepare
 from tests import ROOT
 from tests.study.engine.lockstep.test_training import ARMS, design_of
 from tests.study.engine.test_grouping import Bits, bits
@@ -33,7 +33,7 @@ def trained(digits: dataset.Dataset, by: library.Library, monkeypatch: pytest.Mo
     """Two epochs in both forms of the images."""
     monkeypatch.setattr(training, "load", lambda: by)
     found: Bits = {}
-    forms: dict[Form, tuple[int, int]] = {ROWS: (32, 32), LIT: (33, 5)}
+    forms: dict[Form, tuple[int, int]] = {ROWS: (32, 32), NONZERO: (33, 5)}
     for form, hidden in forms.items():
         prepared = prepare(by, digits, (64, *hidden, 10), form)
         monkeypatch.setattr(training, "prepared", lambda *_, prepared=prepared: prepared)
@@ -147,7 +147,7 @@ def test_the_sanitizers_find_nothing(tmp_path: Path) -> None:
         "import sys, pytest\nfrom pathlib import Path\nfrom study.engine.kernel import build\n"
         f"build.library_path = lambda: Path({str(path)!r})\n"
         "options = ['-q', '-s', '-p', 'no:cacheprovider', '-k', 'not mnist']\n"
-        "sys.exit(pytest.main([*options, 'tests/study/test_kernel.py']))\n"
+        "sys.exit(pytest.main([*options, 'tests/study/engine/kernel/test_training.py']))\n"
     )
     environment = os.environ | {
         "LD_PRELOAD": runtime.stdout.strip(),

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from study.data import dataset
 from study.engine import random_streams, reference
 from study.engine.kernel import training
-from study.engine.kernel.images import LIT, ROWS, Lit, Prepared, Rows, ScratchBuffer, prepare
+from study.engine.kernel.images import NONZERO, ROWS, NonzeroPixels, Prepared, Rows, ScratchBuffer, prepare
 from study.engine.kernel.layout import Layout, aligned, view
 from study.engine.kernel.library import BLOCK, Images, Library, load
 from study.engine.kernel.library import Run as State
@@ -30,7 +30,7 @@ from tests.study.engine.test_grouping import ALL_LRS, ALL_SEEDS, PARTS, Bits, bi
 from tests.study.values import cohort_of
 
 
-@pytest.fixture(scope="module", params=[ROWS, LIT])
+@pytest.fixture(scope="module", params=[ROWS, NONZERO])
 def form(request: pytest.FixtureRequest, digits: dataset.Dataset) -> Prepared:
     """Digits in either form that the kernel's first layer knows."""
     return prepare(load(), digits, (64, 32, 10), request.param)
@@ -188,7 +188,7 @@ def test_lit_pixels_and_whole_rows_have_the_same_bits(
     design = design_of(batch_size, (1e-2,), (0,), epochs=2, hidden=(40, 9))
     cohort = cohort_of(batch_size, ARMS, design.lrs, design.seeds)
     found = []
-    for form in (ROWS, LIT):
+    for form in (ROWS, NONZERO):
         prepared = prepare(load(), digits, design.widths, form)
         monkeypatch.setattr(training, "prepared", lambda *_, prepared=prepared: prepared)
         found.append(kernel_bits(design, cohort, digits))
@@ -199,7 +199,7 @@ def test_the_form_that_is_faster_is_taken_and_both_times_are_told(
     digits: dataset.Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of a clock that stands still while the one form trains."""
-    for fast in (ROWS, LIT):
+    for fast in (ROWS, NONZERO):
         now, train = [0.0], Library.train
 
         def timed(self, run, images, batch, scratch, fast=fast, now=now, train=train):
@@ -211,8 +211,8 @@ def test_the_form_that_is_faster_is_taken_and_both_times_are_told(
             patch.setattr(time, "perf_counter", lambda now=now: now[0])
             prepared = prepare(load(), digits, (64, 32, 10))
         assert prepared.form == fast
-        assert isinstance(prepared.train, Rows if fast == ROWS else Lit)
-        slow = LIT if fast == ROWS else ROWS
+        assert isinstance(prepared.train, Rows if fast == ROWS else NonzeroPixels)
+        slow = NONZERO if fast == ROWS else ROWS
         assert prepared.microseconds[slow] == pytest.approx(2 * prepared.microseconds[fast])
 
 
@@ -317,19 +317,19 @@ def test_a_plan_is_checked_too(digits: dataset.Dataset) -> None:
     entries = library.entries(digits.train.images.numpy(), np.arange(17, dtype=np.float32) / 16)
     n_groups = 64 // library.group
     order, ever, values = np.arange(64, dtype=np.int32), np.ones(n_groups, np.uint8), aligned(256)
-    room = np.zeros(64 * n_groups, np.uint64)
-    whole = library.plan(entries, order, 32, ever, values, room)
+    buffer = np.zeros(64 * n_groups, np.uint64)
+    whole = library.plan(entries, order, 32, ever, values, buffer)
     scratch, labels = library.scratch(layout, 32), np.zeros(64, np.int32)
     checked = Images(labels, plan=whole)
     library.train(state, checked, 32, scratch)
     wide = library.plan(
-        replace(entries, n_groups=n_groups + 1), order, 32, np.ones(n_groups + 1, np.uint8), values, room.copy()
+        replace(entries, n_groups=n_groups + 1), order, 32, np.ones(n_groups + 1, np.uint8), values, buffer.copy()
     )
     wrong: dict[str, Callable[[], object]] = {
-        r"of 10 where \d+ are needed": lambda: library.plan(entries, order, 32, ever, values, room[:10]),
-        "another order": lambda: library.plan(entries, order - 1, 32, ever, values, room),
+        r"of 10 where \d+ are needed": lambda: library.plan(entries, order, 32, ever, values, buffer[:10]),
+        "another order": lambda: library.plan(entries, order - 1, 32, ever, values, buffer),
         rf"of {n_groups - 1} where {n_groups} are needed": lambda: library.plan(
-            entries, order, 32, ever[1:], values, room
+            entries, order, 32, ever[1:], values, buffer
         ),
         r"of 10 where \d+": lambda: library.train(
             state, Images(labels, plan=replace(whole, entries=whole.entries[:10])), 32, scratch
@@ -343,7 +343,7 @@ def test_a_plan_is_checked_too(digits: dataset.Dataset) -> None:
         "a plan of another library": lambda: library.train(
             state, Images(labels, plan=replace(whole, group=8)), 32, scratch
         ),
-        "entries of another": lambda: library.plan(replace(entries, group=8), order, 32, ever, values, room),
+        "entries of another": lambda: library.plan(replace(entries, group=8), order, 32, ever, values, buffer),
         "labels": lambda: library.train(state, replace(checked, labels=labels + 10), 32, scratch),
         "values without": lambda: library.entries(digits.train.images.numpy(), np.zeros(1, np.float32)),
     }
@@ -353,9 +353,9 @@ def test_a_plan_is_checked_too(digits: dataset.Dataset) -> None:
 
 
 def test_a_plan_holds_every_lit_pixel_once_group_by_group(digits: dataset.Dataset) -> None:
-    """Read back, it is the images in their order; the visits are of the groups that are ever lit, by their entries."""
-    prepared = prepare(load(), digits, (64, 32, 10), LIT).train
-    assert isinstance(prepared, Lit)
+    """Read back, it is the images in their order; the visits are of all groups ever nonzero, by their entries."""
+    prepared = prepare(load(), digits, (64, 32, 10), NONZERO).train
+    assert isinstance(prepared, NonzeroPixels)
     order = np.arange(1000, 400, -1, dtype=np.int32)
     plan = prepared.piece(order, 300, ScratchBuffer()).plan
     assert plan is not None
@@ -370,7 +370,7 @@ def test_a_plan_holds_every_lit_pixel_once_group_by_group(digits: dataset.Datase
             found[first + (own >> 32).astype(int), pixel] = plan.values[(own >> 8 * p & 255).astype(int)]
         counts = np.diff(starts)[visits]
         assert (np.diff(counts.astype(int)) >= 0).all()
-        assert sorted(visits) == np.flatnonzero(prepared.ever).tolist()
+        assert sorted(visits) == np.flatnonzero(prepared.ever_nonzero).tolist()
     assert (found == digits.train.images.numpy()[order]).all()
 
 
@@ -398,7 +398,7 @@ def test_mnist_s_lit_pixels_have_the_bits_of_whole_rows_and_torch_s_losses(batch
     design = Design("mnist", batch_sizes=(batch_size,), lrs=(1e-3,), seeds=(0,), epochs=1)
     cohort = cohort_of(batch_size, ARMS, design.lrs, design.seeds)
     ours, theirs = trained(design, cohort, some), train(design, cohort, some)
-    assert isinstance(training.prepared(design, some).train, Lit)
+    assert isinstance(training.prepared(design, some).train, NonzeroPixels)
     assert ours.loss == pytest.approx(theirs.loss, rel=0.02)
     rows = prepare(load(), some, design.widths, ROWS)
     assert isinstance(rows.train, Rows)
@@ -415,7 +415,7 @@ def test_all_of_mnist_in_one_batch_has_torch_s_losses_in_either_form(mnist_dir: 
     design = Design("mnist", batch_sizes=(60_000,), lrs=(1e-3,), seeds=(0,), epochs=3)
     cohort = cohort_of(60_000, ARMS, design.lrs, design.seeds)
     theirs = train(design, cohort, mnist)
-    for form in (LIT, ROWS):
+    for form in (NONZERO, ROWS):
         again = training.Training(design, cohort, mnist)
         again.images = prepare(load(), mnist, design.widths, form)
         for epoch in (1, 2, 3):

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from study.bench.ways import LR, PEER_LANES, Implementation, Task, Turns
+from study.bench.implementations import LR, N_STACKED, Implementation, Task, Turns
 from study.engine.norms import EPS
 
 N_STEPS = 20
@@ -20,16 +20,16 @@ Params = dict[str, Any]
 
 
 def scanned(task: Task) -> Implementation:
-    return Implementation("JAX jit(vmap(scan))", PEER_LANES, N_STEPS, _scanned(task))
+    return Implementation("JAX jit(vmap(scan))", N_STACKED, N_STEPS, _scanned(task))
 
 
 def _scanned(task: Task) -> Turns:
     images, labels = (jnp.asarray(tensor.numpy()) for tensor in (task.data.train.images, task.data.train.labels))
     start = {name: tensor.detach().numpy().copy() for name, tensor in task.network().named_parameters()}
-    parameters = {name: jnp.stack([jnp.asarray(array)] * PEER_LANES) for name, array in start.items()}
+    parameters = {name: jnp.stack([jnp.asarray(array)] * N_STACKED) for name, array in start.items()}
     zeros = {name: jnp.zeros_like(array) for name, array in parameters.items()}
-    state = (parameters, zeros, zeros, jnp.zeros(PEER_LANES))
-    rates = jnp.full(PEER_LANES, LR)
+    state = (parameters, zeros, zeros, jnp.zeros(N_STACKED))
+    rates = jnp.full(N_STACKED, LR)
 
     steps = jax.jit(lambda state, rows: jax.vmap(lambda own, lr: _scan(own, lr, images, labels, rows))(state, rates))
     order = task.rows()
@@ -37,15 +37,15 @@ def _scanned(task: Task) -> Turns:
         rows = jnp.asarray(np.stack([rows.numpy() for rows in islice(order, N_STEPS)]))
         state, losses = steps(state, rows)
         losses.block_until_ready()
-        yield partial(_first_lane, losses)
+        yield partial(_first_losses, losses)
 
 
-def _first_lane(losses: Any) -> list[float]:
+def _first_losses(losses: Any) -> list[float]:
     return list(np.asarray(losses[0]).tolist())
 
 
 def _scan(state: Any, lr: Any, images: Any, labels: Any, rows: Any) -> Any:
-    """``rows`` (steps, batch) -> (state, losses (steps,)) of one network."""
+    """Train one network on the images at ``rows`` (steps, batch); return (state, losses (steps,))."""
 
     def step(state: Any, own: Any) -> Any:
         parameters, m, v, t = state

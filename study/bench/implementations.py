@@ -1,8 +1,8 @@
-"""Ways to train the same runs: the engines, and what one would write instead.
+"""Implementations of the same training: the engines, and what one would write instead.
 
 All start from the weights of the study's streams and see the images in its order, so that their losses can be
-compared before anything is timed. A way is an iterator: each turn trains ``n_runs`` runs by ``n_steps`` steps
-and yields a function that tells the losses of the first run, since only the comparison asks for them.
+compared before anything is timed. Each is an iterator: a turn trains ``n_runs`` runs by ``n_steps`` steps and yields a
+function that returns the losses of the first run, since only the comparison needs them.
 """
 
 import math
@@ -21,8 +21,7 @@ from torch.utils.data import DataLoader
 from torchvision.transforms.functional import to_tensor
 
 from study.data.dataset import Dataset, Split
-from study.engine import random_streams as streams
-from study.engine import reference
+from study.engine import random_streams, reference
 from study.engine.kernel.training import Training as KernelTraining
 from study.engine.lockstep.stacks import Lockstep
 from study.engine.lockstep.training import image_orders
@@ -36,22 +35,24 @@ Turns = Iterator[Callable[[], list[float]]]
 LR = 0.001
 RATES = (LR, 0.003, 0.01)
 PRODUCT = 1024  # rows and columns
-PEER_LANES = 15  # of the stacked peers, where they are fastest
+N_STACKED = 15  # networks of the stacked peers, where they are fastest
 
 
 @dataclass(frozen=True)
 class Implementation:
+    """One way to train the runs of a task, started."""
+
     name: str
     n_runs: int
     n_steps: int
     turns: Turns
     whole_machine: bool = False
-    """It takes all cores by itself, as its author runs it; the others run once on every core."""
+    """Whether it takes all cores by itself, as its author runs it; the others run once on every core."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """What all ways train: one arm at one batch size."""
+    """The training that all implementations are timed on: one arm at one batch size."""
 
     data: Dataset
     batch_size: int
@@ -63,27 +64,27 @@ class Task:
 
     @property
     def cells(self) -> tuple[Cell, ...]:
-        """Its batch size at three rates."""
+        """Return the batch size at three rates."""
         return tuple(Cell(self.batch_size, lr) for lr in RATES)
 
     def network(self) -> reference.Network:
         return reference.Network(self.design, Run(self.batch_size, LR, seed=0, arm=self.arm))
 
     def rows(self) -> Iterator[Tensor]:
-        """The image indices of one step after the other, for ever."""
+        """Yield the image indices of one step after the other, without end."""
         n_images = len(self.data.train.labels)
         for epoch in range(1, sys.maxsize):
-            order = streams.image_order(0, epoch, n_images)
+            order = random_streams.image_order(0, epoch, n_images)
             yield from torch.split(order[: n_images // self.batch_size * self.batch_size], self.batch_size)
 
 
 def post(task: Task) -> Implementation:
-    """The tutorial's loop: a DataLoader that makes a tensor of one picture after the other, torch's default Adam."""
+    """Return the tutorial's loop: a DataLoader that makes tensors picture by picture, torch's default Adam."""
     return Implementation("DataLoader loop", 1, 1, _plain(task, _loaded(task), fused=None), whole_machine=True)
 
 
 def plain(task: Task) -> Implementation:
-    """torch.nn and a fused Adam, the images in memory: reference.py, timed."""
+    """Return torch.nn and a fused Adam, the images in memory: reference.py, timed."""
     images, labels = task.data.train.images, task.data.train.labels
     return Implementation(
         "torch.nn, fused Adam", 1, 1, _plain(task, ((images[rows], labels[rows]) for rows in task.rows()), True)
@@ -98,17 +99,17 @@ def _plain(task: Task, batches: Iterator[tuple[Tensor, Tensor]], fused: bool | N
         optimiser.zero_grad()
         torch.autograd.backward(loss)
         optimiser.step()
-        yield partial(_told, loss)
+        yield partial(_as_list, loss)
 
 
-def _told(loss: Tensor) -> list[float]:
+def _as_list(loss: Tensor) -> list[float]:
     return [loss.item()]
 
 
 def _loaded(task: Task) -> Iterator[tuple[Tensor, Tensor]]:
     pictures = _Pictures(task.data.train)
     for epoch in range(1, sys.maxsize):
-        order = streams.image_order(0, epoch, len(pictures)).tolist()
+        order = random_streams.image_order(0, epoch, len(pictures)).tolist()
         yield from DataLoader(pictures, batch_size=task.batch_size, sampler=order, drop_last=True)
 
 
@@ -129,17 +130,17 @@ class _Pictures(torch.utils.data.Dataset[tuple[Tensor, int]]):
 
 
 def vmapped(task: Task) -> Implementation:
-    """torch.func: vmap(grad) over stacked networks that share their batches, one fused Adam.
+    """Return torch.func: vmap(grad) over stacked networks that share their batches, one fused Adam.
 
     Without running averages, which torch.func cannot keep by itself; that favours it.
     """
-    return Implementation("torch.func vmap", PEER_LANES, 1, _vmapped(task))
+    return Implementation("torch.func vmap", N_STACKED, 1, _vmapped(task))
 
 
 def _vmapped(task: Task) -> Turns:
     network = task.network()
     replace_all_batch_norm_modules_(network)
-    parameters, buffers = stack_module_state([network] * PEER_LANES)
+    parameters, buffers = stack_module_state([network] * N_STACKED)
     optimiser = torch.optim.Adam(parameters.values(), lr=LR, fused=True)
 
     def loss_of(own: dict[str, Tensor], state: dict[str, Tensor], images: Tensor, labels: Tensor) -> Tensor:
@@ -152,24 +153,24 @@ def _vmapped(task: Task) -> Turns:
         for name, parameter in parameters.items():
             parameter.grad = gradients[name]
         optimiser.step()
-        yield partial(_told, losses[0])
+        yield partial(_as_list, losses[0])
 
 
 def lockstep(task: Task) -> Implementation:
-    """The study's engine on torch: ten seeds by three rates of one arm."""
+    """Return the study's engine on torch: ten seeds by three rates of one arm."""
     cohort = Cohort(task.cells, (task.arm,), tuple(range(MAX_RUNS_PER_STACK // 3)))
     return Implementation("lockstep", MAX_RUNS_PER_STACK, 1, _lockstep(task, cohort))
 
 
 def both_arms(task: Task) -> Implementation:
-    """The same with both arms on the same batches, as the study trains."""
+    """Return ``lockstep`` with both arms on the same batches, as the study trains."""
     cohort = Cohort(task.cells, ("bn", "no_bn"), tuple(range(MAX_RUNS_PER_STACK // 3)))
     return Implementation("lockstep, both arms", 2 * MAX_RUNS_PER_STACK, 1, _lockstep(task, cohort))
 
 
 @torch.no_grad()
 def _lockstep(task: Task, cohort: Cohort) -> Turns:
-    team = Lockstep(task.design, cohort, torch.float32, torch.device("cpu"))
+    runs = Lockstep(task.design, cohort, torch.float32, torch.device("cpu"))
     first = cohort.runs.index(Run(task.batch_size, LR, seed=0, arm=task.arm))
     train = task.data.train
     for epoch in range(1, sys.maxsize):
@@ -179,17 +180,17 @@ def _lockstep(task: Task, cohort: Cohort) -> Turns:
             .transpose(0, 1)
         )
         for images, labels in zip(train.pixels.batches(rows), train.labels[rows], strict=True):
-            team.step(images, labels)
-            yield lambda: [team.losses()[first].item()]
+            runs.step(images, labels)
+            yield lambda: [runs.losses()[first].item()]
 
 
 def kernel(task: Task) -> Implementation:
-    """The kernel in C, a run after the other: the three rates of a seed on the images that are prepared for it."""
+    """Return the kernel in C, run by run: the three rates of a seed on the images that are prepared for it."""
     return _kernel("kernel", task, (task.arm,))
 
 
 def kernel_both_arms(task: Task) -> Implementation:
-    """The same with both arms, as the study trains."""
+    """Return ``kernel`` with both arms, as the study trains."""
     return _kernel("kernel, both arms", task, ("bn", "no_bn"))
 
 
@@ -215,8 +216,8 @@ def _listed(losses: dict[Run, NDArray[np.float64]], run: Run) -> list[float]:
 
 
 def matrix_product() -> Implementation:
-    """A square float32 product: what the machine can do at most; no run of anything."""
-    a = torch.rand(PRODUCT, PRODUCT, generator=streams.generator(0, "bench", 0))
+    """Return a square float32 product, the most that the machine can do; it trains nothing."""
+    a = torch.rand(PRODUCT, PRODUCT, generator=random_streams.generator(0, "bench", 0))
     product = torch.empty_like(a)
     return Implementation("matrix product", 1, 1, (list for _ in iter(lambda: torch.mm(a, a, out=product), None)))
 
