@@ -111,7 +111,7 @@ def law(size: int, k: int) -> float:
 
 
 def test_what_companions_do_stands_over_the_law_of_random_draws(found: Modes) -> None:
-    moves, flips = drawing.swaps(found.swaps).axes
+    moves, flips = drawing.swap_sensitivity(found.swaps).axes
     straight = line(moves, "sqrt(2k)/m")
     swaps = [(swap.eval_batch_size, swap.n_swapped) for swap in found.swaps]
     assert set(swaps) == set(SWAPS)
@@ -132,7 +132,7 @@ def test_what_companions_do_stands_over_the_law_of_random_draws(found: Modes) ->
 
 
 def test_every_point_of_the_flips_says_how_many_companions_were_replaced(found: Modes) -> None:
-    _, flips = drawing.swaps(found.swaps).axes
+    _, flips = drawing.swap_sensitivity(found.swaps).axes
     named = annotations(flips)
     assert named.keys() == {f"{k} of {size}" for size, k in SWAPS}
     for (size, k), moved in SWAPS.items():

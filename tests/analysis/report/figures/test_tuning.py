@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
-from analysis.findings.contrasts import contrasts
+from analysis.findings.contrasts import compute_contrasts
 from analysis.findings.tuning import Trial, Tuned, tuned
 from analysis.records.tables import load
 from analysis.report import number_format as words
@@ -34,7 +34,7 @@ ARMS = (BASELINE, ARM)
 def found(tmp_path_factory: pytest.TempPathFactory) -> Tuned:
     path = tmp_path_factory.mktemp("results") / "s"
     study = load(plant_tuned(path, in_gains, on_a_cliff, points(24)))
-    (found,) = tuned(study, contrasts(study, ALPHA, MARGIN), ALPHA, MARGIN)
+    (found,) = tuned(study, compute_contrasts(study, ALPHA, MARGIN), ALPHA, MARGIN)
     return found
 
 
@@ -47,7 +47,7 @@ def errors_of(found: Tuned) -> Errors:
 
 
 def test_every_trial_stands_at_its_rate_and_its_error_in_the_panel_of_its_arm(found: Tuned) -> None:
-    figure, errors = drawing.tried(found.trials, found.chosen), errors_of(found)
+    figure, errors = drawing.trial_scores(found.trials, found.chosen), errors_of(found)
     assert [title(axes) for axes in figure.axes] == [words.side(arm) for arm in ARMS]
     for axes, arm in zip(figure.axes, ARMS, strict=True):
         dots, _ = axes.collections
@@ -61,7 +61,7 @@ def test_every_trial_stands_at_its_rate_and_its_error_in_the_panel_of_its_arm(fo
 
 
 def test_the_ringed_trial_of_each_arm_is_the_best_of_that_arm(found: Tuned) -> None:
-    figure = drawing.tried(found.trials, found.chosen)
+    figure = drawing.trial_scores(found.trials, found.chosen)
     rings = []
     for axes, arm in zip(figure.axes, ARMS, strict=True):
         dots, ring = axes.collections
@@ -77,7 +77,7 @@ def test_the_ringed_trial_of_each_arm_is_the_best_of_that_arm(found: Tuned) -> N
 
 
 def test_the_smaller_the_batch_of_a_trial_the_fainter_it_is(found: Tuned) -> None:
-    figure = drawing.tried(found.trials, found.chosen)
+    figure = drawing.trial_scores(found.trials, found.chosen)
     for axes, arm in zip(figure.axes, ARMS, strict=True):
         sizes, shades = [size(trial) for trial in of(found, arm)], axes.collections[0].get_alpha()
         by_size = dict(zip(sizes, shades, strict=True))
@@ -89,7 +89,7 @@ def test_the_smaller_the_batch_of_a_trial_the_fainter_it_is(found: Tuned) -> Non
 
 def test_a_budget_is_drawn_as_the_error_of_its_expected_best_score_with_its_band(found: Tuned) -> None:
     assert found.gap_by_budget
-    axes = drawing.budgets(found.budgets, found.gap_by_budget).axes[0]
+    axes = drawing.expected_best(found.budgets, found.gap_by_budget).axes[0]
     errors = Errors.around(accuracy for budget in found.budgets for accuracy in budget.expected)
     assert reads_as_accuracy(axes, errors)
     assert axes.get_xscale() == "log"
@@ -108,7 +108,7 @@ def test_a_budget_is_drawn_as_the_error_of_its_expected_best_score_with_its_band
 def test_the_difference_by_budget_has_its_band_as_far_as_there_is_one(found: Tuned) -> None:
     gap = found.gap_by_budget
     assert gap
-    axes = drawing.budgets(found.budgets, gap).axes[1]
+    axes = drawing.expected_best(found.budgets, gap).axes[1]
     zero, difference = axes.get_lines()
     assert set(zero.get_ydata()) == {0}
     assert colour(difference) == BLUE
