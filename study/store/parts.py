@@ -61,7 +61,7 @@ def read_all(folder: Path, pattern: str, read_part: Callable[[Path], pa.Table | 
 def _holds(path: Path, content: bytes) -> bool:
     try:
         return file_bytes(path) == content
-    except (InvalidFile, FileNotFoundError):
+    except (InvalidFile, OSError):
         return False
 
 
