@@ -10,7 +10,7 @@ from typing import Literal
 
 from study.spec.checks import check_known
 
-NORM_KINDS = ("batch",)
+NORM_KINDS = ("batch", "layer")
 """The kinds of normalisation, each a file of ``study/engine/norms``."""
 
 
@@ -88,6 +88,9 @@ ARMS = {
             colour="#0173b2", line="-", marker="o",
         ),
         Arm("no_bn", "no batch normalisation", "without BN", "without", None, colour="#d55e00", line="--", marker="s"),
+        Arm(
+            "layer", "layer normalisation", "with LN", "with LN", Norm("layer"), colour="#029e73", line="-.", marker="D"
+        ),
     )
 }  # fmt: skip
 """Known arms by key, in the order of tables; the colours are of seaborn's palette ``colorblind``."""

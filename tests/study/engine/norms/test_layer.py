@@ -1,0 +1,79 @@
+"""Layer normalisation against torch.nn.LayerNorm, alone and in training."""
+
+import pytest
+import torch
+
+from study.data.dataset import Dataset
+from study.engine import random_streams, reference
+from study.engine.lockstep.optimiser import Parameters
+from study.engine.lockstep.stacks import Lockstep
+from study.engine.norms import layer
+from study.spec.arms import ARMS, Norm
+from study.spec.design import Design
+from tests.study.values import cohort_of
+
+WIDTHS = [5, 32, 33]
+"""Of which 32 is a whole vector, and the others are padded."""
+
+
+def stacked(width: int, n_runs: int) -> layer.LayerNorm:
+    padded = -(-width // 32) * 32
+    shapes = {"norms.0.weight": (1, padded), "norms.0.bias": (1, padded)}
+    parameters = Parameters((1, padded), shapes, torch.full((n_runs, 1), 0.5, dtype=torch.float64))
+    made = layer.LayerNorm(parameters, "norms.0", width, Norm("layer"))
+    for name in shapes:
+        parameters.assign(name, torch.randn(n_runs, 1, padded, dtype=torch.float64, generator=torch.Generator()))
+    parameters.refresh()
+    return made
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_both_passes_are_those_of_torch(width: int) -> None:
+    made = stacked(width, n_runs=3)
+    z = torch.randn(7, 3, made.width + made.n_more, dtype=torch.float64)
+    z[..., width:] = 0
+    y, d_y = made.forward(z), torch.randn(7, 3, z.shape[-1], dtype=torch.float64)
+    d_z = made.backward(d_y)
+    assert not torch.cat([y[..., width:], d_z[..., width:]]).any()  # what pads a vector takes no part
+    for run in range(3):
+        twin = layer.twin(width, Norm("layer")).double()
+        with torch.no_grad():
+            twin.weight.copy_(made.gamma[run, 0, :width])
+            twin.bias.copy_(made.beta[run, 0, :width])
+        own = z[:, run, :width].clone().requires_grad_()
+        expected = twin(own)
+        expected.backward(d_y[:, run, :width])
+        pairs = [
+            (y[:, run, :width], expected),
+            (d_z[:, run, :width], own.grad),
+            (made.d_gamma[run, 0, :width], twin.weight.grad),
+        ]
+        for ours, torchs in [*pairs, (made.d_beta[run, 0, :width], twin.bias.grad)]:
+            assert torchs is not None
+            torch.testing.assert_close(ours, torchs, rtol=0, atol=1e-12)
+
+
+def test_a_training_is_that_of_torch_step_by_step(digits64: Dataset) -> None:
+    design = Design(
+        "digits", arms=("layer", "no_bn"), batch_sizes=(32,), lrs=(0.01, 0.1), seeds=(0, 1), hidden=(33, 20)
+    )
+    cohort = cohort_of(32, ("layer",), (0.01, 0.1), (0, 1))
+    lockstep = Lockstep(design, cohort, torch.float64, torch.device("cpu"))
+    references = [reference.train(design, run, digits64) for run in cohort.runs]
+    n = len(digits64.train.labels)
+    orders = torch.stack([random_streams.image_order(seed, 1, n) for seed in cohort.seeds])
+    pixels = digits64.train.pixels
+    for step, images in zip(
+        range(12), pixels.batches(orders[:, : 12 * 32].view(2, 12, 32).transpose(0, 1)), strict=True
+    ):
+        with torch.no_grad():
+            lockstep.step(images, digits64.train.labels[orders[:, step * 32 : (step + 1) * 32]])
+        for i, training in enumerate(references):
+            network, _ = next(training)
+            ours = lockstep.stacks[0].state_dict(i)
+            for name, expected in network.state_dict().items():
+                torch.testing.assert_close(ours[name], expected, rtol=0, atol=1e-12)
+
+
+def test_its_networks_keep_no_statistics() -> None:
+    assert ARMS["layer"].statistics == ()
