@@ -28,10 +28,13 @@ def encode(table: pa.Table) -> bytes:
 
 
 def write(folder: Path, name: str, table: pa.Table) -> Path:
-    """Make ``table`` a part ``<name>-<digest>.parquet`` of ``folder``, durably; doing it twice is doing it once."""
+    """Make ``table`` a part ``<name>-<digest>.parquet`` of ``folder``, durably; doing it twice is doing it once.
+
+    A part that was damaged has the name of the sound one, which takes its place.
+    """
     content = encode(table)
     path = folder / f"{name}-{_digest(content)}.parquet"
-    if not path.exists():
+    if not _holds(path, content):
         write_atomically(path, content)
     return path
 
@@ -53,6 +56,13 @@ def read_all(folder: Path, pattern: str, of: Callable[[Path], pa.Table | None]) 
         table = of(path)
         if table is not None:
             yield table
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    try:
+        return untrusted_parquet.file_bytes(path) == content
+    except (untrusted_parquet.Refused, OSError):  # what cannot be read is written, or that fails in better words
+        return False
 
 
 def _digest(content: bytes) -> str:
