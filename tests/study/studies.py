@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from study import run, tune
+from study.cli.exits import leave
 from study.store import inference_tables
 from study.tuning import loop
 from tests.conftest import SMALL
@@ -171,4 +172,4 @@ def _live(errors: Path, work: Callable[..., int], arguments: tuple) -> None:
             sys.excepthook(*sys.exc_info())
             return 99
 
-    run.leave("study.run", command)
+    leave("study.run", command)

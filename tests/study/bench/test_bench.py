@@ -9,7 +9,7 @@ import pytest
 
 from study.bench import __main__ as bench
 from study.bench import scaling, team, ways
-from study.data import dataset as data
+from study.data import dataset
 from study.errors import StudyError
 from study.spec.design import Design
 
@@ -19,7 +19,7 @@ def test_the_arithmetic_of_a_step_is_counted_by_hand() -> None:
     assert bench.dense_flop(design) == 2 * 32 * (2 * 784 * 32 + 3 * 32 * 32 + 3 * 32 * 10)
 
 
-def test_the_loader_makes_the_same_batches_as_the_tensors_in_memory(digits: data.Dataset) -> None:
+def test_the_loader_makes_the_same_batches_as_the_tensors_in_memory(digits: dataset.Dataset) -> None:
     """But for pixels, which it holds as bytes: digits have 16 levels, bytes 255."""
     task = ways.Task(digits, 32, "bn")
     for (pictures, targets), rows in islice(zip(ways._loaded(task), task.rows(), strict=False), 50):
@@ -28,7 +28,7 @@ def test_the_loader_makes_the_same_batches_as_the_tensors_in_memory(digits: data
 
 
 @pytest.mark.parametrize("arm", ["no_bn", "bn"])
-def test_every_way_has_the_losses_of_the_plain_loop(arm: str, digits: data.Dataset) -> None:
+def test_every_way_has_the_losses_of_the_plain_loop(arm: str, digits: dataset.Dataset) -> None:
     engine, peers = (team._make(ways.Task(digits, 32, arm), of_engine)[0] for of_engine in (True, False))
     assert (len(engine), len(peers)) == (4, 3 + bool(importlib.util.find_spec("jax")))
     team.check_agreement(engine | peers)

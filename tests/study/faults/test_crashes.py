@@ -10,8 +10,7 @@ import pytest
 from study.spec.cohorts import cohorts, missing_runs
 from study.spec.design import Design
 from study.spec.history import History
-from study.store import schemas as records
-from study.store import weights
+from study.store import schemas, weights
 from study.store.study_folder import Folder, unit_id
 from tests.study.faults.disks import Killing, LostRename, PowerCut, Torn
 from tests.study.studies import Child, launch, litter, results, say, study
@@ -90,8 +89,8 @@ def commit(folder: Path) -> int:
     finite, right = np.ones((len(cohort.runs), 2), bool), np.ones((len(cohort.runs), 360), bool)
     history = History(n_correct / 7, n_correct, finite, right, 3, networks)
     Folder(folder).prepare()
-    weights.keep(folder, DESIGN, cohort.runs, history)
-    part = records.part_table(DESIGN, cohort.runs, history)
+    weights.write(folder, DESIGN, cohort.runs, history)
+    part = schemas.part_table(DESIGN, cohort.runs, history)
     Folder(folder).commit(unit_id(DESIGN, cohort, "data", "engine"), part)
     return 0
 

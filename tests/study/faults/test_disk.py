@@ -12,10 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from study import run
-from study.data import dataset as data
-from study.engine import costs as forecast
+from study.data import dataset
 from study.engine.lockstep import training
-from study.runner import provenance
+from study.runner import provenance, session
 from study.spec import history
 from study.store.study_folder import Folder
 from tests.study.faults.disks import FULL, Disk, Failing, Short, Vanishing
@@ -28,7 +27,7 @@ UNTRIED = ("--no-ablation",)
 @pytest.fixture
 def trained_already(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each cohort is trained once, however often it is asked for: what these tests try is the writing."""
-    images, train, known = data.load_digits(), training.train_together, {}
+    images, train, known = dataset.load_digits(), training.train_together, {}
 
     def remembered(design, cohorts, *rest) -> list[history.History]:
         key = (design, tuple(cohorts))
@@ -36,8 +35,8 @@ def trained_already(monkeypatch: pytest.MonkeyPatch) -> None:
         return known[key]
 
     monkeypatch.setattr(training, "train_together", remembered)
-    monkeypatch.setattr(data, "load_digits", lambda: images)
-    monkeypatch.setattr(forecast.Prices, "expected_rate", lambda *_: (1e9, "a guess"))
+    monkeypatch.setattr(dataset, "load_digits", lambda: images)
+    monkeypatch.setattr(session, "expected_throughput", lambda *_: (1e9, "a guess"))
     monkeypatch.setattr(provenance, "git", lambda: {"commit": None, "dirty": None})
 
 

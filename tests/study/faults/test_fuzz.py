@@ -15,11 +15,10 @@ from hypothesis import strategies as st
 from analysis.report import __main__ as report
 from study import ablate, run
 from study.bench import __main__ as bench
-from study.cli import arguments
-from study.cli import run_options as options
-from study.data import download as sources
-from study.engine import costs as forecast
+from study.cli import arguments, run_options
+from study.data import download
 from study.errors import EnvironmentFault, StudyError
+from study.runner import forecast
 from study.spec import design
 from study.store.study_folder import Folder
 
@@ -124,7 +123,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (deep / "file").write_text("")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(deep)
-        patch.setattr(sources, "obtain", no_network)
+        patch.setattr(download, "obtain", no_network)
         patch.setattr(forecast, "_flop_per_second", lambda: 1e10)
         yield top
 
@@ -183,7 +182,7 @@ def check_trained(top: Path, line: list[str]) -> int:
     """A study of one run of four units, but for what the line says: too much to do is only planned."""
     full = [*TINY, *line]
     with contextlib.suppress(StudyError, SystemExit), contextlib.redirect_stderr(io.StringIO()):
-        asked = run.parse(full)
+        asked = run_options.parse(full)
         made = asked.design("digits")
         steps = len(made.runs) * made.epochs * sum(map(made.steps_per_epoch, made.batch_sizes))
         if steps * made.n_parameters("bn") > 2e7 or asked.workers > 1:
@@ -222,8 +221,8 @@ def fuzzer(n: int) -> settings:
 
 
 CHECKS = {
-    "run": (options.Options, check_dry),
-    "train": (options.Options, check_trained),
+    "run": (run_options.Options, check_dry),
+    "train": (run_options.Options, check_trained),
     "ablate": (ablate.Options, check_ablate),
     "report": (report.Options, check_report),
     "bench": (bench.Options, check_bench),
@@ -255,7 +254,7 @@ def test_any_command_line_ends_with_a_known_code_and_no_study_half_made(name: st
 
 def test_a_command_that_trusts_is_found(ground: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a data set of any name is let in, the line ends in a KeyError."""
-    for module in (design, options):
+    for module in (design, run_options):
         monkeypatch.setattr(module, "check_known", lambda what, name, known: None)
     with pytest.raises(AssertionError, match="KeyError: "):
         check_dry(ground, ["--dataset", "nmist"], None)

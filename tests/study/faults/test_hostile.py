@@ -18,11 +18,10 @@ from analysis.records.tables import load
 from analysis.report import __main__ as report
 from study import run
 from study.errors import EnvironmentFault, StudyError, UsageError
-from study.spec import design as design_module
+from study.spec import design
 from study.spec.design import Design
 from study.spec.runs import Run
-from study.store import manifest as manifest_module
-from study.store import untrusted_parquet as parquet
+from study.store import manifest, untrusted_parquet
 from study.store.study_folder import Folder
 from tests import ROOT
 from tests.analysis.planted import plant
@@ -105,7 +104,7 @@ def test_the_bounds_are_generous() -> None:
     Design("mnist", batch_sizes=tuple(range(2, 52)), lrs=(0.1,), seeds=tuple(range(10_000)), epochs=9)
     Design("mnist", lrs=(0.1,), seeds=tuple(range(100_000)))
     Design("mnist", hidden=(32_768,), epochs=32_767)
-    assert design_module.MAX_RECORDS <= parquet.MOST_VALUES
+    assert design.MAX_RECORDS <= untrusted_parquet.MOST_VALUES
 
 
 # --- manifests
@@ -116,7 +115,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = plant(tmp_path_factory.mktemp("hostile") / "s", DESIGN, lambda run, epoch: 0.25 + 0.25 * epoch)
     assert report.main([str(path)]) == 0
     text = json.loads((path / "manifest.json").read_text())
-    session = {name: text[name] for name in manifest_module.SESSION}
+    session = {name: text[name] for name in manifest.SESSION}
     write(path, text | {"earlier": [session], "timings": {"training_seconds": 1.5}})
     return path
 
@@ -163,10 +162,10 @@ def test_a_manifest_that_the_program_writes_is_read(study: Path) -> None:
 
 
 def test_the_looks_of_a_manifest_have_the_fields_of_the_reports() -> None:
-    assert set(manifest_module.LOOK.required) == set(Look.__annotations__)
-    assert set(manifest_module.COMMANDS) == set(manifest_module.SESSION)
-    assert set(manifest_module.MANIFEST.required) == manifest_module.Manifest.__required_keys__
-    assert set(manifest_module.MANIFEST.optional) == manifest_module.Manifest.__optional_keys__
+    assert set(manifest.LOOK.required) == set(Look.__annotations__)
+    assert set(manifest.COMMANDS) == set(manifest.SESSION)
+    assert set(manifest.MANIFEST.required) == manifest.Manifest.__required_keys__
+    assert set(manifest.MANIFEST.optional) == manifest.Manifest.__optional_keys__
 
 
 @pytest.mark.parametrize("kind", ["link", "pipe", "folder", "large", "zero"])
@@ -183,7 +182,7 @@ def test_a_manifest_that_is_no_regular_file_of_bounded_size_is_refused(kind: str
         elif kind == "folder":
             path.mkdir()
         elif kind == "large":
-            path.write_bytes(text + b" " * manifest_module.MOST_BYTES)
+            path.write_bytes(text + b" " * manifest.MAX_BYTES)
         else:
             path.symlink_to("/dev/zero")
         assert re.search("regular file|at most 16,777,216 are read", refusal(study))
@@ -411,7 +410,7 @@ def test_20_000_mutated_manifests_are_read_or_refused(study: Path) -> None:
 
 def test_the_fuzzer_finds_a_reader_that_trusts(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the check of the fields, a mutant ends in a KeyError or a TypeError."""
-    monkeypatch.setattr(manifest_module, "_check_fields", lambda values: None)
+    monkeypatch.setattr(manifest, "_check_fields", lambda values: None)
     with pytest.raises(AssertionError, match="mutant"):
         fuzz_manifests(study, 300)
 

@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from study import run
-from study.engine import costs as forecast
+from study.cli.exits import guarded
+from study.engine import costs
+from study.runner.progress import Progress
 from tests.conftest import SMALL
 from tests.study.studies import Child, launch, litter, results, say, start, tables
 
@@ -72,10 +74,10 @@ def test_workers_in_processes_give_the_same_bytes_even_if_one_is_killed(
     """Two processes, one of them killed at its first epoch: its cohort is tried once more, nothing is lost."""
     options = [*SMALL, *LONG, "--seeds", "4", "--epochs", "3", "--engine", "torch", "--study-id", "s"]
     assert run.main([*options, "--out", str(tmp_path / "one")]) == 0
-    monkeypatch.setattr(forecast, "TORCH", replace(forecast.TORCH, start_seconds=0.0))  # however little there is to do
+    monkeypatch.setattr(costs, "TORCH", replace(costs.TORCH, start_seconds=0.0))  # however little there is to do
     killed = []
 
-    class Killing(run.Progress):
+    class Killing(Progress):
         def epoch(self, cohort) -> None:
             super().epoch(cohort)
             if not killed:
@@ -115,7 +117,7 @@ def test_a_signal_after_the_last_word_of_a_command_is_one_sentence_too(
 
 
 def signal_oneself(number: signal.Signals) -> int:
-    assert run.guarded("study.run", lambda: 0) == 0
+    assert guarded("study.run", lambda: 0) == 0
     os.kill(os.getpid(), number)
     time.sleep(5)
     return 0

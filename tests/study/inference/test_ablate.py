@@ -23,21 +23,20 @@ import pytest
 from safetensors.numpy import save
 
 from study import ablate, run
-from study.data import dataset as data
+from study.data import dataset
 from study.data.lazy import ImageSource
 from study.errors import UsageError
-from study.inference import corruptions as shifts
+from study.inference import complete, corruptions
 from study.runner.outcome import Terminated
+from study.spec.design import Design
 from study.spec.factors import Cell
-from study.store import inference_tables as ablation_tables
-from study.store import study_folder as folder_module
-from study.store import weights
-from study.store.inference_tables import SCHEMAS, Store, read_table
+from study.store import parts, study_folder, weights
+from study.store.inference_tables import COLUMNS, Store, read_table
 from study.store.study_folder import Folder
 from tests.conftest import SMALL
 
 HIDDEN = ("--hidden", "12", "9", "--epochs", "1")
-FEW = tuple(shifts.Condition(*key) for key in (("clean", 0), ("gain", 5), ("background", 2), ("one_class", 0)))
+FEW = tuple(corruptions.Condition(*key) for key in (("clean", 0), ("gain", 5), ("background", 2), ("one_class", 0)))
 CLEAN_TABLES = ("statistics", "swaps", "compositions")
 GROUPS = 4  # 2 batch sizes, 2 arms
 PARTS = GROUPS * len(FEW) + 2 * len(CLEAN_TABLES)
@@ -62,7 +61,7 @@ def study(trained: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Four conditions instead of 71: what is to be done is the same."""
-    monkeypatch.setattr(shifts, "CONDITIONS", FEW)
+    monkeypatch.setattr(corruptions, "CONDITIONS", FEW)
 
 
 @pytest.fixture(scope="module")
@@ -70,9 +69,9 @@ def whole(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     """The tables of an evaluation by one process that nobody stopped, under four conditions."""
     folder = shutil.copytree(trained, tmp_path_factory.mktemp("whole") / "s")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(shifts, "CONDITIONS", FEW)
+        patch.setattr(corruptions, "CONDITIONS", FEW)
         assert evaluate(folder) == 0
-    assert len(parts(folder)) == PARTS
+    assert len(committed(folder)) == PARTS
     return tables(folder)
 
 
@@ -81,10 +80,10 @@ def evaluate(folder: Path, *options: str) -> int:
 
 
 def tables(folder: Path) -> dict[str, bytes]:
-    return {name: (folder / f"{name}.parquet").read_bytes() for name in SCHEMAS}
+    return {name: (folder / f"{name}.parquet").read_bytes() for name in COLUMNS}
 
 
-def parts(folder: Path) -> dict[str, int]:
+def committed(folder: Path) -> dict[str, int]:
     return {path.name: path.stat().st_mtime_ns for path in (folder / "ablation").iterdir()}
 
 
@@ -146,9 +145,9 @@ def test_clean_evaluates_the_images_as_they_are_and_the_rest_follows(
 ) -> None:
     assert evaluate(study, "--clean") == 0
     assert set(pd.read_parquet(study / "ablation.parquet")["shift"]) == {"clean"}
-    first = parts(study)
+    first = committed(study)
     assert evaluate(study) == 0
-    assert first.items() < parts(study).items()
+    assert first.items() < committed(study).items()
     assert tables(study) == whole
 
 
@@ -161,8 +160,8 @@ def test_the_same_command_again_writes_nothing_and_loads_no_images(
     def refuse(*_: object) -> None:
         raise AssertionError("images were asked for")
 
-    monkeypatch.setattr(data, "load", refuse)
-    monkeypatch.setattr(ablate.weights, "read", refuse)
+    monkeypatch.setattr(dataset, "load", refuse)
+    monkeypatch.setattr(weights, "read", refuse)
     assert evaluate(study) == 0
     assert {path: path.stat().st_mtime_ns for path in study.rglob("*.parquet")} == before
 
@@ -212,12 +211,12 @@ def test_a_part_whose_name_is_true_and_that_is_no_table_is_left_aside(
 
 def test_a_damaged_table_is_mended_from_the_parts(few: None, study: Path, whole: dict[str, bytes]) -> None:
     assert evaluate(study) == 0
-    before = parts(study)
+    before = committed(study)
     (study / "swaps.parquet").write_bytes(whole["swaps"][:-5])
     (study / "ablation.parquet").unlink()
     assert evaluate(study) == 0
     assert tables(study) == whole
-    assert parts(study) == before
+    assert committed(study) == before
 
 
 def test_seeds_that_are_added_later_extend_the_tables(
@@ -225,10 +224,10 @@ def test_seeds_that_are_added_later_extend_the_tables(
 ) -> None:
     assert study_run(*HIDDEN, "--no-ablation", "--seeds", "1") == 0
     assert evaluate(tmp_path / "s") == 0
-    first = parts(tmp_path / "s")
+    first = committed(tmp_path / "s")
     assert study_run(*HIDDEN, "--seeds", "2") == 0  # the clean part of it
     assert evaluate(tmp_path / "s") == 0
-    assert first.items() < parts(tmp_path / "s").items()
+    assert first.items() < committed(tmp_path / "s").items()
     assert tables(tmp_path / "s") == whole
 
 
@@ -240,7 +239,7 @@ def test_two_threads_make_the_tables_of_one(few: None, study: Path, whole: dict[
 def test_groups_of_any_size_make_the_same_tables(
     few: None, study: Path, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ablate, "AT_ONCE", 3)
+    monkeypatch.setattr(complete, "NETWORKS_AT_ONCE", 3)
     assert evaluate(study) == 0
     assert tables(study) == whole
 
@@ -288,14 +287,14 @@ def test_study_run_stopped_while_it_evaluates_goes_on(
     assert study_run(*one) == code
     assert "the same command goes on" in capsys.readouterr().err
     monkeypatch.undo()
-    assert len(parts(tmp_path / "s")) == 2 * 4  # with batch norm, two groups of four tables
+    assert len(committed(tmp_path / "s")) == 2 * 4  # with batch norm, two groups of four tables
     assert study_run(*one) == 0
     expected = {name: table.drop_columns("study_id") for name, table in read_all(tmp_path / "whole").items()}
     assert {name: table.drop_columns("study_id") for name, table in read_all(tmp_path / "s").items()} == expected
 
 
 def read_all(folder: Path) -> dict[str, pa.Table]:
-    found = {name: read_table(folder, name) for name in SCHEMAS}
+    found = {name: read_table(folder, name) for name in COLUMNS}
     return {name: table.replace_schema_metadata() for name, table in found.items() if table is not None}
 
 
@@ -321,10 +320,10 @@ def stop_after(n: int, monkeypatch: pytest.MonkeyPatch, stop: type[BaseException
     """Of ``n`` commits, at the next."""
     commit, commits = Store.commit, iter(range(n))
 
-    def counted(self: Store, rows: dict) -> None:
+    def counted(self: Store, rows: dict, design: Design) -> None:
         if next(commits, None) is None:
             raise stop
-        commit(self, rows)
+        commit(self, rows, design)
 
     monkeypatch.setattr(Store, "commit", counted)
 
@@ -336,13 +335,13 @@ def test_stopped_between_two_commits_and_started_again_gives_equal_bytes(
     with monkeypatch.context() as patch:
         stop_after(n, patch)
         assert evaluate(study) == 130
-    before = parts(study) if n else {}
+    before = committed(study) if n else {}
     assert not (study / "ablation.parquet").exists()
     assert not list(study.glob(".data*"))
     assert evaluate(study) == 0
     assert tables(study) == whole
-    assert before.items() <= parts(study).items()
-    assert len(parts(study)) == PARTS
+    assert before.items() <= committed(study).items()
+    assert len(committed(study)) == PARTS
 
 
 @pytest.mark.parametrize("n", [1, 3, PARTS - 1, PARTS, PARTS + 2, PARTS + 4])
@@ -350,7 +349,7 @@ def test_stopped_between_two_files_and_started_again_gives_equal_bytes(
     n: int, few: None, study: Path, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Within a commit, whose rows of the ablation come last; between the tables; and before their digests are kept."""
-    write, writes = ablation_tables.write_atomically, iter(range(n))
+    write, writes = parts.write_atomically, iter(range(n))
 
     def counted(path: Path, content: bytes) -> None:
         if next(writes, None) is None:
@@ -358,8 +357,8 @@ def test_stopped_between_two_files_and_started_again_gives_equal_bytes(
         write(path, content)
 
     with monkeypatch.context() as patch:
-        patch.setattr(ablation_tables, "write_atomically", counted)
-        patch.setattr(folder_module, "write_atomically", counted)
+        patch.setattr(parts, "write_atomically", counted)
+        patch.setattr(study_folder, "write_atomically", counted)
         assert evaluate(study) == 130
     assert evaluate(study) == 0
     assert tables(study) == whole
@@ -387,11 +386,10 @@ def test_when_the_lock_is_given_back_no_thread_is_at_work(
         raise BrokenPipeError
 
     assert design
-    monkeypatch.setattr(ablate, "SAY_EVERY", -1)
+    monkeypatch.setattr(complete, "SAY_EVERY", -1)
     try:
-        ablate.ablate(
-            folder, design, ablate.trained(folder, design), ImageSource("digits", study), "cpu", False, 2, left
-        )
+        runs = complete.trained(folder, design)
+        complete.complete(folder, design, runs, ImageSource("digits", study), "cpu", False, 2, left)
     except BrokenPipeError:
         during = set(threading.enumerate())
     assert during == before
@@ -577,6 +575,6 @@ def test_a_table_that_cannot_be_read_is_an_error_in_words(few: None, study: Path
     pq.write_table(table.drop_columns("ece"), path)
     with pytest.raises(UsageError, match=r"its sha256 is not the one in manifest\.json"):
         read_table(study, "ablation")
-    folder_module.Folder(study).write_tables({"ablation": path.read_bytes()})
+    study_folder.Folder(study).write_tables({"ablation": path.read_bytes()})
     with pytest.raises(UsageError, match=r"has the columns \['study_id', .*\]; expected \['study_id', .*'ece'"):
         read_table(study, "ablation")

@@ -13,13 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from study.data.dataset import Dataset, Split
-from study.engine import random_streams as streams
-from study.engine import reference
+from study.engine import random_streams, reference
 from study.engine.lockstep import training
-from study.inference import corruptions as shifts
-from study.inference import evaluate as ablation
-from study.inference import modes
-from study.inference import statistics as moments
+from study.inference import corruptions, evaluate, modes, statistics
 from study.inference.corruptions import CONDITIONS, Condition
 from study.inference.evaluate import CLEAN, FROM_TRAINING, NO_NORM, ORDERS, SIZES, SWAPS, Group, Trial, trials
 from study.spec.design import Design
@@ -83,16 +79,16 @@ def test_every_run_has_a_row_for_every_trial_and_one_without_batch_norm(
     condition: Condition, group_of: GroupOf
 ) -> None:
     rows = group_of(*BN).rows(condition)
-    n = len(shifts.taken(condition, group_of(*BN).data.test.labels))
+    n = len(corruptions.taken(condition, group_of(*BN).data.test.labels))
     ways = [(t.inference, (t.size or n) if t.order else None, t.order) for t in trials(condition, 2)]
     assert len(set(ways)) == len(ways) == (63 if condition == CLEAN else 12)
     assert [(row["run_id"], row["inference"], row["eval_batch_size"], row["order"]) for row in rows] == [
         (DESIGN.run_id(run), *way) for way in ways for run in BN
     ]
-    without = group_of(*(replace(run, arm="no_bn") for run in BN)).rows(condition)
+    without = group_of(*(Run(run.cell, seed=run.seed, arm="no_bn") for run in BN)).rows(condition)
     assert [
         (row["run_id"], row["inference"], row["eval_batch_size"], row["order"], row["n_flips"]) for row in without
-    ] == [(DESIGN.run_id(replace(run, arm="no_bn")), NO_NORM.inference, None, None, None) for run in BN]
+    ] == [(DESIGN.run_id(Run(run.cell, seed=run.seed, arm="no_bn")), NO_NORM.inference, None, None, None) for run in BN]
     for row in rows + without:
         assert (row["shift"], row["severity"], row["n_examples"]) == (condition.name, condition.severity, n)
         assert row["accuracy"] == row["n_correct"] / n
@@ -117,7 +113,7 @@ def test_the_clean_trials_are_those_of_the_reference() -> None:
 def test_the_running_statistics_and_no_batch_norm_repeat_the_records_to_the_image(
     histories: dict[str, History], group_of: GroupOf, clean: list[Row]
 ) -> None:
-    without = group_of(*(replace(run, arm="no_bn") for run in BN)).rows(CLEAN)
+    without = group_of(*(Run(run.cell, seed=run.seed, arm="no_bn") for run in BN)).rows(CLEAN)
     for arm, rows in (("bn", of(clean, inference="running")), ("no_bn", without)):
         assert [row["n_correct"] for row in rows] == histories[arm].n_correct[:, -1, 1].tolist()
         np.testing.assert_allclose([row["loss"] for row in rows], histories[arm].loss[:, -1, 1], rtol=1e-5)
@@ -144,14 +140,14 @@ def in_train_mode(run: Run, state: dict[str, np.ndarray], images: Dataset, rows:
 def tried(group: Group, *wanted: Trial, condition: Condition = CLEAN) -> list[Row]:
     """The rows of these trials alone."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ablation, "trials", lambda *_: list(wanted))
+        patch.setattr(evaluate, "trials", lambda *_: list(wanted))
         return group.rows(condition)
 
 
 def ordered(order: str, run: Run, labels: Tensor) -> Tensor:
     """Sorted: by class, and by the file within one. Shuffled: as the run's seed draws."""
     if order == "shuffled":
-        return streams.test_order(run.seed, len(labels))
+        return random_streams.test_order(run.seed, len(labels))
     key = labels.tolist() if order == "sorted" else [0] * len(labels)
     return torch.tensor(sorted(range(len(labels)), key=key.__getitem__))
 
@@ -221,8 +217,8 @@ def test_whoever_waits_for_the_work_is_asked_between_its_parts(weights: Weights,
     before = 0
     for work, parts in (
         (lambda: group.rows(CLEAN), 63 + 1 + 44 + 2),  # trials, batches of the training images, two layers' passes
-        (group.swap_rows, len(ablation.SWAPS)),
-        (group.composition_rows, 32 * len(ablation.COMPOSED)),
+        (group.swap_rows, len(evaluate.SWAPS)),
+        (group.composition_rows, 32 * len(evaluate.COMPOSED)),
     ):
         list(work())
         assert len(asked) - before >= parts
@@ -236,8 +232,8 @@ def test_flips_are_counted_from_the_population_statistics(
     assert {row["n_flips"] for row in of(clean, inference="population")} == {0}
     for run in BN:
         stack = modes.Networks.of([as_tensors(weights[run])])
-        z = moments.passes(stack, images.train.images)
-        exact = moments.population(stack, lambda: z(moments.CHUNK))  # noqa: B023, called at once
+        z = statistics.passes(stack, images.train.images)
+        exact = statistics.population(stack, lambda: z(statistics.CHUNK))  # noqa: B023, called at once
         z = modes.first(stack, images.test.images)
         answers = [modes.logits(stack, z, modes.Fixed(s)).argmax(-1) for s in (exact, running(weights[run]))]
         assert of(clean, run, inference="running")[0]["n_flips"] == int((answers[0] != answers[1]).sum())
@@ -248,7 +244,7 @@ def as_tensors(state: dict[str, np.ndarray]) -> dict[str, Tensor]:
 
 
 def running(state: dict[str, np.ndarray]) -> modes.Statistics:
-    return moments.statistics([as_tensors(state)], "running")
+    return statistics.statistics([as_tensors(state)], "running")
 
 
 @pytest.mark.parametrize(
@@ -283,7 +279,7 @@ def test_an_unknown_way_to_predict_is_refused_by_its_name(group_of: GroupOf) -> 
 
 def test_a_condition_is_met_by_the_images_that_it_shows(weights: Weights, images: Dataset, group_of: GroupOf) -> None:
     for condition in SOME:
-        pixels, labels = shifts.apply(condition, images.test.images, images.test.labels)
+        pixels, labels = corruptions.apply(condition, images.test.images, images.test.labels)
         for run in BN[:2]:
             network = loaded(run, weights[run]).eval()
             (row,) = of(group_of(*BN[:2]).rows(condition), run, inference="running")
@@ -359,7 +355,7 @@ def test_a_run_has_equal_rows_alone_in_pairs_and_among_all(group_of: GroupOf) ->
 
 
 def test_a_run_without_batch_norm_has_equal_rows_alone_and_among_all(group_of: GroupOf) -> None:
-    runs = [replace(run, arm="no_bn") for run in BN]
+    runs = [Run(run.cell, seed=run.seed, arm="no_bn") for run in BN]
     for condition in SOME:
         together = group_of(*runs).rows(condition)
         assert [row for run in runs for row in group_of(run).rows(condition)] == together

@@ -17,12 +17,12 @@ from torch.nn.utils.fusion import fuse_linear_bn_eval
 from torch.optim.swa_utils import update_bn
 
 from study.data.dataset import Dataset
-from study.engine.norms.batch import EPS, MOMENTUM
-from study.inference import metrics as predictions
-from study.inference import statistics as moments
+from study.engine.norms import EPS
+from study.inference import metrics
 from study.inference.metrics import Flags, compositions, flags, measure, pairs, swap
 from study.inference.modes import Batch, Blend, Fixed, MeanOnly, Mode, Networks, OneLayer, VarOnly, first, logits
 from study.inference.statistics import passes, population, precise, statistics
+from study.spec.arms import Norm
 
 Trained = tuple[list[nn.Sequential], Networks, Tensor, Tensor]
 """Two networks, the stack of them, training images, and test images."""
@@ -150,11 +150,12 @@ def test_running_averages_follow_their_closed_form(trained: Trained) -> None:
     norm = nn.BatchNorm1d(24, dtype=torch.float64)
     for batch in batches:
         norm(first(networks, batch)[0])
-    weights = [MOMENTUM * (1 - MOMENTUM) ** (len(batches) - 1 - t) for t in range(len(batches))]
+    momentum = Norm("batch").momentum
+    weights = [momentum * (1 - momentum) ** (len(batches) - 1 - t) for t in range(len(batches))]
     each = [precise(networks, [first(networks, batch)])[0] for batch in batches]
     mean, var = (sum(w * moment[0, 0] for w, moment in zip(weights, of, strict=True)) for of in zip(*each, strict=True))
     close(mean, norm.running_mean)
-    close(var + (1 - MOMENTUM) ** len(batches), norm.running_var)
+    close(var + (1 - momentum) ** len(batches), norm.running_var)
 
 
 def test_total_variance_is_within_and_between_batches(trained: Trained) -> None:
@@ -178,7 +179,7 @@ def test_one_batch_of_all_images_is_their_population(trained: Trained, chunk: in
 def test_passes_that_are_too_large_to_keep_are_made_anew(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
     _, networks, _, images = trained
     kept = passes(networks, images)
-    monkeypatch.setattr(moments, "KEPT", 360 * 24 * 8 - 1)
+    monkeypatch.setattr("study.inference.statistics.KEPT", 360 * 24 * 8 - 1)
     anew = passes(networks, images)
     for m in (50, 360):
         assert [len(z[0]) for z in anew(m)] == [len(z[0]) for z in kept(m)]
@@ -495,7 +496,7 @@ def test_the_share_of_the_mates_is_that_of_a_one_way_analysis_of_variance(traine
     """sigma^2 within = MSW, sigma^2 between = (MSB - MSW) / C, of four compositions that the same stream draws."""
     _, networks, _, images = trained
     z, again = first(networks, images[:30]), stream()
-    y = torch.stack([predictions._composed(networks, z, 4, again) for _ in range(4)]).numpy()  # (C, L, n, classes)
+    y = torch.stack([metrics._composed(networks, z, 4, again) for _ in range(4)]).numpy()  # (C, L, n, classes)
     ms_within = ((y - y.mean(0)) ** 2).sum((0, 2)) / (30 * 3)
     ms_between = 4 * ((y.mean(0) - y.mean((0, 2))[:, None]) ** 2).sum(1) / 29
     within, between = ms_within.sum(-1), ((ms_between - ms_within) / 4).sum(-1)
@@ -523,7 +524,7 @@ def test_mates_are_the_generators_alone_and_not_the_chunks(trained: Trained, mon
         return [swapped.mean, swapped.value, swapped.logit, swapped.flips, composed.any_flip, composed.mates_share]
 
     before, again = both(), both()
-    monkeypatch.setattr(predictions, "CHUNK", 20)
+    monkeypatch.setattr(metrics, "CHUNK", 20)
     for a, b, chunked in zip(before, again, both(), strict=True):
         assert torch.equal(a, b)
         close(a, chunked, 1e-10)

@@ -7,17 +7,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from study.data import dataset as data
-from study.data import images as pixels
-from study.engine import devices
-from study.engine import registry as engines
-from study.engine.kernel import training as kernel
+from study.data import dataset
+from study.data.images import Rows
+from study.engine import devices, registry
+from study.engine.kernel.training import Training as KernelTraining
 from study.engine.lockstep import training
 from study.errors import EnvironmentFault
-from study.runner import jobs as workers
-from study.runner import worker_pool as team
+from study.runner import jobs, worker_pool
+from study.runner.outcome import OutOfTime
 from study.spec.cohorts import Cohort, cohorts, missing_runs
 from study.spec.design import Design
+from study.store import weights
 from study.store.study_folder import Folder
 from tests.study.values import cohort_of
 
@@ -33,7 +33,7 @@ class Told:
     def epoch(self, cohort: Cohort) -> None:
         self.events.append(("epoch", cohort.batch_size))
 
-    def committed(self, cohort: Cohort, seconds: float, kept: object) -> None:
+    def committed(self, cohort: Cohort, seconds: float, result: object) -> None:
         assert seconds > 0
         self.events.append(("committed", cohort.batch_size))
 
@@ -42,59 +42,59 @@ class Told:
 
 
 @pytest.fixture
-def job(tmp_path: Path, digits: data.Dataset) -> workers.Job:
+def job(tmp_path: Path, digits: dataset.Dataset) -> jobs.Job:
     Folder(tmp_path / "s").prepare()
     (tmp_path / "shared").mkdir()
     engine = devices.engine("cpu", tf32=False)
-    return workers.Job(DESIGN, tmp_path / "s", "cpu", engine, "digits", digits.sha256, tmp_path / "shared")
+    return jobs.Job(DESIGN, tmp_path / "s", "cpu", engine, "digits", digits.sha256, tmp_path / "shared")
 
 
-@pytest.mark.parametrize("engine", ["torch-2/cpu/float32", engines.KERNEL])
+@pytest.mark.parametrize("engine", ["torch-2/cpu/float32", registry.KERNEL])
 def test_training_here_and_by_a_team_commits_the_same_parts(
-    engine: str, job: workers.Job, tmp_path: Path, digits: data.Dataset
+    engine: str, job: jobs.Job, tmp_path: Path, digits: dataset.Dataset
 ) -> None:
     """Of processes, or of threads."""
     job = replace(job, engine=engine)
     plan = cohorts(missing_runs(DESIGN, ()))
     here, there = Told(), Told()
-    assert workers.train_here(job, plan, digits, here) == 0
+    assert jobs.train_here(job, plan, digits, here) == 0
     names = {path.name: path.read_bytes() for path in (tmp_path / "s" / "parts").iterdir()}
     for path in (tmp_path / "s" / "parts").iterdir():
         path.unlink()
-    assert team.train(job, plan, 2, digits, there) == 0
+    assert worker_pool.train(job, plan, 2, digits, there) == 0
     assert {path.name: path.read_bytes() for path in (tmp_path / "s" / "parts").iterdir()} == names
     assert sorted(here.events) == sorted(there.events)
     assert len(names) == len(plan)
 
 
 def test_a_worker_with_an_environment_fault_ends_the_study(
-    job: workers.Job, tmp_path: Path, digits: data.Dataset
+    job: jobs.Job, tmp_path: Path, digits: dataset.Dataset
 ) -> None:
     (tmp_path / "s" / "parts").rmdir()
     (tmp_path / "s" / "parts").write_text("a file where the parts should go")
     with pytest.raises(EnvironmentFault, match="cannot be written"):
-        team.train(job, cohorts(missing_runs(DESIGN, ())), 2, digits, Told())
+        worker_pool.train(job, cohorts(missing_runs(DESIGN, ())), 2, digits, Told())
 
 
 def test_threads_end_between_two_calls_of_the_kernel(
-    job: workers.Job, tmp_path: Path, digits: data.Dataset, monkeypatch: pytest.MonkeyPatch
+    job: jobs.Job, tmp_path: Path, digits: dataset.Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In epochs without an end, of which nothing is committed."""
-    pieces = kernel.Training.pieces
+    pieces = KernelTraining.pieces
     monkeypatch.setattr(
-        kernel.Training, "pieces", lambda self, epoch: chain.from_iterable(pieces(self, e) for e in repeat(epoch))
+        KernelTraining, "pieces", lambda self, epoch: chain.from_iterable(pieces(self, e) for e in repeat(epoch))
     )
     end, before = time.monotonic() + 0.5, set(threading.enumerate())
-    job = replace(job, engine=engines.KERNEL, deadline=end)
-    with pytest.raises(workers.OutOfTime):
-        team.train(job, cohorts(missing_runs(DESIGN, ())), 2, digits, Told())
+    job = replace(job, engine=registry.KERNEL, deadline=end)
+    with pytest.raises(OutOfTime):
+        worker_pool.train(job, cohorts(missing_runs(DESIGN, ())), 2, digits, Told())
     assert set(threading.enumerate()) == before
     assert time.monotonic() - end < 3
     assert not list((tmp_path / "s" / "parts").iterdir())
 
 
 def test_faults_of_two_threads_at_once_are_one_error_and_no_traceback(
-    job: workers.Job, digits: data.Dataset, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    job: jobs.Job, digits: dataset.Dataset, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """The second finds nobody to tell it to."""
     both = threading.Barrier(2)
@@ -103,37 +103,37 @@ def test_faults_of_two_threads_at_once_are_one_error_and_no_traceback(
         both.wait(60)
         raise EnvironmentFault("the disk is full")
 
-    monkeypatch.setattr(workers.weights, "keep", full)
+    monkeypatch.setattr(weights, "write", full)
     before = set(threading.enumerate())
     with pytest.raises(EnvironmentFault, match="the disk is full"):
-        team.train(replace(job, engine=engines.KERNEL), cohorts(missing_runs(DESIGN, ())), 2, digits, Told())
+        worker_pool.train(replace(job, engine=registry.KERNEL), cohorts(missing_runs(DESIGN, ())), 2, digits, Told())
     assert set(threading.enumerate()) == before
     assert capfd.readouterr().err == ""
 
 
-def with_three_features(digits: data.Dataset) -> data.Dataset:
+def with_three_features(digits: dataset.Dataset) -> dataset.Dataset:
     """Images that no network of the design can take."""
     images = digits.train.images[:, :3]
-    return data.Dataset("digits", data.Split(images, digits.train.labels, pixels.Rows(images)), digits.test, {})
+    return dataset.Dataset("digits", dataset.Split(images, digits.train.labels, Rows(images)), digits.test, {})
 
 
-def test_a_cohort_that_always_fails_is_given_up_after_two_tries(job: workers.Job, digits: data.Dataset) -> None:
+def test_a_cohort_that_always_fails_is_given_up_after_two_tries(job: jobs.Job, digits: dataset.Dataset) -> None:
     wrong = with_three_features(digits)
     told = Told()
-    assert team.train(job, cohorts(missing_runs(DESIGN, ()))[:1], 1, wrong, told) == 1
+    assert worker_pool.train(job, cohorts(missing_runs(DESIGN, ()))[:1], 1, wrong, told) == 1
     assert [event for event, _ in told.events] == ["failed", "given up"]
 
 
-def test_on_error_stop_leaves_the_rest(job: workers.Job, digits: data.Dataset) -> None:
+def test_on_error_stop_leaves_the_rest(job: jobs.Job, digits: dataset.Dataset) -> None:
     stopping = replace(job, stop_on_error=True)
     wrong = with_three_features(digits)
     told = Told()
-    assert workers.train_here(stopping, cohorts(missing_runs(DESIGN, ())), wrong, told) == 1
+    assert jobs.train_here(stopping, cohorts(missing_runs(DESIGN, ())), wrong, told) == 1
     assert told.events == [("given up", 32)]
 
 
 def test_a_full_gpu_gets_half_as_many_cohorts_at_once(
-    job: workers.Job, tmp_path: Path, digits: data.Dataset, monkeypatch: pytest.MonkeyPatch
+    job: jobs.Job, tmp_path: Path, digits: dataset.Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = [cohort_of(32, ("bn", "no_bn"), (0.01,), (seed,)) for seed in range(5)]
     whole, asked = training.train_together, []
@@ -146,11 +146,11 @@ def test_a_full_gpu_gets_half_as_many_cohorts_at_once(
 
     monkeypatch.setattr(training, "train_together", two_at_most)
     told = Told()
-    assert workers.train_here(job, plan, digits, told, at_once=5) == 0
+    assert jobs.train_here(job, plan, digits, told, at_once=5) == 0
     assert asked == [5, 2, 2, 1]
     assert [event for event, _ in told.events].count("committed") == 5
     together = {path.name for path in (tmp_path / "s" / "parts").iterdir()}
-    workers.train_here(job, plan, digits, Told())
+    jobs.train_here(job, plan, digits, Told())
     assert {path.name for path in (tmp_path / "s" / "parts").iterdir()} == together
 
 
@@ -165,7 +165,7 @@ def test_a_full_gpu_gets_half_as_many_cohorts_at_once(
     ],
 )
 def test_a_gpu_without_room_or_that_vanishes_ends_the_study_with_what_is_committed(
-    error: Exception, said: str, job: workers.Job, tmp_path: Path, digits: data.Dataset, monkeypatch: pytest.MonkeyPatch
+    error: Exception, said: str, job: jobs.Job, tmp_path: Path, digits: dataset.Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole, calls = training.train_together, []
 
@@ -178,5 +178,5 @@ def test_a_gpu_without_room_or_that_vanishes_ends_the_study_with_what_is_committ
     monkeypatch.setattr(training, "train_together", fail_the_second)
     plan = [cohort_of(32, ("bn", "no_bn"), (0.01,), (seed,)) for seed in range(3)]
     with pytest.raises(EnvironmentFault, match=said):
-        workers.train_here(job, plan, digits, Told())
+        jobs.train_here(job, plan, digits, Told())
     assert len(list((tmp_path / "s" / "parts").iterdir())) == 1

@@ -10,7 +10,9 @@ WEIGHTS = {SMALL: 1.0, LARGE: 3.0}
 
 
 def progress(**options: object) -> Progress:
-    return Progress(epochs=2, n_done=4, n_runs=10, **({"log_format": "text", "quiet": False} | options))  # type: ignore[arg-type]
+    told = Progress(**({"log_format": "text", "quiet": False} | options))  # type: ignore[arg-type]
+    told.count(epochs=2, n_done=4, n_runs=10)
+    return told
 
 
 def test_finished_epochs_count_by_their_work_and_committed_runs_by_number(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,8 +11,8 @@ import pandas as pd
 import pytest
 
 from study import run
-from study.runner import jobs as workers
-from study.store import study_folder as folder
+from study.data import download
+from study.store import study_folder
 from study.store.study_folder import Folder
 from tests.study.studies import parts, tables
 
@@ -184,7 +185,7 @@ def test_a_stop_before_the_first_commit_leaves_a_study_that_goes_on(
     study_run: StudyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ticks = iter(range(10_000))
-    monkeypatch.setattr(workers.time, "monotonic", lambda: float(next(ticks)))
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(ticks)))
     assert study_run("--seeds", "2", "--max-time", "1s") == 75
     monkeypatch.undo()
     assert parts(tmp_path / "s") == {}
@@ -198,14 +199,14 @@ def test_a_stop_while_the_tables_are_written_is_mended_by_the_next_command(
 ) -> None:
     """Everything is committed by then, so the next command has nothing to train: it must look all the same."""
     study_run("--seeds", "1")
-    write = folder.write_atomically
+    write = study_folder.write_atomically
 
     def stop(path: Path, content: bytes) -> None:
         if path.stem == table:
             raise KeyboardInterrupt
         write(path, content)
 
-    monkeypatch.setattr(folder, "write_atomically", stop)
+    monkeypatch.setattr(study_folder, "write_atomically", stop)
     assert study_run("--seeds", "2") == 130
     monkeypatch.undo()
     assert study_run("--seeds", "2") == 0
@@ -242,7 +243,7 @@ def test_a_dry_run_asks_no_network_and_a_wrong_command_downloads_nothing(
     def refuse(*_: object) -> None:
         raise AssertionError("the network was asked")
 
-    monkeypatch.setattr(run.sources, "obtain", refuse)
+    monkeypatch.setattr(download, "obtain", refuse)
     absent = ("--dataset", "kmnist", "--data-dir", str(tmp_path / "nowhere"))
     assert study_run("--dry-run", *absent) == 0
     assert "kmnist is not in" in capsys.readouterr().out
@@ -263,7 +264,7 @@ def test_max_time_stops_with_75_and_the_same_command_goes_on(
     study_run: StudyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ticks = iter(range(10_000))  # each look at the clock is a second
-    monkeypatch.setattr(workers.time, "monotonic", lambda: float(next(ticks)))
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(ticks)))
     command = ("--seeds", "4", "--epochs", "10")
     assert study_run(*command, "--max-time", "30s") == 75
     monkeypatch.undo()

@@ -11,8 +11,8 @@ from study.errors import EnvironmentFault, StudyError, UsageError
 from study.spec.cohorts import Cohort, cohorts, missing_runs
 from study.spec.design import Design
 from study.spec.history import History
-from study.store import schemas as records
-from study.store import study_folder as folder_module
+from study.store import schemas, study_folder
+from study.store.atomic import write_atomically
 from study.store.manifest import Manifest
 from study.store.study_folder import Folder
 
@@ -47,7 +47,7 @@ def write_manifest(folder: Folder, design: Design = DESIGN) -> None:
     device = {"kind": "cpu", "name": "abacus", "workers": 1}
     folder.write_manifest(
         Manifest(
-            schema_version=records.SCHEMA_VERSION,
+            schema_version=schemas.SCHEMA_VERSION,
             study_id=folder.path.name,
             design=design.to_dict(),
             digest=design.digest,
@@ -68,8 +68,8 @@ def commit_all(folder: Folder) -> list[Path]:
 
 
 def commit(folder: Folder, cohort: Cohort, history: History | None = None) -> Path:
-    unit = folder_module.unit_id(DESIGN, cohort, "data", "engine")
-    return folder.commit(unit, records.part_table(DESIGN, cohort.runs, history or history_of(cohort)))
+    unit = study_folder.unit_id(DESIGN, cohort, "data", "engine")
+    return folder.commit(unit, schemas.part_table(DESIGN, cohort.runs, history or history_of(cohort)))
 
 
 def test_the_tables_have_the_contract_s_columns_and_types(folder: Folder) -> None:
@@ -178,7 +178,7 @@ def test_the_bytes_of_the_tables_do_not_depend_on_how_runs_were_grouped(tmp_path
         commit(one, cohort)
         history = history_of(cohort)
         for index in reversed(range(len(cohort.runs))):
-            part = records.part_table(DESIGN, cohort.runs[index : index + 1], select(history, index))
+            part = schemas.part_table(DESIGN, cohort.runs[index : index + 1], select(history, index))
             other.commit(f"{index}", part)
     for folder in (one, other):
         folder.compact()
@@ -266,14 +266,14 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(
 ) -> None:
     """Until the rename nobody sees the new bytes, and it comes after they are flushed."""
     path = tmp_path / "table.parquet"
-    folder_module.write_atomically(path, b"old")
+    write_atomically(path, b"old")
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(step, full)
     with pytest.raises(EnvironmentFault, match=r"table.parquet cannot be written: No space left on device"):
-        folder_module.write_atomically(path, b"new")
+        write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
     assert [file.name for file in tmp_path.iterdir()] == ["table.parquet"]
 

@@ -12,13 +12,14 @@ import pytest
 
 from study.spec.cohorts import cohorts, missing_runs
 from study.spec.design import Design
-from study.store import untrusted_parquet as parquet
-from study.store.schemas import PART_SCHEMA, RECORDS_SCHEMA, part_table, records_of
-from study.store.study_folder import encode
+from study.store import untrusted_parquet
+from study.store.parts import encode
+from study.store.schemas import explode_epochs, factor_keys, for_reading, part_schema, part_table, records_schema
 from study.store.untrusted_parquet import Refused
 from tests.study.store.test_study_folder import history_of
 
 DESIGN = Design("digits", batch_sizes=(32,), lrs=(0.01,), seeds=(0, 1, 2), epochs=2)
+PART = part_schema(factor_keys(DESIGN))
 WORDS = pa.schema([("word", pa.string()), ("x", pa.float64())])
 
 
@@ -39,10 +40,9 @@ def words(*values: str, n: int = 1000) -> pa.Table:
 
 def test_what_this_program_writes_is_read_as_it_is() -> None:
     nested = part()
-    flat = records_of(nested).add_column(0, "study_id", pa.repeat("s", len(records_of(nested))))
-    for table, schema in ((nested, PART_SCHEMA), (flat, RECORDS_SCHEMA)):
-        assert parquet.read_bytes(encode(table), schema).equals(table)
-        assert parquet.read_bytes(encode(table.slice(0, 0)), schema).equals(table.slice(0, 0))
+    for table, schema in ((nested, part_schema), (for_reading(explode_epochs(nested, DESIGN), "s"), records_schema)):
+        assert untrusted_parquet.read_bytes(encode(table), schema).equals(table)
+        assert untrusted_parquet.read_bytes(encode(table.slice(0, 0)), schema).equals(table.slice(0, 0))
 
 
 @pytest.mark.parametrize("kind", ["link", "pipe", "folder", "device"])
@@ -58,20 +58,20 @@ def test_what_is_no_regular_file_is_not_opened_as_one(kind: str, tmp_path: Path)
     else:
         path = Path("/dev/zero")
     with pytest.raises(Refused, match="regular file"):
-        parquet.file_bytes(path)
+        untrusted_parquet.file_bytes(path)
 
 
 def test_a_file_that_is_too_large_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "t.parquet"
     path.write_bytes(encode(part()))
-    monkeypatch.setattr(parquet, "MOST_BYTES", 1000)
+    monkeypatch.setattr(untrusted_parquet, "MOST_BYTES", 1000)
     with pytest.raises(Refused, match=r"has [\d,]+ bytes, at most 1,000 are read"):
-        parquet.file_bytes(path)
+        untrusted_parquet.file_bytes(path)
 
 
 def test_other_columns_are_refused_before_any_is_read() -> None:
     with pytest.raises(Refused, match=r"has the columns \['word', 'x'\]; expected \['run_id'"):
-        parquet.read_bytes(encode(words("a")), PART_SCHEMA)
+        untrusted_parquet.read_bytes(encode(words("a")), part_schema)
 
 
 def test_a_bomb_of_rows_is_refused_in_the_memory_that_it_takes_to_say_so() -> None:
@@ -80,7 +80,7 @@ def test_a_bomb_of_rows_is_refused_in_the_memory_that_it_takes_to_say_so() -> No
     assert len(content) < 2_000_000
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(Refused, match=r"says that it has 300,000,000 rows, at most 20,000,000 are read"):
-        parquet.read_bytes(content, pa.schema([("x", pa.int8())]))
+        untrusted_parquet.read_bytes(content, pa.schema([("x", pa.int8())]))
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kB
 
 
@@ -97,29 +97,29 @@ def test_one_long_word_a_thousand_times_is_refused_while_it_stands_there_once() 
     content = encode(words("a" * 1_000_000))
     assert len(content) < 20_000
     with pytest.raises(Refused, match="word holds a text of more than 256 characters"):
-        parquet.read_bytes(content, WORDS)
+        untrusted_parquet.read_bytes(content, WORDS)
 
 
 def test_pages_that_decompress_to_more_than_rows_can_hold_are_refused() -> None:
     content = written(words(*(f"{i:0250d}" * 40 for i in range(1000))), use_dictionary=False, compression="zstd")
     with pytest.raises(Refused, match=r"its pages hold 1\d,\d{3},\d{3} bytes; 1,000 rows have room for"):
-        parquet.read_bytes(content, WORDS)
+        untrusted_parquet.read_bytes(content, WORDS)
 
 
 def test_encodings_that_repeat_a_prefix_are_refused() -> None:
     content = written(words("abc" * 80, "abc" * 81), use_dictionary=False, column_encoding={"word": "DELTA_BYTE_ARRAY"})
     with pytest.raises(Refused, match="word has the encoding 7, which this program never writes"):
-        parquet.read_bytes(content, WORDS)
+        untrusted_parquet.read_bytes(content, WORDS)
 
 
 def test_long_words_inside_of_lists_are_refused() -> None:
     table = part()
     history = [[{**row, "status": "x" * 300} for row in rows] for rows in table["history"].to_pylist()]
     longer = table.set_column(
-        table.num_columns - 1, PART_SCHEMA.field("history"), pa.array(history, PART_SCHEMA.field("history").type)
+        table.num_columns - 1, PART.field("history"), pa.array(history, PART.field("history").type)
     )
     with pytest.raises(Refused, match=r"history.list.element.status has words of \d+ bytes"):
-        parquet.read_bytes(encode(longer), PART_SCHEMA)
+        untrusted_parquet.read_bytes(encode(longer), part_schema)
 
 
 def damaged(content: bytes, rng: random.Random) -> bytes:
@@ -146,11 +146,11 @@ def survives(n: int, seed: int) -> int:
     for _ in range(n):
         which = rng.randrange(2)
         try:
-            table = parquet.read_bytes(damaged(contents[which], rng), (PART_SCHEMA, WORDS)[which])
+            table = untrusted_parquet.read_bytes(damaged(contents[which], rng), (part_schema, WORDS)[which])
         except Refused:
             refused += 1
         else:
-            assert table.schema.equals((PART_SCHEMA, WORDS)[which])
+            assert table.schema.equals((PART, WORDS)[which])
     return refused
 
 

@@ -14,14 +14,14 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 
 from study import run
-from study.data import dataset as data
+from study.data import dataset
 from study.engine import reference
 from study.engine.lockstep import training
 from study.engine.lockstep.optimiser import Parameters
-from study.engine.norms import batch as normalization
+from study.engine.norms.batch import BatchNorm
 from study.errors import UsageError
-from study.inference import modes
-from study.inference import statistics as moments
+from study.inference import modes, statistics
+from study.spec.arms import Norm
 from study.spec.design import Design
 from study.spec.history import History
 from study.spec.runs import Run
@@ -72,13 +72,13 @@ def test_torch_nn_with_the_kept_tensors_answers_as_the_modes_do(kept: Path, desi
         network = as_torch(kept, design, one).double().eval()
         state = {k: torch.tensor(v).double() for k, v in weights.read(kept, design, one).items()}
         stack = modes.Networks.of([state])
-        mode = modes.Fixed(moments.statistics([state], "running")) if one.arm == "bn" else None
+        mode = modes.Fixed(statistics.statistics([state], "running")) if one.arm == "bn" else None
         answers = modes.logits(stack, modes.first(stack, digits64.test.images), mode)[0]
         torch.testing.assert_close(answers, network(digits64.test.images), rtol=1e-11, atol=1e-11)
 
 
 def test_torch_nn_with_the_kept_tensors_is_as_often_right_as_the_records_say(
-    kept: Path, design: Design, digits: data.Dataset
+    kept: Path, design: Design, digits: dataset.Dataset
 ) -> None:
     records = Folder(kept).read("records").to_pandas()
     last = records[records.epoch == design.epochs].set_index(["run_id", "split"])
@@ -112,7 +112,7 @@ def test_what_is_read_is_what_was_kept_however_it_lay_in_memory(lie, tmp_path: P
     for one in small.runs:
         shapes = weights.shapes(small, one.arm, one.cell)
         tensors = {name: lie(numbers.normal(size=shape).astype(np.float32)) for name, shape in shapes.items()}
-        weights.keep(tmp_path, small, [one], of_weights([tensors]))
+        weights.write(tmp_path, small, [one], of_weights([tensors]))
         found = weights.read(tmp_path, small, one)
         assert found.keys() == tensors.keys()
         for name, value in found.items():
@@ -152,7 +152,7 @@ def test_two_workers_and_seeds_added_later_keep_the_same_bytes(kept: Path, study
 # cumulative statistics
 
 
-def moments_by_epoch(design: Design, one: Run, images: data.Dataset) -> dict[int, list[list[tuple[Tensor, Tensor]]]]:
+def moments_by_epoch(design: Design, one: Run, images: dataset.Dataset) -> dict[int, list[list[tuple[Tensor, Tensor]]]]:
     """Mean and unbiased variance of what each batch norm of the torch.nn loop is given: by layer, epoch, batch."""
     found: dict[nn.Module, list[tuple[Tensor, Tensor]]] = defaultdict(list)
 
@@ -166,13 +166,13 @@ def moments_by_epoch(design: Design, one: Run, images: data.Dataset) -> dict[int
         *_, (network, _) = reference.train(design, one, images)
     finally:
         hook.remove()
-    n = design.steps_per_epoch(one.batch_size)
+    n = design.steps_per_epoch(one.cell.batch_size)
     per_layer = {layer: found[norm] for layer, norm in enumerate(network.norms)}
     return {layer: [all_[i : i + n] for i in range(0, len(all_), n)] for layer, all_ in per_layer.items()}
 
 
 @pytest.mark.parametrize("batch_size", [7, 32, 500])
-def test_cumulative_statistics_are_plain_averages_over_batches(batch_size: int, digits64: data.Dataset) -> None:
+def test_cumulative_statistics_are_plain_averages_over_batches(batch_size: int, digits64: dataset.Dataset) -> None:
     """Over the last epoch, and over all batches of all epochs; the oracle trains in torch.nn, in float64."""
     design = Design("digits", ("bn",), (batch_size,), (0.001, 0.01), seeds=(3,), epochs=3, hidden=(20, 12))
     history = training.train(design, cohort_of(batch_size, ("bn",), design.lrs, design.seeds), digits64)
@@ -190,7 +190,8 @@ def test_cumulative_statistics_are_plain_averages_over_batches(batch_size: int, 
 def test_cumulative_statistics_of_a_float32_layer_are_those_of_its_batches_in_float64(batch_size: int) -> None:
     """The same z for both: 2 runs of 3 units, of sizes from 0.01 to 100, in 4 epochs of 50 batches."""
     lrs, stream = torch.full((2, 1), 0.01), torch.Generator().manual_seed(0)
-    layer = normalization.BatchNorm(Parameters((1, 1), {"n.weight": (1, 3), "n.bias": (1, 3)}, lrs), "n")
+    parameters = Parameters((1, 1), {"n.weight": (1, 3), "n.bias": (1, 3)}, lrs)
+    layer = BatchNorm(parameters, "n", 3, Norm("batch"))
     scale = torch.tensor([[0.01, 1, 100], [0.1, 10, 30]])
     z = (torch.randn(4, 50, batch_size, 2, 3, generator=stream) + torch.arange(4)[:, None, None, None, None]) * scale
     for epoch in z:
@@ -221,11 +222,11 @@ def test_a_network_of_another_design_is_refused_by_name_and_shape(
     hidden: tuple[int, ...], arm: str, said: str, kept: Path, design: Design, tmp_path: Path
 ) -> None:
     one, other = design.runs[0], replace(design, hidden=hidden)
-    path = weights.path_of(tmp_path, other.run_id(replace(one, arm=arm)))
+    path = weights.path_of(tmp_path, other.run_id(Run(one.cell, seed=one.seed, arm=arm)))
     path.parent.mkdir()
     path.write_bytes(weights.path_of(kept, design.run_id(one)).read_bytes())
     with pytest.raises(UsageError, match=f"^{re.escape(str(path))} holds a network of another design: {said}$"):
-        weights.read(tmp_path, other, replace(one, arm=arm))
+        weights.read(tmp_path, other, Run(one.cell, seed=one.seed, arm=arm))
 
 
 @pytest.mark.parametrize("n_bytes", [0, 4, 40, -1])
@@ -249,6 +250,6 @@ def test_nothing_that_could_be_executed_is_loaded() -> None:
     sources = {
         path: path.read_text("utf-8") for folder in ("study", "analysis") for path in ROOT.glob(f"{folder}/**/*.py")
     }
-    assert ROOT / "study" / "weights.py" in sources
+    assert ROOT / "study" / "store" / "weights.py" in sources
     forbidden = re.compile(r"import pickle|from pickle|torch\.(load|save)\(|allow_pickle|joblib|read_pickle|\.pt[\"']")
     assert {path.name: found[0] for path, text in sources.items() if (found := forbidden.search(text))} == {}

@@ -13,7 +13,7 @@ from sqlalchemy.engine import make_url
 
 from study import tune
 from study.errors import StudyError
-from study.tuning import loop as tuning
+from study.tuning import loop
 from study.tuning.search import SLOT
 from study.tuning.storage import opened
 from tests.study.studies import Child, Together, litter, say, tune_impatiently, tuned_study, tuned_tables
@@ -140,15 +140,15 @@ def test_a_server_that_stops_is_one_sentence_and_after_its_restart_the_same_comm
     capfd: pytest.CaptureFixture[str], whole: dict[str, bytes],
 ) -> None:  # fmt: skip
     """In the middle of a batch, or when the last trial of one is to be told."""
-    report, left = tuning.Batch.committed, iter(range(n))
+    report, left = loop.TrialBatch.committed, iter(range(n))
 
     def committed(*arguments: object) -> None:
         if next(left, None) is None:
-            monkeypatch.setattr(tuning.Batch, "committed", report)
+            monkeypatch.setattr(loop.TrialBatch, "committed", report)
             server.stop()
         report(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(tuning.Batch, "committed", committed)
+    monkeypatch.setattr(loop.TrialBatch, "committed", committed)
     try:
         assert tune.main(tuned_study(tmp_path, "--storage", url, "--at-once", "1")) == 3
     finally:
@@ -158,7 +158,7 @@ def test_a_server_that_stops_is_one_sentence_and_after_its_restart_the_same_comm
     assert error.endswith("What was told is kept; the same command goes on.\n")
     assert error.count("\n") == 1
     assert_no_secret(server, tmp_path, error)
-    monkeypatch.setattr(tuning, "WAIT_SECONDS", "nobody is at work")
+    monkeypatch.setattr(loop, "WAIT_SECONDS", "nobody is at work")
     assert tune.main(tuned_study(tmp_path, "--storage", url)) == 0
     assert tuned_tables(tmp_path / "s") == whole
     assert told(tmp_path, url) == ONCE

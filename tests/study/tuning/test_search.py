@@ -16,11 +16,12 @@ from pathlib import Path
 import pytest
 
 from study.errors import UsageError
-from study.tuning import search as search_module
-from study.tuning import storage as storages
+from study.spec.factors import Cell
+from study.store.study_folder import JOURNAL
 from study.tuning.lease import GRACE, Presence
 from study.tuning.search import NAMELESS, SEEN, WORKER, Finished, Score, Search, Terms, best
-from study.tuning.space import Point, Space
+from study.tuning.space import Space
+from study.tuning.storage import opened
 from tests.study.tuning.searches import OPTIMUM, TERMS, finish, scores
 
 TPE = replace(TERMS, sampler="tpe")
@@ -45,7 +46,7 @@ def worker(tmp_path: Path) -> Iterator[Worker]:
             presence.folder.mkdir(exist_ok=True)
             if alive:
                 stack.enter_context(presence.shown())
-            storage = stack.enter_context(storages.opened(tmp_path, None))
+            storage = stack.enter_context(opened(tmp_path, None))
             return Search(storage, name, terms, presence, shared_lock)
 
         yield started
@@ -79,7 +80,7 @@ def test_the_planted_optimum_of_each_arm_is_found(sampler: str, n_trials: int, w
 
 def test_of_equal_trials_the_first_slot_is_the_best_and_a_pruned_one_never() -> None:
     def trial(slot: int, n_correct: int, pruned: bool = False) -> Finished:
-        return Finished(slot, Point(16, 0.1), (Score(1, 5, 0.1, n_correct, 10, None),), pruned)
+        return Finished(slot, Cell(16, 0.1), (Score(1, 5, 0.1, n_correct, 10, None),), pruned)
 
     assert best([trial(2, 7), trial(0, 5), trial(1, 7), trial(3, 9, pruned=True)]).slot == 1
 
@@ -94,7 +95,8 @@ def test_both_arms_begin_at_the_same_points_and_a_sobol_search_stays_there(sampl
 
 
 def test_a_sobol_search_has_the_points_of_the_space_in_the_order_of_its_slots(worker: Worker) -> None:
-    drawn = [(2 ** params["log2_batch_size"], params["lr"]) for params in Space.parse(TERMS.space).sobol(20, seed=0)]
+    sobol = Space.parse(TERMS.space).sobol(20, seed=0)
+    drawn = [Cell(2 ** params["log2_batch_size"], params["lr"]) for params in sobol]
     assert [trial.point for trial in finish(worker(), 20, at_once=3)] == drawn
 
 
@@ -180,7 +182,7 @@ def test_two_workers_never_have_the_same_slot(terms: Terms, worker: Worker) -> N
         one = order.choice(pair)
         if one.mine and order.random() < 0.6:
             slot = order.choice([*one.mine])
-            assert one.tell(slot, scores(Point(16, 0.1)))
+            assert one.tell(slot, scores(Cell(16, 0.1)))
             told.append(slot)
         else:
             one.fill(20, 3)
@@ -244,7 +246,7 @@ def test_who_finds_the_queue_emptied_by_another_has_nothing(worker: Worker, monk
     assert one.ask(1) == []
 
 
-def slots_of(asked: list[tuple[int, Point]]) -> list[int]:
+def slots_of(asked: list[tuple[int, Cell]]) -> list[int]:
     return [slot for slot, _ in asked]
 
 
@@ -269,7 +271,7 @@ def test_what_was_asked_for_when_a_signal_came_is_given_back_too(
     one, other = worker(), worker()
     one.fill(1, 1)
     with monkeypatch.context() as interrupted:
-        interrupted.setattr(search_module, "point", lambda _: 1 / 0)
+        interrupted.setattr("study.tuning.search.point", lambda _: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             one.ask(1)
         one.mine.clear()
@@ -297,10 +299,10 @@ def test_a_worker_elsewhere_is_given_up_after_a_while_and_comes_too_late(
     far.fill(1, 1)
     ((slot, point),) = far.ask(1)
     now = time.time()
-    monkeypatch.setattr(search_module.time, "time", lambda: now + GRACE - 5)
+    monkeypatch.setattr(time, "time", lambda: now + GRACE - 5)
     near.fill(1, 1)
     assert near.ask(1) == []
-    monkeypatch.setattr(search_module.time, "time", lambda: now + GRACE + 5)
+    monkeypatch.setattr(time, "time", lambda: now + GRACE + 5)
     near.fill(1, 1)
     assert near.ask(1) == [(slot, point)]
     assert not far.tell(slot, scores(point)), "another has its slot"
@@ -317,10 +319,10 @@ def test_a_trial_that_does_not_say_for_whom_it_runs_is_soon_tried_again_and_its_
     far.fill(1, 1)
     nameless = far.study.ask(far.space.distributions)
     now = time.time()
-    monkeypatch.setattr(search_module.time, "time", lambda: now + NAMELESS - 5)
+    monkeypatch.setattr(time, "time", lambda: now + NAMELESS - 5)
     near.fill(1, 1)
     assert near.ask(1) == []
-    monkeypatch.setattr(search_module.time, "time", lambda: now + NAMELESS + 5)
+    monkeypatch.setattr(time, "time", lambda: now + NAMELESS + 5)
     near.fill(1, 1)
     ((slot, point),) = near.ask(1)
     far.mine[slot] = nameless
@@ -336,10 +338,10 @@ def test_a_worker_elsewhere_that_shows_signs_of_life_keeps_its_trials(
     far.fill(1, 1)
     ((slot, point),) = far.ask(1)
     now, ticks = time.time(), time.monotonic()
-    monkeypatch.setattr(search_module.time, "time", lambda: now + GRACE - 5)
-    monkeypatch.setattr(search_module.time, "monotonic", lambda: ticks + GRACE - 5)
+    monkeypatch.setattr(time, "time", lambda: now + GRACE - 5)
+    monkeypatch.setattr(time, "monotonic", lambda: ticks + GRACE - 5)
     far.sign_of_life()
-    monkeypatch.setattr(search_module.time, "time", lambda: now + GRACE + 5)
+    monkeypatch.setattr(time, "time", lambda: now + GRACE + 5)
     near.fill(1, 1)
     assert near.ask(1) == []
     assert far.tell(slot, scores(point))
@@ -390,15 +392,15 @@ def test_a_kill_between_two_writes_changes_nothing(
 ) -> None:
     """The journal of a search, cut after some of its lines: the next worker completes it to the same search."""
     whole = finish(worker(terms, alive=False), 16, at_once=12)
-    lines = (tmp_path / storages.JOURNAL).read_bytes().splitlines(keepends=True)
+    lines = (tmp_path / JOURNAL).read_bytes().splitlines(keepends=True)
     assert len(lines) > 120
     for n_lines in range(first, len(lines), every):
         folder = tmp_path / str(n_lines)
         folder.mkdir()
-        (folder / storages.JOURNAL).write_bytes(b"".join(lines[:n_lines]))
+        (folder / JOURNAL).write_bytes(b"".join(lines[:n_lines]))
         for token in {word["user_attr"][WORKER] for word in map(parsed, lines[:n_lines]) if WORKER in attrs_of(word)}:
             (folder / f".tuner-{token}").touch()
-        with storages.opened(folder, None) as storage:
+        with opened(folder, None) as storage:
             search = Search(storage, "s/bn", terms, Presence(folder), shared_lock=True)
             assert finish(search, 16, at_once=12) == whole, f"after {n_lines} lines"
 
@@ -416,5 +418,5 @@ def test_a_worker_says_when_before_it_says_who(worker: Worker, tmp_path: Path) -
     search = worker()
     search.fill(1, 1)
     search.ask(1)
-    said = [key for line in (tmp_path / storages.JOURNAL).read_bytes().splitlines() for key in attrs_of(parsed(line))]
+    said = [key for line in (tmp_path / JOURNAL).read_bytes().splitlines() for key in attrs_of(parsed(line))]
     assert (SEEN, WORKER) in list(pairwise(said))

@@ -9,10 +9,11 @@ import pytest
 from optuna.distributions import FloatDistribution, IntDistribution
 from scipy.stats import qmc
 
+from study.cli.exits import guarded
 from study.errors import UsageError
-from study.run import guarded
-from study.runner.session import Terminated
-from study.tuning.space import DEFAULT, LARGEST_BATCH, Point, Space, point
+from study.runner.outcome import Terminated
+from study.spec.factors import Cell
+from study.tuning.space import DEFAULT, LARGEST_BATCH, Space, point
 
 WIDE = Space((1e-4, 1.0), (16, 1024))
 
@@ -89,7 +90,7 @@ def test_optuna_draws_from_what_was_read() -> None:
         "log2_batch_size": IntDistribution(4, 10),
     }
     assert WIDE.sizes == [16, 32, 64, 128, 256, 512, 1024]
-    assert point({"lr": 0.1, "log2_batch_size": 10}) == Point(1024, 0.1)
+    assert point({"lr": 0.1, "log2_batch_size": 10}) == Cell(1024, 0.1)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 16, 17, 100])
@@ -120,9 +121,9 @@ def test_every_point_lies_in_the_space_and_optuna_takes_it_as_it_is(space: Space
 def test_points_are_even_on_the_logarithmic_scale() -> None:
     """Of 2^k points of a Sobol sequence each of 2^j equal strips has 2^(k-j) (Owen 1998); chance has never."""
     drawn = [point(params) for params in Space((1e-4, 1.0), (16, 2048)).sobol(64, seed=3)]
-    strips = np.array([math.log(lr / 1e-4) / math.log(1e4) * 16 for _, lr in drawn]).astype(int)
+    strips = np.array([math.log(cell.lr / 1e-4) / math.log(1e4) * 16 for cell in drawn]).astype(int)
     assert np.bincount(strips).tolist() == [4] * 16
-    sizes = [size for size, _ in drawn]
+    sizes = [cell.batch_size for cell in drawn]
     assert {size: sizes.count(size) for size in sizes} == dict.fromkeys(2 ** np.arange(4, 12), 8)
     quadrants = {(strip // 8, size >= 256) for strip, size in zip(strips, sizes, strict=True)}
     assert len(quadrants) == 4

@@ -13,9 +13,10 @@ from optuna.storages.journal import JournalFileBackend
 from sqlalchemy.exc import OperationalError
 
 from study.errors import EnvironmentFault, StudyError
+from study.store.study_folder import JOURNAL
 from study.tuning.lease import Presence
 from study.tuning.search import Finished, Search
-from study.tuning.storage import JOURNAL, faults, opened, shown
+from study.tuning.storage import faults, opened, shown
 from tests.study.tuning.searches import TERMS, finish
 
 SECRETS = ("secret", "s3cr&t", "s%20cr", "hidden")

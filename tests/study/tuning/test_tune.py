@@ -17,19 +17,20 @@ import pandas as pd
 import pytest
 
 from study import run, tune
-from study.cli.tune_options import FIRST_SEED
-from study.runner.jobs import OutOfTime
+from study.runner.outcome import Outcome, OutOfTime, Terminated
 from study.spec.factors import REFERENCE_SETTING
-from study.store.study_folder import Folder
-from study.tuning import loop as tuning
-from study.tuning import trials_table as trials
+from study.store.study_folder import JOURNAL, Folder
+from study.tuning import loop, trials_table
+from study.tuning.budget import FIRST_SEED
+from study.tuning.complete import Optimisation
 from study.tuning.lease import Presence
 from study.tuning.search import Score, Search, Terms
-from study.tuning.storage import JOURNAL, opened
+from study.tuning.storage import opened
 from tests.study.studies import Child, launch_tuning, litter, say, tuned_study, tuned_tables
 
 Tune = Callable[..., int]
 N_TRIALS = 8
+UNTUNED = (REFERENCE_SETTING.batch_size, REFERENCE_SETTING.lr)
 
 
 @pytest.fixture
@@ -71,7 +72,7 @@ def kept(folder: Path) -> tuple[dict[str, bytes], list[tuple[int, int]]]:
 
 
 def test_a_row_for_each_trial_and_seed_and_the_runs_of_what_was_chosen(finished: Path) -> None:
-    table = trials.read(Folder(finished)).to_pandas()
+    table = trials_table.read(Folder(finished)).to_pandas()
     assert len(table) == 2 * N_TRIALS * 2
     assert set(table.seed) == {FIRST_SEED, FIRST_SEED + 1}
     assert (table.n_correct / table.n_examples == table.accuracy).all()
@@ -80,7 +81,7 @@ def test_a_row_for_each_trial_and_seed_and_the_runs_of_what_was_chosen(finished:
     chosen = {arm: means[arm].idxmax() for arm in ("bn", "no_bn")}
     runs = pd.read_parquet(finished / "runs.parquet")
     cells = {(run.arm, run.batch_size, run.lr) for run in runs.itertuples()}
-    assert cells == {(arm, *cell) for arm in chosen for cell in (REFERENCE_SETTING, chosen[arm])}
+    assert cells == {(arm, *cell) for arm in chosen for cell in (UNTUNED, chosen[arm])}
     assert set(runs.seed) == {0, 1, 2}
     assert set(pd.read_parquet(finished / "records.parquet").query("split == 'test'").n_examples) == {360}
 
@@ -98,7 +99,7 @@ def test_the_manifest_says_what_was_tuned_and_chosen(finished: Path) -> None:
 
 
 def test_both_arms_have_the_same_trials(finished: Path) -> None:
-    table = trials.read(Folder(finished)).to_pandas()
+    table = trials_table.read(Folder(finished)).to_pandas()
     points = table.set_index(["trial", "seed"])[["arm", "batch_size", "lr"]]
     bn, no_bn = (points[points.arm == arm].drop(columns="arm") for arm in ("bn", "no_bn"))
     assert bn.equals(no_bn)
@@ -152,7 +153,7 @@ def test_other_samplers_tune_and_go_on(sampler: str, study_tune: Tune, tmp_path:
 def test_every_seed_that_diverges_is_recorded(study_tune: Tune, tmp_path: Path) -> None:
     space = ("--space", "lr=1e20:1e21,batch_size=64:128")
     assert study_tune("--trials", "2", "--seeds", "1", *space) == 0
-    table = trials.read(Folder(tmp_path / "s")).to_pandas()
+    table = trials_table.read(Folder(tmp_path / "s")).to_pandas()
     assert len(table) == 2 * 2 * 2
     diverged = table[table.status == "diverged"]
     assert set(diverged.arm) >= {"no_bn"}
@@ -186,7 +187,7 @@ def test_a_pruner_stops_trials_of_both_arms_which_are_told_and_never_chosen(
 
 def test_the_study_is_named_after_its_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[Folder] = []
-    monkeypatch.setattr(tune.Command, "run", lambda command: said.append(command.folder) or 1)
+    monkeypatch.setattr(Optimisation, "complete", lambda asked: said.append(asked.folder) or Outcome(failures=1))
     options = tuned_study(tmp_path)
     at = options.index("--study-id")
     assert tune.main([*options[:at], *options[at + 2 :]]) == 1
@@ -295,7 +296,7 @@ def test_a_grid_is_not_trained_where_a_tuning_has_not_ended(
 
 def test_a_grid_is_not_trained_in_a_tuned_study(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Though all else is equal."""
-    before, (batch_size, lr) = files(finished), REFERENCE_SETTING
+    before, (batch_size, lr) = files(finished), UNTUNED
     options = [*GRID, "--batch-sizes", str(batch_size), "--lrs", str(lr), "--out", str(finished.parent)]
     assert run.main([*options, "--study-id", "s"]) == 2
     assert "tuned: the study has a tuned cell, the command asks for none" in capsys.readouterr().err
@@ -361,7 +362,7 @@ def test_the_password_of_a_storage_stands_in_no_file_and_in_no_output(
 
 def stop_at(n: int, stop: BaseException) -> Callable[..., None]:
     """A report of a trained cohort, of which the ``n``-th brings ``stop`` instead."""
-    report, left = tuning.Batch.committed, iter(range(n))
+    report, left = loop.TrialBatch.committed, iter(range(n))
 
     def committed(*arguments: object) -> None:
         if next(left, None) is None:
@@ -376,7 +377,7 @@ def stop_at(n: int, stop: BaseException) -> Callable[..., None]:
     [
         (OutOfTime(), 75, "--max-time is over: {} keeps what is told; the same command goes on"),
         (KeyboardInterrupt(), 130, "study.tune: interrupted; what was committed is safe, the same command goes on"),
-        (run.Terminated(), 143, "study.tune: terminated; what was committed is safe, the same command goes on"),
+        (Terminated(), 143, "study.tune: terminated; what was committed is safe, the same command goes on"),
         (OSError(28, "No space left on device"), 3, "study.tune: [Errno 28] No space left on device; what was"),
     ],
 )
@@ -386,7 +387,7 @@ def test_a_stop_in_the_searches_is_one_sentence_and_the_same_command_goes_on(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], whole: dict[str, bytes],
 ) -> None:  # fmt: skip
     with monkeypatch.context() as stopping:
-        stopping.setattr(tuning.Batch, "committed", stop_at(n, stop))
+        stopping.setattr(loop.TrialBatch, "committed", stop_at(n, stop))
         assert study_tune("--at-once", "3") == code
     error = capsys.readouterr().err
     assert error.startswith(sentence.format(tmp_path / "s"))
@@ -412,11 +413,11 @@ def test_a_stop_while_trials_are_asked_for_or_given_back_holds_nobody_up(
         return done
 
     with monkeypatch.context() as stopping:
-        stopping.setattr(tuning.Batch, "committed", stop_at(1, KeyboardInterrupt()))
+        stopping.setattr(loop.TrialBatch, "committed", stop_at(1, KeyboardInterrupt()))
         stopping.setattr(Search, place, stop)
         assert study_tune("--at-once", "4") == 130
     with monkeypatch.context() as impatient:
-        impatient.setattr(tuning, "WAIT_SECONDS", "nobody is at work")
+        impatient.setattr(loop, "WAIT_SECONDS", "nobody is at work")
         assert study_tune() == 0
     assert tuned_tables(tmp_path / "s") == whole
     assert litter(tmp_path / "s") == []
@@ -436,17 +437,14 @@ def test_no_time_left_for_the_runs_stops_with_75_too(
     left: float, study_tune: Tune, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str], whole: dict[str, bytes],
 ) -> None:  # fmt: skip
-    say_chosen = tune._say_chosen
+    train_chosen = Optimisation._train_chosen
 
-    def late(*arguments: object) -> None:
-        say_chosen(*arguments)  # type: ignore[arg-type]
-        stopped.setattr(tune.time, "monotonic", lambda: float("inf") if not left else began[0] + 3600 - left)
+    def late(asked: Optimisation, *arguments: object) -> Outcome:
+        stopped.setattr(time, "monotonic", lambda: float("inf") if not left else asked.began + 3600 - left)
+        return train_chosen(asked, *arguments)  # type: ignore[arg-type]
 
-    began: list[float] = []
-    clock = time.monotonic
     with monkeypatch.context() as stopped:
-        stopped.setattr(tune, "_say_chosen", late)
-        stopped.setattr(tune.time, "monotonic", lambda: began.append(clock()) or began[0] if not began else clock())
+        stopped.setattr(Optimisation, "_train_chosen", late)
         assert study_tune("--max-time", "3600s") == 75
     assert capsys.readouterr().err.startswith("--max-time is over: ")
     assert study_tune() == 0
@@ -460,7 +458,7 @@ def test_a_stop_before_the_table_of_trials_is_mended_by_the_same_command(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as stopping:
-        stopping.setattr(trials, "write", interrupt)
+        stopping.setattr(trials_table, "write", interrupt)
         assert study_tune() == 130
     assert study_tune() == 0
     assert tuned_tables(tmp_path / "s") == whole
@@ -471,7 +469,7 @@ def test_a_cohort_of_trials_that_fails_exits_1_and_is_tried_again(
     whole: dict[str, bytes],
 ) -> None:  # fmt: skip
     with monkeypatch.context() as failing:
-        failing.setattr(tuning, "score", lambda *_: 1 / 0)
+        failing.setattr(loop, "score", lambda *_: 1 / 0)
         assert study_tune() == 1
     assert "cohorts of trials failed; the same command tries them again" in capsys.readouterr().err
     assert litter(tmp_path / "s") == []
@@ -599,9 +597,9 @@ def test_who_has_nothing_left_waits_for_the_others_until_its_own_total_is_told(
         other = Search(storage, "s/bn", terms, presence, shared_lock=True)
         other.fill(4, 4)
         assert len(other.ask(1)) == 1
-        monkeypatch.setattr(tuning, "time", SimpleNamespace(monotonic=time.monotonic, sleep=others_turn))
+        monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=time.monotonic, sleep=others_turn))
         assert study_tune("--trials", "4") == 0
-    table = trials.read(Folder(tmp_path / "s")).to_pandas()
+    table = trials_table.read(Folder(tmp_path / "s")).to_pandas()
     assert table.groupby("arm").trial.nunique().to_dict() == {"bn": more, "no_bn": 4}
 
 
