@@ -37,7 +37,7 @@ class Voice:
 
 
 class Progress(Voice):
-    """Counts committed runs and weighs finished epochs; implements ``workers.Report``."""
+    """Counts committed runs and weighs finished epochs; implements ``jobs.Report``."""
 
     def __init__(self, log_format: str, quiet: bool):
         super().__init__(log_format, quiet)
