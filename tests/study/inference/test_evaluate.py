@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from study.data.dataset import Dataset, Split
 from study.engine import random_streams, reference
 from study.engine.lockstep import training
+from study.errors import UsageError
 from study.inference import corruptions, evaluate, modes, statistics
 from study.inference.corruptions import CONDITIONS, Condition
 from study.inference.evaluate import CLEAN, FROM_TRAINING, NO_NORM, ORDERS, SIZES, SWAPS, Group, Trial, trials
@@ -273,7 +274,7 @@ def test_a_trial_is_the_mode_of_its_name_over_the_running_statistics(
 
 
 def test_an_unknown_way_to_predict_is_refused_by_its_name(group_of: GroupOf) -> None:
-    with pytest.raises(ValueError, match=r"^'median' is no way to predict by test batches$"):
+    with pytest.raises(UsageError, match=r"^inference mode 'median' is unknown \(did you mean mean_only\?\);"):
         tried(group_of(*BN), Trial("median", 8, "shuffled"))
 
 
