@@ -24,8 +24,11 @@ class Activation:
 
 
 RELU = Activation("relu", torch.relu, torch.relu_, lambda d_h, h: torch.ops.aten.threshold_backward(d_h, h, 0))
+TANH = Activation("tanh", torch.tanh, torch.tanh_, torch.ops.aten.tanh_backward)
+SIGMOID = Activation("sigmoid", torch.sigmoid, torch.sigmoid_, torch.ops.aten.sigmoid_backward, keeps_zero=False)
+ACTIVATIONS = {activation.key: activation for activation in (RELU, TANH, SIGMOID)}
 
 
 def for_cell(cell: Cell) -> Activation:
     """Return the activation of the networks of a cell."""
-    return RELU
+    return ACTIVATIONS[cell.activation]

@@ -94,6 +94,9 @@ def _tag_of_rate(lr: float) -> str:
     return f"lr{mantissa.rstrip('0').rstrip('.')}e{exponent}"
 
 
+ACTIVATIONS = ("relu", "tanh", "sigmoid")
+"""The activations, each a value of ``study/engine/activations.py``."""
+
 FACTORS: dict[str, Factor] = {
     factor.key: factor
     for factor in (
@@ -105,6 +108,7 @@ FACTORS: dict[str, Factor] = {
             "lr", float, "rate", "learning rate", (0.001, 0.01, 0.1), _check_rate,
             tag=_tag_of_rate, show=in_full, field="lrs", scale=math.log10, per="tenfold rate", stacked=True,
         ),
+        Factor("activation", str, "activation", "activation", ACTIVATIONS, one_of(ACTIVATIONS)),
     )
 }  # fmt: skip
 """Known factors by key, in the order of columns and ids."""

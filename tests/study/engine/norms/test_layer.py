@@ -4,12 +4,11 @@ import pytest
 import torch
 
 from study.data.dataset import Dataset
-from study.engine import random_streams, reference
 from study.engine.lockstep.optimiser import Parameters
-from study.engine.lockstep.stacks import Lockstep
 from study.engine.norms import layer
 from study.spec.arms import ARMS, Norm
 from study.spec.design import Design
+from tests.study.engine.steps import steps_equal_torchs
 from tests.study.values import cohort_of
 
 WIDTHS = [5, 32, 33]
@@ -53,26 +52,10 @@ def test_both_passes_are_those_of_torch(width: int) -> None:
             torch.testing.assert_close(ours, torchs, rtol=0, atol=1e-12)
 
 
-def test_a_training_is_that_of_torch_step_by_step(digits64: Dataset) -> None:
-    design = Design(
-        "digits", arms=("layer", "no_bn"), batch_sizes=(32,), lrs=(0.01, 0.1), seeds=(0, 1), hidden=(33, 20)
-    )
-    cohort = cohort_of(32, ("layer",), (0.01, 0.1), (0, 1))
-    lockstep = Lockstep(design, cohort, torch.float64, torch.device("cpu"))
-    references = [reference.train(design, run, digits64) for run in cohort.runs]
-    n = len(digits64.train.labels)
-    orders = torch.stack([random_streams.image_order(seed, 1, n) for seed in cohort.seeds])
-    pixels = digits64.train.pixels
-    for step, images in zip(
-        range(12), pixels.batches(orders[:, : 12 * 32].view(2, 12, 32).transpose(0, 1)), strict=True
-    ):
-        with torch.no_grad():
-            lockstep.step(images, digits64.train.labels[orders[:, step * 32 : (step + 1) * 32]])
-        for i, training in enumerate(references):
-            network, _ = next(training)
-            ours = lockstep.stacks[0].state_dict(i)
-            for name, expected in network.state_dict().items():
-                torch.testing.assert_close(ours[name], expected, rtol=0, atol=1e-12)
+@pytest.mark.parametrize("hidden", [(33, 20), (32,)])
+def test_a_training_is_that_of_torch_step_by_step(hidden: tuple[int, ...], digits64: Dataset) -> None:
+    design = Design("digits", ("layer", "no_bn"), (32,), (0.01, 0.1), (0, 1), hidden=hidden)
+    steps_equal_torchs(design, cohort_of(32, ("layer",), (0.01, 0.1), (0, 1)), digits64)
 
 
 def test_its_networks_keep_no_statistics() -> None:
