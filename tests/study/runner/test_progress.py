@@ -80,7 +80,8 @@ def test_the_time_left_is_what_the_work_left_takes_at_the_pace_so_far(
 
 
 def test_epochs_are_told_of_now_and_then(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
-    told = Progress(epochs=100, n_done=0, n_runs=2, log_format="text", quiet=False)
+    told = progress()
+    told.count(epochs=100, n_done=0, n_runs=2)
     told.start([SMALL], WEIGHTS.__getitem__)
     for _ in range(100):
         clock.now += 1
