@@ -4,8 +4,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 RUN := $(VENV)/bin/python
-# A process a core, each with whole files of tests, whose fixtures are dear.
-SIDE_BY_SIDE := -n auto --dist loadfile
+# A process a core, each with a run of files, whose fixtures are dear; who is done first takes over some of the rest.
+SIDE_BY_SIDE := -n auto --dist worksteal
 
 .PHONY: report test slow lint bench golden reference clean
 

@@ -10,7 +10,8 @@ from study.spec.factors import Cell, Level
 class Run:
     """One training: a cell, a seed and an arm. The cell may be given by its levels, in the order of ``FACTORS``.
 
-    >>> Run(32, 0.01, seed=0, arm="bn") == Run(Cell(32, 0.01), seed=0, arm="bn")
+    >>> run = Run(32, 0.01, seed=0, arm="bn")
+    >>> run == Run(Cell(32, 0.01), seed=0, arm="bn") == dataclasses.replace(run, arm="bn")
     True
     """
 
@@ -19,6 +20,8 @@ class Run:
     arm: str
 
     def __init__(self, *cell: Cell | Level, seed: int, arm: str, **levels: Level):
+        if isinstance(levels.get("cell"), Cell):  # given so by dataclasses.replace
+            cell = (levels.pop("cell"),)
         whole = cell[0] if cell and isinstance(cell[0], Cell) else Cell(*cell, **levels)  # type: ignore[arg-type]
         for name, value in (("cell", whole), ("seed", seed), ("arm", arm)):
             object.__setattr__(self, name, value)

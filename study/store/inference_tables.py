@@ -15,7 +15,16 @@ from study.spec.arms import ARMS
 from study.spec.design import Design
 from study.store import parts
 from study.store.atomic import make_subfolder, remove_stale_files
-from study.store.schemas import Column, ascending, factor_keys, for_reading, keyed, order_of_runs, sort_rows
+from study.store.schemas import (
+    Column,
+    ascending,
+    concat_rows,
+    factor_keys,
+    for_reading,
+    keyed,
+    order_of_runs,
+    sort_rows,
+)
 from study.store.study_folder import Folder
 from study.store.untrusted_parquet import InvalidFile
 
@@ -86,8 +95,7 @@ class Store:
         """Return the rows of a table's sound parts, each once."""
         schema = keyed(COLUMNS[name], first=())
         tables = parts.read_all(self.parts, f"{name}-*.parquet", lambda path: parts.read(path, schema))
-        empty = schema(factor_keys(design)).empty_table()
-        return pa.concat_tables([empty, *(table.replace_schema_metadata() for table in tables)])
+        return concat_rows(tables, schema(factor_keys(design)))
 
     def done(self, design: Design) -> set[tuple[str, str, int]]:
         """Return (run_id, shift, severity) of what is committed, with the clean rows of an arm that keeps statistics in

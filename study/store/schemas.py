@@ -163,8 +163,7 @@ def _epochs(
 
 def merge_parts(parts: Iterable[pa.Table], design: Design) -> pa.Table:
     """Return the parts' rows, each run once, sorted by key; the same run with other numbers is a StudyError."""
-    empty = part_schema(factor_keys(design)).empty_table()
-    table = pa.concat_tables([empty, *(part.replace_schema_metadata() for part in parts)])
+    table = concat_rows(parts, part_schema(factor_keys(design)))
     rows: dict[str, int] = {}
     for row, run_id in enumerate(table.column("run_id").to_pylist()):
         first = rows.setdefault(run_id, row)
@@ -174,6 +173,12 @@ def merge_parts(parts: Iterable[pa.Table], design: Design) -> pa.Table:
                 " Move one of them out of parts/ and run again."
             )
     return sort_rows(table.take(pa.array(rows.values(), pa.int64())), order_of_runs(design))
+
+
+def concat_rows(tables: Iterable[pa.Table], schema: pa.Schema) -> pa.Table:
+    """Return the rows of the tables that have these columns; those of a study of other factors are left alone."""
+    same = (table.replace_schema_metadata() for table in tables if table.column_names == schema.names)
+    return pa.concat_tables([schema.empty_table(), *same])
 
 
 def sort_rows(table: pa.Table, keys: Sequence[tuple[str, str]]) -> pa.Table:

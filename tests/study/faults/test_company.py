@@ -60,6 +60,7 @@ def test_shards_at_once_are_the_whole_and_the_manifest_names_each(tmp_path: Path
     assert tables(tmp_path / "s") == tables(tmp_path / "whole" / "s")
 
 
+@pytest.mark.slow
 def test_shards_together_are_the_whole(study_run: StudyRun, tmp_path: Path) -> None:
     for part in ("2/3", "1/3", "3/3"):
         assert study_run("--seeds", "3", "--shard", part) == 0

@@ -90,7 +90,8 @@ def test_workers_in_processes_give_the_same_bytes_even_if_one_is_killed(
     assert tables(tmp_path / "two" / "s") == tables(tmp_path / "one" / "s")
 
 
-@pytest.mark.parametrize("engine", ["kernel", pytest.param("torch", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["kernel", "torch"])
 def test_a_terminal_interrupt_reaches_workers_and_parent_alike(engine: str, tmp_path: Path) -> None:
     """Ctrl-C goes to the whole process group: exit 130 from the parent, no traceback from a worker, be it a thread or a
     process."""

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,7 @@ GROUPS = 4  # 2 batch sizes, 2 arms
 PARTS = GROUPS * len(FEW) + 2 * len(CLEAN_TABLES)
 
 StudyRun = Callable[..., int]
+slow = partial(pytest.param, marks=pytest.mark.slow)
 
 
 @pytest.fixture(scope="module")
@@ -328,7 +330,7 @@ def stop_after(n: int, monkeypatch: pytest.MonkeyPatch, stop: type[BaseException
     monkeypatch.setattr(Store, "commit", counted)
 
 
-@pytest.mark.parametrize("n", [0, 1, 6, GROUPS * len(FEW) - 1])
+@pytest.mark.parametrize("n", [0, slow(1), 6, slow(GROUPS * len(FEW) - 1)])
 def test_stopped_between_two_commits_and_started_again_gives_equal_bytes(
     n: int, few: None, study: Path, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -344,7 +346,7 @@ def test_stopped_between_two_commits_and_started_again_gives_equal_bytes(
     assert len(committed(study)) == PARTS
 
 
-@pytest.mark.parametrize("n", [1, 3, PARTS - 1, PARTS, PARTS + 2, PARTS + 4])
+@pytest.mark.parametrize("n", [slow(1), 3, slow(PARTS - 1), slow(PARTS), PARTS + 2, slow(PARTS + 4)])
 def test_stopped_between_two_files_and_started_again_gives_equal_bytes(
     n: int, few: None, study: Path, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:

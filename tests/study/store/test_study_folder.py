@@ -1,5 +1,6 @@
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -220,6 +221,18 @@ def test_a_damaged_part_is_set_aside_and_its_runs_are_missing(folder: Folder, da
     assert folder.quarantine() == []
     commit_all(folder)
     assert len(folder.done(DESIGN)) == before
+
+
+def test_a_part_of_a_study_of_other_factors_is_left_alone(folder: Folder) -> None:
+    commit_all(folder)
+    folder.compact()
+    before, done = folder.path.joinpath("runs.parquet").read_bytes(), folder.done(DESIGN)
+    other = replace(DESIGN, vary={"activation": ("relu", "tanh")})
+    cohort = cohorts(missing_runs(other, ()))[0]
+    folder.commit("other", schemas.part_table(other, cohort.runs, history_of(cohort)))
+    assert folder.done(DESIGN) == done
+    folder.compact()
+    assert folder.path.joinpath("runs.parquet").read_bytes() == before
 
 
 def test_two_parts_that_disagree_are_a_loud_error(folder: Folder) -> None:
