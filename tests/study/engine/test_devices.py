@@ -46,6 +46,17 @@ def test_tf32_is_off_unless_the_engine_says_so() -> None:
         torch.set_float32_matmul_precision(before)
 
 
+def test_a_product_below_the_normal_numbers_is_zero_once_all_is_prepared() -> None:
+    torch.set_flush_denormal(False)
+    try:
+        assert float(torch.tensor(2.0**-100) * 2.0**-40) == 2.0**-140
+        devices.prepare(devices.engine("cpu", tf32=False))
+        assert float(torch.tensor(2.0**-100) * 2.0**-40) == 0
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_flush_denormal(True)
+
+
 @pytest.mark.parametrize("engine", ["torch-2/cpu/other", None])
 def test_a_study_is_not_trained_by_two_engines(
     engine: str | None, study_run: StudyRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]

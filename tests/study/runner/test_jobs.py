@@ -1,8 +1,10 @@
 import threading
 import time
-from dataclasses import replace
+from dataclasses import fields, replace
+from functools import partial
 from itertools import chain, repeat
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -65,6 +67,54 @@ def test_training_here_and_by_a_team_commits_the_same_parts(
     assert {path.name: path.read_bytes() for path in (tmp_path / "s" / "parts").iterdir()} == names
     assert sorted(here.events) == sorted(there.events)
     assert len(names) == len(plan)
+
+
+class Trying(jobs.Job):
+    """Commits what a product below the normal numbers is where a cohort was trained."""
+
+    def commit(self, *trained: object) -> float:
+        return float(torch.tensor(2.0**-100) * 2.0**-40)
+
+
+class Results(Told):
+    def committed(self, cohort: Cohort, seconds: float, result: object) -> None:
+        self.events.append((str(result), cohort.batch_size))
+
+
+class OneCohort:
+    """The end of a pipe that a worker has: a cohort, and nobody there after it."""
+
+    def __init__(self, cohort: Cohort):
+        self.left, self.said = [cohort], list[tuple[str, Any]]()
+
+    def recv(self) -> Cohort:
+        if not self.left:
+            raise EOFError
+        return self.left.pop()
+
+    def send(self, message: tuple[str, Any]) -> None:
+        self.said.append(message)
+
+
+@pytest.mark.parametrize("where", ["here", "in a process", "in a thread"])
+def test_wherever_a_cohort_is_trained_denormals_are_flushed(where: str, job: jobs.Job, digits: dataset.Dataset) -> None:
+    engine = registry.KERNEL if where == "in a thread" else job.engine
+    trying = Trying(**{field.name: getattr(job, field.name) for field in fields(job)} | {"engine": engine})
+    (cohort, *_), told = cohorts(missing_runs(DESIGN, ())), Results()
+    torch.set_flush_denormal(False)
+    try:
+        assert trying.commit() > 0
+        if where == "in a process":
+            dataset.share(digits, trying.shared_data)
+            pipe = OneCohort(cohort)
+            worker_pool._work(trying, pipe)  # type: ignore[arg-type]
+            assert [(kind, result) for kind, (_, result) in pipe.said[-1:]] == [("committed", 0.0)]
+        else:
+            train = jobs.train_here if where == "here" else partial(worker_pool.train, n_workers=1)
+            assert train(trying, [cohort], data=digits, report=told) == 0
+            assert told.events[-1] == ("0.0", cohort.batch_size)
+    finally:
+        torch.set_flush_denormal(True)
 
 
 def test_a_worker_with_an_environment_fault_ends_the_study(

@@ -1,9 +1,10 @@
 """The kernel's oracle is the plain torch.nn loop in float64 (reference.py), step by step from the same state."""
 
 import math
+import platform
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -280,6 +281,58 @@ def test_the_mode_for_denormals_is_given_back(digits: dataset.Dataset) -> None:
         assert np.float32(1e-30) * np.float32(1e-10) > 0
     finally:
         torch.set_flush_denormal(True)
+
+
+@pytest.fixture
+def denormals() -> Iterator[None]:
+    """Kept outside of the kernel, as this process otherwise does not."""
+    torch.set_flush_denormal(False)
+    yield
+    torch.set_flush_denormal(True)
+
+
+FLUSHES = pytest.mark.skipif(
+    platform.machine() not in ("x86_64", "AMD64", "aarch64", "arm64"), reason="the kernel knows no such mode here"
+)
+DENORMAL = np.float32(1e-40)
+
+
+@FLUSHES
+@pytest.mark.usefixtures("denormals")
+@pytest.mark.parametrize("arm", ARMS)
+def test_moments_without_a_gradient_end_at_zero(arm: str) -> None:
+    """Those of a pixel that is never lit decay; below the normal numbers they are dropped."""
+    layout, state = network_of(batch_norm=arm == "bn")
+    unlit = view(state.m, layout.parameters["linears.0.weight"])[5]
+    unlit[:] = DENORMAL
+    assert (unlit * np.float32(0.9) > 0).all()
+    rows = aligned(32 * 64).reshape(32, 64)
+    load().train(state, Images(np.zeros(32, np.int32), rows), 32, load().scratch(layout, 32))
+    assert not unlit.any()
+
+
+@FLUSHES
+@pytest.mark.usefixtures("denormals")
+def test_a_weight_that_folding_makes_denormal_is_zero() -> None:
+    layout, state = network_of()
+    view(state.running, layout.statistics["norms.0.var"])[:] = 1
+    view(state.w, layout.parameters["norms.0.weight"])[:] = 1e-20
+    view(state.w, layout.parameters["linears.0.weight"])[:] = 1e-20
+    assert np.float32(1e-20) * np.float32(1e-20) > 0
+    assert not view(load().fold(state), layout.parameters["linears.0.weight"]).any()
+
+
+@FLUSHES
+@pytest.mark.usefixtures("denormals")
+def test_a_denormal_weight_answers_nothing() -> None:
+    layout, state = network_of(batch_norm=False)
+    view(state.w, layout.parameters["linears.0.weight"])[0, 0] = DENORMAL
+    view(state.w, layout.parameters["linears.1.weight"])[0, 3] = 1e30
+    rows = aligned(64).reshape(1, 64)
+    rows[0, 0] = 1e10
+    assert rows[0, 0] * DENORMAL * np.float32(1e30) > 0.9
+    found, _ = load().evaluate(layout, state.w, Images(np.array([3], np.int32), rows), load().scratch(layout, BLOCK))
+    assert found == pytest.approx(math.log(10), abs=1e-6)
 
 
 # --- what is handed over
