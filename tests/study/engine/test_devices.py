@@ -50,7 +50,7 @@ def test_a_product_below_the_normal_numbers_is_zero_once_all_is_prepared() -> No
     torch.set_flush_denormal(False)
     try:
         assert float(torch.tensor(2.0**-100) * 2.0**-40) == 2.0**-140
-        devices.prepare(devices.engine("cpu", tf32=False))
+        devices.prepare(devices.numerics_id("cpu", tf32=False))
         assert float(torch.tensor(2.0**-100) * 2.0**-40) == 0
         assert torch.get_num_threads() == 1
     finally:
