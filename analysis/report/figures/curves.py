@@ -10,7 +10,6 @@ from analysis.findings.curves import Curve, DifferenceCurve
 from analysis.records.cells import Grid
 from analysis.report import number_format as fmt
 from analysis.report.figures.style import (
-    BLUE,
     GREY,
     WIDTH,
     Errors,
@@ -107,10 +106,13 @@ def difference_curves(curves: Sequence[DifferenceCurve]) -> Figure:
         mean, low, high, band_low, band_high = (
             100 * np.asarray(values) for values in (curve.mean, curve.low, curve.high, curve.band_low, curve.band_high)
         )
+        colour, every = arm_style(curve.arm)["color"], max(1, len(mean) // 10)
         axes.axhline(0, color=GREY, linewidth=0.8)
-        axes.fill_between(curve.epochs, band_low, band_high, color=BLUE, alpha=0.22, lw=0, label="holds for all epochs")
-        axes.fill_between(curve.epochs, low, high, color=BLUE, alpha=0.3, lw=0, label="each epoch alone")
-        axes.plot(curve.epochs, mean, "o-", color=BLUE, linewidth=2, markersize=4, markevery=max(1, len(mean) // 10))
+        axes.fill_between(
+            curve.epochs, band_low, band_high, color=colour, alpha=0.22, lw=0, label="holds for all epochs"
+        )
+        axes.fill_between(curve.epochs, low, high, color=colour, alpha=0.3, lw=0, label="each epoch alone")
+        axes.plot(curve.epochs, mean, "o-", color=colour, linewidth=2, markersize=4, markevery=every)
         axes.set(title=fmt.cell(curve.cell), xlabel="epoch", ylabel="difference (points)")
         epoch_axis(axes)
         axes.legend()

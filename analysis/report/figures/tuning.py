@@ -10,7 +10,6 @@ from analysis.findings.tuning import Budget, Chosen, Trial
 from analysis.records.cells import Grid
 from analysis.report import number_format as fmt
 from analysis.report.figures.style import (
-    BLUE,
     GREY,
     WIDTH,
     Errors,
@@ -25,7 +24,7 @@ from analysis.stats.tuning_curves import BestDifference
 
 @styled
 def expected_best(budgets: Sequence[Budget], difference: BestDifference) -> Figure:
-    """Draw the expected best score of each arm over the number of trials, and the difference of the two."""
+    """Draw the expected best score of the baseline and of an arm over the number of trials, and their difference."""
     figure = Figure(figsize=(WIDTH, 3.8), layout="constrained")
     panels = figure.subplots(1, 2)
     errors = Errors.around(accuracy for budget in budgets for accuracy in budget.expected)
@@ -35,7 +34,7 @@ def expected_best(budgets: Sequence[Budget], difference: BestDifference) -> Figu
     panels[0].set(xlabel="trials", ylabel="expected best score (%),\nstretched towards 100")
     logarithmic(panels[0], "x", [1, max(len(budget.expected) for budget in budgets)])
     panels[0].legend(loc="lower right")
-    _difference(panels[1], difference)
+    _difference(panels[1], difference, arm_style(budgets[-1].arm)["color"])
     return figure
 
 
@@ -51,15 +50,15 @@ def _budget(axes: Axes, budget: Budget, limits: Errors) -> None:
     axes.plot(n, expected, **style, linewidth=2, markersize=5, markevery=marks, label=fmt.side(budget.arm))
 
 
-def _difference(axes: Axes, difference: BestDifference) -> None:
+def _difference(axes: Axes, difference: BestDifference, colour: str) -> None:
     estimates, n_band = 100 * np.asarray(difference.estimates), difference.up_to
     n = np.arange(1, len(estimates) + 1)
     axes.axhline(0, color=GREY, linewidth=0.8)
     if n_band:
         low, high = 100 * np.asarray(difference.low), 100 * np.asarray(difference.high)
-        axes.fill_between(n[:n_band], low, high, color=BLUE, alpha=0.22, lw=0, label="holds for all these budgets")
+        axes.fill_between(n[:n_band], low, high, color=colour, alpha=0.22, lw=0, label="holds for all these budgets")
         axes.legend()
-    axes.plot(n, estimates, color=BLUE, linewidth=2)
+    axes.plot(n, estimates, color=colour, linewidth=2)
     logarithmic(axes, "x", [1, len(n)])
     axes.set(xlabel="trials", ylabel="difference (points)")
 

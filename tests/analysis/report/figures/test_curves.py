@@ -125,6 +125,8 @@ def test_a_gap_is_drawn_with_both_of_its_bands(found: Results) -> None:
         assert is_close(ends(inner), [gap.epochs, 100 * np.array(gap.low), 100 * np.array(gap.high)])
         assert (np.diff(ends(outer)[1:], axis=0) > np.diff(ends(inner)[1:], axis=0)).all()
         assert legend(axes) == ["holds for all epochs", "each epoch alone"]
+    (axes,) = drawing.difference_curves([replace(whole, arm="layer")]).axes
+    assert {colour(line) for line in axes.get_lines()[1:]} == {arm_style("layer")["color"]}
 
 
 def test_the_share_that_has_reached_an_accuracy_rises_in_steps_by_arm(found: Results) -> None:

@@ -1,5 +1,7 @@
 """What the figures of the tuning draw: the trials, the chosen one among them, and what the budget buys."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
@@ -118,3 +120,5 @@ def test_the_difference_by_budget_has_its_band_as_far_as_there_is_one(found: Tun
     upto = np.arange(1, gap.up_to + 1)
     assert is_close(ends(band), [upto, 100 * np.array(gap.low), 100 * np.array(gap.high)])
     assert legend(axes) == ["holds for all these budgets"]
+    of_layer = [found.budgets[0], replace(found.budgets[1], arm="layer")]
+    assert colour(drawing.expected_best(of_layer, gap).axes[1].get_lines()[1]) == arm_style("layer")["color"]
