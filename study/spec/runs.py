@@ -10,8 +10,9 @@ from study.spec.factors import Cell, Level
 class Run:
     """One training: a cell, a seed and an arm. The cell may be given by its levels, in the order of ``FACTORS``.
 
+    >>> from dataclasses import replace
     >>> run = Run(32, 0.01, seed=0, arm="bn")
-    >>> run == Run(Cell(32, 0.01), seed=0, arm="bn") == dataclasses.replace(run, arm="bn")
+    >>> run == Run(Cell(32, 0.01), seed=0, arm="bn") == replace(run, arm="bn")
     True
     """
 
