@@ -136,7 +136,9 @@ def test_the_policy_and_nothing_else_keeps_intruders_out(
 # --- all can read it
 
 
-as_axe_looks = pytest.mark.parametrize(("scheme", "width"), [("light", WIDE), ("dark", NARROW)])
+as_axe_looks = pytest.mark.parametrize(
+    ("scheme", "width"), [("light", WIDE), pytest.param("dark", NARROW, marks=pytest.mark.slow)]
+)
 
 
 @as_axe_looks

@@ -47,9 +47,15 @@ ODD: dict[str, dict[str, Any]] = {
     "tuned runs diverged": {"tried": FEW, "accuracy": fails_tuned},
     "runs do not differ": {"tried": FEW, "accuracy": lambda run, epoch: 0.9},
 }
+ODDEST = (
+    "one of everything",
+    "other points, and runs are missing",
+    "every trial of an arm diverged",
+    "tuned runs diverged",
+)
 
 
-@pytest.mark.parametrize("name", ODD)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name not in ODDEST)) for name in ODD])
 def test_the_page_of_an_odd_tuned_study_says_what_its_tables_say(name: str, tmp_path: Path) -> None:
     study = plant_tuned(tmp_path / "s", **{"accuracy": in_gains, "trial": on_a_hill, **ODD[name]})
     assert differences(written(study), study) == []

@@ -56,8 +56,7 @@ def assert_parts_equal_the_whole(design: Design, images: dataset.Dataset, parts=
             assert found == together[run], run
 
 
-@pytest.mark.parametrize("hidden", [(32, 32), (33, 5, 17), (1,)])
-@pytest.mark.parametrize("batch_size", [7, 32, 512])
+@pytest.mark.parametrize(("hidden", "batch_size"), [((32, 32), 7), ((33, 5, 17), 32), ((33, 5, 17), 512), ((1,), 32)])
 def test_a_part_of_the_grid_has_the_bits_of_the_whole(
     hidden: tuple[int, ...], batch_size: int, both: dataset.Dataset
 ) -> None:

@@ -72,6 +72,7 @@ EIGHT = range(1, 9)
 LONG = ("--epochs", "20", "--seeds", "20", "--no-ablation")
 
 
+@pytest.mark.slow
 def test_of_eight_processes_at_once_one_works_and_seven_say_so(tmp_path: Path) -> None:
     """Seven have left by the time that the one is done."""
     at_once = Together(len(EIGHT))

@@ -68,6 +68,7 @@ def test_two_threads_give_the_same_bytes(tmp_path: Path, uninterrupted: tuple[by
     assert tables(tmp_path / "s") == uninterrupted
 
 
+@pytest.mark.slow
 def test_workers_in_processes_give_the_same_bytes_even_if_one_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

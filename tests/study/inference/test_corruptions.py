@@ -338,6 +338,7 @@ digest = found.hexdigest()
 """
 
 
+@pytest.mark.slow
 def test_other_processes_corrupt_to_the_same_bits() -> None:
     others = [
         subprocess.Popen(

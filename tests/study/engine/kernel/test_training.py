@@ -28,7 +28,7 @@ from study.spec.runs import Run
 from study.store.study_folder import Folder
 from tests.study.engine.lockstep.test_training import ARMS, Kinks, design_of
 from tests.study.engine.test_grouping import ALL_LRS, ALL_SEEDS, PARTS, Bits, bits
-from tests.study.values import cohort_of
+from tests.study.values import a_third_of, cohort_of
 
 
 @pytest.fixture(scope="module", params=[ROWS, NONZERO])
@@ -44,11 +44,9 @@ def trained(design: Design, cohort: Cohort, digits: dataset.Dataset) -> History:
 # --- against the oracle
 
 
-@pytest.mark.parametrize("arm", ARMS)
-@pytest.mark.parametrize("lr", [1e-3, 1e-1])
-@pytest.mark.parametrize("batch_size", [7, 32, 100, 512])
 @pytest.mark.parametrize(
-    "hidden", [(32,), (32, 32), (32,) * 5, (33, 5, 17)], ids=lambda hidden: "-".join(map(str, hidden))
+    ("hidden", "batch_size", "lr", "arm"),
+    a_third_of([(32,), (32, 32), (32,) * 5, (33, 5, 17)], [7, 32, 100, 512], [1e-3, 1e-1], ARMS),
 )
 def test_every_step_equals_float64_from_the_same_state(
     hidden: tuple[int, ...], batch_size: int, lr: float, arm: str, digits: dataset.Dataset, form: Prepared

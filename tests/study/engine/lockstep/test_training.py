@@ -15,7 +15,7 @@ from study.engine.lockstep.layers import Stack
 from study.engine.lockstep.stacks import Lockstep
 from study.spec.design import Design
 from study.spec.runs import Run
-from tests.study.values import cohort_of
+from tests.study.values import a_third_of, cohort_of
 
 ARMS = ("bn", "no_bn")
 N_STEPS = 200
@@ -91,10 +91,10 @@ def test_most_float32_runs_stay_with_the_float64_loop(batch_size: int, both: dat
     assert statistics.median(errors(design, both, exact, running_means=False)) <= 1e-5
 
 
-@pytest.mark.parametrize("arm", ARMS)
-@pytest.mark.parametrize("lr", [1e-3, 1e-1])
-@pytest.mark.parametrize("batch_size", [7, 32, 100, 512])
-@pytest.mark.parametrize("hidden", [(32,), (32, 32), (32,) * 5], ids=lambda hidden: f"depth{len(hidden)}")
+@pytest.mark.parametrize(
+    ("hidden", "batch_size", "lr", "arm"),
+    a_third_of([(32,), (32, 32), (32,) * 5], [7, 32, 100, 512], [1e-3, 1e-1], ARMS),
+)
 @torch.no_grad()
 def test_every_step_equals_float64_from_the_same_state(
     hidden: tuple[int, ...], batch_size: int, lr: float, arm: str, both: dataset.Dataset
