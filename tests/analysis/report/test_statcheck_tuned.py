@@ -145,7 +145,7 @@ def test_a_resampled_end_a_fifth_off_is_reported(page: str, tuned_study: Path) -
 # --- best cells of a grid
 
 
-@pytest.mark.parametrize("n_seeds", [1, 4, 7])
+@pytest.mark.parametrize("n_seeds", [1, 4, pytest.param(7, marks=pytest.mark.slow)])
 def test_best_cells_of_a_grid_are_cross_fitted(n_seeds: int, tmp_path: Path) -> None:
     design = Design("digits", batch_sizes=(32, 64), lrs=(0.001, 0.01), seeds=tuple(range(n_seeds)), epochs=3)
     study = plant(tmp_path / "s", design, score)

@@ -72,7 +72,7 @@ def test_a_part_of_the_grid_has_the_bits_of_the_whole_at_odd_sizes(
     assert_parts_equal_the_whole(design_of(batch_size, hidden=hidden, epochs=1), both)
 
 
-@pytest.mark.parametrize("batch_size", [32, 512])
+@pytest.mark.parametrize("batch_size", [32, pytest.param(512, marks=pytest.mark.slow)])
 def test_a_part_of_the_grid_has_the_bits_of_the_whole_on_mnist(batch_size: int, mnist_dir: Path) -> None:
     mnist = dataset.load("mnist", mnist_dir)
     some = dataset.Dataset("mnist", dataset.Split(mnist.train.images[:4096], mnist.train.labels[:4096]), mnist.test, {})

@@ -26,6 +26,7 @@ def test_a_second_process_on_the_folder_exits_3(
     assert study_run("--seeds", "1") == 0
 
 
+@pytest.mark.slow
 def test_a_reader_who_leaves_does_not_stop_the_study(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "study.run", "--dataset", "digits", "--out", str(tmp_path), "--study-id", "s"]
     options = ["--seeds", "2", "--batch-sizes", "64", "--lrs", "0.01", "--epochs", "2", "--log-format", "json"]
@@ -46,6 +47,7 @@ def test_a_whole_study_and_shards_exclude_one_another(study_run: StudyRun, tmp_p
         assert study_run("--seeds", "1", "--shard", "1/2") == 3
 
 
+@pytest.mark.slow
 def test_shards_at_once_are_the_whole_and_the_manifest_names_each(tmp_path: Path, study_run: StudyRun) -> None:
     shards = [start(tmp_path, "--seeds", "3", "--shard", f"{part}/2") for part in (1, 2)]
     for process in shards:
@@ -60,7 +62,6 @@ def test_shards_at_once_are_the_whole_and_the_manifest_names_each(tmp_path: Path
     assert tables(tmp_path / "s") == tables(tmp_path / "whole" / "s")
 
 
-@pytest.mark.slow
 def test_shards_together_are_the_whole(study_run: StudyRun, tmp_path: Path) -> None:
     for part in ("2/3", "1/3", "3/3"):
         assert study_run("--seeds", "3", "--shard", part) == 0

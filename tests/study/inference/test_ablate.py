@@ -274,7 +274,7 @@ def test_study_run_evaluates_the_clean_part_by_itself_unless_told_otherwise(
     assert tables(tmp_path / "s") == tables(tmp_path / "copy")
 
 
-@pytest.mark.parametrize(("stop", "code"), [(KeyboardInterrupt, 130), (Terminated, 143)])
+@pytest.mark.parametrize(("stop", "code"), [(KeyboardInterrupt, 130), slow(Terminated, 143)])
 def test_study_run_stopped_while_it_evaluates_goes_on(
     stop: type[BaseException],
     code: int,

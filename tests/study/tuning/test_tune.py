@@ -140,7 +140,7 @@ def test_more_trials_or_seeds_give_the_tables_of_one_command(
     assert litter(tmp_path / "s") == []
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "gp"])
+@pytest.mark.parametrize("sampler", ["tpe", pytest.param("gp", marks=pytest.mark.slow)])
 def test_other_samplers_tune_and_go_on(sampler: str, study_tune: Tune, tmp_path: Path) -> None:
     """In one go, or after a stop where a batch ends."""
     options = ("--sampler", sampler, "--at-once", "4", "--tune-seeds", "1", "--seeds", "1")

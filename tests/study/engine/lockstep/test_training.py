@@ -75,7 +75,7 @@ def error_of_tensors(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tens
     return worst
 
 
-@pytest.mark.parametrize("batch_size", [7, 32, 100])
+@pytest.mark.parametrize("batch_size", [7, pytest.param(32, marks=pytest.mark.slow), 100])
 def test_lockstep_equals_the_torch_nn_loop_in_float64(batch_size: int, both64: dataset.Dataset) -> None:
     """Weights, losses and running variances to 1e-9 relative after 200 steps."""
     assert max(errors(design_of(batch_size, (1e-3, 1e-2), (0, 5)), both64, both64)) <= 1e-9
