@@ -107,7 +107,8 @@ def test_four_workers_that_find_an_empty_database_at_once_share_it(
     assert tuned_tables(tmp_path / "s") == whole
 
 
-@pytest.mark.parametrize("sampler", ["sobol", pytest.param("tpe", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("sampler", ["sobol", "tpe"])
 def test_two_workers_one_of_whom_is_killed_tell_each_index_once(
     sampler: str, url: str, tmp_path: Path, whole: dict[str, bytes]
 ) -> None:

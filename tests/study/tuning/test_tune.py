@@ -484,7 +484,14 @@ def wait_for_told(folder: Path, n: int) -> None:
         time.sleep(0.005)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (signal.SIGINT, 130),
+        pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow),
+        pytest.param(signal.SIGKILL, -9, marks=pytest.mark.slow),
+    ],
+)
 def test_a_signal_in_the_searches_ends_it_in_one_sentence_and_it_goes_on(
     number: signal.Signals, code: int, tmp_path: Path, whole: dict[str, bytes]
 ) -> None:
