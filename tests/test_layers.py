@@ -6,6 +6,8 @@ import sys
 from itertools import chain
 from pathlib import Path
 
+import pytest
+
 from tests import ROOT
 
 COMMANDS = ("study.run", "study.ablate", "study.tune", "study.bench", "study.api")
@@ -76,6 +78,27 @@ def against_the_layers(module: str, other: str) -> bool:
 def test_every_import_runs_down_the_layers() -> None:
     wrong = [(m, other) for m, path in modules().items() for other in imported(path) if against_the_layers(m, other)]
     assert not wrong
+
+
+@pytest.mark.parametrize(
+    ("module", "other"),
+    [
+        ("study.spec.design", "study.engine.registry"),
+        ("study.store.parts", "study.data.dataset"),
+        ("study.runner.jobs", "study.cli.exits"),
+        ("study.run", "study.tune"),
+        ("study.api", "analysis.api"),
+        ("analysis.stats.intervals", "analysis.records.tables"),
+        ("analysis.findings.results", "analysis.report.document"),
+        ("analysis.report.write", "study.engine.registry"),
+    ],
+)
+def test_an_import_up_or_across_the_layers_is_seen(module: str, other: str, tmp_path: Path) -> None:
+    planted = tmp_path / "planted.py"
+    package, name = other.rsplit(".", 1)
+    for line in (f"import {other}", f"from {package} import {name}", f"def f():\n    from {other} import x"):
+        planted.write_text(line)
+        assert any(against_the_layers(module, found) for found in imported(planted)), line
 
 
 def test_every_module_has_its_layer() -> None:
