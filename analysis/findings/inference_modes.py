@@ -25,7 +25,7 @@ from study.spec.inference_modes import InferenceMode, parse
 
 SETTING = ["inference", "eval_batch_size", "order"]
 CONDITION = ["shift", "severity"]
-STATISTICS = ("running", "precise", "cumulative_last", "cumulative_all")
+COMPARED = ("running", "precise", "cumulative_last", "cumulative_all")
 ORDERS = (None, "shuffled", "natural", "sorted")
 REFERENCE, NO_NORM, CLEAN = "running", "none", inference_modes.CLEAN
 
@@ -263,4 +263,4 @@ def _statistics(table: pd.DataFrame, level: float) -> list[StatisticResult]:
         )
         for (inference, layer), rows in _groups(table, "inference", "layer")
     ]
-    return sorted(results, key=lambda result: (STATISTICS.index(result.inference), result.layer))
+    return sorted(results, key=lambda result: (COMPARED.index(result.inference), result.layer))

@@ -21,7 +21,7 @@ from study.engine.norms import EPS
 from study.inference import metrics, modes, statistics
 from study.inference.corruptions import Condition, apply
 from study.inference.modes import Mode, Networks, Statistics
-from study.spec.arms import ARMS, STATISTICS
+from study.spec.arms import ARMS
 from study.spec.design import Design
 from study.spec.inference_modes import CLEAN, numbered, parse
 from study.spec.runs import Run
@@ -32,7 +32,8 @@ Item = TypeVar("Item")
 CLEAN_IMAGES = Condition(*CLEAN)
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000)
 ORDERS = ("shuffled", "natural", "sorted")
-FROM_TRAINING = ("running", "cumulative_last", "cumulative_all", "precise", "population")
+FROM_IMAGES = ("precise", "population")
+"""Statistics that are computed from the training images and the final weights; the others the networks keep."""
 SWAPS = ((8, 1), (8, 2), (8, 4), (8, 7), (32, 2), (32, 8), (128, 2), (128, 32))
 """Batch size and number of other images replaced; the post replaces 2 in batches of 8."""
 N_SWAPPED = 1000  # images that are predicted in two batches each
@@ -52,9 +53,10 @@ class EvalSetting:
 NO_NORM = EvalSetting("none")
 
 
-def eval_settings(condition: Condition, n_layers: int) -> list[EvalSetting]:
-    """Return the settings for networks with batch norm in ``n_layers``; size 0 stands for all images in one batch."""
-    fixed = [EvalSetting(name) for name in FROM_TRAINING]
+def eval_settings(condition: Condition, n_layers: int, kept: Sequence[str]) -> list[EvalSetting]:
+    """Return the settings for networks that keep these statistics of ``n_layers``; size 0 stands for all images in one
+    batch."""
+    fixed = [EvalSetting(name) for name in (*kept, *FROM_IMAGES)]
     if condition != CLEAN_IMAGES:
         batches = [EvalSetting("batch", size, "shuffled") for size in (8, 32, 128, 512, 0)]
         return [*fixed, *batches, *(EvalSetting(numbered("blend", 16), size, "shuffled") for size in (8, 32))]
@@ -76,13 +78,13 @@ class Group:
         self.design, self.runs, self.data, self.check_cancelled = design, runs, data, check_cancelled
         device = data.test.images.device
         self.states = [{name: torch.from_numpy(value).to(device) for name, value in state.items()} for state in weights]
-        self.norm = ARMS[runs[0].arm].norm
+        self.norm, self.kept = ARMS[runs[0].arm].norm, ARMS[runs[0].arm].statistics
         self.networks = Networks.from_states(self.states, activations.for_cell(runs[0].cell))
 
     @cached_property
     def statistics(self) -> dict[str, Statistics]:
-        """The statistics of FROM_TRAINING; ``precise`` sees the images in the file's order, by the runs' batch size."""
-        kept = {name: statistics.stored_statistics(self.states, name) for name in STATISTICS}
+        """What is kept, and FROM_IMAGES; ``precise`` sees the images in the file's order, by the runs' batch size."""
+        kept = {name: statistics.stored_statistics(self.states, name) for name in self.kept}
         images, size = self.data.train.images, self.runs[0].cell.batch_size
         z, n_whole = statistics.preactivation_batches(self.networks, images), len(images) // size
         return {
@@ -100,14 +102,15 @@ class Group:
         """Return a row of ``ablation.parquet`` for each run and setting."""
         images, labels = apply(condition, self.data.test.images, self.data.test.labels)
         z = modes.first_preactivation(self.networks, images)
-        if self.norm is None or not self.norm.statistics:
+        if not self.kept:
             mode = None if self.norm is None else modes.ByImage(norms.module_of(self.norm).by_image)
             measured = metrics.measure(modes.logits(self.networks, z, mode), labels)
             return self._rows(condition, NO_NORM, measured, None)
         orders = ORDERS if condition == CLEAN_IMAGES else ("shuffled",)
         ordered = {order: self._ordered(order, z, labels) for order in orders}
         rows, reference = [], None
-        for setting in self._each((EvalSetting("population"), *eval_settings(condition, len(self.networks.norms)))):
+        settings = eval_settings(condition, len(self.networks.norms), self.kept)
+        for setting in self._each((EvalSetting("population"), *settings)):
             measured = metrics.measure(self._logits(setting, z, ordered), labels)
             if reference is None:  # the first setting, which comes again in its place
                 reference = measured.predicted
@@ -168,7 +171,7 @@ class Group:
     def statistic_rows(self) -> Iterator[dict[str, Any]]:
         """Yield rows of ``statistics.parquet``: how far each statistic lies from the population's, by run and layer."""
         exact = self.statistics["population"]
-        for name in FROM_TRAINING[:-1]:
+        for name in (*self.kept, "precise"):
             for layer, ((mean, var), (true_mean, true_var)) in enumerate(
                 zip(self.statistics[name], exact, strict=True)
             ):

@@ -76,7 +76,7 @@ class Arm:
 
 BASELINE = "no_bn"
 """The arm that every other one is compared with."""
-STATISTICS = ("running", "cumulative_last", "cumulative_all")
+BATCH_STATISTICS = ("running", "cumulative_last", "cumulative_all")
 """The statistics that batch normalisation keeps of each layer beside gamma and beta."""
 
 ARMS = {
@@ -84,7 +84,7 @@ ARMS = {
     for arm in (
         Arm(
             "bn", "batch normalisation", "with BN", "with",
-            Norm("batch", STATISTICS), smallest_batch=2, reason="batch norm on batches of one",
+            Norm("batch", BATCH_STATISTICS), smallest_batch=2, reason="batch norm on batches of one",
             colour="#0173b2", line="-", marker="o",
         ),
         Arm("no_bn", "no batch normalisation", "without BN", "without", None, colour="#d55e00", line="--", marker="s"),

@@ -13,7 +13,7 @@ from study.spec.arms import Norm
 EPS = 1e-5
 """Added to every variance, as torch's normalisations do."""
 
-KNOWN_FIELDS = ("kind", "statistics", "momentum")
+OBEYED = ("kind", "statistics", "momentum")
 """The fields of a ``Norm`` that these layers obey; another value of the other fields is refused."""
 
 
@@ -54,7 +54,10 @@ class StackedNorm(Protocol):
 
 
 class NormModule(Protocol):
-    """The functions of the file of a kind."""
+    """The file of a kind."""
+
+    KEEPS: Sequence[str]
+    """The statistics that its layers can keep; the first is kept by all of them."""
 
     def stacked(self, parameters: Parameters, name: str, width: int, norm: Norm) -> StackedNorm:
         """Return the layer ``name`` of a stack, whose units beyond ``width`` pad its vectors."""
@@ -78,7 +81,9 @@ def why_not(norm: Norm | None) -> str | None:
     """Return why these layers cannot train a normalisation, None where they can."""
     if norm is None:
         return None
-    plain = Norm(norm.kind)
-    others = (field.name for field in fields(Norm) if field.name not in KNOWN_FIELDS)
+    plain, keeps = Norm(norm.kind), tuple(module_of(norm).KEEPS)
+    others = (field.name for field in fields(Norm) if field.name not in OBEYED)
     unknown = [f"{name}={getattr(norm, name)!r}" for name in others if getattr(norm, name) != getattr(plain, name)]
+    if norm.statistics[:1] != keeps[:1] or not {*norm.statistics} <= {*keeps}:
+        unknown.append(f"statistics={norm.statistics!r}")
     return f"it does not know a normalisation with {', '.join(unknown)}" if unknown else None

@@ -11,7 +11,9 @@ from torch import Tensor, nn
 
 from study.engine.lockstep.optimiser import Parameters
 from study.engine.norms import EPS
-from study.spec.arms import Norm
+from study.spec.arms import BATCH_STATISTICS, Norm
+
+KEEPS = BATCH_STATISTICS
 
 
 class BatchNorm:
@@ -23,7 +25,7 @@ class BatchNorm:
     """
 
     def __init__(self, parameters: Parameters, name: str, width: int, norm: Norm):
-        self.momentum = norm.momentum
+        self.momentum, self.kept = norm.momentum, norm.statistics
         self.gamma, self.d_gamma = parameters.values[f"{name}.weight"], parameters.gradients[f"{name}.weight"]
         self.beta, self.d_beta = parameters.values[f"{name}.bias"], parameters.gradients[f"{name}.bias"]
         parameters.assign(f"{name}.weight", torch.ones(()))
@@ -59,7 +61,7 @@ class BatchNorm:
 
     def cumulative(self, batch_size: int, n_batches: int) -> dict[str, Tensor]:
         """Return the plain averages of batch means and unbiased batch variances (runs, 1, width), over the last
-        epoch of ``n_batches`` and over the whole training; NaN before the first epoch."""
+        epoch of ``n_batches`` and over the whole training, as far as they are kept; NaN before the first epoch."""
         whole, n_epochs = self.earlier + self.this_epoch, self.n_earlier_epochs + 1
         statistics = {}
         for window, sums, n in (("last", self.this_epoch, 1), ("all", whole, n_epochs)):
@@ -67,7 +69,7 @@ class BatchNorm:
             unbiased = (var - EPS) * (batch_size / (batch_size - 1))
             statistics[f"cumulative_{window}_mean"] = mean.to(self.gamma).view_as(self.gamma)
             statistics[f"cumulative_{window}_var"] = unbiased.to(self.gamma).view_as(self.gamma)
-        return statistics
+        return {name: value for name, value in statistics.items() if name.rpartition("_")[0] in self.kept}
 
     def backward(self, d_y: Tensor) -> Tensor:
         """Return dL/dz from dL/dy, both (batch, runs, width); Ioffe & Szegedy 2015, section 3."""

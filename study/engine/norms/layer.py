@@ -13,6 +13,8 @@ from study.engine.lockstep.optimiser import Parameters
 from study.engine.norms import EPS
 from study.spec.arms import Norm
 
+KEEPS = ()
+
 
 class LayerNorm:
     """The layer y = gamma (z - mean) / sqrt(var + eps) + beta, by image.

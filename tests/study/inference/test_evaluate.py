@@ -20,7 +20,6 @@ from study.inference import corruptions, evaluate, modes, statistics
 from study.inference.corruptions import CONDITIONS, Condition
 from study.inference.evaluate import (
     CLEAN_IMAGES,
-    FROM_TRAINING,
     NO_NORM,
     ORDERS,
     SIZES,
@@ -29,6 +28,7 @@ from study.inference.evaluate import (
     Group,
     eval_settings,
 )
+from study.spec.arms import ARMS, BATCH_STATISTICS, Arm, Norm
 from study.spec.design import Design
 from study.spec.history import History
 from study.spec.runs import Run
@@ -91,7 +91,10 @@ def test_every_run_has_a_row_for_every_trial_and_one_without_batch_norm(
 ) -> None:
     rows = group_of(*BN).rows(condition)
     n = len(corruptions.select_rows(condition, group_of(*BN).data.test.labels))
-    ways = [(t.inference, (t.size or n) if t.order else None, t.order) for t in eval_settings(condition, 2)]
+    ways = [
+        (t.inference, (t.size or n) if t.order else None, t.order)
+        for t in eval_settings(condition, 2, BATCH_STATISTICS)
+    ]
     assert len(set(ways)) == len(ways) == (63 if condition == CLEAN_IMAGES else 12)
     assert [(row["run_id"], row["inference"], row["eval_batch_size"], row["order"]) for row in rows] == [
         (DESIGN.run_id(run), *way) for way in ways for run in BN
@@ -110,12 +113,14 @@ def test_every_run_has_a_row_for_every_trial_and_one_without_batch_norm(
 
 def test_the_clean_trials_are_those_of_the_reference() -> None:
     """5 statistics from training, 12 sizes in 3 orders, 3 blends by 4 sizes, and 16 that blend in other ways."""
-    found = eval_settings(CLEAN_IMAGES, 2)
-    assert [trial for trial in found if trial.order is None] == [EvalSetting(name) for name in FROM_TRAINING]
+    found = eval_settings(CLEAN_IMAGES, 2, BATCH_STATISTICS)
+    assert [trial for trial in found if trial.order is None] == [
+        EvalSetting(name) for name in (*BATCH_STATISTICS, "precise", "population")
+    ]
     batches = {(trial.size, trial.order) for trial in found if trial.inference == "batch"}
     assert batches == {(size, order) for order in ORDERS for size in (*SIZES, 0)}
     assert sum(trial.inference.startswith("blend") for trial in found) == 12
-    assert {t.inference for t in eval_settings(CLEAN_IMAGES, 3) if "layer" in t.inference} == {
+    assert {t.inference for t in eval_settings(CLEAN_IMAGES, 3, BATCH_STATISTICS) if "layer" in t.inference} == {
         "layer_0",
         "layer_1",
         "layer_2",
@@ -123,6 +128,24 @@ def test_the_clean_trials_are_those_of_the_reference() -> None:
 
 
 # what they say
+
+
+def test_an_arm_that_keeps_fewer_statistics_has_fewer_settings_and_the_same_rows(
+    images: Dataset, clean: list[Row], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arm = Arm("few", "few statistics", "with few", "few", Norm("batch", ("running",)), smallest_batch=2)
+    monkeypatch.setitem(ARMS, "few", arm)
+    cohort = cohort_of(32, ("few",), DESIGN.lrs, DESIGN.seeds)
+    kept = training.train(replace(DESIGN, arms=("few", "no_bn")), cohort, images).weights
+    group = Group(DESIGN, cohort.runs, kept, images)
+    rows = group.rows(CLEAN_IMAGES)
+    named = [{key: row[key] for key in row if key not in ("run_id", "arm")} for row in rows]
+    assert named == [
+        {key: row[key] for key in row if key not in ("run_id", "arm")}
+        for row in clean
+        if not row["inference"].startswith("cumulative")
+    ]
+    assert {row["inference"] for row in group.statistic_rows()} == {"running", "precise"}
 
 
 def test_the_running_statistics_and_no_batch_norm_repeat_the_records_to_the_image(

@@ -39,7 +39,16 @@ def test_an_unknown_arm_cannot_be_asked_for(capsys: pytest.CaptureFixture[str], 
 
 @pytest.mark.parametrize(
     "norm",
-    [Norm("batch", group=4), Norm("batch", placement="after"), Norm("batch", gamma=False), Norm("batch", bias=False)],
+    [
+        Norm("batch", group=4),
+        Norm("batch", placement="after"),
+        Norm("batch", gamma=False),
+        Norm("batch", bias=False),
+        Norm("batch"),
+        Norm("batch", ("cumulative_all",)),
+        Norm("batch", ("running", "median")),
+        Norm("layer", ("running",)),
+    ],
 )
 def test_what_an_engine_does_not_know_of_a_norm_it_refuses(norm: Norm, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(ARMS, "planted", Arm("planted", "a planted norm", "planted", "planted", norm))
