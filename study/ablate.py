@@ -12,15 +12,15 @@ from study.cli import arguments
 from study.cli.exits import run_command
 from study.cli.run_options import DEVICE
 from study.data.lazy import DATA_DIR, ImageSource
-from study.engine.machine import cores
 from study.errors import UsageError
-from study.inference.complete import Say, any_statistics, complete_evaluation, trained
+from study.inference.complete import Say, complete_evaluation, evaluable
+from study.runner.execution import Execution
 from study.store.study_folder import Folder, newest_first
 
 
 @dataclass(frozen=True)
 class Options:
-    """Evaluate the trained networks of a study: every way to predict under batch normalisation on the test images as
+    """Evaluate the trained networks of a study: every inference mode of batch normalisation on the test images as
     they are, and the main ones under corruptions, other class priors and the halves of the test set. Resumable."""
 
     study_dir: Annotated[Path | None, tyro.conf.Positional] = None
@@ -41,20 +41,14 @@ class Options:
 
 def run(options: Options) -> int:
     """Make the evaluation of a study complete; return the exit code."""
-    if options.workers < 0:
-        raise UsageError(f"--workers {options.workers}: give 1 or more, or 0 for one per core")
+    n_workers = Execution(workers=options.workers).n_workers
     if not DEVICE.fullmatch(options.device):
         raise UsageError(f"--device {options.device!r}: choose cpu, cuda or cuda:0")
     folder = Folder(options.study_dir or _newest(options.out))
-    design = folder.design()
-    if design is None:
-        raise UsageError(f"{folder.path} holds no study (no manifest.json); run python -m study.run first")
-    runs = trained(folder, design)
-    if not any_statistics(runs):
-        raise UsageError(f"{folder.path} has no trained run with batch normalisation: there is nothing to compare")
+    design, runs = evaluable(folder)
     say: Say = (lambda text: None) if options.quiet else (lambda text: print(text, flush=True))
     source = ImageSource(design.dataset, options.data_dir)
-    complete_evaluation(folder, design, runs, source, options.device, options.clean, options.workers or cores(), say)
+    complete_evaluation(folder, design, runs, source, options.device, options.clean, n_workers, say)
     say(f"{folder.path} is evaluated. Next: python -m analysis.report {folder.path}")
     return 0
 

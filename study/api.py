@@ -12,7 +12,7 @@ from study.data.lazy import DATA_DIR, ImageSource
 from study.engine import devices, registry
 from study.engine.registry import Engine
 from study.errors import StudyError, UsageError
-from study.inference.complete import any_statistics, complete_evaluation, trained
+from study.inference.complete import complete_evaluation, evaluable
 from study.runner.complete import check_device, check_free, complete
 from study.runner.execution import Execution
 from study.runner.outcome import INTERRUPTED, Outcome
@@ -20,7 +20,7 @@ from study.runner.progress import Progress
 from study.spec.arms import DEFAULT_ARMS
 from study.spec.cohorts import Cohort
 from study.spec.design import Design
-from study.spec.factors import FACTORS, REFERENCE_SETTING
+from study.spec.factors import REFERENCE_GRID
 from study.spec.history import History
 from study.spec.runs import Run
 from study.store import inference_tables
@@ -121,12 +121,7 @@ def evaluate(
         Where there is no study, or no network with statistics to choose.
     """
     folder = Folder(Path(path))
-    design = folder.design()
-    if design is None:
-        raise UsageError(f"{folder.path} holds no study (no manifest.json); train one first")
-    runs = trained(folder, design)
-    if not any_statistics(runs):
-        raise UsageError(f"{folder.path} has no trained run with batch normalisation: there is nothing to compare")
+    design, runs = evaluable(folder)
     source, n_workers = ImageSource(design.dataset, Path(data_dir)), Execution(workers=workers).n_workers
     complete_evaluation(folder, design, runs, source, device, conditions == "clean", n_workers, lambda text: None)
     return folder.path
@@ -189,8 +184,9 @@ def optimise(
     from study.tuning.complete import Optimisation
     from study.tuning.space import DEFAULT, Space
 
-    grid = {factor.field: (REFERENCE_SETTING[key],) for key, factor in FACTORS.items() if factor.field}
-    design = Design(dataset, arms=tuple(arms), seeds=tuple(seeds), epochs=epochs, hidden=tuple(hidden), **grid)
+    design = Design(
+        dataset, arms=tuple(arms), seeds=tuple(seeds), epochs=epochs, hidden=tuple(hidden), **REFERENCE_GRID
+    )
     folder = Folder(Path(path))
     optimisation = Optimisation(
         design=design,
@@ -235,7 +231,8 @@ def read(path: StrPath, table: str = "records") -> "pd.DataFrame":
         known = [*SCHEMAS, "trials", *inference_tables.COLUMNS]
         raise UsageError(f"there is no table {table!r}; choose from: {', '.join(known)}")
     if rows is None:
-        raise UsageError(f"{folder.path} has no table {table!r} yet; study.evaluate makes it")
+        maker = "evaluate" if table in inference_tables.COLUMNS else "train"
+        raise UsageError(f"{folder.path} has no table {table!r} yet; study.{maker} makes it")
     return rows.to_pandas(use_threads=False)
 
 
@@ -261,8 +258,10 @@ def fit(design: Design, run: Run, *, engine: Engine = "auto", data_dir: StrPath 
     Raises
     ------
     StudyError
-        Where the run cannot be trained: a batch of one under batch norm, an engine that is not there.
+        Where the run cannot be trained: a batch of one under batch norm, an arm or a level that is not known, an engine
+        that is not there.
     """
+    design = design.of_run(run)
     if not run.applicable:
         raise UsageError(f"{run} cannot be trained: the batch is smaller than {run.arm} takes; choose a larger one")
     from study.engine.lockstep.training import train_together

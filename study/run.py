@@ -9,14 +9,14 @@ from study.data import download
 from study.data.lazy import ImageSource
 from study.runner.complete import check_device, check_free, complete, describe_plan
 from study.runner.progress import Progress
-from study.spec.datasets import AUTO, FALLBACK, PREFERRED
+from study.spec.datasets import AUTO, FALLBACK, first_choice
 
 
 def run(options: Options, argv: Sequence[str]) -> int:
     """Make the study that ``options`` ask for complete; return the exit code."""
     if options.dry_run:
         return _show_plan(options)
-    options.design(PREFERRED if options.dataset == AUTO else options.dataset)  # refused before anything is downloaded
+    options.design(first_choice(options.dataset))  # refused before anything is downloaded
     name, notice = download.choose(options.dataset, options.data_dir)
     design, folder, execution = options.design(name), options.folder(name), options.execution()
     check_free(folder)
@@ -27,7 +27,7 @@ def run(options: Options, argv: Sequence[str]) -> int:
 
 def _show_plan(options: Options) -> int:
     """Print what would be done; use no network and write nothing."""
-    name = PREFERRED if options.dataset == AUTO else options.dataset
+    name = first_choice(options.dataset)
     design, folder = options.design(name), options.folder(name)
     check_free(folder)
     lines = describe_plan(design, folder, options.execution())

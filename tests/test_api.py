@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from matplotlib.figure import Figure
 import analysis
 import study
 from study.engine import devices
+from study.errors import UsageError
 from tests import ROOT
 
 
@@ -153,3 +155,45 @@ def test_the_example_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.Monk
     exec(example, names)
     assert isinstance(names["figure"], Figure)
     assert (tmp_path / "results" / "try" / "report.html").is_file()
+
+
+@pytest.mark.parametrize("engine", ["torch", "auto"])
+def test_a_run_of_another_arm_or_level_than_its_design_s_is_trained_as_itself(engine: Literal["torch", "auto"]) -> None:
+    """And not as what the design has: by ``auto`` the kernel, which knows neither, would be asked."""
+    design = study.Design("digits", epochs=1, hidden=(8,))
+    plain, tanh, layer = (
+        study.fit(design, study.Run(256, 0.01, activation=activation, seed=0, arm=arm), engine=engine)
+        for activation, arm in (("relu", "bn"), ("tanh", "bn"), ("relu", "layer"))
+    )
+    assert len({tuple(history.loss.ravel()) for history in (plain, tanh, layer)}) == 3
+    assert "norms.0.running_mean" not in layer.weights[0]
+
+
+@pytest.mark.parametrize(
+    ("run", "message"),
+    [
+        (study.Run(256, 0.01, seed=0, arm="nope"), "--arms 'nope' is unknown"),
+        (study.Run(256, 0.01, activation="tahn", seed=0, arm="bn"), "'tahn' is unknown .did you mean tanh"),
+        (study.Run(5000, 0.01, seed=0, arm="bn"), "--batch-sizes 5000: give a whole number from 1 to"),
+    ],
+)
+def test_a_run_that_no_study_could_have_is_refused(run: study.Run, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        study.fit(study.Design("digits", epochs=1, hidden=(8,)), run)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"workers": -1}, "--workers -1: give 1 or more"),
+        ({"sampler": "foo"}, "--sampler 'foo' is unknown"),
+        ({"trials": 0}, "--trials 0: give a whole number from 1"),
+        ({"seeds": (2**30,)}, "seeds from 1073741824 on are the trials'"),
+    ],
+)
+def test_a_wrong_budget_or_execution_is_refused_before_anything_is_written(
+    options: dict, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        study.optimise("digits", tmp_path / "s", **options)
+    assert not any(tmp_path.iterdir())

@@ -19,12 +19,11 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from study.bench.implementations import Implementation
 from study.engine import devices, registry
 from study.errors import StudyError
 
 if TYPE_CHECKING:
-    from study.bench.implementations import Task
+    from study.bench.implementations import Implementation, Task
 
 AGREEMENT = 1e-3  # relative difference of the first losses, in float32
 COMPARED = 5  # losses

@@ -15,9 +15,9 @@ from study.errors import UsageError, describe_value, quote, truncate
 from study.runner.execution import Execution
 from study.spec.arms import DEFAULT_ARMS
 from study.spec.checks import check_known
-from study.spec.datasets import DATASETS
+from study.spec.datasets import AUTO, DATASETS
 from study.spec.design import MAX_SEED, MAX_SEEDS, Design
-from study.spec.factors import FACTORS, Level
+from study.spec.factors import FACTORS, Level, variable
 from study.store.study_folder import Folder
 from study.store.untrusted_parquet import InvalidFile, file_bytes
 
@@ -36,7 +36,7 @@ MAX_DOTS = 1000
 class Options:
     """Train the same small network with and without batch normalisation over a grid of batch sizes,
     learning rates and seeds, and record every epoch. The same command again does what is missing;
-    longer lists of seeds, batch sizes or rates extend the study.
+    longer lists of seeds or levels extend the study.
 
     Exit codes: 0 done, 1 some runs failed, 2 usage, 3 environment (no data, no space, no CUDA, another
     process at work), 75 stopped by --max-time, 130 and 143 stopped by a signal."""
@@ -46,13 +46,13 @@ class Options:
     first_seed: int = 0
     """The first of them."""
     arms: tuple[str, ...] = DEFAULT_ARMS
-    """What is compared: bn, no_bn."""
+    """What is compared: bn, no_bn, layer."""
     batch_sizes: tuple[int, ...] = (32, 128, 512)
     """Images per training step. Batch size 1 cannot be under batch norm and is recorded as such."""
     lrs: tuple[float, ...] = (0.001, 0.01, 0.1)
     """Adam's learning rates."""
     vary: tuple[str, ...] = ()
-    """Further factors, each as KEY=LEVEL,LEVEL."""
+    """Further factors, each as KEY=LEVEL,LEVEL, such as activation=relu,tanh."""
     epochs: int = 10
     """Passes over the training images."""
     hidden: tuple[int, ...] = (32, 32)
@@ -98,14 +98,12 @@ class Options:
             raise UsageError(f"--seeds {self.seeds}: a study has 1 to {MAX_SEEDS} seeds, such as --seeds 10")
         if not 0 <= self.first_seed <= MAX_SEED:
             raise UsageError(f"--first-seed {self.first_seed}: a seed is 0 or above, up to {MAX_SEED}")
-        if self.workers < 0:
-            raise UsageError(f"--workers {self.workers}: give 1 or more, or 0 for one per core")
         if self.study_id is not None:
             _check_pattern("--study-id", self.study_id, STUDY_ID, "letters, digits, '.', '_', '-'; e.g. mnist-2")
         _check_pattern("--device", self.device, DEVICE, "auto, cpu, cuda or cuda:0")
         if self.tf32 and self.device == "cpu":
             raise UsageError("--tf32: only a GPU has it; leave it out, or choose --device cuda")
-        check_known("--dataset", self.dataset, ["auto", *DATASETS])
+        check_known("--dataset", self.dataset, [AUTO, *DATASETS])
         self.execution()  # parsed here for its errors
         return self
 
@@ -147,7 +145,7 @@ def _parse_vary(pairs: Sequence[str]) -> dict[str, tuple[Level, ...]]:
     varied: dict[str, tuple[Level, ...]] = {}
     for pair in pairs:
         key, equals, levels = pair.partition("=")
-        check_known("--vary", key, [factor.key for factor in FACTORS.values() if not factor.always])
+        check_known("--vary", key, variable())
         if not equals or key in varied:
             raise UsageError(f"--vary {quote(pair)}: give each factor once, as KEY=LEVEL,LEVEL")
         factor = FACTORS[key]

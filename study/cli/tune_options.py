@@ -8,24 +8,17 @@ from typing import Literal
 from study.cli import arguments, run_options
 from study.data.lazy import DATA_DIR
 from study.engine.registry import Engine
-from study.errors import UsageError
 from study.spec.arms import DEFAULT_ARMS
-from study.spec.checks import check_known
-from study.spec.datasets import AUTO, PREFERRED
-from study.spec.design import MAX_SEED
-from study.spec.factors import FACTORS, REFERENCE_SETTING
+from study.spec.datasets import first_choice
+from study.spec.factors import REFERENCE_GRID
 from study.tuning import storage
-from study.tuning.budget import FIRST_SEED, Budget
-from study.tuning.search import PRUNERS, SAMPLERS
+from study.tuning.budget import Budget, check_fresh
 from study.tuning.space import DEFAULT, Space
-
-MAX_TRIALS = 10_000
-MAX_SEEDS = 1_000
 
 
 @dataclass(frozen=True)
 class Options:
-    """Tune both arms with the same budget on training images that are held out, then train what each found best with
+    """Tune every arm with the same budget on training images that are held out, then train what each found best with
     fresh seeds on all training images. The same command again goes on where it was stopped; several at once share the
     work; more trials or seeds extend the study.
 
@@ -42,13 +35,13 @@ class Options:
     arms: tuple[str, ...] = DEFAULT_ARMS
     """What is compared; each has the same budget."""
     sampler: str = "sobol"
-    """sobol: evenly spread, the same points for both arms, so that trials pair; tpe, gp: where it went well so far."""
+    """sobol: evenly spread, the same points for every arm, so that trials pair; tpe, gp: where it went well so far."""
     sampler_seed: int = 0
     """Seed of the sampler's random numbers."""
     space: str = DEFAULT
     """The range of the rate, and that of the batch size in powers of two; what is not named is as by default."""
     pruner: str = "none"
-    """none, median or halving: stop trials of both arms that go badly; trials then train one by one."""
+    """none, median or halving: stop trials of all arms that go badly; trials then train one by one."""
     epochs: int = 5
     """Passes over the training images, of trials and of what follows."""
     hidden: tuple[int, ...] = (32, 32)
@@ -81,29 +74,15 @@ class Options:
 
     def check(self) -> "Options":
         """Refuse what no data set could make right; returns self."""
-        for option, value, limit in (
-            ("--trials", self.trials, MAX_TRIALS),
-            ("--tune-seeds", self.tune_seeds, MAX_SEEDS),
-            ("--at-once", self.at_once, MAX_TRIALS),
-        ):
-            if not 1 <= value <= limit:
-                raise UsageError(f"{option} {value}: give a whole number from 1 to {limit}")
-        check_known("--sampler", self.sampler, SAMPLERS)
-        check_known("--pruner", self.pruner, PRUNERS)
-        if not 0 <= self.sampler_seed <= MAX_SEED:
-            raise UsageError(f"--sampler-seed {self.sampler_seed}: give a whole number from 0 to {MAX_SEED}")
-        if self.first_seed + self.seeds > FIRST_SEED:
-            raise UsageError(
-                f"--first-seed {self.first_seed}: seeds from {FIRST_SEED} on are the trials'; give a lower one"
-            )
-        self.run_options(PREFERRED if self.dataset == AUTO else self.dataset).check()
+        self.budget()  # made here for its errors, as the design is
+        name = first_choice(self.dataset)
+        check_fresh(self.run_options(name).check().design(name).seeds)
         return self
 
     def run_options(self, dataset: str) -> run_options.Options:
         """Return the options of the runs after the tuning, with the untuned setting as their grid."""
-        grid = {factor.field: (REFERENCE_SETTING[key],) for key, factor in FACTORS.items() if factor.field}
         return run_options.Options(
-            **grid,  # type: ignore[arg-type]
+            **REFERENCE_GRID,  # type: ignore[arg-type]
             seeds=self.seeds,
             first_seed=self.first_seed,
             arms=self.arms,

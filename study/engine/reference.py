@@ -1,7 +1,7 @@
 """The same training as a plain loop of torch.nn and torch.optim, one run at a time.
 
-The oracle of every engine and the yardstick of every benchmark: it shares the random streams with them and
-nothing else. Read it to know what the study trains.
+The oracle of every engine and the yardstick of every benchmark: it shares with them the random streams
+and the values of activation and optimiser. Read it to know what the study trains.
 """
 
 from collections.abc import Iterator

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from study.engine import costs, devices
 from study.errors import EnvironmentFault, UsageError
-from study.spec.arms import ARMS
+from study.spec.arms import ARMS, BATCH_STATISTICS, Norm
 from study.spec.design import Design
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ Engine = Literal["auto", "torch", "kernel"]
 
 KERNEL = "kernel-1/cpu/float32"
 """The kernel's numerics id; its version is to be raised when the bits of a run change."""
-KERNEL_NORMS = (None, ARMS["bn"].norm)
+KERNEL_NORMS = (None, Norm("batch", BATCH_STATISTICS))
 """The arms' normalisations that the kernel knows; it knows no factor but those that every study has."""
 MAX_UNITS = 256
 """The widest layer that ``auto`` gives to the kernel; in wider ones torch's products are as fast (results/LOG.md)."""

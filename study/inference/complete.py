@@ -65,6 +65,17 @@ def trained(folder: Folder, design: Design) -> list[Run]:
     return [run for run in design.grid if status.get(design.run_id(run)) == OK]
 
 
+def evaluable(folder: Folder) -> tuple[Design, list[Run]]:
+    """Return the design of a study and its trained runs; a UsageError where no inference mode can be chosen."""
+    design = folder.design()
+    if design is None:
+        raise UsageError(f"{folder.path} holds no study (no manifest.json); run python -m study.run first")
+    runs = trained(folder, design)
+    if not any_statistics(runs):
+        raise UsageError(f"{folder.path} has no trained run with batch normalisation: there is nothing to compare")
+    return design, runs
+
+
 def any_statistics(runs: Sequence[Run]) -> bool:
     """Whether an arm of ``runs`` has statistics to choose."""
     return any(ARMS[run.arm].statistics for run in runs)
@@ -169,7 +180,7 @@ def _check(stopped: threading.Event) -> None:
 
 
 def _groups(todo: Todo) -> Iterator[list[Run]]:
-    """Yield networks of one arm and batch size that lack the same conditions, a few at a time."""
+    """Yield networks of one arm and shape (batch size, activation) that lack the same conditions, a few at a time."""
 
     def alike(run: Run) -> tuple[object, ...]:
         return run.arm, run.cell.shape, todo[run]

@@ -1,7 +1,7 @@
 """What do trained networks predict under other normalisation statistics and other images? Rows of the tables.
 
-Networks of one arm and batch size are evaluated together; a row never depends on which. Under the clean condition every
-inference mode is evaluated, under the others a few. Nothing here trains, and nothing is written.
+Networks of one arm and shape (batch size, activation) are evaluated together; a row never depends on which. Under the
+clean condition every inference mode is evaluated, under the others a few. Nothing here trains, and nothing is written.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -68,7 +68,7 @@ def eval_settings(condition: Condition, n_layers: int, kept: Sequence[str]) -> l
 
 
 class Group:
-    """Trained networks of one arm and batch size, with the statistics that batch norm may use."""
+    """Trained networks of one arm and shape, with the statistics that its normalisation may use."""
 
     def __init__(
         self, design: Design, runs: Sequence[Run], weights: Sequence[Mapping[str, NDArray[np.float32]]], data: Dataset,

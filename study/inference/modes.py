@@ -60,7 +60,7 @@ class Networks:
 
 
 def layer_counts(states: Sequence[State]) -> tuple[int, int]:
-    """Return the numbers of linear and batch norm layers, equal in all; a name that nobody would read is an error."""
+    """Return the numbers of linear and normalised layers, equal in all; a name that nobody would read is an error."""
     depths = []
     for index, state in enumerate(states):
         matches = {name: re.fullmatch(r"(linears|norms)\.(\d+)\.\w+", name) for name in state}

@@ -6,6 +6,7 @@ from typing import Literal
 
 from study.engine.machine import cores
 from study.engine.registry import Engine
+from study.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class Execution:
     engine: Engine = "auto"
     tf32: bool = False
     workers: int | None = None
-    """Threads or processes; None: one for each core."""
+    """Threads or processes; None or 0: one for each core."""
     max_seconds: float | None = None
     """Seconds of training after which it stops; the same call goes on."""
     on_error: Literal["continue", "stop"] = "continue"
@@ -25,6 +26,10 @@ class Execution:
     """(i, n): the i-th of n parts of the plan."""
     inference: bool = True
     """Whether a complete study's networks are evaluated under every inference mode, on the clean test images."""
+
+    def __post_init__(self) -> None:
+        if self.workers is not None and self.workers < 0:
+            raise UsageError(f"--workers {self.workers}: give 1 or more, or 0 for one per core")
 
     @property
     def n_workers(self) -> int:

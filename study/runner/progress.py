@@ -10,7 +10,9 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
+from study.spec.checks import format_value
 from study.spec.cohorts import Cohort
+from study.spec.factors import in_words
 
 LINE_SECONDS = 30
 
@@ -86,9 +88,7 @@ class Progress(Console):
         if self.bar:
             self.bar.update(-self.weight(cohort) * self.finished[cohort] / self.epochs)
         self.finished[cohort] = 0
-        then = "given up" if last else "trying once more"
-        name = f"batch size {cohort.batch_size}, rates {cohort.lrs}, seeds {cohort.seeds}"
-        self.emit("failed", f"{name}: {reason}; {then}", file=sys.stderr)
+        self.emit("failed", describe_failure(cohort, reason, last), file=sys.stderr)
 
     def close(self) -> None:
         if self.bar:
@@ -120,3 +120,9 @@ def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def describe_failure(cohort: Cohort, reason: str, last: bool) -> str:
+    """Return the line on a cohort that failed: its cells and seeds, why, and what follows."""
+    then = "given up" if last else "trying once more"
+    return f"{'; '.join(map(in_words, cohort.cells))}; seeds {format_value(cohort.seeds)}: {reason}; {then}"

@@ -3,7 +3,7 @@
 import difflib
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
 from study.errors import UsageError, describe_value, quote, truncate
@@ -17,7 +17,8 @@ def check_distinct(option: str, values: Sequence[Any]) -> None:
     """Refuse an empty list, and one that has a value twice."""
     if not values:
         raise UsageError(f"{option}: the list is empty; give at least one value")
-    repeated = sorted(value for value, n in Counter(values).items() if n > 1)
+    counts = Counter(value for value in values if isinstance(value, Hashable))
+    repeated = sorted((value for value, n in counts.items() if n > 1), key=str)
     if repeated:
         raise UsageError(f"{option} {listed(values)}: {listed(repeated)} is given twice; give each value once")
 
@@ -25,7 +26,7 @@ def check_distinct(option: str, values: Sequence[Any]) -> None:
 def check_whole(option: str, values: Iterable[int], low: int, high: int, what: str) -> None:
     """Refuse a value that is no whole number from ``low`` to ``high``, of which there are ``what``."""
     for value in values:
-        if not isinstance(value, int) or not low <= value <= high:
+        if type(value) is not int or not low <= value <= high:  # True is no number
             raise UsageError(f"{option} {describe_value(value)}: give a whole number from {low} to {high} {what}")
 
 
@@ -38,6 +39,8 @@ def check_at_most(what: str, n: int, limit: int, unit: str) -> None:
 def check_known(what: str, name: str, known: Iterable[str]) -> None:
     """Refuse a name that is not one of ``known``, offering the nearest."""
     names = list(known)
+    if not isinstance(name, str):
+        raise UsageError(f"{what} {describe_value(name)} is no name; choose from: {', '.join(names)}")
     if name not in names:
         near = difflib.get_close_matches(truncate(name), names, n=1, cutoff=0.4)
         hint = f" (did you mean {near[0]}?)" if near else ""

@@ -1,7 +1,7 @@
 """Plan first: which runs are missing, and in which cohorts they train.
 
-A cohort is a matter of speed: the cells of one batch size and several rates, some seeds, all arms, in lockstep. Cohorts
-hold whole pairs and come seed by seed, so that a stop leaves pairs and not halves. Knows no torch.
+A cohort is a matter of speed: cells that differ in factors that stack, such as the rate, some seeds, all arms, in
+lockstep. Cohorts hold whole pairs and come seed by seed, so that a stop leaves pairs and not halves. Knows no torch.
 """
 
 from collections import defaultdict

@@ -57,3 +57,8 @@ DATASETS = {
 AUTO = "auto"
 """PREFERRED where it is present or can be downloaded, else FALLBACK."""
 PREFERRED, FALLBACK = "mnist", "digits"
+
+
+def first_choice(dataset: str) -> str:
+    """Return the data set that is tried first where ``dataset`` may be ``AUTO``."""
+    return PREFERRED if dataset == AUTO else dataset

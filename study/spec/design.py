@@ -11,7 +11,7 @@ anybody would train.
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise, product
 from typing import Any, Self
 
@@ -20,7 +20,7 @@ from study.spec import arms
 from study.spec.arms import ARMS, DEFAULT_ARMS
 from study.spec.checks import check_at_most, check_distinct, check_known, check_whole, format_value, listed
 from study.spec.datasets import DATASETS, DatasetSpec
-from study.spec.factors import FACTORS, REFERENCE_SETTING, Cell, Factor, Level
+from study.spec.factors import FACTORS, REFERENCE_SETTING, Cell, Factor, Level, variable
 from study.spec.runs import Configuration, Run
 
 FACTOR_FIELDS = tuple(factor.field for factor in FACTORS.values() if factor.field)
@@ -66,7 +66,7 @@ class Design:
     """The levels of further factors, by their keys."""
 
     def __post_init__(self) -> None:
-        self._set(**{name: tuple(getattr(self, name)) for name in ("arms", *EXTENDABLE, "hidden", "tuned")})
+        self._set(**{name: _listed(getattr(self, name)) for name in ("arms", *EXTENDABLE, "hidden", "tuned")})
         self._set(vary=_varied(self.vary))
         self._check_lists()
         self._check_tuned()
@@ -103,6 +103,10 @@ class Design:
             raise UsageError(
                 f"the tuned cell has {listed(tuned)}; give each arm of {listed(self.arms)} one configuration"
             )
+        varied = [factor.key for factor in self.factors]
+        for chosen in self.tuned:
+            if not chosen.cell.identity.keys() <= {*varied}:
+                raise UsageError(f"the tuned cell has {listed(chosen.cell.identity)}; this study has {listed(varied)}")
 
     def _check_size(self) -> None:
         """Refuse, before anything is made of it, a design whose runs or tables no machine would hold."""
@@ -165,7 +169,7 @@ class Design:
     @property
     def runs(self) -> list[Run]:
         """Every run, of the grid or of the tuned cell or of both, sorted by (cell, seed, arm)."""
-        return sorted({*self.grid, *self.tuned_runs})
+        return sorted({*self.grid, *self.tuned_runs}) if self.tuned else self.grid
 
     @property
     def grid(self) -> list[Run]:
@@ -177,6 +181,12 @@ class Design:
     def tuned_runs(self) -> list[Run]:
         """Every run of the tuned cell, sorted by (cell, seed, arm)."""
         return sorted(Run(chosen.cell, seed=seed, arm=chosen.arm) for chosen in self.tuned for seed in self.seeds)
+
+    def of_run(self, run: Run) -> "Design":
+        """Return the design that has this run alone; a UsageError where the run is none that a study could have."""
+        grid = {factor.field: (run.cell[key],) for key, factor in FACTORS.items() if factor.field}
+        vary = {key: (level,) for key, level in run.cell.identity.items() if not FACTORS[key].always}
+        return replace(self, arms=(run.arm,), seeds=(run.seed,), tuned=(), vary=vary, **grid)  # type: ignore[arg-type]
 
     def steps_per_epoch(self, batch_size: int) -> int:
         """Return the number of whole batches: the last incomplete one is dropped while training."""
@@ -247,7 +257,7 @@ class Design:
         if changed:
             raise UsageError(
                 "the design differs from the study's:\n  " + "\n  ".join(changed) + "\n"
-                "A study can be extended by longer lists of seeds, batch sizes and rates;"
+                "A study can be extended by longer lists of seeds and levels;"
                 " for anything else choose another --study-id."
             )
 
@@ -255,12 +265,17 @@ class Design:
 _FIELDS = {field.name for field in fields(Design)}
 
 
+def _listed(values: Iterable[Any]) -> tuple[Any, ...]:
+    """Return the values as a tuple, numpy's scalars as Python's."""
+    return tuple(value.item() if hasattr(value, "item") else value for value in values)
+
+
 def _varied(vary: Mapping[str, Iterable[Level]] | Vary) -> Vary:
     """Return the levels of further factors by key, checked."""
     checked: dict[str, tuple[Level, ...]] = {}
     for key, levels in dict(vary).items():
-        check_known("--vary", key, [factor.key for factor in FACTORS.values() if not factor.always])
-        checked[key] = (levels,) if isinstance(levels, str) else tuple(levels)
+        check_known("--vary", key, variable())
+        checked[key] = (levels,) if isinstance(levels, str) else _listed(levels)
         check_distinct(FACTORS[key].option, checked[key])
     return tuple(checked.items())
 
@@ -338,6 +353,6 @@ def _check_vary(value: object) -> None:
     if not isinstance(value, dict):
         raise UsageError(f"this is not a design: vary is {describe_value(value)}; give an object of lists by factor")
     for key, levels in value.items():
-        check_known("this is not a design: vary names a factor that", key, FACTORS)
+        check_known("this is not a design: vary:", key, variable())
         if not isinstance(levels, list) or not all(is_level(key, level) for level in levels):
             raise UsageError(f"this is not a design: vary.{key} is {describe_value(levels)}; give a list of its levels")

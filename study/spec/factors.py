@@ -61,7 +61,12 @@ class Factor:
 
     def level(self, value: Any) -> Level:
         """Return ``value`` as a level, a whole number as a float where the levels are; unchanged where it is none."""
-        return float(value) if self.kind is float and isinstance(value, int) and not isinstance(value, bool) else value
+        if self.kind is not float or not isinstance(value, int) or isinstance(value, bool):
+            return value
+        try:
+            return float(value)
+        except OverflowError:  # 10**400: ``check`` refuses it
+            return value
 
     def place(self, level: Level) -> Any:
         """Return what levels are sorted by: the number, or the place among the known names."""
@@ -239,5 +244,12 @@ def rounded(cell: Cell, digits: int = 3) -> Cell:
     return cell.but(**levels)
 
 
+def variable() -> list[str]:
+    """Return the keys of the factors that ``--vary`` takes."""
+    return [key for key, factor in FACTORS.items() if not factor.always]
+
+
 REFERENCE_SETTING = Cell(32, 0.01)
 """The tutorial's cell, at which it tuned neither arm."""
+REFERENCE_GRID = {factor.field: (REFERENCE_SETTING[key],) for key, factor in FACTORS.items() if factor.field}
+"""The fields of a design that has that cell alone."""

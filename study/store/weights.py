@@ -23,7 +23,7 @@ from study.store.atomic import make_subfolder, write_atomically
 from study.store.untrusted_parquet import InvalidFile, file_bytes
 
 MAX_BYTES = 2**28
-"""Bytes of a network's file that are read: an order of magnitude above what the widest design takes."""
+"""Bytes of a network's file that are read."""
 
 
 def path_of(study: Path, run_id: str) -> Path:

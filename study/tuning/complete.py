@@ -25,7 +25,7 @@ from study.spec.trial_design import TrialDesign
 from study.store.manifest import Manifest
 from study.store.study_folder import JOURNAL, Folder
 from study.tuning import trials_table
-from study.tuning.budget import Budget
+from study.tuning.budget import Budget, check_fresh
 from study.tuning.lease import Lease
 from study.tuning.loop import TrialJob, Tuning, best_so_far
 from study.tuning.search import Search, SearchConfiguration
@@ -53,9 +53,12 @@ class Optimisation:
     """The reason why the data are not those that were asked for."""
     began: float = field(default_factory=time.monotonic)
 
+    def __post_init__(self) -> None:
+        check_fresh(self.design.seeds)
+
     def complete(self) -> Outcome:
         """Prepare, search, train the fresh seeds and report how it ended; returns the outcome."""
-        design, manifest = self._trial_design(), _tuned_before(self.folder)
+        design, manifest = self._trial_design(), _tuned_before(self.folder, self.design)
         if self.notice:
             self.progress.emit("notice", self.notice, sys.stderr)
         data, job = self._job(design, manifest)
@@ -193,12 +196,16 @@ class Optimisation:
         return Outcome(stopped=OUT_OF_TIME)
 
 
-def _tuned_before(folder: Folder) -> Manifest | None:
-    """Return the manifest of a tuned study, None for a new one; refuses the folder of a study without tuning."""
+def _tuned_before(folder: Folder, design: Design) -> Manifest | None:
+    """Return the manifest of a tuned study, None for a new one; refuses a study that was not tuned, or of another
+    design."""
     folder.check_not_archived()
     manifest = folder.read_manifest()
-    if manifest is not None and not Design.from_dict(manifest["design"]).tuned:
-        raise UsageError(f"{folder.path} holds a study that was not tuned; choose another --study-id.")
+    if manifest is not None:
+        older = Design.from_dict(manifest["design"])
+        if not older.tuned:
+            raise UsageError(f"{folder.path} holds a study that was not tuned; choose another --study-id.")
+        design.check_extends(replace(older, tuned=()))
     return manifest
 
 

@@ -1,6 +1,6 @@
 """A worker's loop of tuning: ask for a batch of trials of each arm, train them in lockstep, tell their scores.
 
-Trials of both arms at one point share their images, and trials of one batch size their steps. A batch that is not
+Trials of all arms at one point share their images, and trials of one batch size their steps. A batch that is not
 told, because the command was stopped, is requeued.
 """
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from study.runner import jobs
-from study.runner.progress import Console, duration
+from study.runner.progress import Console, describe_failure, duration
 from study.spec.cohorts import Cohort, cohorts
 from study.spec.design import Design
 from study.spec.factors import Cell, in_words, rounded
@@ -205,5 +205,4 @@ class TrialBatch:
                 self.console.emit("lost", text, sys.stderr)
 
     def failed(self, cohort: Cohort, reason: str, last: bool) -> None:
-        then = "given up" if last else "trying once more"
-        self.console.emit("failed", f"batch size {cohort.batch_size}, rates {cohort.lrs}: {reason}; {then}", sys.stderr)
+        self.console.emit("failed", describe_failure(cohort, reason, last), sys.stderr)

@@ -174,7 +174,7 @@ def steps_at_once(design: Design, batch_size: int, n_images: int) -> int:
 
 def _at_once(design: Design, max_images: int) -> int:
     """Return how many images one call may train on or evaluate."""
-    return int(min(max_images, WORK / design.n_parameters("bn")))
+    return int(min(max_images, WORK / max(map(design.n_parameters, design.arms))))
 
 
 _latest: tuple[weakref.ref[Dataset], Prepared] | None = None

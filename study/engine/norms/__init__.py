@@ -13,9 +13,6 @@ from study.spec.arms import Norm
 EPS = 1e-5
 """Added to every variance, as torch's normalisations do."""
 
-OBEYED = ("kind", "statistics", "momentum")
-"""The fields of a ``Norm`` that these layers obey; another value of the other fields is refused."""
-
 
 class StackedNorm(Protocol):
     """The normalisation of a hidden layer for L runs at once, its vectors padded by units of zero.
@@ -56,6 +53,8 @@ class StackedNorm(Protocol):
 class NormModule(Protocol):
     """The file of a kind."""
 
+    OBEYS: Sequence[str]
+    """The fields of a ``Norm`` that its layers obey; another value of the others is refused."""
     KEEPS: Sequence[str]
     """The statistics that its layers can keep; the first is kept by all of them."""
 
@@ -81,9 +80,9 @@ def why_not(norm: Norm | None) -> str | None:
     """Return why these layers cannot train a normalisation, None where they can."""
     if norm is None:
         return None
-    plain, keeps = Norm(norm.kind), tuple(module_of(norm).KEEPS)
-    others = (field.name for field in fields(Norm) if field.name not in OBEYED)
+    plain, module = Norm(norm.kind), module_of(norm)
+    others = (field.name for field in fields(Norm) if field.name not in ("statistics", *module.OBEYS))
     unknown = [f"{name}={getattr(norm, name)!r}" for name in others if getattr(norm, name) != getattr(plain, name)]
-    if norm.statistics[:1] != keeps[:1] or not {*norm.statistics} <= {*keeps}:
+    if norm.statistics[:1] != tuple(module.KEEPS[:1]) or not {*norm.statistics} <= {*module.KEEPS}:
         unknown.append(f"statistics={norm.statistics!r}")
     return f"it does not know a normalisation with {', '.join(unknown)}" if unknown else None

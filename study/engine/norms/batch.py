@@ -13,7 +13,7 @@ from study.engine.lockstep.optimiser import Parameters
 from study.engine.norms import EPS
 from study.spec.arms import BATCH_STATISTICS, Norm
 
-KEEPS = BATCH_STATISTICS
+OBEYS, KEEPS = ("momentum",), BATCH_STATISTICS
 
 
 class BatchNorm:

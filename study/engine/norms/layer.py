@@ -13,7 +13,7 @@ from study.engine.lockstep.optimiser import Parameters
 from study.engine.norms import EPS
 from study.spec.arms import Norm
 
-KEEPS = ()
+OBEYS = KEEPS = ()
 
 
 class LayerNorm:

@@ -97,7 +97,7 @@ def test_a_cohort_that_is_tried_again_starts_from_nothing(capsys: pytest.Capture
     told.failed(LARGE, "its worker died", last=False)
     assert told.fraction == 0
     error = capsys.readouterr().err
-    assert error == "batch size 64, rates (0.1,), seeds (0, 1): its worker died; trying once more\n"
+    assert error == "batch size 64, rate 0.1; seeds 0 1: its worker died; trying once more\n"
 
 
 def test_json_is_one_event_a_line(capsys: pytest.CaptureFixture[str]) -> None:

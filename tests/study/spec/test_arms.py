@@ -48,6 +48,7 @@ def test_an_unknown_arm_cannot_be_asked_for(capsys: pytest.CaptureFixture[str], 
         Norm("batch", ("cumulative_all",)),
         Norm("batch", ("running", "median")),
         Norm("layer", ("running",)),
+        Norm("layer", momentum=0.5),
     ],
 )
 def test_what_an_engine_does_not_know_of_a_norm_it_refuses(norm: Norm, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from study.errors import UsageError
@@ -202,3 +203,35 @@ def test_the_runs_of_a_tuned_cell_count() -> None:
     assert len(replace(grid, tuned=cell, seeds=tuple(range(10))).runs) == 2 * 20
     with pytest.raises(UsageError, match="these are 1,200,000 runs; give at most 1,000,000"):
         replace(grid, tuned=cell, lrs=(0.1, 0.2, 0.3, 0.4, 0.5))
+
+
+def test_a_tuned_cell_has_no_level_of_a_factor_that_the_study_does_not_vary() -> None:
+    tuned = [Configuration(arm, Cell(32, 0.1, activation="tanh")) for arm in ("bn", "no_bn")]
+    with pytest.raises(UsageError, match="the tuned cell has batch_size lr activation; this study has batch_size lr"):
+        Design("digits", tuned=tuned)
+    assert Design("digits", tuned=tuned, vary={"activation": ("relu", "tanh")}).tuned_runs
+
+
+def test_lists_may_hold_numpy_s_numbers_and_no_truth_values() -> None:
+    given = Design("digits", batch_sizes=np.array([32, 64]), lrs=np.array([0.01]), seeds=np.arange(3))
+    assert given == Design("digits", batch_sizes=(32, 64), lrs=(0.01,), seeds=(0, 1, 2))
+    assert Design.from_dict(given.to_dict()) == given
+    for wrong in (
+        {"seeds": (True,)},
+        {"lrs": (0.1, "x", 0.1, "x")},
+        {"arms": (["bn"],)},
+        {"vary": {"activation": (1,)}},
+    ):
+        with pytest.raises(UsageError):
+            Design("digits", **wrong)
+
+
+@pytest.mark.parametrize("place", ["lrs", "tuned"])
+def test_a_number_beyond_all_bounds_is_refused_wherever_it_stands(place: str) -> None:
+    written = Design("digits", tuned=[Configuration(arm, Cell(32, 0.1)) for arm in ("bn", "no_bn")]).to_dict()
+    if place == "lrs":
+        written["lrs"] = [10**400]
+    else:
+        written["tuned"][0]["lr"] = 10**400
+    with pytest.raises(UsageError, match="a learning rate is a finite number"):
+        Design.from_dict(written)
