@@ -3,7 +3,7 @@
 The words, one meaning each, in code, tables and report:
 
 arm       what is compared: ``bn`` (with batch normalisation) and ``no_bn`` (without), and others
-factor    what is varied beside the arm and the seed: batch size, learning rate
+factor    what is varied beside the arm and the seed: batch size, learning rate, activation
 cell      one combination of the factors
 run       one training: (arm, cell, seed)
 pair      the runs of one cell and seed that differ in the arm alone

@@ -7,9 +7,10 @@ stands in, and compares tables, networks, manifests and the statistics of the re
 committed of what it finds: bytes follow the processor and the versions of the libraries. What is made at BASE is kept
 in DIR and used again.
 
-A manifest is compared without its commit and its timings. Reports are compared on their own ground: that of the head
-reads the very folder that BASE trained. ``--pages`` compares the page, ``report.json`` and the figures too, for a
-change that is to leave them as they are.
+A manifest is compared without its commit, its timings, the looks that reports noted in it and the form of the first
+layer that a timing chose; locks are left out, and a search's journal is compared by its name alone. Reports are
+compared on their own ground: that of the head reads the very folder that BASE trained. ``--pages`` compares the page,
+``report.json`` and the figures too, for a change that is to leave them as they are.
 """
 
 import argparse

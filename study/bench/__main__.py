@@ -18,7 +18,7 @@ from pathlib import Path
 from study.bench import ablation, report, scaling
 from study.bench.worker_pool import PEAK, WorkerPool, check_agreement
 from study.cli import arguments
-from study.data import dataset, download
+from study.data import download
 from study.data.lazy import DATA_DIR
 from study.engine.machine import processor
 from study.errors import StudyError, UsageError
@@ -147,6 +147,8 @@ def run(options: Options) -> None:
 
 def _training(options: Options, name: str) -> None:
     rounds = 2 if options.quick else options.rounds
+    from study.data import dataset  # torch takes seconds to import; --help needs none of it
+
     images = dataset.load(name, options.data_dir)
     with tempfile.TemporaryDirectory() as shared:
         dataset.share(images, Path(shared))

@@ -24,6 +24,12 @@ def test_a_csv_has_every_number_of_the_rows_shown_or_not() -> None:
     assert back[2] == {"n": "2", "low": "-0.5", "high": "", "name": 'a, "b"\n한'}
 
 
+@pytest.mark.parametrize("formula", ["=1+1", "+1", "-x", "@x", "\tx", "\rx"])
+def test_no_formula_reaches_a_csv(formula: str) -> None:
+    text = Table("t", "T", COLUMNS, [{**ROWS[0], "name": formula}]).to_csv()
+    assert f",'{formula}" in text
+
+
 def test_totals_stand_apart_and_long_tables_end_with_all_rows_in_the_csv() -> None:
     table = Table("t", "T", COLUMNS, ROWS * MAX_ROWS, n_totals=1)
     assert len(table.totals) == 1

@@ -37,13 +37,12 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, ...]
     return tables(out / "s")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("signals", "code"),
     [
         ((signal.SIGKILL,), -9),
-        ((signal.SIGTERM,), 143),
-        ((signal.SIGINT,), 130),
+        pytest.param((signal.SIGTERM,), 143, marks=pytest.mark.slow),
+        pytest.param((signal.SIGINT,), 130, marks=pytest.mark.slow),
     ],
 )
 def test_stopped_in_the_middle_and_started_again_gives_equal_bytes(
