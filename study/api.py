@@ -287,5 +287,7 @@ def _read_trials(folder: Folder) -> Any:
 
     try:
         return trials_table.read(folder)
-    except (FileNotFoundError, ValueError) as error:
+    except FileNotFoundError:
+        raise UsageError(f"{folder.path} has no table 'trials': it was not tuned; study.optimise makes one") from None
+    except ValueError as error:
         raise UsageError(f"{folder.path / 'trials.parquet'} cannot be read: {error}") from None

@@ -31,9 +31,7 @@ class LayerNorm:
     def forward(self, z: Tensor) -> Tensor:
         """Map z (batch, runs, width) to y of the same shape (equations 3 and 4)."""
         own = z[..., : self.width]
-        var, mean = torch.var_mean(own, -1, correction=0, keepdim=True)
-        self.inverse_sd = (var + EPS).rsqrt()
-        self.x_hat = (own - mean) * self.inverse_sd
+        self.x_hat, self.inverse_sd = _normalise(own)
         return self._affine(self.x_hat, self.gamma[:, 0], self.beta[:, 0])
 
     def backward(self, d_y: Tensor) -> Tensor:
@@ -80,5 +78,11 @@ def twin(width: int, norm: Norm) -> nn.Module:
 
 def by_image(z: Tensor) -> Tensor:
     """Return x_hat of z (..., width)."""
+    return _normalise(z)[0]
+
+
+def _normalise(z: Tensor) -> tuple[Tensor, Tensor]:
+    """Return x_hat of z (..., width) and 1 / sqrt(var + eps) of each image (equation 3)."""
     var, mean = torch.var_mean(z, -1, correction=0, keepdim=True)
-    return (z - mean) * (var + EPS).rsqrt()
+    inverse_sd = (var + EPS).rsqrt()
+    return (z - mean) * inverse_sd, inverse_sd
