@@ -142,14 +142,15 @@ def tipping(found: Tipping) -> str:
     if found.rate == 0:
         return f"Not better {fmt.side(found.arm)} once its failures count as they ended."
     return (
-        f"Reversed if more than {fmt.rate(found.rate)} of the runs {fmt.side(found.arm)} collapsed; a failed run in"
-        f" {found.n_failed} of {found.n} seeds {excludes(found.limit)}."
+        f"Reversed if more than {fmt.rate(found.rate)} of the runs {fmt.side(found.arm)} collapsed;"
+        f" {excluded(found.n_failed, found.n, found.limit)}."
     )
 
 
-def excludes(limit: float) -> str:
-    """Return what an upper limit of a share says."""
-    return "excludes nothing" if limit >= 1 else f"excludes only above {fmt.rate(limit)}"
+def excluded(n_failed: int, n: int, limit: float) -> str:
+    """Return which shares of failures the seeds with a failed run exclude: those above ``limit``."""
+    share = "nothing" if limit >= 1 else f"only shares above {fmt.rate(limit)}"
+    return f"{n_failed} of {fmt.seeds(n)} with a failed run exclude{'s' if n_failed == 1 else ''} {share}"
 
 
 # --- what stands beside it
@@ -231,8 +232,7 @@ def _learning(answer: Answer) -> Iterator[str]:
     """Yield a sentence for each cell in which a run does not learn, or one that every run learns."""
     yield from (_learning_in(answer, cell) for cell in answer.not_learning)
     if not answer.not_learning:
-        n, limit = answer.n_seeds, answer.unseen_failures
-        yield f"Every run of both arms learned; 0 of {n} seeds with a failed run {excludes(limit)}."
+        yield f"Every run of both arms learned; {excluded(0, answer.n_seeds, answer.unseen_failures)}."
 
 
 def _learning_in(answer: Answer, at: Learning) -> str:

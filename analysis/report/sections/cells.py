@@ -24,7 +24,7 @@ def section(study: StudyData, results: Results) -> Section:
     about = (
         f"Differences in points, with {level} intervals. Failed runs: diverged or failed to learn, of the runs of each"
         " arm. A cell's difference is given that both arms learn, that of all cells takes failures as they ended."
-        " p-values are two-sided; the adjusted one and Holm's are corrected for the number of cells, the others are not."
+        " p-values are two-sided; the adjusted one and Holm's are corrected for the number of cells, others are not."
         " Endpoints: "
         + "; ".join(
             f"{SHORT[name]}, {text}{' (primary)' if i == 0 else ''}" for i, (name, text) in enumerate(ENDPOINTS.items())
