@@ -76,13 +76,11 @@ def _member(
     d: NDArray[np.float64], reason: str | None, largest: NDArray[np.float64], critical: float, level: float
 ) -> Member:
     n, total = len(d), 1 + len(largest)
-    scale = float(_scales(d[:, None])[0]) if n else 1.0
-    mean = float((d / scale).mean()) * scale if n else math.nan
+    mean, error = _moments(d) if n else (math.nan, math.nan)
     if reason is not None:
         end = mean if n > 1 else math.nan
         interval = Interval(METHOD, n, mean, end, end, level, reason)
         return Member(Test(METHOD, n, math.nan, math.nan, reason=reason), interval)
-    error = float((d / scale).std(ddof=1)) * scale / math.sqrt(n)
     extreme = 1 + len(largest) - int(np.searchsorted(largest, abs(mean / error) * (1 - ROUNDING), side="left"))
     test = Test(METHOD, n, mean / error, extreme / total, df=n - 1, n_extreme=extreme, n_total=total)
     why = f"{n} pairs: the exact test has no {100 * level:g} % interval" if math.isinf(critical) else None
@@ -91,15 +89,28 @@ def _member(
 
 def _largest_t(table: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the largest |t| over the columns under each pattern of signs of the centred rows, from small to large."""
-    scaled = table / _scales(table)
-    centred = sign_flips.canonical_rows(scaled - np.nanmean(scaled, axis=0))
+    centred = sign_flips.canonical_rows(np.column_stack([_centred(column) for column in table.T]))
     rng = sign_flips.generator(METHOD, np.sort(np.abs(centred), axis=1))
     blocks = sign_flips.flipped_sums(np.nan_to_num(centred), rng)
     largest = np.sort(np.concatenate([sign_flips.abs_t(sums, centred).max(1) for sums in blocks]))
     return np.repeat(largest, 2) if sign_flips.is_exact(len(table)) else largest  # the other half mirrors them
 
 
-def _scales(table: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the power of two at each column's largest size: no square of what it divides vanishes or overflows."""
-    _, exponents = np.frexp(np.nanmax(np.abs(table), axis=0))
-    return np.ldexp(1.0, exponents - 1)
+def _centred(column: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the column less its mean, in a unit near its largest size; the same bits for any order of the seeds."""
+    scaled = column / _scale(column)
+    known = scaled[~np.isnan(scaled)]
+    return np.asarray(scaled - math.fsum(known) / len(known))
+
+
+def _moments(d: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the mean and its standard error (NaN of one value), the same bits for any order of the seeds."""
+    scale, n = _scale(d), len(d)
+    centred = _centred(d)
+    spread = math.sqrt(math.fsum(centred**2) / (n - 1) / n) if n > 1 else math.nan
+    return math.fsum(d / scale) / n * scale, spread * scale
+
+
+def _scale(d: NDArray[np.float64]) -> float:
+    """Return the power of two at the largest size: no square of what it divides vanishes or overflows."""
+    return math.ldexp(1.0, math.frexp(float(np.nanmax(np.abs(d))))[1] - 1)
