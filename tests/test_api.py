@@ -62,7 +62,7 @@ def test_contrasts_of_a_study_are_those_of_its_frame(path: Path) -> None:
     )
     ours = analysis.to_frame([contrast for contrast in contrasts if contrast.endpoint == "final"])
     theirs = analysis.to_frame(analysis.contrasts(frame))
-    numbers = ["batch_size", "lr", "n_pairs", "mean_diff", "ci_low", "ci_high", "p_t", "p_sign_flip", "p_max_t"]
+    numbers = ["batch_size", "lr", "n_pairs", "mean_diff", "ci_low", "ci_high", "p_t", "p_sign_flip", "p_adjusted"]
     pd.testing.assert_frame_equal(ours[numbers], theirs[numbers], check_dtype=False)
 
 
@@ -93,8 +93,8 @@ def test_a_frame_may_have_other_arms_and_factors() -> None:
     )
     whole, *cells = analysis.contrasts(frame)
     assert whole.verdict == "better"
-    assert whole.estimand == "mean over folds of wide minus plain, auc, averaged over 4 cells"
-    assert cells[0].estimand.endswith(", auc, at depth 2, data a")
+    assert whole.estimand == "mean over folds of wide minus plain, auc, averaged over 4 cells, failures as they ended"
+    assert cells[0].estimand.endswith(", auc, at depth 2, data a, given that both learn")
     assert isinstance(analysis.figures.effect_map([whole, *cells]), Figure)
 
 

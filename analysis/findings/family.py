@@ -277,7 +277,8 @@ def conclude(
     if interval.reason is not None:
         return "description", interval.reason
     if bounds is not None and not bounds.agree:
-        return "withheld", f"{bounds.n_missing} pairs lack a run, which could reverse the difference"
+        n_missing = "1 pair lacks" if bounds.n_missing == 1 else f"{bounds.n_missing} pairs lack"
+        return "withheld", f"{n_missing} a run, which could reverse the difference"
     negligible = -margin < inner.low and inner.high < margin
     if interval.low > 0 or interval.high < 0:
         side = "better" if interval.estimate > 0 else "worse"

@@ -55,6 +55,8 @@ class Scores:
     of_baseline: list[float]
     of_arm: list[float]
     differences: list[float]
+    learned: list[bool]
+    """Whether both runs learn; averaged over cells, whether all do."""
 
 
 @dataclass(frozen=True)
@@ -199,14 +201,18 @@ def findings(study: StudyData, of_study: Sequence[Contrast], arm: str, alpha: fl
 
 def _scores_by_seed(pairs: Pairs) -> list[Scores]:
     """Return the scores over all cells, of the seeds with a pair in each; then in every cell."""
-    averaged = pairs.complete.groupby("seed", as_index=False)[["of_baseline", "of_arm"]].mean()
+    columns = ["of_baseline", "of_arm", "failed_baseline", "failed_arm"]
+    averaged = pairs.complete.groupby("seed", as_index=False)[columns].mean()
     in_cells = [_scores_in(cell, pairs.cell(cell)) for cell in pairs.cells]
     return [_scores_in(None, averaged), *in_cells]
 
 
 def _scores_in(cell: Cell | None, table: pd.DataFrame) -> Scores:
     seeds, of_baseline, of_arm = (table[name].tolist() for name in ("seed", "of_baseline", "of_arm"))
-    return Scores(cell, seeds, of_baseline, of_arm, zero_rounding_noise(table.of_arm - table.of_baseline).tolist())
+    learned = ((table.failed_baseline == 0) & (table.failed_arm == 0)).tolist()
+    return Scores(
+        cell, seeds, of_baseline, of_arm, zero_rounding_noise(table.of_arm - table.of_baseline).tolist(), learned
+    )
 
 
 # --- speed, noise

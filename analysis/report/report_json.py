@@ -117,7 +117,11 @@ def _failed(study: StudyData, results: Results) -> Iterator[str]:
         baseline_first = sorted(study.design.arms, key=lambda arm: arm != BASELINE)
         of_arm = {arm: outcomes.failed[outcomes.arm == arm] for arm in baseline_first}
         sides = [f"{failed.sum()} of {len(failed)} {fmt.side(arm)}" for arm, failed in of_arm.items()]
-        yield f"Some runs failed: {fmt.listing(sides)}. They count as they ended, a diverged one as chance."
+        chance = fmt.percent(study.chance, 0)
+        yield (
+            f"Some runs did not learn: {fmt.listing(sides)}. Where all pairs count they are included at the accuracy they"
+            f" reached, a diverged run at chance ({chance})."
+        )
 
 
 def _failed_tuned(study: StudyData, results: Results) -> Iterator[str]:

@@ -9,7 +9,7 @@ from analysis.findings.results import Findings, Results
 from analysis.findings.sensitivity import Sensitivity
 from analysis.findings.tuning import Tuned
 from analysis.report import number_format as fmt
-from analysis.report.answer_sentences import TITLES
+from analysis.report.answer_sentences import TITLES, excluded
 from analysis.stats.power import seeds_to_reach
 
 
@@ -88,12 +88,15 @@ def main_numbers(results: Results) -> list[tuple[str, str]]:
     for arm, answer in results.answers.items():
         which = f"{fmt.side(arm)}: " if len(results.answers) > 1 else ""
         lines += [(f"{which}{TITLES[part.key].lower()}", _size(part)) for part in answer.parts]
-        failed = (
-            f"{sum(cell.n - cell.n_baseline for cell in answer.not_learning)} {fmt.side(answer.baseline)},"
-            f" {sum(cell.n - cell.n_arm for cell in answer.not_learning)} {fmt.side(arm)}"
-        )
-        lines.append((f"{which}runs that did not learn", failed))
+        lines.append((f"{which}runs that did not learn", _failed(answer)))
     return lines
+
+
+def _failed(answer: Answer) -> str:
+    baseline = sum(cell.n - cell.n_baseline for cell in answer.not_learning)
+    arm = sum(cell.n - cell.n_arm for cell in answer.not_learning)
+    sides = f"{baseline} {fmt.side(answer.baseline)}, {arm} {fmt.side(answer.arm)}"
+    return sides if baseline and arm else f"{sides} ({excluded(0, answer.n_seeds, answer.unseen_failures)})"
 
 
 def _size(part: Part) -> str:

@@ -47,7 +47,8 @@ def simultaneous_inference(D: ArrayLike, level: float = 0.95) -> list[Member]:
     Returns
     -------
     list of Member, length m
-        NaN p and ends and a reason below two differences; no width, NaN p and a reason where a column has no spread.
+        NaN p and ends and a reason below two differences. Where a column has no spread its interval has no width and a
+        reason, and its p is 1 if all its differences are zero, else NaN.
 
     Raises
     ------
@@ -79,8 +80,10 @@ def _member(
     mean, error = _moments(d) if n else (math.nan, math.nan)
     if reason is not None:
         end = mean if n > 1 else math.nan
+        nothing = n > 1 and not d.any()  # no pattern of signs changes it
+        test = Test(METHOD, n, 0.0, 1.0, n_extreme=total, n_total=total) if nothing else None
         interval = Interval(METHOD, n, mean, end, end, level, reason)
-        return Member(Test(METHOD, n, math.nan, math.nan, reason=reason), interval)
+        return Member(test or Test(METHOD, n, math.nan, math.nan, reason=reason), interval)
     extreme = 1 + len(largest) - int(np.searchsorted(largest, abs(mean / error) * (1 - ROUNDING), side="left"))
     test = Test(METHOD, n, mean / error, extreme / total, df=n - 1, n_extreme=extreme, n_total=total)
     why = f"{n} pairs: the exact test has no {100 * level:g} % interval" if math.isinf(critical) else None

@@ -32,6 +32,10 @@ def seed_pairs(panels: Sequence[tuple[Scores, Contrast]]) -> Figure:
     return figure
 
 
+HOLLOW = {"markerfacecolor": "white"}
+"""A seed of which a run did not learn."""
+
+
 def _joined(axes: Axes, scores: Scores, contrast: Contrast) -> None:
     sides = np.array([scores.of_baseline, scores.of_arm]) * 100
     axes.plot([0, 1], sides, color=GREY, linewidth=0.8, alpha=0.7)
@@ -44,8 +48,10 @@ def _joined(axes: Axes, scores: Scores, contrast: Contrast) -> None:
 def _differences(axes: Axes, scores: Scores, contrast: Contrast) -> None:
     d = 100 * (np.array(scores.of_arm) - np.array(scores.of_baseline))
     axes.axhline(0, color=GREY, linewidth=0.8)
-    axes.plot(np.linspace(-0.25, 0.25, len(d)) if len(d) > 1 else [0], d, "o", color=GREY, markersize=4)
-    low, high = 100 * contrast.ci.low, 100 * contrast.ci.high
+    places, learned = np.linspace(-0.25, 0.25, len(d)) if len(d) > 1 else np.zeros(1), np.array(scores.learned)
+    for of, look in ((learned, {}), (~learned, HOLLOW)):
+        axes.plot(places[of], d[of], "o", color=GREY, markersize=4, **look)
+    low, high = 100 * contrast.shown.low, 100 * contrast.shown.high
     if math.isfinite(low):
         axes.plot([1, 1], [low, high], color="black", linewidth=2)
     axes.plot([1], [100 * contrast.mean_diff], "D", color="black", markersize=7)
@@ -77,7 +83,7 @@ def effect_map(cells: Mapping[Cell, Contrast]) -> Figure:
 def _write_cell(axes: Axes, column: int, row: int, cell: Contrast, colour: str) -> None:
     """Write estimate, interval and failures; no interval where there is one seed."""
     low, high = joint_ends(cell)
-    lines = [fmt.points(cell.mean_diff, fmt.digits(low, high))]
+    lines = [] if math.isnan(cell.mean_diff) else [fmt.points(cell.mean_diff, fmt.digits(low, high))]
     lines += [] if math.isnan(low) else [fmt.interval(low, high)]
     if cell.n_failed_baseline or cell.n_failed_arm:
         lines.append(f"✕ failed {cell.n_failed_baseline} | {cell.n_failed_arm} of {cell.n_runs}")

@@ -74,7 +74,7 @@ def _table(study: StudyData, comparison: Comparison) -> Table:
         interval_column("the other, points", "there"),
         count_column("n", "n_there"),
         interval_column("this minus the other [cells: all at once]", "difference"),
-        p_column("p, all cells: paired t; cells: step-down max-T", "p"),
+        p_column("p, all cells: paired t; cells: adjusted (sup-t)", "p"),
         count_column("common seeds", "n_common"),
     ]
     rows = [cell_values(study, side.cell) | _row(side) for side in comparison.sides]

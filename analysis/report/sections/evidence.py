@@ -30,42 +30,44 @@ def section(study: StudyData, results: Results) -> Section:
 
 def _figure(study: StudyData, results: Results, of_arm: Findings) -> Figure:
     panels = _panels(results, of_arm)
-    overall = panels[0][1]
+    first = panels[0][1]
     drawn = svg(effects.seed_pairs(panels))
     return Figure(
         name=f"pairs-{of_arm.arm}",
         headline=_headline(*panels[0]),
         subtitle=(
-            f"Test accuracy of each seed {fmt.side(overall.baseline)} and {fmt.side(overall.arm)} (%), joined by a"
-            f" line; beside it the differences in points and their mean. {fmt.endpoint(overall.endpoint).capitalize()};"
-            f" {fmt.seeds(overall.n_pairs)}."
+            f"Test accuracy of each seed {fmt.side(first.baseline)} and {fmt.side(first.arm)} (%), joined by a line;"
+            f" beside it the differences in points and their mean. {fmt.sentence(fmt.endpoint(first.endpoint))};"
+            f" {fmt.seeds(len(panels[0][0].seeds))}."
         ),
         svg=drawn,
         alt=" ".join(_alt(*panel) for panel in panels),
         caption=(
-            f"Bar: Student's {fmt.level(overall.ci.level)} interval of the mean difference. Over all cells a seed's"
-            " accuracies are averaged first; a diverged run scores chance."
+            f"Bar: the mean difference and its {fmt.level(first.shown.level)} interval, which holds for all cells and"
+            " their mean at once where a verdict can be given. In a cell it is given that both arms learn: a hollow"
+            " difference, of a seed of which a run did not, is left out. Over all cells a seed's accuracies are averaged"
+            " first, failures as they ended; a diverged run scores chance."
         ),
         table=_table(study, of_arm),
     )
 
 
 def _panels(results: Results, of_arm: Findings) -> list[tuple[Scores, Contrast]]:
-    """Return all cells, and the default cell where there is more than one."""
+    """Return the default cell where there is more than one and a difference in it, and all cells."""
     cells = contrasts.by_cell(results.contrasts, of_arm.arm)
     scores = {s.cell: s for s in of_arm.scores}
     panels = [(of_arm.scores[0], contrasts.overall(results.contrasts, of_arm.arm))]
     shown = default_cell(results.curves)
-    if len(cells) > 1 and shown in scores and shown in cells and scores[shown].seeds:
-        panels.append((scores[shown], cells[shown]))
+    if len(cells) > 1 and shown in scores and shown in cells and cells[shown].n_pairs:
+        panels.insert(0, (scores[shown], cells[shown]))
     return panels
 
 
-def _headline(scores: Scores, overall: Contrast) -> str:
-    ahead = sum(d > 0 for d in scores.differences)
-    size = fmt.estimate(overall.mean_diff, overall.ci.low, overall.ci.high)
-    n = fmt.seeds(overall.n_pairs)
-    return f"Better {fmt.side(overall.arm)} in {ahead} of {n}: the mean difference is {size} points"
+def _headline(scores: Scores, contrast: Contrast) -> str:
+    size = fmt.estimate(contrast.mean_diff, contrast.shown.low, contrast.shown.high)
+    where = fmt.cell(contrast.cell)
+    ahead = f"Better {fmt.side(contrast.arm)} in {contrast.n_better} of {fmt.seeds(contrast.n_pairs)}"
+    return f"{ahead} ({where}): the mean difference is {size} points"
 
 
 def _alt(scores: Scores, contrast: Contrast) -> str:
@@ -75,7 +77,7 @@ def _alt(scores: Scores, contrast: Contrast) -> str:
         for seed, a, b in zip(scores.seeds[:20], scores.of_baseline, scores.of_arm, strict=False)
     )
     more = f"; and {len(scores.seeds) - 20} more" if len(scores.seeds) > 20 else ""
-    mean = fmt.estimate(contrast.mean_diff, contrast.ci.low, contrast.ci.high)
+    mean = fmt.estimate(contrast.mean_diff, contrast.shown.low, contrast.shown.high)
     return f"In {where}, {fmt.side(contrast.baseline)} to {fmt.side(contrast.arm)}: {pairs}{more}. Mean {mean} points."
 
 

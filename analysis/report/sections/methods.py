@@ -6,6 +6,7 @@ from analysis.findings.results import Results
 from analysis.records.tables import StudyData
 from analysis.report import number_format as fmt
 from analysis.report.document import BulletList, Paragraph, Section
+from analysis.stats.power import seeds_to_reach
 from study.spec.arms import ARMS
 
 PAPERS = {"batch": "Ioffe and Szegedy 2015"}
@@ -22,6 +23,8 @@ def section(study: StudyData, results: Results) -> Section:
         inner=fmt.level(1 - 2 * results.alpha),
         margin=f"{100 * results.margin:g}",
         chance=fmt.percent(study.chance),
+        learns=fmt.percent(study.learning_threshold, 0),
+        enough=seeds_to_reach(results.alpha),
     )
     paragraphs = [Paragraph(" ".join(paragraph.split())) for paragraph in text.split("\n\n")]
     return Section("methods", "Methods", [*paragraphs, BulletList(_asset("references.txt").splitlines())])

@@ -58,11 +58,7 @@ def _map(study: StudyData, arm: str, cells: dict[Cell, Contrast]) -> Figure:
             f" {fmt.seeds(n)} a cell."
         ),
         svg=svg(effects.effect_map(cells)),
-        alt="; ".join(
-            f"{fmt.cell(key)}: {fmt.estimate(cell.mean_diff, *effects.joint_ends(cell))} points" + _failed(cell)
-            for key, cell in cells.items()
-        )
-        + ".",
+        alt="; ".join(f"{fmt.cell(key)}: {_difference(cell)}{_failed(cell)}" for key, cell in cells.items()) + ".",
         caption=(
             f"The difference given that both arms learn. Intervals hold for all cells and their mean at once (sup-t,"
             f" {fmt.level(known[0].ci.level)}). ✕: runs that diverged or ended below"
@@ -81,6 +77,12 @@ def _headline(cells: list[Contrast]) -> str:
         tally = "Too few seeds to test single cells"
     low, high = (choose(cells, key=lambda cell: cell.mean_diff) for choose in (min, max))
     return f"{tally}: from {fmt.points(low.mean_diff)} to {fmt.points(high.mean_diff)} points"
+
+
+def _difference(cell: Contrast) -> str:
+    if math.isnan(cell.mean_diff):
+        return "no difference"
+    return f"{fmt.estimate(cell.mean_diff, *effects.joint_ends(cell))} points"
 
 
 def _failed(cell: Contrast) -> str:

@@ -115,22 +115,6 @@ def test_noise_is_told_from_the_answers_and_not_where_a_run_diverged(found: Find
     assert two_way.new_images.high - two_way.new_images.low > high - low
 
 
-def test_the_sequence_licenses_the_cells_only_behind_the_grid(found: Findings, tmp_path: Path) -> None:
-    grid, cells = found.sequence
-    assert grid.rejected
-    assert cells.licensed
-    nothing = Design("digits", batch_sizes=(32, 64), lrs=(0.01,), seeds=SEEDS, epochs=1)
-
-    def cancelling(run: Run, _: int) -> float:
-        gain = (10 + WOBBLE[run.seed] % 3) * (1 if run.cell.batch_size == 32 else -1) if run.arm == "bn" else 0
-        return (300 + gain + (run.arm == "bn") * (-1) ** run.seed) / 360
-
-    study = planted(tmp_path / "s", nothing, cancelling)
-    found_nothing = findings.analyse(study, 0.05, 0.002)
-    grid, cells = found_nothing.of_arms["bn"].sequence
-    assert (grid.rejected, cells.rejected, cells.licensed) == (False, True, False)
-
-
 def test_exact_methods_keep_their_level_over_all_swaps_and_the_table_says_so(found: Findings) -> None:
     sizes = {size.method: size for size in found.sizes}
     assert set(sizes) == set(null_calibration.METHODS)

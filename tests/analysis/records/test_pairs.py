@@ -32,7 +32,8 @@ def test_differences_are_joined_by_key(study: StudyData) -> None:
     assert len(pairs.table) == 2 * 2 * 3
     expected = (36 + pairs.table.seed) / 360
     assert pairs.table.difference.to_numpy() == pytest.approx(expected.to_numpy())
-    assert pairs.unpaired == []
+    assert pairs.missing.empty
+    assert study.unpaired("bn", "no_bn") == []
 
 
 def test_the_order_of_the_rows_is_nothing(study: StudyData) -> None:
@@ -83,9 +84,11 @@ def test_what_has_no_partner_is_named_and_never_dropped_in_silence(tmp_path: Pat
         Run(64, 0.1, seed=4, arm="bn"),
         Run(64, 0.1, seed=4, arm="no_bn"),
     }
-    pairs = pair(planted(tmp_path / "s", DESIGN, score, lost=lost), "bn", "final")
+    study = planted(tmp_path / "s", DESIGN, score, lost=lost)
+    pairs = pair(study, "bn", "final")
     assert len(pairs.table) == 12 - 3
-    assert pairs.unpaired == [
+    assert len(pairs.missing) == 3
+    assert study.unpaired("bn", "no_bn") == [
         "batch size 32, rate 0.01, seed 3: bn has no records",
         "batch size 64, rate 0.1, seed 4: bn has no records and no_bn has no records",
         "batch size 64, rate 0.1, seed 5: no_bn has no records",
@@ -95,8 +98,12 @@ def test_what_has_no_partner_is_named_and_never_dropped_in_silence(tmp_path: Pat
 
 def test_a_batch_of_one_is_no_pair_and_says_so(tmp_path: Path) -> None:
     design = Design("digits", batch_sizes=(1, 32), lrs=(0.01,), seeds=(0, 1), epochs=3)
-    pairs = pair(planted(tmp_path / "s", design, score), "bn", "final")
-    assert pairs.unpaired == [f"batch size 1, rate 0.01, seed {seed}: bn cannot be trained" for seed in (0, 1)]
+    study = planted(tmp_path / "s", design, score)
+    pairs = pair(study, "bn", "final")
+    assert study.unpaired("bn", "no_bn") == [
+        f"batch size 1, rate 0.01, seed {seed}: bn cannot be trained" for seed in (0, 1)
+    ]
+    assert pairs.missing.empty
     assert pairs.cells == [Cell(32, 0.01)]
     assert pairs.complete.seed.tolist() == [0, 1]
 

@@ -74,9 +74,7 @@ def test_pairs_are_joined_by_the_factor_too(folder: Path) -> None:
 def test_what_has_no_partner_is_named_with_its_level(tmp_path: Path) -> None:
     lost = {Run(32, 0.1, activation="tanh", seed=2, arm="bn")}
     study = planted(tmp_path / "s", design(activation=NAMES), score, lost=lost)
-    assert pair(study, "bn", "final").unpaired == [
-        "batch size 32, rate 0.1, activation tanh, seed 2: bn has no records"
-    ]
+    assert study.unpaired("bn", "no_bn") == ["batch size 32, rate 0.1, activation tanh, seed 2: bn has no records"]
 
 
 def test_cells_are_in_the_order_of_the_levels_and_not_of_the_alphabet(found: Results) -> None:
@@ -116,7 +114,7 @@ def test_tables_and_json_have_the_factor_s_column_behind_the_others(folder: Path
 def test_page_and_figures_call_it_by_its_name(folder: Path) -> None:
     page = Page((folder / "report.html").read_text("utf-8"))
     for words in (
-        "(batch size 32, rate 0.01, activation sigmoid) to",
+        "both at batch size 32, rate 0.1, activation sigmoid",
         "batch sizes 32, 64; learning rates 0.01, 0.1; activations relu, tanh, sigmoid; 6 seeds",
         "in points, by batch size, learning rate and activation;",
         "batch sizes and activations down and learning rates across",

@@ -1,34 +1,41 @@
-"""What parts 1 and 2 must say: the answer, what would change it, every seed."""
+"""What parts 1 and 2 must say: the answer's parts, what would change it, every seed."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
-from tests.analysis.report.oracle.arithmetic import paired_t, sign_flip
-from tests.analysis.report.oracle.records import Contrast, Oracle
+from tests.analysis.report.oracle.arithmetic import clopper_pearson, t_interval, upper_limit
+from tests.analysis.report.oracle.best import best_of
+from tests.analysis.report.oracle.records import ARMS, Contrast, Oracle, Tipping
 from tests.analysis.report.oracle.seeds import seeds_needed
 from tests.analysis.report.oracle.spelling import (
     DATA,
     IN_ALL_CELLS,
     POINTS,
+    SHARE,
+    SIDE,
     VERDICTS,
     Cell,
     Expected,
+    Interval,
     Row,
     all_places,
     either,
+    ends,
     estimate,
     estimates,
     level_text,
-    p_equals,
-    p_text,
     percent,
     place,
     points,
     seeds,
+    sentence,
     spellings,
+    two_digits,
     unsigned,
     where,
 )
@@ -36,42 +43,179 @@ from tests.analysis.report.oracle.trust import ways_of
 
 
 def say_answer(o: Oracle, say: Expected) -> None:
-    whole, n = o.whole, o.whole.n
-    if n < o.seeds_to_reach:
-        smallest = f"the exact test cannot fall below p = {min(1, 2 / 2**n):g}"
-        say.say("header", f"Only {seeds(n)} with a pair in every cell: {smallest}")
-    if n > 1:
-        flip = p_equals(sign_flip(o.d).text)
-        t = f"Paired t test over {seeds(n)}: {p_equals(p_text(paired_t(o.d)))}."
-        say.say("answer", f"{t} Exact sign-flip test, {seeds(n)}: {flip}.")
-        say.say("answer", either(_headline(o, text) for text in estimates(whole.ci)))
-    say.say("answer", _by_cell(o), *_what_would_change_it(o))
+    if o.whole.n < o.seeds_to_reach:
+        smallest = f"the exact test cannot fall below p = {min(1, 2 / 2**o.whole.n):g}"
+        say.say("header", f"Only {seeds(o.whole.n)} with a pair in every cell: {smallest}")
+    for part in _parts(o):
+        say.say("answer", *part.said(o))
+    say.say("answer", *_learning(o), *_what_would_change_it(o))
 
 
-def _headline(o: Oracle, text: str) -> str:
-    size, interval = text.split(" ", 1)
-    whole, k = o.whole, len(o.of.common)
-    cells = "in the one cell" if k == 1 else f"averaged over the {k} cells"
-    design = "this design that nobody tuned," if o.of.is_tuned else "this design"
-    why = f"it cannot be tested, since {whole.reason}" if whole.reason else VERDICTS[whole.verdict]
+@dataclass
+class Part:
+    """One question's answer."""
+
+    place: str
+    means: Sequence[float]
+    difference: Interval
+    texts: list[str]
+    """Every right spelling of the difference and its interval."""
+    inner: Interval
+    n_better: int
+    verdict: str
+    reason: str | None
+    tipping: Tipping | None
+    bounds: tuple[float, float] | None = None
+    n_missing: int = 0
+    best: str = ""
+    """Where each arm is at its best."""
+    is_mean: bool = False
+
+    def said(self, o: Oracle) -> Iterator[str]:
+        place, n = f"On {DATA[o.of.dataset]}, {self.place}", seeds(self.difference.n)
+        if math.isnan(self.difference.estimate):
+            why = self.reason if self.verdict == "counts alone" else "no seed has the pairs that it takes"
+            yield f"{place}, no difference is given: {why}."
+            return
+        found = self.tipping
+        qualified = found is not None and found.limit > found.rate
+        yield either(
+            f"{place}, {self._claim(o, text.split(' ')[0], qualified)} ({self._evidence(o, text)})."
+            for text in self.texts
+        ) + (f" {_tipping(found)}" if found and qualified else "")
+        yield from filter(None, [self.best, f"With BN is better in {self.n_better} of {n}."])
+        if self.reason:
+            yield f"{sentence(self.reason)}."
+        if self.bounds:
+            between = " and ".join(map(points, self.bounds))
+            whatever = f"Whatever the {self.n_missing} missing pairs would have shown"
+            yield f"{whatever}, the difference lies between {between} points."
+        if found and not qualified:
+            yield _tipping(found)
+        if self.is_mean:
+            yield from _made_of(o)
+
+    def _claim(self, o: Oracle, size: str, qualified: bool) -> str:
+        """What the verdict makes of the difference."""
+        name, margin = "batch normalisation", f"{100 * o.margin:g} points"
+        kind, *small = self.verdict.split(", by less")
+        counts = Counter(cell.verdict.split(",")[0] for cell in o.in_cells)
+        verb = {"better": ("raises", "raised"), "worse": ("lowers", "lowered")}.get(kind, ("", ""))[qualified]
+        less, seen = f", less than the margin of {margin}" if small else "", " in the runs seen" if qualified else ""
+        several = "in every cell " if self.is_mean and len(o.in_cells) > 1 else ""
+        changed = f"{name} {verb} test accuracy by {size.lstrip('+-')} points{less}{seen}"
+        return {
+            "better": changed,
+            "worse": changed,
+            "equivalent": f"{name} changes test accuracy {several}by less than the margin of {margin}",
+            "mixed": f"{name} is better in {counts['better']} and worse in {counts['worse']} cells: {size} points on"
+            " average",
+            "inconclusive": f"the data do not decide whether {name} changes test accuracy: it differs by {size} points",
+            "description": f"test accuracy with {name} differs by {size} points: a description and no verdict",
+            "withheld": f"runs are missing, so there is no verdict on {name}: the pairs that there are differ by {size}"
+            " points",
+        }[kind]
+
+    def _evidence(self, o: Oracle, text: str) -> str:
+        sides = f"{percent(self.means[0])} without BN, {percent(self.means[1])} with BN"
+        level, interval = o.level, text.partition(" ")[2]
+        if self.verdict == "equivalent":
+            level, interval = 1 - 2 * o.alpha, ends(self.inner)
+        return f"{sides}{f'; {level_text(level)} interval {interval}' if interval else ''}, {seeds(self.difference.n)}"
+
+
+def _parts(o: Oracle) -> Iterator[Part]:
+    found = best_of(o)
+    if found:
+        yield Part(**found)
+    setting = next((cell for cell in o.in_cells if cell.cell == (32, 0.01)), None)
+    if setting:
+        given = ", given that both arms learn" if sum(setting.failed) else ""
+        yield _of(o, setting, f"at the tutorial's setting ({place(setting.cell)}){given}")
+    if not setting or len(o.in_cells) > 1:
+        cells = "in the one cell" if len(o.in_cells) == 1 else f"averaged over the {len(o.in_cells)} cells"
+        yield _of(o, o.whole, f"{cells} of this design")
+
+
+def _of(o: Oracle, one: Contrast, at: str) -> Part:
+    means = [float(side.mean()) if one.n else math.nan for side in one.sides]
+    inner, better = t_interval(one.d, 1 - 2 * o.alpha), int((one.d > 0).sum())
+    return Part(
+        at, means, one.shown, estimates(one.shown), inner, better, one.verdict, one.reason, one.tipping, one.bounds,
+        one.n_missing, is_mean=one.cell is None,
+    )  # fmt: skip
+
+
+def _tipping(found: Tipping) -> str:
+    if not found.rate:
+        return f"Not better {SIDE[found.arm]} once its failures count as they ended."
     return (
-        f"test accuracy differs by {size} points from that with no batch normalisation ({level_text(o.level)} interval"
-        f" {interval}, {seeds(whole.n)}), {cells} of {design} on {DATA[o.of.dataset]}: here {why}."
+        f"Reversed if more than {two_digits(found.rate)} of the runs {SIDE[found.arm]} collapsed; {_excluded(found)}."
     )
 
 
-def _by_cell(o: Oracle) -> str:
-    counts = Counter(cell.verdict for cell in o.in_cells)
-    tally = ", ".join(f"{said} in {count}" for said, count in sorted(counts.items(), key=lambda item: -item[1]))
-    if sum(cell.n > 0 for cell in o.in_cells) < 2 or set(counts) == {"not testable"}:
-        return f"By cell: {tally}."
-    smallest, largest = extremes_of(o)
-    exploratory = "" if paired_t(o.d) <= o.alpha else " Exploratory, since the test over all cells did not reject."
-    return (
-        f"Of {len(o.in_cells)} cells, tested together (step-down max-T): {tally}.{exploratory} The difference runs"
-        f" from {points(smallest.mean)} points ({place(smallest.cell)}) to {points(largest.mean)} points"
-        f" ({place(largest.cell)})."
-    )
+def _excluded(found: Tipping) -> str:
+    share = "nothing" if found.limit >= 1 else f"only shares above {two_digits(found.limit)}"
+    verb = "excludes" if found.n_failed == 1 else "exclude"
+    return f"{found.n_failed} of {seeds(found.n)} with a failed run {verb} {share}"
+
+
+def _made_of(o: Oracle) -> Iterator[str]:
+    """Where the mean comes from, and what the cells say."""
+    D = o.of.difference()[o.of.complete(o.of.common)][:, o.of.common]
+    total = float(D.sum())
+    levels = [
+        (name, at, k) for name, at in (("batch size", 0), ("rate", 1)) for k in sorted({c[at] for c in o.of.cells})
+    ]
+    several = [level for level in levels if len({cell[level[1]] for cell in o.of.cells}) > 1]
+    if several and total:
+        shares = {
+            level: float(np.nansum(D[:, [i for i, cell in enumerate(o.of.cells) if cell[level[1]] == level[2]]]))
+            / total
+            for level in several
+        }
+        (name, at, level), most = max(shares.items(), key=lambda item: item[1])
+        where_from = where((int(level), 0.1) if at == 0 else (1, level))[name]
+        says = f"{either(spellings(most, 0, SHARE))} % of it comes from {name} {where_from}."
+        yield says if most <= 1 else "Differences of opposite signs cancel in it."
+    if len(o.in_cells) > 1:
+        counts = Counter(cell.verdict.split(",")[0] for cell in o.in_cells)
+        tally = ", ".join(f"{verdict} in {n}" for verdict, n in counts.items())
+        yield f"Of {len(o.in_cells)} cells, tested together with the mean: {tally}."
+    spreads = [float(cell.d.std(ddof=1)) if cell.n > 1 else math.nan for cell in o.in_cells]
+    if o.whole.verdict in ("inconclusive", "equivalent") and not any(map(math.isnan, spreads)):
+        needed = max(_for_equivalence(sd, o) for sd in spreads)
+        yield (
+            f"With this spread, {seeds(needed)} would put every cell's interval within {100 * o.margin:g} points, were"
+            " there no difference."
+        )
+
+
+def _for_equivalence(sd: float, o: Oracle) -> int:
+    n = o.seeds_to_reach
+    while stats.t.isf(o.alpha, n - 1) * sd / math.sqrt(n) >= o.margin:
+        n += 1
+    return n
+
+
+def _learning(o: Oracle) -> Iterator[str]:
+    of, every = o.of, True
+    for i in of.common:
+        there = of.paired[:, i]
+        counts = [int((there & ~of.failed[arm][:, i]).sum()) for arm in ARMS]
+        n = int(there.sum())
+        if min(counts) == n:
+            continue
+        every = False
+        shares = [estimate(clopper_pearson(k, n, o.level), SHARE) for k in counts]
+        sides = [
+            f"{k} of {n} runs learn {SIDE[arm]} ({share})" for arm, k, share in zip(ARMS, counts, shares, strict=True)
+        ]
+        yield f"{sentence(place(of.cells[i]))}: {' and '.join(sides)}."
+    if every:
+        n = int(of.paired.any(axis=1).sum())
+        limit = upper_limit(0, n, o.alpha)
+        yield f"Every run of both arms learned; {_excluded(Tipping('bn', 0, 0, n, limit))}."
 
 
 def extremes_of(o: Oracle) -> tuple[Contrast, Contrast]:
@@ -81,27 +225,28 @@ def extremes_of(o: Oracle) -> tuple[Contrast, Contrast]:
 
 def _what_would_change_it(o: Oracle) -> Iterator[str]:
     whole, (stated, *ways) = o.whole, ways_of(o)
-    if whole.verdict == "not testable":
+    n_seeds = int(o.of.paired.any(axis=1).sum())
+    if n_seeds < o.seeds_to_reach:
+        yield f"More seeds: a verdict at {level_text(o.alpha)} needs at least {o.seeds_to_reach}."
+    elif ways:
+        others = [way for way in ways if way.verdict != stated.verdict]
+        if not others:
+            yield f"No other analysis: {len(ways)} others of the mean over the cells reach the same verdict"
+        for way in others:
+            yield f"{way.what} gives {estimate(way.interval)} points, {seeds(way.n)}: {VERDICTS[way.verdict]}."
+    if whole.n < o.seeds_to_reach or (len(o.in_cells) == 1 and o.in_cells[0].cell == (32, 0.01)):
         return
-    others = [way for way in ways if way.verdict != stated.verdict]
-    if not others:
-        yield f"{len(ways)} others of the same records give the same verdict."
-    for way in others:
-        yield f"{way.what} gives {estimate(way.interval)} points, {seeds(way.n)}: {VERDICTS[way.verdict]}."
-    sizes = [f"{estimate(way.interval)} points for {way.what}" for way in ways if not way.same and way.n]
-    if sizes:
-        yield f"Another grid would change the size: {'; '.join(sizes)}."
     least = float(stats.t.isf(o.alpha / 2, whole.n - 1) * stats.sem(o.d))
     yield either(
-        f"the paired t test rejects where the mean difference is at least {small.lstrip('+')} points in size; it is"
-        f" {ours}."
-        for places in all_places(whole.ci, POINTS)
+        f"a mean difference of {small.lstrip('+')} points would be significant by the paired t test; we saw"
+        f" {ours.lstrip('+-')}."
+        for places in all_places(whole.shown, POINTS)
         for small in spellings(least, places, POINTS)
         for ours in spellings(whole.mean, places, POINTS)
     )
     if whole.verdict == "inconclusive":
         needed, margin = seeds_needed(o.margin / float(o.d.std(ddof=1)), o.alpha), unsigned(points(o.margin))
-        yield f"{needed:,} are needed to detect the margin of {margin} points with 80 % power, and there are {whole.n}."
+        yield f"{needed:,} detect a mean difference of {margin} points with 80 % power; there are {whole.n}."
 
 
 def say_seed_by_seed(o: Oracle, say: Expected) -> None:
@@ -123,15 +268,15 @@ def say_seed_by_seed(o: Oracle, say: Expected) -> None:
             for seed, x, y in zip(np.array(of.seeds)[there], a, b, strict=True)
         ]
     say.table("pairs-bn", ("batch size", "rate", "seed"), rows)
-    ahead = int((o.d > 0).sum())
-    mean = estimate(o.whole.ci)
-    say.say("seeds", f"Better with BN in {ahead} of {seeds(o.whole.n)}: the mean difference is {mean} points")
     shown = next(cell for cell in o.in_cells if cell.cell == o.shown)
-    panels = [o.whole, *([shown] if len(o.in_cells) > 1 and shown.n else [])]
+    panels = [*([shown] if len(o.in_cells) > 1 and shown.n else []), o.whole]
+    first = panels[0]
+    ahead = f"Better with BN in {int((first.d > 0).sum())} of {seeds(first.n)} ({place(first.cell)})"
+    say.say("seeds", f"{ahead}: the mean difference is {estimate(first.shown)} points")
     say.say("seeds", *(_panel(panel, rows) for panel in panels))
 
 
 def _panel(panel: Contrast, rows: Sequence[Row]) -> str:
     at = [row for row in rows if panel.where.items() <= row.items()]
     pairs = "; ".join(f"seed {row['seed']}: {row['without BN']} to {row['with BN']}" for row in at)
-    return f"In {place(panel.cell)}, without BN to with BN: {pairs}. Mean {estimate(panel.ci)} points."
+    return f"In {place(panel.cell)}, without BN to with BN: {pairs}. Mean {estimate(panel.shown)} points."

@@ -138,6 +138,50 @@ def sup_t(D: Floats, level: float) -> list[Interval]:
     return found
 
 
+def one_family(D: Floats, alpha: float) -> list[tuple[Exact, Interval]]:
+    """Of every column of ``D`` (seeds, members), NaN where there is none: its p among the signs of the centred rows, of
+    which the observed pattern is one, and the means whose p is above alpha."""
+    columns = [column[~np.isnan(column)] for column in D.T]
+    usable = [j for j, d in enumerate(columns) if not no_spread(d)]
+    largest = np.sort(all_t(D[:, usable] - np.nanmean(D[:, usable], axis=0))[1].max(axis=1)) if usable else np.empty(0)
+    total = 1 + len(largest)
+    found = []
+    for j, d in enumerate(columns):
+        mean = float(d.mean()) if len(d) else math.nan
+        if j not in usable:
+            end = mean if len(d) > 1 else math.nan
+            nothing = len(d) > 1 and not d.any()
+            found.append((Exact(total, total) if nothing else Exact(), Interval(mean, end, end, len(d))))
+            continue
+        error = float(stats.sem(d))
+        p = Exact(1 + int(np.count_nonzero(largest >= abs(mean / error) * (1 - 1e-9))), total)
+        # |t| c is the least of which no more than alpha of all patterns, less the observed one, are at least as large
+        most = math.floor(alpha * total + 1e-9) - 1
+        critical = largest[len(largest) - 1 - most] if most >= 0 else math.inf
+        found.append((p, Interval(mean, mean - critical * error, mean + critical * error, len(d))))
+    return found
+
+
+def concluded(
+    found: Interval, inner: Interval, alpha: float, margin: float, why: str | None, bounds: tuple[float, float] | None
+) -> str:
+    """``why``: of differences without a spread."""
+    if 2 / 2**found.n > alpha or why:
+        return "description"
+    if bounds and bounds[0] <= 0 <= bounds[1]:
+        return "withheld"
+    negligible = -margin < inner.low and inner.high < margin
+    if found.low <= 0 <= found.high:
+        return "equivalent" if negligible else "inconclusive"
+    side = "better" if found.estimate > 0 else "worse"
+    return f"{side}, by less than the margin" if negligible else side
+
+
+def upper_limit(k: int, n: int, alpha: float) -> float:
+    """Of a share, one-sided (Clopper & Pearson 1934)."""
+    return 1.0 if k == n else float(stats.beta.isf(alpha, k + 1, n - k))
+
+
 def holm(p: Sequence[float]) -> list[float]:
     """Step-down; a cell without a p counts as a test all the same."""
     adjusted, largest = [math.nan] * len(p), 0.0

@@ -38,7 +38,7 @@ def _contrast_row(o: Oracle, endpoint: str, one: Contrast) -> Row:
         "p, paired t": p_text(paired_t(d)),
         "p, sign-flip": sign_flip(d).text,
         "p, Wilcoxon": wilcoxon(d).text,
-        "p, step-down max-T": one.max_t.text,
+        "p, adjusted (sup-t)": one.p.text,
         "p, sign-flip with Holm": p_text(one.holm),
         "g_z": estimate(hedges(d, o.level), NUMBER),
         "P(with > without)": decimals(float(np.mean((np.sign(d) + 1) / 2)) if one.n else math.nan),

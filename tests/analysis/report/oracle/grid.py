@@ -5,7 +5,17 @@ import numpy as np
 from tests.analysis.report.oracle.answer import extremes_of
 from tests.analysis.report.oracle.arithmetic import max_t, paired_t, sign_flip, snapped, t_interval
 from tests.analysis.report.oracle.records import Contrast, Oracle, Records
-from tests.analysis.report.oracle.spelling import NO_NUMBER, Expected, Floats, ends, estimate, p_text, place, points
+from tests.analysis.report.oracle.spelling import (
+    NO_NUMBER,
+    Expected,
+    Floats,
+    Interval,
+    ends,
+    estimate,
+    p_text,
+    place,
+    points,
+)
 
 
 def say_effects(o: Oracle, say: Expected) -> None:
@@ -15,8 +25,8 @@ def say_effects(o: Oracle, say: Expected) -> None:
         cell.where
         | {
             "n": str(cell.n),
-            "difference, points [all cells at once]": estimate(cell.joint),
-            "p, step-down max-T": cell.max_t.text,
+            "difference, points [all cells at once]": _estimate(cell),
+            "p, adjusted for all cells and their mean (sup-t)": cell.p.text,
             "failed without | with": cell.failures,
             "verdict": cell.verdict,
         }
@@ -27,11 +37,20 @@ def say_effects(o: Oracle, say: Expected) -> None:
     better, worse = (sum(cell.verdict.startswith(side) for cell in known) for side in ("better", "worse"))
     low, high = (points(cell.mean) for cell in extremes_of(o))
     tally = f"Better in {better}, worse in {worse} of {len(known)} cells"
-    if all(cell.verdict == "not testable" for cell in known):
-        tally = "No cell can be tested"
+    if all(cell.joint is None for cell in known):
+        tally = "Too few seeds to test single cells"
     say.say("map", f"{tally}: from {low} to {high} points")
-    say.say("map", *(f"{place(cell.cell)}: {estimate(cell.joint)} points{_failed(cell)}" for cell in o.in_cells))
+    say.say("map", *(f"{place(cell.cell)}: {_difference(cell)}{_failed(cell)}" for cell in o.in_cells))
     say.drawn["map"] = [text for cell in o.in_cells if (text := ends(cell.joint)) != NO_NUMBER]
+
+
+def _estimate(cell: Contrast) -> str:
+    """With the interval for all at once, or without one."""
+    return estimate(cell.joint or Interval(cell.mean))
+
+
+def _difference(cell: Contrast) -> str:
+    return f"{_estimate(cell)} points" if cell.n else "no difference"
 
 
 def _failed(cell: Contrast) -> str:

@@ -13,18 +13,19 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tests.analysis.report.oracle.arithmetic import (
+    concluded,
     holm,
-    max_t,
     no_spread,
+    one_family,
     over,
-    paired_t,
     sign_flip,
     snapped,
-    sup_t,
     t_interval,
-    verdict,
+    upper_limit,
 )
 from tests.analysis.report.oracle.spelling import CHANCE, ENDPOINTS, IN_ALL_CELLS, Cell, Exact, Floats, Interval, where
+
+ARMS = ("no_bn", "bn")
 
 
 class Records:
@@ -123,11 +124,16 @@ class Contrast:
     failed: Sequence[int]
     diverged: Sequence[int]
     ci: Interval
+    seeds: NDArray[np.int_]
+    """Of the differences."""
+    bounds: tuple[float, float] | None = None
+    n_missing: int = 0
     joint: Interval | None = None
-    max_t: Exact = field(default_factory=Exact)
+    p: Exact = field(default_factory=Exact)
     holm: float = math.nan
-    verdict: str = "not testable"
+    verdict: str = "description"
     reason: str | None = None
+    tipping: "Tipping | None" = None
 
     @property
     def n(self) -> int:
@@ -145,6 +151,21 @@ class Contrast:
     def failures(self) -> str:
         return f"{self.failed[0]} | {self.failed[1]} of {self.n_runs}"
 
+    @property
+    def shown(self) -> Interval:
+        return self.joint or self.ci
+
+
+@dataclass
+class Tipping:
+    """The share of an arm's runs whose collapse brings it down to the other's, and what seeds without one exclude."""
+
+    arm: str
+    rate: float
+    n_failed: int
+    n: int
+    limit: float
+
 
 class Oracle:
     """Every claim of the page of one study."""
@@ -160,35 +181,121 @@ class Oracle:
 
     def _contrasts(self, endpoint: str) -> list[Contrast]:
         """Over all cells, then in each of the grid."""
+        found = [self._whole(endpoint), *(self._in_cell(endpoint, i) for i in range(len(self.of.cells)))]
+        tested = [one for one in found if one.n >= self.seeds_to_reach and not no_spread(one.d)]
+        D = np.full((len(self.of.seeds), len(tested)), np.nan)
+        for column, one in zip(D.T, tested, strict=True):
+            column[one.seeds] = one.d
+        for one, (p, joint) in zip(tested, one_family(D, self.alpha), strict=True):
+            one.p, one.joint = p, joint
+        for one in found:
+            self._decide(one, endpoint)
+        self._among(found[0], found[1:])
+        for one, p in zip(found[1:], holm([sign_flip(one.d).p for one in found[1:]]), strict=True):
+            one.holm = p if one.joint else math.nan
+        return found
+
+    def _whole(self, endpoint: str) -> Contrast:
         of, d = self.of, self.of.by_seed(endpoint)
         complete = of.complete(of.common)
         mask = complete[:, None] & np.isin(np.arange(len(of.cells)), of.common)
-        sides = [of.score[endpoint][arm][complete][:, of.common] for arm in ("no_bn", "bn")]
-        whole = self._contrast(None, d, (over(sides[0]), over(sides[1])), mask)
-        whole.reason = no_spread(d)
-        inner = t_interval(d, 1 - 2 * self.alpha)
-        whole.verdict = verdict(paired_t(d), whole.reason, whole.mean, inner, self.alpha, self.margin)
-        return [whole, *self._in_cells(endpoint)]
+        sides = [over(of.score[endpoint][arm][complete][:, of.common]) for arm in ARMS]
+        return self._contrast(None, d, sides, mask, np.flatnonzero(complete), endpoint, of.common)
 
-    def _contrast(self, cell: Cell | None, d: Floats, sides: Sequence[Floats], mask: NDArray) -> Contrast:
-        of, arms = self.of, ("no_bn", "bn")
-        failed, diverged = ([int(flags[arm][mask].sum()) for arm in arms] for flags in (of.failed, of.diverged))
-        return Contrast(cell, d, sides, int(mask.sum()), failed, diverged, t_interval(d, self.level))
+    def _in_cell(self, endpoint: str, i: int) -> Contrast:
+        """Of the pairs in which both learn; of none where a run fails and too few are left."""
+        of = self.of
+        mask = np.zeros_like(of.paired)
+        mask[of.paired[:, i], i] = True
+        failed = (of.failed["bn"] | of.failed["no_bn"])[:, i]
+        there = of.paired[:, i] & ~failed
+        if there.sum() < self.seeds_to_reach and (of.paired[:, i] & failed).any():
+            there = np.zeros_like(there)
+        sides = [of.score[endpoint][arm][there, i] for arm in ARMS]
+        d = of.difference(endpoint)[there, i]
+        columns = [i] if i in of.common else []
+        return self._contrast(of.cells[i], d, sides, mask, np.flatnonzero(there), endpoint, columns)
 
-    def _in_cells(self, endpoint: str) -> list[Contrast]:
-        of, D = self.of, self.of.matrix(endpoint)
-        joint, inner, tests = sup_t(D, self.level), sup_t(D, 1 - 2 * self.alpha), max_t(D)
-        found = []
-        for i, cell in enumerate(of.cells):
-            mask = np.zeros_like(of.paired)
-            mask[of.paired[:, i], i] = True
-            sides = [of.score[endpoint][arm][mask] for arm in ("no_bn", "bn")]
-            one = self._contrast(cell, of.difference(endpoint)[mask], sides, mask)
-            few = f"{one.n} pairs: the exact test needs {self.seeds_to_reach}" if one.n < self.seeds_to_reach else None
-            one.reason = no_spread(one.d) or few
-            one.joint, one.max_t = joint[i], tests[i]
-            one.verdict = verdict(tests[i].p, one.reason, one.mean, inner[i], self.alpha, self.margin)
-            found.append(one)
-        for one, p in zip(found, holm([sign_flip(one.d).p for one in found]), strict=True):
-            one.holm = p
-        return found
+    def _contrast(
+        self,
+        cell: Cell | None,
+        d: Floats,
+        sides: Sequence[Floats],
+        mask: NDArray,
+        seeds: NDArray,
+        endpoint: str,
+        columns: Sequence[int],
+    ) -> Contrast:
+        of = self.of
+        failed, diverged = ([int(flags[arm][mask].sum()) for arm in ARMS] for flags in (of.failed, of.diverged))
+        one = Contrast(cell, d, sides, int(mask.sum()), failed, diverged, t_interval(d, self.level), seeds)
+        begun = (of.there["bn"] | of.there["no_bn"])[:, of.common].any(axis=1)
+        lost = begun[:, None] & ~of.paired
+        one.n_missing = int(lost[:, columns].sum())
+        if one.n_missing:
+            ends = [self._filled(endpoint, lost, worst_arm)[:, columns] for worst_arm in (0.0, 1.0)]
+            if cell is not None:
+                fails = (of.failed["bn"] | of.failed["no_bn"])[:, columns] & of.paired[:, columns]
+                ends = [np.where(fails, np.nan, end) for end in ends]
+            low, high = (float(np.nanmean(end[begun] if cell else end[begun].mean(axis=1))) for end in ends)
+            one.bounds = low, high
+        return one
+
+    def _filled(self, endpoint: str, lost: NDArray, arm: float) -> Floats:
+        """Differences in which the arm's missing runs score ``arm`` and the baseline's the opposite."""
+        of = self.of
+        a, b = (of.score[endpoint][name] for name in ARMS)
+        filled = np.where(of.there["bn"], b, arm) - np.where(of.there["no_bn"], a, 1 - arm)
+        return np.where(lost, filled, of.difference(endpoint))
+
+    def _decide(self, one: Contrast, endpoint: str) -> None:
+        if not one.n and one.cell and sum(one.failed):
+            one.verdict = "counts alone"
+            one.reason = f"both arms learn in fewer than {self.seeds_to_reach} of {one.n_runs} pairs"
+            return
+        inner, why = t_interval(one.d, 1 - 2 * self.alpha), no_spread(one.d)
+        one.verdict = concluded(one.shown, inner, self.alpha, self.margin, why, one.bounds)
+        if one.n < self.seeds_to_reach:
+            one.reason = f"{one.n} pair{'' if one.n == 1 else 's'}: a verdict needs {self.seeds_to_reach}"
+        elif why:
+            one.reason = why
+        elif one.verdict == "withheld":
+            one.reason = withheld(one.n_missing)
+        if one.verdict.startswith(("better", "worse")):
+            columns = self.of.common if one.cell is None else [self.of.cells.index(one.cell)]
+            one.tipping = self.tipping(endpoint, columns, one.mean > 0)
+
+    def tipping(self, endpoint: str, columns: Sequence[int], arm_is_better: bool) -> Tipping:
+        of = self.of
+        mine, other = ("bn", "no_bn") if arm_is_better else ("no_bn", "bn")
+        there = of.complete(columns)
+        scores, failed = of.score[endpoint][mine][there][:, columns], of.failed[mine][there][:, columns]
+        learned, rival = scores[~failed].mean(), of.score[endpoint][other][there][:, columns].mean()
+        return tipping_at(mine, learned, rival, failed.any(axis=1), self.alpha)
+
+    def _among(self, whole: Contrast, cells: Sequence[Contrast]) -> None:
+        """What the cells leave of the verdict on their mean."""
+
+        def negligible(one: Contrast) -> bool:
+            inner = t_interval(one.d, 1 - 2 * self.alpha)
+            return one.joint is not None and -self.margin < inner.low and inner.high < self.margin
+
+        everywhere = all(negligible(cell) for cell in cells) and len(cells) == len(self.of.common)
+        if not everywhere:
+            whole.verdict = whole.verdict.removesuffix(", by less than the margin")
+        if whole.verdict in ("equivalent", "inconclusive"):
+            sides = {cell.verdict.split(",")[0] for cell in cells}
+            mixed = {"better", "worse"} <= sides
+            whole.verdict = "mixed" if mixed else "equivalent" if everywhere else "inconclusive"
+
+
+def withheld(n_missing: int) -> str:
+    pairs = "1 pair lacks" if n_missing == 1 else f"{n_missing} pairs lack"
+    return f"{pairs} a run, which could reverse the difference"
+
+
+def tipping_at(arm: str, learned: float, rival: float, failed: NDArray, alpha: float) -> Tipping:
+    """``failed`` by seed."""
+    k, n = int(failed.sum()), len(failed)
+    rate = min(1.0, max(0.0, float((learned - rival) / (learned - CHANCE))))
+    return Tipping(arm, rate, k, n, upper_limit(k, n, alpha))

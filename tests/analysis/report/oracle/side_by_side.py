@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.analysis.report.oracle.arithmetic import max_t, paired_t, snapped, sup_t, t_interval
+from tests.analysis.report.oracle.arithmetic import one_family, paired_t, snapped, t_interval
 from tests.analysis.report.oracle.records import Oracle
 from tests.analysis.report.oracle.spelling import (
     IN_ALL_CELLS,
@@ -35,7 +35,7 @@ def say_compared(o: Oracle, say: Expected) -> None:
     means = snapped(d.mean(1))
     sides = [t_interval(snapped([row.mean() for row in table.values()]), o.level) for table in tables]
     found: list[tuple[Any, ...]] = [(None, *sides, t_interval(means, o.level), p_text(paired_t(means)))]
-    for i, (difference, test) in enumerate(zip(sup_t(d, o.level), max_t(d), strict=True)):
+    for i, (test, difference) in enumerate(one_family(d, o.alpha)):
         alone = (
             t_interval(study.difference()[study.paired[:, at[i]], at[i]], o.level)
             for study, at in zip((here, there), columns, strict=True)
@@ -56,6 +56,6 @@ def _compared_row(cell: Cell | None, here: Interval, there: Interval, difference
         "the other, points": estimate(there),
         "n (2)": str(there.n),
         "this minus the other [cells: all at once]": estimate(difference),
-        "p, all cells: paired t; cells: step-down max-T": p,
+        "p, all cells: paired t; cells: adjusted (sup-t)": p,
         "common seeds": str(difference.n),
     }

@@ -22,13 +22,16 @@ EDGE = 1e-9
 """Numbers nearer than this to the edge between two roundings, in the unit in which they are printed, may fall to
 either side."""
 VERDICTS = {
-    "better": "it helps",
-    "worse": "it hurts",
-    "better, by less than the margin": "it helps, by less than the margin that matters",
-    "worse, by less than the margin": "it hurts, by less than the margin that matters",
+    "better": "it is better",
+    "worse": "it is worse",
+    "better, by less than the margin": "it is better, by less than the margin that matters",
+    "worse, by less than the margin": "it is worse, by less than the margin that matters",
     "equivalent": "any difference is smaller than the margin that matters",
+    "mixed": "it is better in some cells and worse in others",
     "inconclusive": "the data do not decide",
-    "not testable": "there are too few pairs, or differences without spread, for a test",
+    "withheld": "no verdict, because runs are missing",
+    "description": "a description, no verdict",
+    "counts alone": "an arm does not learn here, so the runs that learn are counted and no difference is given",
 }
 SIDE = {"bn": "with BN", "no_bn": "without BN"}
 DATA = {"mnist": "MNIST", "digits": "scikit-learn's digits"}
@@ -188,6 +191,16 @@ def p_equals(text: str) -> str:
 
 def seeds(n: int) -> str:
     return "1 seed" if n == 1 else f"{n:,} seeds"
+
+
+def two_digits(share: float) -> str:
+    """A share in percent, with two significant digits."""
+    near = (share * (1 - EDGE), share, share * (1 + EDGE))
+    return either(f"{float(f'{100 * one:.1e}'):g} %" for one in near)
+
+
+def sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def trials(n: int) -> str:

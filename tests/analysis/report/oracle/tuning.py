@@ -476,11 +476,11 @@ def say_best_cell(o: Oracle, say: Expected) -> None:
     scores = [of.score["last3"][arm][there][:, of.common] for arm in ARMS]
     n, row = int(there.sum()), {}
     for arm, side in zip(ARMS, scores, strict=True):
-        best, chosen = _best(side.sum(axis=0), n), _held_out(side, np.ones((1, n)))[0][0]
+        best, chosen = best_configuration(side.sum(axis=0), n), held_out(side, np.ones((1, n)))[0][0]
         agree = float(np.mean(chosen == best)) if n > 1 else math.nan
         head = "folds that agree" + (" (2)" if arm == "bn" else "")
         row |= {f"best cell {SIDE[arm]}": place(of.cells[of.common[best]]), head: percent(agree)}
-    difference = either(cross_fitted(*scores, o.level))
+    difference = either(cross_fitted(*scores, o.level)[0])
     say.table("best-cell-bn", ("seeds",), [{**row, "seeds": f"{n:,}", "difference, points": difference}])
 
 
@@ -494,39 +494,42 @@ def _on_the_trials(o: Oracle, say: Expected, made: Trials) -> None:
     why = f"; no interval: {seeds(n)}: too few to resample, the fewest are 6" if n < 6 else ""
     say.say(
         "tuned",
-        f"the tuned arms differ by {either(cross_fitted(*scores, o.level))} points on held-out images{why}. Chosen and"
-        f" scored on the same seeds it would be {points(naive)}.",
+        f"the tuned arms differ by {either(cross_fitted(*scores, o.level)[0])} points on held-out images{why}."
+        f" Chosen and scored on the same seeds it would be {points(naive)}.",
     )
 
 
-def cross_fitted(baseline: Floats, arm: Floats, level: float) -> list[str]:
+def cross_fitted(baseline: Floats, arm: Floats, level: float) -> tuple[list[str], Interval]:
     """Every spelling of the mean over seeds of the score by the choice of the others, and from the lower to the higher
-    of the ends of Student's interval and of the percentiles of resampled seeds."""
+    of the ends of Student's interval and of the percentiles of resampled seeds; and one such interval."""
     n = len(baseline)
-    folds = _held_out(arm, np.ones((1, n)))[1][0] - _held_out(baseline, np.ones((1, n)))[1][0]
+    folds = held_out(arm, np.ones((1, n)))[1][0] - held_out(baseline, np.ones((1, n)))[1][0]
     mean = float(folds.mean())
     if n < 6:
-        return estimates(Interval(mean))
+        return estimates(Interval(mean)), Interval(mean, n=n)
     drawn = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), MORE_DRAWS)
     copies = drawn[(drawn < n).all(axis=1)].astype(float)
-    means = (copies * (_held_out(arm, copies)[1] - _held_out(baseline, copies)[1])).sum(axis=1) / n
+    means = (copies * (held_out(arm, copies)[1] - held_out(baseline, copies)[1])).sum(axis=1) / n
     by_t = t_interval(folds, level)
     low, high = (quantiles(means, tail) for tail in ((1 - level) / 2, (1 + level) / 2))
     lows, highs = [min(by_t.low, end) for end in low], [max(by_t.high, end) for end in high]
-    return within(mean, (lows[0], lows[1]), (highs[0], highs[1]))
+    found = Interval(mean, sum(lows) / 2, sum(highs) / 2, n)
+    return within(mean, (lows[0], lows[1]), (highs[0], highs[1])), found
 
 
-def _best(sums: Floats, n: int) -> NDArray[np.intp]:
+def best_configuration(sums: Floats, n: int) -> NDArray[np.intp]:
     """Of configurations in the last axis; of equal ones the first."""
     return np.asarray((sums >= sums.max(axis=-1, keepdims=True) - 1e-12 * n).argmax(axis=-1))
 
 
-def _held_out(side: Floats, copies: Floats) -> tuple[NDArray[np.intp], Floats]:
+def held_out(side: Floats, copies: Floats) -> tuple[NDArray[np.intp], Floats]:
     """(resamples, seeds) twice: what the others choose, all copies of the seed held out; and the seed's score of it."""
     if len(side) < 2:
         return np.zeros(copies.shape, int), np.full(copies.shape, math.nan)
     total = copies @ side
-    chosen = np.column_stack([_best(total - np.outer(copies[:, k], row), len(side)) for k, row in enumerate(side)])
+    chosen = np.column_stack(
+        [best_configuration(total - np.outer(copies[:, k], row), len(side)) for k, row in enumerate(side)]
+    )
     return chosen, np.take_along_axis(side, chosen.T, axis=1).T
 
 
