@@ -210,9 +210,8 @@ def _scores_by_seed(pairs: Pairs) -> list[Scores]:
 def _scores_in(cell: Cell | None, table: pd.DataFrame) -> Scores:
     seeds, of_baseline, of_arm = (table[name].tolist() for name in ("seed", "of_baseline", "of_arm"))
     learned = ((table.failed_baseline == 0) & (table.failed_arm == 0)).tolist()
-    return Scores(
-        cell, seeds, of_baseline, of_arm, zero_rounding_noise(table.of_arm - table.of_baseline).tolist(), learned
-    )
+    d = zero_rounding_noise(table.of_arm - table.of_baseline).tolist()
+    return Scores(cell, seeds, of_baseline, of_arm, d, learned)
 
 
 # --- speed, noise

@@ -119,8 +119,8 @@ def _failed(study: StudyData, results: Results) -> Iterator[str]:
         sides = [f"{failed.sum()} of {len(failed)} {fmt.side(arm)}" for arm, failed in of_arm.items()]
         chance = fmt.percent(study.chance, 0)
         yield (
-            f"Some runs did not learn: {fmt.listing(sides)}. Where all pairs count they are included at the accuracy they"
-            f" reached, a diverged run at chance ({chance})."
+            f"Some runs did not learn: {fmt.listing(sides)}. Where all pairs count they are included at the accuracy"
+            f" that they reached, a diverged run at chance ({chance})."
         )
 
 

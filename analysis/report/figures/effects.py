@@ -32,10 +32,6 @@ def seed_pairs(panels: Sequence[tuple[Scores, Contrast]]) -> Figure:
     return figure
 
 
-HOLLOW = {"markerfacecolor": "white"}
-"""A seed of which a run did not learn."""
-
-
 def _joined(axes: Axes, scores: Scores, contrast: Contrast) -> None:
     sides = np.array([scores.of_baseline, scores.of_arm]) * 100
     axes.plot([0, 1], sides, color=GREY, linewidth=0.8, alpha=0.7)
@@ -49,8 +45,9 @@ def _differences(axes: Axes, scores: Scores, contrast: Contrast) -> None:
     d = 100 * (np.array(scores.of_arm) - np.array(scores.of_baseline))
     axes.axhline(0, color=GREY, linewidth=0.8)
     places, learned = np.linspace(-0.25, 0.25, len(d)) if len(d) > 1 else np.zeros(1), np.array(scores.learned)
-    for of, look in ((learned, {}), (~learned, HOLLOW)):
-        axes.plot(places[of], d[of], "o", color=GREY, markersize=4, **look)
+    for of, face in ((learned, GREY), (~learned, "white")):  # hollow where a run did not learn
+        if of.any():
+            axes.plot(places[of], d[of], "o", color=GREY, markerfacecolor=face, markersize=4)
     low, high = 100 * contrast.shown.low, 100 * contrast.shown.high
     if math.isfinite(low):
         axes.plot([1, 1], [low, high], color="black", linewidth=2)

@@ -44,9 +44,9 @@ def _figure(study: StudyData, results: Results, of_arm: Findings) -> Figure:
         alt=" ".join(_alt(*panel) for panel in panels),
         caption=(
             f"Bar: the mean difference and its {fmt.level(first.shown.level)} interval, which holds for all cells and"
-            " their mean at once where a verdict can be given. In a cell it is given that both arms learn: a hollow"
-            " difference, of a seed of which a run did not, is left out. Over all cells a seed's accuracies are averaged"
-            " first, failures as they ended; a diverged run scores chance."
+            " their mean at once where a verdict can be given. In a cell it is given that both arms learn: a seed of"
+            " which a run did not has a hollow difference and is left out. Over all cells a seed's accuracies are"
+            " averaged first, failures as they ended; a diverged run scores chance."
         ),
         table=_table(study, of_arm),
     )

@@ -114,7 +114,7 @@ def test_tables_and_json_have_the_factor_s_column_behind_the_others(folder: Path
 def test_page_and_figures_call_it_by_its_name(folder: Path) -> None:
     page = Page((folder / "report.html").read_text("utf-8"))
     for words in (
-        "both at batch size 32, rate 0.1, activation sigmoid",
+        "with BN at batch size 32, rate 0.1, activation sigmoid",
         "batch sizes 32, 64; learning rates 0.01, 0.1; activations relu, tanh, sigmoid; 6 seeds",
         "in points, by batch size, learning rate and activation;",
         "batch sizes and activations down and learning rates across",

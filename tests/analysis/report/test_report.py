@@ -182,11 +182,11 @@ def test_alpha_and_margin_reach_the_intervals_and_the_words(tmp_path: Path) -> N
     folder = plant(tmp_path / "s", DESIGN, score)
     make(folder)
     narrow = pd.read_csv(folder / "tables" / "contrasts.csv")
-    page = make(folder, "--alpha", "0.025", "--margin", "0.5")
+    page = make(folder, "--alpha", "0.04", "--margin", "0.5")
     wide = pd.read_csv(folder / "tables" / "contrasts.csv")
     assert (wide.ci_low < narrow.ci_low).all()
-    assert "97.5 % interval [" in page.text
-    assert "the 95 % interval of every cell lies within a margin of 50 points" in page.text
+    assert "96 % interval [" in page.text
+    assert "the 92 % interval of every cell lies within a margin of 50 points" in page.text
     assert "less than the margin of 50 points" in page.text
 
 
