@@ -19,6 +19,7 @@ from analysis.report import __main__ as report
 from study import run
 from study.errors import EnvironmentFault, StudyError, UsageError
 from study.spec import design
+from study.spec.analysis_rule import FixedRule
 from study.spec.design import Design
 from study.spec.runs import Run
 from study.store import manifest, untrusted_parquet
@@ -163,7 +164,8 @@ def test_a_manifest_that_the_program_writes_is_read(study: Path) -> None:
 
 def test_the_looks_of_a_manifest_have_the_fields_of_the_reports() -> None:
     assert set(manifest.LOOK.required) == set(Look.__annotations__)
-    assert set(manifest.COMMANDS) == set(manifest.SESSION)
+    assert {*manifest.COMMANDS.required, *manifest.COMMANDS.optional} == set(manifest.SESSION)
+    assert set(manifest.RULE.required) == set(FixedRule.__annotations__)
     assert set(manifest.MANIFEST.required) == manifest.Manifest.__required_keys__
     assert set(manifest.MANIFEST.optional) == manifest.Manifest.__optional_keys__
 
@@ -273,6 +275,24 @@ def put(manifest: Any, place: str, value: Any) -> None:
         ("looks.0.seeds", "6", r"has '6' as looks\[0\].seeds"),
         ("looks.0.p_t", -0.1, r"has -0.1 as looks\[0\].p_t"),
         ("looks.0.extra", 1, r"has the field 'looks\[0\].extra', which this program does not know"),
+        ("date", 20261130, "has 20261130 as date; a date such as 2026-11-30 belongs there"),
+        ("date", "2026-11-31", "has '2026-11-31' as date"),
+        ("earlier.0.date", "20261130", r"has '20261130' as earlier\[0\].date"),
+        ("analysis_rule", None, "has null as analysis_rule; an object belongs there"),
+        (
+            "analysis_rule",
+            {},
+            "lacks analysis_rule.alpha, analysis_rule.date, analysis_rule.margin",
+        ),
+        ("analysis_rule.rule", "whatever is best", "as analysis_rule.rule; one of two-part-1 belongs there"),
+        ("analysis_rule.rule", [], "has a list as analysis_rule.rule"),
+        ("analysis_rule.alpha", 0, "has 0 as analysis_rule.alpha; a number between 0 and 0.5 belongs there"),
+        ("analysis_rule.alpha", "0.05", "has '0.05' as analysis_rule.alpha"),
+        ("analysis_rule.margin", -0.1, "has -0.1 as analysis_rule.margin; a fraction from 0 to below 1 belongs there"),
+        ("analysis_rule.margin", 1, "has 1 as analysis_rule.margin"),
+        ("analysis_rule.margin", HUGE, "has a number of 13288 bits as analysis_rule.margin"),
+        ("analysis_rule.date", "yesterday", "has 'yesterday' as analysis_rule.date; a date such as"),
+        ("analysis_rule.since", 1, "has the field 'analysis_rule.since', which this program does not know"),
         ("x" * 1000, 1, "has the field 'x{80}...', which this program does not know"),
     ],
 )
