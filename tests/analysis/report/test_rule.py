@@ -17,7 +17,9 @@ from tests.analysis.report.test_report import Page
 
 DESIGN = Design("digits", batch_sizes=(32,), lrs=(0.01,), seeds=tuple(range(6)), epochs=3)
 FIXED = AskedRule(alpha=0.01, margin=0.03).fix("2026-11-30")
-AFTER = "Alpha 0.05 and a margin of 0.2 points were chosen after looking: this study fixed neither before its first run."
+AFTER = (
+    "Alpha 0.05 and a margin of 0.2 points were chosen after looking: this study fixed neither before its first run."
+)
 
 
 def score(run: Run, epoch: int) -> float:
