@@ -11,10 +11,10 @@ from analysis.findings.contrasts import Contrast, compute_contrasts, contrast_ro
 from analysis.findings.results import Results
 from analysis.records import tables
 from analysis.records.frames import FrameData
+from analysis.records.rule import rule_of
 from analysis.records.tables import StudyData
 
 StrPath = str | Path
-ALPHA, MARGIN = 0.05, 0.002
 
 
 def load(path: StrPath) -> StudyData:
@@ -38,7 +38,7 @@ def load(path: StrPath) -> StudyData:
     return tables.load(Path(path))
 
 
-def contrasts(data: StudyData | FrameData, alpha: float = ALPHA, margin: float = MARGIN) -> list[Contrast]:
+def contrasts(data: StudyData | FrameData, alpha: float | None = None, margin: float | None = None) -> list[Contrast]:
     """Contrast every arm with the baseline: over all cells, then in each, tested together.
 
     Parameters
@@ -46,17 +46,18 @@ def contrasts(data: StudyData | FrameData, alpha: float = ALPHA, margin: float =
     data
         From ``load`` or ``from_frame``.
     alpha
-        Level of every test; intervals cover 1 - alpha.
+        Level of every test; intervals cover 1 - alpha. None: the one that the study fixed before its first run; 0.05 of
+        a frame, and of a study that fixed none.
     margin
-        A difference that would not matter, in the unit of the scores.
+        A difference that would not matter, in the unit of the scores. None: as fixed, else 0.002.
 
     Returns
     -------
     list of Contrast
         By arm and endpoint, over all cells first; differences are arm minus baseline within pairs.
     """
-    _check(alpha, margin)
-    return compute_contrasts(data, alpha, margin)
+    rule = rule_of(data, alpha, margin)
+    return compute_contrasts(data, rule.alpha, rule.margin)
 
 
 def to_frame(contrasts: Sequence[Contrast]) -> pd.DataFrame:
@@ -65,7 +66,9 @@ def to_frame(contrasts: Sequence[Contrast]) -> pd.DataFrame:
     return pd.DataFrame(contrast_rows(contrasts, [*cell.said] if cell is not None else []))
 
 
-def analyse(data: StudyData, alpha: float = ALPHA, margin: float = MARGIN, other: StudyData | None = None) -> Results:
+def analyse(
+    data: StudyData, alpha: float | None = None, margin: float | None = None, other: StudyData | None = None
+) -> Results:
     """Compute every number of a report.
 
     Parameters
@@ -82,13 +85,15 @@ def analyse(data: StudyData, alpha: float = ALPHA, margin: float = MARGIN, other
     Results
         Contrasts, curves, failures, times, noise, sensitivity, inference modes, tuning, comparison.
     """
-    _check(alpha, margin)
     if not isinstance(data, StudyData):
         raise AnalysisError("a whole analysis needs a study's records, from analysis.load; a frame has contrasts alone")
-    return results.analyse(data, alpha, margin, other)
+    rule = rule_of(data, alpha, margin)
+    return results.analyse(data, rule.alpha, rule.margin, other)
 
 
-def write_report(path: StrPath, alpha: float = ALPHA, margin: float = MARGIN, compare: StrPath | None = None) -> Path:
+def write_report(
+    path: StrPath, alpha: float | None = None, margin: float | None = None, compare: StrPath | None = None
+) -> Path:
     """Write the report of a study into its folder, as ``python -m analysis.report`` does.
 
     Parameters
@@ -96,7 +101,7 @@ def write_report(path: StrPath, alpha: float = ALPHA, margin: float = MARGIN, co
     path
         The folder of the study.
     alpha, margin
-        As for ``contrasts``.
+        As for ``contrasts``; the page says where they are not those that the study fixed.
     compare
         The folder of another study to set beside this one.
 
@@ -112,12 +117,4 @@ def write_report(path: StrPath, alpha: float = ALPHA, margin: float = MARGIN, co
     """
     from analysis.report import write
 
-    _check(alpha, margin)
-    return write.write_report(Path(path), margin, alpha, None if compare is None else Path(compare)).page
-
-
-def _check(alpha: float, margin: float) -> None:
-    if not 0 < alpha < 0.5:
-        raise AnalysisError(f"alpha {alpha}: give a number between 0 and 0.5, such as 0.05")
-    if not margin >= 0:
-        raise AnalysisError(f"margin {margin}: give a difference of 0 or more, such as 0.002")
+    return write.write_report(Path(path), alpha, margin, None if compare is None else Path(compare)).page

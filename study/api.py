@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from study.cli.analysis_rule import asked_rule
 from study.data.lazy import DATA_DIR, ImageSource
 from study.engine import devices, registry
 from study.engine.registry import Engine
@@ -41,6 +42,8 @@ def train(
     device: str = "auto",
     data_dir: StrPath = DATA_DIR,
     inference_modes: bool = True,
+    alpha: float | None = None,
+    margin: float | str | None = None,
     quiet: bool = True,
 ) -> Path:
     """Train what is missing of a study, and commit every cohort of runs as it is done.
@@ -64,6 +67,10 @@ def train(
         Where the files of the data set lie or are downloaded to.
     inference_modes
         Whether the networks of a complete study are evaluated under every inference mode on the clean test images.
+    alpha, margin
+        Significance level, and the difference of accuracy that would not matter: a fraction, or points such as
+        ``"0.2pt"``. Both are fixed before the first run, as 0.05 and 0.002 unless given then; a later call may leave
+        them out, and not change them.
     quiet
         Whether no progress is printed.
 
@@ -79,12 +86,13 @@ def train(
     KeyboardInterrupt
         Where it was stopped; what was committed is kept.
     """
-    folder = Folder(Path(path))
+    folder, asked = Folder(Path(path)), asked_rule(alpha, margin)
     execution = Execution(device=device, engine=engine, workers=workers, inference=inference_modes)
     check_free(folder)
     check_device(execution)
     source = ImageSource(design.dataset, Path(data_dir))
-    outcome = complete(design, folder, source, execution, Progress("text", quiet), f"study.train({folder.path.name!r})")
+    command = f"study.train({folder.path.name!r})"
+    outcome = complete(design, folder, source, execution, Progress("text", quiet), command, asked=asked)
     return _finished(folder, outcome)
 
 
@@ -143,6 +151,8 @@ def optimise(
     workers: int | None = None,
     device: str = "auto",
     data_dir: StrPath = DATA_DIR,
+    alpha: float | None = None,
+    margin: float | str | None = None,
     quiet: bool = True,
 ) -> Path:
     """Tune every arm with the same budget on held-out training images, then train fresh seeds of what each found best.
@@ -165,8 +175,8 @@ def optimise(
         Ranges such as ``"lr=1e-3:1,batch_size=32:256"``.
     sampler
         ``"sobol"``, ``"tpe"`` or ``"gp"``.
-    engine, workers, device, data_dir, quiet
-        As for ``train``.
+    engine, workers, device, data_dir, alpha, margin, quiet
+        As for ``train``; alpha and margin are fixed before the first trial.
 
     Returns
     -------
@@ -196,6 +206,7 @@ def optimise(
         execution=Execution(device=device, engine=engine, workers=workers, inference=False),
         progress=Progress("text", quiet),
         command=f"study.optimise({dataset!r}, {folder.path.name!r})",
+        asked=asked_rule(alpha, margin),
     )
     return _finished(folder, optimisation.complete())
 

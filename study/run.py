@@ -7,7 +7,7 @@ from study.cli.exits import command_line, exit_now, run_command
 from study.cli.run_options import Options, parse
 from study.data import download
 from study.data.lazy import ImageSource
-from study.runner.complete import check_device, check_free, complete, describe_plan
+from study.runner.complete import check_device, check_free, check_rule, complete, describe_plan
 from study.runner.progress import Progress
 from study.spec.datasets import AUTO, FALLBACK, first_choice
 
@@ -22,7 +22,8 @@ def run(options: Options, argv: Sequence[str]) -> int:
     check_free(folder)
     check_device(execution)
     source, progress = ImageSource(name, options.data_dir), Progress(options.log_format, options.quiet)
-    return complete(design, folder, source, execution, progress, command_line("study.run", argv), notice).exit_code
+    command, rule = command_line("study.run", argv), options.rule()
+    return complete(design, folder, source, execution, progress, command, notice, rule).exit_code
 
 
 def _show_plan(options: Options) -> int:
@@ -30,6 +31,7 @@ def _show_plan(options: Options) -> int:
     name = first_choice(options.dataset)
     design, folder = options.design(name), options.folder(name)
     check_free(folder)
+    check_rule(folder, options.rule())
     lines = describe_plan(design, folder, options.execution())
     print(*_absent(options, name), *lines, sep="\n")
     return 0

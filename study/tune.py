@@ -24,6 +24,7 @@ def tune(options: Options, argv: Sequence[str]) -> int:
         progress=Progress(options.log_format, options.quiet),
         command=command_line("study.tune", without_secrets(argv)),
         notice=notice,
+        asked=run_options.rule(),
     )
     return optimisation.complete().exit_code
 

@@ -7,10 +7,11 @@ stands in, and compares tables, networks, manifests and the statistics of the re
 committed of what it finds: bytes follow the processor and the versions of the libraries. What is made at BASE is kept
 in DIR and used again.
 
-A manifest is compared without its commit, its timings, the looks that reports noted in it and the form of the first
-layer that a timing chose; locks are left out, and a search's journal is compared by its name alone. Reports are
-compared on their own ground: that of the head reads the very folder that BASE trained. ``--pages`` compares the page,
-``report.json`` and the figures too, for a change that is to leave them as they are.
+A manifest is compared without its commit, its timings and dates, the looks that reports noted in it, the rule that was
+fixed before the first run and the form of the first layer that a timing chose; locks are left out, and a search's
+journal is compared by its name alone. Reports are compared on their own ground: that of the head reads the very folder
+that BASE trained. ``--pages`` compares the page, ``report.json`` and the figures too, for a change that is to leave
+them as they are.
 """
 
 import argparse
@@ -158,8 +159,10 @@ def stable(manifest: dict[str, Any]) -> dict[str, Any]:
     for session in sessions:
         session.pop("git", None)
         session.pop("timings", None)
+        session.pop("date", None)
         session.get("device", {}).pop("first_layer", None)
     manifest.pop("looks", None)
+    manifest.pop("analysis_rule", None)
     return manifest
 
 

@@ -152,3 +152,4 @@ def test_help_imports_nothing_heavy(command: str) -> None:
     loaded = {line.rpartition("|")[2].strip() for line in told.splitlines()}
     assert "tyro" in loaded
     assert not {"torch", "pandas", "scipy", "matplotlib", "optuna", "sqlalchemy", "sklearn"} & loaded
+    assert command != "analysis.report" or not {"numpy", "pyarrow"} & loaded

@@ -11,8 +11,9 @@ import tyro
 
 from analysis.errors import AnalysisError
 from study.cli import arguments
+from study.cli.analysis_rule import asked_rule
 from study.errors import StudyError
-from study.store.study_folder import newest_first
+from study.spec.analysis_rule import AskedRule
 
 if TYPE_CHECKING:
     from analysis.report.write import Written
@@ -31,10 +32,12 @@ class Options:
 
     study_dir: Annotated[Path | None, tyro.conf.Positional] = None
     """The folder of the study; the one under --out that was trained last, unless given."""
-    margin: float = 0.002
-    """A difference of accuracy (a fraction) that would not matter: 0.002 is 0.2 points."""
-    alpha: float = 0.05
-    """Level of the intervals (1 - alpha) and of every test."""
+    margin: str | None = None
+    """A difference of accuracy that would not matter, as a fraction such as 0.002 or in points such as 0.2pt; the one
+    that the study fixed before its first run, unless given."""
+    alpha: float | None = None
+    """Significance level: tests use alpha, intervals cover 1 - alpha; the one that the study fixed before its first
+    run, unless given."""
     out: Path = Path("results")
     """The folder of studies."""
     compare: Path | None = None
@@ -42,12 +45,9 @@ class Options:
     strict: bool = False
     """Exit with 4 where planned runs have no records yet; the report is written all the same."""
 
-    def check(self) -> "Options":
-        if not 0 < self.alpha < 0.5:
-            raise AnalysisError(f"--alpha {self.alpha}: give a number between 0 and 0.5, such as 0.05")
-        if not 0 <= self.margin < 1:
-            raise AnalysisError(f"--margin {self.margin}: give a fraction from 0 to below 1, such as 0.002")
-        return self
+    def rule(self) -> AskedRule:
+        """Return what is named of level and margin; a UsageError where one cannot be."""
+        return asked_rule(self.alpha, self.margin)
 
 
 @dataclass(frozen=True)
@@ -62,17 +62,19 @@ class Timed:
 
 def report(options: Options) -> Timed:
     """Write the report of a study into its folder."""
-    began = time.perf_counter()
+    asked, began = options.rule(), time.perf_counter()
     from analysis.report.write import write_report  # heavy, and --help needs none of it
 
     imported = time.perf_counter()
     study = options.study_dir or newest(options.out)
-    written = write_report(study, options.margin, options.alpha, options.compare)
+    written = write_report(study, asked.alpha, asked.margin, options.compare)
     return Timed(written, imported - began, time.perf_counter() - imported)
 
 
 def newest(out: Path) -> Path:
     """Return the study under ``out`` that was trained last; archived ones, which have no parts, do not count."""
+    from study.store.study_folder import newest_first
+
     for manifest in newest_first(out, holding="parts"):
         return manifest.parent
     raise AnalysisError(
@@ -97,7 +99,7 @@ def _lines(timed: Timed) -> Iterator[str]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code; every error is one sentence on stderr."""
     try:
-        options = arguments.read(Options, argv, "python -m analysis.report").check()
+        options = arguments.read(Options, argv, "python -m analysis.report")
         timed = report(options)
         print(*_lines(timed), sep="\n")
     except (AnalysisError, StudyError) as error:

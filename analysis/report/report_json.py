@@ -10,8 +10,9 @@ from analysis.findings.looks import looks
 from analysis.findings.results import Results
 from analysis.records.cells import levels, row_of
 from analysis.records.completeness import completeness, n_missing
+from analysis.records.rule import rule_of
 from analysis.records.tables import PRIMARY, StudyData
-from analysis.report import answer_sentences, inference_sentences, sentences
+from analysis.report import answer_sentences, inference_sentences, rule_sentences, sentences
 from analysis.report import number_format as fmt
 from analysis.report.sections import order
 from analysis.stats.power import attainable_p, seeds_to_reach
@@ -30,10 +31,11 @@ def contents(study: StudyData, results: Results) -> dict[str, Any]:
             "dataset": study.design.dataset,
             "alpha": results.alpha,
             "margin": results.margin,
+            "rule": rule_of(study, results.alpha, results.margin),
             "primary_endpoint": PRIMARY,
             "notices": notices(study, results),
             "verdicts": [_verdict(study, results, arm) for arm in study.treatments],
-            "scope": _scope(study),
+            "scope": " ".join([_scope(study), *rule_sentences.scope(study)]),
             "answers": results.answers,
             "contrasts": results.contrasts,
             "findings": results.of_arms,
@@ -67,7 +69,17 @@ def _verdict(study: StudyData, results: Results, arm: str) -> dict[str, Any]:
 
 def notices(study: StudyData, results: Results) -> list[str]:
     """Return what a reader must know before the answer: other data, gaps, one arm, few seeds, failures, looks."""
-    rules = (_data, _gaps, _several_arms, _few_seeds, _few_epochs, _failed, _failed_tuned, _looked)
+    rules = (
+        _data,
+        _gaps,
+        _several_arms,
+        _few_seeds,
+        _few_epochs,
+        _failed,
+        _failed_tuned,
+        rule_sentences.notices,
+        _looked,
+    )
     return [notice for rule in rules for notice in rule(study, results)]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from analysis.findings.results import analyse
 from analysis.records import completeness, tables
+from analysis.records.rule import rule_of
 from analysis.report import document, report_json, sentences
 from analysis.report.html import page
 from analysis.report.sections import order
@@ -25,11 +26,15 @@ class Written:
     """Number of planned runs without records."""
 
 
-def write_report(study_dir: Path, margin: float, alpha: float, compare: Path | None = None) -> Written:
-    """Write the report of a study into its folder, beside that of ``compare`` if it is named."""
+def write_report(
+    study_dir: Path, alpha: float | None = None, margin: float | None = None, compare: Path | None = None
+) -> Written:
+    """Write the report of a study into its folder, beside that of ``compare`` if it is named; level and margin are
+    those that the study fixed unless given."""
     study = tables.load(study_dir)
+    rule = rule_of(study, alpha, margin)
     other = None if compare is None else tables.load(compare)
-    results = analyse(study, alpha, margin, other)
+    results = analyse(study, rule.alpha, rule.margin, other)
     report, sections = report_json.contents(study, results), order.sections(study, results)
     files = {f"figures/{figure.name}.svg": figure.svg for figure in document.figures(sections)}
     files |= {f"tables/{table.name}.csv": table.to_csv().encode() for table in document.tables(sections)}

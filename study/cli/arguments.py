@@ -7,6 +7,7 @@ import math
 import re
 import sys
 from collections.abc import Iterator, Sequence
+from types import UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import tyro
@@ -42,6 +43,11 @@ def check_text(word: str) -> None:
         raise UsageError(f"{truncate(word)!r}: this argument holds a NUL; leave it out, as in results")
 
 
+def given_kind(hint: Any) -> Any:
+    """Return the type of what is given for an option, which may be None where it is left out."""
+    return get_args(hint)[0] if get_origin(hint) is UnionType else hint
+
+
 def convert(option: str, word: str, kind: Any) -> Any:
     """Return a value of an option as its type has it; refuse numbers not in plain digits or beyond what floats hold."""
     check_text(word)
@@ -64,7 +70,7 @@ def _values(options: type, words: Sequence[str]) -> Iterator[tuple[str, str, typ
         value: str | None = word
         if word.startswith("--"):
             option, given, value = word.partition("=")
-            hint = hints.get(option[2:].replace("-", "_"))
+            hint = given_kind(hints.get(option[2:].replace("-", "_")))
             many = get_origin(hint) is tuple
             kind = get_args(hint)[0] if many else hint
             value = value if given else None

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from study.cli import arguments
+from study.cli.analysis_rule import asked_rule
 from study.data.lazy import DATA_DIR
 from study.engine.registry import Engine
 from study.errors import UsageError, describe_value, quote, truncate
 from study.runner.execution import Execution
+from study.spec.analysis_rule import AskedRule
 from study.spec.arms import DEFAULT_ARMS
 from study.spec.checks import check_known
 from study.spec.datasets import AUTO, DATASETS
@@ -59,6 +61,12 @@ class Options:
     """Units of each hidden layer."""
     dataset: str = "auto"
     """mnist, fashion-mnist, kmnist, digits, or auto: MNIST where it can be had, else digits."""
+    margin: str | None = None
+    """A difference of accuracy that would not matter, as a fraction such as 0.002 or in points such as 0.2pt; fixed
+    before the first run, 0.002 unless given then."""
+    alpha: float | None = None
+    """Significance level: tests use alpha, intervals cover 1 - alpha; fixed before the first run, 0.05 unless given
+    then."""
     data_dir: Path = DATA_DIR
     """Where the files of the data set lie or are downloaded to (also STUDY_DATA_DIR)."""
     device: str = "auto"
@@ -104,7 +112,8 @@ class Options:
         if self.tf32 and self.device == "cpu":
             raise UsageError("--tf32: only a GPU has it; leave it out, or choose --device cuda")
         check_known("--dataset", self.dataset, [AUTO, *DATASETS])
-        self.execution()  # parsed here for its errors
+        self.execution()  # parsed here for its errors, as the rule is
+        self.rule()
         return self
 
     def design(self, dataset: str) -> Design:
@@ -131,6 +140,10 @@ class Options:
             shard=self._shard(),
             inference=not self.no_ablation,
         )
+
+    def rule(self) -> AskedRule:
+        """Return what is named of the rule by which the study is judged."""
+        return asked_rule(self.alpha, self.margin)
 
     def _shard(self) -> tuple[int, int]:
         """Return (i, n) with 1 <= i <= n; (1, 1) is everything."""
@@ -217,7 +230,7 @@ def _converted(option: str, value: Any, hint: Any) -> Any:
     if len({isinstance(item, str) for item in items}) > 1:
         both = f"{describe_value(items[0])}, {describe_value(items[1])}"
         raise UsageError(f"{option} = {both}: give a list of numbers or of texts alone")
-    kind = get_args(hint)[0] if is_list else hint
+    kind = get_args(hint)[0] if is_list else arguments.given_kind(hint)
     converted = tuple(arguments.convert(f"--{option}", str(item), kind) for item in items)
     return converted if is_list else converted[0]
 

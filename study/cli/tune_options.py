@@ -48,6 +48,10 @@ class Options:
     """Units of each hidden layer."""
     dataset: str = "auto"
     """mnist, fashion-mnist, kmnist, digits, or auto: MNIST where it can be had, else digits."""
+    margin: str | None = None
+    """As for study.run; fixed before the first trial."""
+    alpha: float | None = None
+    """As for study.run; fixed before the first trial."""
     data_dir: Path = DATA_DIR
     """As for study.run."""
     device: str = "auto"
@@ -89,6 +93,8 @@ class Options:
             epochs=self.epochs,
             hidden=self.hidden,
             dataset=dataset,
+            margin=self.margin,
+            alpha=self.alpha,
             data_dir=self.data_dir,
             device=self.device,
             engine=self.engine,

@@ -18,6 +18,7 @@ from study.runner.forecast import Forecast, forecast
 from study.runner.outcome import INTERRUPTED, STOPS, TERMINATED, Outcome, Terminated
 from study.runner.progress import Progress, duration
 from study.runner.session import Session
+from study.spec.analysis_rule import AS_FIXED, AskedRule, fixed_rule
 from study.spec.arms import ARMS
 from study.spec.cohorts import Cohort, cohorts, missing_runs, shard
 from study.spec.design import Design
@@ -34,20 +35,23 @@ def complete(
     progress: Progress,
     command: str,
     notice: str | None = None,
+    asked: AskedRule = AS_FIXED,
 ) -> Outcome:
     """Train what is missing of ``design`` in ``folder`` and report how it ended; returns the outcome.
 
-    ``command`` is recorded in the manifest; ``notice`` says why the data are not those that were asked for.
+    ``command`` is recorded in the manifest; ``notice`` says why the data are not those that were asked for; ``asked``
+    is what the command names of the rule by which a study is judged.
     """
     with _sole_worker(folder, execution):
         older = agreed_design(folder, design)
+        check_rule(folder, asked)
         damaged, done = folder.quarantine(), folder.done(design)
         plan = make_plan(design, done, execution)
         progress.count(design.epochs, len(done), sum(run.applicable for run in design.runs))
         _emit_notices(progress, notice, damaged)
         outcome = Outcome()
         if plan or older != design:
-            outcome = Session(design, folder, execution, command, notice).train(plan, source, progress)
+            outcome = Session(design, folder, execution, command, notice, asked).train(plan, source, progress)
         folder.compact()
         folder.touch()
         missing = missing_runs(design, folder.done(design))
@@ -83,6 +87,11 @@ def agreed_design(folder: Folder, design: Design) -> Design | None:
     if older is not None:
         design.check_extends(older)
     return older
+
+
+def check_rule(folder: Folder, asked: AskedRule) -> None:
+    """Refuse another level or margin than the study's."""
+    asked.check(folder.path, fixed_rule(folder.read_manifest()), folder.has_runs())
 
 
 def make_plan(design: Design, done: set[Run], execution: Execution) -> list[Cohort]:

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,11 @@ def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
         except PackageNotFoundError:
             installed[package] = "absent"
     return installed
+
+
+def today() -> str:
+    """Return the date (UTC), such as 2026-11-30."""
+    return datetime.now(UTC).date().isoformat()
 
 
 def git() -> dict[str, Any]:

@@ -5,7 +5,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,9 +19,10 @@ from study.runner.execution import Execution
 from study.runner.forecast import expected_throughput
 from study.runner.outcome import INTERRUPTED, OUT_OF_TIME, TERMINATED, Outcome, OutOfTime, Terminated
 from study.runner.progress import Progress
+from study.spec.analysis_rule import AS_FIXED, AskedRule, FixedRule, fixed_rule
 from study.spec.cohorts import Cohort
 from study.spec.design import Design
-from study.store.manifest import SESSION, Manifest
+from study.store.manifest import Manifest, session_of
 from study.store.schemas import SCHEMA_VERSION
 from study.store.study_folder import Folder
 
@@ -49,6 +50,7 @@ class Session:
     """The command line, as the manifest records it."""
     notice: str | None = None
     """The reason why the data are not those that were asked for."""
+    asked: AskedRule = AS_FIXED
 
     def train(self, plan: list[Cohort], source: ImageSource, progress: Progress) -> Outcome:
         """Train ``plan`` and commit each cohort; the manifest records the plan before, and the timings after."""
@@ -150,13 +152,23 @@ class Session:
                 "git": provenance.git(),
                 "device": device,
                 "timings": {},
-                "earlier": [*older["earlier"], {key: older[key] for key in SESSION}] if older else [],  # type: ignore[literal-required]
+                "date": provenance.today(),
+                "earlier": [*older["earlier"], session_of(older)] if older else [],
                 "looks": older.get("looks", []) if older else [],
                 "tables": older.get("tables", {}) if older else {},
             }
+            rule = self._rule(older)
+            if rule is not None:
+                manifest["analysis_rule"] = asdict(rule)
             if older and "tuning" in older:
                 manifest["tuning"] = older["tuning"]
             self.folder.write_manifest(manifest)
+
+    def _rule(self, older: Manifest | None) -> FixedRule | None:
+        """Return the rule that the study fixed, or fixes by this command; None where its runs began without one."""
+        fixed, has_runs = fixed_rule(older), self.folder.has_runs()
+        self.asked.check(self.folder.path, fixed, has_runs)
+        return fixed if fixed is not None or has_runs else self.asked.fix(provenance.today())
 
     def _device(self, data: "Dataset", place: Place) -> dict[str, Any]:
         kind, name = devices.kind(place.device), devices.name(place.device)

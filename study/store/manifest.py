@@ -8,10 +8,12 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict, cast
 
 from study.errors import EnvironmentFault, UsageError, describe_value, truncate
+from study.spec.analysis_rule import DECISIONS
 from study.spec.arms import ARMS
 from study.spec.design import Design
 from study.store.schemas import SCHEMA_VERSION
@@ -37,17 +39,26 @@ class Manifest(TypedDict):
     """kind (cpu or cuda), name, workers, engine but in studies of before it had a name, and the form of the images that
     the kernel took (first_layer)."""
     timings: dict[str, float]
+    date: NotRequired[str]
+    """The day (UTC) on which the command began to train; absent in studies of before it was kept."""
     earlier: list[dict[str, Any]]
     """The fields SESSION of the commands before."""
     looks: NotRequired[list[dict[str, Any]]]
     """The interim analyses that reports have shown so far: who adds seeds after a look must say so."""
     tables: NotRequired[dict[str, str]]
     """The sha256 of each table that was written; absent in studies of before it was kept."""
+    analysis_rule: NotRequired[dict[str, Any]]
+    """The fields of ``study.spec.analysis_rule.FixedRule``; absent where none was fixed before the first run."""
     tuning: NotRequired[dict[str, Any]]
     """The search configuration with which ``study.tune`` chose the configurations of the tuned cell."""
 
 
-SESSION = ("argv", "versions", "git", "device", "timings")
+SESSION = ("argv", "versions", "git", "device", "timings", "date")
+
+
+def session_of(manifest: Manifest) -> dict[str, Any]:
+    """Return what the manifest says of the command that last worked on the study."""
+    return {name: manifest[name] for name in SESSION if name in manifest}  # type: ignore[literal-required]
 
 
 def read_manifest(path: Path) -> Manifest | None:
@@ -221,6 +232,13 @@ def _is_number(value: Any) -> bool:
     return type(value) in (int, float) and 0 <= value <= MAX_NUMBER
 
 
+def _is_date(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and date.fromisoformat(value).isoformat() == value
+    except ValueError:
+        return False
+
+
 def _or_null(kind: Kind) -> Kind:
     return Kind(f"{kind.description}, or null,", lambda value: value is None or kind.holds(value))
 
@@ -234,23 +252,29 @@ COMMAND = Kind("a text of at most 1,000,000 characters", lambda value: _is_text(
 NUMBER = Kind("a number from 0 on", _is_number)
 DIFFERENCE = Kind("a number", lambda value: type(value) in (int, float) and abs(value) <= MAX_NUMBER)
 ALPHA = Kind("a number between 0 and 0.5", lambda value: _is_number(value) and 0 < value < 0.5)
+MARGIN = Kind("a fraction from 0 to below 1", lambda value: _is_number(value) and value < 1)
+DATE = Kind("a date such as 2026-11-30", _is_date)
 WHOLE = Kind("a whole number from 0 on", lambda value: type(value) is int and 0 <= value < 2**31)
 BOOLEAN = Kind("true or false", lambda value: isinstance(value, bool))
+DECISION = Kind(f"one of {', '.join(DECISIONS)}", lambda value: isinstance(value, str) and value in DECISIONS)
 ARM = Kind(f"one of {', '.join(ARMS)}", lambda value: isinstance(value, str) and value in ARMS)
 DEVICE = Kind("cpu or cuda", lambda value: value in ("cpu", "cuda"))
 OBJECT = Kind("an object", lambda value: isinstance(value, dict))
 VERSION = Kind("a whole number", lambda value: type(value) is int)
 
-COMMANDS: dict[str, Spec] = {
-    "argv": COMMAND,
-    "versions": Named(TEXT),
-    "git": Fields({"commit": _or_null(TEXT), "dirty": _or_null(BOOLEAN)}),
-    "device": Fields(
-        {"kind": DEVICE, "name": TEXT, "workers": WHOLE},
-        {"engine": TEXT, "first_layer": Fields({"form": TEXT, "microseconds_of_an_image": Named(NUMBER)})},
-    ),
-    "timings": Named(NUMBER),
-}
+COMMANDS = Fields(
+    {
+        "argv": COMMAND,
+        "versions": Named(TEXT),
+        "git": Fields({"commit": _or_null(TEXT), "dirty": _or_null(BOOLEAN)}),
+        "device": Fields(
+            {"kind": DEVICE, "name": TEXT, "workers": WHOLE},
+            {"engine": TEXT, "first_layer": Fields({"form": TEXT, "microseconds_of_an_image": Named(NUMBER)})},
+        ),
+        "timings": Named(NUMBER),
+    },
+    {"date": DATE},
+)
 """Kinds of the fields SESSION."""
 LOOK = Fields(
     {
@@ -264,6 +288,7 @@ LOOK = Fields(
     }
 )
 """Kinds of the fields of ``analysis.findings.looks.Look``."""
+RULE = Fields({"rule": DECISION, "alpha": ALPHA, "margin": MARGIN, "date": DATE})
 TUNING = Fields(
     {
         "trials": WHOLE,
@@ -285,8 +310,8 @@ MANIFEST = Fields(
         "design": OBJECT,
         "digest": TEXT,
         "data": Fields({"name": TEXT, "sha256": Named(TEXT), "notice": _or_null(TEXT)}),
-        **COMMANDS,
-        "earlier": Each(Fields(COMMANDS)),
+        **COMMANDS.required,
+        "earlier": Each(COMMANDS),
     },
-    {"looks": Each(LOOK), "tables": Named(TEXT), "tuning": TUNING},
+    {**COMMANDS.optional, "looks": Each(LOOK), "tables": Named(TEXT), "analysis_rule": RULE, "tuning": TUNING},
 )

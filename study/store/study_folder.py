@@ -113,6 +113,10 @@ class Folder:
         metadata = {"study.unit_id": unit, "study.n_runs": str(len(table))}
         return parts.write(self.parts, unit, table.replace_schema_metadata(metadata))
 
+    def has_runs(self) -> bool:
+        """Whether runs were ever committed, sound or not."""
+        return bool(self._part_files()) or (self.path / "quarantine").exists()
+
     def read_parts(self) -> list[pa.Table]:
         """Return every sound part; the others are left alone."""
         return [*parts.read_all(self.parts, "*.parquet", _read_part)]
@@ -138,8 +142,7 @@ class Folder:
     def check_not_archived(self) -> None:
         """Refuse a folder whose tables hold trained runs and which has no parts: nobody could restore them."""
         tables = self.path / "runs.parquet"
-        without_parts = not self._part_files() and not (self.path / "quarantine").exists()
-        if without_parts and tables.exists() and pc.any(pc.greater(self.read("runs")["n_steps"], 0)).as_py():
+        if not self.has_runs() and tables.exists() and pc.any(pc.greater(self.read("runs")["n_steps"], 0)).as_py():
             raise UsageError(
                 f"{self.path} holds the tables of a finished study without its parts (a shipped one?)."
                 " Nothing is written there; choose another --study-id."

@@ -13,11 +13,13 @@ from filelock import FileLock
 from study.data.lazy import ImageSource
 from study.engine import costs, devices, registry
 from study.errors import StudyError, UsageError
-from study.runner.complete import complete
+from study.runner import provenance
+from study.runner.complete import check_rule, complete
 from study.runner.execution import Execution
 from study.runner.outcome import OUT_OF_TIME, STOPS, Outcome, OutOfTime
 from study.runner.progress import Console, Progress, duration
 from study.runner.session import check_same_data, fitting_workers
+from study.spec.analysis_rule import AS_FIXED, AskedRule
 from study.spec.cohorts import MAX_RUNS_PER_STACK, Cohort
 from study.spec.design import Design
 from study.spec.factors import Cell
@@ -51,6 +53,8 @@ class Optimisation:
     """The command line, as the manifest records it."""
     notice: str | None = None
     """The reason why the data are not those that were asked for."""
+    asked: AskedRule = AS_FIXED
+    """What the command names of the rule by which the study is judged."""
     began: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
@@ -59,6 +63,7 @@ class Optimisation:
     def complete(self) -> Outcome:
         """Prepare, search, train the fresh seeds and report how it ended; returns the outcome."""
         design, manifest = self._trial_design(), _tuned_before(self.folder, self.design)
+        check_rule(self.folder, self.asked)
         if self.notice:
             self.progress.emit("notice", self.notice, sys.stderr)
         data, job = self._job(design, manifest)
@@ -146,12 +151,19 @@ class Optimisation:
             }
             for arm, search in searches.items():
                 search.check_total(arm, self.budget.trials)
+            rule = self._rule(next(iter(searches.values())))
             self.folder.prepare()
             with lease.hold():
                 failures = self._tune(searches, replace(job, shared_data=lease.images), data)
             if failures:
                 raise StudyError(f"{failures} cohorts of trials failed; the same command tries them again")
-            return Tuned({arm: search.finished() for arm, search in searches.items()})
+            return Tuned({arm: search.finished() for arm, search in searches.items()}, rule)
+
+    def _rule(self, search: Search) -> AskedRule:
+        """Return the rule of the study: before its first run that of its search, which this command may be to fix."""
+        if self.folder.manifest.exists():
+            return self.asked
+        return search.agree_rule(self.asked, self.folder.path, provenance.today())
 
     def _tune(self, searches: Mapping[str, Search], job: TrialJob, data: "Dataset") -> int:
         """Train trials until all are finished; returns the number of cohorts that failed for good."""
@@ -184,7 +196,9 @@ class Optimisation:
             execution = replace(execution, max_seconds=left)
         design = replace(self.design, tuned=tuned.chosen)
         with FileLock(self.folder.path / ".confirming"):
-            outcome = complete(design, self.folder, self.source, execution, self.progress, self.command, self.notice)
+            outcome = complete(
+                design, self.folder, self.source, execution, self.progress, self.command, self.notice, tuned.rule
+            )
             if outcome == Outcome():
                 trials_table.write(self.folder, tuned, tuning)
                 self.progress.emit("tuned", f"tuned and trained in {duration(self._seconds)}")

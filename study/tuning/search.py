@@ -17,7 +17,9 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from study.errors import EnvironmentFault, UsageError, describe_value
+from study.spec.analysis_rule import AskedRule, FixedRule
 from study.spec.factors import Cell
+from study.store import manifest
 from study.tuning.lease import Lease
 from study.tuning.space import Space, point
 
@@ -32,6 +34,8 @@ SAMPLERS = ("sobol", "tpe", "gp")
 PRUNERS = ("none", "median", "halving")
 TRIAL_INDEX, WORKER, HEARTBEAT, SCORES = "slot", "worker", "seen", "scores"
 """User attributes of a trial: its index, its worker, the worker's last heartbeat, its scores."""
+RULE = "analysis_rule"
+"""User attribute of a search: by what its study is judged, fixed before the first trial."""
 ORPHAN_TIMEOUT = 30.0
 """Seconds after which a running trial without a worker is requeued: its worker died between two writes. A worker that
 was only slow comes too late to tell it."""
@@ -146,6 +150,20 @@ class Search:
                 f"the search {name} was begun otherwise:\n  " + "\n  ".join(changed) + "\nIt can be extended by more"
                 " --trials; for anything else choose another --study-id."
             )
+
+    def agree_rule(self, asked: AskedRule, study: object, date: str) -> AskedRule:
+        """Return the rule that the first command of this search fixed, or fixes now; refuses another."""
+        if RULE not in self.study.user_attrs:
+            self.study.set_user_attr(RULE, asdict(asked.fix(date)))
+        entry = self.study.user_attrs[RULE]
+        for fault in (*manifest.RULE.missing(RULE, entry), *manifest.RULE.faults(RULE, entry)):
+            raise EnvironmentFault(
+                f"the search {self.study.study_name} has a rule that was not fixed by this program: {fault}. Restore"
+                " its storage, or choose another --study-id."
+            )
+        fixed = FixedRule(**entry)
+        asked.check(study, fixed, has_runs=False)
+        return AskedRule(fixed.alpha, fixed.margin, since=fixed.date)
 
     @property
     def prunes(self) -> bool:

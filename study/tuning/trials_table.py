@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from study.errors import StudyError
+from study.spec.analysis_rule import AS_FIXED, AskedRule
 from study.spec.factors import FACTORS
 from study.spec.history import DIVERGED, OK
 from study.spec.runs import Configuration
@@ -43,6 +44,8 @@ class Tuned:
 
     finished: Mapping[str, Sequence[Finished]]
     """Finished trials by arm."""
+    rule: AskedRule = AS_FIXED
+    """By what the study is judged, as the searches fixed it."""
 
     @property
     def chosen(self) -> tuple[Configuration, ...]:

@@ -4,13 +4,14 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from analysis.records.tables import StudyData, load
+from study.spec.analysis_rule import AskedRule, FixedRule
 from study.spec.arms import DEFAULT_ARMS
 from study.spec.cohorts import cohorts, missing_runs
 from study.spec.design import Design
@@ -33,8 +34,16 @@ it diverged."""
 FIRST_SEED = 2**30
 
 
+RULE = AskedRule().fix("2026-11-30")
+
+
 def plant(
-    path: Path, design: Design, accuracy: Accuracy, notice: str | None = None, lost: AbstractSet[Run] = frozenset()
+    path: Path,
+    design: Design,
+    accuracy: Accuracy,
+    notice: str | None = None,
+    lost: AbstractSet[Run] = frozenset(),
+    rule: FixedRule | None = RULE,
 ) -> Path:
     """Write a study whose runs score as ``accuracy`` says; the runs in ``lost`` have no records."""
     folder = Folder(path)
@@ -53,7 +62,9 @@ def plant(
             "git": {"commit": None, "dirty": None},
             "device": {"kind": "cpu", "name": "abacus", "engine": "torch-2/cpu/float32", "workers": 1},
             "timings": {},
+            "date": "2026-12-01",
             "earlier": [],
+            **({} if rule is None else {"analysis_rule": asdict(rule)}),
         }
     )
     folder.compact()

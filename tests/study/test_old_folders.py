@@ -23,7 +23,7 @@ from study.engine import registry
 from study.spec.cohorts import missing_runs
 from study.spec.design import Design
 from study.store.inference_tables import COLUMNS
-from study.store.manifest import SESSION, Manifest
+from study.store.manifest import Manifest, session_of
 from study.store.study_folder import JOURNAL, Folder
 from tests import ROOT
 from tests.fixtures.make import SUFFIX
@@ -85,7 +85,7 @@ def design_of(study: Path) -> Design:
 def sessions(study: Path) -> list[dict]:
     """What the manifest says of every command, the last one at the end."""
     manifest = manifest_of(study)
-    return [*manifest["earlier"], {key: manifest[key] for key in SESSION}]
+    return [*manifest["earlier"], session_of(manifest)]
 
 
 def again(study: Path, *options: str) -> int:
@@ -135,6 +135,7 @@ def extend(study: Path, *options: str) -> None:
     assert_whole(study)
     assert before.items() <= committed(study).items()
     assert manifest_of(study)["looks"] == looks
+    assert "analysis_rule" not in manifest_of(study)
 
 
 def test_there_are_folders_of_an_earlier_program() -> None:
@@ -169,6 +170,14 @@ def test_the_same_command_leaves_a_whole_study_as_it_is(trainable: Path) -> None
     assert_whole(trainable)
     assert committed(trainable) == before
     assert sessions(trainable) == said
+
+
+@of(*WHOLE)
+def test_a_folder_whose_runs_began_without_a_rule_takes_none(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = files(study)
+    assert again(study, "--alpha", "0.05") == 2
+    assert f"--alpha 0.05: {study} fixed no alpha before its first run; leave it out" in capsys.readouterr().err
+    assert files(study) == before
 
 
 @of(*HALF)
@@ -260,7 +269,9 @@ def headline(study: Path, capsys: pytest.CaptureFixture[str]) -> str:
     out = capsys.readouterr()
     assert said in out.out
     assert out.err == ""
-    assert said in html.unescape((study / "report.html").read_text("utf-8"))
+    page = html.unescape((study / "report.html").read_text("utf-8"))
+    assert said in page
+    assert all("margin of 0.2 points were chosen after looking" in text for text in (out.out, page))
     return said
 
 

@@ -6,8 +6,10 @@ from typing import Any
 
 from analysis.findings.looks import Look, looks
 from analysis.findings.results import Results
+from analysis.records.rule import rule_of
 from analysis.records.tables import StudyData
 from analysis.report import number_format as fmt
+from analysis.report import rule_sentences
 from analysis.report.document import Block, Definition, Definitions, Paragraph, Section
 
 
@@ -23,8 +25,9 @@ def _terms(study: StudyData, results: Results) -> Iterator[Definition]:
     manifest = study.manifest
     yield Definition("study", study.name)
     for earlier in manifest["earlier"]:
-        yield Definition("earlier command", str(earlier.get("argv", json.dumps(earlier))), code=True)
-    yield Definition("command", manifest["argv"], code=True)
+        yield Definition(_dated("earlier command", earlier), earlier["argv"], code=True)
+    yield Definition(_dated("command", manifest), manifest["argv"], code=True)
+    yield Definition("rule", rule_sentences.provenance(rule_of(study)))
     yield Definition("report", _report(study, results), code=True)
     yield Definition("design", json.dumps(study.design.to_dict(), ensure_ascii=False), code=True)
     yield Definition("design digest", manifest["digest"], code=True)
@@ -43,6 +46,10 @@ def _terms(study: StudyData, results: Results) -> Iterator[Definition]:
             "tuning", ", ".join(f"{name} {value}" for name, value in manifest["tuning"].items()), code=True
         )
     yield Definition("time", _time(manifest["timings"]))
+
+
+def _dated(term: str, command: Mapping[str, Any]) -> str:
+    return f"{term}, {command['date']}" if "date" in command else term
 
 
 def _report(study: StudyData, results: Results) -> str:

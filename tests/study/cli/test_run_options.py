@@ -62,6 +62,10 @@ def test_options_become_a_design() -> None:
         ("--batch-sizes 32 x", "--batch-sizes x: "),
         ("--hidden 32 ٣", "--hidden ٣: "),
         ("--workers 0x10", "--workers 0x10: "),
+        ("--alpha 0.5", "--alpha 0.5: give a number between 0 and 0.5, such as 0.05"),
+        ("--alpha None", "--alpha None: give a number in the digits 0 to 9"),
+        ("--alpha 5e-1_0", "--alpha 5e-1_0: "),
+        ("--margin 20%", "--margin 20%: give a fraction such as 0.002, or points such as 0.2pt"),
         ("--first-seed 2147483648", "--first-seed 2147483648: a seed is 0 or above, up to 2147483647"),
     ],
 )
@@ -107,6 +111,8 @@ def test_a_toml_file_gives_options_and_the_command_line_wins(tmp_path: Path) -> 
         ('vary = ["a=1,2", "b=x"]', "--vary a=1,2 b=x"),
         ('vary = "a=1,2"', "--vary a=1,2"),
         ("lrs = 1\nhidden = []", "--lrs 1 --hidden"),
+        ('alpha = 0.01\nmargin = "0.5pt"', "--alpha 0.01 --margin 0.5pt"),
+        ("margin = 0.005", "--margin 0.005"),
         ('epochs = "3"\nlrs = ["1e-3", ".5"]', "--epochs 3 --lrs 1e-3 .5"),
         (
             'max_time = 90\nstudy_id = 2024\nout = "a"\ndata-dir = "b"',

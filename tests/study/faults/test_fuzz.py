@@ -68,7 +68,7 @@ SOUND = {
     "--device": ("auto", "cpu", "cuda:99"), "--study-id": ("s", "a.b", "CON", "x" * 100),
     "--config": ("config.toml", *PATHS), "--workers": ("0", "1", "99999999999"),
     "--shard": ("1/1", "2/2", "999999999/999999999"), "--max-time": ("1h", "0.000001s"),
-    "--on-error": ("continue", "stop"), "--log-format": ("json", "text"), "--margin": ("0", "0.5"),
+    "--on-error": ("continue", "stop"), "--log-format": ("json", "text"), "--margin": ("0", "0.2pt"),
     "--alpha": ("0.01", "0.4"), "--compare": PATHS, "--rounds": ("1", "3"), "--study-dir": PATHS,
 }  # fmt: skip
 """Values that are one of the option's kind; --tf32 and the like have none."""

@@ -1,30 +1,19 @@
-"""Designs and manifests that anybody may have written: read, or refused in one sentence; nothing in them is run."""
+"""Designs that anybody may have written: read, or refused in one sentence; nothing in a file is run."""
 
 import ast
-import copy
 import json
-import os
-import random
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from analysis.errors import AnalysisError
-from analysis.findings.looks import Look
-from analysis.records.tables import load
-from analysis.report import __main__ as report
-from study import run
-from study.errors import EnvironmentFault, StudyError, UsageError
+from study.errors import UsageError
 from study.spec import design
 from study.spec.design import Design
 from study.spec.runs import Run
-from study.store import manifest, untrusted_parquet
-from study.store.study_folder import Folder
+from study.store import untrusted_parquet
 from tests import ROOT
-from tests.analysis.planted import plant
 
 DESIGN = Design("digits", batch_sizes=(32, 64), lrs=(0.01,), seeds=(0, 1), epochs=2)
 HUGE = 10**4000
@@ -34,6 +23,12 @@ ODD_VALUES: list[Any] = [
     "x" * 100_000, "../../up", "a/b", "a\\b", "\0", "a\nb", "\x1b[2J", "\ud800", "=cmd", "<script>", [], {},
     [[]], [{}], {"": {}}, [1, "1"], [None], ["bn"], [True], [0.1], [HUGE], ["bn", ["no_bn"]],
 ]  # fmt: skip
+
+
+def assert_one_sentence(text: str) -> None:
+    assert len(text) < 1000
+    assert "\n" not in text
+    text.encode()
 
 
 # --- designs
@@ -105,314 +100,6 @@ def test_the_bounds_are_generous() -> None:
     Design("mnist", lrs=(0.1,), seeds=tuple(range(100_000)))
     Design("mnist", hidden=(32_768,), epochs=32_767)
     assert design.MAX_RECORDS <= untrusted_parquet.MAX_VALUES
-
-
-# --- manifests
-
-
-@pytest.fixture(scope="module")
-def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = plant(tmp_path_factory.mktemp("hostile") / "s", DESIGN, lambda run, epoch: 0.25 + 0.25 * epoch)
-    assert report.main([str(path)]) == 0
-    text = json.loads((path / "manifest.json").read_text())
-    session = {name: text[name] for name in manifest.SESSION}
-    write(path, text | {"earlier": [session], "timings": {"training_seconds": 1.5}})
-    return path
-
-
-@pytest.fixture
-def study(planted: Path) -> Iterator[Path]:
-    """The planted study, whose manifest may be replaced."""
-    before = (planted / "manifest.json").read_bytes()
-    yield planted
-    (planted / "manifest.json").unlink(missing_ok=True)
-    (planted / "manifest.json").write_bytes(before)
-
-
-def write(study: Path, manifest: Any) -> None:
-    (study / "manifest.json").write_text(json.dumps(manifest), "utf-8")
-
-
-def values_of(study: Path) -> dict[str, Any]:
-    return json.loads((study / "manifest.json").read_text("utf-8"))
-
-
-def refusal(study: Path, kind: type[StudyError] = UsageError) -> str:
-    """What reading the manifest says; the report and a further command say it too, with the exit code of ``kind``."""
-    with pytest.raises(StudyError) as error:
-        Folder(study).read_manifest()
-    assert type(error.value) is kind
-    with pytest.raises(AnalysisError, match=re.escape(str(error.value))):
-        load(study)
-    text = str(error.value)
-    assert str(study / "manifest.json") in text
-    assert_one_sentence(text.replace(". Restore it or move it away.", ""))
-    return text
-
-
-def assert_one_sentence(text: str) -> None:
-    assert len(text) < 1000
-    assert "\n" not in text
-    text.encode()
-
-
-def test_a_manifest_that_the_program_writes_is_read(study: Path) -> None:
-    assert Folder(study).read_manifest() == values_of(study)
-    assert len(values_of(study)["earlier"]) == len(values_of(study)["looks"]) == 1
-
-
-def test_the_looks_of_a_manifest_have_the_fields_of_the_reports() -> None:
-    assert set(manifest.LOOK.required) == set(Look.__annotations__)
-    assert set(manifest.COMMANDS) == set(manifest.SESSION)
-    assert set(manifest.MANIFEST.required) == manifest.Manifest.__required_keys__
-    assert set(manifest.MANIFEST.optional) == manifest.Manifest.__optional_keys__
-
-
-@pytest.mark.parametrize("kind", ["link", "pipe", "folder", "large", "zero"])
-def test_a_manifest_that_is_no_regular_file_of_bounded_size_is_refused(kind: str, study: Path) -> None:
-    path = study / "manifest.json"
-    text = path.read_bytes()
-    path.unlink()
-    try:
-        if kind == "link":
-            (study / "elsewhere").write_bytes(text)
-            path.symlink_to(study / "elsewhere")
-        elif kind == "pipe":
-            os.mkfifo(path)
-        elif kind == "folder":
-            path.mkdir()
-        elif kind == "large":
-            path.write_bytes(text + b" " * manifest.MAX_BYTES)
-        else:
-            path.symlink_to("/dev/zero")
-        assert re.search("regular file|at most 16,777,216 are read", refusal(study))
-    finally:
-        path.rmdir() if path.is_dir() else path.unlink()
-
-
-@pytest.mark.parametrize(
-    ("text", "kind", "message"),
-    [
-        ("", EnvironmentFault, "cannot be read: Expecting value"),
-        ("{", EnvironmentFault, "cannot be read"),
-        ("\udcff", EnvironmentFault, "cannot be read: 'utf-8' codec"),
-        ("9" * 5000, EnvironmentFault, "cannot be read: Exceeds the limit"),
-        ("[" * 100_000, UsageError, "is nested deeper than any manifest"),
-        ('{"a":' * 100_000, UsageError, "is nested deeper than any manifest"),
-        ("[]", UsageError, "holds a list; a manifest is an object"),
-        ("null", UsageError, "holds null; a manifest is an object"),
-        ('{"schema_version": 1, "schema_version": 1}', UsageError, "has the field 'schema_version' twice"),
-        ('{"timings": NaN}', UsageError, "holds NaN, which is no number of JSON; a manifest has null there"),
-        ('{"timings": -Infinity}', UsageError, "holds -Infinity, "),
-        ("{}", UsageError, "has schema version null, this program reads 1"),
-        ('{"schema_version": true}', UsageError, "has schema version true, this program reads 1"),
-        ('{"schema_version": 1.0}', UsageError, "has schema version 1.0, this program reads 1"),
-        ('{"schema_version": "1"}', UsageError, "has schema version '1', this program reads 1"),
-        ('{"schema_version": 99}', UsageError, r"made by a newer program \(schema 99, this one reads 1\): update it"),
-        (f'{{"schema_version": 1{"0" * 4000}}}', UsageError, r"made by a newer program \(schema a number of"),
-        ('{"schema_version": 0}', UsageError, r"made by an older program \(schema 0, this one reads 1\): read it with"),
-        ('{"schema_version": 1}', UsageError, "lacks argv, data, design, device, digest, earlier, git, study_id"),
-    ],
-)
-def test_what_is_no_manifest_is_refused(text: str, kind: type[StudyError], message: str, study: Path) -> None:
-    (study / "manifest.json").write_bytes(text.encode("utf-8", "surrogateescape"))
-    assert re.search(message, refusal(study, kind))
-
-
-def put(manifest: Any, place: str, value: Any) -> None:
-    """``value`` at a place such as ``earlier.0.argv``."""
-    *parents, last = [int(word) if word.isdigit() else word for word in place.split(".")]
-    for word in parents:
-        manifest = manifest[word]
-    manifest[last] = value
-
-
-@pytest.mark.parametrize(
-    ("place", "value", "message"),
-    [
-        ("study_id", "", "has '' as study_id; a name of 1 to 256 characters that can be printed belongs there"),
-        ("study_id", "x" * 10_000, "has 'x{80}...' as study_id"),
-        ("study_id", "a\nb", r"has 'a\\nb' as study_id"),
-        ("study_id", "a\0b", r"has 'a\\x00b' as study_id"),
-        ("study_id", "\ud800", r"has '\\ud800' as study_id"),
-        ("study_id", 3, "has 3 as study_id"),
-        ("design", [], "has a list as design; an object belongs there"),
-        ("design.epochs", "2", "has a design that cannot be: this is not a design: epochs is '2'; give a whole number"),
-        ("design.seeds", [0, 0], "has a design that cannot be: --seeds 0 0: 0 is given twice"),
-        ("design.\x1b[2J", 1, r"a design has the fields .*; this one has .* '\\x1b\[2J'"),
-        ("digest", None, "has null as digest; a text"),
-        ("data", [], "has a list as data; an object belongs there"),
-        ("data.name", 1, "has 1 as data.name; a text of at most"),
-        ("data.sha256", "0", "has '0' as data.sha256; an object belongs there"),
-        ("data.sha256.file", None, "has null as data.sha256.file"),
-        ("data.notice", "\x1b[2J", r"has '\\x1b\[2J' as data.notice; a text of .* or null, belongs there"),
-        ("argv", ["python"], "has a list as argv"),
-        ("argv", "\ud800", "as argv"),
-        ("versions.python", 3.11, "has 3.11 as versions.python"),
-        ("versions.\n", "1", r"has '\\n' as the name of a field in versions"),
-        ("git.commit", 1, "has 1 as git.commit; a text of .* or null, belongs there"),
-        ("git.dirty", 0, "has 0 as git.dirty; true or false, or null, belongs there"),
-        ("git.branch", "main", "has the field 'git.branch', which this program does not know"),
-        ("device.kind", "tpu", "has 'tpu' as device.kind; cpu or cuda belongs there"),
-        ("device.kind", [], "has a list as device.kind"),
-        ("device.workers", 2.0, "has 2.0 as device.workers; a whole number from 0 on belongs there"),
-        ("device.workers", True, "has true as device.workers"),
-        ("device.engine", None, "has null as device.engine"),
-        ("timings.training_seconds", "1", "has '1' as timings.training_seconds; a number from 0 on"),
-        ("timings.training_seconds", -1, "has -1 as timings.training_seconds"),
-        ("timings.training_seconds", HUGE, "has a number of 13288 bits as timings.training_seconds"),
-        ("earlier", {}, "has an object as earlier; a list belongs there"),
-        ("earlier.0", None, r"has null as earlier\[0\]; an object belongs there"),
-        ("earlier.0.argv", 5, r"has 5 as earlier\[0\].argv"),
-        ("earlier.0", {}, r"lacks earlier\[0\].argv, earlier\[0\].device, earlier\[0\].git"),
-        ("earlier.0.looks", [], r"has the field 'earlier\[0\].looks', which this program does not know"),
-        ("looks", None, "has null as looks; a list belongs there"),
-        ("looks.0", {}, r"lacks looks\[0\].alpha, looks\[0\].arm, looks\[0\].e_value"),
-        ("looks.0.arm", "bm", r"has 'bm' as looks\[0\].arm; one of bn, no_bn, layer belongs there"),
-        ("looks.0.alpha", 0.5, r"has 0.5 as looks\[0\].alpha; a number between 0 and 0.5"),
-        ("looks.0.seeds", "6", r"has '6' as looks\[0\].seeds"),
-        ("looks.0.p_t", -0.1, r"has -0.1 as looks\[0\].p_t"),
-        ("looks.0.extra", 1, r"has the field 'looks\[0\].extra', which this program does not know"),
-        ("x" * 1000, 1, "has the field 'x{80}...', which this program does not know"),
-    ],
-)
-def test_a_field_that_does_not_belong_there_is_refused_by_its_name(
-    place: str, value: Any, message: str, study: Path
-) -> None:
-    manifest = values_of(study)
-    put(manifest, place, value)
-    write(study, manifest)
-    assert re.search(message, refusal(study))
-
-
-def test_numbers_beyond_a_float_are_refused(study: Path) -> None:
-    text = json.dumps(values_of(study)).replace('"training_seconds": 1.5', '"training_seconds": 1e999')
-    (study / "manifest.json").write_text(text)
-    assert "has inf as timings.training_seconds" in refusal(study)
-
-
-@pytest.mark.parametrize("name", ["../../up", "/etc/passwd", "..", "=cmd|' <script>a\\b한국어"])
-def test_a_name_is_shown_and_never_where_anything_is_written(name: str, study: Path) -> None:
-    """The folder of a study is the one that was asked for, whatever its manifest says."""
-    write(study, values_of(study) | {"study_id": name, "looks": []})
-    Folder(study).compact()
-    beside = {path for path in study.parent.parent.rglob("*") if study not in path.parents}
-    assert report.main([str(study)]) == 0
-    assert {path for path in study.parent.parent.rglob("*") if study not in path.parents} == beside
-    assert json.loads((study / "report.json").read_text())["study_id"] == name
-    write(study, values_of(study) | {"study_id": "s"})
-    Folder(study).compact()
-
-
-@pytest.mark.parametrize("text", ["{", '{"schema_version": 99}', "[" * 100_000])
-def test_a_command_on_a_study_with_such_a_manifest_leaves_it_alone(
-    text: str, study: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    before = {path: path.stat().st_mtime_ns for path in study.rglob("*.parquet")}
-    (study / "manifest.json").write_text(text)
-    command = ["--dataset", "digits", "--out", str(study.parent), "--study-id", "s", "--workers", "1"]
-    assert run.main([*command, "--dry-run"]) == run.main(command) == (3 if text == "{" else 2)
-    error = capsys.readouterr().err
-    assert "Traceback" not in error
-    assert str(study / "manifest.json") in error
-    assert (study / "manifest.json").read_text() == text
-    assert {path: path.stat().st_mtime_ns for path in study.rglob("*.parquet")} == before
-
-
-# --- a fuzzer of manifests
-
-
-def places(value: Any, place: tuple = ()) -> Iterator[tuple]:
-    """Of every node below the root."""
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, item in items:
-        yield (*place, key)
-        yield from places(item, (*place, key))
-
-
-def mutated(manifest: dict[str, Any], chance: random.Random) -> Any:
-    """One to three nodes replaced, deleted, doubled, renamed or given to another place."""
-    changed: Any = copy.deepcopy(manifest)
-    for _ in range(chance.choice((1, 1, 1, 2, 3))):
-        *way, last = chance.choice([*places(changed)])
-        parent = changed
-        for key in way:
-            parent = parent[key]
-        action = chance.choice(("replace", "replace", "delete", "double", "rename", "wrap"))
-        if action == "delete":
-            del parent[last]
-        elif action == "wrap":
-            parent[last] = chance.choice(([parent[last]], {"x": parent[last]}, json.dumps(parent[last])))
-        elif action == "double" and isinstance(parent, list):
-            parent.insert(last, copy.deepcopy(parent[last]))
-        elif action == "rename" and isinstance(parent, dict):
-            parent[chance.choice(("x", "", "seeds", "looks", "argv", "\n"))] = parent.pop(last)
-        else:
-            parent[last] = copy.deepcopy(chance.choice(ODD_VALUES))
-    return changed
-
-
-def damaged(text: bytes, chance: random.Random) -> bytes:
-    """A byte flipped, a stretch cut, doubled or filled, or a word put where it does not belong."""
-    start, length = chance.randrange(len(text)), chance.choice((1, 1, 2, 10, 100))
-    new = chance.choice(
-        (b"", bytes(chance.randrange(256) for _ in range(length)), text[start : start + length] * 2, b"NaN", b"1e999",
-         b"[" * 50, b'{"a":', b"\xff", b"\x00", b"-", b"true", b"null", b'"')
-    )  # fmt: skip
-    return text[:start] + new + text[start + length :]
-
-
-def read_or_refused(study: Path) -> bool:
-    """Whether the study loads; anything but a refusal in words is a failure of the test."""
-    try:
-        manifest = Folder(study).read_manifest()
-        assert manifest is not None
-        Design.from_dict(manifest["design"])
-    except StudyError as error:
-        assert_one_sentence(str(error).replace(". Restore it or move it away.", ""))
-        with pytest.raises(AnalysisError):
-            load(study)
-        return False
-    try:
-        loaded = load(study)
-    except AnalysisError as error:
-        assert_one_sentence(str(error))
-        return False
-    assert all(Look(**look).seeds >= 0 for look in loaded.manifest.get("looks", []))
-    return True
-
-
-def fuzz_manifests(study: Path, n: int) -> tuple[int, int]:
-    """How many of ``n`` mutants were read, and how many refused."""
-    manifest, text = values_of(study), (study / "manifest.json").read_bytes()
-    n_read = 0
-    for i in range(n):
-        chance = random.Random(i)
-        mutant = damaged(text, chance) if i % 2 else json.dumps(mutated(manifest, chance)).encode()
-        (study / "manifest.json").write_bytes(mutant)
-        try:
-            n_read += read_or_refused(study)
-        except Exception as error:
-            raise AssertionError(f"mutant {i}: {mutant[:2000]!r}") from error
-    return n_read, n - n_read
-
-
-def test_a_mutated_manifest_is_read_or_refused(study: Path) -> None:
-    n_read, n_refused = fuzz_manifests(study, 300)
-    assert min(n_read, n_refused) > 20
-
-
-@pytest.mark.slow
-def test_20_000_mutated_manifests_are_read_or_refused(study: Path) -> None:
-    n_read, n_refused = fuzz_manifests(study, 20_000)
-    assert min(n_read, n_refused) > 1000
-
-
-def test_the_fuzzer_finds_a_reader_that_trusts(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the check of the fields, a mutant ends in a KeyError or a TypeError."""
-    monkeypatch.setattr(manifest, "_check_fields", lambda values: None)
-    with pytest.raises(AssertionError, match="mutant"):
-        fuzz_manifests(study, 300)
 
 
 # --- nothing is executed

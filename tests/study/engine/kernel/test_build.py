@@ -147,7 +147,8 @@ def test_the_sanitizers_find_nothing(tmp_path: Path) -> None:
         "import sys, pytest\nfrom pathlib import Path\nfrom study.engine.kernel import build\n"
         f"build.library_path = lambda: Path({str(path)!r})\n"
         "options = ['-q', '-s', '-p', 'no:cacheprovider', '-k', 'not mnist']\n"
-        "sys.exit(pytest.main([*options, 'tests/study/engine/kernel/test_training.py']))\n"
+        "files = [f'tests/study/engine/kernel/test_{name}.py' for name in ('training', 'library')]\n"
+        "sys.exit(pytest.main([*options, *files]))\n"
     )
     environment = os.environ | {
         "LD_PRELOAD": runtime.stdout.strip(),

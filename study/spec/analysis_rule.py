@@ -1,0 +1,84 @@
+"""By which rule, level and margin a study's answer is judged, fixed before its first run.
+
+They stand in the manifest beside the design and are no part of it: no digest, run or record follows from them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from study.errors import UsageError
+
+ALPHA, MARGIN = 0.05, 0.002
+"""What a study fixes whose first command names none: the level of every test, and a difference of accuracy (a fraction)
+that would not matter."""
+DECISIONS = ("two-part-1",)
+"""Names of decision rules, the newest last. ``two-part-1``: failures to learn are counted, differences are of the pairs
+in which both arms learn; better or worse where the simultaneous interval excludes 0."""
+
+
+@dataclass(frozen=True)
+class FixedRule:
+    """The entry ``analysis_rule`` of a manifest."""
+
+    rule: str
+    """One of DECISIONS."""
+    alpha: float
+    margin: float
+    date: str
+    """When it was fixed, such as 2026-11-30."""
+
+
+@dataclass(frozen=True)
+class AskedRule:
+    """Level and margin as a command names them; None where it leaves them to what is fixed."""
+
+    alpha: float | None = None
+    margin: float | None = None
+    since: str | None = None
+    """The date on which they were fixed, where a search did so before its first trial."""
+
+    @property
+    def named(self) -> dict[str, float]:
+        """The values that are named, by their names."""
+        values = {"alpha": self.alpha, "margin": self.margin}
+        return {name: value for name, value in values.items() if value is not None}
+
+    def fix(self, date: str) -> FixedRule:
+        """Return the rule of a new study: what is named, the rest as by default."""
+        values = {"alpha": ALPHA, "margin": MARGIN} | self.named
+        return FixedRule(DECISIONS[-1], **values, date=self.since or date)
+
+    def check(self, study: object, fixed: FixedRule | None, has_runs: bool) -> None:
+        """Refuse values other than the study's, or any where its runs began before a rule was fixed."""
+        if fixed is not None:
+            changed = {name: value for name, value in self.named.items() if value != getattr(fixed, name)}
+            has = _in_words({name: getattr(fixed, name) for name in changed})
+            _refuse(changed, f"{study} fixed {has} on {fixed.date}, before its first run", "changed")
+        elif has_runs:
+            has = " and ".join(f"no {name}" for name in self.named)
+            _refuse(self.named, f"{study} fixed {has} before its first run", "chosen after looking")
+
+
+AS_FIXED = AskedRule()
+"""What a command asks for that names nothing."""
+
+
+def fixed_rule(manifest: Mapping[str, Any] | None) -> FixedRule | None:
+    """Return the rule that a study fixed; None for a new study, and for one that fixed none."""
+    entry = None if manifest is None else manifest.get("analysis_rule")
+    return None if entry is None else FixedRule(**entry)
+
+
+def _refuse(named: Mapping[str, float], has: str, consequence: str) -> None:
+    if named:
+        them, they = ("it", "it was") if len(named) == 1 else ("them", "they were")
+        options = _in_words({f"--{name}": value for name, value in named.items()})
+        raise UsageError(
+            f"{options}: {has}; leave {them} out, or give {them} to python -m analysis.report, which says that {they}"
+            f" {consequence}"
+        )
+
+
+def _in_words(values: Mapping[str, float]) -> str:
+    return " and ".join(f"{name} {value}" for name, value in values.items())
