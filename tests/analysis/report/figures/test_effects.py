@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
-from scipy import stats
 
 from analysis.findings import contrasts
 from analysis.findings.contrasts import Contrast
@@ -81,18 +80,28 @@ def test_a_line_joins_the_two_scores_of_a_seed(found: Results) -> None:
         assert is_close([xy(line) for line in joining], [[(0, a), (1, b)] for a, b in zip(*sides, strict=True)])
 
 
-def test_the_differences_are_arm_minus_baseline_and_their_mean_has_its_interval(found: Results) -> None:
+def test_the_differences_are_arm_minus_baseline_and_their_mean_has_the_interval_that_decides(found: Results) -> None:
     figure = effects.seed_pairs(pairs_of(found))
-    for axes, (of_baseline, of_arm) in zip(figure.axes[1::2], expected_sides(), strict=True):
+    for axes, (of_baseline, of_arm), (_, contrast) in zip(
+        figure.axes[1::2], expected_sides(), pairs_of(found), strict=True
+    ):
         d = of_arm - of_baseline
-        (seeds,), (mean,) = dots(axes, "o"), dots(axes, "D")
-        assert is_close([y for _, y in seeds], d)
-        assert all(abs(x) < 0.5 for x, _ in seeds)
+        drawn, (mean,) = dots(axes, "o"), dots(axes, "D")
+        assert is_close([y for _, y in sorted(place for seeds in drawn for place in seeds)], d)
+        assert all(abs(x) < 0.5 for seeds in drawn for x, _ in seeds)
         assert is_close(mean, [(1, d.mean())])
         (bar,) = (xy(line) for line in axes.get_lines() if len(line.get_xdata()) == 2 and line.get_color() == "black")
-        low, high = stats.t.interval(0.95, len(d) - 1, d.mean(), stats.sem(d))
-        assert is_close(bar, [(1, low), (1, high)])
+        assert contrast.joint
+        assert is_close(bar, [(1, 100 * contrast.joint.ci.low), (1, 100 * contrast.joint.ci.high)])
         assert x_ticks(axes) == {0: "seeds", 1: "mean"}
+
+
+def test_a_seed_of_which_a_run_does_not_learn_is_hollow(found: Results) -> None:
+    (whole, _), *_ = pairs_of(found)
+    axes = effects.seed_pairs(pairs_of(found)).axes[1]
+    hollow = [line for line in axes.get_lines() if line.get_markerfacecolor() == "white"]
+    assert [i for i, learned in enumerate(whole.learned) if not learned] == [1, 4]
+    assert is_close([y for _, y in xy(hollow[0])], 100 * np.array(whole.differences)[[1, 4]])
 
 
 def test_one_seed_has_a_difference_and_no_interval(tmp_path: Path) -> None:
