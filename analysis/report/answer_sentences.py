@@ -2,7 +2,7 @@
 from records."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from analysis.findings.answer import Answer, Learning, LevelShare, Part
@@ -212,8 +212,14 @@ def _n_levels(answer: Answer, share: LevelShare) -> int:
 def _by_cell(answer: Answer) -> Iterator[str]:
     if answer.n_cells < 2:
         return
-    counts = ", ".join(f"{verdict} in {n}" for verdict, n in answer.cells.items())
-    yield f"Of {answer.n_cells} cells, tested together with the mean: {counts}."
+    yield f"Of {answer.n_cells} cells, tested together with the mean: {counted(answer.cells)}."
+
+
+def counted(cells: Mapping[str, int]) -> str:
+    """Return how many cells have each verdict, those in which an arm does not learn last."""
+    compared = [f"{verdict} in {n}" for verdict, n in cells.items() if verdict != "counts alone"]
+    n = cells.get("counts alone", 0)
+    return ", ".join([*compared, *([f"an arm does not learn in {n}"] if n else [])])
 
 
 def _equivalence(answer: Answer) -> Iterator[str]:

@@ -15,7 +15,7 @@ from analysis.stats.power import seeds_to_reach
 
 def what_would_change_it(answer: Answer, of_arm: Findings) -> list[str]:
     """Return how far the answer is from another one, a line a reason."""
-    lines = [_enough_seeds, _other_analyses, _distance, _more_seeds]
+    lines = [_enough_seeds, _other_analyses, _more_seeds]
     return [line for reason in lines for line in reason(answer, of_arm)]
 
 
@@ -39,17 +39,6 @@ def _verdicts_of_others(sensitivity: Sensitivity) -> Iterator[str]:
         size = fmt.estimate(*fmt.as_triple(other.interval))
         verdict = VERDICTS[other.verdict]
         yield f"Another analysis: {other.what} gives {size} points, {fmt.seeds(other.n)}: {verdict}."
-
-
-def _distance(answer: Answer, of_arm: Findings) -> Iterator[str]:
-    least, mean = of_arm.sensitivity.least_difference, answer.mean
-    if mean is not None and math.isfinite(least) and mean.n >= seeds_to_reach(answer.alpha):
-        places = fmt.digits(mean.difference.low, mean.difference.high)
-        smallest, ours = (fmt.points(size, places).lstrip("+-") for size in (least, mean.difference.estimate))
-        yield (
-            f"With this spread between seeds, a mean difference of {smallest} points would be significant by the paired"
-            f" t test; we saw {ours}."
-        )
 
 
 def _more_seeds(answer: Answer, of_arm: Findings) -> Iterator[str]:

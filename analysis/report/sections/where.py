@@ -72,7 +72,7 @@ def _map(study: StudyData, arm: str, cells: dict[Cell, Contrast]) -> Figure:
 
 def _headline(cells: list[Contrast]) -> str:
     better, worse = (sum(cell.verdict.startswith(side) for cell in cells) for side in ("better", "worse"))
-    tally = f"Better in {better}, worse in {worse} of {len(cells)} cells"
+    tally = f"Better in {better}, worse in {worse} of {len(cells)} cells in which both arms learn"
     if all(cell.joint is None for cell in cells):
         tally = "Too few seeds to test single cells"
     low, high = (choose(cells, key=lambda cell: cell.mean_diff) for choose in (min, max))

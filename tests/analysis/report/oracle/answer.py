@@ -15,7 +15,6 @@ from tests.analysis.report.oracle.seeds import seeds_needed
 from tests.analysis.report.oracle.spelling import (
     DATA,
     IN_ALL_CELLS,
-    POINTS,
     SHARE,
     SIDE,
     VERDICTS,
@@ -23,7 +22,6 @@ from tests.analysis.report.oracle.spelling import (
     Expected,
     Interval,
     Row,
-    all_places,
     either,
     ends,
     estimate,
@@ -180,7 +178,9 @@ def _made_of(o: Oracle) -> Iterator[str]:
         yield says if most <= 1 else "Differences of opposite signs cancel in it."
     if len(o.in_cells) > 1:
         counts = Counter(cell.verdict.split(",")[0] for cell in o.in_cells)
-        tally = ", ".join(f"{verdict} in {n}" for verdict, n in counts.items())
+        tally = ", ".join(f"{verdict} in {n}" for verdict, n in counts.items() if verdict != "counts alone")
+        if counts["counts alone"]:
+            tally = ", ".join(filter(None, [tally, f"an arm does not learn in {counts['counts alone']}"]))
         yield f"Of {len(o.in_cells)} cells, tested together with the mean: {tally}."
     spreads = [float(cell.d.std(ddof=1)) if cell.n > 1 else math.nan for cell in o.in_cells]
     if o.whole.verdict in ("inconclusive", "equivalent") and not any(map(math.isnan, spreads)):
@@ -236,14 +236,6 @@ def _what_would_change_it(o: Oracle) -> Iterator[str]:
             yield f"{way.what} gives {estimate(way.interval)} points, {seeds(way.n)}: {VERDICTS[way.verdict]}."
     if whole.n < o.seeds_to_reach or (len(o.in_cells) == 1 and o.in_cells[0].cell == (32, 0.01)):
         return
-    least = float(stats.t.isf(o.alpha / 2, whole.n - 1) * stats.sem(o.d))
-    yield either(
-        f"a mean difference of {small.lstrip('+')} points would be significant by the paired t test; we saw"
-        f" {ours.lstrip('+-')}."
-        for places in all_places(whole.shown, POINTS)
-        for small in spellings(least, places, POINTS)
-        for ours in spellings(whole.mean, places, POINTS)
-    )
     if whole.verdict == "inconclusive":
         needed, margin = seeds_needed(o.margin / float(o.d.std(ddof=1)), o.alpha), unsigned(points(o.margin))
         yield f"{needed:,} detect a mean difference of {margin} points with 80 % power; there are {whole.n}."

@@ -36,7 +36,7 @@ def say_effects(o: Oracle, say: Expected) -> None:
     known = [cell for cell in o.in_cells if cell.n]
     better, worse = (sum(cell.verdict.startswith(side) for cell in known) for side in ("better", "worse"))
     low, high = (points(cell.mean) for cell in extremes_of(o))
-    tally = f"Better in {better}, worse in {worse} of {len(known)} cells"
+    tally = f"Better in {better}, worse in {worse} of {len(known)} cells in which both arms learn"
     if all(cell.joint is None for cell in known):
         tally = "Too few seeds to test single cells"
     say.say("map", f"{tally}: from {low} to {high} points")
