@@ -9,11 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from analysis import figures
-    from analysis.api import analyse, contrasts, load, to_frame, write_report
+    from analysis.api import analyse, answers, contrasts, load, to_frame, write_report
     from analysis.errors import AnalysisError
     from analysis.records.frames import from_frame
 
-__all__ = ["AnalysisError", "analyse", "contrasts", "figures", "from_frame", "load", "to_frame", "write_report"]
+__all__ = [
+    "AnalysisError",
+    "analyse",
+    "answers",
+    "contrasts",
+    "figures",
+    "from_frame",
+    "load",
+    "to_frame",
+    "write_report",
+]
 
 _HOME = {"AnalysisError": "errors", "from_frame": "records.frames"}
 """Modules by name; the other functions are in ``api``."""

@@ -6,7 +6,8 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.errors import AnalysisError
-from analysis.findings import results
+from analysis.findings import answer, results, tuning
+from analysis.findings.answer import Answer
 from analysis.findings.contrasts import Contrast, compute_contrasts, contrast_rows
 from analysis.findings.results import Results
 from analysis.records import tables
@@ -58,6 +59,31 @@ def contrasts(data: StudyData | FrameData, alpha: float | None = None, margin: f
     """
     rule = rule_of(data, alpha, margin)
     return compute_contrasts(data, rule.alpha, rule.margin)
+
+
+def answers(data: StudyData | FrameData, alpha: float | None = None, margin: float | None = None) -> dict[str, Answer]:
+    """Answer the study's question for every arm: at its best, at the tutorial's setting, where it fails, on average.
+
+    Parameters
+    ----------
+    data
+        From ``load`` or ``from_frame``.
+    alpha, margin
+        As for ``contrasts``.
+
+    Returns
+    -------
+    dict of Answer
+        By arm; on the first endpoint. Each part has both arms' means, the difference with the interval that decides, a
+        verdict, and the share of collapses that would reverse it.
+    """
+    rule = rule_of(data, alpha, margin)
+    of_tuned = (
+        tuning.tuned(data, compute_contrasts(data, rule.alpha, rule.margin), rule.alpha, rule.margin)
+        if (isinstance(data, StudyData) and data.tuned is not None)
+        else []
+    )
+    return answer.answers(data, rule.alpha, rule.margin, of_tuned)
 
 
 def to_frame(contrasts: Sequence[Contrast]) -> pd.DataFrame:

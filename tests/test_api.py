@@ -93,6 +93,9 @@ def test_a_frame_may_have_other_arms_and_factors() -> None:
     )
     whole, *cells = analysis.contrasts(frame)
     assert whole.verdict == "better"
+    answer = analysis.answers(frame)["wide"]
+    assert answer.best
+    assert (answer.best.verdict, answer.best.tipping, answer.setting) == ("better", None, None)
     assert whole.estimand == "mean over folds of wide minus plain, auc, averaged over 4 cells, failures as they ended"
     assert cells[0].estimand.endswith(", auc, at depth 2, data a, given that both learn")
     assert isinstance(analysis.figures.effect_map([whole, *cells]), Figure)

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.findings.family import Bounds, Member, bounds, conclude, tally
+from analysis.findings.family import Bounds, Member, bounds, conclude, family, samples, tally
 from analysis.findings.tipping import Tipping, at_rate, tipping_rate
 from analysis.findings.tuning import Tuned
-from analysis.records.pairs import Pairs
+from analysis.records.pairs import Pairs, Scored, pair
 from analysis.stats.cross_fitting import CrossFit, crossfit
 from analysis.stats.intervals import Interval, proportion, upper_share
 from analysis.stats.power import seeds_for_equivalence
@@ -115,6 +115,19 @@ class Answer:
     def parts(self) -> list[Part]:
         """The parts with a difference, in the order in which they are told."""
         return [part for part in (self.best, self.setting, self.mean) if part is not None]
+
+
+def answers(study: Scored, alpha: float, margin: float, tuned: Sequence[Tuned] = ()) -> dict[str, Answer]:
+    """Return the answer of every arm on the first endpoint; ``tuned`` are the results of tuning, if there was one."""
+    found = {}
+    for arm in study.treatments:
+        pairs = pair(study, arm, next(iter(study.endpoints)))
+        members = family(pairs, samples(pairs, study.cells, alpha), alpha, margin)
+        best = next((best_tuned(of_arm) for of_arm in tuned if of_arm.arm == arm), None)
+        if best is None and len(pairs.cells) > 1 and len(pairs.rows(pairs.cells)):
+            best = best_on_grid(pairs, cross_fitted(pairs, 1 - alpha), alpha, margin)
+        found[arm] = answer(pairs, members, best)
+    return found
 
 
 def answer(pairs: Pairs, members: Sequence[Member], best: Part | None) -> Answer:

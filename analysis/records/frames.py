@@ -43,8 +43,12 @@ class FrameData:
 
     @property
     def outcomes(self) -> pd.DataFrame:
-        """A row per run; nothing is known of failures beside the scores."""
-        return self.table.assign(diverged=False, failed=False)
+        """A row per run; it failed where it ended below the learning threshold, a ninth of the way from guessing to the
+        best possible score, if both are known."""
+        failed: pd.Series | bool = False
+        if self.chance is not None and self.limits is not None:
+            failed = self.table[self.outcome] < self.chance + (self.limits[1] - self.chance) / 9
+        return self.table.assign(diverged=False, failed=failed)
 
     @cached_property
     def cells(self) -> list[Cell]:
@@ -108,7 +112,8 @@ def from_frame(
         The score of guessing: with it every "better" says how rare a collapse to it would have to be.
     limits
         The worst and the best score possible: they bound the difference where a run is missing. Without them there is
-        no verdict on differences with a run missing.
+        no verdict on differences with a run missing. With both, runs that end less than a ninth of the way from
+        ``chance`` to the best count as failed.
 
     Returns
     -------

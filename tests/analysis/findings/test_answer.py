@@ -4,10 +4,12 @@ import math
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from analysis.findings.answer import Answer, LevelShare
+from analysis.findings.answer import Answer, LevelShare, answers
 from analysis.findings.results import analyse
+from analysis.records.frames import from_frame
 from analysis.records.tables import load
 from analysis.stats.intervals import proportion
 from study.spec.design import Design
@@ -98,3 +100,24 @@ def test_a_part_that_decides_does_not_wait_for_the_mean(tmp_path: Path) -> None:
     assert answer.setting.verdict == "better"
     assert answer.mean.verdict in ("worse", "mixed")
     assert answer.cells["worse"] == 1
+
+
+def test_a_frame_whose_chance_is_known_has_failures_and_tipping_rates() -> None:
+    """The opposite: where nothing is known of guessing, a collapse is a score like any other."""
+    rows = [
+        {"seed": seed, "arm": arm, "lr": lr, "score": 0.1 if (arm, seed, lr) == ("a", 0, 0.1) else score + seed / 1000}
+        for seed in range(8)
+        for arm, score in (("a", 0.9), ("b", 0.92 + 0.001 * (seed % 3)))
+        for lr in (0.1, 0.2)
+    ]
+    of = {"unit": "seed", "arm": "arm", "baseline": "a", "factors": ["lr"], "outcome": "score"}
+    known = answers(from_frame(pd.DataFrame(rows), **of, chance=0.1, limits=(0.0, 1.0)), 0.05, 0.002)["b"]
+    assert [(cell.n_baseline, cell.n_arm, cell.n) for cell in known.not_learning] == [(7, 8, 8)]
+    assert known.best
+    assert known.best.tipping
+    assert known.mean
+    assert known.mean.n_failed_baseline == 1
+    unknown = answers(from_frame(pd.DataFrame(rows), **of), 0.05, 0.002)["b"]  # type: ignore[arg-type]
+    assert unknown.not_learning == []
+    assert unknown.best
+    assert unknown.best.tipping is None
