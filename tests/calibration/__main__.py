@@ -1,24 +1,26 @@
-"""Every planted row, measured and printed as a table: ``python -m tests.calibration --studies 2000``."""
+"""Measure every planted row and print the table: ``python -m tests.calibration --studies 2000``."""
 
 import argparse
 import os
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 
-from tests.calibration.rows import ROWS, Share, measure
+from tests.calibration.rows import ROWS, Measured, Share
 
-HEAD = "| planted | seeds | said | kind | % of studies | error | studies |  |\n|---|---|---|---|---|---|---|---|"
+HEAD = "| planted | n | said | by | % of studies | error | studies | |\n|---|---|---|---|---|---|---|---|"
 
 
 def lines(shares: list[Share]) -> Iterator[str]:
     """Yield a row of the table for each share."""
     for one in shares:
-        kind = "control" if one.claim.control else "claim"
         how_often = f"{100 * one.share:.1f} | {100 * one.error:.1f} | {one.n}"
         mark = "" if one.accepted else "OUT OF BOUNDS"
-        yield f"| {one.row.what} | {one.row.n_seeds} | {one.claim.says} | {kind} | {how_often} | {mark} |"
+        yield f"| {one.what} | {one.size} | {one.claim.says} | {one.claim.kind} | {how_often} | {mark} |"
+
+
+def measure(row: Measured, repeats: int) -> list[Share]:
+    return row.measure(repeats)
 
 
 def main() -> int:
@@ -29,7 +31,7 @@ def main() -> int:
     print(HEAD)
     accepted = True
     with ProcessPoolExecutor(options.workers) as pool:
-        for shares in pool.map(partial(measure, repeats=options.studies), ROWS):
+        for shares in pool.map(measure, ROWS, [options.studies] * len(ROWS)):
             print(*lines(shares), sep="\n", flush=True)
             accepted &= all(share.accepted for share in shares)
     return 0 if accepted else 1

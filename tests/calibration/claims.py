@@ -17,7 +17,7 @@ from analysis.stats import families
 from analysis.stats.evalues import sign_e_process
 from analysis.stats.intervals import Interval, t_interval
 from analysis.stats.multiple_tests import max_t
-from analysis.stats.paired_tests import paired_t
+from analysis.stats.paired_tests import Test, paired_t
 from tests.calibration.worlds import ARM, Floats, Planted, World
 
 ALPHA, MARGIN = 0.05, 0.002
@@ -62,6 +62,11 @@ class Study:
         return families.simultaneous_inference(np.column_stack([self.differences, self.of_seeds]), 1 - ALPHA)
 
     @cached_property
+    def step_down(self) -> list[Test]:
+        """Step-down max-T over the cells."""
+        return max_t(self.differences)
+
+    @cached_property
     def null(self) -> Floats:
         """Whether a member of the family has no difference."""
         return np.isclose([*self.world.effects, self.world.mean], 0.0)
@@ -96,6 +101,10 @@ def verdict(study: Study) -> bool:
     return bool(said & {"better", "worse", "mixed", "equivalent", "inconclusive"})
 
 
+def mean_misses(study: Study) -> bool:
+    return misses(study.answer.mean.difference, study.world.mean)
+
+
 def cells_miss(study: Study) -> bool:
     """Whether the interval of some cell misses its difference given that both learn."""
     intervals = [(member.shown, gain) for member, gain in zip(study.members[1:], study.world.gain, strict=True)]
@@ -115,7 +124,8 @@ def contradicts(study: Study) -> bool:
 
 
 def some_null_rejected(study: Study) -> bool:
-    return any(member.test.pvalue <= ALPHA for member, null in zip(study.jointly, study.null, strict=True) if null)
+    p = np.array([member.test.pvalue for member in study.jointly])
+    return bool(((p <= ALPHA) & study.null).any())
 
 
 def some_interval_misses(study: Study) -> bool:
@@ -123,9 +133,13 @@ def some_interval_misses(study: Study) -> bool:
     return any(misses(member.interval, truth) for member, truth in zip(study.jointly, truths, strict=True))
 
 
+def _share_found(pvalues: list[float], study: Study) -> float:
+    return float((np.array(pvalues) <= ALPHA)[~study.null[:-1]].mean())
+
+
 def power_in_a_cell(study: Study) -> float:
     """The share of the cells with a difference that are found."""
-    return float(np.mean([m.test.pvalue <= ALPHA for m, null in zip(study.jointly, study.null[:-1]) if not null]))  # noqa: B905
+    return _share_found([member.test.pvalue for member in study.jointly[:-1]], study)
 
 
 def power_of_the_mean(study: Study) -> bool:
@@ -137,11 +151,6 @@ def power_of_the_mean(study: Study) -> bool:
 
 def sign_evidence(study: Study) -> bool:
     return bool(sign_e_process(study.of_seeds)[FIRST_LOOK - 1 :].max() >= 1 / ALPHA)
-
-
-def sign_evidence_is_wrong(study: Study) -> bool:
-    """Whether it says "better in more than half of the pairs" where that is not so."""
-    return sign_evidence(study) and study.world.mean == 0 and not any(study.world.gain)
 
 
 # --- controls
@@ -171,13 +180,21 @@ def mean_is_negligible(study: Study) -> bool:
 def step_down_contradicts(study: Study) -> bool:
     """Step-down max-T beside simultaneous intervals of the same cells."""
     members = families.simultaneous_inference(study.differences, 1 - ALPHA)
-    pairs = zip(max_t(study.differences), members, strict=True)
+    pairs = zip(study.step_down, members, strict=True)
     return any((test.pvalue <= ALPHA) != misses(member.interval, 0) for test, member in pairs)
 
 
 def step_down_power(study: Study) -> float:
-    tests = zip(max_t(study.differences), study.null, strict=False)
-    return float(np.mean([test.pvalue <= ALPHA for test, null in tests if not null]))
+    return _share_found([test.pvalue for test in study.step_down], study)
+
+
+def step_down_rejects_null(study: Study) -> bool:
+    p = np.array([test.pvalue for test in study.step_down])
+    return bool(((p <= ALPHA) & study.null[:-1]).any())
+
+
+def t_rejects(study: Study) -> bool:
+    return paired_t(study.of_seeds).pvalue <= ALPHA
 
 
 def gaussian_evidence(study: Study) -> bool:
