@@ -21,8 +21,7 @@ BEGIN, END = "<!-- printed by analysis.readme: begin -->", "<!-- printed by anal
 
 
 def quoted(study: Path) -> str:
-    """Return the answer of a study and its main figure as Markdown: of a tuned one what is left of the difference, else
-    what would change it."""
+    """Return the parts of a study's answer and its main figure as Markdown."""
     report = json.loads((study / "report.json").read_text("utf-8"))
     return "\n".join(
         line for verdict in report["verdicts"] for line in _verdict(verdict, f"{study.as_posix()}/figures")
@@ -30,15 +29,11 @@ def quoted(study: Path) -> str:
 
 
 def _verdict(verdict: Mapping[str, Any], figures: str) -> Iterator[str]:
-    if verdict["tuned"]:
-        headline, share = verdict["tuned"]
-        yield from (f"> **{headline}**", ">", f"> {share}", "")
-        yield f"![What each trial buys: the expected best score of both arms]({figures}/budget-{verdict['arm']}.svg)"
-        return
-    yield from (f"> **{verdict['headline']}**", ">", f"> {verdict['tests']} {verdict['by_cell']}")
-    yield from (">", "> What would change it:", ">", *(f"> - {line}" for line in verdict["what_would_change_it"]), "")
+    first, *rest = verdict["parts"]
+    yield from (f"> **{first['headline']}**", ">")
+    yield from (f"> - {part['title']}: {part['headline']}" for part in rest)
     alt = f"Test accuracy of every seed {fmt.both_sides(verdict['arm'])}, and the differences"
-    yield f"![{alt}]({figures}/pairs-{verdict['arm']}.svg)"
+    yield from ("", f"![{alt}]({figures}/pairs-{verdict['arm']}.svg)")
 
 
 def update(readme: str, text: str) -> str:

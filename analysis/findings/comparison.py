@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from analysis.errors import AnalysisError
 from analysis.records.pairs import Pairs, over_cells, pair, zero_rounding_noise
 from analysis.records.tables import PRIMARY, StudyData
-from analysis.stats.intervals import Interval, simultaneous, t_interval
-from analysis.stats.multiple_tests import max_t
+from analysis.stats.families import simultaneous_inference
+from analysis.stats.intervals import Interval, t_interval
 from analysis.stats.paired_tests import Test, paired_t
 from study.spec.factors import Cell
 
@@ -31,7 +31,7 @@ class Side:
     difference: Interval
     """Difference, here minus there, over the seeds that both have; the cells' hold all at once (sup-t)."""
     test: Test
-    """The paired t test over all cells, step-down max-T in a cell."""
+    """The paired t test over all cells, sup-t in a cell, adjusted for all cells."""
 
 
 @dataclass(frozen=True)
@@ -90,10 +90,9 @@ def _over_cells(tables: Sequence[BySeed], d: NDArray[np.float64], level: float) 
 
 def _in_cells(here: Pairs, there: Pairs, cells: Sequence[Cell], d: NDArray[np.float64], level: float) -> list[Side]:
     both = [[t_interval(pairs.cell(cell).difference, level) for cell in cells] for pairs in (here, there)]
-    joint = zip(simultaneous(d, level), max_t(d), strict=True)
     return [
-        Side(cell, of_here, of_there, difference, test)
-        for cell, of_here, of_there, (difference, test) in zip(cells, *both, joint, strict=True)
+        Side(cell, of_here, of_there, joint.interval, joint.test)
+        for cell, of_here, of_there, joint in zip(cells, *both, simultaneous_inference(d, level), strict=True)
     ]
 
 

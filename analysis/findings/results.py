@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analysis.findings.answer import Answer, answer, best_on_grid, best_tuned
 from analysis.findings.arms import ArmCell, Claim, arm_cells, claims
 from analysis.findings.comparison import Comparison, compare
-from analysis.findings.contrasts import Contrast, Step, compute_contrasts, overall, sequence
+from analysis.findings.contrasts import Contrast, by_cell, compute_contrasts, overall
 from analysis.findings.curves import Curve, DifferenceCurve, arm_curves, difference_curves
 from analysis.findings.failures import Failures, count_failures
 from analysis.findings.inference_modes import Modes, modes
@@ -94,7 +95,6 @@ class Findings:
     baseline: str
     endpoint: str
     alpha: float
-    sequence: list[Step]
     scores: list[Scores]
     sensitivity: Sensitivity
     failures: list[Failures]
@@ -121,6 +121,7 @@ class Results:
     curves: list[Curve]
     arm_cells: list[ArmCell]
     claims: list[Claim]
+    answers: dict[str, Answer]
     of_arms: dict[str, Findings]
     modes: Modes | None
     """None where ``study.ablate`` never ran."""
@@ -133,6 +134,8 @@ class Results:
 def analyse(study: StudyData, alpha: float, margin: float, other: StudyData | None = None) -> Results:
     """Return all that the records say; beside those of ``other``, if there is one."""
     of_study, level = compute_contrasts(study, alpha, margin), 1 - alpha
+    of_arms = {arm: findings(study, of_study, arm, alpha, margin) for arm in study.treatments}
+    of_tuned = tuned(study, of_study, alpha, margin)
     ablation = load_ablation(study)
     return Results(
         alpha=alpha,
@@ -141,11 +144,20 @@ def analyse(study: StudyData, alpha: float, margin: float, other: StudyData | No
         curves=arm_curves(study, level),
         arm_cells=arm_cells(study, level),
         claims=claims(study, level),
-        of_arms={arm: findings(study, of_study, arm, alpha, margin) for arm in study.treatments},
+        answers={arm: _answer(study, of_study, of_arms[arm], of_tuned) for arm in study.treatments},
+        of_arms=of_arms,
         modes=None if ablation is None else modes(study, ablation, level),
-        tuned=tuned(study, of_study, alpha, margin),
+        tuned=of_tuned,
         comparisons=[] if other is None else compared(study, other, level),
     )
+
+
+def _answer(study: StudyData, of_study: Sequence[Contrast], found: Findings, of_tuned: Sequence[Tuned]) -> Answer:
+    pairs, first = pair(study, found.arm, PRIMARY), overall(of_study, found.arm)
+    best = next((best_tuned(tuned) for tuned in of_tuned if tuned.arm == found.arm), None)
+    if best is None and found.best_cell is not None:
+        best = best_on_grid(pairs, found.best_cell.found, first.alpha, first.margin)
+    return answer(pairs, [first, *by_cell(of_study, found.arm).values()], best)
 
 
 def compared(study: StudyData, other: StudyData, level: float) -> list[Comparison]:
@@ -164,7 +176,6 @@ def findings(study: StudyData, of_study: Sequence[Contrast], arm: str, alpha: fl
         baseline=pairs.baseline,
         endpoint=PRIMARY,
         alpha=alpha,
-        sequence=sequence(of_study, arm),
         scores=_scores_by_seed(pairs),
         sensitivity=sensitivity(pairs, pair(study, arm, FINAL), overall(of_study, arm)),
         failures=count_failures(pairs, level),

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from analysis.findings.contrasts import Contrast, verdict
+from analysis.findings.contrasts import Contrast
+from analysis.findings.family import conclude
 from analysis.records.pairs import Pairs, over_cells, zero_rounding_noise
 from analysis.stats.intervals import Interval, hodges_lehmann, sign_flip_interval, t_interval
 from analysis.stats.paired_tests import Test, paired_t, sign_flip, wilcoxon
@@ -108,5 +109,5 @@ def _specification(stated: Contrast, what: str, d: Rows, how: str, same_quantity
     }[how]
     alpha = stated.alpha
     test, interval, inner = make_test(d), make_interval(d, 1 - alpha), make_interval(d, 1 - 2 * alpha)
-    decision = verdict(test, interval.estimate, inner, alpha, stated.margin)
+    decision, _ = conclude(interval, inner, None, alpha, stated.margin)
     return Specification(what, len(d), interval, test, decision, same_quantity)

@@ -194,11 +194,23 @@ def tuned_pairs(runs: StudyData, arm: str, endpoint: str) -> Pairs:
     for key, level in zip(runs.cell_key, levels(cell, runs.cell_key), strict=True):
         table[key] = level
     what = runs.endpoints[endpoint]
-    return Pairs(arm, runs.baseline, endpoint, what, runs.units, table, [cell], runs.cell_key, [])
+    return Pairs(
+        arm,
+        runs.baseline,
+        endpoint,
+        what,
+        runs.units,
+        table,
+        [cell],
+        runs.cell_key,
+        missing=table.iloc[:0],
+        chance=runs.chance,
+        limits=runs.limits,
+    )
 
 
 def _contrast(runs: StudyData, arm: str, endpoint: str, alpha: float, margin: float) -> Contrast:
-    contrast = contrasts.over_all_cells(tuned_pairs(runs, arm, endpoint), alpha, margin)
+    contrast, *_ = contrasts.of_pairs(tuned_pairs(runs, arm, endpoint), [], alpha, margin)
     settings = {arm: f"{arm} at {in_words(rounded(cell))}" for arm, cell in chosen_cells(runs).items()}
     return replace(
         contrast,

@@ -22,6 +22,10 @@ class FrameData:
     treatments: list[str]
     outcome: str
     unit: str
+    chance: float | None = None
+    """The score of guessing, which a run that collapses has; None where it is not known."""
+    limits: tuple[float, float] | None = None
+    """The worst and the best score that there can be; None where they are not known."""
 
     @property
     def endpoints(self) -> dict[str, str]:
@@ -74,7 +78,15 @@ class FrameData:
 
 
 def from_frame(
-    frame: pd.DataFrame, *, unit: str, arm: str, baseline: str, factors: Sequence[str], outcome: str
+    frame: pd.DataFrame,
+    *,
+    unit: str,
+    arm: str,
+    baseline: str,
+    factors: Sequence[str],
+    outcome: str,
+    chance: float | None = None,
+    limits: tuple[float, float] | None = None,
 ) -> FrameData:
     """Take anybody's scores, a row per unit, arm and cell.
 
@@ -92,6 +104,11 @@ def from_frame(
         The columns that are varied beside arm and unit.
     outcome
         The column of the score; more is better. A failed run has the score that it is to count with.
+    chance
+        The score of guessing: with it every "better" says how rare a collapse to it would have to be.
+    limits
+        The worst and the best score possible: they bound the difference where a run is missing. Without them there is
+        no verdict on differences with a run missing.
 
     Returns
     -------
@@ -113,7 +130,8 @@ def from_frame(
     if baseline not in arms or len(arms) < 2:
         raise AnalysisError(f"the baseline is {baseline!r} and the arms are {', '.join(map(str, arms))}; give two arms")
     values = {name: _factor(name, table[name]) for name in factors}
-    return FrameData(table, values, baseline, [name for name in arms if name != baseline], outcome, unit)
+    treatments = [name for name in arms if name != baseline]
+    return FrameData(table, values, baseline, treatments, outcome, unit, chance, limits)
 
 
 def _check(table: pd.DataFrame, key: list[str], outcome: str) -> None:

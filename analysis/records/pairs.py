@@ -1,7 +1,7 @@
 """Paired differences of a study's records, joined by cell and seed, never by position; what has no partner is named."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -46,9 +46,19 @@ class Scored(Protocol):
         """Name of the independent units."""
         ...
 
-    def common_cells(self, arm: str, baseline: str) -> list[Cell]: ...
+    @property
+    def chance(self) -> float | None:
+        """The score of guessing, where it is known."""
+        ...
 
-    def unpaired(self, arm: str, baseline: str) -> list[str]: ...
+    @property
+    def limits(self) -> tuple[float, float] | None:
+        """The worst and the best score that there can be, where they are known."""
+        ...
+
+    def common_cells(self, arm: str, baseline: str) -> list[Cell]:
+        """Return the cells in which both can be trained, in order."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -57,7 +67,8 @@ class Pairs:
 
     ``table`` has a row per pair: the key, the scores ``of_baseline`` and ``of_arm``, ``difference``, and for
     both sides ``diverged`` and ``failed``. ``cells`` are the planned ones in which both arms can be trained.
-    ``unpaired`` says of every planned run without a partner why.
+    ``missing`` has a row per pair that a seed lacks in one of them though it was begun, that is has a run of either arm
+    in any of them: the key, and the known score or NaN of both sides.
     """
 
     arm: str
@@ -69,7 +80,11 @@ class Pairs:
     table: pd.DataFrame
     cells: list[Cell]
     cell_key: list[str]
-    unpaired: list[str]
+    missing: pd.DataFrame
+    chance: float | None
+    """The score of guessing, which a run that collapses has; None where it is not known."""
+    limits: tuple[float, float] | None
+    """The worst and the best score that there can be; None where they are not known."""
 
     def cell(self, cell: Cell) -> pd.DataFrame:
         """Return the pairs of a cell."""
@@ -85,6 +100,17 @@ class Pairs:
         """Return the differences (seeds, cells) of the seeds that have a pair in each of ``cells``."""
         table = self.matrix(cells)
         return np.asarray(table[~np.isnan(table).any(1)])
+
+    def filled(self, of_baseline: float, of_arm: float) -> "Pairs":
+        """Return the pairs with what is missing in its place: runs that learn, with these scores."""
+        scores = {"of_baseline": of_baseline, "of_arm": of_arm}
+        known = self.missing.fillna(scores).assign(
+            difference=lambda table: zero_rounding_noise(table.of_arm - table.of_baseline),
+            **dict.fromkeys(("diverged_baseline", "failed_baseline", "diverged_arm", "failed_arm"), False),
+        )
+        table = pd.concat([self.table, known[self.table.columns]]) if len(known) else self.table
+        ordered = table.sort_values([*self.cell_key, "seed"], ignore_index=True)
+        return replace(self, table=ordered, missing=self.missing.iloc[:0])
 
     @property
     def complete(self) -> pd.DataFrame:
@@ -109,10 +135,34 @@ def over_cells(D: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def pair(study: Scored, arm: str, endpoint: str) -> Pairs:
     """Join the runs of ``arm`` and the baseline by cell and seed."""
-    table = join(study, arm, endpoint, [*study.cell_key, "seed"])
-    cells, unpaired = study.common_cells(arm, study.baseline), study.unpaired(arm, study.baseline)
-    what = study.endpoints[endpoint]
-    return Pairs(arm, study.baseline, endpoint, what, study.units, table, cells, study.cell_key, unpaired)
+    key, cells = [*study.cell_key, "seed"], study.common_cells(arm, study.baseline)
+    return Pairs(
+        arm=arm,
+        baseline=study.baseline,
+        endpoint=endpoint,
+        what=study.endpoints[endpoint],
+        units=study.units,
+        table=join(study, arm, endpoint, key),
+        cells=cells,
+        cell_key=study.cell_key,
+        missing=_missing(study, arm, endpoint, cells),
+        chance=study.chance,
+        limits=study.limits,
+    )
+
+
+def _missing(study: Scored, arm: str, endpoint: str, cells: Sequence[Cell]) -> pd.DataFrame:
+    """Return the pairs that a begun seed lacks: the key, ``of_baseline`` and ``of_arm``, NaN for what is not there."""
+    key = [*study.cell_key, "seed"]
+    outcomes, of = study.outcomes, {"of_baseline": study.baseline, "of_arm": arm}
+    sides = {name: outcomes[outcomes.arm == one] for name, one in of.items()}
+    scores = [runs.set_index(key)[endpoint].rename(name) for name, runs in sides.items()]
+    seeds = sorted(set().union(*(runs.seed for runs in sides.values())))
+    begun = pd.MultiIndex.from_tuples(
+        [(*levels(cell, study.cell_key), seed) for cell in cells for seed in seeds], names=key
+    )
+    table = pd.concat(scores, axis=1).reindex(begun) if len(begun) else pd.concat(scores, axis=1).iloc[:0]
+    return table[table.isna().any(axis=1)].reset_index()
 
 
 def join(study: Scored, arm: str, endpoint: str, key: list[str]) -> pd.DataFrame:

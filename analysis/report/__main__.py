@@ -86,7 +86,6 @@ def _lines(timed: Timed) -> Iterator[str]:
     yield from (f"! {notice}" for notice in contents["notices"])
     for verdict in contents["verdicts"]:
         yield verdict["headline"]
-        yield from verdict["tuned"]
     width = max((len(name) for name, _ in written.numbers), default=0)
     yield from (f"  {name:<{width}}  {text}" for name, text in written.numbers)
     size = written.page.stat().st_size

@@ -178,6 +178,30 @@ def seeds(n: int) -> str:
     return "1 seed" if n == 1 else f"{n:,} seeds"
 
 
+def sentence(text: str) -> str:
+    """Return the text as a sentence begins."""
+    return text[:1].upper() + text[1:]
+
+
+def units(n: int, plural: str) -> str:
+    """Return a number of independent units, whose name is given in the plural.
+
+    >>> units(1, "seeds"), units(6, "searches")
+    ('1 seed', '6 searches')
+    """
+    one = plural.removesuffix("es") if plural.endswith("ches") else plural.removesuffix("s")
+    return f"1 {one}" if n == 1 else f"{n:,} {plural}"
+
+
+def rate(fraction: float) -> str:
+    """Return a share in percent with two significant digits.
+
+    >>> rate(0.00768), rate(0.2589), rate(0.0213), rate(1.0)
+    ('0.77 %', '26 %', '2.1 %', '100 %')
+    """
+    return f"{float(f'{100 * fraction:.2g}'):g} %"
+
+
 def trials(n: int) -> str:
     """Return a number of trials.
 

@@ -11,14 +11,14 @@ from analysis.findings.results import Results
 from analysis.records.cells import levels, row_of
 from analysis.records.completeness import completeness, n_missing
 from analysis.records.tables import PRIMARY, StudyData
-from analysis.report import inference_sentences, sentences
+from analysis.report import answer_sentences, inference_sentences, sentences
 from analysis.report import number_format as fmt
 from analysis.report.sections import order
 from analysis.stats.power import attainable_p, seeds_to_reach
 from study.spec.arms import BASELINE
 from study.spec.factors import FACTORS, Cell
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 
 def contents(study: StudyData, results: Results) -> dict[str, Any]:
@@ -34,6 +34,7 @@ def contents(study: StudyData, results: Results) -> dict[str, Any]:
             "notices": notices(study, results),
             "verdicts": [_verdict(study, results, arm) for arm in study.treatments],
             "scope": _scope(study),
+            "answers": results.answers,
             "contrasts": results.contrasts,
             "findings": results.of_arms,
             "modes": results.modes,
@@ -52,22 +53,15 @@ def contents(study: StudyData, results: Results) -> dict[str, Any]:
 
 
 def _verdict(study: StudyData, results: Results, arm: str) -> dict[str, Any]:
-    overall, cells = contrasts.overall(results.contrasts, arm), list(contrasts.by_cell(results.contrasts, arm).values())
-    of_arm = results.of_arms[arm]
+    answer = results.answers[arm]
+    parts = answer_sentences.told(answer, study.design.dataset)
     return {
         "arm": arm,
-        "verdict": overall.verdict,
-        "headline": sentences.headline(overall, study.design.dataset, bool(study.design.tuned)),
-        "tests": sentences.both_tests(overall),
-        "by_cell": sentences.by_cell(cells, of_arm.sequence[-1].licensed),
-        "tuned": [
-            line
-            for of_tuned in results.tuned
-            if of_tuned.arm == arm
-            for line in (sentences.tuned(of_tuned, study.design.dataset), sentences.share_of_gap(of_tuned))
-        ],
-        "failures": sentences.failures(overall),
-        "what_would_change_it": sentences.what_would_change_it(overall, of_arm.sensitivity, of_arm.plan),
+        "verdict": answer.first.verdict,
+        "qualified": answer.qualified,
+        "headline": parts[0].headline,
+        "parts": parts,
+        "what_would_change_it": sentences.what_would_change_it(answer, results.of_arms[arm]),
     }
 
 

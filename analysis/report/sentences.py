@@ -1,56 +1,65 @@
-"""The answer in sentences, built from contrasts: nothing is typed here that follows from records."""
+"""What would change the answer, and its numbers for the terminal: nothing is typed that follows from records."""
 
 import math
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from analysis.findings import contrasts
-from analysis.findings.arms import PUBLISHED_CELL
-from analysis.findings.contrasts import VERDICTS, Contrast
-from analysis.findings.results import Results
+from analysis.findings.answer import Answer, Part
+from analysis.findings.family import VERDICTS
+from analysis.findings.results import Findings, Results
 from analysis.findings.sensitivity import Sensitivity
 from analysis.findings.tuning import Tuned
 from analysis.report import number_format as fmt
-from analysis.stats.power import Plan, seeds_to_reach
+from analysis.report.answer_sentences import TITLES
+from analysis.stats.power import seeds_to_reach
 
 
-def headline(overall: Contrast, dataset: str, tuned: bool = False) -> str:
-    """Return the answer in one sentence: estimate, interval, n, scope, verdict; ``tuned`` where a tuned cell exists."""
-    name, data = fmt.arm_name(overall.arm), fmt.dataset(dataset)
-    cells = "in the one cell" if overall.n_cells == 1 else f"averaged over the {overall.n_cells} cells"
-    scope = f"{cells} of this design{' that nobody tuned,' if tuned else ''} on {data}"
-    if math.isnan(overall.mean_diff):
-        return f"There is no seed with a pair in every cell, so nothing can be said of {name} {scope}."
-    size = fmt.points(overall.mean_diff, fmt.digits(overall.ci.low, overall.ci.high))
-    difference = f"With {name}, test accuracy differs by {size} points from that with {fmt.arm_name(overall.baseline)}"
-    if math.isnan(overall.ci.low):
-        return f"{difference}, {scope}; {fmt.seeds(overall.n_pairs)} is a description and no evidence."
-    how_sure = f"{fmt.level(overall.ci.level)} interval {fmt.interval(overall.ci.low, overall.ci.high)}"
-    statement = f"{difference} ({how_sure}, {fmt.seeds(overall.n_pairs)}), {scope}"
-    if overall.verdict == "not testable" and overall.reason:
-        return f"{statement}: here it cannot be tested, since {overall.reason}."
-    return f"{statement}: here {VERDICTS[overall.verdict]}."
+def what_would_change_it(answer: Answer, of_arm: Findings) -> list[str]:
+    """Return how far the answer is from another one, a line a reason."""
+    lines = [_enough_seeds, _other_analyses, _distance, _more_seeds]
+    return [line for reason in lines for line in reason(answer, of_arm)]
 
 
-def tuned(of_arm: Tuned, dataset: str) -> str:
-    """Return the answer once both arms had the same tuning budget, in one sentence."""
-    contrast, (chosen, _) = of_arm.primary, of_arm.chosen
-    budget = f"Tuned with equal budgets ({fmt.trials(chosen.n_trials)} an arm on held-out images of"
-    data = f"{fmt.dataset(dataset)})"
-    if math.isnan(contrast.mean_diff):
-        return f"{budget} {data}, no seed has a run of both arms yet."
-    size = fmt.estimate(contrast.mean_diff, contrast.ci.low, contrast.ci.high)
-    statement = (
-        f"{budget} {data}, test accuracy with {fmt.arm_name(contrast.arm)} differs by {size} points from that with"
-        f" {fmt.arm_name(contrast.baseline)}"
-    )
-    if math.isnan(contrast.ci.low):
-        return f"{statement}; {fmt.seeds(contrast.n_pairs)} is a description and no evidence."
-    how_sure = (
-        f"{fmt.level(contrast.ci.level)} interval, {fmt.seeds(contrast.n_pairs)}, sign-flip test"
-        f" {fmt.p_equals(contrast.sign_flip)}"
-    )
-    return f"{statement} ({how_sure}): here {VERDICTS[contrast.verdict]}."
+def _enough_seeds(answer: Answer, of_arm: Findings) -> Iterator[str]:
+    enough = seeds_to_reach(answer.alpha)
+    if answer.n_seeds < enough:
+        yield f"More seeds: a verdict at {fmt.level(answer.alpha)} needs at least {enough}."
+
+
+def _other_analyses(answer: Answer, of_arm: Findings) -> Iterator[str]:
+    sensitivity = of_arm.sensitivity
+    if len(sensitivity.ways) > 1 and answer.n_seeds >= seeds_to_reach(answer.alpha):
+        yield from _verdicts_of_others(sensitivity)
+
+
+def _verdicts_of_others(sensitivity: Sensitivity) -> Iterator[str]:
+    if not sensitivity.others:
+        n = len(sensitivity.ways) - 1
+        yield f"No other analysis: {n} others of the mean over the cells reach the same verdict from the same records."
+    for other in sensitivity.others:
+        size = fmt.estimate(*fmt.as_triple(other.interval))
+        verdict = VERDICTS[other.verdict]
+        yield f"Another analysis: {other.what} gives {size} points, {fmt.seeds(other.n)}: {verdict}."
+
+
+def _distance(answer: Answer, of_arm: Findings) -> Iterator[str]:
+    least, mean = of_arm.sensitivity.least_difference, answer.mean
+    if mean is not None and math.isfinite(least) and mean.n >= seeds_to_reach(answer.alpha):
+        places = fmt.digits(mean.difference.low, mean.difference.high)
+        smallest, ours = (fmt.points(size, places).lstrip("+-") for size in (least, mean.difference.estimate))
+        yield (
+            f"With this spread between seeds, a mean difference of {smallest} points would be significant by the paired"
+            f" t test; we saw {ours}."
+        )
+
+
+def _more_seeds(answer: Answer, of_arm: Findings) -> Iterator[str]:
+    plan = of_arm.plan
+    if answer.mean is not None and answer.mean.verdict == "inconclusive" and plan.seeds_needed is not None:
+        margin = fmt.points(plan.margin).lstrip("+")
+        yield (
+            f"More seeds: {fmt.count(plan.seeds_needed)} detect a mean difference of {margin} points with"
+            f" {fmt.level(plan.power)} power; there are {plan.n}."
+        )
 
 
 def share_of_gap(of_arm: Tuned) -> str:
@@ -73,128 +82,22 @@ def share_of_gap(of_arm: Tuned) -> str:
     )
 
 
-def both_tests(overall: Contrast) -> str:
-    """Return both tests of the contrast over all cells, with their n and endpoint."""
-    n = fmt.seeds(overall.n_pairs)
-    if math.isnan(overall.sign_flip.pvalue):
-        return f"No test can be made with {n}. Endpoint: {fmt.endpoint(overall.endpoint)}."
-    exact = overall.sign_flip.n_total == 2**overall.n_pairs
-    flips = "Exact sign-flip test" if exact else "Sign-flip test over 99,999 random patterns"
-    return (
-        f"Paired t test over {n}: {fmt.p_equals(overall.t)}. {flips}, {n}: {fmt.p_equals(overall.sign_flip)}."
-        f" Endpoint: {fmt.endpoint(overall.endpoint)}."
-    )
-
-
-def by_cell(cells: Sequence[Contrast], licensed: bool) -> str:
-    """Return how the verdict differs between the cells, and where the effect is largest and smallest; ``licensed``
-    where the test over the grid rejected, so that the cells may be claimed too."""
-    counts = Counter(cell.verdict for cell in cells)
-    tally = ", ".join(f"{verdict} in {count}" for verdict, count in counts.most_common())
-    known = [cell for cell in cells if not math.isnan(cell.mean_diff)]
-    if len(known) < 2 or set(counts) == {"not testable"}:
-        return f"By cell: {tally}."
-    largest = max(known, key=lambda cell: cell.mean_diff)
-    smallest = min(known, key=lambda cell: cell.mean_diff)
-    status = "" if licensed else " Exploratory, since the test over all cells did not reject."
-    return (
-        f"Of {len(cells)} cells, tested together (step-down max-T): {tally}.{status} The difference runs from"
-        f" {_at(smallest)} to {_at(largest)}."
-    )
-
-
-def failures(overall: Contrast) -> str:
-    """Return the diverged and failed-to-learn runs of both arms, k of n."""
-    if not overall.n_runs:
-        return "Failures are counted by cell and by arm below."
-    sides = (
-        (overall.baseline, overall.n_diverged_baseline, overall.n_failed_baseline),
-        (overall.arm, overall.n_diverged_arm, overall.n_failed_arm),
-    )
-    parts = [
-        f"with {fmt.arm_name(arm)} {diverged} of {overall.n_runs} runs diverged and {failed - diverged} of"
-        f" {overall.n_runs} failed to learn"
-        for arm, diverged, failed in sides
-    ]
-    return f"Failures: {'; '.join(parts)}."
-
-
-def what_would_change_it(overall: Contrast, sensitivity: Sensitivity, plan: Plan) -> list[str]:
-    """Return how far the answer is from another one, a line a reason."""
-    if overall.verdict == "not testable":
-        return [*_enough_seeds(overall)]
-    grid = [*_other_analyses(sensitivity), *_other_quantities(sensitivity)]
-    return [*grid, *_distance(overall, sensitivity), *_more_seeds(overall, plan)]
-
-
-def _enough_seeds(overall: Contrast) -> Iterator[str]:
-    enough = seeds_to_reach(overall.alpha)
-    if overall.n_pairs < enough:
-        yield f"More seeds would: the exact test needs {enough} to reach {fmt.level(overall.alpha)}."
-
-
-def _other_analyses(sensitivity: Sensitivity) -> Iterator[str]:
-    n = len(sensitivity.ways) - 1
-    if not sensitivity.others:
-        yield f"Another analysis would not: {n} others of the same records give the same verdict."
-    for other in sensitivity.others:
-        size = fmt.estimate(*fmt.as_triple(other.interval))
-        verdict = VERDICTS[other.verdict]
-        yield f"Another analysis would: {other.what} gives {size} points, {fmt.seeds(other.n)}: {verdict}."
-
-
-def _other_quantities(sensitivity: Sensitivity) -> Iterator[str]:
-    """Yield a line on the specifications of another quantity than the mean over all cells."""
-    others = [s for s in sensitivity.ways if not s.same_quantity and not math.isnan(s.interval.estimate)]
-    if others:
-        sizes = "; ".join(f"{fmt.estimate(*fmt.as_triple(other.interval))} points for {other.what}" for other in others)
-        yield f"Another grid would change the size: {sizes}."
-
-
-def _distance(overall: Contrast, sensitivity: Sensitivity) -> Iterator[str]:
-    least = sensitivity.least_difference
-    if math.isfinite(least):
-        places = fmt.digits(overall.ci.low, overall.ci.high)
-        smallest, ours = fmt.points(least, places).lstrip("+"), fmt.points(overall.mean_diff, places)
-        yield (
-            f"With this spread over {fmt.seeds(overall.n_pairs)} the paired t test rejects where the mean difference"
-            f" is at least {smallest} points in size; it is {ours}."
-        )
-
-
-def _more_seeds(overall: Contrast, plan: Plan) -> Iterator[str]:
-    if overall.verdict == "inconclusive" and plan.seeds_needed is not None:
-        margin = fmt.points(plan.margin).lstrip("+")
-        yield (
-            f"More seeds might: {fmt.count(plan.seeds_needed)} are needed to detect the margin of {margin} points"
-            f" with {fmt.level(plan.power)} power, and there are {plan.n}."
-        )
-
-
-def _at(cell: Contrast) -> str:
-    return f"{fmt.points(cell.mean_diff)} points ({fmt.cell(cell.cell)})"
-
-
 def main_numbers(results: Results) -> list[tuple[str, str]]:
-    """Return lines for the terminal by arm: the difference over all cells and in the tutorial's, and the failures."""
+    """Return lines for the terminal by arm: the parts of the answer, and the failures."""
     lines = []
-    for arm in results.of_arms:
-        overall = contrasts.overall(results.contrasts, arm)
-        shown = contrasts.by_cell(results.contrasts, arm).get(PUBLISHED_CELL)
-        of_arm = [("difference over all cells", _size(overall))]
-        if shown is not None:
-            of_arm.append((f"at {fmt.cell(shown.cell)}", _size(shown)))
-        failed = f"{overall.n_failed_baseline} {fmt.side(overall.baseline)}, {overall.n_failed_arm} {fmt.side(arm)}"
-        of_arm += [("tuned against tuned", _size(t.primary)) for t in results.tuned if t.arm == arm]
-        of_arm.append(("runs that failed", f"{failed}, of {overall.n_runs} each"))
-        which = f"{fmt.side(arm)}: " if len(results.of_arms) > 1 else ""
-        lines += [(f"{which}{name}", text) for name, text in of_arm]
+    for arm, answer in results.answers.items():
+        which = f"{fmt.side(arm)}: " if len(results.answers) > 1 else ""
+        lines += [(f"{which}{TITLES[part.key].lower()}", _size(part)) for part in answer.parts]
+        failed = (
+            f"{sum(cell.n - cell.n_baseline for cell in answer.not_learning)} {fmt.side(answer.baseline)},"
+            f" {sum(cell.n - cell.n_arm for cell in answer.not_learning)} {fmt.side(arm)}"
+        )
+        lines.append((f"{which}runs that did not learn", failed))
     return lines
 
 
-def _size(contrast: Contrast) -> str:
-    if math.isnan(contrast.mean_diff):
-        return "no pairs"
-    size = fmt.estimate(contrast.mean_diff, contrast.ci.low, contrast.ci.high)
-    tested = "" if math.isnan(contrast.sign_flip.pvalue) else f", sign-flip test {fmt.p_equals(contrast.sign_flip)}"
-    return f"{size} points, {fmt.seeds(contrast.n_pairs)}{tested}"
+def _size(part: Part) -> str:
+    if math.isnan(part.difference.estimate):
+        return part.verdict
+    size = fmt.estimate(*fmt.as_triple(part.difference))
+    return f"{size} points, {fmt.units(part.n, part.unit)}: {part.verdict}"

@@ -10,6 +10,7 @@ from analysis.stats.binary_outcomes import count_sign_flip, mcnemar, risk_differ
 from analysis.stats.cross_fitting import crossfit
 from analysis.stats.effect_sizes import cohen_dz, hedges_gz, prob_better
 from analysis.stats.evalues import e_process, sign_e_process
+from analysis.stats.families import simultaneous_inference
 from analysis.stats.good_regions import good_region, good_region_difference
 from analysis.stats.grid import best_rate, interaction, largest_rate
 from analysis.stats.intervals import (
@@ -17,9 +18,11 @@ from analysis.stats.intervals import (
     fieller,
     hodges_lehmann,
     prediction,
+    proportion,
     sign_flip_interval,
     simultaneous,
     t_interval,
+    upper_share,
 )
 from analysis.stats.multiple_tests import holm, max_t
 from analysis.stats.null_calibration import type_i_error_rates
@@ -29,6 +32,7 @@ from analysis.stats.power import (
     paired_t_power,
     plan,
     real_seeds_needed,
+    seeds_for_equivalence,
     seeds_needed,
     seeds_to_reach,
     smallest_detectable,
@@ -66,14 +70,17 @@ __all__ = [
     "plan",
     "prediction",
     "prob_better",
+    "proportion",
     "real_seeds_needed",
     "risk_difference",
+    "seeds_for_equivalence",
     "seeds_needed",
     "seeds_to_reach",
     "sign_e_process",
     "sign_flip",
     "sign_flip_interval",
     "simultaneous",
+    "simultaneous_inference",
     "smallest_detectable",
     "spread",
     "survivors",
@@ -82,6 +89,7 @@ __all__ = [
     "two_way",
     "type_i_error_rates",
     "upper_sd",
+    "upper_share",
     "variance_ratio",
     "wilcoxon",
     "worst_rank",

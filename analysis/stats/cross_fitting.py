@@ -37,6 +37,9 @@ class CrossFit:
     stable_baseline: float
     """The share of the folds that choose the same configuration as all seeds do; NaN below 2 seeds."""
     stable_arm: float
+    mean_baseline: float
+    """Mean over the folds of the baseline's held-out scores."""
+    mean_arm: float
 
 
 def crossfit(of_baseline: ArrayLike, of_arm: ArrayLike, level: float = 0.95) -> CrossFit:
@@ -83,8 +86,10 @@ def crossfit(of_baseline: ArrayLike, of_arm: ArrayLike, level: float = 0.95) -> 
     differences = np.full(len(sides[0]), np.nan)
     if n == 0:
         empty = Interval(METHOD, 0, math.nan, math.nan, math.nan, level, "0 seeds")
-        return CrossFit(empty, math.nan, tuple(differences.tolist()), None, None, math.nan, math.nan)
-    differences[order] = _held_out(arm, np.ones((1, n)))[0] - _held_out(baseline, np.ones((1, n)))[0]
+        no = math.nan
+        return CrossFit(empty, no, tuple(differences.tolist()), None, None, no, no, no, no)
+    held_out = [_held_out(side, np.ones((1, n)))[0] for side in (baseline, arm)]
+    differences[order] = held_out[1] - held_out[0]
     best_baseline, best_arm = (int(_first_best(side.sum(axis=0), side, n)) for side in (baseline, arm))
     return CrossFit(
         interval=_interval(differences[order], baseline, arm, level),
@@ -94,6 +99,8 @@ def crossfit(of_baseline: ArrayLike, of_arm: ArrayLike, level: float = 0.95) -> 
         best_arm=best_arm,
         stable_baseline=_stability(baseline, best_baseline),
         stable_arm=_stability(arm, best_arm),
+        mean_baseline=float(held_out[0].mean()),
+        mean_arm=float(held_out[1].mean()),
     )
 
 

@@ -303,6 +303,28 @@ def _critical_t(table: NDArray[np.float64], level: float) -> float:
     return float(np.quantile(largest, level, method="inverted_cdf"))
 
 
+def proportion(k: int, n: int, level: float = 0.95) -> Interval:
+    """Return the share ``k`` of ``n`` with its exact interval (Clopper & Pearson 1934).
+
+    >>> interval = proportion(0, 10)
+    >>> interval.estimate, interval.low, round(interval.high, 3)
+    (0.0, 0.0, 0.308)
+    """
+    if n == 0:
+        return Interval("Clopper-Pearson", 0, math.nan, math.nan, math.nan, level, "nothing was counted")
+    exact = stats.binomtest(k, n).proportion_ci(level, method="exact")
+    return Interval("Clopper-Pearson", n, k / n, float(exact.low), float(exact.high), level)
+
+
+def upper_share(k: int, n: int, level: float = 0.95) -> float:
+    """Return the one-sided upper limit of a share of which ``k`` of ``n`` were seen (Clopper & Pearson 1934), exact.
+
+    >>> round(upper_share(0, 10), 3)
+    0.259
+    """
+    return float(stats.beta.ppf(level, k + 1, n - k)) if k < n else 1.0
+
+
 def percentile_ends(resampled: NDArray[np.float64], level: float) -> tuple[float, float]:
     """Return the ends of the percentile interval of ``resampled``: resamples, nothing between two of them."""
     ordered = np.sort(resampled)

@@ -168,6 +168,22 @@ def real_seeds_needed(d_z: float, alpha: float = 0.05, power: float = 0.8) -> fl
     return float(optimize.brentq(lambda n: paired_t_power(d_z, n, alpha) - power, 2.0, high, xtol=1e-13, rtol=1e-14))
 
 
+def seeds_for_equivalence(sd: float, margin: float, alpha: float = 0.05) -> int | None:
+    """Return the fewest seeds whose 1 - 2 alpha t interval around a difference of zero lies within the margin.
+
+    t_{1-alpha, n-1} sd / sqrt(n) < margin: about half of such studies find equivalence. None where there is no number.
+
+    >>> seeds_for_equivalence(0.004, 0.002)
+    13
+    """
+    _check_levels(alpha)
+    if not (sd >= 0 and margin > 0):
+        return None
+    fewest = seeds_to_reach(alpha)
+    near = max(fewest, math.floor((stats.norm.isf(alpha) * sd / margin) ** 2))  # of known spread, so never too many
+    return next(n for n in itertools.count(near) if stats.t.isf(alpha, n - 1) * sd < margin * math.sqrt(n))
+
+
 def upper_sd(sd: float, n: int, confidence: float = 0.8) -> float:
     """Return the upper confidence limit of the standard deviation that ``sd`` estimates from ``n``; NaN for n < 2.
 

@@ -23,7 +23,8 @@ def section(study: StudyData, results: Results) -> Section:
     level = fmt.level(1 - results.alpha)
     about = (
         f"Differences in points, with {level} intervals. Failed runs: diverged or failed to learn, of the runs of each"
-        " arm. p-values are two-sided; max-T and Holm are corrected for the number of cells, the others are not."
+        " arm. A cell's difference is given that both arms learn, that of all cells takes failures as they ended."
+        " p-values are two-sided; the adjusted one and Holm's are corrected for the number of cells, others are not."
         " Endpoints: "
         + "; ".join(
             f"{SHORT[name]}, {text}{' (primary)' if i == 0 else ''}" for i, (name, text) in enumerate(ENDPOINTS.items())
@@ -67,7 +68,7 @@ def _columns(study: StudyData) -> list[Column]:
 _FAILED = Column("failed baseline | arm", counts_of, ("n_failed_baseline", "n_failed_arm", "n_runs"))
 
 
-_JOINT = (p_column("p, step-down max-T", "p_max_t"), Column("p, sign-flip with Holm", fmt.p_value, ("p_holm",)))
+_JOINT = (p_column("p, adjusted (sup-t)", "p_adjusted"), Column("p, sign-flip with Holm", fmt.p_value, ("p_holm",)))
 _SHOW: dict[Kind, Callable[..., str]] = {
     "p": fmt.p_value,
     "exact p": fmt.p_fraction,

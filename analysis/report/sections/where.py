@@ -24,6 +24,7 @@ from analysis.report.document import Block, Figure, Paragraph, Placeholder, Sect
 from analysis.report.figures import effects
 from analysis.report.figures.style import svg
 from analysis.stats.grid import Slope
+from analysis.stats.power import seeds_to_reach
 from study.spec.factors import Cell
 
 
@@ -63,9 +64,11 @@ def _map(study: StudyData, arm: str, cells: dict[Cell, Contrast]) -> Figure:
         )
         + ".",
         caption=(
-            f"Intervals hold for all cells at once (sup-t, {fmt.level(known[0].ci.level)}, from 5 pairs on). ✕: runs"
-            f" that diverged or ended below twice chance, {fmt.both(study.baseline, arm)}. Colours are linear up to"
-            " half a point, logarithmic beyond."
+            f"The difference given that both arms learn. Intervals hold for all cells and their mean at once (sup-t,"
+            f" {fmt.level(known[0].ci.level)}). ✕: runs that diverged or ended below"
+            f" {fmt.percent(study.learning_threshold, 0)}, {fmt.both(study.baseline, arm)}; where fewer than"
+            f" {seeds_to_reach(known[0].alpha)} pairs learn they stand alone. Colours are linear up to half a point,"
+            " logarithmic beyond."
         ),
         table=_table(study, arm, cells),
     )
@@ -74,8 +77,8 @@ def _map(study: StudyData, arm: str, cells: dict[Cell, Contrast]) -> Figure:
 def _headline(cells: list[Contrast]) -> str:
     better, worse = (sum(cell.verdict.startswith(side) for cell in cells) for side in ("better", "worse"))
     tally = f"Better in {better}, worse in {worse} of {len(cells)} cells"
-    if all(cell.verdict == "not testable" for cell in cells):
-        tally = "No cell can be tested"
+    if all(cell.joint is None for cell in cells):
+        tally = "Too few seeds to test single cells"
     low, high = (choose(cells, key=lambda cell: cell.mean_diff) for choose in (min, max))
     return f"{tally}: from {fmt.points(low.mean_diff)} to {fmt.points(high.mean_diff)} points"
 
@@ -99,7 +102,7 @@ def _table(study: StudyData, arm: str, cells: dict[Cell, Contrast]) -> Table:
                     strict=True,
                 )
             ),
-            **pvalue_values("p_max_t", cell.joint.max_t if cell.joint else None),
+            **pvalue_values("p_adjusted", cell.joint.test if cell.joint else None),
             "n_failed_baseline": cell.n_failed_baseline,
             "n_failed_arm": cell.n_failed_arm,
             "n_runs": cell.n_runs,
@@ -111,7 +114,7 @@ def _table(study: StudyData, arm: str, cells: dict[Cell, Contrast]) -> Table:
         *cell_columns(study),
         count_column("n", "n"),
         interval_column("difference, points [all cells at once]", "difference"),
-        p_column("p, step-down max-T", "p_max_t"),
+        p_column("p, adjusted for all cells and their mean (sup-t)", "p_adjusted"),
         failed_column(study.baseline, arm),
         text_column("verdict", "verdict"),
     ]

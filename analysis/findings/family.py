@@ -1,0 +1,304 @@
+"""What is claimed of one arm on one endpoint: the difference in every cell and their mean, tested as one family.
+
+A cell's member is the difference over the pairs in which both arms learn; how many learn is told beside it (the two
+parts of an estimand where failure is an outcome, ICH E9(R1); Permutt & Li 2017). The mean over the cells takes all
+pairs, failures as they ended, with the seed as its unit: the cells of a seed share weights and images. A verdict is
+what the simultaneous interval says, so that neither contradicts the other.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from analysis.findings.tipping import Side, Tipping, tipping
+from analysis.records.cells import rows_in
+from analysis.records.pairs import Pairs, zero_rounding_noise
+from analysis.stats.families import simultaneous_inference
+from analysis.stats.intervals import Interval, t_interval
+from analysis.stats.multiple_tests import holm
+from analysis.stats.paired_tests import Test, degenerate_reason, sign_flip
+from analysis.stats.power import seeds_to_reach
+from study.spec.factors import Cell, in_words
+
+VERDICTS = {
+    "better": "it is better",
+    "worse": "it is worse",
+    "better, by less than the margin": "it is better, by less than the margin that matters",
+    "worse, by less than the margin": "it is worse, by less than the margin that matters",
+    "equivalent": "any difference is smaller than the margin that matters",
+    "mixed": "it is better in some cells and worse in others",
+    "inconclusive": "the data do not decide",
+    "withheld": "no verdict, because runs are missing",
+    "description": "a description, no verdict",
+    "counts alone": "an arm does not learn here, so the runs that learn are counted and no difference is given",
+}
+
+
+@dataclass(frozen=True)
+class SimultaneousInference:
+    """A member of a family that is tested together: the cells of one arm and endpoint, and the mean over them."""
+
+    n_members: int
+    test: Test
+    """Its p-value is adjusted for all members."""
+    p_holm: float
+    """Holm's p of the cells' sign-flip tests, the fallback that knows nothing of how cells depend; NaN for the mean."""
+    ci: Interval
+    """Simultaneous interval: all members' hold at once with probability 1 - alpha."""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """The mean difference whatever the missing runs would have scored (Horowitz & Manski 2000)."""
+
+    n_missing: int
+    """Pairs of begun seeds of which a run has no record."""
+    low: float
+    high: float
+
+    @property
+    def agree(self) -> bool:
+        """Whether both ends lie on one side of zero."""
+        return self.low > 0 or self.high < 0
+
+
+@dataclass(frozen=True)
+class Member:
+    """Arm minus baseline on one endpoint in a cell or over all. Accuracies are fractions; NaN where there is none."""
+
+    cell: Cell | None
+    """None over all cells."""
+    baseline: str
+    arm: str
+    endpoint: str
+    estimand: str
+    alpha: float
+    margin: float
+    n_pairs: int
+    """Differences behind the mean: the cell's pairs in which both arms learn, or seeds with a pair in every cell."""
+    n_cells: int
+    """Cells averaged over: 1 in a cell, over all cells those in which both arms can be trained."""
+    n_better: int
+    """Differences above zero."""
+    n_runs: int
+    """Runs of each side in pairs: the denominator of the failures."""
+    n_failed_baseline: int
+    """Runs of the baseline that diverged or did not learn."""
+    n_failed_arm: int
+    n_diverged_baseline: int
+    n_diverged_arm: int
+    mean_baseline: float
+    mean_arm: float
+    mean_diff: float
+    sd_diff: float
+    ci: Interval
+    """Student's interval of this difference alone."""
+    inner: Interval
+    """The same at 1 - 2 alpha: within the margin it is two one-sided tests of equivalence (Schuirmann 1987)."""
+    joint: SimultaneousInference | None
+    """None where there are too few pairs, or differences without spread, for a test."""
+    bounds: Bounds | None
+    """None where no run of a begun seed is missing."""
+    tipping: Tipping | None
+    """None where neither side is better or chance is not known."""
+    verdict: str
+    reason: str | None
+    """Why there is no verdict, or what is odd about the differences."""
+
+    @property
+    def over_all_cells(self) -> bool:
+        return self.cell is None
+
+    @property
+    def negligible(self) -> bool:
+        """Whether its own interval at 1 - 2 alpha lies within the margin."""
+        return -self.margin < self.inner.low and self.inner.high < self.margin
+
+    @property
+    def shown(self) -> Interval:
+        """The interval that decides: the simultaneous one of a member that is tested, else Student's."""
+        return self.ci if self.joint is None else self.joint.ci
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The differences that a member is made of."""
+
+    cell: Cell | None
+    table: pd.DataFrame
+    """All its pairs, as in ``Pairs.table``."""
+    sides: NDArray[np.float64]
+    """(n, 2): baseline and arm of every difference."""
+    d: NDArray[np.float64]
+    """(n,)."""
+    seeds: NDArray[np.int64]
+    """(n,): the unit of every difference."""
+
+
+def samples(pairs: Pairs, cells: Sequence[Cell], alpha: float) -> list[Sample]:
+    """Return what is compared: over all cells first, then in each of ``cells``."""
+    enough = seeds_to_reach(alpha)
+    return [_over_cells(pairs), *(_in_cell(pairs, cell, enough) for cell in cells)]
+
+
+def _over_cells(pairs: Pairs) -> Sample:
+    table = pairs.complete
+    means = table.groupby("seed")[["of_baseline", "of_arm"]].mean()
+    d = zero_rounding_noise(table.groupby("seed").difference.mean())
+    return Sample(None, table, means.to_numpy(float), d, means.index.to_numpy())
+
+
+def _in_cell(pairs: Pairs, cell: Cell, enough: int) -> Sample:
+    """Return the pairs in which both learn; none where these are too few for a test and a run failed."""
+    table = pairs.cell(cell)
+    failed = table.failed_baseline.astype(bool) | table.failed_arm.astype(bool)
+    learned = table[~failed]
+    if failed.any() and len(learned) < enough:
+        learned = learned.iloc[:0]
+    sides = learned[["of_baseline", "of_arm"]].to_numpy(float)
+    return Sample(cell, table, sides, learned.difference.to_numpy(float), learned.seed.to_numpy())
+
+
+def family(pairs: Pairs, of: Sequence[Sample], alpha: float, margin: float) -> list[Member]:
+    """Return a member for each sample, with its verdict; the first one is over all cells."""
+    joint = _jointly(of, alpha)
+    alone = [_member(pairs, one, together, alpha, margin) for one, together in zip(of, joint, strict=True)]
+    decided = [_decided(member, one, pairs.chance) for member, one in zip(alone, of, strict=True)]
+    return [_among(decided[0], decided[1:]), *decided[1:]]
+
+
+def _jointly(of: Sequence[Sample], alpha: float) -> list[SimultaneousInference | None]:
+    """Return the family's tests and intervals, of the samples that can be tested."""
+    enough = seeds_to_reach(alpha)
+    tested = [i for i, one in enumerate(of) if len(one.d) >= enough and degenerate_reason(one.d) is None]
+    columns = {i: pd.Series(of[i].d, index=of[i].seeds) for i in tested}
+    matrix = pd.DataFrame(columns).sort_index().to_numpy(float)
+    found = dict(zip(tested, simultaneous_inference(matrix, 1 - alpha) if tested else [], strict=True))
+    p_holm = holm([math.nan if one.cell is None else sign_flip(one.d).pvalue for one in of][1:])
+    return [
+        SimultaneousInference(len(tested), found[i].test, float(p), found[i].interval) if i in found else None
+        for i, p in enumerate([math.nan, *p_holm])
+    ]
+
+
+def _member(pairs: Pairs, one: Sample, joint: SimultaneousInference | None, alpha: float, margin: float) -> Member:
+    d, runs = one.d, one.table
+    means = one.sides.mean(0) if len(d) else np.full(2, math.nan)
+    return Member(
+        cell=one.cell,
+        baseline=pairs.baseline,
+        arm=pairs.arm,
+        endpoint=pairs.endpoint,
+        estimand=_estimand(pairs, one.cell),
+        alpha=alpha,
+        margin=margin,
+        n_pairs=len(d),
+        n_cells=len(pairs.cells) if one.cell is None else 1,
+        n_better=int((d > 0).sum()),
+        n_runs=len(runs),
+        n_failed_baseline=int(runs.failed_baseline.sum()),
+        n_failed_arm=int(runs.failed_arm.sum()),
+        n_diverged_baseline=int(runs.diverged_baseline.sum()),
+        n_diverged_arm=int(runs.diverged_arm.sum()),
+        mean_baseline=float(means[0]),
+        mean_arm=float(means[1]),
+        mean_diff=float(d.mean()) if len(d) else math.nan,
+        sd_diff=float(d.std(ddof=1)) if len(d) > 1 else math.nan,
+        ci=t_interval(d, 1 - alpha),
+        inner=t_interval(d, 1 - 2 * alpha),
+        joint=joint,
+        bounds=_bounds(pairs, one),
+        tipping=None,
+        verdict="description",
+        reason=None,
+    )
+
+
+def _estimand(pairs: Pairs, cell: Cell | None) -> str:
+    where = (
+        f"averaged over {len(pairs.cells)} cells, failures as they ended"
+        if cell is None
+        else f"at {in_words(cell)}, given that both learn"
+    )
+    return f"mean over {pairs.units} of {pairs.arm} minus {pairs.baseline}, {pairs.what}, {where}"
+
+
+def _bounds(pairs: Pairs, one: Sample) -> Bounds | None:
+    """Return the bounds of the mean difference: of a seed's mean over all cells, of the pairs in a cell."""
+
+    def mean(filled: Pairs) -> float:
+        if one.cell is None:
+            return float(filled.table.groupby("seed").difference.mean().mean())
+        table = filled.cell(one.cell)
+        return float(table.difference[~(table.failed_baseline | table.failed_arm)].mean())
+
+    n_missing = len(pairs.missing if one.cell is None else rows_in(pairs.missing, one.cell, pairs.cell_key))
+    return bounds(pairs, n_missing, mean) if n_missing else None
+
+
+def bounds(pairs: Pairs, n_missing: int, estimate: Callable[[Pairs], float]) -> Bounds:
+    """Return the bounds of an estimate from pairs, ``n_missing`` of which are missing."""
+    if pairs.limits is None:
+        return Bounds(n_missing, -math.inf, math.inf)
+    worst, best = pairs.limits
+    return Bounds(n_missing, estimate(pairs.filled(best, worst)), estimate(pairs.filled(worst, best)))
+
+
+def _decided(member: Member, one: Sample, chance: float | None) -> Member:
+    """Return the member with its verdict, and with its tipping rate where a side is better."""
+    enough, n = seeds_to_reach(member.alpha), member.n_pairs
+    if not n and member.cell is not None and member.n_failed_baseline + member.n_failed_arm:
+        few = f"both arms learn in fewer than {enough} of {member.n_runs} pairs"
+        return replace(member, verdict="counts alone", reason=few)
+    decision, reason = conclude(member.shown, member.inner, member.bounds, member.alpha, member.margin)
+    found = None
+    if chance is not None and decision.startswith(("better", "worse")):
+        better: Side = "arm" if member.mean_diff > 0 else "baseline"
+        found = tipping(one.table, better, member.arm if better == "arm" else member.baseline, chance, member.alpha)
+    return replace(member, verdict=decision, reason=reason, tipping=found)
+
+
+def conclude(
+    interval: Interval, inner: Interval, bounds: Bounds | None, alpha: float, margin: float
+) -> tuple[str, str | None]:
+    """Return one of VERDICTS, and why where there is none.
+
+    ``interval`` decides on a difference, ``inner`` on whether it matters; too few pairs for an exact test at ``alpha``,
+    or differences without spread, are a description.
+    """
+    enough, n = seeds_to_reach(alpha), interval.n
+    if n < enough:
+        return "description", f"{n} pair{'' if n == 1 else 's'}: a verdict needs {enough}"
+    if interval.reason is not None:
+        return "description", interval.reason
+    if bounds is not None and not bounds.agree:
+        return "withheld", f"{bounds.n_missing} pairs lack a run, which could reverse the difference"
+    negligible = -margin < inner.low and inner.high < margin
+    if interval.low > 0 or interval.high < 0:
+        side = "better" if interval.estimate > 0 else "worse"
+        return f"{side}, by less than the margin" if negligible else side, None
+    return ("equivalent" if negligible else "inconclusive"), None
+
+
+def _among(mean: Member, cells: Sequence[Member]) -> Member:
+    """Return the mean over the cells with the verdict that its cells leave: equivalent where every one of them is
+    (an intersection-union test, Berger 1982), mixed where some are better and others worse."""
+    everywhere = len(cells) == mean.n_cells and all(cell.joint is not None and cell.negligible for cell in cells)
+    if mean.verdict.endswith("by less than the margin") and not everywhere:
+        return replace(mean, verdict=mean.verdict.split(",")[0])
+    if mean.verdict not in ("equivalent", "inconclusive"):
+        return mean
+    counts = tally(cells)
+    if counts["better"] and counts["worse"]:
+        return replace(mean, verdict="mixed")
+    return replace(mean, verdict="equivalent" if everywhere else "inconclusive")
+
+
+def tally(cells: Sequence[Member]) -> Counter[str]:
+    """Return how many cells have each verdict; better and worse by less than the margin count as better and worse."""
+    return Counter(cell.verdict.split(",")[0] for cell in cells)

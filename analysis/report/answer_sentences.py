@@ -1,0 +1,243 @@
+"""The answer in sentences: a headline for each of its parts, and what stands beside it. Nothing is typed that follows
+from records."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from analysis.findings.answer import Answer, Learning, LevelShare, Part
+from analysis.findings.tipping import Tipping
+from analysis.report import number_format as fmt
+from study.spec.factors import FACTORS, rounded
+
+TITLES = {
+    "best": "Each arm at its best",
+    "setting": "At the tutorial's setting",
+    "not_learning": "Where an arm does not learn",
+    "mean": "The mean over the cells",
+}
+"""The questions of the answer, in the order in which they are told."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """A part of the answer in words."""
+
+    key: str
+    title: str
+    headline: str
+    details: list[str]
+
+
+def told(answer: Answer, dataset: str) -> list[Told]:
+    """Return the parts of an answer in words, in order."""
+    parts = {part.key: part for part in answer.parts}
+    of_key = {
+        key: Told(key, TITLES[key], headline(answer, part, dataset), [*_details(answer, part)])
+        for key, part in parts.items()
+    }
+    first, *rest = [*_learning(answer)]
+    of_key["not_learning"] = Told("not_learning", TITLES["not_learning"], first, rest)
+    return [of_key[key] for key in TITLES if key in of_key]
+
+
+# --- the headline of a part
+
+
+def headline(answer: Answer, part: Part, dataset: str) -> str:
+    """Return one sentence: where, what was found, both accuracies, the interval and n; its verb follows the verdict."""
+    place, name = f"On {fmt.dataset(dataset)}, {_place(answer, part)}", fmt.arm_name(answer.arm)
+    if math.isnan(part.difference.estimate):
+        why = part.reason if part.verdict == "counts alone" else "no seed has the pairs that it takes"
+        return f"{place}, no difference is given: {why}."
+    said = VERBS[part.verdict.split(",")[0]](answer, part, name)
+    sentence = f"{place}, {said} ({_evidence(answer, part)})."
+    return f"{sentence} {tipping(part.tipping)}" if part.tipping is not None and part.qualified else sentence
+
+
+def _place(answer: Answer, part: Part) -> str:
+    if part.key == "setting":
+        return f"at the tutorial's setting ({fmt.cell(part.cells[answer.arm])}){_given(part)}"
+    if part.key == "best":
+        return "with both arms tuned with equal budgets" if part.source == "tuned" else "with each arm in its best cell"
+    cells = "in the one cell" if answer.n_cells == 1 else f"averaged over the {answer.n_cells} cells"
+    return f"{cells} of this design"
+
+
+def _given(part: Part) -> str:
+    return ", given that both arms learn" if part.n_failed_baseline or part.n_failed_arm else ""
+
+
+def _changed(answer: Answer, part: Part, name: str) -> str:
+    up = part.difference.estimate > 0
+    verb = ("raised" if up else "lowered") if part.qualified else ("raises" if up else "lowers")
+    small = f", less than the margin of {_margin(answer)}" if part.verdict.endswith("margin") else ""
+    seen = " in the runs seen" if part.qualified else ""
+    return f"{name} {verb} test accuracy by {_size(part)} points{small}{seen}"
+
+
+def _equivalent(answer: Answer, part: Part, name: str) -> str:
+    everywhere = "in every cell " if part.key == "mean" and answer.n_cells > 1 else ""
+    return f"{name} changes test accuracy {everywhere}by less than the margin of {_margin(answer)}"
+
+
+def _mixed(answer: Answer, part: Part, name: str) -> str:
+    better, worse = answer.cells["better"], answer.cells["worse"]
+    return f"{name} is better in {better} and worse in {worse} cells: {_size(part, signed=True)} points on average"
+
+
+def _undecided(answer: Answer, part: Part, name: str) -> str:
+    size = _size(part, signed=True)
+    return f"the data do not decide whether {name} changes test accuracy: it differs by {size} points"
+
+
+def _described(answer: Answer, part: Part, name: str) -> str:
+    return f"test accuracy with {name} differs by {_size(part, signed=True)} points: a description and no verdict"
+
+
+def _withheld(answer: Answer, part: Part, name: str) -> str:
+    size = _size(part, signed=True)
+    return f"runs are missing, so there is no verdict on {name}: the pairs that there are differ by {size} points"
+
+
+VERBS = {
+    "better": _changed,
+    "worse": _changed,
+    "equivalent": _equivalent,
+    "mixed": _mixed,
+    "inconclusive": _undecided,
+    "description": _described,
+    "withheld": _withheld,
+}
+"""What is said of a difference, by its verdict; a cell whose runs are counted alone has none."""
+
+
+def _size(part: Part, signed: bool = False) -> str:
+    size = fmt.points(part.difference.estimate, _places(part))
+    return size if signed else size.lstrip("+-")
+
+
+def _places(part: Part) -> int:
+    return fmt.digits(part.difference.low, part.difference.high)
+
+
+def _margin(answer: Answer) -> str:
+    return f"{100 * answer.margin:g} points"
+
+
+def _evidence(answer: Answer, part: Part) -> str:
+    """Return both accuracies, the interval that decides and how many units there are."""
+    accuracies = (
+        f"{fmt.percent(part.mean_baseline)} {fmt.side(answer.baseline)}, {fmt.percent(part.mean_arm)}"
+        f" {fmt.side(answer.arm)}"
+    )
+    decides = part.inner if part.verdict == "equivalent" else part.difference
+    ends = fmt.interval(decides.low, decides.high)
+    interval = "" if ends == fmt.NO_NUMBER else f"; {fmt.level(decides.level)} interval {ends}"
+    return f"{accuracies}{interval}, {fmt.units(part.n, part.unit)}"
+
+
+def tipping(found: Tipping) -> str:
+    """Return how rare a collapse would have to be for the better arm to stay better, and what was excluded."""
+    if found.rate == 0:
+        return f"Not better {fmt.side(found.arm)} once its failures count as they ended."
+    return (
+        f"Reversed if more than {fmt.rate(found.rate)} of the runs {fmt.side(found.arm)} collapsed;"
+        f" {excluded(found.n_failed, found.n, found.limit)}."
+    )
+
+
+def excluded(n_failed: int, n: int, limit: float) -> str:
+    """Return which shares of failures the seeds with a failed run exclude: those above ``limit``."""
+    share = "nothing" if limit >= 1 else f"only shares above {fmt.rate(limit)}"
+    return f"{n_failed} of {fmt.seeds(n)} with a failed run exclude{'s' if n_failed == 1 else ''} {share}"
+
+
+# --- what stands beside it
+
+
+def _details(answer: Answer, part: Part) -> Iterator[str]:
+    yield from _where(answer, part)
+    if not math.isnan(part.difference.estimate):
+        yield f"{fmt.sentence(fmt.side(answer.arm))} is better in {part.n_better} of {fmt.units(part.n, part.unit)}."
+    if part.reason is not None:
+        yield f"{fmt.sentence(part.reason)}."
+    if part.bounds is not None:
+        low, high = fmt.points(part.bounds.low), fmt.points(part.bounds.high)
+        n = part.bounds.n_missing
+        yield f"Whatever the {n} missing pairs would have shown, the difference lies between {low} and {high} points."
+    if part.tipping is not None and not part.qualified:
+        yield tipping(part.tipping)
+    if part.key == "mean":
+        yield from _decomposition(answer)
+        yield from _by_cell(answer)
+        yield from _equivalence(answer)
+
+
+def _where(answer: Answer, part: Part) -> Iterator[str]:
+    if part.key != "best" or not part.cells:
+        return
+    arms = (answer.baseline, answer.arm)
+    cells = {fmt.cell(rounded(part.cells[arm])) for arm in arms}
+    at = (
+        f"both at {cells.pop()}"
+        if len(cells) == 1
+        else " and ".join(f"{fmt.side(arm)} at {fmt.cell(rounded(part.cells[arm]))}" for arm in arms)
+    )
+    how = (
+        "each arm's search chose on held-out training images"
+        if part.source == "tuned"
+        else "each seed is scored in the cells that the other seeds chose"
+    )
+    yield f"Best cells: {at}; {how}. Failures count as they ended."
+
+
+def _decomposition(answer: Answer) -> Iterator[str]:
+    """Yield the level that most of the mean comes from, where it comes from one."""
+    several = [share for share in answer.shares if _n_levels(answer, share) > 1]
+    if not several:
+        return
+    most = max(several, key=lambda share: share.share)
+    if most.share <= 1:
+        factor = FACTORS[most.factor]
+        yield f"{round(100 * most.share)} % of it comes from {factor.label} {factor.show(most.level)}."
+    else:
+        yield "Differences of opposite signs cancel in it."
+
+
+def _n_levels(answer: Answer, share: LevelShare) -> int:
+    return sum(other.factor == share.factor for other in answer.shares)
+
+
+def _by_cell(answer: Answer) -> Iterator[str]:
+    if answer.n_cells < 2:
+        return
+    counts = ", ".join(f"{verdict} in {n}" for verdict, n in answer.cells.items())
+    yield f"Of {answer.n_cells} cells, tested together with the mean: {counts}."
+
+
+def _equivalence(answer: Answer) -> Iterator[str]:
+    n = answer.seeds_for_equivalence
+    if answer.mean is not None and answer.mean.verdict in ("inconclusive", "equivalent") and n is not None:
+        yield (
+            f"With this spread, {fmt.seeds(n)} would put every cell's interval within {_margin(answer)}, were there no"
+            " difference."
+        )
+
+
+# --- where an arm does not learn
+
+
+def _learning(answer: Answer) -> Iterator[str]:
+    """Yield a sentence for each cell in which a run does not learn, or one that every run learns."""
+    yield from (_learning_in(answer, cell) for cell in answer.not_learning)
+    if not answer.not_learning:
+        yield f"Every run of both arms learned; {excluded(0, answer.n_seeds, answer.unseen_failures)}."
+
+
+def _learning_in(answer: Answer, at: Learning) -> str:
+    sides = ((answer.baseline, at.n_baseline, at.of_baseline), (answer.arm, at.n_arm, at.of_arm))
+    counts = [
+        f"{k} of {at.n} runs learn {fmt.side(arm)} ({fmt.share(*fmt.as_triple(share))})" for arm, k, share in sides
+    ]
+    return f"{fmt.sentence(fmt.cell(at.cell))}: {' and '.join(counts)}."
