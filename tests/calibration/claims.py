@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from analysis.findings.answer import Answer, answer, best_on_grid, cross_fitted
-from analysis.findings.family import Member, family, samples
 from scipy import stats
 
+from analysis.findings.answer import Answer, answer, best_on_grid, cross_fitted
+from analysis.findings.family import Member, family, samples
 from analysis.records.pairs import Pairs, over_cells, pair
 from analysis.stats import families
 from analysis.stats.evalues import sign_e_process
@@ -164,9 +164,14 @@ def sign_evidence(study: Study) -> bool:
 # --- controls
 
 
+def _negligible(d: Floats) -> bool:
+    inner = t_interval(d, 1 - 2 * ALPHA)
+    return inner.low > -MARGIN and inner.high < MARGIN
+
+
 def t_says_better(study: Study) -> bool:
     d = study.of_seeds
-    return len(d) > 1 and paired_t(d).pvalue <= ALPHA and d.mean() > MARGIN
+    return paired_t(d).pvalue <= ALPHA and d.mean() > 0 and not _negligible(d)
 
 
 def t_misses(study: Study) -> bool:
@@ -181,8 +186,7 @@ def all_pairs_miss(study: Study) -> bool:
 
 def mean_is_negligible(study: Study) -> bool:
     """Two one-sided tests of the mean over the cells alone."""
-    inner = t_interval(study.of_seeds, 1 - 2 * ALPHA)
-    return inner.low > -MARGIN and inner.high < MARGIN and paired_t(study.of_seeds).pvalue > ALPHA
+    return _negligible(study.of_seeds) and paired_t(study.of_seeds).pvalue > ALPHA
 
 
 def step_down_contradicts(study: Study) -> bool:

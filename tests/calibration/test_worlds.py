@@ -5,6 +5,7 @@ import pytest
 
 from analysis.records.pairs import pair
 from tests.calibration import worlds
+from tests.calibration.claims import Study
 from tests.calibration.worlds import ARM, CELLS, LEARNS, POINT, Planted, World
 
 WORLDS = {name: value for name, value in vars(worlds).items() if isinstance(value, World)}
@@ -31,6 +32,15 @@ def test_pairs_have_the_planted_spread_and_cells_are_correlated_as_planted() -> 
         d = np.diff(world.draw(np.random.default_rng(1), 20_000))[..., 0]
         assert d.std(0) == pytest.approx(0.22 * POINT, rel=0.03)
         assert np.corrcoef(d.T)[0, 1] == pytest.approx(correlation, abs=0.03)
+
+
+@pytest.mark.parametrize("gain", [worlds.ONE_CELL.gain, worlds.EVERYWHERE.gain])
+def test_collapses_at_the_tipping_rate_make_the_true_mean_zero(gain: tuple[float, ...]) -> None:
+    world = World(gain)
+    tipping = Study(world, world.draw(np.random.default_rng(3), 1000)).mean.tipping
+    assert tipping is not None
+    assert World(gain, (tipping.rate,) * len(gain)).mean == pytest.approx(0, abs=0.0004)
+    assert not tipping.qualified
 
 
 def test_a_run_without_records_is_no_pair() -> None:

@@ -109,9 +109,6 @@ class Planted:
     def common_cells(self, arm: str, baseline: str) -> list[Cell]:
         return self.cells
 
-    def unpaired(self, arm: str, baseline: str) -> list[str]:
-        return [f"{self.cells[c]}, seed {s}" for s, c in np.argwhere(np.isnan(self.accuracy).any(2))]
-
     @property
     def outcomes(self) -> pd.DataFrame:
         """A row per run that has records."""
