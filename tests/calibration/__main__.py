@@ -6,7 +6,8 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 
-from tests.calibration.rows import ROWS, Measured, Share
+from tests.calibration.rows import ROWS
+from tests.calibration.shares import Measured, Share
 
 HEAD = "| planted | n | said | by | % of studies | error | studies | |\n|---|---|---|---|---|---|---|---|"
 

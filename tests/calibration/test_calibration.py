@@ -6,7 +6,8 @@
 import numpy as np
 import pytest
 
-from tests.calibration.rows import ROWS, Claim, Measured, Share
+from tests.calibration.rows import ROWS
+from tests.calibration.shares import Claim, Measured, Share
 
 
 @pytest.mark.slow
