@@ -7,7 +7,7 @@ RUN := $(VENV)/bin/python
 # A process a core, each with a run of files, whose fixtures are dear; who is done first takes over some of the rest.
 SIDE_BY_SIDE := -n auto --dist worksteal
 
-.PHONY: report test slow lint bench golden reference clean
+.PHONY: report test slow lint bench golden calibrate reference clean
 
 report: $(VENV)/installed
 	$(RUN) -m study.run --seeds 10
@@ -31,6 +31,10 @@ bench: $(VENV)/installed
 # Six studies at another commit and here: make golden BASE=main~1
 golden: $(VENV)/installed
 	$(RUN) tests/golden.py $(BASE)
+
+# What the answer says of 2,000 planted studies a row, and how often it is wrong.
+calibrate: $(VENV)/installed-test
+	OMP_NUM_THREADS=1 $(RUN) -m tests.calibration --studies 2000
 
 # The studies in the repository, and what the README quotes of them.
 REFERENCES := results/reference-mnist results/reference-mnist-tuned

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from study.spec.design import Design
@@ -44,9 +45,10 @@ def row_of(cell: Cell | None, key: Sequence[str]) -> dict[str, Level | None]:
 
 def rows_in(table: pd.DataFrame, cell: Cell, key: Sequence[str]) -> pd.DataFrame:
     """Return the rows of a table that belong to a cell."""
+    inside = np.ones(len(table), bool)
     for name in key:
-        table = table[table[name] == cell[name]]
-    return table
+        inside &= table[name].to_numpy() == cell[name]
+    return table[inside]
 
 
 @dataclass(frozen=True)
