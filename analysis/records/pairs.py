@@ -92,9 +92,9 @@ class Pairs:
 
     def matrix(self, cells: Sequence[Cell], column: str = "difference") -> NDArray[np.float64]:
         """Return a column as (seeds, cells), seeds in order, with NaN where there is no pair."""
-        wide = self.table.pivot(index="seed", columns=self.cell_key, values=column)
-        wanted = [levels(cell, self.cell_key) for cell in cells]
-        return wide.reindex(columns=pd.MultiIndex.from_tuples(wanted, names=self.cell_key)).to_numpy(float)
+        seeds = sorted(set(self.table.seed))
+        columns = [self.cell(cell).set_index("seed")[column].reindex(seeds).to_numpy(float) for cell in cells]
+        return np.column_stack(columns) if columns else np.empty((len(seeds), 0))
 
     def rows(self, cells: Sequence[Cell]) -> NDArray[np.float64]:
         """Return the differences (seeds, cells) of the seeds that have a pair in each of ``cells``."""

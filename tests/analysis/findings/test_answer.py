@@ -114,7 +114,7 @@ def test_a_frame_whose_chance_is_known_has_failures_and_tipping_rates() -> None:
     known = answers(from_frame(pd.DataFrame(rows), **of, chance=0.1, limits=(0.0, 1.0)), 0.05, 0.002)["b"]
     assert [(cell.n_baseline, cell.n_arm, cell.n) for cell in known.not_learning] == [(7, 8, 8)]
     assert known.best
-    assert known.best.tipping
+    assert known.best.tipping is not None
     assert known.mean
     assert known.mean.n_failed_baseline == 1
     unknown = answers(from_frame(pd.DataFrame(rows), **of), 0.05, 0.002)["b"]  # type: ignore[arg-type]

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from analysis.errors import AnalysisError
+from analysis.records.frames import from_frame
 from analysis.records.pairs import pair
 from analysis.records.tables import StudyData, check, load, load_ablation
 from study.spec.design import Design
@@ -247,3 +248,12 @@ def test_a_manifest_of_a_smaller_design_than_the_tables_is_refused(study: StudyD
     smaller = Design("digits", batch_sizes=(32,), lrs=(0.01, 0.1), seeds=(3, 4, 5), epochs=4)
     with pytest.raises(AnalysisError, match="do not belong together"):
         check(study.records, study.runs, study.name, smaller)
+
+
+def test_a_frame_of_one_factor_has_its_differences_by_cell() -> None:
+    rows = [
+        {"seed": seed, "arm": arm, "lr": lr, "score": seed + (arm == "b") * (1 + lr)}
+        for seed in range(3) for arm in "ab" for lr in (0.25, 0.5)
+    ]  # fmt: skip
+    data = from_frame(pd.DataFrame(rows), unit="seed", arm="arm", baseline="a", factors=["lr"], outcome="score")
+    assert pair(data, "b", "score").rows(data.cells).tolist() == [[1.25, 1.5]] * 3
