@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from analysis.findings.answer import Answer, LevelShare, answers
+from analysis.findings.contrasts import compute_contrasts
 from analysis.findings.results import analyse
 from analysis.records.frames import from_frame
 from analysis.records.tables import load
@@ -111,13 +112,12 @@ def test_a_frame_whose_chance_is_known_has_failures_and_tipping_rates() -> None:
         for lr in (0.1, 0.2)
     ]
     of = {"unit": "seed", "arm": "arm", "baseline": "a", "factors": ["lr"], "outcome": "score"}
-    known = answers(from_frame(pd.DataFrame(rows), **of, chance=0.1, limits=(0.0, 1.0)), 0.05, 0.002)["b"]
+    frame = from_frame(pd.DataFrame(rows), **of, chance=0.1, limits=(0.0, 1.0))  # type: ignore[arg-type]
+    known = answers(frame, 0.05, 0.002)["b"]
     assert [(cell.n_baseline, cell.n_arm, cell.n) for cell in known.not_learning] == [(7, 8, 8)]
-    assert known.best
-    assert known.best.tipping is not None
     assert known.mean
     assert known.mean.n_failed_baseline == 1
-    unknown = answers(from_frame(pd.DataFrame(rows), **of), 0.05, 0.002)["b"]  # type: ignore[arg-type]
-    assert unknown.not_learning == []
-    assert unknown.best
-    assert unknown.best.tipping is None
+    assert all(contrast.tipping for contrast in compute_contrasts(frame, 0.05, 0.002)[1:])
+    frame = from_frame(pd.DataFrame(rows), **of)  # type: ignore[arg-type]
+    assert answers(frame, 0.05, 0.002)["b"].not_learning == []
+    assert not any(contrast.tipping for contrast in compute_contrasts(frame, 0.05, 0.002))
