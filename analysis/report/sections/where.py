@@ -20,7 +20,7 @@ from analysis.report.columns import (
     pvalue_values,
     text_column,
 )
-from analysis.report.document import Block, Figure, Paragraph, Placeholder, Section, Table
+from analysis.report.document import Block, Column, Figure, Paragraph, Placeholder, Section, Table
 from analysis.report.figures import effects
 from analysis.report.figures.style import svg
 from analysis.stats.grid import Slope
@@ -108,16 +108,20 @@ def _table(study: StudyData, arm: str, cells: dict[Cell, Contrast]) -> Table:
             "n_failed_baseline": cell.n_failed_baseline,
             "n_failed_arm": cell.n_failed_arm,
             "n_runs": cell.n_runs,
+            "inner_low": cell.inner.low,
+            "inner_high": cell.inner.high,
             "verdict": cell.verdict,
         }
         for key, cell in cells.items()
     ]
+    inner = 1 - 2 * next(iter(cells.values())).alpha
     columns = [
         *cell_columns(study),
         count_column("n", "n"),
         interval_column("difference, points [all cells at once]", "difference"),
         p_column("p, adjusted for all cells and their mean (sup-t)", "p_adjusted"),
         failed_column(study.baseline, arm),
+        Column(f"[{fmt.level(inner)}, this cell alone]", fmt.interval, ("inner_low", "inner_high")),
         text_column("verdict", "verdict"),
     ]
     return Table(f"effect-{arm}", "The difference in every cell, tested together", columns, rows)

@@ -12,6 +12,7 @@ from tests.analysis.report.oracle.spelling import (
     Interval,
     ends,
     estimate,
+    level_text,
     p_text,
     place,
     points,
@@ -28,6 +29,7 @@ def say_effects(o: Oracle, say: Expected) -> None:
             "difference, points [all cells at once]": _estimate(cell),
             "p, adjusted for all cells and their mean (sup-t)": cell.p.text,
             "failed without | with": cell.failures,
+            f"[{level_text(1 - 2 * o.alpha)}, this cell alone]": ends(t_interval(cell.d, 1 - 2 * o.alpha)),
             "verdict": cell.verdict,
         }
         for cell in o.in_cells
