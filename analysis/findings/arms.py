@@ -42,7 +42,10 @@ class Claim:
     arm: str
     claimed: float
     ours: Interval
-    """A prediction interval for the test accuracy of one run after the last epoch, at the tutorial's setting."""
+    """A prediction interval for the test accuracy of one run that learns after the last epoch, at the tutorial's
+    setting; over the runs that learned."""
+    n: int
+    """Runs, of which those that failed are not in ``ours``."""
     inside: bool | None
     """None where there is no interval."""
 
@@ -78,9 +81,9 @@ def claims(study: StudyData, level: float) -> list[Claim]:
     at = rows_in(study.outcomes, PUBLISHED_CELL, study.cell_key)
     claims = []
     for arm, claimed in PUBLISHED.items():
-        runs = at[at.arm == arm].final
+        runs = at[at.arm == arm]
         if len(runs):
-            ours = prediction(runs, level)
+            ours = prediction(runs.final[~runs.failed], level)
             inside = None if math.isnan(ours.low) else ours.low <= claimed <= ours.high
-            claims.append(Claim(arm, claimed, ours, inside))
+            claims.append(Claim(arm, claimed, ours, len(runs), inside))
     return claims

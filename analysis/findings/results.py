@@ -213,12 +213,11 @@ def _times(study: StudyData, pairs: Pairs, level: float) -> list[time_to_event.T
 
 
 def _noise(study: StudyData, pairs: Pairs, level: float) -> list[Noise]:
-    """Return the noise over all cells, then in each, of pairs without divergence: a diverged run has no labels."""
+    """Return the noise over all cells, then in each; a diverged run has chance for every image."""
     if not pairs.cells:
         return []
     total, in_cells = np.zeros((len(study.design.seeds), study.design.data.n_test), np.float32), []
     for cell in pairs.cells:
-        # NaN where a run has no predictions
         c = study.correctness(pairs.arm, cell) - study.correctness(pairs.baseline, cell)
         total += c
         in_cells.append(_noise_of(study, pairs, cell, c, level))

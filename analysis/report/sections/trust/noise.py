@@ -25,8 +25,9 @@ def _about(of_arm: Findings) -> Paragraph:
     )  # fmt: skip
     return Paragraph(
         "The difference at the last epoch, from the answers to every test image: its interval for other seeds and"
-        f" these images, and for other seeds and other images of the kind (two-way layout).{bought} A gain below 1 says"
-        " that the shared weights and batches did not help here."
+        " these images, and for other seeds and other images of the kind (two-way layout). All pairs count; a diverged"
+        f" run has chance for every image.{bought} A gain below 1 says that the shared weights and batches did not help"
+        " here."
     )
 
 
@@ -45,7 +46,7 @@ def _table(study: StudyData, of_arm: Findings) -> Table:
         Column("correlation", fmt.decimals, ("correlation",)),
     ]
     rows = [cell_values(study, noise.cell) | _row(noise) for noise in of_arm.noise]
-    caption = "Standard deviations of one seed's mean difference by cause, and what pairing bought"
+    caption = "Standard deviations of one seed's mean difference by cause, and what pairing bought; all pairs"
     return Table(f"noise-{of_arm.arm}", caption, columns, rows, n_totals=1)
 
 

@@ -20,6 +20,7 @@ from tests.analysis.report.oracle.arithmetic import (
 )
 from tests.analysis.report.oracle.records import Oracle, Records
 from tests.analysis.report.oracle.spelling import (
+    CHANCE,
     EDGE,
     IN_ALL_CELLS,
     NO_NUMBER,
@@ -147,7 +148,11 @@ def say_noise(o: Oracle, say: Expected) -> None:
     of, answered = o.of, [_answered(o.of, i) for i in o.of.common]
     single = 1e-5  # the page averages the cells' answers in single precision
     rows = [IN_ALL_CELLS | _noise_row(o, of.common, np.mean(answered, axis=0), single)]
-    rows += [where(of.cells[i]) | _noise_row(o, [i], c, EDGE) for i, c in zip(of.common, answered, strict=True)]
+    gone = of.diverged["bn"] | of.diverged["no_bn"]
+    rows += [
+        where(of.cells[i]) | _noise_row(o, [i], c, single if gone[:, i].any() else EDGE)
+        for i, c in zip(of.common, answered, strict=True)
+    ]
     say.table("noise-bn", ("batch size", "rate"), rows)
     gain = rows[0]["pairing gain"]
     if gain != NO_NUMBER:
@@ -184,12 +189,18 @@ def _correlation(rho: float) -> str:
 
 def _answered(of: Records, i: int) -> Floats:
     """(seeds, images): 1 where the arm alone was right after the last epoch, -1 where the baseline alone was."""
+    return answers_of(of, "bn", i) - answers_of(of, "no_bn", i)
+
+
+def answers_of(of: Records, arm: str, i: int) -> Floats:
+    """(seeds, images): 1 where a run was right after the last epoch, 0 where not, chance where it diverged."""
     found = np.full((len(of.seeds), of.n_test), np.nan)
     for row, seed in enumerate(of.seeds):
-        packed = [of.answers.get((arm, *of.cells[i], seed)) for arm in ("bn", "no_bn")]
-        bits = [np.unpackbits(np.frombuffer(one, np.uint8))[: of.n_test] for one in packed if isinstance(one, bytes)]
-        if len(bits) == 2:
-            found[row] = bits[0].astype(float) - bits[1]
+        bits = of.answers.get((arm, *of.cells[i], seed))
+        if isinstance(bits, bytes):
+            found[row] = np.unpackbits(np.frombuffer(bits, np.uint8))[: of.n_test]
+        elif of.diverged[arm][row, i]:
+            found[row] = CHANCE
     return found
 
 
