@@ -25,7 +25,7 @@ from analysis.records.pairs import Pairs, over_cells, pair, zero_rounding_noise
 from analysis.records.tables import PRIMARY, StudyData, load_ablation
 from analysis.stats import evalues, null_calibration, power, time_to_event, variance_components
 from analysis.stats.cross_fitting import CrossFit, crossfit
-from analysis.stats.grid import Axis, BestRate, LargestRate, Slope, best_rate, interaction, largest_rate
+from analysis.stats.grid import Axis, BestRate, LargestRate, LevelDifference, best_rate, largest_rate, level_differences
 from study.spec.factors import Cell, Level
 
 LAST_EPOCHS = 3  # those that the primary endpoint averages
@@ -101,7 +101,8 @@ class Findings:
     gaps: list[DifferenceCurve]
     times: list[time_to_event.TimeToAccuracy]
     noise: list[Noise]
-    slopes: list[Slope]
+    level_differences: list[LevelDifference]
+    """How the effect changes between neighbouring levels; all pairs, failures as they ended."""
     largest_rate: LargestRate | None
     best_rates: list[BestRateAt]
     best_cell: BestCell | None
@@ -171,7 +172,7 @@ def findings(study: StudyData, of_study: Sequence[Contrast], arm: str, alpha: fl
         gaps=difference_curves(study, arm, pairs.baseline, level),
         times=_times(study, pairs, level),
         noise=_noise(study, pairs, level),
-        slopes=_slopes(study, pairs, level),
+        level_differences=_level_differences(study, pairs, level),
         largest_rate=_largest_rate(study, pairs, level),
         best_rates=_best_rates(study, pairs, level),
         best_cell=_best_cell(pairs, level),
@@ -267,20 +268,15 @@ def _grid_values(study: StudyData, pairs: Pairs, column: str) -> _GridValues | N
     return _GridValues(grid, rows, rates, values) if len(values) else None
 
 
-def _slopes(study: StudyData, pairs: Pairs, level: float) -> list[Slope]:
-    """Return the slopes along the factors whose levels are numbers, averaged over the levels of the others."""
+def _level_differences(study: StudyData, pairs: Pairs, level: float) -> list[LevelDifference]:
+    """Return the differences between the levels of every factor, averaged over the levels of the others."""
     whole = _grid_values(study, pairs, "difference")
     if whole is None:
         return []
-    others = whole.grid.others
-    by_factor = whole.values.reshape(-1, *(len(study.design.levels(factor.key)) for factor in others), len(whole.rates))
-    names = tuple(axis for axis, factor in enumerate(others, 1) if factor.scale is None)
-    axes = [
-        Axis(factor.label, factor.per, [factor.scale(level) for level in study.design.levels(factor.key)])
-        for factor in (*others, whole.grid.across)
-        if factor.scale is not None
-    ]
-    return interaction(by_factor.mean(axis=names) if names else by_factor, axes, level)
+    factors = (*whole.grid.others, whole.grid.across)
+    levels = [study.design.levels(factor.key) for factor in factors]
+    axes = [Axis(f.key, of_factor, f.is_numeric) for f, of_factor in zip(factors, levels, strict=True)]
+    return level_differences(whole.values.reshape(-1, *map(len, levels)), axes, level)
 
 
 def _largest_rate(study: StudyData, pairs: Pairs, level: float) -> LargestRate | None:

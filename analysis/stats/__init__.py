@@ -11,7 +11,7 @@ from analysis.stats.cross_fitting import crossfit
 from analysis.stats.effect_sizes import cohen_dz, hedges_gz, prob_better
 from analysis.stats.evalues import e_process, sign_e_process
 from analysis.stats.good_regions import good_region, good_region_difference
-from analysis.stats.grid import best_rate, interaction, largest_rate
+from analysis.stats.grid import best_rate, largest_rate, level_differences
 from analysis.stats.intervals import (
     bootstrap_t,
     fieller,
@@ -57,8 +57,8 @@ __all__ = [
     "hedges_gz",
     "hodges_lehmann",
     "holm",
-    "interaction",
     "largest_rate",
+    "level_differences",
     "max_t",
     "mcnemar",
     "paired_t",

@@ -63,8 +63,8 @@ def _four_plots(study: StudyData, curves: Sequence[Curve]) -> Figure:
         alt="After the last epoch: " + "; ".join(_last(curve) for curve in shown) + ".",
         caption=(
             "Thick: mean over the seeds; band: holds for all epochs of a curve at once (sup-t,"
-            f" {fmt.level(shown[0].level)}, from 5 seeds on); thin: single seeds{_drawn(shown)}. A thin line stops where"
-            " its run diverged. Epoch 0, the untrained network, is in the table."
+            f" {fmt.level(shown[0].level)}, from 5 seeds on); thin: single seeds{_drawn(shown)}. A thin line stops"
+            " where its run diverged. Epoch 0, the untrained network, is in the table."
         ),
         table=_table(study, "curves", f"Learning curves at {fmt.cell(cell)}", shown),
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.analysis.report.oracle.answer import say_answer, say_seed_by_seed
 from tests.analysis.report.oracle.cells import say_all_cells
-from tests.analysis.report.oracle.grid import say_effects, say_slopes
+from tests.analysis.report.oracle.grid import say_effects, say_levels
 from tests.analysis.report.oracle.inference import say_inference
 from tests.analysis.report.oracle.labels import say_swaps_of_labels
 from tests.analysis.report.oracle.learning import say_claims, say_curves, say_gaps
@@ -22,7 +22,7 @@ PARTS = (
     say_answer,
     say_seed_by_seed,
     say_effects,
-    say_slopes,
+    say_levels,
     say_curves,
     say_claims,
     say_gaps,
