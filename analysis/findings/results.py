@@ -12,6 +12,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analysis.findings.accuracy_shares import (
+    FINAL,
+    AccuracyLevel,
+    AccuracyShares,
+    accuracy_levels,
+    accuracy_shares,
+)
 from analysis.findings.arms import ArmCell, Claim, arm_cells, claims
 from analysis.findings.comparison import Comparison, compare
 from analysis.findings.contrasts import Contrast, Step, compute_contrasts, overall, sequence
@@ -29,7 +36,6 @@ from analysis.stats.grid import Axis, BestRate, LargestRate, LevelDifference, be
 from study.spec.factors import Cell, Level
 
 LAST_EPOCHS = 3  # those that the primary endpoint averages
-FINAL = "final"
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,14 @@ class BestRateAt:
     at: Mapping[str, Level]
     """The levels of the other factors."""
     found: BestRate
+
+
+@dataclass(frozen=True)
+class UsableRate:
+    """The largest rates at which the runs of both arms reach an accuracy."""
+
+    level: AccuracyLevel
+    found: LargestRate
 
 
 @dataclass(frozen=True)
@@ -103,7 +117,8 @@ class Findings:
     noise: list[Noise]
     level_differences: list[LevelDifference]
     """How the effect changes between neighbouring levels; all pairs, failures as they ended."""
-    largest_rate: LargestRate | None
+    usable_rates: list[UsableRate]
+    """At the learning threshold, and at 90 % of the best mean; none where the grid has gaps or a single rate."""
     best_rates: list[BestRateAt]
     best_cell: BestCell | None
     """None where there is but one cell, or no seed with a pair in each."""
@@ -121,6 +136,7 @@ class Results:
     contrasts: list[Contrast]
     curves: list[Curve]
     arm_cells: list[ArmCell]
+    accuracy_shares: list[AccuracyShares]
     claims: list[Claim]
     of_arms: dict[str, Findings]
     modes: Modes | None
@@ -141,6 +157,7 @@ def analyse(study: StudyData, alpha: float, margin: float, other: StudyData | No
         contrasts=of_study,
         curves=arm_curves(study, level),
         arm_cells=arm_cells(study, level),
+        accuracy_shares=accuracy_shares(study, accuracy_levels(study), level),
         claims=claims(study, level),
         of_arms={arm: findings(study, of_study, arm, alpha, margin) for arm in study.treatments},
         modes=None if ablation is None else modes(study, ablation, level),
@@ -157,7 +174,7 @@ def compared(study: StudyData, other: StudyData, level: float) -> list[Compariso
 
 def findings(study: StudyData, of_study: Sequence[Contrast], arm: str, alpha: float, margin: float) -> Findings:
     """Return everything of one arm; ``of_study`` are the study's contrasts."""
-    pairs, level = pair(study, arm, PRIMARY), 1 - alpha
+    pairs, final, level = pair(study, arm, PRIMARY), pair(study, arm, FINAL), 1 - alpha
     complete = pairs.rows(pairs.cells)
     of_seeds = over_cells(complete)
     return Findings(
@@ -167,13 +184,13 @@ def findings(study: StudyData, of_study: Sequence[Contrast], arm: str, alpha: fl
         alpha=alpha,
         sequence=sequence(of_study, arm),
         scores=_scores_by_seed(pairs),
-        sensitivity=sensitivity(pairs, pair(study, arm, FINAL), overall(of_study, arm)),
+        sensitivity=sensitivity(pairs, final, overall(of_study, arm)),
         failures=count_failures(pairs, level),
         gaps=difference_curves(study, arm, pairs.baseline, level),
         times=_times(study, pairs, level),
         noise=_noise(study, pairs, level),
         level_differences=_level_differences(study, pairs, level),
-        largest_rate=_largest_rate(study, pairs, level),
+        usable_rates=_usable_rates(study, final, level),
         best_rates=_best_rates(study, pairs, level),
         best_cell=_best_cell(pairs, level),
         plan=power.plan(of_seeds, margin, alpha),
@@ -279,11 +296,18 @@ def _level_differences(study: StudyData, pairs: Pairs, level: float) -> list[Lev
     return level_differences(whole.values.reshape(-1, *map(len, levels)), axes, level)
 
 
-def _largest_rate(study: StudyData, pairs: Pairs, level: float) -> LargestRate | None:
-    of_baseline, of_arm = (_grid_values(study, pairs, column) for column in ("failed_baseline", "failed_arm"))
-    if of_baseline is None or of_arm is None:
-        return None
-    return largest_rate(of_baseline.values > 0, of_arm.values > 0, of_arm.rates, level)
+def _usable_rates(study: StudyData, final: Pairs, level: float) -> list[UsableRate]:
+    of_baseline, of_arm = (_grid_values(study, final, column) for column in ("of_baseline", "of_arm"))
+    if of_baseline is None or of_arm is None or len(of_arm.rates) < 2:
+        return []
+    learning, of_best, *_ = accuracy_levels(study)
+    return [
+        UsableRate(
+            least,
+            largest_rate(of_baseline.values < least.accuracy, of_arm.values < least.accuracy, of_arm.rates, level),
+        )
+        for least in (learning, of_best)
+    ]
 
 
 def _best_rates(study: StudyData, pairs: Pairs, level: float) -> list[BestRateAt]:

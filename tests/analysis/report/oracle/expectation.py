@@ -10,7 +10,7 @@ from tests.analysis.report.oracle.inference import say_inference
 from tests.analysis.report.oracle.labels import say_swaps_of_labels
 from tests.analysis.report.oracle.learning import say_claims, say_curves, say_gaps
 from tests.analysis.report.oracle.records import Oracle
-from tests.analysis.report.oracle.robustness import say_best, say_failures, say_largest, say_robustness
+from tests.analysis.report.oracle.robustness import say_best, say_failures, say_robustness, say_shares, say_usable
 from tests.analysis.report.oracle.seeds import say_plan
 from tests.analysis.report.oracle.side_by_side import say_compared
 from tests.analysis.report.oracle.speed import say_times
@@ -27,8 +27,9 @@ PARTS = (
     say_claims,
     say_gaps,
     say_robustness,
+    say_shares,
     say_failures,
-    say_largest,
+    say_usable,
     say_best,
     say_times,
     say_inference,
