@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.records.tables import StudyData
-from analysis.stats.clustered_shares import clustered_share
 from analysis.stats.intervals import Interval
+from analysis.stats.secondary.clustered_shares import clustered_share
 
 FINAL = "final"
 OF_THE_BEST = (0.9, 0.99)

@@ -6,12 +6,14 @@ Nothing here compares the arms: intervals of two arms that overlap say nothing o
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 from scipy import stats
 
 from analysis.records.cells import cell_at, rows_in
 from analysis.records.tables import PRIMARY, StudyData
 from analysis.stats.intervals import Interval, prediction, t_interval
+from analysis.stats.secondary.seed_variance import SeedVariance, seed_variance
 from study.spec.factors import REFERENCE_SETTING, Cell
 
 PUBLISHED = {"no_bn": 0.9555, "bn": 0.978}
@@ -33,6 +35,8 @@ class ArmCell:
     n_failed: int
     failing: Interval
     """Interval of the share of runs that fail: Clopper & Pearson (1934), exact."""
+    variance: SeedVariance
+    """Of the accuracy after the last epoch; a diverged run has chance for every image."""
 
 
 @dataclass(frozen=True)
@@ -54,13 +58,14 @@ def arm_cells(study: StudyData, level: float) -> list[ArmCell]:
     """Return every arm in every cell in which it was trained, by cell."""
     key = study.cell_key
     cells = [
-        _arm_cell(cell_at(key, levels), str(arm), runs, level)
+        _arm_cell(study, cell_at(key, levels), str(arm), runs, level)
         for (*levels, arm), runs in study.outcomes.groupby([*key, "arm"])
     ]
     return sorted(cells, key=lambda of_arm: (of_arm.cell, of_arm.arm))
 
 
-def _arm_cell(cell: Cell, arm: str, runs: pd.DataFrame, level: float) -> ArmCell:
+def _arm_cell(study: StudyData, cell: Cell, arm: str, runs: pd.DataFrame, level: float) -> ArmCell:
+    correct = study.correctness(arm, cell)
     n, n_failed = len(runs), int(runs.failed.sum())
     exact = stats.binomtest(n_failed, n).proportion_ci(level, method="exact")
     return ArmCell(
@@ -71,6 +76,7 @@ def _arm_cell(cell: Cell, arm: str, runs: pd.DataFrame, level: float) -> ArmCell
         n_diverged=int(runs.diverged.sum()),
         n_failed=n_failed,
         failing=Interval("Clopper-Pearson", n, n_failed / n, float(exact.low), float(exact.high), level),
+        variance=seed_variance(correct[~np.isnan(correct).any(axis=1)]),
     )
 
 

@@ -27,6 +27,7 @@ from analysis.findings.failures import Failures, count_failures
 from analysis.findings.inference_modes import Modes, modes
 from analysis.findings.sensitivity import Sensitivity, sensitivity
 from analysis.findings.tuning import Tuned, tuned
+from analysis.findings.typical_pair import TypicalPair, typical_pairs
 from analysis.records.cells import Grid, Levels
 from analysis.records.pairs import Pairs, over_cells, pair, zero_rounding_noise
 from analysis.records.tables import PRIMARY, StudyData, load_ablation
@@ -112,6 +113,7 @@ class Findings:
     scores: list[Scores]
     sensitivity: Sensitivity
     failures: list[Failures]
+    typical_pairs: list[TypicalPair]
     gaps: list[DifferenceCurve]
     times: list[time_to_event.TimeToAccuracy]
     noise: list[Noise]
@@ -186,6 +188,7 @@ def findings(study: StudyData, of_study: Sequence[Contrast], arm: str, alpha: fl
         scores=_scores_by_seed(pairs),
         sensitivity=sensitivity(pairs, final, overall(of_study, arm)),
         failures=count_failures(pairs, level),
+        typical_pairs=typical_pairs(pairs, level),
         gaps=difference_curves(study, arm, pairs.baseline, level),
         times=_times(study, pairs, level),
         noise=_noise(study, pairs, level),

@@ -11,6 +11,7 @@ from analysis.findings.results import Results
 from analysis.findings.sensitivity import Sensitivity
 from analysis.findings.tuning import Tuned
 from analysis.report import number_format as fmt
+from analysis.report.specification_sentences import of_specifications
 from analysis.stats.power import Plan, seeds_to_reach
 
 
@@ -123,32 +124,13 @@ def what_would_change_it(overall: Contrast, sensitivity: Sensitivity, plan: Plan
     """Return how far the answer is from another one, a line a reason."""
     if overall.verdict == "not testable":
         return [*_enough_seeds(overall)]
-    grid = [*_other_analyses(sensitivity), *_other_quantities(sensitivity)]
-    return [*grid, *_distance(overall, sensitivity), *_more_seeds(overall, plan)]
+    return [of_specifications(sensitivity, overall.arm), *_distance(overall, sensitivity), *_more_seeds(overall, plan)]
 
 
 def _enough_seeds(overall: Contrast) -> Iterator[str]:
     enough = seeds_to_reach(overall.alpha)
     if overall.n_pairs < enough:
         yield f"More seeds would: the exact test needs {enough} to reach {fmt.level(overall.alpha)}."
-
-
-def _other_analyses(sensitivity: Sensitivity) -> Iterator[str]:
-    n = len(sensitivity.ways) - 1
-    if not sensitivity.others:
-        yield f"Another analysis would not: {n} others of the same records give the same verdict."
-    for other in sensitivity.others:
-        size = fmt.estimate(*fmt.as_triple(other.interval))
-        verdict = VERDICTS[other.verdict]
-        yield f"Another analysis would: {other.what} gives {size} points, {fmt.seeds(other.n)}: {verdict}."
-
-
-def _other_quantities(sensitivity: Sensitivity) -> Iterator[str]:
-    """Yield a line on the specifications of another quantity than the mean over all cells."""
-    others = [s for s in sensitivity.ways if not s.same_quantity and not math.isnan(s.interval.estimate)]
-    if others:
-        sizes = "; ".join(f"{fmt.estimate(*fmt.as_triple(other.interval))} points for {other.what}" for other in others)
-        yield f"Another grid would change the size: {sizes}."
 
 
 def _distance(overall: Contrast, sensitivity: Sensitivity) -> Iterator[str]:

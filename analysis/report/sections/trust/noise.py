@@ -1,12 +1,21 @@
-"""Where does the noise come from, and what did the pairing gain?"""
+"""Where does the noise come from, and what did the pairing gain? Of the difference, and of either arm."""
 
 import math
 from typing import Any
 
-from analysis.findings.results import Findings, Noise
+from analysis.findings.arms import ArmCell
+from analysis.findings.results import Findings, Noise, Results
 from analysis.records.tables import StudyData
 from analysis.report import number_format as fmt
-from analysis.report.columns import cell_columns, cell_values, count_column, interval_column, interval_values, of_both
+from analysis.report.columns import (
+    cell_columns,
+    cell_values,
+    count_column,
+    interval_column,
+    interval_values,
+    of_both,
+    text_column,
+)
 from analysis.report.document import Block, Column, Paragraph, Table
 
 
@@ -70,4 +79,41 @@ def _row(noise: Noise) -> dict[str, Any]:
         "sd_epochs_arm": noise.of_arm.over_epochs,
         "pairing_gain": noise.pairing.gain,
         "correlation": noise.pairing.rho,
+    }
+
+
+# --- each arm by itself
+
+
+def of_arms(study: StudyData, results: Results) -> list[Block]:
+    """Return how much of each arm's spread over seeds a finite test set makes."""
+    if not results.arm_cells:
+        return []
+    about = (
+        "Each arm by itself: of the spread of its accuracy over seeds, the binomial noise of the test set is what other"
+        " images would not repeat (Jordan 2023); what is left is the spread on endless images of the kind."
+    )
+    columns = [
+        *cell_columns(study),
+        text_column("arm", "arm"),
+        count_column("n", "n"),
+        Column("sd over seeds, points", _points, ("sd_seeds",)),
+        Column("of the test set's binomial noise", _points, ("sd_binomial",)),
+        Column("left", _points, ("sd_beyond",)),
+        text_column("note", "note"),
+    ]
+    caption = "Standard deviation of an arm's accuracy over seeds, after the last epoch; all runs"
+    return [Paragraph(about), Table("seed-noise", caption, columns, [_row_of_arm(study, c) for c in results.arm_cells])]
+
+
+def _row_of_arm(study: StudyData, cell: ArmCell) -> dict[str, Any]:
+    variance = cell.variance
+    return {
+        **cell_values(study, cell.cell),
+        "arm": fmt.side(cell.arm),
+        "n": variance.n_seeds,
+        "sd_seeds": math.sqrt(variance.observed),
+        "sd_binomial": math.sqrt(variance.binomial),
+        "sd_beyond": math.sqrt(variance.beyond),
+        "note": variance.reason,
     }

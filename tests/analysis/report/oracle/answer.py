@@ -32,7 +32,7 @@ from tests.analysis.report.oracle.spelling import (
     unsigned,
     where,
 )
-from tests.analysis.report.oracle.trust import ways_of
+from tests.analysis.report.oracle.trust import specification_sentence
 
 
 def say_answer(o: Oracle, say: Expected) -> None:
@@ -80,17 +80,10 @@ def extremes_of(o: Oracle) -> tuple[Contrast, Contrast]:
 
 
 def _what_would_change_it(o: Oracle) -> Iterator[str]:
-    whole, (stated, *ways) = o.whole, ways_of(o)
+    whole = o.whole
     if whole.verdict == "not testable":
         return
-    others = [way for way in ways if way.verdict != stated.verdict]
-    if not others:
-        yield f"{len(ways)} others of the same records give the same verdict."
-    for way in others:
-        yield f"{way.what} gives {estimate(way.interval)} points, {seeds(way.n)}: {VERDICTS[way.verdict]}."
-    sizes = [f"{estimate(way.interval)} points for {way.what}" for way in ways if not way.same and way.n]
-    if sizes:
-        yield f"Another grid would change the size: {'; '.join(sizes)}."
+    yield specification_sentence(o) or ""
     least = float(stats.t.isf(o.alpha / 2, whole.n - 1) * stats.sem(o.d))
     yield either(
         f"the paired t test rejects where the mean difference is at least {small.lstrip('+')} points in size; it is"

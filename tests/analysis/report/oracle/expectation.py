@@ -15,7 +15,13 @@ from tests.analysis.report.oracle.seeds import say_plan
 from tests.analysis.report.oracle.side_by_side import say_compared
 from tests.analysis.report.oracle.speed import say_times
 from tests.analysis.report.oracle.spelling import Expected
-from tests.analysis.report.oracle.trust import say_completeness, say_noise, say_sensitivity
+from tests.analysis.report.oracle.trust import (
+    say_completeness,
+    say_next_pair,
+    say_noise,
+    say_seed_noise,
+    say_specifications,
+)
 from tests.analysis.report.oracle.tuning import say_best_cell, say_tuned
 
 PARTS = (
@@ -37,8 +43,10 @@ PARTS = (
     say_best_cell,
     say_compared,
     say_completeness,
-    say_sensitivity,
+    say_specifications,
+    say_next_pair,
     say_noise,
+    say_seed_noise,
     say_swaps_of_labels,
     say_plan,
     say_all_cells,

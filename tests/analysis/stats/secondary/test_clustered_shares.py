@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.stats.clustered_shares import clustered_share
+from analysis.stats.secondary.clustered_shares import clustered_share
 
 
 @pytest.mark.parametrize("k", [0, 1, 7, 10])
