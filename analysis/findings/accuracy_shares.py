@@ -55,11 +55,11 @@ def learning_threshold(study: StudyData) -> float:
 
 
 def accuracy_levels(study: StudyData) -> list[AccuracyLevel]:
-    """Return the learning threshold, then shares of the best mean that an arm has in a cell."""
-    means = study.outcomes.groupby([*study.cell_key, "arm"])[FINAL].mean()
+    """Return the learning threshold and, where they lie above it, shares of the best mean of an arm in a cell."""
+    means, learning = study.outcomes.groupby([*study.cell_key, "arm"])[FINAL].mean(), learning_threshold(study)
     best = float(means.max()) if len(means) else study.chance
     of_best = [AccuracyLevel(f"reaches {100 * share:g} % of the best mean", share * best) for share in OF_THE_BEST]
-    return [AccuracyLevel("learns", learning_threshold(study)), *of_best]
+    return [AccuracyLevel("learns", learning), *(level for level in of_best if level.accuracy > learning)]
 
 
 def accuracy_shares(study: StudyData, levels: Sequence[AccuracyLevel], confidence: float) -> list[AccuracyShares]:

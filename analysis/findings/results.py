@@ -303,13 +303,12 @@ def _usable_rates(study: StudyData, final: Pairs, level: float) -> list[UsableRa
     of_baseline, of_arm = (_grid_values(study, final, column) for column in ("of_baseline", "of_arm"))
     if of_baseline is None or of_arm is None or len(of_arm.rates) < 2:
         return []
-    learning, of_best, *_ = accuracy_levels(study)
     return [
         UsableRate(
             least,
             largest_rate(of_baseline.values < least.accuracy, of_arm.values < least.accuracy, of_arm.rates, level),
         )
-        for least in (learning, of_best)
+        for least in accuracy_levels(study)[:2]
     ]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from analysis.findings.accuracy_shares import AccuracyShares, ShareReaching, learning_threshold
+from analysis.findings.accuracy_shares import AccuracyLevel, AccuracyShares, ShareReaching, learning_threshold
 from analysis.findings.arms import ArmCell
 from analysis.findings.failures import Failures
 from analysis.findings.results import BestRateAt, Findings, Results, UsableRate
@@ -126,8 +126,8 @@ def _shares(results: Results) -> Figure:
         )
         + ".",
         caption=(
-            f"Bars, at the learning threshold and at two shares of the best mean: {fmt.level(_confidence(arms))} limits"
-            " of Clopper and Pearson with the seeds as the sample, since the runs of a seed are alike."
+            f"Bars, at the learning threshold and at 90 and 99 % of the best mean: {fmt.level(_confidence(arms))}"
+            " limits of Clopper and Pearson with the seeds as the sample, since the runs of a seed are alike."
         ),
         table=_shares_table(arms),
     )
@@ -139,14 +139,17 @@ def _confidence(arms: Sequence[AccuracyShares]) -> float:
 
 def _shares_headline(arms: Sequence[AccuracyShares]) -> str:
     """Return how many runs reach the first two levels, k of n of each arm."""
-    learn, near, *_ = zip(*(of.reaching for of in arms), strict=True)
+    levels = zip(*(of.reaching[:2] for of in arms), strict=True)
+    return "; ".join(f"{_runs_that(level[0].level)}: {_counts(level, arms)}" for level in levels)
 
-    def counts(level: Sequence[ShareReaching]) -> str:
-        sides = zip(level, arms, strict=True)
-        return fmt.listing([f"{one.n_reaching} of {of.n_runs} {fmt.side(of.arm)}" for one, of in sides])
 
-    least = fmt.percent(near[0].level.accuracy, 1)
-    return f"Runs that learn: {counts(learn)}; that end at {least} or above: {counts(near)}"
+def _runs_that(level: AccuracyLevel) -> str:
+    return f"Runs that end at {fmt.percent(level.accuracy, 1)} or above"
+
+
+def _counts(level: Sequence[ShareReaching], arms: Sequence[AccuracyShares]) -> str:
+    sides = zip(level, arms, strict=True)
+    return fmt.listing([f"{one.n_reaching} of {of.n_runs} {fmt.side(of.arm)}" for one, of in sides])
 
 
 def _shares_table(arms: Sequence[AccuracyShares]) -> Table:

@@ -19,7 +19,7 @@ def interquartile_mean(d: ArrayLike, level: float = 0.95) -> Interval:
 
     The quarter at either end is cut off, a difference on the edge in part (so n need not be a multiple of four); what
     is left are seeds' differences, never scores of the arms by themselves. The standard error is the jackknife's over
-    the seeds (Efron & Tibshirani 1993, section 11.5), with n/2 - 1 degrees of freedom, since half of the differences
+    the seeds (Efron & Tibshirani 1993, chapter 11), with n/2 - 1 degrees of freedom, since half of the differences
     carry the mean (Tukey & McLaughlin 1963). Measured at 95 %: .95 to .97 of normal, .96 to .98 of t3, .94 to .96 of
     lognormal differences, 6 to 20 pairs.
 

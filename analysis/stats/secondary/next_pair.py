@@ -30,8 +30,8 @@ def next_pair(d: ArrayLike, level: float = 0.95) -> NextPair:
     """Return the probability that the next difference is below zero.
 
     Of normal differences (next - mean) / (s sqrt(1 + 1/n)) follows t_{n-1}: the posterior predictive law under the
-    flat prior (Geisser 1993, section 2.2.2; Gelman et al. 2013, section 3.2). It knows nothing of what never happened
-    in these pairs, such as a collapse; the share of pairs beside it does.
+    flat prior (Gelman et al. 2013, section 3.2). It knows nothing of what never happened in these pairs, such as a
+    collapse; the limits of the share beside it do.
 
     Parameters
     ----------

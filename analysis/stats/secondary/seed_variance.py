@@ -24,7 +24,7 @@ class SeedVariance:
 
 
 def seed_variance(correct: ArrayLike) -> SeedVariance:
-    """Return the variance over seeds beside the binomial noise of the test set (Jordan 2023, section 4).
+    """Return the variance over seeds beside the binomial noise of the test set (Jordan 2023).
 
     The variance of an accuracy over N images is the mean of the covariances of every two: N of them, of an image with
     itself, are noise that other images would not repeat. Without these it is Var(accuracy) - mean_i s_i^2 / N, with

@@ -52,6 +52,13 @@ def test_the_other_levels_follow_the_best_mean_of_the_study(study: StudyData) ->
     assert [level.accuracy for level in accuracy_levels(study)[1:]] == pytest.approx([0.9 * best, 0.99 * best])
 
 
+def test_where_nothing_learns_a_share_of_the_best_is_no_level(tmp_path: Path) -> None:
+    failed = planted(tmp_path / "s", DESIGN, lambda run, epoch: 40 / 360)
+    assert [level.what for level in accuracy_levels(failed)] == ["learns"]
+    (usable,) = results.analyse(failed, 0.05, 0.002).of_arms["bn"].usable_rates
+    assert usable.found.n_none == usable.found.n_runs * 2
+
+
 def sentences(path: Path, worst: tuple[int, int]) -> str:
     """What the page says of usable rates where the baseline's runs at rate 0.01 and at rate 0.1 end at ``worst``."""
 

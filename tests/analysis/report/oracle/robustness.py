@@ -149,11 +149,9 @@ Level = tuple[str, float]
 def levels_of(of: Records) -> list[Level]:
     means = [np.nanmean(of.score["final"][arm][:, i]) for arm in of.arms for i in range(len(of.cells))
              if of.there[arm][:, i].any()]  # fmt: skip
-    return [
-        ("learns", CHANCE + (1 - CHANCE) / 9),
-        ("reaches 90 % of the best mean", 0.9 * max(means)),
-        ("reaches 99 % of the best mean", 0.99 * max(means)),
-    ]
+    learning = CHANCE + (1 - CHANCE) / 9
+    of_best = [(f"reaches {k} % of the best mean", k / 100 * max(means)) for k in (90, 99)]
+    return [("learns", learning), *(level for level in of_best if level[1] > learning)]
 
 
 def say_shares(o: Oracle, say: Expected) -> None:
