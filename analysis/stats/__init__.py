@@ -34,6 +34,11 @@ from analysis.stats.power import (
     smallest_detectable,
     upper_sd,
 )
+from analysis.stats.secondary.clustered_shares import clustered_share
+from analysis.stats.secondary.interquartile_mean import interquartile_mean
+from analysis.stats.secondary.next_pair import next_pair
+from analysis.stats.secondary.seed_variance import seed_variance
+from analysis.stats.secondary.specification_curves import joint_sign_flip, signed_ranks
 from analysis.stats.time_to_event import first_epoch, time_to_accuracy
 from analysis.stats.tuning_curves import expected_best, expected_best_band, expected_best_difference
 from analysis.stats.variance_components import spread, two_way, variance_ratio
@@ -42,6 +47,7 @@ __all__ = [
     "attainable_p",
     "best_rate",
     "bootstrap_t",
+    "clustered_share",
     "cohen_dz",
     "count_sign_flip",
     "crossfit",
@@ -57,10 +63,13 @@ __all__ = [
     "hedges_gz",
     "hodges_lehmann",
     "holm",
+    "interquartile_mean",
+    "joint_sign_flip",
     "largest_rate",
     "level_differences",
     "max_t",
     "mcnemar",
+    "next_pair",
     "paired_t",
     "paired_t_power",
     "plan",
@@ -68,11 +77,13 @@ __all__ = [
     "prob_better",
     "real_seeds_needed",
     "risk_difference",
+    "seed_variance",
     "seeds_needed",
     "seeds_to_reach",
     "sign_e_process",
     "sign_flip",
     "sign_flip_interval",
+    "signed_ranks",
     "simultaneous",
     "smallest_detectable",
     "spread",

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from analysis.findings.accuracy_shares import AccuracyLevel, AccuracyShares, ShareReaching, learning_threshold
+from analysis.findings.accuracy_shares import AccuracyShares, ShareReaching, learning_threshold
 from analysis.findings.arms import ArmCell
 from analysis.findings.failures import Failures
 from analysis.findings.results import BestRateAt, Findings, Results, UsableRate
@@ -139,12 +139,9 @@ def _confidence(arms: Sequence[AccuracyShares]) -> float:
 
 def _shares_headline(arms: Sequence[AccuracyShares]) -> str:
     """Return how many runs reach the first two levels, k of n of each arm."""
-    levels = zip(*(of.reaching[:2] for of in arms), strict=True)
-    return "; ".join(f"{_runs_that(level[0].level)}: {_counts(level, arms)}" for level in levels)
-
-
-def _runs_that(level: AccuracyLevel) -> str:
-    return f"Runs that end at {fmt.percent(level.accuracy, 1)} or above"
+    levels = [*zip(*(of.reaching[:2] for of in arms), strict=True)]
+    reached = [f"at {fmt.percent(one[0].level.accuracy, 1)} or above: {_counts(one, arms)}" for one in levels]
+    return f"Runs that end {'; '.join(reached)}"
 
 
 def _counts(level: Sequence[ShareReaching], arms: Sequence[AccuracyShares]) -> str:

@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from analysis.stats.intervals import Interval
 from analysis.stats.paired_tests import as_differences, degenerate_reason
 
 
@@ -20,8 +19,9 @@ class NextPair:
     """Predictive probability that the next difference is below zero, of normal differences; NaN without a spread."""
     n_worse: int
     """Differences below zero: a tie is none."""
-    share_worse: Interval
-    """Share of these with Clopper & Pearson's limits (1934), which assume independent pairs alone."""
+    limit_worse: float
+    """The largest probability to be worse that these do not exclude: Clopper & Pearson's upper limit (1934), one-sided,
+    which assumes independent pairs alone."""
     reason: str | None
     """Why there is no ``p_worse``."""
 
@@ -31,14 +31,14 @@ def next_pair(d: ArrayLike, level: float = 0.95) -> NextPair:
 
     Of normal differences (next - mean) / (s sqrt(1 + 1/n)) follows t_{n-1}: the posterior predictive law under the
     flat prior (Gelman et al. 2013, section 3.2). It knows nothing of what never happened in these pairs, such as a
-    collapse; the limits of the share beside it do.
+    collapse; the limit beside it does.
 
     Parameters
     ----------
     d : array_like, shape (n,)
         Differences, arm minus baseline, one a seed.
     level : float
-        The level of the limits of the share.
+        The level of the limit.
 
     Returns
     -------
@@ -48,19 +48,15 @@ def next_pair(d: ArrayLike, level: float = 0.95) -> NextPair:
     Examples
     --------
     >>> sleep = next_pair([1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4])
-    >>> round(sleep.p_worse, 3), sleep.n_worse, round(sleep.share_worse.high, 3)
-    (0.126, 0, 0.308)
+    >>> round(sleep.p_worse, 3), sleep.n_worse, round(sleep.limit_worse, 3)
+    (0.126, 0, 0.259)
     """
     d = as_differences(d)
     n, reason = len(d), degenerate_reason(d)
     n_worse = int(np.count_nonzero(d < 0))
-    if n == 0:
-        nothing = Interval("Clopper-Pearson", 0, math.nan, math.nan, math.nan, level, reason)
-        return NextPair(0, math.nan, 0, nothing, reason)
-    exact = stats.binomtest(n_worse, n).proportion_ci(level, method="exact")
-    share = Interval("Clopper-Pearson", n, n_worse / n, float(exact.low), float(exact.high), level)
+    limit = float(stats.beta.ppf(level, n_worse + 1, n - n_worse)) if n_worse < n else 1.0
     if reason:
-        return NextPair(n, math.nan, n_worse, share, reason)
+        return NextPair(n, math.nan, n_worse, limit if n else math.nan, reason)
     sized = d / np.abs(d).max()  # lest squares of tiny or huge differences be lost
     t = float(sized.mean() / sized.std(ddof=1)) / math.sqrt(1 + 1 / n)
-    return NextPair(n, float(stats.t.cdf(-t, n - 1)), n_worse, share, None)
+    return NextPair(n, float(stats.t.cdf(-t, n - 1)), n_worse, limit, None)

@@ -28,8 +28,8 @@ def _about(of_arm: Findings) -> Paragraph:
     return Paragraph(
         f"A typical seed, over all cells: the interquartile mean of the seeds' differences (their middle half) is"
         f" {fmt.estimate(*fmt.as_triple(over.interquartile_mean))} points. From {fmt.seeds(following.n)},"
-        f" {predicted}; {following.n_worse} of {following.n} pairs were worse, which leaves up to"
-        f" {fmt.percent(following.share_worse.high, 0)} possible whatever the law. Failures count as they ended."
+        f" {predicted}; {following.n_worse} of {following.n} pairs were worse, which excludes"
+        f" only more than {fmt.percent(following.limit_worse, 0)}, whatever the law. Failures count as they ended."
     )
 
 
@@ -40,7 +40,7 @@ def _table(study: StudyData, of_arm: Findings) -> Table:
         interval_column("interquartile mean of the seeds' differences, points", "interquartile_mean"),
         Column("P(next pair is worse), normal", fmt.p_value, ("p_worse",)),
         Column("pairs that were worse", lambda k, n: f"{k} of {n}", ("n_worse", "n")),
-        interval_column("their share [Clopper and Pearson]", "share_worse", fmt.share),
+        Column("P(worse), upper limit whatever the law", lambda limit: fmt.percent(limit, 0), ("limit_worse",)),
     ]
     rows = [cell_values(study, typical.cell) | _row(typical) for typical in of_arm.typical_pairs]
     caption = f"A typical pair and the next one, {fmt.side(of_arm.arm)} minus {fmt.side(of_arm.baseline)}; all pairs"
@@ -54,5 +54,5 @@ def _row(typical: TypicalPair) -> dict[str, Any]:
         **interval_values("interquartile_mean", typical.interquartile_mean),
         "p_worse": following.p_worse,
         "n_worse": following.n_worse,
-        **interval_values("share_worse", following.share_worse),
+        "limit_worse": following.limit_worse,
     }

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy import optimize, stats
 
 from tests.analysis.report.oracle.arithmetic import (
     at_least,
-    clopper_pearson,
     hodges_lehmann,
     no_spread,
     paired_t,
@@ -28,7 +27,6 @@ from tests.analysis.report.oracle.spelling import (
     ENDPOINTS,
     IN_ALL_CELLS,
     NO_NUMBER,
-    SHARE,
     SIDE,
     Exact,
     Expected,
@@ -210,17 +208,16 @@ def say_next_pair(o: Oracle, say: Expected) -> None:
     predicted = f"the probability that the next pair is worse with BN is {chance} if differences are normal"
     if why:
         predicted = f"no probability that the next pair is worse follows from these differences ({why})"
-    worst = percent(clopper_pearson(int((o.d < 0).sum()), n, o.level).high, 0)
     say.say(
         "trust",
         f"the interquartile mean of the seeds' differences (their middle half) is {first[NEXT[0]]} points. From"
-        f" {seeds(n)}, {predicted}; {first[NEXT[2]]} pairs were worse, which leaves up to {worst} possible",
+        f" {seeds(n)}, {predicted}; {first[NEXT[2]]} pairs were worse, which excludes only more than {first[NEXT[3]]}",
     )
 
 
 NEXT = (
     "interquartile mean of the seeds' differences, points", "P(next pair is worse), normal", "pairs that were worse",
-    "their share [Clopper and Pearson]",
+    "P(worse), upper limit whatever the law",
 )  # fmt: skip
 
 
@@ -229,9 +226,15 @@ def _next_row(o: Oracle, d: Floats) -> Row:
     p = math.nan
     if not no_spread(d):
         p = float(stats.t.sf(d.mean() / (d.std(ddof=1) * math.sqrt(1 + 1 / n)), n - 1))
-    share = clopper_pearson(k, n, o.level) if n else None
-    texts = (estimate(_interquartile(d, o.level)), p_text(p), f"{k} of {n}", estimate(share, SHARE))
+    texts = (estimate(_interquartile(d, o.level)), p_text(p), f"{k} of {n}", percent(_limit(k, n, o.alpha), 0))
     return {"n": str(n)} | dict(zip(NEXT, texts, strict=True))
+
+
+def _limit(k: int, n: int, alpha: float) -> float:
+    """The probability under which k or fewer of n happen with probability alpha."""
+    if k == n:
+        return 1.0 if n else math.nan
+    return float(optimize.brentq(lambda p: stats.binom.cdf(k, n, p) - alpha, 0.0, 1.0, xtol=1e-15))
 
 
 def _interquartile(d: Floats, level: float) -> Interval:

@@ -27,17 +27,17 @@ def test_what_it_calls_one_in_twenty_happens_once_in_twenty() -> None:
     assert np.mean(following + moved < 0) == pytest.approx(0.05, abs=3.3 * math.sqrt(0.05 * 0.95 / studies))
 
 
-def test_pairs_that_are_worse_are_counted_with_limits_and_ties_are_not() -> None:
+def test_pairs_that_are_worse_are_counted_with_a_limit_and_ties_are_not() -> None:
     found = next_pair([-1.0, 0.0, 1.0, 2.0, 3.0])
-    exact = stats.binomtest(1, 5).proportion_ci(method="exact")
-    assert (found.n_worse, found.share_worse.estimate) == (1, 0.2)
-    assert (found.share_worse.low, found.share_worse.high) == (exact.low, exact.high)
+    assert found.n_worse == 1
+    assert stats.binom.cdf(1, 5, found.limit_worse) == pytest.approx(0.05)
+    assert next_pair([-1.0, -2.0]).limit_worse == 1
 
 
-def test_ten_clean_pairs_exclude_a_collapse_only_above_a_third_however_small_the_prediction() -> None:
+def test_ten_clean_pairs_exclude_a_collapse_only_above_a_quarter_however_small_the_prediction() -> None:
     clean = next_pair(0.0186 + 0.003 * np.linspace(-1, 1, 10))
     assert clean.p_worse < 1e-4
-    assert clean.share_worse.high == pytest.approx(0.3085, abs=1e-4)
+    assert clean.limit_worse == pytest.approx(1 - 0.05**0.1)
 
 
 def test_without_a_spread_or_a_pair_there_is_a_reason() -> None:
