@@ -56,7 +56,7 @@ def test_few_pairs_or_no_spread_have_a_reason() -> None:
 @pytest.mark.parametrize("n", [6, 10, 20])
 def test_its_interval_covers(n: int) -> None:
     """Normal differences, of which one in ten collapses."""
-    rng, studies = np.random.default_rng(n), 1500
+    rng, studies = np.random.default_rng(n), 1000
     law = np.where(rng.random(10**6) < 0.1, -50, rng.normal(size=10**6))
     truth = interquartile_mean_of(law)
     drawn = rng.choice(law, (studies, n))
