@@ -6,12 +6,14 @@ Nothing here compares the arms: intervals of two arms that overlap say nothing o
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 from scipy import stats
 
 from analysis.records.cells import cell_at, rows_in
 from analysis.records.tables import PRIMARY, StudyData
 from analysis.stats.intervals import Interval, prediction, t_interval
+from analysis.stats.secondary.seed_variance import SeedVariance, seed_variance
 from study.spec.factors import REFERENCE_SETTING, Cell
 
 PUBLISHED = {"no_bn": 0.9555, "bn": 0.978}
@@ -33,6 +35,8 @@ class ArmCell:
     n_failed: int
     failing: Interval
     """Interval of the share of runs that fail: Clopper & Pearson (1934), exact."""
+    variance: SeedVariance
+    """Of the accuracy after the last epoch; a diverged run has chance for every image."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,10 @@ class Claim:
     arm: str
     claimed: float
     ours: Interval
-    """A prediction interval for the test accuracy of one run after the last epoch, at the tutorial's setting."""
+    """A prediction interval for the test accuracy of one run that learns after the last epoch, at the tutorial's
+    setting; over the runs that learned."""
+    n: int
+    """Runs, of which those that failed are not in ``ours``."""
     inside: bool | None
     """None where there is no interval."""
 
@@ -51,13 +58,14 @@ def arm_cells(study: StudyData, level: float) -> list[ArmCell]:
     """Return every arm in every cell in which it was trained, by cell."""
     key = study.cell_key
     cells = [
-        _arm_cell(cell_at(key, levels), str(arm), runs, level)
+        _arm_cell(study, cell_at(key, levels), str(arm), runs, level)
         for (*levels, arm), runs in study.outcomes.groupby([*key, "arm"])
     ]
     return sorted(cells, key=lambda of_arm: (of_arm.cell, of_arm.arm))
 
 
-def _arm_cell(cell: Cell, arm: str, runs: pd.DataFrame, level: float) -> ArmCell:
+def _arm_cell(study: StudyData, cell: Cell, arm: str, runs: pd.DataFrame, level: float) -> ArmCell:
+    correct = study.correctness(arm, cell)
     n, n_failed = len(runs), int(runs.failed.sum())
     exact = stats.binomtest(n_failed, n).proportion_ci(level, method="exact")
     return ArmCell(
@@ -68,6 +76,7 @@ def _arm_cell(cell: Cell, arm: str, runs: pd.DataFrame, level: float) -> ArmCell
         n_diverged=int(runs.diverged.sum()),
         n_failed=n_failed,
         failing=Interval("Clopper-Pearson", n, n_failed / n, float(exact.low), float(exact.high), level),
+        variance=seed_variance(correct[~np.isnan(correct).any(axis=1)]),
     )
 
 
@@ -78,9 +87,9 @@ def claims(study: StudyData, level: float) -> list[Claim]:
     at = rows_in(study.outcomes, PUBLISHED_CELL, study.cell_key)
     claims = []
     for arm, claimed in PUBLISHED.items():
-        runs = at[at.arm == arm].final
+        runs = at[at.arm == arm]
         if len(runs):
-            ours = prediction(runs, level)
+            ours = prediction(runs.final[~runs.failed], level)
             inside = None if math.isnan(ours.low) else ours.low <= claimed <= ours.high
-            claims.append(Claim(arm, claimed, ours, inside))
+            claims.append(Claim(arm, claimed, ours, len(runs), inside))
     return claims

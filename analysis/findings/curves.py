@@ -26,7 +26,7 @@ class Curve:
     metric: str
     epochs: list[int]
     mean: list[float]
-    """Mean over the seeds that have not diverged by then; NaN where all have."""
+    """Mean over all runs; a diverged one counts as guessing from its first bad epoch on: chance, or ln(classes)."""
     low: list[float]
     """Pointwise t interval of the mean."""
     high: list[float]
@@ -34,7 +34,10 @@ class Curve:
     """The sup-t band: the mean's whole curve lies in it with probability ``level``; NaN below five seeds."""
     band_high: list[float]
     level: float
-    n: list[int]
+    n: int
+    """Runs, one a seed."""
+    n_diverged: list[int]
+    """Of these, runs that have diverged by then."""
     seeds: list[list[float]]
     """A row per seed; NaN from its first bad epoch on."""
 
@@ -65,10 +68,12 @@ class DifferenceCurve:
 def arm_curves(study: StudyData, level: float) -> list[Curve]:
     """Return every curve of the study, sorted by cell, arm, split and metric."""
     key = study.cell_key
+    guessing = {"loss": -math.log(study.chance), "accuracy": study.chance}
     curves = [
         _curve(
             (cell_at(key, levels), str(arm), str(split), metric),
             rows.pivot(index="seed", columns="epoch", values=metric),
+            guessing[metric],
             level,
         )
         for (*levels, arm, split), rows in study.trained.groupby([*key, "arm", "split"])
@@ -83,12 +88,12 @@ def default_cell(curves: Sequence[Curve]) -> Cell:
     return next((cell for cell in cells if cell == REFERENCE_SETTING), cells[len(cells) // 2])
 
 
-def _curve(key: tuple[Cell, str, str, str], by_seed: pd.DataFrame, level: float) -> Curve:
-    """Return one curve; ``key``: cell, arm, split, metric; ``by_seed``: seeds x epochs."""
+def _curve(key: tuple[Cell, str, str, str], by_seed: pd.DataFrame, guessing: float, level: float) -> Curve:
+    """Return one curve; ``key``: cell, arm, split, metric; ``by_seed``: seeds x epochs, NaN from where a run diverged,
+    which scores ``guessing`` there."""
     cell, arm, split, metric = key
-    table = by_seed.to_numpy(float)
-    summary = [t_interval(column[~np.isnan(column)], level) for column in table.T]
-    band = simultaneous(table, level)
+    table = by_seed.fillna(guessing).to_numpy(float)
+    summary, band = [t_interval(column, level) for column in table.T], simultaneous(table, level)
     return Curve(
         cell=cell,
         arm=arm,
@@ -101,7 +106,8 @@ def _curve(key: tuple[Cell, str, str, str], by_seed: pd.DataFrame, level: float)
         band_low=[point.low for point in band],
         band_high=[point.high for point in band],
         level=level,
-        n=[point.n for point in summary],
+        n=len(table),
+        n_diverged=by_seed.isna().sum().tolist(),
         seeds=by_seed.to_numpy(float).tolist(),
     )
 

@@ -12,25 +12,32 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analysis.findings.accuracy_shares import (
+    FINAL,
+    AccuracyLevel,
+    AccuracyShares,
+    accuracy_levels,
+    accuracy_shares,
+)
 from analysis.findings.answer import Answer, answers
 from analysis.findings.arms import ArmCell, Claim, arm_cells, claims
 from analysis.findings.comparison import Comparison, compare
-from analysis.findings.contrasts import Contrast, compute_contrasts, overall
+from analysis.findings.contrasts import Contrast, compute_contrasts
 from analysis.findings.curves import Curve, DifferenceCurve, arm_curves, difference_curves
 from analysis.findings.failures import Failures, count_failures
 from analysis.findings.inference_modes import Modes, modes
 from analysis.findings.sensitivity import Sensitivity, sensitivity
 from analysis.findings.tuning import Tuned, tuned
+from analysis.findings.typical_pair import TypicalPair, typical_pairs
 from analysis.records.cells import Grid, Levels
 from analysis.records.pairs import Pairs, over_cells, pair, zero_rounding_noise
 from analysis.records.tables import PRIMARY, StudyData, load_ablation
 from analysis.stats import evalues, null_calibration, power, time_to_event, variance_components
 from analysis.stats.cross_fitting import CrossFit, crossfit
-from analysis.stats.grid import Axis, BestRate, LargestRate, Slope, best_rate, interaction, largest_rate
+from analysis.stats.grid import Axis, BestRate, LargestRate, LevelDifference, best_rate, largest_rate, level_differences
 from study.spec.factors import Cell, Level
 
 LAST_EPOCHS = 3  # those that the primary endpoint averages
-FINAL = "final"
 
 
 @dataclass(frozen=True)
@@ -69,6 +76,14 @@ class BestRateAt:
 
 
 @dataclass(frozen=True)
+class UsableRate:
+    """The largest rates at which the runs of both arms reach an accuracy."""
+
+    level: AccuracyLevel
+    found: LargestRate
+
+
+@dataclass(frozen=True)
 class BestCell:
     """Both sides tuned on the grid: each in the cell that it did best in on the other seeds."""
 
@@ -100,11 +115,14 @@ class Findings:
     scores: list[Scores]
     sensitivity: Sensitivity
     failures: list[Failures]
+    typical_pairs: list[TypicalPair]
     gaps: list[DifferenceCurve]
     times: list[time_to_event.TimeToAccuracy]
     noise: list[Noise]
-    slopes: list[Slope]
-    largest_rate: LargestRate | None
+    level_differences: list[LevelDifference]
+    """How the effect changes between neighbouring levels; all pairs, failures as they ended."""
+    usable_rates: list[UsableRate]
+    """At the learning threshold, and at 90 % of the best mean; none where the grid has gaps or a single rate."""
     best_rates: list[BestRateAt]
     best_cell: BestCell | None
     """None where there is but one cell, or no seed with a pair in each."""
@@ -122,6 +140,7 @@ class Results:
     contrasts: list[Contrast]
     curves: list[Curve]
     arm_cells: list[ArmCell]
+    accuracy_shares: list[AccuracyShares]
     claims: list[Claim]
     answers: dict[str, Answer]
     of_arms: dict[str, Findings]
@@ -144,6 +163,7 @@ def analyse(study: StudyData, alpha: float, margin: float, other: StudyData | No
         contrasts=of_study,
         curves=arm_curves(study, level),
         arm_cells=arm_cells(study, level),
+        accuracy_shares=accuracy_shares(study, accuracy_levels(study), level),
         claims=claims(study, level),
         answers=answers(study, alpha, margin, of_tuned),
         of_arms={arm: findings(study, of_study, arm, alpha, margin) for arm in study.treatments},
@@ -161,7 +181,7 @@ def compared(study: StudyData, other: StudyData, level: float) -> list[Compariso
 
 def findings(study: StudyData, of_study: Sequence[Contrast], arm: str, alpha: float, margin: float) -> Findings:
     """Return everything of one arm; ``of_study`` are the study's contrasts."""
-    pairs, level = pair(study, arm, PRIMARY), 1 - alpha
+    pairs, final, level = pair(study, arm, PRIMARY), pair(study, arm, FINAL), 1 - alpha
     complete = pairs.rows(pairs.cells)
     of_seeds = over_cells(complete)
     return Findings(
@@ -170,13 +190,14 @@ def findings(study: StudyData, of_study: Sequence[Contrast], arm: str, alpha: fl
         endpoint=PRIMARY,
         alpha=alpha,
         scores=_scores_by_seed(pairs),
-        sensitivity=sensitivity(pairs, pair(study, arm, FINAL), overall(of_study, arm)),
+        sensitivity=sensitivity(pairs, final, alpha),
         failures=count_failures(pairs, level),
+        typical_pairs=typical_pairs(pairs, level),
         gaps=difference_curves(study, arm, pairs.baseline, level),
         times=_times(study, pairs, level),
         noise=_noise(study, pairs, level),
-        slopes=_slopes(study, pairs, level),
-        largest_rate=_largest_rate(study, pairs, level),
+        level_differences=_level_differences(study, pairs, level),
+        usable_rates=_usable_rates(study, final, level),
         best_rates=_best_rates(study, pairs, level),
         best_cell=_best_cell(pairs, level),
         plan=power.plan(of_seeds, margin, alpha),
@@ -220,12 +241,11 @@ def _times(study: StudyData, pairs: Pairs, level: float) -> list[time_to_event.T
 
 
 def _noise(study: StudyData, pairs: Pairs, level: float) -> list[Noise]:
-    """Return the noise over all cells, then in each, of pairs without divergence: a diverged run has no labels."""
+    """Return the noise over all cells, then in each; a diverged run has chance for every image."""
     if not pairs.cells:
         return []
     total, in_cells = np.zeros((len(study.design.seeds), study.design.data.n_test), np.float32), []
     for cell in pairs.cells:
-        # NaN where a run has no predictions
         c = study.correctness(pairs.arm, cell) - study.correctness(pairs.baseline, cell)
         total += c
         in_cells.append(_noise_of(study, pairs, cell, c, level))
@@ -275,27 +295,28 @@ def _grid_values(study: StudyData, pairs: Pairs, column: str) -> _GridValues | N
     return _GridValues(grid, rows, rates, values) if len(values) else None
 
 
-def _slopes(study: StudyData, pairs: Pairs, level: float) -> list[Slope]:
-    """Return the slopes along the factors whose levels are numbers, averaged over the levels of the others."""
+def _level_differences(study: StudyData, pairs: Pairs, level: float) -> list[LevelDifference]:
+    """Return the differences between the levels of every factor, averaged over the levels of the others."""
     whole = _grid_values(study, pairs, "difference")
     if whole is None:
         return []
-    others = whole.grid.others
-    by_factor = whole.values.reshape(-1, *(len(study.design.levels(factor.key)) for factor in others), len(whole.rates))
-    names = tuple(axis for axis, factor in enumerate(others, 1) if factor.scale is None)
-    axes = [
-        Axis(factor.label, factor.per, [factor.scale(level) for level in study.design.levels(factor.key)])
-        for factor in (*others, whole.grid.across)
-        if factor.scale is not None
+    factors = (*whole.grid.others, whole.grid.across)
+    levels = [study.design.levels(factor.key) for factor in factors]
+    axes = [Axis(f.key, of_factor, f.is_numeric) for f, of_factor in zip(factors, levels, strict=True)]
+    return level_differences(whole.values.reshape(-1, *map(len, levels)), axes, level)
+
+
+def _usable_rates(study: StudyData, final: Pairs, level: float) -> list[UsableRate]:
+    of_baseline, of_arm = (_grid_values(study, final, column) for column in ("of_baseline", "of_arm"))
+    if of_baseline is None or of_arm is None or len(of_arm.rates) < 2:
+        return []
+    return [
+        UsableRate(
+            least,
+            largest_rate(of_baseline.values < least.accuracy, of_arm.values < least.accuracy, of_arm.rates, level),
+        )
+        for least in accuracy_levels(study)[:2]
     ]
-    return interaction(by_factor.mean(axis=names) if names else by_factor, axes, level)
-
-
-def _largest_rate(study: StudyData, pairs: Pairs, level: float) -> LargestRate | None:
-    of_baseline, of_arm = (_grid_values(study, pairs, column) for column in ("failed_baseline", "failed_arm"))
-    if of_baseline is None or of_arm is None:
-        return None
-    return largest_rate(of_baseline.values > 0, of_arm.values > 0, of_arm.rates, level)
 
 
 def _best_rates(study: StudyData, pairs: Pairs, level: float) -> list[BestRateAt]:

@@ -1,113 +1,151 @@
-"""What would change the answer? The same question over all cells, asked of the same records in other ways.
+"""Would another analysis say otherwise? Every combination of endpoint, failure rule, cells and test: a specification
+curve (Simonsohn, Simmons & Nelson 2020), with one test of all of them at once.
 
-A sensitivity, never a choice: the answer is the first row, fixed before looking. Each specification keeps the seed as
-its unit and gets its verdict by the same rule; those that agree are no independent evidence.
+A sensitivity, never a choice. Each specification keeps the seed as its unit; those that agree are no independent
+evidence. A combination that leaves the same differences as another counts once.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
-from analysis.findings.contrasts import Contrast
-from analysis.findings.family import conclude
-from analysis.records.pairs import Pairs, over_cells, zero_rounding_noise
+from analysis.records.pairs import Pairs, zero_rounding_noise
 from analysis.stats.intervals import Interval, hodges_lehmann, sign_flip_interval, t_interval
 from analysis.stats.paired_tests import Test, paired_t, sign_flip, wilcoxon
-from study.spec.factors import Cell
+from analysis.stats.secondary.specification_curves import joint_sign_flip, signed_ranks
+from study.spec.factors import REFERENCE_SETTING
 
-STATED = "as stated"
+Rows = NDArray[np.float64]
+COLUMNS = (
+    "difference", "of_baseline", "of_arm", "failed_baseline", "failed_arm", "diverged_baseline", "diverged_arm",
+)  # fmt: skip
+
+FAILURES: dict[str, Callable[[dict[str, Rows]], Rows]] = {
+    "as they ended": lambda pairs: pairs["difference"],
+    "a failed run scores 0": lambda pairs: (
+        pairs["of_arm"] * (1 - pairs["failed_arm"]) - pairs["of_baseline"] * (1 - pairs["failed_baseline"])
+    ),
+    "pairs in which both learn": lambda pairs: _without(pairs, "failed"),
+    "pairs in which neither diverged": lambda pairs: _without(pairs, "diverged"),
+}
+"""What is done about failures: (columns of the pairs, each (seeds, cells)) -> differences, NaN where one is left out.
+A score of 0 is below any other: the worst rank."""
+TESTS: dict[str, tuple[Callable[[Rows], Test], Callable[[Rows, float], Interval], Callable[[Rows], Rows]]] = {
+    "t": (paired_t, t_interval, lambda d: d),
+    "sign-flip": (sign_flip, sign_flip_interval, lambda d: d),
+    "Wilcoxon": (wilcoxon, hodges_lehmann, signed_ranks),
+}
+"""A test, the interval that belongs to it, and the scores that it adds up."""
+
+
+def _without(pairs: dict[str, Rows], outcome: str) -> Rows:
+    left_out = (pairs[f"{outcome}_baseline"] > 0) | (pairs[f"{outcome}_arm"] > 0)
+    return np.where(left_out, np.nan, pairs["difference"])
 
 
 @dataclass(frozen=True)
 class Specification:
-    """One way to ask whether the arms differ over all cells."""
+    """One way to ask whether the arms differ."""
 
-    what: str
+    outcome: str
+    """Key of the endpoint."""
+    failures: str
+    """One of FAILURES."""
+    cells: str
+    how: str
+    """One of TESTS."""
     n: int
     interval: Interval
     test: Test
-    verdict: str
-    same_quantity: bool
-    """Whether it asks for the mean over all cells, as stated; another quantity may well have another size."""
+    finds: str
+    """``better`` or ``worse`` where its test rejects, else ``undecided``."""
 
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """All specifications, the stated one first; and how far the answer is from another one."""
+    """All specifications, and one test of them together."""
 
-    ways: list[Specification]
-    n_without_failures: int
-    """Cells in which no run of either arm failed."""
-    least_difference: float
-    """The smallest mean difference, in size, at which the paired t test would reject with this spread and these
-    seeds; NaN where it cannot be made."""
+    specifications: list[Specification]
+    joint: Test
+    """One test of all specifications at once."""
+    alpha: float
 
-    @property
-    def others(self) -> list[Specification]:
-        """The specifications whose verdict is not that of the stated one."""
-        stated, *alternatives = self.ways
-        return [alternative for alternative in alternatives if alternative.verdict != stated.verdict]
+    def count(self, finds: str) -> int:
+        return sum(specification.finds == finds for specification in self.specifications)
 
 
-def sensitivity(primary: Pairs, final: Pairs, stated: Contrast) -> Sensitivity:
-    """Return the sensitivity of the pairs on the primary endpoint and the last epoch's to ``stated``, the answer."""
-    sound = _without_failures(primary)
-    ways = [Specification(STATED, stated.n_pairs, stated.ci, stated.t, stated.verdict, same_quantity=True)]
-    ways += [_specification(stated, *alternative) for alternative in _alternatives(primary, final, sound)]
-    error = stated.sd_diff / math.sqrt(stated.n_pairs) if stated.n_pairs > 1 else math.nan
-    critical = float(stats.t.ppf(1 - stated.alpha / 2, stated.n_pairs - 1)) if stated.n_pairs > 1 else math.nan
-    return Sensitivity(ways, len(sound), critical * error)
-
-
-Rows = NDArray[np.float64]
-
-
-def _alternatives(primary: Pairs, final: Pairs, sound: Sequence[Cell]) -> Iterator[tuple[str, Rows, str, bool]]:
-    """Yield what is asked, the differences by seed, how they are tested, and whether the quantity is the stated one."""
-    grid = primary.rows(primary.cells)
-    of_seeds = over_cells(grid)
-    yield "sign-flip test instead of t", of_seeds, "sign-flip", True
-    yield "Wilcoxon's test, Hodges-Lehmann shift", of_seeds, "wilcoxon", True
-    yield "the last epoch instead of the last three", over_cells(final.rows(final.cells)), "t", True
-    yield (
-        "the median over the cells instead of the mean",
-        zero_rounding_noise(np.median(grid, axis=1)) if grid.size else of_seeds,
-        "t",
-        False,
+def sensitivity(primary: Pairs, final: Pairs, alpha: float) -> Sensitivity:
+    """Return every specification of the pairs on the primary endpoint and on the last epoch's."""
+    asked = [*_asked([primary, final])] if primary.cells else []
+    scores = [_scores(one.d, how) for one in asked for how in TESTS]
+    return Sensitivity(
+        specifications=[_specification(one, how, alpha) for one in asked for how in TESTS],
+        joint=joint_sign_flip(np.column_stack(scores) if scores else np.empty((0, 0))),
+        alpha=alpha,
     )
-    if 0 < len(sound) < len(primary.cells):
-        yield f"only the {len(sound)} cells in which no run failed", over_cells(primary.rows(sound)), "t", False
-    diverged = primary.table.diverged_baseline | primary.table.diverged_arm
-    if diverged.any():
-        survivors = zero_rounding_noise(primary.table[~diverged].groupby("seed").difference.mean())
-        yield "only pairs of which neither diverged", survivors, "t", False
-    if len(of_seeds) > 3:  # of fewer, no more than two seeds would be left
-        yield "without the seed that speaks most for the answer", _without_strongest(of_seeds), "t", True
 
 
-def _without_failures(pairs: Pairs) -> list[Cell]:
-    failed = pairs.table.failed_baseline | pairs.table.failed_arm
-    return [cell for cell in pairs.cells if not failed[pairs.cell(cell).index].any()]
+@dataclass(frozen=True)
+class _Asked:
+    """What is tested, by whichever test."""
+
+    outcome: str
+    failures: str
+    cells: str
+    d: Rows
+    """The seeds' differences (n,), NaN where a seed has none."""
 
 
-def _without_strongest(d: Rows) -> Rows:
-    """Return the differences less the seed without which |t| is smallest: what the claim rests on."""
-    rest = [np.delete(d, i) for i in range(len(d))]
-    sizes = [abs(of_rest.mean()) / of_rest.std(ddof=1) if of_rest.std(ddof=1) > 0 else math.inf for of_rest in rest]
-    return rest[int(np.argmin(sizes))]
+def _asked(endpoints: Sequence[Pairs]) -> Iterator[_Asked]:
+    """Yield every combination but for the tests; of those with the same differences the first."""
+    seen: list[Rows] = []
+    for pairs, (rule, differences) in product(endpoints, FAILURES.items()):
+        columns = _complete(pairs)
+        for cells, d in _over_cells(pairs, differences(columns), columns):
+            if (~np.isnan(d)).sum() > 1 and not any(np.array_equal(d, other, equal_nan=True) for other in seen):
+                seen.append(d)
+                yield _Asked(pairs.endpoint, rule, cells, d)
 
 
-def _specification(stated: Contrast, what: str, d: Rows, how: str, same_quantity: bool) -> Specification:
-    make_test, make_interval = {
-        "t": (paired_t, t_interval),
-        "sign-flip": (sign_flip, sign_flip_interval),
-        "wilcoxon": (wilcoxon, hodges_lehmann),
-    }[how]
-    alpha = stated.alpha
-    test, interval, inner = make_test(d), make_interval(d, 1 - alpha), make_interval(d, 1 - 2 * alpha)
-    decision, _ = conclude(interval, inner, None, alpha, stated.margin)
-    return Specification(what, len(d), interval, test, decision, same_quantity)
+def _complete(pairs: Pairs) -> dict[str, Rows]:
+    """Return the columns of the pairs, (seeds, cells) each, of the seeds with a pair in every cell."""
+    tables = {name: pairs.matrix(pairs.cells, name) for name in COLUMNS}
+    whole = ~np.isnan(tables["difference"]).any(axis=1)
+    return {name: table[whole] for name, table in tables.items()}
+
+
+def _over_cells(pairs: Pairs, D: Rows, columns: dict[str, Rows]) -> Iterator[tuple[str, Rows]]:
+    """Yield what is taken of the cells, in words, and each seed's difference."""
+    failed = np.any((columns["failed_baseline"] > 0) | (columns["failed_arm"] > 0), axis=0)
+    yield "mean over all cells", _by_seed(D, np.mean)
+    yield "median over all cells", _by_seed(D, np.median)
+    if failed.any() and not failed.all():
+        yield "cells without a failure", _by_seed(D[:, ~failed], np.mean)
+    if REFERENCE_SETTING in pairs.cells:
+        yield "the tutorial's cell", D[:, pairs.cells.index(REFERENCE_SETTING)]
+
+
+def _by_seed(D: Rows, over: Callable[[Rows], Any]) -> Rows:
+    """Return (seeds,) what ``over`` makes of each row without its NaN; NaN where nothing is left."""
+    left = (row[~np.isnan(row)] for row in D)
+    return zero_rounding_noise([float(over(row)) if len(row) else math.nan for row in left])
+
+
+def _scores(d: Rows, how: str) -> Rows:
+    scores, there = np.full(len(d), math.nan), ~np.isnan(d)
+    scores[there] = TESTS[how][2](d[there])
+    return scores
+
+
+def _specification(asked: _Asked, how: str, alpha: float) -> Specification:
+    make_test, make_interval, _ = TESTS[how]
+    d = asked.d[~np.isnan(asked.d)]
+    test, interval = make_test(d), make_interval(d, 1 - alpha)
+    rejected = not math.isnan(test.pvalue) and test.pvalue <= alpha
+    finds = "undecided" if not rejected else "better" if interval.estimate > 0 else "worse"
+    return Specification(asked.outcome, asked.failures, asked.cells, how, len(d), interval, test, finds)

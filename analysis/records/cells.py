@@ -67,7 +67,7 @@ class Grid:
 
     @classmethod
     def of(cls, factors: Sequence[Factor]) -> "Grid":
-        across = [factor for factor in factors if factor.always and factor.scale is not None][-1]
+        across = [factor for factor in factors if factor.always and factor.is_numeric][-1]
         return cls(across, tuple(factor for factor in factors if factor.key != across.key))
 
     @classmethod

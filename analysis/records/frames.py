@@ -158,9 +158,7 @@ def _factor(name: str, column: "pd.Series") -> Factor:
     if not pd.api.types.is_numeric_dtype(column):
         return Factor(name, str, label, label, tuple(sorted({*map(str, column)})), _accept, field=name)
     kind = int if pd.api.types.is_integer_dtype(column) else float
-    return Factor(
-        name, kind, label, label, (0,), _accept, show=in_full if kind is float else str, field=name, scale=float
-    )
+    return Factor(name, kind, label, label, (0,), _accept, show=in_full if kind is float else str, field=name)
 
 
 def _accept(asked: str, level: object, data: object) -> None:

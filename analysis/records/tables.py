@@ -139,7 +139,7 @@ class StudyData:
 
     def correctness(self, arm: str, cell: Cell) -> NDArray[np.float32]:
         """Return a matrix (seeds, test images) by the design's seeds: 1 where the last epoch's network predicted the
-        label, 0 where not; NaN where there is no run or it diverged."""
+        label, 0 where not; chance where the run diverged, NaN where there is none."""
         n_test = self.design.data.n_test
         correct = np.full((len(self.design.seeds), n_test), np.nan, np.float32)
         packed = self._packed.get((arm, *levels(cell, self.cell_key)), {})
@@ -147,13 +147,17 @@ class StudyData:
             bits = packed.get(seed)
             if bits is not None:
                 correct[row] = np.unpackbits(np.frombuffer(bits, np.uint8), count=n_test)
+            elif seed in packed:
+                correct[row] = self.chance
         return correct
 
     @cached_property
     def _packed(self) -> dict[tuple[Any, ...], dict[int, bytes | None]]:
-        """The bits of ``test_correct`` of every run, by arm and levels and then by seed."""
+        """The bits of ``test_correct`` of every run that was trained, by arm and levels and then by seed; None where it
+        diverged."""
         by_cell: dict[tuple[Any, ...], dict[int, bytes | None]] = {}
-        columns = (self.runs[name] for name in ("arm", *pair_key(self.design), "test_correct"))
+        trained = self.runs[self.runs.status != NOT_APPLICABLE]
+        columns = (trained[name] for name in ("arm", *pair_key(self.design), "test_correct"))
         for *at, seed, bits in zip(*columns, strict=True):
             by_cell.setdefault(tuple(at), {})[seed] = bits
         return by_cell

@@ -46,6 +46,7 @@ def contents(study: StudyData, results: Results) -> dict[str, Any]:
             "unpaired": [line for arm in study.treatments for line in study.unpaired(arm, study.baseline)],
             "curves": results.curves,
             "arm_cells": results.arm_cells,
+            "accuracy_shares": results.accuracy_shares,
             "claims": results.claims,
             "tuned": results.tuned,
             "comparisons": results.comparisons,

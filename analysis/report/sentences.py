@@ -4,12 +4,11 @@ import math
 from collections.abc import Iterator
 
 from analysis.findings.answer import Answer, Part
-from analysis.findings.family import VERDICTS
 from analysis.findings.results import Findings, Results
-from analysis.findings.sensitivity import Sensitivity
 from analysis.findings.tuning import Tuned
 from analysis.report import number_format as fmt
 from analysis.report.answer_sentences import TITLES, excluded
+from analysis.report.specification_sentences import of_specifications
 from analysis.stats.power import seeds_to_reach
 
 
@@ -26,19 +25,8 @@ def _enough_seeds(answer: Answer, of_arm: Findings) -> Iterator[str]:
 
 
 def _other_analyses(answer: Answer, of_arm: Findings) -> Iterator[str]:
-    sensitivity = of_arm.sensitivity
-    if len(sensitivity.ways) > 1 and answer.n_seeds >= seeds_to_reach(answer.alpha):
-        yield from _verdicts_of_others(sensitivity)
-
-
-def _verdicts_of_others(sensitivity: Sensitivity) -> Iterator[str]:
-    if not sensitivity.others:
-        n = len(sensitivity.ways) - 1
-        yield f"No other analysis: {n} others of the mean over the cells reach the same verdict from the same records."
-    for other in sensitivity.others:
-        size = fmt.estimate(*fmt.as_triple(other.interval))
-        verdict = VERDICTS[other.verdict]
-        yield f"Another analysis: {other.what} gives {size} points, {fmt.seeds(other.n)}: {verdict}."
+    if answer.n_seeds >= seeds_to_reach(answer.alpha):
+        yield of_specifications(of_arm.sensitivity, answer.arm)
 
 
 def _more_seeds(answer: Answer, of_arm: Findings) -> Iterator[str]:

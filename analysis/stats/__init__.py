@@ -12,7 +12,7 @@ from analysis.stats.effect_sizes import cohen_dz, hedges_gz, prob_better
 from analysis.stats.evalues import e_process, sign_e_process
 from analysis.stats.families import simultaneous_inference
 from analysis.stats.good_regions import good_region, good_region_difference
-from analysis.stats.grid import best_rate, interaction, largest_rate
+from analysis.stats.grid import best_rate, largest_rate, level_differences
 from analysis.stats.intervals import (
     bootstrap_t,
     fieller,
@@ -38,6 +38,11 @@ from analysis.stats.power import (
     smallest_detectable,
     upper_sd,
 )
+from analysis.stats.secondary.clustered_shares import clustered_share
+from analysis.stats.secondary.interquartile_mean import interquartile_mean
+from analysis.stats.secondary.next_pair import next_pair
+from analysis.stats.secondary.seed_variance import seed_variance
+from analysis.stats.secondary.specification_curves import joint_sign_flip, signed_ranks
 from analysis.stats.time_to_event import first_epoch, time_to_accuracy
 from analysis.stats.tuning_curves import expected_best, expected_best_band, expected_best_difference
 from analysis.stats.variance_components import spread, two_way, variance_ratio
@@ -46,6 +51,7 @@ __all__ = [
     "attainable_p",
     "best_rate",
     "bootstrap_t",
+    "clustered_share",
     "cohen_dz",
     "count_sign_flip",
     "crossfit",
@@ -61,10 +67,13 @@ __all__ = [
     "hedges_gz",
     "hodges_lehmann",
     "holm",
-    "interaction",
+    "interquartile_mean",
+    "joint_sign_flip",
     "largest_rate",
+    "level_differences",
     "max_t",
     "mcnemar",
+    "next_pair",
     "paired_t",
     "paired_t_power",
     "plan",
@@ -73,12 +82,14 @@ __all__ = [
     "proportion",
     "real_seeds_needed",
     "risk_difference",
+    "seed_variance",
     "seeds_for_equivalence",
     "seeds_needed",
     "seeds_to_reach",
     "sign_e_process",
     "sign_flip",
     "sign_flip_interval",
+    "signed_ranks",
     "simultaneous",
     "simultaneous_inference",
     "smallest_detectable",

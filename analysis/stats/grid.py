@@ -1,21 +1,21 @@
-"""The place of an effect on the grid: slopes over the factors, and the rates that each arm bears and likes.
+"""The place of an effect on the grid: its differences from level to level, and the rates that each arm bears and likes.
 
 Arrays in, small named results out; axes in the order seed, other factors, rate. The seed is the unit of all
-of it: every seed gives its own slope or shift, and what chooses (the best rate) is repeated in every
-resample of the seeds. No model with random effects: on a full grid slopes by seed are exact and simpler.
+of it: every seed gives its own difference or shift, and what chooses (the best rate) is repeated in every
+resample of the seeds. No line is fitted: an effect may hardly move between two levels and leap between the next.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from analysis.stats.families import simultaneous_inference
 from analysis.stats.intervals import Interval, percentile_ends, t_interval
-from analysis.stats.multiple_tests import max_t
-from analysis.stats.paired_tests import Test, paired_t, sign_flip
+from analysis.stats.paired_tests import Test, sign_flip
 from analysis.stats.sign_flips import generator
 
 RESAMPLES = 9_999
@@ -29,28 +29,33 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Axis:
-    """A factor whose levels are numbers."""
+    """A factor of a grid and its levels, in the order of the grid."""
 
     name: str
-    per: str
-    """A step of one, in words: ``doubling of the batch size``."""
-    at: Sequence[float]
-    """The levels on the scale of the slope, such as log2; they ascend."""
+    levels: Sequence[float | str]
+    ordered: bool = True
+    """Whether levels have neighbours; where they are names, every two are compared."""
+
+    @property
+    def steps(self) -> list[tuple[int, int]]:
+        """The places of the levels that are compared."""
+        places = range(len(self.levels))
+        return list(pairwise(places) if self.ordered else combinations(places, 2))
 
 
 @dataclass(frozen=True)
-class Slope:
-    """The change of the difference along a term of the grid, at the middle of the other factors."""
+class LevelDifference:
+    """The effect at one level of a factor minus that at another, averaged over the levels of the other factors."""
 
     name: str
-    """The factor, or both with an x."""
-    unit: str
-    """In words; the slope is in the unit of the differences, per this."""
+    """The factor."""
+    lower: float | str
+    upper: float | str
+    """The level from whose effect that at ``lower`` is subtracted."""
     interval: Interval
-    t_test: Test
-    sign_flip: Test
-    adjusted: Test
-    """Step-down max-T over the terms of one grid."""
+    """Holds for all differences of the grid at once (sup-t)."""
+    test: Test
+    """Adjusted for all differences of the grid."""
 
 
 @dataclass(frozen=True)
@@ -108,52 +113,38 @@ class BestRate:
         return f"{' and '.join(tied)}: the smallest is taken" if tied else None
 
 
-def interaction(D: ArrayLike, axes: Sequence[Axis], level: float = 0.95) -> list[Slope]:
-    """Return the slopes of ``D`` (seeds, levels of each of ``axes``), arm minus baseline; none of a single level.
+def level_differences(D: ArrayLike, axes: Sequence[Axis], level: float = 0.95) -> list[LevelDifference]:
+    """Return how the effect changes between neighbouring levels of each factor: one family, tested together.
 
-    Every seed has its own least-squares fit of 1, the factors on their scales, and the product of every two, all
-    centred; the fitted slopes are then tested like any difference. A seed with a NaN is left out.
+    Parameters
+    ----------
+    D : array_like, shape (n, levels of the first of ``axes``, levels of the second, ...)
+        Differences, arm minus baseline, a row a seed; a seed with a NaN is left out.
+    axes : sequence of Axis
+        The factors, in the order of the axes of ``D``.
+    level : float
+        The probability that all intervals hold at once, approximately.
 
+    Returns
+    -------
+    list of LevelDifference
+        By factor, then by level; none of a single level. A ValueError where ``D`` does not have the axes' levels.
+
+    Examples
+    --------
     >>> D = [[[0, 1, 2], [0, 2, 4]], [[0, 1, 2], [0, 4, 8]]]
-    >>> axes = [Axis("batch size", "doubling of the batch size", (5, 6)), Axis("rate", "tenfold rate", (-3, -2, -1))]
-    >>> [(slope.name, slope.interval.estimate) for slope in interaction(D, axes)]
-    [('batch size', 2.0), ('rate', 2.0), ('batch size x rate', 2.0)]
+    >>> axes = [Axis("batch size", (32, 64)), Axis("rate", (0.001, 0.01, 0.1))]
+    >>> [(step.name, step.lower, step.upper, step.interval.estimate) for step in level_differences(D, axes)]
+    [('batch size', 32, 64, 2.0), ('rate', 0.001, 0.01, 2.0), ('rate', 0.01, 0.1, 2.0)]
     """
-    (D,) = _complete_seeds(D, shape=tuple(len(_as_ascending(axis.name, axis.at)) for axis in axes))
-    terms = [term for term in _terms(axes) if term.weights.any()]
-    if not terms:
+    (D,) = _complete_seeds(D, shape=tuple(len(axis.levels) for axis in axes))
+    steps = [(axis, place, i, j) for place, axis in enumerate(axes, 1) for i, j in axis.steps]
+    if not steps:
         return []
-    slopes = [_seed_sums(term.weights / (term.weights**2).sum() * D) for term in terms]
-    adjusted = max_t(np.column_stack(slopes))
+    columns = np.column_stack([_seed_means(np.take(D, j, place) - np.take(D, i, place)) for _, place, i, j in steps])
     return [
-        Slope(term.name, term.unit, t_interval(slope, level), paired_t(slope), sign_flip(slope), joint)
-        for term, slope, joint in zip(terms, slopes, adjusted, strict=True)
-    ]
-
-
-@dataclass(frozen=True)
-class _Term:
-    """A factor, or the product of two."""
-
-    name: str
-    unit: str
-    weights: Floats
-    """Centred, of the shape of a seed's differences. On a full grid the terms are orthogonal, so each least-squares
-    slope is sum(x D) / sum(x^2)."""
-
-
-def _terms(axes: Sequence[Axis]) -> list[_Term]:
-    """Return the factors, then the product of every two."""
-    alone = [(axis,) for axis in axes]
-    centred = [np.asarray(axis.at, dtype=np.float64) - np.mean(axis.at) for axis in axes]
-    columns = dict(zip((axis.name for axis in axes), np.meshgrid(*centred, indexing="ij"), strict=True))
-    return [
-        _Term(
-            name=" x ".join(axis.name for axis in some),
-            unit="per " + " and ".join(axis.per for axis in some),
-            weights=np.asarray(math.prod(columns[axis.name] for axis in some)),
-        )
-        for some in (*alone, *combinations(axes, 2))
+        LevelDifference(axis.name, axis.levels[i], axis.levels[j], member.interval, member.test)
+        for (axis, _, i, j), member in zip(steps, simultaneous_inference(columns, level), strict=True)
     ]
 
 
@@ -175,7 +166,7 @@ def largest_rate(
         raise ValueError(f"both sides have the same runs, these have {baseline.shape} and {arm.shape}")
     step = rates[1] / rates[0] if len(rates) > 1 else 10.0
     log_rates = np.log10([rates[0] / step, *rates])
-    log_ratio = _seed_sums(log_rates[arm] - log_rates[baseline]) / max(1, baseline.shape[1])
+    log_ratio = _seed_means(log_rates[arm] - log_rates[baseline])
     return LargestRate(
         interval=t_interval(log_ratio, level),
         sign_flip=sign_flip(log_ratio),
@@ -263,6 +254,11 @@ def _shares(rates: Sequence[float | None], baseline: NDArray[np.intp], arm: NDAr
     return tuple(Share(lr, float(a), float(b)) for lr, a, b in zip(rates, *shares, strict=True))
 
 
+def _seed_means(terms: Floats) -> Floats:
+    """Return (seeds,) means of each seed's terms."""
+    return _seed_sums(terms) / max(1, math.prod(terms.shape[1:]))
+
+
 def _seed_sums(terms: Floats) -> Floats:
     """Return (seeds,) sums of each seed's terms; zero where they cancel but for rounding, lest noise be tested."""
     axes = tuple(range(1, terms.ndim))
@@ -283,15 +279,7 @@ def _complete_seeds(*arrays: ArrayLike, shape: tuple[int, ...]) -> list[Floats]:
 
 def _as_levels(name: str, values: Sequence[float]) -> Floats:
     """Return the levels of a factor as floats; a ValueError where they do not ascend from above zero."""
-    levels = _as_ascending(name, values)
-    if levels[0] <= 0:
-        raise ValueError(f"{name} ascend from above zero, such as (1, 10), these are {values}")
-    return levels
-
-
-def _as_ascending(name: str, values: Sequence[float]) -> Floats:
-    """Return ``values`` as floats; a ValueError where they do not ascend."""
     levels = np.asarray(values, dtype=np.float64)
-    if levels.ndim != 1 or not levels.size or not (np.diff(levels, prepend=-math.inf) > 0).all():
-        raise ValueError(f"{name} ascend, such as (1, 10), these are {values}")
+    if levels.ndim != 1 or not levels.size or levels[0] <= 0 or not (np.diff(levels) > 0).all():
+        raise ValueError(f"{name} ascend from above zero, such as (1, 10), these are {values}")
     return levels

@@ -6,7 +6,6 @@ one: a value in ``FACTORS``, and the code that obeys it. A factor without an opt
 neither digests nor ids nor tables know of it.
 """
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import total_ordering
@@ -42,10 +41,6 @@ class Factor:
     """Text of a level for a reader."""
     field: str | None = None
     """The field of a design, and the option, that holds its levels; None: ``vary``."""
-    scale: Callable[[float], float] | None = None
-    """Map to the scale on which its slope is taken; None for levels that are names."""
-    per: str = ""
-    """The unit of that slope: ``per doubling of the batch size``."""
     stacked: bool = False
     """Whether runs of several levels take their steps together."""
 
@@ -53,6 +48,11 @@ class Factor:
     def option(self) -> str:
         """The option that takes its levels."""
         return f"--vary {self.key}=" if self.field is None else f"--{self.field.replace('_', '-')}"
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether its levels are numbers, of which some are neighbours, and not names."""
+        return self.kind is not str
 
     @property
     def always(self) -> bool:
@@ -70,7 +70,7 @@ class Factor:
 
     def place(self, level: Level) -> Any:
         """Return what levels are sorted by: the number, or the place among the known names."""
-        return level if self.kind is not str else self.default.index(level)
+        return level if self.is_numeric else self.default.index(level)
 
 
 def _check_batch_size(option: str, size: Any, data: DatasetSpec) -> None:
@@ -107,11 +107,11 @@ FACTORS: dict[str, Factor] = {
     for factor in (
         Factor(
             "batch_size", int, "batch size", "batch size", (32, 128, 512), _check_batch_size,
-            tag="b{:04d}".format, field="batch_sizes", scale=math.log2, per="doubling of the batch size",
+            tag="b{:04d}".format, field="batch_sizes",
         ),
         Factor(
             "lr", float, "rate", "learning rate", (0.001, 0.01, 0.1), _check_rate,
-            tag=_tag_of_rate, show=in_full, field="lrs", scale=math.log10, per="tenfold rate", stacked=True,
+            tag=_tag_of_rate, show=in_full, field="lrs", stacked=True,
         ),
         Factor("activation", str, "activation", "activation", ACTIVATIONS, one_of(ACTIVATIONS)),
     )

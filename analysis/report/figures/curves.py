@@ -50,7 +50,7 @@ def accuracy_by_cell(curves: Sequence[Curve]) -> Figure:
     rows, columns = grid.down(cells), grid.across_of(cells)
     figure = Figure(figsize=(max(WIDTH, 1.2 + 1.75 * len(columns)), 0.9 + 1.8 * len(rows)), layout="constrained")
     panels = figure.subplots(len(rows), len(columns), sharex=True, sharey=True, squeeze=False)
-    errors = Errors.around(_seed_accuracies(curves))
+    errors = Errors.around(_accuracies(curves))
     for (i, j), axes in np.ndenumerate(panels):
         cell = grid.cell(rows[i], columns[j])
         _draw_curves(
@@ -71,11 +71,11 @@ def _in_short(cell: Cell) -> str:
     return "\n".join(", ".join(levels[i : i + 2]) for i in range(0, len(levels), 2))
 
 
-def _seed_accuracies(curves: Sequence[Curve]) -> Iterator[float]:
-    """Yield the accuracy on test images of every seed after every trained epoch."""
+def _accuracies(curves: Sequence[Curve]) -> Iterator[float]:
+    """Yield the accuracy on test images of every seed after every trained epoch, and their means."""
     for curve in curves:
         if (curve.metric, curve.split) == ("accuracy", "test"):
-            yield from (accuracy for seed in curve.seeds for accuracy in seed[1:])
+            yield from (accuracy for line in (*curve.seeds, curve.mean) for accuracy in line[1:])
 
 
 def _draw_curves(axes: Axes, curves: Sequence[Curve], as_error: bool = False) -> None:

@@ -100,16 +100,17 @@ class Errors:
         return cls(0.8 * min(errors, default=1.0), min(100.0, 1.25 * max(errors, default=50.0)))
 
 
-def stretched(axes: Axes, errors: Errors) -> None:
-    """Make a y axis of test errors (percent) logarithmic, upside down and labelled with accuracies: differences near
-    100 % can be seen beside runs at chance."""
-    axes.set_yscale("log", nonpositive="clip")
-    axes.set_ylim(errors.highest, errors.lowest)
+def stretched(axes: Axes, errors: Errors, which: str = "y") -> None:
+    """Make an axis of test errors (percent) logarithmic, reversed and labelled with accuracies: differences near 100 %
+    can be seen beside runs at chance."""
+    getattr(axes, f"set_{which}scale")("log", nonpositive="clip")
+    axes.set(**{f"{which}lim": (errors.highest, errors.lowest)})
+    axis = getattr(axes, f"{which}axis")
     marks = (90, 50, 20, 10, 5, 3, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01)
     ticks = [error for error in marks if errors.lowest <= error <= errors.highest]
-    axes.yaxis.set_major_locator(FixedLocator(ticks))
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda error, _: f"{100 - error:.4g}"))
+    axis.set_major_locator(FixedLocator(ticks))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda error, _: f"{100 - error:.4g}"))
 
 
 def level_axis(axes: Axes, factor: Factor, levels: Sequence[float]) -> None:

@@ -33,14 +33,14 @@ PUBLISHED_COMMAND = (
 
 def section(study: StudyData, results: Results) -> Section:
     blocks: list[Block] = []
-    learned = any(math.isfinite(mean) for curve in results.curves for mean in curve.mean[1:])
-    if learned:
+    trained = any(n < curve.n for curve in results.curves for n in curve.n_diverged[1:])
+    if trained:
         blocks.append(_four_plots(study, results.curves))
     elif results.curves:
         blocks.append(Paragraph("No run has a loss or an accuracy after its first epoch: all diverged in it."))
     blocks += _claims(results.claims)
     blocks += under_names({arm: _gaps(study, results, of_arm) for arm, of_arm in results.of_arms.items()})
-    if learned and len({curve.cell for curve in results.curves}) > 1:
+    if trained and len({curve.cell for curve in results.curves}) > 1:
         blocks.append(_by_cell(study, results.curves))
     return Section("curves", "How they learn", blocks)
 
@@ -57,31 +57,46 @@ def _four_plots(study: StudyData, curves: Sequence[Curve]) -> Figure:
         headline=f"At {fmt.cell(cell)} test accuracy ends at {fmt.listing(ends)}",
         subtitle=(
             "Loss (nats per image) and accuracy (%) on training and test images after each epoch, at"
-            f" {fmt.cell(cell)}; mean over {fmt.seeds(_seeds(shown))}."
+            f" {fmt.cell(cell)}; mean over all runs of {fmt.seeds(_seeds(shown))}{_guessing(study, shown)}."
         ),
         svg=svg(learning_curves(shown)),
         alt="After the last epoch: " + "; ".join(_last(curve) for curve in shown) + ".",
         caption=(
             "Thick: mean over the seeds; band: holds for all epochs of a curve at once (sup-t,"
-            f" {fmt.level(shown[0].level)}, from 5 seeds on); thin: single seeds{_drawn(shown)}. A seed ends where it"
-            " diverges. The untrained network is in the table."
+            f" {fmt.level(shown[0].level)}, from 5 seeds on); thin: single seeds{_drawn(shown)}. A thin line stops"
+            " where its run diverged. Epoch 0, the untrained network, is in the table."
         ),
         table=_table(study, "curves", f"Learning curves at {fmt.cell(cell)}", shown),
     )
 
 
 def _end(curve: Curve) -> str:
-    return f"{fmt.share(curve.mean[-1], curve.band_low[-1], curve.band_high[-1])} {fmt.side(curve.arm)}"
+    end = fmt.share(curve.mean[-1], curve.band_low[-1], curve.band_high[-1])
+    return f"{end} {fmt.side(curve.arm)}{_diverged(curve)}"
+
+
+def _diverged(curve: Curve) -> str:
+    n = curve.n_diverged[-1]
+    return f" ({n} of {curve.n} runs diverged)" if n else ""
+
+
+def _guessing(study: StudyData, curves: Sequence[Curve]) -> str:
+    """Return how a diverged run counts, where one did."""
+    if not any(curve.n_diverged[-1] for curve in curves):
+        return ""
+    scores = f"accuracy {fmt.percent(study.chance, 0)}, loss {-math.log(study.chance):.2f}"
+    return f", a diverged one counted as guessing from there on ({scores})"
 
 
 def _last(curve: Curve) -> str:
     ends = (curve.mean[-1], curve.band_low[-1], curve.band_high[-1])
     value = fmt.size(*ends) if curve.metric == "loss" else fmt.share(*ends)
-    return f"{SPLIT[curve.split].lower()} {curve.metric} {fmt.side(curve.arm)} {value}, {curve.n[-1]} seeds"
+    where = f"{SPLIT[curve.split].lower()} {curve.metric} {fmt.side(curve.arm)}"
+    return f"{where} {value}, {curve.n} seeds{_diverged(curve)}"
 
 
 def _seeds(curves: Sequence[Curve]) -> int:
-    return max(len(curve.seeds) for curve in curves)
+    return max(curve.n for curve in curves)
 
 
 def _drawn(curves: Sequence[Curve]) -> str:
@@ -97,6 +112,7 @@ def _table(study: StudyData, name: str, caption: str, curves: Sequence[Curve]) -
         text_column("metric", "metric"),
         count_column("epoch", "epoch"),
         count_column("n", "n"),
+        count_column("of these diverged by then", "n_diverged"),
         Column("mean [band]", _mean, ("mean", "band_low", "band_high", "metric")),
     ]
     rows = [cell_values(study, curve.cell) | row for curve in curves for row in _rows(curve)]
@@ -108,10 +124,10 @@ def _mean(mean: float, low: float, high: float, metric: str) -> str:
 
 
 def _rows(curve: Curve) -> list[dict[str, Any]]:
-    points = zip(curve.epochs, curve.n, curve.mean, curve.band_low, curve.band_high, strict=True)
+    points = zip(curve.epochs, curve.n_diverged, curve.mean, curve.band_low, curve.band_high, strict=True)
     key = {"arm": fmt.side(curve.arm), "split": curve.split, "metric": curve.metric}
     return [
-        {**key, "epoch": epoch, "n": n, "mean": mean, "band_low": low, "band_high": high}
+        {**key, "epoch": epoch, "n": curve.n, "n_diverged": n, "mean": mean, "band_low": low, "band_high": high}
         for epoch, n, mean, low, high in points
     ]
 
@@ -130,8 +146,8 @@ def _claims(claims: Sequence[Claim]) -> list[Block]:
     columns = [
         text_column("arm", "arm"),
         Column("tutorial, one run", fmt.percent, ("claimed",)),
-        count_column("our seeds", "n"),
-        interval_column("ours, mean [where one more run would lie]", "ours", fmt.share),
+        Column("our runs that learned", lambda k, n: f"{k} of {n}", ("n_learned", "n")),
+        interval_column("their mean [where one more run that learns would lie]", "ours", fmt.share),
         text_column("inside", "inside"),
     ]
     caption = f"The tutorial's numbers beside ours: test accuracy after the last epoch at {fmt.cell(PUBLISHED_CELL)}"
@@ -146,12 +162,15 @@ def _claims(claims: Sequence[Claim]) -> list[Block]:
 
 def _claim(claim: Claim) -> str:
     statement = f"The tutorial reports {fmt.percent(claim.claimed)} {fmt.side(claim.arm)}"
+    n_learned, failed = claim.ours.n, claim.ours.n < claim.n
     if claim.inside is None:
-        return f"{statement}; {claim.ours.n} seed here says nothing about where another would lie."
+        runs = f"{n_learned} of our {claim.n} runs learned" if failed else f"we have {fmt.seeds(n_learned)}"
+        return f"{statement}; {runs}, too few to say where another would lie."
     where = "inside" if claim.inside else "outside"
     ends = fmt.share(*fmt.as_triple(claim.ours))
-    how = f"prediction interval, {fmt.seeds(claim.ours.n)}"
-    return f"{statement}, {where} of where one more run of ours would lie: {ends} ({how})."
+    one, of = (" that learns", f"{n_learned} of {claim.n} runs that learned") if failed else ("", fmt.seeds(n_learned))
+    level = fmt.level(claim.ours.level)
+    return f"{statement}, {where} our {level} prediction interval for one more run{one}: {ends} ({of})."
 
 
 def _claim_row(claim: Claim) -> dict[str, Any]:
@@ -159,7 +178,8 @@ def _claim_row(claim: Claim) -> dict[str, Any]:
     return {
         "arm": fmt.side(claim.arm),
         "claimed": claim.claimed,
-        "n": claim.ours.n,
+        "n_learned": claim.ours.n,
+        "n": claim.n,
         **interval_values("ours", claim.ours),
         "level": claim.ours.level,
         "inside": inside,
@@ -243,16 +263,16 @@ def _by_cell(study: StudyData, curves: Sequence[Curve]) -> Figure:
     tested = [curve for curve in curves if (curve.metric, curve.split) == ("accuracy", "test")]
     grid = Grid.of(study.design.factors)
     down = fmt.listing([f"{factor.axis}s" for factor in grid.others])
-    best = max((curve for curve in tested if math.isfinite(curve.mean[-1])), key=lambda c: c.mean[-1], default=None)
-    headline = "No run has an accuracy after the last epoch"
-    if best is not None:
-        headline = f"The best mean after the last epoch is {_end(best)}, at {fmt.cell(best.cell)}"
+    best = max(tested, key=lambda curve: curve.mean[-1])
+    headline = f"The best mean after the last epoch is {_end(best)}, at {fmt.cell(best.cell)}"
+    if all(curve.n_diverged[-1] == curve.n for curve in tested):
+        headline = "No run has an accuracy after the last epoch: all diverged"
     return Figure(
         name="by-cell",
         headline=headline,
         subtitle=(
             f"Test accuracy (%) after each epoch in every cell, {down} down and {grid.across.axis}s across; mean over"
-            f" up to {fmt.seeds(_seeds(tested))}."
+            f" all runs of up to {fmt.seeds(_seeds(tested))}{_guessing(study, tested)}."
         ),
         svg=svg(accuracy_by_cell(curves)),
         alt="After the last epoch: " + "; ".join(f"{fmt.cell(c.cell)}, {_last(c)}" for c in tested) + ".",

@@ -1,10 +1,12 @@
 """How does each arm bear the learning rate, and how does it fail?"""
 
+from collections.abc import Sequence
 from typing import Any
 
+from analysis.findings.accuracy_shares import AccuracyShares, ShareReaching
 from analysis.findings.arms import ArmCell
 from analysis.findings.failures import Failures
-from analysis.findings.results import BestRateAt, Findings, Results
+from analysis.findings.results import BestRateAt, Findings, Results, UsableRate
 from analysis.records.cells import Grid
 from analysis.records.tables import PRIMARY, StudyData
 from analysis.report import number_format as fmt
@@ -23,17 +25,17 @@ from analysis.report.columns import (
     text_column,
 )
 from analysis.report.document import Block, Column, Figure, Paragraph, Placeholder, Section, Table
-from analysis.report.figures import rates
+from analysis.report.figures import rates, shares
 from analysis.report.figures.style import svg
-from analysis.stats.grid import LargestRate
+from study.spec.factors import Factor
 
 
 def section(study: StudyData, results: Results) -> Section:
-    blocks: list[Block] = [_figure(study, results)] if results.arm_cells else []
+    blocks: list[Block] = [_figure(study, results), _shares(results)] if results.arm_cells else []
     grid = Grid.of(study.design.factors)
     blocks += under_names(
         {
-            arm: [_about_failures(of_arm), _failures(study, of_arm), *_largest(grid, of_arm), *_best(grid, of_arm)]
+            arm: [*_failures(study, of_arm), *_usable(grid, of_arm), *_best(grid, of_arm)]
             for arm, of_arm in results.of_arms.items()
         }
     )
@@ -63,8 +65,8 @@ def _figure(study: StudyData, results: Results) -> Figure:
         + ".",
         caption=(
             f"Bars: {fmt.level(results.arm_cells[0].accuracy.level)} intervals, Student's of the mean and Clopper and"
-            " Pearson's of the share, each on its own; two that overlap say nothing about the paired difference. A run"
-            " fails where it diverges or ends below twice chance."
+            " Pearson's of the share, each on its own; two that overlap say nothing about the paired difference. The"
+            f" means are of all runs; {_fails(study)}"
         ),
         table=_table(study, results),
     )
@@ -104,19 +106,92 @@ def _table(study: StudyData, results: Results) -> Table:
     return Table("robustness", "Each arm on its own, in every cell", columns, rows)
 
 
+# --- above every accuracy
+
+
+def _shares(results: Results) -> Figure:
+    arms = results.accuracy_shares
+    return Figure(
+        name="accuracy-shares",
+        headline=_shares_headline(arms),
+        subtitle=(
+            "Share of all runs of the grid (%) that end at a test accuracy or above it, after the last epoch; a"
+            f" diverged run ends at chance. {fmt.listing([f'{of.n_runs} runs {fmt.side(of.arm)}' for of in arms])}."
+        ),
+        svg=svg(shares.share_reaching(arms)),
+        alt="; ".join(
+            f"{fmt.side(of.arm)}, {fmt.percent(one.level.accuracy, 1)} or above: {one.n_reaching} of {of.n_runs}"
+            for of in arms
+            for one in of.reaching
+        )
+        + ".",
+        caption=(
+            f"Bars, at the learning threshold and at 90 and 99 % of the best mean: {fmt.level(_confidence(arms))}"
+            " limits of Clopper and Pearson with the seeds as the sample, since the runs of a seed are alike."
+        ),
+        table=_shares_table(arms),
+    )
+
+
+def _confidence(arms: Sequence[AccuracyShares]) -> float:
+    return arms[0].reaching[0].share.level
+
+
+def _shares_headline(arms: Sequence[AccuracyShares]) -> str:
+    """Return how many runs reach the first two levels, k of n of each arm."""
+    levels = [*zip(*(of.reaching[:2] for of in arms), strict=True)]
+    reached = [f"at {fmt.percent(one[0].level.accuracy, 1)} or above: {_counts(one, arms)}" for one in levels]
+    return f"Runs that end {'; '.join(reached)}"
+
+
+def _counts(level: Sequence[ShareReaching], arms: Sequence[AccuracyShares]) -> str:
+    sides = zip(level, arms, strict=True)
+    return fmt.listing([f"{one.n_reaching} of {of.n_runs} {fmt.side(of.arm)}" for one, of in sides])
+
+
+def _shares_table(arms: Sequence[AccuracyShares]) -> Table:
+    columns = [
+        text_column("a run", "reaches"),
+        Column("accuracy, at least", lambda value: fmt.percent(value, 1), ("accuracy",)),
+        text_column("arm", "arm"),
+        Column("runs", lambda k, n: f"{k} of {n}", ("n_reaching", "n_runs")),
+        count_column("seeds", "n"),
+        interval_column("share of the runs [limits by seed]", "share", fmt.share),
+    ]
+    rows = [
+        {
+            "reaches": one.level.what,
+            "accuracy": one.level.accuracy,
+            "arm": fmt.side(of.arm),
+            "n_reaching": one.n_reaching,
+            "n_runs": of.n_runs,
+            "n": one.share.n,
+            **interval_values("share", one.share),
+        }
+        for of in arms
+        for one in of.reaching
+    ]
+    return Table("accuracy-shares", "Runs that end at an accuracy or above it, over the whole grid", columns, rows)
+
+
 # --- failures
 
 
-def _about_failures(of_arm: Findings) -> Paragraph:
-    over = of_arm.failures[0]
-    about = "A run fails where it diverges or ends below twice chance; no pair is left out for it."
+def _fails(study: StudyData) -> str:
+    threshold = fmt.percent(study.learning_threshold, 0)
+    return f"a run fails where it diverges, which counts as chance, or ends below the learning threshold ({threshold})."
+
+
+def _about_failures(study: StudyData, of_arm: Findings) -> Paragraph:
+    over, fails = of_arm.failures[0], _fails(study)
+    about = f"No pair is left out for a failure: {fails}"
     if not over.n_runs:
         return Paragraph(about)
     test = f"sign-flip test of each seed's counts, {fmt.seeds(over.test.n)}"
     return Paragraph(f"{about} Over all cells: {fmt.p_equals(over.test)} ({test}).")
 
 
-def _failures(study: StudyData, of_arm: Findings) -> Table:
+def _failures(study: StudyData, of_arm: Findings) -> list[Block]:
     arms = of_arm.baseline, of_arm.arm
     columns = [
         *cell_columns(study),
@@ -132,7 +207,8 @@ def _failures(study: StudyData, of_arm: Findings) -> Table:
         Column("bounds, whatever diverged runs scored", fmt.interval, ("bound_low", "bound_high")),
     ]
     rows = [cell_values(study, row.cell) | _failure_row(row) for row in of_arm.failures]
-    return Table(f"failures-{of_arm.arm}", "Failures, n pairs of runs a row", columns, rows, n_totals=1)
+    table = Table(f"failures-{of_arm.arm}", "Failures, n pairs of runs a row", columns, rows, n_totals=1)
+    return [_about_failures(study, of_arm), table]
 
 
 def _both(a: int, b: int) -> str:
@@ -159,31 +235,45 @@ def _failure_row(row: Failures) -> dict[str, Any]:
 # --- rates
 
 
-def _largest(grid: Grid, of_arm: Findings) -> list[Block]:
-    largest, rate = of_arm.largest_rate, grid.across
-    if largest is None:
-        others = fmt.listing([factor.label for factor in grid.others])
-        return [
-            Paragraph(f"The largest usable {rate.label} needs a grid in which every {others} has every {rate.label}.")
-        ]
+def _usable(grid: Grid, of_arm: Findings) -> list[Block]:
+    if not of_arm.usable_rates:
+        return []
+    rate = grid.across
     columns = [
-        Column("largest usable rate", lambda level: "none" if level is None else rate.show(level), (rate.key,)),
+        text_column("a run", "reaches"),
+        Column(f"up to {rate.label}", lambda level: "none" if level is None else rate.show(level), (rate.key,)),
         Column(fmt.side(of_arm.baseline), fmt.percent, ("of_baseline",)),
         Column(fmt.side(of_arm.arm), fmt.percent, ("of_arm",)),
     ]
-    rows = [{rate.key: s.lr, "of_baseline": s.of_baseline, "of_arm": s.of_arm} for s in largest.shares]
+    rows = [
+        {"reaches": usable.level.what, rate.key: s.lr, "of_baseline": s.of_baseline, "of_arm": s.of_arm}
+        for usable in of_arm.usable_rates
+        for s in usable.found.shares
+    ]
     units = " x ".join(["seeds", *(f"{factor.axis}s" for factor in grid.others)])
-    caption = f"Largest rate at which a run does not fail: share of {largest.n_runs} ({units}), by arm"
-    return [Paragraph(_about_largest(of_arm, largest)), Table(f"largest-{of_arm.arm}", caption, columns, rows)]
+    n_runs = of_arm.usable_rates[0].found.n_runs
+    caption = f"Largest usable rate, at two accuracies: share of {n_runs} ({units}), by arm"
+    about = " ".join(_about_usable(rate, of_arm, usable) for usable in of_arm.usable_rates)
+    return [Paragraph(about), Table(f"usable-{of_arm.arm}", caption, columns, rows)]
 
 
-def _about_largest(of_arm: Findings, largest: LargestRate) -> str:
-    test = f"sign-flip test, {fmt.seeds(largest.sign_flip.n)}: {fmt.p_equals(largest.sign_flip)}"
-    return (
-        f"The largest usable rate, {fmt.side(of_arm.arm)} against {fmt.side(of_arm.baseline)}:"
-        f" {fmt.number(*fmt.as_triple(largest.interval))} powers of ten ({test}). The grid ends the rates: who"
-        " bears the largest may bear a larger one."
-    )
+def _about_usable(rate: Factor, of_arm: Findings, usable: UsableRate) -> str:
+    """Return how many times as high the arm's largest usable rates are, or why that is not known."""
+    found, arm, baseline = usable.found, fmt.side(of_arm.arm), fmt.side(of_arm.baseline)
+    what = f"{usable.level.what} ({fmt.percent(usable.level.accuracy, 1)} or more after the last epoch)"
+    if not found.shares:
+        return f"No seed says at which rates a run {what}."
+    if found.n_none:
+        never = f"{found.n_none_baseline} {baseline} and {found.n_none_arm} {arm}, of {found.n_runs} each,"
+        return f"A run {what} at none of the rates that we tried in some: {never} so no ratio of rates is given."
+    top = found.shares[-1]
+    if top.of_baseline == top.of_arm == 1:
+        return f"A run {what} at every {rate.axis} that we tried, up to {rate.show(top.lr)}, {baseline} and {arm}."
+    ends = [10**end for end in fmt.as_triple(found.interval)]
+    ratio = f"{ends[0]:.3g}" if found.interval.reason else fmt.size(*ends)
+    how = f"geometric mean; sign-flip test, {fmt.seeds(found.sign_flip.n)}: {fmt.p_equals(found.sign_flip)}"
+    above = f" We tried none above {rate.show(top.lr)}." if top.of_baseline or top.of_arm else ""
+    return f"The largest {rate.axis} at which a run {what} is {ratio} times as high {arm} as {baseline} ({how}).{above}"
 
 
 def _best(grid: Grid, of_arm: Findings) -> list[Block]:
@@ -201,7 +291,8 @@ def _best(grid: Grid, of_arm: Findings) -> list[Block]:
         interval_column("shift, powers of ten (seeds resampled, choice repeated)", "shift", fmt.number),
         text_column("ties", "ties"),
     ]
-    caption = f"The rate with the best mean accuracy, by {fmt.listing(['arm', *(f.axis for f in grid.others)])}"
+    by = fmt.listing(["arm", *(f.axis for f in grid.others)])
+    caption = f"The rate with the best mean accuracy of all runs, failures as they ended, by {by}"
     return [Table(f"best-{of_arm.arm}", caption, columns, [_best_row(best) for best in of_arm.best_rates])]
 
 

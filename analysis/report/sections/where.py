@@ -23,7 +23,7 @@ from analysis.report.columns import (
 from analysis.report.document import Block, Column, Figure, Paragraph, Placeholder, Section, Table
 from analysis.report.figures import effects
 from analysis.report.figures.style import svg
-from analysis.stats.grid import Slope
+from analysis.stats.grid import LevelDifference
 from analysis.stats.power import seeds_to_reach
 from study.spec.factors import Cell
 
@@ -41,9 +41,9 @@ def _of_arm(study: StudyData, results: Results, of_arm: Findings) -> Iterator[Bl
     cells = contrasts.by_cell(results.contrasts, of_arm.arm)
     if any(math.isfinite(cell.mean_diff) for cell in cells.values()):
         yield _map(study, of_arm.arm, cells)
-    if of_arm.slopes:
-        yield _about_slopes(study, of_arm)
-        yield _slopes(of_arm)
+    if of_arm.level_differences:
+        yield _about_levels(study, of_arm)
+        yield _level_table(study, of_arm)
 
 
 def _map(study: StudyData, arm: str, cells: dict[Cell, Contrast]) -> Figure:
@@ -127,36 +127,39 @@ def _table(study: StudyData, arm: str, cells: dict[Cell, Contrast]) -> Table:
     return Table(f"effect-{arm}", "The difference in every cell, tested together", columns, rows)
 
 
-def _about_slopes(study: StudyData, of_arm: Findings) -> Paragraph:
-    names = [f"{factor.axis}s" for factor in study.design.factors if factor.scale is None]
-    averaged = f", averaged over the {fmt.listing(names)}" if names else ""
-    slopes = [f"{fmt.estimate(*fmt.as_triple(slope.interval))} points {slope.unit}" for slope in of_arm.slopes]
-    return Paragraph(
-        f"How the difference changes over the grid{averaged}: {'; '.join(slopes)}. Each seed has a least-squares"
-        " fit of its own, and its slopes are tested as any difference is."
-    )
-
-
-def _slopes(of_arm: Findings) -> Table:
-    columns = [
-        text_column("slope of the difference", "slope"),
-        count_column("n", "n"),
-        interval_column("estimate, points", "estimate"),
-        p_column("p, paired t", "p_t"),
-        p_column("p, sign-flip", "p_sign_flip"),
-        p_column("p, all slopes together (step-down max-T)", "p_max_t"),
+def _about_levels(study: StudyData, of_arm: Findings) -> Paragraph:
+    steps = [
+        f"{fmt.estimate(*fmt.as_triple(step.interval))} points from {_levels(study, step)}"
+        for step in of_arm.level_differences
     ]
-    return Table(
-        f"slopes-{of_arm.arm}", "Slopes of the difference over the grid", columns, [_slope(s) for s in of_arm.slopes]
+    return Paragraph(
+        f"How the difference changes from level to level, averaged over the other factors: {'; '.join(steps)}. All"
+        " pairs count, failures as they ended; the intervals hold together."
     )
 
 
-def _slope(slope: Slope) -> dict[str, object]:
-    return {
-        "slope": f"{slope.name}, {slope.unit}",
-        "n": slope.interval.n,
-        **interval_values("estimate", slope.interval),
-        **pvalue_values("p_t", slope.t_test),
-        **pvalue_values("p_sign_flip", slope.sign_flip),
-        **pvalue_values("p_max_t", slope.adjusted),
-    }
+def _levels(study: StudyData, step: LevelDifference) -> str:
+    factor = next(factor for factor in study.design.factors if factor.key == step.name)
+    return f"{factor.label} {factor.show(step.lower)} to {factor.show(step.upper)}"
+
+
+def _level_table(study: StudyData, of_arm: Findings) -> Table:
+    columns = [
+        text_column("from one level to another", "levels"),
+        count_column("n", "n"),
+        interval_column("change of the difference, points [all at once]", "change"),
+        p_column("p, all changes together (sup-t)", "p_adjusted"),
+    ]
+    rows = [
+        {
+            "levels": _levels(study, step),
+            "n": step.interval.n,
+            **interval_values("change", step.interval),
+            **pvalue_values("p_adjusted", step.test),
+        }
+        for step in of_arm.level_differences
+    ]
+    caption = (
+        "How the difference changes between neighbouring levels (names: between any two), averaged over the others"
+    )
+    return Table(f"levels-{of_arm.arm}", caption, columns, rows)

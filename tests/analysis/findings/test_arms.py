@@ -66,3 +66,15 @@ def test_one_seed_does_not_say_where_another_would_lie(tmp_path: Path) -> None:
 @pytest.mark.parametrize("changes", [{"epochs": 9}, {"hidden": (32,)}, {"lrs": (0.02,)}, {"batch_sizes": (64,)}])
 def test_another_setting_has_nothing_to_say_of_the_tutorial(changes: dict, tmp_path: Path) -> None:
     assert claims(post_study(tmp_path / "s", **changes), 0.95) == []
+
+
+def test_a_run_that_failed_is_counted_beside_the_prediction_for_one_that_learns(tmp_path: Path) -> None:
+    """Five of ten runs with batch norm diverge: the interval is of the others, and says how many there are."""
+    design = Design("mnist", batch_sizes=(32,), lrs=(0.01,), seeds=tuple(range(10)), epochs=10)
+
+    def half(run: Run, epoch: int) -> float | None:
+        return None if run.arm == "bn" and run.seed < 5 and epoch else (350 + run.seed % 3) / 360
+
+    without, with_bn = claims(planted(tmp_path / "s", design, half), 0.95)
+    assert (without.n, without.ours.n, with_bn.n, with_bn.ours.n) == (10, 10, 10, 5)
+    assert with_bn.ours.estimate == pytest.approx(np.mean([350 + seed % 3 for seed in range(5, 10)]) / 360, abs=1e-4)

@@ -102,7 +102,7 @@ def test_the_sleep_data_come_through_the_whole_way(tmp_path: Path) -> None:
     assert cell.verdict == "worse"
 
 
-def test_a_curve_summarises_the_seeds_that_have_not_diverged(tmp_path: Path) -> None:
+def test_a_curve_counts_a_diverged_run_as_guessing_from_there_on(tmp_path: Path) -> None:
     def diverging(run: Run, epoch: int) -> float | None:
         return None if run.seed == 9 and epoch >= 2 else 0.5 + 0.01 * run.seed + 0.1 * epoch
 
@@ -110,7 +110,9 @@ def test_a_curve_summarises_the_seeds_that_have_not_diverged(tmp_path: Path) -> 
     assert len(found) == 4 * 2 * 2 * 2
     curve = next(c for c in found if (c.arm, c.split, c.metric) == ("bn", "test", "accuracy"))
     assert curve.epochs == [0, 1, 2, 3]
-    assert curve.n == [10, 10, 9, 9]
-    assert curve.mean == pytest.approx([0.545, 0.645, 0.74, 0.84], abs=2e-3)
+    assert (curve.n, curve.n_diverged) == (10, [0, 0, 1, 1])
+    assert curve.mean == pytest.approx([0.545, 0.645, (9 * 0.74 + 0.1) / 10, (9 * 0.84 + 0.1) / 10], abs=2e-3)
+    loss = next(c for c in found if (c.cell, c.arm, c.split, c.metric) == (curve.cell, "bn", "test", "loss"))
+    assert loss.mean[3] == pytest.approx((9 * 0.16 + np.log(10)) / 10, abs=2e-3)
     assert np.isnan(curve.seeds[9]).tolist() == [False, False, True, True]
     assert all(low < mean < high for low, mean, high in zip(curve.low, curve.mean, curve.high, strict=True))

@@ -90,7 +90,7 @@ def test_the_page_says_what_the_records_say(tmp_path: Path, capsys: pytest.Captu
     assert headline in capsys.readouterr().out
     for row in table.itertuples():
         assert f"[{100 * row.ci_low:+.2f}, {100 * row.ci_high:+.2f}]" in page.text
-    assert len(page.drawings) == 8
+    assert len(page.drawings) == 9
     titles = [word for word in page.words if re.match(r"\d+\. ", word)]
     assert [title.split(". ")[0] for title in titles] == [str(n) for n in range(1, 14)]
     assert "Every planned pair is there." in page.text
@@ -240,7 +240,7 @@ def test_of_a_tuned_study_page_terminal_json_and_csv_say_the_same(
     assert tables["tuned"].difference[0] == of_arm["contrasts"][0]["mean_diff"]
     assert tables["trials"].score.tolist() == [trial["score"] for trial in of_arm["trials"]]
     assert tables["importance"].lr.tolist() == [importance["lr"] for importance in of_arm["importances"]]
-    assert len(page.drawings) == 9
+    assert len(page.drawings) == 10
     assert "python -m study.tune" not in page.text.split("Provenance")[0]
 
 

@@ -1,16 +1,16 @@
-"""Oracles: planted slopes and rates, numpy's least squares, a bootstrap spelled out seed by seed."""
+"""Oracles: planted effects and rates, means spelled out, a bootstrap spelled out seed by seed."""
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from analysis.stats import grid
-from analysis.stats.grid import Axis, BestRate, LargestRate, Share, Slope, best_rate, interaction, largest_rate
+from analysis.stats.grid import Axis, BestRate, LargestRate, Share, best_rate, largest_rate, level_differences
+from analysis.stats.intervals import simultaneous
 from analysis.stats.multiple_tests import max_t
 
 SIZES, LRS = (32, 128, 512), (0.001, 0.01, 0.1)
@@ -20,108 +20,74 @@ failures = st.integers(0, 2**32 - 1).map(lambda seed: np.random.default_rng(seed
 scores = st.integers(0, 2**32 - 1).map(lambda seed: np.random.default_rng(seed).integers(80, 100, (2, 7, 3)) / 100)
 
 
-def planted(level: float, size: float, rate: float, both: float) -> NDArray[np.float64]:
-    """Differences (3, 3) with these slopes at the middle of the grid: batch size 128, rate 0.01."""
-    x, z = np.array([[-2.0], [0.0], [2.0]]), np.array([-1.0, 0.0, 1.0])
-    return level + size * x + rate * z + both * x * z
+# differences between levels
+
+AXES = [Axis("batch size", SIZES), Axis("rate", LRS)]
 
 
-# slopes
-
-
-def axes(sizes: Sequence[float], lrs: Sequence[float]) -> list[Axis]:
-    return [
-        Axis("batch size", "doubling of the batch size", np.log2(sizes).tolist()),
-        Axis("rate", "tenfold rate", np.log10(lrs).tolist()),
-    ]
-
-
-def slopes(D: ArrayLike, sizes: Sequence[float], lrs: Sequence[float], level: float = 0.95) -> list[Slope]:
-    return interaction(D, axes(sizes, lrs), level)
-
-
-def test_planted_slopes_are_found_exactly() -> None:
-    D = [planted(0.3, 0.01 * k, 0.1, -0.02 * k) for k in (1, 2, 3, 4, 5, 6)]
-    size, rate, both = slopes(D, SIZES, LRS)
-    assert [slope.name for slope in (size, rate, both)] == ["batch size", "rate", "batch size x rate"]
-    assert [slope.unit for slope in (size, rate)] == ["per doubling of the batch size", "per tenfold rate"]
-    assert both.unit == "per doubling of the batch size and tenfold rate"
-    assert size.interval.estimate == pytest.approx(0.035)
-    assert rate.interval.estimate == pytest.approx(0.1)
-    assert both.interval.estimate == pytest.approx(-0.07)
-    assert rate.interval.reason == "all differences are equal: the spread is zero"
-    assert (size.sign_flip.n_extreme, size.sign_flip.n_total) == (2, 64)
-    assert size.t_test.statistic == pytest.approx(3.5 / math.sqrt(3.5 / 6))
+def test_a_leap_between_two_levels_is_told_from_none_between_others() -> None:
+    """Nothing from rate 0.001 to 0.01, and ten beyond: a line through the three would rise by five at every step."""
+    noise = np.random.default_rng(0).normal(scale=0.1, size=(10, 3, 3))
+    smaller, larger = level_differences(noise + np.array([0.0, 0.0, 10.0]), AXES)[2:]
+    assert (smaller.name, smaller.lower, smaller.upper) == ("rate", 0.001, 0.01)
+    assert smaller.interval.low < 0 < smaller.interval.high
+    assert larger.interval.low > 9.5
+    assert (larger.test.n_extreme, larger.test.n_total) == (2, 1024)
 
 
 @given(grids)
-def test_slopes_are_the_least_squares_fit_of_each_seed(D: NDArray[np.float64]) -> None:
-    """On an uneven grid; with columns centred at its middle."""
-    sizes, lrs = (8, 64, 100), (0.003, 0.01, 0.3)
-    x, z = (levels.ravel() for levels in np.meshgrid(np.log2(sizes), np.log10(lrs), indexing="ij"))
-    x, z = x - x.mean(), z - z.mean()
-    columns = np.column_stack([np.ones(9), x, z, x * z])
-    fits = np.array([np.linalg.lstsq(columns, d.ravel(), rcond=None)[0] for d in D])
-    result = slopes(D, sizes, lrs)
-    assert [slope.interval.estimate for slope in result] == pytest.approx(fits.mean(axis=0)[1:])
-    assert [slope.t_test.statistic for slope in result] == pytest.approx(
-        fits.mean(axis=0)[1:] / fits.std(axis=0, ddof=1)[1:] * math.sqrt(7)
-    )
-    joint = [test.pvalue for test in max_t(fits[:, 1:])]
-    assert [slope.adjusted.pvalue for slope in result] == pytest.approx(joint)
-    assert all(slope.adjusted.pvalue >= slope.sign_flip.pvalue for slope in result)
+def test_each_difference_is_between_the_means_over_the_other_factor_and_all_are_one_family(
+    D: NDArray[np.float64],
+) -> None:
+    columns = [D[:, i + 1].mean(1) - D[:, i].mean(1) for i in range(2)]
+    columns += [D[:, :, i + 1].mean(1) - D[:, :, i].mean(1) for i in range(2)]
+    result = level_differences(D, AXES, level=0.9)
+    joint, tests = simultaneous(np.column_stack(columns), 0.9), max_t(np.column_stack(columns))
+    for difference, interval, test in zip(result, joint, tests, strict=True):
+        assert (difference.interval.low, difference.interval.high) == pytest.approx((interval.low, interval.high))
+        assert difference.test.pvalue == test.pvalue
+        assert difference.interval.level == 0.9
 
 
-def test_of_three_factors_every_one_and_every_two_have_a_slope_of_the_least_squares_fit() -> None:
-    """Seeds that differ in the product of all three alone, which the fit leaves to the residuals."""
-    x, y, z = (
-        levels - levels.mean() for levels in np.meshgrid((0.0, 1.0), (0.0, 3.0, 4.0), (-2.0, -1.0), indexing="ij")
-    )
-    D = [0.1 * x - 0.2 * y + 0.3 * z + 0.4 * x * y + 0.5 * x * z - 0.6 * y * z + k * x * y * z for k in range(6)]
-    three = [Axis("a", "a", (0, 1)), Axis("b", "b", (0, 3, 4)), Axis("c", "c", (-2, -1))]
-    result = interaction(D, three)
-    assert [slope.name for slope in result] == ["a", "b", "c", "a x b", "a x c", "b x c"]
-    assert [slope.unit for slope in result][2:4] == ["per c", "per a and b"]
-    assert [slope.interval.estimate for slope in result] == pytest.approx([0.1, -0.2, 0.3, 0.4, 0.5, -0.6])
+def test_of_names_every_two_are_compared_and_of_one_level_none() -> None:
+    D = np.arange(6.0)[:, None, None] + np.array([[0.0, 1.0, 5.0]] * 2)
+    names = Axis("activation", ("relu", "tanh", "sigmoid"), ordered=False)
+    result = level_differences(D, [Axis("batch size", (32, 64)), names])
+    assert [(d.lower, d.upper, d.interval.estimate) for d in result] == [
+        (32, 64, 0), ("relu", "tanh", 1), ("relu", "sigmoid", 5), ("tanh", "sigmoid", 4),
+    ]  # fmt: skip
+    assert [d.name for d in level_differences(D[:, :1], [Axis("batch size", (32,)), names])] == ["activation"] * 3
+    assert level_differences(D[:, :1, :1], [Axis("batch size", (32,)), Axis("rate", (0.1,))]) == []
 
 
 @given(grids, st.permutations(range(7)))
-def test_slopes_flip_with_the_arms_and_know_no_order_of_seeds(D: NDArray[np.float64], order: list[int]) -> None:
-    there, back, shuffled = (slopes(d, SIZES, LRS, level=0.9) for d in (D, -D, D[order]))
-    assert repr(there) == repr(slopes(D, SIZES, LRS, level=0.9))
+def test_differences_between_levels_flip_with_the_arms_and_know_no_order_of_seeds(
+    D: NDArray[np.float64], order: list[int]
+) -> None:
+    there, back, shuffled = (level_differences(d, AXES) for d in (D, -D, D[order]))
+    assert repr(there) == repr(level_differences(D, AXES))
     for one, other, same in zip(there, back, shuffled, strict=True):
-        assert (one.interval.low, one.interval.high) == (-other.interval.high, -other.interval.low)
-        assert one.interval.estimate == -other.interval.estimate
-        assert one.sign_flip.pvalue == other.sign_flip.pvalue == same.sign_flip.pvalue
-        assert one.adjusted.pvalue == other.adjusted.pvalue == same.adjusted.pvalue
+        assert (one.interval.low, one.interval.high) == pytest.approx((-other.interval.high, -other.interval.low))
+        assert one.test.pvalue == other.test.pvalue == same.test.pvalue
         assert (one.interval.low, one.interval.high) == pytest.approx((same.interval.low, same.interval.high))
-        assert one.interval.level == 0.9
-
-
-def test_a_factor_with_one_level_has_no_slope() -> None:
-    D = np.random.default_rng(1).normal(size=(6, 3, 3))
-    assert [slope.name for slope in slopes(D[:, :1], SIZES[:1], LRS)] == ["rate"]
-    assert [slope.name for slope in slopes(D[:, :, :1], SIZES, LRS[:1])] == ["batch size"]
-    assert slopes(D[:, :1, :1], SIZES[:1], LRS[:1]) == []
 
 
 @pytest.mark.parametrize("constant", [0.0, 0.1, 1 / 3])
-def test_a_constant_difference_has_the_slope_zero_not_its_rounding(constant: float) -> None:
-    for slope in slopes(np.full((6, 3, 3), constant), SIZES, (0.003, 0.01, 0.07)):
-        assert (slope.interval.low, slope.interval.estimate, slope.interval.high) == (0, 0, 0)
-        assert (slope.t_test.pvalue, slope.sign_flip.pvalue, slope.adjusted.pvalue) == (1, 1, 1)
+def test_a_constant_effect_differs_by_zero_not_its_rounding(constant: float) -> None:
+    for difference in level_differences(np.full((6, 3, 3), constant), AXES):
+        interval = difference.interval
+        assert (interval.low, interval.estimate, interval.high, difference.test.pvalue) == (0, 0, 0, 1)
 
 
-def test_a_seed_without_all_its_cells_has_no_slope() -> None:
+def test_a_seed_without_all_its_cells_has_no_difference_between_levels() -> None:
     D = np.random.default_rng(2).normal(size=(7, 3, 3))
     D[3, 0, 0] = math.nan
-    assert slopes(D, SIZES, LRS) == slopes(np.delete(D, 3, axis=0), SIZES, LRS)
+    assert level_differences(D, AXES) == level_differences(np.delete(D, 3, axis=0), AXES)
     for n in (0, 1):
-        for slope in slopes(D[:n], SIZES, LRS):
-            assert slope.interval.n == n
-            assert str(slope.interval.reason).startswith(f"{n} pair")
-            assert math.isnan(slope.interval.low)
-            assert math.isnan(slope.adjusted.pvalue)
+        for difference in level_differences(D[:n], AXES):
+            assert difference.interval.n == n
+            assert math.isnan(difference.interval.low)
+            assert math.isnan(difference.test.pvalue)
 
 
 # largest rates
@@ -302,12 +268,10 @@ def test_one_rate_has_no_shift() -> None:
 
 def test_levels_and_shapes_that_cannot_be_a_grid_are_refused() -> None:
     D = np.zeros((6, 3, 3))
-    with pytest.raises(ValueError, match=r"rate ascend, such as \(1, 10\), these are \[-1\.0, -2\.0"):
-        slopes(D, SIZES, (0.1, 0.01, 0.001))
     with pytest.raises(ValueError, match=r"rates ascend from above zero, such as \(1, 10\), these are \(0, 1, 2\)"):
         best_rate(D[:, 0], D[:, 0], (0, 1, 2))
     with pytest.raises(ValueError, match=r"each of \(3, 3\) levels, these have the shape \(3, 3\)"):
-        slopes(D[0], SIZES, LRS)
+        level_differences(D[0], AXES)
     with pytest.raises(ValueError, match=r"these have the shape \(5, 3\)"):
         best_rate(D[:, 0], D[:5, 0], LRS)
     with pytest.raises(ValueError, match=r"\(seeds, other factors, 3 rates\), these have the shape \(6, 3\)"):

@@ -1,12 +1,21 @@
-"""Where does the noise come from, and what did the pairing gain?"""
+"""Where does the noise come from, and what did the pairing gain? Of the difference, and of either arm."""
 
 import math
 from typing import Any
 
-from analysis.findings.results import Findings, Noise
+from analysis.findings.arms import ArmCell
+from analysis.findings.results import Findings, Noise, Results
 from analysis.records.tables import StudyData
 from analysis.report import number_format as fmt
-from analysis.report.columns import cell_columns, cell_values, count_column, interval_column, interval_values, of_both
+from analysis.report.columns import (
+    cell_columns,
+    cell_values,
+    count_column,
+    interval_column,
+    interval_values,
+    of_both,
+    text_column,
+)
 from analysis.report.document import Block, Column, Paragraph, Table
 
 
@@ -25,8 +34,9 @@ def _about(of_arm: Findings) -> Paragraph:
     )  # fmt: skip
     return Paragraph(
         "The difference at the last epoch, from the answers to every test image: its interval for other seeds and"
-        f" these images, and for other seeds and other images of the kind (two-way layout).{bought} A gain below 1 says"
-        " that the shared weights and batches did not help here."
+        " these images, and for other seeds and other images of the kind (two-way layout). All pairs count; a diverged"
+        f" run has chance for every image.{bought} A gain below 1 says that the shared weights and batches did not help"
+        " here."
     )
 
 
@@ -45,7 +55,7 @@ def _table(study: StudyData, of_arm: Findings) -> Table:
         Column("correlation", fmt.decimals, ("correlation",)),
     ]
     rows = [cell_values(study, noise.cell) | _row(noise) for noise in of_arm.noise]
-    caption = "Standard deviations of one seed's mean difference by cause, and what pairing bought"
+    caption = "Standard deviations of one seed's mean difference by cause, and what pairing bought; all pairs"
     return Table(f"noise-{of_arm.arm}", caption, columns, rows, n_totals=1)
 
 
@@ -69,4 +79,41 @@ def _row(noise: Noise) -> dict[str, Any]:
         "sd_epochs_arm": noise.of_arm.over_epochs,
         "pairing_gain": noise.pairing.gain,
         "correlation": noise.pairing.rho,
+    }
+
+
+# --- each arm by itself
+
+
+def of_arms(study: StudyData, results: Results) -> list[Block]:
+    """Return how much of each arm's spread over seeds a finite test set makes."""
+    if not results.arm_cells:
+        return []
+    about = (
+        "Each arm by itself: of the spread of its accuracy over seeds, the binomial noise of the test set is what other"
+        " images would not repeat (Jordan 2023); what is left is the spread on endless images of the kind."
+    )
+    columns = [
+        *cell_columns(study),
+        text_column("arm", "arm"),
+        count_column("n", "n"),
+        Column("sd over seeds, points", _points, ("sd_seeds",)),
+        Column("of the test set's binomial noise", _points, ("sd_binomial",)),
+        Column("left", _points, ("sd_beyond",)),
+        text_column("note", "note"),
+    ]
+    caption = "Standard deviation of an arm's accuracy over seeds, after the last epoch; all runs"
+    return [Paragraph(about), Table("seed-noise", caption, columns, [_row_of_arm(study, c) for c in results.arm_cells])]
+
+
+def _row_of_arm(study: StudyData, cell: ArmCell) -> dict[str, Any]:
+    variance = cell.variance
+    return {
+        **cell_values(study, cell.cell),
+        "arm": fmt.side(cell.arm),
+        "n": variance.n_seeds,
+        "sd_seeds": math.sqrt(variance.observed),
+        "sd_binomial": math.sqrt(variance.binomial),
+        "sd_beyond": math.sqrt(variance.beyond),
+        "note": variance.reason,
     }

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from analysis.findings.results import Findings, Results
-from analysis.findings.sensitivity import Specification
 from analysis.records.completeness import OUTCOMES, completeness
 from analysis.records.tables import StudyData
 from analysis.report import number_format as fmt
@@ -13,15 +12,10 @@ from analysis.report.columns import (
     cell_columns,
     count_column,
     interval_column,
-    interval_values,
-    p_column,
-    pvalue_values,
     text_column,
 )
-from analysis.report.document import Block, BulletList, Column, Figure, Paragraph, Section, Table
-from analysis.report.figures import effects
-from analysis.report.figures.style import svg
-from analysis.report.sections.trust import noise, seeds
+from analysis.report.document import Block, BulletList, Column, Paragraph, Section, Table
+from analysis.report.sections.trust import next_pair, noise, seeds, specifications
 from analysis.stats.null_calibration import TypeIErrorRate
 
 MAX_LINES = 50
@@ -31,12 +25,12 @@ MAX_LINES = 50
 def section(study: StudyData, results: Results) -> Section:
     blocks: list[Block] = [*_complete(study)]
     blocks += under_names({arm: [*_of_arm(study, of_arm)] for arm, of_arm in results.of_arms.items()})
+    blocks += noise.of_arms(study, results)
     return Section("trust", "Is it trustworthy?", blocks)
 
 
 def _of_arm(study: StudyData, of_arm: Findings) -> Iterator[Block]:
-    if of_arm.scores[0].seeds:
-        yield _sensitivity(of_arm)
+    yield from (*specifications.blocks(of_arm), *next_pair.blocks(study, of_arm))
     yield from (*noise.blocks(study, of_arm), *_null_calibration(of_arm), *seeds.blocks(of_arm))
 
 
@@ -57,60 +51,6 @@ def _unpaired(study: StudyData) -> list[Block]:
         return [Paragraph("Every planned pair is there.")] if study.treatments else []
     more = [f"and {len(lines) - MAX_LINES:,} more"] if len(lines) > MAX_LINES else []
     return [Paragraph(f"{len(lines):,} planned pairs are not pairs:"), BulletList([*lines[:MAX_LINES], *more])]
-
-
-# --- sensitivity
-
-
-def _sensitivity(of_arm: Findings) -> Figure:
-    stated, others = of_arm.sensitivity.ways[0], of_arm.sensitivity.others
-    specifications = of_arm.sensitivity.ways
-    headline = (
-        f"{len(others)} of {len(specifications) - 1} other analyses give another verdict"
-        if others
-        else f"{len(specifications) - 1} other analyses give the same verdict"
-    )
-    series = [effects.Series("", "black", "D", [one.interval for one in specifications])]
-    return Figure(
-        name=f"sensitivity-{of_arm.arm}",
-        headline=headline,
-        subtitle=(
-            f"The mean difference over all cells in points, {fmt.side(of_arm.arm)} minus"
-            f" {fmt.side(of_arm.baseline)}, and the same question asked in other ways; {fmt.seeds(stated.n)} as"
-            " stated."
-        ),
-        svg=svg(effects.forest([one.what for one in specifications], series)),
-        alt="; ".join(
-            f"{one.what}: {fmt.estimate(*fmt.as_triple(one.interval))} ({one.verdict})" for one in specifications
-        )
-        + ".",
-        caption="Bars: the interval that belongs to each test. Ways that agree are no independent evidence.",
-        table=_specification_table(of_arm),
-    )
-
-
-def _specification_table(of_arm: Findings) -> Table:
-    columns = [
-        text_column("analysis", "analysis"),
-        count_column("n", "n"),
-        interval_column("difference, points", "difference"),
-        text_column("test", "test"),
-        p_column("p, by the test named", "p"),
-        text_column("verdict", "verdict"),
-    ]
-    rows = [_specification_row(specification) for specification in of_arm.sensitivity.ways]
-    return Table(f"sensitivity-{of_arm.arm}", "Would another analysis say otherwise?", columns, rows, n_totals=1)
-
-
-def _specification_row(specification: Specification) -> dict[str, Any]:
-    return {
-        "analysis": specification.what,
-        "n": specification.n,
-        **interval_values("difference", specification.interval),
-        "test": specification.test.method,
-        **pvalue_values("p", specification.test),
-        "verdict": specification.verdict,
-    }
 
 
 # --- null calibration

@@ -97,7 +97,7 @@ def test_of_many_seeds_the_first_are_drawn(found: Results) -> None:
 def test_every_cell_has_its_own_panel_of_errors_that_are_called_accuracies(found: Results) -> None:
     figure = drawing.accuracy_by_cell(found.curves)
     tested = [curve for curve in found.curves if (curve.metric, curve.split) == ("accuracy", "test")]
-    errors = Errors.around(accuracy for curve in tested for seed in curve.seeds for accuracy in seed[1:])
+    errors = Errors.around(accuracy for c in tested for line in (*c.seeds, c.mean) for accuracy in line[1:])
     by_title = panels(figure)
     assert [title(axes) for axes in figure.axes] == [f"batch {size}, rate {show(lr)}" for size in SIZES for lr in LRS]
     for curve in tested:

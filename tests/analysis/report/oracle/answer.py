@@ -17,7 +17,6 @@ from tests.analysis.report.oracle.spelling import (
     IN_ALL_CELLS,
     SHARE,
     SIDE,
-    VERDICTS,
     Cell,
     Expected,
     Interval,
@@ -37,7 +36,7 @@ from tests.analysis.report.oracle.spelling import (
     unsigned,
     where,
 )
-from tests.analysis.report.oracle.trust import ways_of
+from tests.analysis.report.oracle.trust import specification_sentence
 
 
 def say_answer(o: Oracle, say: Expected) -> None:
@@ -224,16 +223,11 @@ def extremes_of(o: Oracle) -> tuple[Contrast, Contrast]:
 
 
 def _what_would_change_it(o: Oracle) -> Iterator[str]:
-    whole, (stated, *ways) = o.whole, ways_of(o)
-    n_seeds = int(o.of.paired.any(axis=1).sum())
+    whole, n_seeds = o.whole, int(o.of.paired.any(axis=1).sum())
     if n_seeds < o.seeds_to_reach:
         yield f"More seeds: a verdict at {level_text(o.alpha)} needs at least {o.seeds_to_reach}."
-    elif ways:
-        others = [way for way in ways if way.verdict != stated.verdict]
-        if not others:
-            yield f"No other analysis: {len(ways)} others of the mean over the cells reach the same verdict"
-        for way in others:
-            yield f"{way.what} gives {estimate(way.interval)} points, {seeds(way.n)}: {VERDICTS[way.verdict]}."
+    else:
+        yield specification_sentence(o) or ""
     if whole.n < o.seeds_to_reach or (len(o.in_cells) == 1 and o.in_cells[0].cell == (32, 0.01)):
         return
     if whole.verdict == "inconclusive":

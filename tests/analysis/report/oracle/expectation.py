@@ -5,30 +5,37 @@ from pathlib import Path
 
 from tests.analysis.report.oracle.answer import say_answer, say_seed_by_seed
 from tests.analysis.report.oracle.cells import say_all_cells
-from tests.analysis.report.oracle.grid import say_effects, say_slopes
+from tests.analysis.report.oracle.grid import say_effects, say_levels
 from tests.analysis.report.oracle.inference import say_inference
 from tests.analysis.report.oracle.labels import say_swaps_of_labels
 from tests.analysis.report.oracle.learning import say_claims, say_curves, say_gaps
 from tests.analysis.report.oracle.records import Oracle
-from tests.analysis.report.oracle.robustness import say_best, say_failures, say_largest, say_robustness
+from tests.analysis.report.oracle.robustness import say_best, say_failures, say_robustness, say_shares, say_usable
 from tests.analysis.report.oracle.seeds import say_plan
 from tests.analysis.report.oracle.side_by_side import say_compared
 from tests.analysis.report.oracle.speed import say_times
 from tests.analysis.report.oracle.spelling import Expected
-from tests.analysis.report.oracle.trust import say_completeness, say_noise, say_sensitivity
+from tests.analysis.report.oracle.trust import (
+    say_completeness,
+    say_next_pair,
+    say_noise,
+    say_seed_noise,
+    say_specifications,
+)
 from tests.analysis.report.oracle.tuning import say_best_cell, say_tuned
 
 PARTS = (
     say_answer,
     say_seed_by_seed,
     say_effects,
-    say_slopes,
+    say_levels,
     say_curves,
     say_claims,
     say_gaps,
     say_robustness,
+    say_shares,
     say_failures,
-    say_largest,
+    say_usable,
     say_best,
     say_times,
     say_inference,
@@ -36,8 +43,10 @@ PARTS = (
     say_best_cell,
     say_compared,
     say_completeness,
-    say_sensitivity,
+    say_specifications,
+    say_next_pair,
     say_noise,
+    say_seed_noise,
     say_swaps_of_labels,
     say_plan,
     say_all_cells,

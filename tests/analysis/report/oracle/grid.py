@@ -1,9 +1,9 @@
-"""What part 3 must say: the map and the slopes."""
+"""What part 3 must say: the map and the differences between levels."""
 
 import numpy as np
 
 from tests.analysis.report.oracle.answer import extremes_of
-from tests.analysis.report.oracle.arithmetic import max_t, paired_t, sign_flip, snapped, t_interval
+from tests.analysis.report.oracle.arithmetic import one_family, over, snapped, t_interval
 from tests.analysis.report.oracle.records import Contrast, Oracle, Records
 from tests.analysis.report.oracle.spelling import (
     NO_NUMBER,
@@ -13,9 +13,9 @@ from tests.analysis.report.oracle.spelling import (
     ends,
     estimate,
     level_text,
-    p_text,
     place,
     points,
+    rate,
 )
 
 
@@ -61,39 +61,33 @@ def _failed(cell: Contrast) -> str:
     return f" ({cell.failed[0]} without and {cell.failed[1]} with of {cell.n_runs} failed)"
 
 
-def say_slopes(o: Oracle, say: Expected) -> None:
-    fitted = _fits(o.of)
-    if not fitted:
+def say_levels(o: Oracle, say: Expected) -> None:
+    found = _changes(o.of)
+    if not found:
         return
-    rows, phrases, joint = [], [], max_t(np.column_stack(list(fitted.values())))
-    for ((name, unit), slope), test in zip(fitted.items(), joint, strict=True):
-        size = estimate(t_interval(slope, o.level))
-        phrases.append(f"{size} points {unit}")
+    columns = np.column_stack(list(found.values()))
+    rows, phrases = [], []
+    for levels, (test, joint) in zip(found, one_family(columns, o.alpha), strict=True):
+        phrases.append(f"{estimate(joint)} points from {levels}")
         rows.append({
-            "slope of the difference": f"{name}, {unit}",
-            "n": str(len(slope)),
-            "estimate, points": size,
-            "p, paired t": p_text(paired_t(slope)),
-            "p, sign-flip": sign_flip(slope).text,
-            "p, all slopes together (step-down max-T)": test.text,
+            "from one level to another": levels,
+            "n": str(len(columns)),
+            "change of the difference, points [all at once]": estimate(joint),
+            "p, all changes together (sup-t)": test.text,
         })  # fmt: skip
-    say.table("slopes-bn", ("slope of the difference",), rows)
-    say.say("map", f"How the difference changes over the grid: {'; '.join(phrases)}.")
+    say.table("levels-bn", ("from one level to another",), rows)
+    said = "; ".join(phrases)
+    say.say("map", f"How the difference changes from level to level, averaged over the other factors: {said}.")
 
 
-def _fits(of: Records) -> dict[tuple[str, str], Floats]:
-    """By term its slope in each seed's least-squares fit of 1, log2 batch size, log10 rate and their product, the
-    factors centred; a factor with one level has none."""
+def _changes(of: Records) -> dict[str, Floats]:
+    """By two neighbouring levels each seed's mean difference at the upper one less that at the lower one."""
     if of.grid is None or not of.grid.any():
         return {}
-    x = np.log2([size for size, _ in of.cells]) - np.mean(np.log2(of.sizes))
-    z = np.log10([lr for _, lr in of.cells]) - np.mean(np.log10(of.lrs))
-    terms = {
-        ("batch size", "per doubling of the batch size"): x,
-        ("rate", "per tenfold rate"): z,
-        ("batch size x rate", "per doubling of the batch size and tenfold rate"): x * z,
-    }
-    terms = {name: term for name, term in terms.items() if np.abs(term).max() > 1e-9}
-    design = np.column_stack([np.ones(len(of.cells)), *terms.values()])
-    fitted = np.linalg.lstsq(design, of.difference()[of.grid].T, rcond=None)[0][1:]
-    return dict(zip(terms, snapped(fitted), strict=True))
+    D, found = of.difference()[of.grid], {}
+    for axis, (name, every) in enumerate((("batch size", of.sizes), ("rate", of.lrs))):
+        at = [snapped(over(D[:, [cell[axis] == level for cell in of.cells]])) for level in every]
+        for i in range(len(every) - 1):
+            texts = [rate(level) if name == "rate" else str(level) for level in every[i : i + 2]]
+            found[f"{name} {texts[0]} to {texts[1]}"] = snapped(at[i + 1] - at[i])
+    return found

@@ -10,6 +10,7 @@ from scipy import stats
 from tests.analysis.report.oracle.arithmetic import snapped, sup_t, t_interval
 from tests.analysis.report.oracle.records import Oracle
 from tests.analysis.report.oracle.spelling import (
+    CHANCE,
     IN_ALL_CELLS,
     SHARE,
     SIDE,
@@ -20,21 +21,24 @@ from tests.analysis.report.oracle.spelling import (
     Row,
     ends,
     estimate,
+    level_text,
     percent,
     place,
+    seeds,
     where,
 )
 
 
 def _curve_rows(o: Oracle, cell: Cell, arm: str, split: str, metric: str) -> list[Row]:
-    """The mean over the seeds that have not diverged by then, with the band of the whole curve."""
+    """The mean over all runs, a diverged one guessing from there on, with the band of the whole curve."""
     rows = o.of.records
     rows = rows[(rows.arm == arm) & (rows.batch_size == cell[0]) & (rows.lr == cell[1]) & (rows.split == split)]
     rows = rows[rows.status != "not_applicable"]
     if rows.empty:
         return []
     table = rows.pivot(index="seed", columns="epoch", values=metric)
-    unit = SIZE if metric == "loss" else SHARE
+    unit, guessing = (SIZE, math.log(1 / CHANCE)) if metric == "loss" else (SHARE, CHANCE)
+    gone = table.isna().sum()
     return [
         where(cell)
         | {
@@ -42,10 +46,11 @@ def _curve_rows(o: Oracle, cell: Cell, arm: str, split: str, metric: str) -> lis
             "split": split,
             "metric": metric,
             "epoch": str(epoch),
-            "n": str(band.n),
+            "n": str(len(table)),
+            "of these diverged by then": str(gone[epoch]),
             "mean [band]": estimate(band, unit),
         }
-        for epoch, band in zip(table.columns, sup_t(table.to_numpy(float), o.level), strict=True)
+        for epoch, band in zip(table.columns, sup_t(table.fillna(guessing).to_numpy(float), o.level), strict=True)
     ]
 
 
@@ -60,7 +65,7 @@ def say_curves(o: Oracle, say: Expected) -> None:
     say.table("curves", keys, itertools.chain(*each))
     last = [rows[-1] for rows in each if rows]
     tested = [row for row in last if (row["metric"], row["split"]) == ("accuracy", "test")]
-    accuracy = " and ".join(f"{row['mean [band]']} {row['arm']}" for row in tested)
+    accuracy = " and ".join(f"{row['mean [band]']} {row['arm']}{_diverged(row)}" for row in tested)
     say.say("curves", f"At {place(o.shown)} test accuracy ends at {accuracy}")
     say.say("curves", f"After the last epoch: {'; '.join(map(_last, last))}.")
     if len(o.of.cells) > 1:
@@ -69,7 +74,12 @@ def say_curves(o: Oracle, say: Expected) -> None:
 
 def _last(row: Row) -> str:
     split = {"train": "training", "test": "test"}[row["split"]]
-    return f"{split} {row['metric']} {row['arm']} {row['mean [band]']}, {row['n']} seeds"
+    return f"{split} {row['metric']} {row['arm']} {row['mean [band]']}, {row['n']} seeds{_diverged(row)}"
+
+
+def _diverged(row: Row) -> str:
+    gone = row["of these diverged by then"]
+    return "" if gone == "0" else f" ({gone} of {row['n']} runs diverged)"
 
 
 def _curves_by_cell(o: Oracle, say: Expected, keys: Sequence[str]) -> None:
@@ -82,14 +92,14 @@ def _curves_by_cell(o: Oracle, say: Expected, keys: Sequence[str]) -> None:
     say.table("by-cell", keys, itertools.chain(*each.values()))
     ends = [f"{place(cell)}, {_last(rows[-1])}" for (cell, _), rows in each.items()]
     say.say("curves", f"After the last epoch: {'; '.join(ends)}.")
-    means = {}
-    for cell, arm in each:
-        final = o.of.curve[arm][:, o.of.cells.index(cell), -1]
-        if np.isfinite(final).any():
-            means[cell, arm] = round(float(final[np.isfinite(final)].mean()), 12)
-    if means:
+    means = {
+        (cell, arm): round(float(np.nanmean(o.of.score["final"][arm][:, o.of.cells.index(cell)])), 12)
+        for cell, arm in each
+    }
+    if not all(rows[-1]["of these diverged by then"] == rows[-1]["n"] for rows in each.values()):
         cell, arm = max(means, key=lambda key: means[key])
-        best = f"{each[cell, arm][-1]['mean [band]']} {SIDE[arm]}"
+        last = each[cell, arm][-1]
+        best = f"{last['mean [band]']} {SIDE[arm]}{_diverged(last)}"
         say.say("curves", f"The best mean after the last epoch is {best}, at {place(cell)}")
 
 
@@ -100,22 +110,24 @@ def say_claims(o: Oracle, say: Expected) -> None:
         return
     rows = []
     for arm, claimed in (("no_bn", 0.9555), ("bn", 0.978)):
-        final = of.score["final"][arm][:, of.cells.index(cell)]
-        final = final[~np.isnan(final)]
+        i = of.cells.index(cell)
+        n_runs, final = int(of.there[arm][:, i].sum()), of.score["final"][arm][:, i]
+        final = final[of.there[arm][:, i] & ~of.failed[arm][:, i]]
         n, mean = len(final), float(final.mean())
         half = float(stats.t.isf(o.alpha / 2, n - 1) * final.std(ddof=1) * math.sqrt(1 + 1 / n))
         ours, inside = Interval(mean, mean - half, mean + half, n), abs(claimed - mean) <= half
         rows.append({
             "arm": SIDE[arm],
             "tutorial, one run": percent(claimed),
-            "our seeds": str(n),
-            "ours, mean [where one more run would lie]": estimate(ours, SHARE),
+            "our runs that learned": f"{n} of {n_runs}",
+            "their mean [where one more run that learns would lie]": estimate(ours, SHARE),
             "inside": "yes" if inside else "no",
         })  # fmt: skip
         say.say(
             "curves",
-            f"The tutorial reports {percent(claimed)} {SIDE[arm]}, {'inside' if inside else 'outside'} of where one"
-            f" more run of ours would lie: {estimate(ours, SHARE)} (prediction interval, {n} seeds).",
+            f"The tutorial reports {percent(claimed)} {SIDE[arm]}, {'inside' if inside else 'outside'} our"
+            f" {level_text(o.level)} prediction interval for one more run{' that learns' if n < n_runs else ''}:"
+            f" {estimate(ours, SHARE)} ({f'{n} of {n_runs} runs that learned' if n < n_runs else seeds(n)}).",
         )
     say.table("tutorial", ("arm",), rows)
 

@@ -1,20 +1,22 @@
 """What part 5 must say: each arm on its own, failures, rates."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import optimize, special, stats
 
-from tests.analysis.report.oracle.arithmetic import clopper_pearson, sign_flip, snapped, t_interval, wilcoxon
-from tests.analysis.report.oracle.records import Oracle
+from tests.analysis.report.oracle.arithmetic import clopper_pearson, no_spread, sign_flip, snapped, t_interval, wilcoxon
+from tests.analysis.report.oracle.records import Oracle, Records
 from tests.analysis.report.oracle.spelling import (
+    CHANCE,
     IN_ALL_CELLS,
     NO_NUMBER,
     NUMBER,
     SHARE,
     SIDE,
+    SIZE,
     Expected,
     Floats,
     Interval,
@@ -140,32 +142,94 @@ def bonett_price(only_baseline: int, only_arm: int, n: int, level: float) -> Int
     return Interval((only_arm - only_baseline) / n, max(-1.0, p - q - half), min(1.0, p - q + half))
 
 
-def say_largest(o: Oracle, say: Expected) -> None:
+Level = tuple[str, float]
+"""What a run does that ends at an accuracy or above it, and the accuracy."""
+
+
+def levels_of(of: Records) -> list[Level]:
+    means = [np.nanmean(of.score["final"][arm][:, i]) for arm in of.arms for i in range(len(of.cells))
+             if of.there[arm][:, i].any()]  # fmt: skip
+    learning = CHANCE + (1 - CHANCE) / 9
+    of_best = [(f"reaches {k} % of the best mean", k / 100 * max(means)) for k in (90, 99)]
+    return [("learns", learning), *(level for level in of_best if level[1] > learning)]
+
+
+def say_shares(o: Oracle, say: Expected) -> None:
+    of, rows = o.of, []
+    for arm in of.arms:
+        there, final = of.there[arm], of.score["final"][arm]
+        n_runs, n_seeds = int(there.sum()), int(there.any(axis=1).sum())
+        for what, least in levels_of(of):
+            k = int((final[there] >= least).sum())
+            rows.append({
+                "a run": what,
+                "accuracy, at least": percent(least, 1),
+                "arm": SIDE[arm],
+                "runs": f"{k} of {n_runs}",
+                "seeds": str(n_seeds),
+                "share of the runs [limits by seed]": estimate(_by_seed(k / n_runs, n_seeds, o.level), SHARE),
+            })  # fmt: skip
+            say.say("robustness", f"{SIDE[arm]}, {percent(least, 1)} or above: {k} of {n_runs}")
+    say.table("accuracy-shares", ("a run", "arm"), rows)
+
+
+def _by_seed(share: float, n: int, level: float) -> Interval:
+    """Between the probabilities of which one tail each is left: an incomplete beta function, k no whole number."""
+    k, tail = share * n, (1 - level) / 2
+
+    def end(a: float, b: float, p: float) -> float:
+        return float(optimize.brentq(lambda x: special.betainc(a, b, x) - p, 0.0, 1.0, xtol=1e-15))
+
+    low = end(k, n - k + 1, tail) if share > 0 else 0.0
+    high = end(k + 1, n - k, 1 - tail) if share < 1 else 1.0
+    return Interval(share, low, high, n)
+
+
+def say_usable(o: Oracle, say: Expected) -> None:
     of = o.of
-    if of.grid is None or not of.grid.any():
+    if of.grid is None or not of.grid.any() or len(of.lrs) < 2:
         return
-    shape, lrs = (int(of.grid.sum()), len(of.sizes), len(of.lrs)), of.lrs
-    step = lrs[1] / lrs[0] if len(lrs) > 1 else 10.0
-    rates = [lrs[0] / step, *lrs]
-    largest = {}
-    for arm in ("no_bn", "bn"):
-        failed = of.failed[arm][of.grid].reshape(shape)
-        largest[arm] = [[max((i + 1 for i in range(len(lrs)) if not row[i]), default=0) for row in of] for of in failed]
+    rows = []
+    for level in levels_of(of)[:2]:
+        largest = {arm: _largest(of, arm, level[1]) for arm in ("no_bn", "bn")}
+        every = {arm: [i for seed in largest[arm] for i in seed] for arm in largest}
+        rows += [
+            {"a run": level[0], "up to rate": rate(of.lrs[i - 1]) if i else "none"}
+            | {SIDE[arm]: percent(every[arm].count(i) / len(every[arm])) for arm in every}
+            for i in range(len(of.lrs) + 1)
+        ]
+        say.say("robustness", _about_usable(o, level, largest, every))
+    say.table("usable-bn", ("a run", "up to rate"), rows)
+
+
+def _largest(of: Records, arm: str, least: float) -> list[list[int]]:
+    """By seed and batch size, which rate is the largest at which a run ends there or above: from 1 on, 0 for none."""
+    final = of.score["final"][arm][of.grid].reshape(-1, len(of.sizes), len(of.lrs))
+    return [[max((i + 1 for i, end in enumerate(row) if end >= least), default=0) for row in seed] for seed in final]
+
+
+def _about_usable(
+    o: Oracle, level: Level, largest: Mapping[str, list[list[int]]], every: Mapping[str, list[int]]
+) -> str:
+    lrs, n_runs = o.of.lrs, len(every["bn"])
+    what = f"{level[0]} ({percent(level[1], 1)} or more after the last epoch)"
+    none = {arm: every[arm].count(0) for arm in every}
+    if any(none.values()):
+        sides = f"{none['no_bn']} without BN and {none['bn']} with BN"
+        return f"A run {what} at none of the rates that we tried in some: {sides}, of {n_runs} each,"
+    top = [every[arm].count(len(lrs)) for arm in every]
+    if min(top) == n_runs:
+        return f"A run {what} at every learning rate that we tried, up to {rate(lrs[-1])}, without BN and with BN."
     shift = snapped([
-        np.mean([math.log10(rates[b] / rates[a]) for a, b in zip(*pair, strict=True)])
+        np.mean([math.log10(lrs[b - 1] / lrs[a - 1]) for a, b in zip(*pair, strict=True)])
         for pair in zip(largest["no_bn"], largest["bn"], strict=True)
     ])  # fmt: skip
-    every = {arm: [i for seed in largest[arm] for i in seed] for arm in largest}
-    rows = [
-        {"largest usable rate": rate(lrs[i - 1]) if i else "none"}
-        | {SIDE[arm]: percent(every[arm].count(i) / len(every[arm])) for arm in every}
-        for i in range(len(rates))
-    ]
-    say.table("largest-bn", ("largest usable rate",), rows)
-    say.say(
-        "robustness",
-        f"The largest usable rate, with BN against without BN: {estimate(t_interval(shift, o.level), NUMBER)} powers of"
-        f" ten (sign-flip test, {seeds(len(shift))}: {p_equals(sign_flip(shift).text)}).",
+    ends = [10**end for end in t_interval(shift, o.level)[:3]]
+    ratio = f"{ends[0]:.3g}" if no_spread(shift) else estimate(Interval(*ends), SIZE)
+    above = f" We tried none above {rate(lrs[-1])}." if any(top) else ""
+    return (
+        f"The largest learning rate at which a run {what} is {ratio} times as high with BN as without BN (geometric"
+        f" mean; sign-flip test, {seeds(len(shift))}: {p_equals(sign_flip(shift).text)}).{above}"
     )
 
 

@@ -1,29 +1,34 @@
 """What part 9 must say of completeness, other analyses and noise."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy import optimize, stats
 
 from tests.analysis.report.oracle.arithmetic import (
+    at_least,
     hodges_lehmann,
     no_spread,
     paired_t,
     sign_flip,
     sign_flip_interval,
+    signs,
     snapped,
     t_interval,
-    verdict,
     wilcoxon,
 )
 from tests.analysis.report.oracle.records import Oracle, Records
 from tests.analysis.report.oracle.spelling import (
+    CHANCE,
     EDGE,
+    ENDPOINTS,
     IN_ALL_CELLS,
     NO_NUMBER,
     SIDE,
+    Exact,
     Expected,
     Floats,
     Interval,
@@ -31,7 +36,11 @@ from tests.analysis.report.oracle.spelling import (
     decimals,
     either,
     estimate,
+    level_text,
+    p_equals,
     p_text,
+    percent,
+    points,
     seeds,
     where,
 )
@@ -65,89 +74,218 @@ def say_completeness(o: Oracle, say: Expected) -> None:
 
 @dataclass
 class Analysis:
-    """One way to ask of the same records, and whether for the same quantity."""
+    """One way to ask of the same records."""
 
-    what: str
-    n: int
+    choices: tuple[str, str, str, str]
+    d: Floats
     interval: Interval
-    test: str
-    p: str
-    verdict: str
-    same: bool = True
+    p: float
+    p_text: str
+    scores: Floats
+    """What the test adds up, 0 for a seed that is left out, in units of the root of the sum of squares."""
+    finds: str
 
 
-def ways_of(o: Oracle) -> list[Analysis]:
-    of, whole = o.of, o.whole
-    grid = of.difference()[of.complete(of.common)][:, of.common]
-    stated = Analysis("as stated", whole.n, whole.ci, "paired t", p_text(paired_t(o.d)), whole.verdict)
-    asked: list[tuple[str, Floats, str, bool]] = [
-        ("sign-flip test instead of t", o.d, "sign-flip", True),
-        ("Wilcoxon's test, Hodges-Lehmann shift", o.d, "Wilcoxon signed-rank", True),
-        ("the last epoch instead of the last three", of.by_seed("final"), "paired t", True),
-        (
-            "the median over the cells instead of the mean",
-            snapped(np.median(grid, axis=1)) if grid.size else o.d,
-            "paired t",
-            False,
-        ),
-    ]
-    bad = (of.failed["bn"] | of.failed["no_bn"]) & of.paired
-    sound = [i for i in of.common if not bad[:, i].any()]
-    if 0 < len(sound) < len(of.common):
-        means = of.by_seed(cells=sound)
-        asked.append((f"only the {len(sound)} cells in which no run failed", means, "paired t", False))
-    gone = (of.diverged["bn"] | of.diverged["no_bn"]) & of.paired
-    if gone.any():
-        left = [row[~np.isnan(row)] for row in np.where(gone, np.nan, of.difference())]
-        survivors = snapped([row.mean() for row in left if len(row)])
-        asked.append(("only pairs of which neither diverged", survivors, "paired t", False))
-    if len(o.d) > 3:
-        asked.append(("without the seed that speaks most for the answer", _weakest(o.d), "paired t", True))
-    return [stated, *(_asked(o, *one) for one in asked)]
+HEADS = ("endpoint", "failures", "cells", "test")
 
 
-def _weakest(d: Floats) -> Floats:
-    """Less the seed without which |t| is smallest."""
-    left = [np.delete(d, i) for i in range(len(d))]
-    return min(left, key=lambda of: abs(of.mean()) / of.std(ddof=1) if of.std(ddof=1) > 1e-13 else math.inf)
+def analyses_of(o: Oracle) -> list[Analysis]:
+    """Every combination of choices; of those that leave the same differences the first."""
+    found, seen = [], []
+    for endpoint, failures, cells, d in _differences(o):
+        if np.count_nonzero(~np.isnan(d)) < 2 or any(np.array_equal(d, other, equal_nan=True) for other in seen):
+            continue
+        seen.append(d)
+        found += [_analysis(o, (endpoint, failures, cells, how), d) for how in ("t", "sign-flip", "Wilcoxon")]
+    return found
 
 
-def _asked(o: Oracle, what: str, d: Floats, how: str, same: bool) -> Analysis:
-    make: Callable[[Floats, float], Interval]
-    if how == "paired t":
-        p, text, reason, make = paired_t(d), p_text(paired_t(d)), no_spread(d), t_interval
+def _differences(o: Oracle) -> Iterator[tuple[str, str, str, Floats]]:
+    of, whole = o.of, o.of.complete(o.of.common)
+    failed, gone = ({arm: flags[arm][whole][:, of.common] for arm in of.arms} for flags in (of.failed, of.diverged))
+    sound = ~(failed["bn"] | failed["no_bn"]).any(axis=0)
+    at = [of.cells[i] for i in of.common]
+    for endpoint in ("last3", "final"):
+        d = of.difference(endpoint)[whole][:, of.common]
+        y, x = (np.where(failed[arm], 0.0, of.score[endpoint][arm][whole][:, of.common]) for arm in ("bn", "no_bn"))
+        rules = {
+            "as they ended": d,
+            "a failed run scores 0": y - x,
+            "pairs in which both learn": np.where(failed["bn"] | failed["no_bn"], np.nan, d),
+            "pairs in which neither diverged": np.where(gone["bn"] | gone["no_bn"], np.nan, d),
+        }
+        for rule, D in rules.items():
+            yield ENDPOINTS[endpoint], rule, "mean over all cells", _left(D, np.mean)
+            yield ENDPOINTS[endpoint], rule, "median over all cells", _left(D, np.median)
+            if sound.any() and not sound.all():
+                yield ENDPOINTS[endpoint], rule, "cells without a failure", _left(D[:, sound], np.mean)
+            if (32, 0.01) in at:
+                yield ENDPOINTS[endpoint], rule, "the tutorial's cell", D[:, at.index((32, 0.01))]
+
+
+def _left(D: Floats, over: Callable[[Floats], Any]) -> Floats:
+    return snapped([over(row[~np.isnan(row)]) if not np.isnan(row).all() else np.nan for row in D])
+
+
+def _analysis(o: Oracle, choices: tuple[str, str, str, str], given: Floats) -> Analysis:
+    there = ~np.isnan(given)
+    d, scores = given[there], np.zeros(len(given))
+    if choices[-1] == "Wilcoxon":
+        test, interval = wilcoxon(d), hodges_lehmann(d, o.level)
+        p, text = test.p, test.text
+        sizes = np.round(np.abs(d) / (np.abs(d).max() or 1.0), 9)
+        ranks = np.where(sizes > 0, stats.rankdata(sizes) - np.count_nonzero(sizes == 0), 0)
+        scores[there] = np.sign(d) * ranks
     else:
-        test, make = (sign_flip, sign_flip_interval) if how == "sign-flip" else (wilcoxon, hodges_lehmann)
-        p, text, reason = test(d).p, test(d).text, None
-    found, inner = make(d, o.level), make(d, 1 - 2 * o.alpha)
-    said = verdict(p, reason, found.estimate, inner, o.alpha, o.margin)
-    return Analysis(what, len(d), found, how, text, said, same)
+        interval = (t_interval if choices[-1] == "t" else sign_flip_interval)(d, o.level)
+        p = paired_t(d) if choices[-1] == "t" else sign_flip(d).p
+        text = p_text(p) if choices[-1] == "t" else sign_flip(d).text
+        scores[there] = d
+    finds = "undecided" if math.isnan(p) or p > o.alpha else "better" if interval.estimate > 0 else "worse"
+    length = math.sqrt((scores**2).sum())
+    return Analysis(choices, d, interval, p, text, scores / length if length else scores, finds)
 
 
-def say_sensitivity(o: Oracle, say: Expected) -> None:
-    if not o.whole.n:
+def joint_of(o: Oracle, analyses: Sequence[Analysis]) -> Exact:
+    """All patterns of the seeds' signs, each in every analysis at once: how often is the median as far from zero?"""
+    z = np.column_stack([one.scores for one in analyses])
+    medians = np.median(signs(len(z)) @ z, axis=1)
+    return Exact(at_least(medians, float(np.median(z.sum(axis=0))), len(z)), 2 ** len(z))
+
+
+def specification_sentence(o: Oracle) -> str | None:
+    """None where no analysis can be made."""
+    analyses = analyses_of(o)
+    if not analyses:
+        return None
+    better, worse, undecided = _tally(analyses)
+    low, high = (choose(one.interval.estimate for one in analyses) for choose in (min, max))
+    return (
+        f"Of {len(analyses)} analyses of these data (endpoint, failures, cells and test combined), {better} find with"
+        f" BN better, {worse} worse and {undecided} neither, each at {level_text(o.alpha)}; estimates run from"
+        f" {points(low)} to {points(high)} points. All at once, {seeds(len(analyses[0].scores))}, sign-flip test:"
+        f" {p_equals(joint_of(o, analyses).text)}."
+    )
+
+
+def _tally(analyses: Sequence[Analysis]) -> list[int]:
+    return [sum(one.finds == finds for one in analyses) for finds in ("better", "worse", "undecided")]
+
+
+def say_specifications(o: Oracle, say: Expected) -> None:
+    sentence, analyses = specification_sentence(o), analyses_of(o)
+    if sentence is None:
         return
-    ways = ways_of(o)
     rows = [
         {
-            "analysis": way.what,
-            "n": str(way.n),
-            "difference, points": estimate(way.interval),
-            "test": way.test,
-            "p, by the test named": way.p,
-            "verdict": way.verdict,
+            **dict(zip(HEADS, one.choices, strict=True)),
+            "n": str(len(one.d)),
+            "difference, points": estimate(one.interval),
+            "p, by the test named": one.p_text,
+            "finds": one.finds,
         }
-        for way in ways
+        for one in analyses
     ]
-    say.table("sensitivity-bn", ("analysis",), rows)
-    say.say("trust", *(f"{way.what}: {estimate(way.interval)} ({way.verdict})" for way in ways))
+    say.table("specifications-bn", HEADS, rows)
+    better, worse, undecided = _tally(analyses)
+    head = (
+        f"{len(analyses)} analyses of the same data: better in {better}, worse in {worse} and undecided in {undecided}"
+    )
+    say.say("trust", sentence, head)
+
+
+def say_next_pair(o: Oracle, say: Expected) -> None:
+    """The middle half of the seeds' differences, and the chance that the next pair is worse."""
+    if not o.whole.n:
+        return
+    rows = [IN_ALL_CELLS | _next_row(o, o.d)]
+    rows += [cell.where | _next_row(o, cell.d) for cell in o.in_cells if cell.n or cell.cell in o.of.cells]
+    rows = [row for row in rows if row["batch size"] != "1"]
+    say.table("next-pair-bn", ("batch size", "rate"), rows)
+    first, n = rows[0], o.whole.n
+    why = no_spread(o.d)
+    chance = first[NEXT[1]].replace("< ", "below ")
+    predicted = f"the probability that the next pair is worse with BN is {chance} if differences are normal"
+    if why:
+        predicted = f"no probability that the next pair is worse follows from these differences ({why})"
+    say.say(
+        "trust",
+        f"the interquartile mean of the seeds' differences (their middle half) is {first[NEXT[0]]} points. From"
+        f" {seeds(n)}, {predicted}; {first[NEXT[2]]} pairs were worse, which excludes only more than {first[NEXT[3]]}",
+    )
+
+
+NEXT = (
+    "interquartile mean of the seeds' differences, points", "P(next pair is worse), normal", "pairs that were worse",
+    "P(worse), upper limit whatever the law",
+)  # fmt: skip
+
+
+def _next_row(o: Oracle, d: Floats) -> Row:
+    n, k = len(d), int((d < 0).sum())
+    p = math.nan
+    if not no_spread(d):
+        p = float(stats.t.sf(d.mean() / (d.std(ddof=1) * math.sqrt(1 + 1 / n)), n - 1))
+    texts = (estimate(_interquartile(d, o.level)), p_text(p), f"{k} of {n}", percent(_limit(k, n, o.alpha), 0))
+    return {"n": str(n)} | dict(zip(NEXT, texts, strict=True))
+
+
+def _limit(k: int, n: int, alpha: float) -> float:
+    """The probability under which k or fewer of n happen with probability alpha."""
+    if k == n:
+        return 1.0 if n else math.nan
+    return float(optimize.brentq(lambda p: stats.binom.cdf(k, n, p) - alpha, 0.0, 1.0, xtol=1e-15))
+
+
+def _interquartile(d: Floats, level: float) -> Interval:
+    """Of four copies of each the quarters cut off; Student's with the jackknife's error and half of the seeds."""
+
+    def middle(d: Floats) -> float:
+        return float(np.sort(np.repeat(d, 4))[len(d) : 3 * len(d)].mean())
+
+    n = len(d)
+    if n < 6:
+        return Interval(middle(d) if n else math.nan, n=n)
+    left = np.array([middle(np.delete(d, i)) for i in range(n)])
+    error = math.sqrt((n - 1) ** 2 / n * left.var(ddof=1))
+    half = 0.0 if no_spread(d) else float(stats.t.isf((1 - level) / 2, n / 2 - 1)) * error
+    return Interval(middle(d), middle(d) - half, middle(d) + half, n)
+
+
+def say_seed_noise(o: Oracle, say: Expected) -> None:
+    """Of either arm the deviation over seeds, that of its answers to single images, and what is left."""
+    of, rows = o.of, []
+    for i, cell in enumerate(of.cells):
+        for arm in of.arms:
+            x = answers_of(of, arm, i)
+            x = x[~np.isnan(x).any(axis=1)]
+            if not len(x):
+                continue
+            variances = _variances(x)
+            sds = [decimals(100 * math.sqrt(variance)) for variance in variances]
+            heads = ("sd over seeds, points", "of the test set's binomial noise", "left")
+            rows.append(where(cell) | {"arm": SIDE[arm], "n": str(len(x)), **dict(zip(heads, sds, strict=True))})
+    say.table("seed-noise", ("batch size", "rate", "arm"), rows)
+
+
+def _variances(x: Floats) -> tuple[float, float, float]:
+    """Over seeds, of the mean over the images; of single images, in that mean; the first less the second."""
+    if len(x) < 2:
+        return math.nan, math.nan, math.nan
+    of_mean = float(np.cov(x.mean(axis=1)))
+    noise = float(((x - x.mean(axis=0)) ** 2).sum()) / (len(x) - 1) / x.shape[1] ** 2
+    return of_mean, noise, max(0.0, of_mean - noise)
 
 
 def say_noise(o: Oracle, say: Expected) -> None:
     of, answered = o.of, [_answered(o.of, i) for i in o.of.common]
     single = 1e-5  # the page averages the cells' answers in single precision
     rows = [IN_ALL_CELLS | _noise_row(o, of.common, np.mean(answered, axis=0), single)]
-    rows += [where(of.cells[i]) | _noise_row(o, [i], c, EDGE) for i, c in zip(of.common, answered, strict=True)]
+    gone = of.diverged["bn"] | of.diverged["no_bn"]
+    rows += [
+        where(of.cells[i]) | _noise_row(o, [i], c, single if gone[:, i].any() else EDGE)
+        for i, c in zip(of.common, answered, strict=True)
+    ]
     say.table("noise-bn", ("batch size", "rate"), rows)
     gain = rows[0]["pairing gain"]
     if gain != NO_NUMBER:
@@ -184,12 +322,18 @@ def _correlation(rho: float) -> str:
 
 def _answered(of: Records, i: int) -> Floats:
     """(seeds, images): 1 where the arm alone was right after the last epoch, -1 where the baseline alone was."""
+    return answers_of(of, "bn", i) - answers_of(of, "no_bn", i)
+
+
+def answers_of(of: Records, arm: str, i: int) -> Floats:
+    """(seeds, images): 1 where a run was right after the last epoch, 0 where not, chance where it diverged."""
     found = np.full((len(of.seeds), of.n_test), np.nan)
     for row, seed in enumerate(of.seeds):
-        packed = [of.answers.get((arm, *of.cells[i], seed)) for arm in ("bn", "no_bn")]
-        bits = [np.unpackbits(np.frombuffer(one, np.uint8))[: of.n_test] for one in packed if isinstance(one, bytes)]
-        if len(bits) == 2:
-            found[row] = bits[0].astype(float) - bits[1]
+        bits = of.answers.get((arm, *of.cells[i], seed))
+        if isinstance(bits, bytes):
+            found[row] = np.unpackbits(np.frombuffer(bits, np.uint8))[: of.n_test]
+        elif of.diverged[arm][row, i]:
+            found[row] = CHANCE
     return found
 
 

@@ -1,0 +1,19 @@
+"""What all analyses of the same data say together, in one sentence."""
+
+from analysis.findings.sensitivity import Sensitivity
+from analysis.report import number_format as fmt
+
+
+def of_specifications(sensitivity: Sensitivity, arm: str) -> str:
+    """Return how many analyses find what, how far their estimates reach, and the one test of all of them."""
+    n, joint = len(sensitivity.specifications), sensitivity.joint
+    if not n:
+        return "No other analysis of these data can be made."
+    estimates = [specification.interval.estimate for specification in sensitivity.specifications]
+    better, worse, undecided = (sensitivity.count(finds) for finds in ("better", "worse", "undecided"))
+    return (
+        f"Of {n} analyses of these data (endpoint, failures, cells and test combined), {better} find {fmt.side(arm)}"
+        f" better, {worse} worse and {undecided} neither, each at {fmt.level(sensitivity.alpha)}; estimates run from"
+        f" {fmt.points(min(estimates))} to {fmt.points(max(estimates))} points. All at once, {fmt.seeds(joint.n)},"
+        f" sign-flip test: {fmt.p_equals(joint)}."
+    )
