@@ -141,6 +141,7 @@ def sup_t(D: Floats, level: float) -> list[Interval]:
 def one_family(D: Floats, alpha: float) -> list[tuple[Exact, Interval]]:
     """Of every column of ``D`` (seeds, members), NaN where there is none: its p among the signs of the centred rows, of
     which the observed pattern is one, and the means whose p is above alpha."""
+    D = D[~np.isnan(D).all(axis=1)]
     columns = [column[~np.isnan(column)] for column in D.T]
     usable = [j for j, d in enumerate(columns) if not no_spread(d)]
     largest = np.sort(all_t(D[:, usable] - np.nanmean(D[:, usable], axis=0))[1].max(axis=1)) if usable else np.empty(0)

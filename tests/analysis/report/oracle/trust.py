@@ -199,8 +199,8 @@ def say_next_pair(o: Oracle, say: Expected) -> None:
     if not o.whole.n:
         return
     rows = [IN_ALL_CELLS | _next_row(o, o.d)]
-    rows += [cell.where | _next_row(o, cell.d) for cell in o.in_cells if cell.n or cell.cell in o.of.cells]
-    rows = [row for row in rows if row["batch size"] != "1"]
+    D = o.of.difference()
+    rows += [where(o.of.cells[i]) | _next_row(o, D[o.of.paired[:, i], i]) for i in o.of.common]
     say.table("next-pair-bn", ("batch size", "rate"), rows)
     first, n = rows[0], o.whole.n
     why = no_spread(o.d)
