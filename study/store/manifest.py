@@ -276,7 +276,8 @@ TUNING = Fields(
         "pruner": TEXT,
         "storage": TEXT,
         "optuna": TEXT,
-    }
+    },
+    {"searches": WHOLE},
 )
 MANIFEST = Fields(
     {

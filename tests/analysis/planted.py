@@ -131,7 +131,7 @@ def plant_tuned(
         arm: [_finished(design, arm, i, at, trial, n_trial_seeds, (arm, i) in pruned) for i, at in enumerate(of)]
         for arm, of in by_arm.items()
     }
-    tuned = trials_table.Tuned(finished)
+    tuned = trials_table.Tuned([finished])
     plant(path, replace(design, tuned=tuned.chosen), accuracy, lost=lost)
     terms = {
         "trials": max(map(len, by_arm.values())), "first_seed": FIRST_SEED, "n_seeds": n_trial_seeds,
