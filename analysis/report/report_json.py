@@ -11,7 +11,7 @@ from analysis.findings.results import Results
 from analysis.records.cells import levels, row_of
 from analysis.records.completeness import completeness, n_missing
 from analysis.records.tables import PRIMARY, StudyData
-from analysis.report import inference_sentences, sentences
+from analysis.report import inference_sentences, sentences, tuning_sentences
 from analysis.report import number_format as fmt
 from analysis.report.sections import order
 from analysis.stats.power import attainable_p, seeds_to_reach
@@ -64,7 +64,7 @@ def _verdict(study: StudyData, results: Results, arm: str) -> dict[str, Any]:
             line
             for of_tuned in results.tuned
             if of_tuned.arm == arm
-            for line in (sentences.tuned(of_tuned, study.design.dataset), sentences.share_of_gap(of_tuned))
+            for line in tuning_sentences.lines(of_tuned, study.design.dataset)
         ],
         "failures": sentences.failures(overall),
         "what_would_change_it": sentences.what_would_change_it(overall, of_arm.sensitivity, of_arm.plan),
@@ -127,12 +127,12 @@ def _failed(study: StudyData, results: Results) -> Iterator[str]:
 
 
 def _failed_tuned(study: StudyData, results: Results) -> Iterator[str]:
-    pairs = [of_arm.primary for of_arm in results.tuned]
-    if not any(pair.n_failed_baseline or pair.n_failed_arm for pair in pairs):
+    pairs = {of_arm.arm: of_arm.after for of_arm in results.tuned}
+    if not any(pair.n_failed_baseline or pair.n_failed_arm for pair in pairs.values()):
         return
-    most = max(pairs, key=lambda pair: pair.n_runs)
+    most = max(pairs.values(), key=lambda pair: pair.n_runs)
     failed = [(study.baseline, most.n_failed_baseline, most.n_runs)]
-    failed += [(pair.arm, pair.n_failed_arm, pair.n_runs) for pair in pairs]
+    failed += [(arm, pair.n_failed_arm, pair.n_runs) for arm, pair in pairs.items()]
     sides = [f"{n_failed} of {n_runs} {fmt.side(arm)}" for arm, n_failed, n_runs in failed]
     yield f"Some tuned runs failed: {fmt.listing(sides)}. They count as they ended, a diverged one as chance."
 

@@ -9,8 +9,8 @@ from analysis.findings.arms import PUBLISHED_CELL
 from analysis.findings.contrasts import VERDICTS, Contrast
 from analysis.findings.results import Results
 from analysis.findings.sensitivity import Sensitivity
-from analysis.findings.tuning import Tuned
 from analysis.report import number_format as fmt
+from analysis.report import tuning_sentences
 from analysis.stats.power import Plan, seeds_to_reach
 
 
@@ -30,47 +30,6 @@ def headline(overall: Contrast, dataset: str, tuned: bool = False) -> str:
     if overall.verdict == "not testable" and overall.reason:
         return f"{statement}: here it cannot be tested, since {overall.reason}."
     return f"{statement}: here {VERDICTS[overall.verdict]}."
-
-
-def tuned(of_arm: Tuned, dataset: str) -> str:
-    """Return the answer once both arms had the same tuning budget, in one sentence."""
-    contrast, (chosen, _) = of_arm.primary, of_arm.chosen
-    budget = f"Tuned with equal budgets ({fmt.trials(chosen.n_trials)} an arm on held-out images of"
-    data = f"{fmt.dataset(dataset)})"
-    if math.isnan(contrast.mean_diff):
-        return f"{budget} {data}, no seed has a run of both arms yet."
-    size = fmt.estimate(contrast.mean_diff, contrast.ci.low, contrast.ci.high)
-    statement = (
-        f"{budget} {data}, test accuracy with {fmt.arm_name(contrast.arm)} differs by {size} points from that with"
-        f" {fmt.arm_name(contrast.baseline)}"
-    )
-    if math.isnan(contrast.ci.low):
-        return f"{statement}; {fmt.seeds(contrast.n_pairs)} is a description and no evidence."
-    how_sure = (
-        f"{fmt.level(contrast.ci.level)} interval, {fmt.seeds(contrast.n_pairs)}, sign-flip test"
-        f" {fmt.p_equals(contrast.sign_flip)}"
-    )
-    return f"{statement} ({how_sure}): here {VERDICTS[contrast.verdict]}."
-
-
-def share_of_gap(of_arm: Tuned) -> str:
-    """Return the proportion of the difference at the reference setting that tuning explains, in sentences."""
-    before, after, reduction = of_arm.untuned, of_arm.primary, of_arm.taken_away
-    setting = fmt.cell(before.cell)
-    if math.isnan(reduction.estimate):
-        return f"No seed has a run of both arms, tuned and at {setting}: what tuning takes away is not known."
-    if of_arm.share.reason is not None or before.mean_diff <= 0:
-        unclear = of_arm.share.reason is not None
-        why = f"the untuned difference is {'not told from' if unclear else 'below'} zero"
-        taken = f"Tuning takes {fmt.estimate(*fmt.as_triple(reduction))} points away from the difference at {setting}"
-        return f"{taken}; no share is given, since {why}."
-    return (
-        f"At {setting}, which nobody tuned, the same seeds differ by"
-        f" {fmt.estimate(before.mean_diff, before.ci.low, before.ci.high)} points; tuned,"
-        f" {fmt.estimate(after.mean_diff, after.ci.low, after.ci.high)} are left. Tuning accounts for"
-        f" {fmt.estimate(*fmt.as_triple(reduction))} points, {fmt.share(*fmt.as_triple(of_arm.share))} of that"
-        f" difference (Fieller's interval, {fmt.seeds(reduction.n)})."
-    )
 
 
 def both_tests(overall: Contrast) -> str:
@@ -185,7 +144,7 @@ def main_numbers(results: Results) -> list[tuple[str, str]]:
         if shown is not None:
             of_arm.append((f"at {fmt.cell(shown.cell)}", _size(shown)))
         failed = f"{overall.n_failed_baseline} {fmt.side(overall.baseline)}, {overall.n_failed_arm} {fmt.side(arm)}"
-        of_arm += [("tuned against tuned", _size(t.primary)) for t in results.tuned if t.arm == arm]
+        of_arm += [("tuned against tuned", tuning_sentences.size(t)) for t in results.tuned if t.arm == arm]
         of_arm.append(("runs that failed", f"{failed}, of {overall.n_runs} each"))
         which = f"{fmt.side(arm)}: " if len(results.of_arms) > 1 else ""
         lines += [(f"{which}{name}", text) for name, text in of_arm]

@@ -116,7 +116,8 @@ class Design:
             if tuned != sorted(self.arms):
                 which = f" of search {search}" if self.n_searches > 1 else ""
                 raise UsageError(
-                    f"the tuned cell{which} has {listed(tuned) or 'none'}; give each arm of {listed(self.arms)} one configuration"
+                    f"the tuned cell{which} has {listed(tuned) or 'none'}; give each arm of {listed(self.arms)} one"
+                    " configuration"
                 )
         with_seeds = sorted({self.search_of(seed) for seed in self.seeds})
         if with_seeds != [*range(1, self.n_searches + 1)]:

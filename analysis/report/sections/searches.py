@@ -3,7 +3,8 @@
 import math
 from typing import Any
 
-from analysis.findings.tuning import Chosen, Tuned
+from analysis.findings.trials import Chosen
+from analysis.findings.tuning import Tuned
 from analysis.records.tables import StudyData
 from analysis.report import number_format as fmt
 from analysis.report.columns import (

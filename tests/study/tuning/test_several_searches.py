@@ -130,9 +130,8 @@ def test_more_searches_of_any_kind_give_the_tables_of_one_command(options: tuple
     assert tuned_tables(tuned(tmp_path / "s", *options, "--searches", "2")) == whole
 
 
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGKILL, -9), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 143)])
 def test_stopped_in_its_second_search_it_goes_on(
     number: signal.Signals, code: int, three: Path, tmp_path: Path
 ) -> None:

@@ -1,0 +1,169 @@
+"""What is left of the difference once both arms were tuned, in sentences: of equal tuning only where searches were
+repeated, else of the configurations that were chosen."""
+
+import math
+from dataclasses import replace
+
+from analysis.findings.contrasts import VERDICTS
+from analysis.findings.tuning import EQUAL, LISTED, MIN_SEARCHES, ONE, Gap, Search, Tuned
+from analysis.records.tables import StudyData
+from analysis.report import number_format as fmt
+from analysis.stats.intervals import Interval
+from study.cli.tune_options import Options
+from study.spec.factors import REFERENCE_SETTING, rounded
+from study.store.study_folder import JOURNAL
+
+
+def lines(of_arm: Tuned, dataset: str) -> list[str]:
+    """Return the answer once both arms had the same budget, then what tuning made of the gap."""
+    return [headline(of_arm, dataset), gap(of_arm)]
+
+
+def headline(of_arm: Tuned, dataset: str) -> str:
+    """Return what the arms differ by after tuning both, in one sentence."""
+    if math.isnan(of_arm.after.interval.estimate):
+        return f"{_budget(of_arm, dataset)}: no seed has a run of both arms yet."
+    says = {ONE: _one_search, LISTED: _listed, EQUAL: _equal_tuning}[of_arm.scope]
+    return f"{_budget(of_arm, dataset)}: {says(of_arm)}"
+
+
+def _budget(of_arm: Tuned, dataset: str) -> str:
+    trials = f"{fmt.trials(of_arm.chosen[0].n_trials)} an arm on held-out images of {fmt.dataset(dataset)}"
+    times = "once" if of_arm.scope == ONE else f"{len(of_arm.searches)} times"
+    return f"Tuned {times} with equal budgets ({trials})"
+
+
+def _one_search(of_arm: Tuned) -> str:
+    """Return the difference of the two configurations of one search."""
+    size = f"between these two configurations test accuracy differs by {_difference(of_arm)}"
+    interval = of_arm.after.interval
+    if interval.n == 1:
+        return f"{size}; 1 seed is a description and no evidence."
+    return f"{size} ({fmt.level(interval.level)} interval over {fmt.seeds(interval.n)}): {_decision(of_arm)}."
+
+
+def _listed(of_arm: Tuned) -> str:
+    """Return the difference of each of a few searches."""
+    sizes = [fmt.points(one.after.interval.estimate) for one in of_arm.searches]
+    return (
+        f"test accuracy differs by {fmt.listing(sizes)} points ({fmt.arm_name(of_arm.arm)} minus"
+        f" {fmt.arm_name(of_arm.baseline)}, a number a search), {fmt.points(of_arm.after.interval.estimate)} on"
+        f" average: a list, and no verdict, which takes {MIN_SEARCHES} searches."
+    )
+
+
+def _equal_tuning(of_arm: Tuned) -> str:
+    interval = of_arm.after.interval
+    how_sure = f"{fmt.level(interval.level)} interval over {interval.n} searches"
+    return f"test accuracy differs by {_difference(of_arm)} ({how_sure}): with equal tuning {_decision(of_arm)}."
+
+
+def _difference(of_arm: Tuned) -> str:
+    after = of_arm.after
+    return (
+        f"{fmt.estimate(*fmt.as_triple(after.interval))} points, {fmt.percent(after.mean_arm)} with"
+        f" {fmt.arm_name(of_arm.arm)} and {fmt.percent(after.mean_baseline)} with {fmt.arm_name(of_arm.baseline)}"
+    )
+
+
+def _decision(of_arm: Tuned) -> str:
+    if of_arm.reason:
+        return f"there is no verdict, since {of_arm.reason}"
+    whose = "for these two " if of_arm.scope == ONE else ""
+    return f"{whose}{VERDICTS[of_arm.verdict]}"
+
+
+def gap(of_arm: Tuned) -> str:
+    """Return what tuning made of the difference at the reference setting."""
+    before, setting = of_arm.before.interval, fmt.cell(REFERENCE_SETTING)
+    if math.isnan(of_arm.taken_away.estimate):
+        return f"No seed has a run of both arms, tuned and at {setting}: what tuning changes is not known."
+    untuned = (
+        f"At {setting}, which nobody tuned, the same seeds differ by {fmt.estimate(*fmt.as_triple(before))} points."
+    )
+    return f"{untuned} {_change(of_arm)}{_of_how_many(of_arm)}"
+
+
+def _change(of_arm: Tuned) -> str:
+    """Return the gap after tuning both, and whether tuning narrowed it, widened it or turned it round."""
+    before, taken = of_arm.before.interval.estimate, of_arm.taken_away
+    after = f"After tuning both, the gap is {fmt.points(of_arm.after.interval.estimate)} points"
+    if taken.low <= 0 <= taken.high or taken.estimate == 0:
+        return f"{after}: a change of {fmt.estimate(*fmt.as_triple(_negative(taken)))}, not told from none."
+    if before * (before - taken.estimate) < 0:
+        return f"{after}: it has changed its sign."
+    towards_zero = taken if before > 0 or (before == 0 and taken.estimate < 0) else _negative(taken)
+    if towards_zero.estimate < 0:
+        return f"{after}: tuning widened it by {_size(_negative(towards_zero))}."
+    share = f", {fmt.share(*fmt.as_triple(of_arm.share))} of it" if of_arm.share else ""
+    return f"{after}: tuning narrowed it by {_size(towards_zero)}{share}."
+
+
+def _negative(interval: Interval) -> Interval:
+    method, n, level = interval.method, interval.n, interval.level
+    return Interval(method, n, -interval.estimate, -interval.high, -interval.low, level, interval.reason)
+
+
+def _size(interval: Interval) -> str:
+    """Return a change in points, whose direction a word has said."""
+    return fmt.estimate(*fmt.as_triple(interval)).replace("+", "")
+
+
+def _of_how_many(of_arm: Tuned) -> str:
+    """Return over what these numbers are, and what one search does not say."""
+    if of_arm.scope == EQUAL:
+        return f" (Over {of_arm.taken_away.n} searches.)"
+    if of_arm.scope == LISTED:
+        return f" (On average over {of_arm.taken_away.n} searches.)"
+    return (
+        f" (Over {fmt.seeds(of_arm.taken_away.n)} of one search, which chose these two configurations; another chooses"
+        f" others. What equal tuning gives takes --searches {MIN_SEARCHES}.)"
+    )
+
+
+def size(of_arm: Tuned) -> str:
+    """Return difference, interval and n for the terminal."""
+    interval = of_arm.after.interval
+    if math.isnan(interval.estimate):
+        return "no pairs"
+    n = fmt.seeds(interval.n) if of_arm.scope == ONE else f"{interval.n} searches"
+    return f"{fmt.estimate(*fmt.as_triple(interval))} points, {n}"
+
+
+def at(search: Search) -> list[str]:
+    """Return what a search chose for the baseline and for the arm."""
+    return [fmt.cell(rounded(chosen.cell)) for chosen in search.chosen]
+
+
+def failed(gap: Gap) -> dict[str, int]:
+    """Return the failed runs of both arms, and of how many, under the names of the columns that show them."""
+    return {name: getattr(gap, name) for name in ("n_failed_baseline", "n_failed_arm", "n_runs")}
+
+
+def command(study: StudyData, n_searches: int = MIN_SEARCHES) -> str:
+    """Return the command that extends the study to so many searches: what is not as by default, it says."""
+    tuning, design = study.manifest["tuning"], study.design
+    asked = {
+        "dataset": design.dataset,
+        "study_id": study.name,
+        "trials": tuning["trials"],
+        "tune_seeds": tuning["n_seeds"],
+        "seeds": len(design.seeds_of(1)),
+        "first_seed": min(design.seeds),
+        "arms": design.arms,
+        "sampler": tuning["sampler"],
+        "sampler_seed": tuning["sampler_seed"],
+        "space": tuning["space"],
+        "pruner": tuning["pruner"],
+        "epochs": design.epochs,
+        "hidden": design.hidden,
+        "storage": None if tuning["storage"] == JOURNAL else tuning["storage"],
+        "searches": n_searches,
+    }
+    usual = vars(replace(Options(), space=str(Options().budget().space)))
+    words = [f"--{name.replace('_', '-')} {_word(value)}" for name, value in asked.items() if value != usual[name]]
+    return " ".join(["python -m study.tune", *words])
+
+
+def _word(value: object) -> str:
+    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
