@@ -2,16 +2,17 @@
 repeated, else of the configurations that were chosen."""
 
 import math
-from dataclasses import replace
+import re
 
 from analysis.findings.contrasts import VERDICTS
 from analysis.findings.tuning import EQUAL, LISTED, MIN_SEARCHES, ONE, Gap, Search, Tuned
 from analysis.records.tables import StudyData
 from analysis.report import number_format as fmt
 from analysis.stats.intervals import Interval
-from study.cli.tune_options import Options
 from study.spec.factors import REFERENCE_SETTING, rounded
-from study.store.study_folder import JOURNAL
+
+COMMAND = "python -m study.tune"
+SEARCHES = re.compile(r" --searches[= ]\S+")
 
 
 def lines(of_arm: Tuned, dataset: str) -> list[str]:
@@ -140,30 +141,9 @@ def failed(gap: Gap) -> dict[str, int]:
     return {name: getattr(gap, name) for name in ("n_failed_baseline", "n_failed_arm", "n_runs")}
 
 
-def command(study: StudyData, n_searches: int = MIN_SEARCHES) -> str:
-    """Return the command that extends the study to so many searches: what is not as by default, it says."""
-    tuning, design = study.manifest["tuning"], study.design
-    asked = {
-        "dataset": design.dataset,
-        "study_id": study.name,
-        "trials": tuning["trials"],
-        "tune_seeds": tuning["n_seeds"],
-        "seeds": len(design.seeds_of(1)),
-        "first_seed": min(design.seeds),
-        "arms": design.arms,
-        "sampler": tuning["sampler"],
-        "sampler_seed": tuning["sampler_seed"],
-        "space": tuning["space"],
-        "pruner": tuning["pruner"],
-        "epochs": design.epochs,
-        "hidden": design.hidden,
-        "storage": None if tuning["storage"] == JOURNAL else tuning["storage"],
-        "searches": n_searches,
-    }
-    usual = vars(replace(Options(), space=str(Options().budget().space)))
-    words = [f"--{name.replace('_', '-')} {_word(value)}" for name, value in asked.items() if value != usual[name]]
-    return " ".join(["python -m study.tune", *words])
-
-
-def _word(value: object) -> str:
-    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+def command(study: StudyData) -> str:
+    """Return what extends the study to MIN_SEARCHES: the command, or the call, that made it, asking for so many."""
+    made_by = study.manifest["argv"]
+    if not made_by.startswith(COMMAND):
+        return f"study.optimise(..., searches={MIN_SEARCHES})"
+    return f"{SEARCHES.sub('', made_by)} --searches {MIN_SEARCHES}"
