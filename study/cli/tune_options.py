@@ -66,6 +66,8 @@ class Options:
     folder unless given."""
     at_once: int = 16
     """Trials of each arm that are asked for at once and train together."""
+    dry_run: bool = False
+    """Show what would be done, and its time, and do nothing."""
     workers: int = 0
     """Threads of the kernel, or processes of torch's engine, on a CPU; 0 is one per core."""
     max_time: str | None = None

@@ -158,6 +158,23 @@ def test_progress_says_which_search_is_at_work(tmp_path: Path, capsys: pytest.Ca
     assert "search 2 of 2: no_bn is tuned: " in printed
 
 
+def test_a_dry_run_says_what_is_told_and_missing_of_all_searches_and_writes_nothing(
+    three: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert tune.main(tuned_study(tmp_path, *SHORT, "--searches", "6", "--dry-run")) == 0
+    printed = capsys.readouterr().out
+    assert "s on digits: 6 searches of 4 trials of 1 seeds an arm" in printed
+    assert "48 planned, 0 told, 48 missing" in printed
+    assert "48 planned, untuned and tuned on 12 fresh seeds, 0 done" in printed
+    assert [*tmp_path.iterdir()] == []
+    before = tuned_tables(three)
+    assert tune.main(tuned_study(three.parent, *SHORT, "--searches", "6", "--dry-run")) == 0
+    assert "48 planned, 24 told, 24 missing" in capsys.readouterr().out
+    assert tuned_tables(three) == before
+    assert tune.main(tuned_study(three.parent, *SHORT, "--searches", "2", "--dry-run")) == 2
+    assert "the study has 3 searches already" in capsys.readouterr().err
+
+
 # --- what it refuses
 
 
