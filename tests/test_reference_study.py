@@ -81,7 +81,7 @@ def test_the_tuned_study_is_the_default_tuning_on_real_mnist() -> None:
     tried = trials.load_trials(study)[0]
     assert {arm: scores.shape for arm, scores in tried.by_seed.items()} == {"bn": (3, 64), "no_bn": (3, 64)}
     assert study.tuned is not None
-    assert len(study.tuned.runs) == len(study.runs) == 20
+    assert len(study.tuned.runs) == len(study.runs) == 20 * study.design.n_searches
 
 
 def test_of_the_gap_at_the_post_s_setting_about_half_is_tuning() -> None:

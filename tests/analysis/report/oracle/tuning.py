@@ -255,7 +255,7 @@ def _gap(o: Oracle, made: Searches, before: Floats, after: Floats, away: Floats,
     taken, gap = made.interval(away), float(before.mean())
     told = (
         f"At {place(UNTUNED)}, which nobody tuned, the same seeds differ by {estimate(made.interval(before))} points."
-        f" After tuning both, the gap is {points(float(after.mean()))} points"
+        f" After tuning both, the gap is {either(_without_ends(made.interval(after)))} points"
     )
     left, n = gap - taken.estimate, len(away)
     if taken.low <= 0 <= taken.high or not taken.estimate:
@@ -275,6 +275,10 @@ def _gap(o: Oracle, made: Searches, before: Floats, after: Floats, away: Floats,
         f"{told}: {change}. (Over {seeds(n)} of one search, which chose these two configurations; another chooses"
         " others. What equal tuning gives takes --searches 6.)"
     )
+
+
+def _without_ends(found: Interval) -> list[str]:
+    return [text.partition(" ")[0] for text in estimates(found)]
 
 
 def _turned(found: Interval) -> Interval:
