@@ -5,7 +5,7 @@ import math
 import re
 
 from analysis.findings.contrasts import VERDICTS
-from analysis.findings.tuning import EQUAL, LISTED, MIN_SEARCHES, ONE, Gap, Search, Tuned
+from analysis.findings.tuning import LISTED, MIN_SEARCHES, ONE, Gap, Search, Tuned
 from analysis.records.tables import StudyData
 from analysis.report import number_format as fmt
 from analysis.stats.intervals import Interval
@@ -21,57 +21,53 @@ def lines(of_arm: Tuned, dataset: str) -> list[str]:
 
 
 def headline(of_arm: Tuned, dataset: str) -> str:
-    """Return what the arms differ by after tuning both, in one sentence."""
+    """Return what the arms differ by after tuning both, in one sentence or two."""
     if math.isnan(of_arm.after.interval.estimate):
-        return f"{_budget(of_arm, dataset)}: no seed has a run of both arms yet."
-    says = {ONE: _one_search, LISTED: _listed, EQUAL: _equal_tuning}[of_arm.scope]
-    return f"{_budget(of_arm, dataset)}: {says(of_arm)}"
+        return f"{_after(of_arm, dataset)}, no seed has a run of both arms yet."
+    return f"{_after(of_arm, dataset)}, {_listed(of_arm) if of_arm.scope == LISTED else _compared(of_arm)}"
 
 
-def _budget(of_arm: Tuned, dataset: str) -> str:
+def _after(of_arm: Tuned, dataset: str) -> str:
+    n = len(of_arm.searches)
     trials = f"{fmt.trials(of_arm.chosen[0].n_trials)} an arm on held-out images of {fmt.dataset(dataset)}"
-    times = "once" if of_arm.scope == ONE else f"{len(of_arm.searches)} times"
-    return f"Tuned {times} with equal budgets ({trials})"
-
-
-def _one_search(of_arm: Tuned) -> str:
-    """Return the difference of the two configurations of one search."""
-    size = f"between these two configurations test accuracy differs by {_difference(of_arm)}"
-    interval = of_arm.after.interval
-    if interval.n == 1:
-        return f"{size}; 1 seed is a description and no evidence."
-    return f"{size} ({fmt.level(interval.level)} interval over {fmt.seeds(interval.n)}): {_decision(of_arm)}."
+    return f"After {'one search' if n == 1 else f'{n} searches'} with equal budgets ({trials})"
 
 
 def _listed(of_arm: Tuned) -> str:
     """Return the difference of each of a few searches."""
-    sizes = [fmt.points(one.after.interval.estimate) for one in of_arm.searches]
+    sizes = [fmt.points(one.after.interval.estimate) for one in of_arm.searches if one.after.n_runs]
+    sides = f"{fmt.arm_name(of_arm.arm)} minus {fmt.arm_name(of_arm.baseline)}"
     return (
-        f"test accuracy differs by {fmt.listing(sizes)} points ({fmt.arm_name(of_arm.arm)} minus"
-        f" {fmt.arm_name(of_arm.baseline)}, a number a search), {fmt.points(of_arm.after.interval.estimate)} on"
-        f" average: a list, and no verdict, which takes {MIN_SEARCHES} searches."
+        f"test accuracy differs by {fmt.listing(sizes)} points ({sides}, a number a search; their mean is"
+        f" {fmt.points(of_arm.after.interval.estimate)}). An interval and a verdict need {MIN_SEARCHES} searches."
     )
 
 
-def _equal_tuning(of_arm: Tuned) -> str:
-    interval = of_arm.after.interval
-    how_sure = f"{fmt.level(interval.level)} interval over {interval.n} searches"
-    return f"test accuracy differs by {_difference(of_arm)} ({how_sure}): with equal tuning {_decision(of_arm)}."
-
-
-def _difference(of_arm: Tuned) -> str:
+def _compared(of_arm: Tuned) -> str:
+    """Return both accuracies and the difference, of two configurations or of equal tuning."""
     after = of_arm.after
+    where = " at these two configurations" if of_arm.scope == ONE else ""
     return (
-        f"{fmt.estimate(*fmt.as_triple(after.interval))} points, {fmt.percent(after.mean_arm)} with"
-        f" {fmt.arm_name(of_arm.arm)} and {fmt.percent(after.mean_baseline)} with {fmt.arm_name(of_arm.baseline)}"
+        f"test accuracy is {fmt.percent(after.mean_arm)} with {fmt.arm_name(of_arm.arm)} and"
+        f" {fmt.percent(after.mean_baseline)} with {fmt.arm_name(of_arm.baseline)}{where}, a difference of"
+        f" {fmt.estimate(*fmt.as_triple(after.interval))} points{_how_sure(of_arm)}"
     )
 
 
-def _decision(of_arm: Tuned) -> str:
+def _how_sure(of_arm: Tuned) -> str:
+    """Return over what the interval is, and the decision."""
+    interval = of_arm.after.interval
+    if of_arm.scope == ONE and interval.n == 1:
+        return "; 1 seed is a description and no evidence."
+    n = _number(of_arm, interval.n)
+    ends = "" if math.isnan(interval.low) else f" ({fmt.level(interval.level)} interval over {n})"
     if of_arm.reason:
-        return f"there is no verdict, since {of_arm.reason}"
-    whose = "for these two " if of_arm.scope == ONE else ""
-    return f"{whose}{VERDICTS[of_arm.verdict]}"
+        return f"{ends}: there is no verdict, since {of_arm.reason}."
+    return f"{ends}: {'for these two' if of_arm.scope == ONE else 'with equal tuning'} {VERDICTS[of_arm.verdict]}."
+
+
+def _number(of_arm: Tuned, n: int) -> str:
+    return fmt.seeds(n) if of_arm.scope == ONE else f"{n} searches"
 
 
 def gap(of_arm: Tuned) -> str:
@@ -112,14 +108,13 @@ def _size(interval: Interval) -> str:
 
 def _of_how_many(of_arm: Tuned) -> str:
     """Return over what these numbers are, and what one search does not say."""
-    if of_arm.scope == EQUAL:
-        return f" (Over {of_arm.taken_away.n} searches.)"
-    if of_arm.scope == LISTED:
-        return f" (On average over {of_arm.taken_away.n} searches.)"
-    return (
-        f" (Over {fmt.seeds(of_arm.taken_away.n)} of one search, which chose these two configurations; another chooses"
-        f" others. What equal tuning gives takes --searches {MIN_SEARCHES}.)"
-    )
+    n = _number(of_arm, of_arm.taken_away.n)
+    if of_arm.scope == ONE:
+        return (
+            f" This is one search, over {n}: another would choose other configurations. A claim on equal tuning needs"
+            f" --searches {MIN_SEARCHES}."
+        )
+    return f" These are means over {n}."
 
 
 def size(of_arm: Tuned) -> str:
@@ -127,8 +122,7 @@ def size(of_arm: Tuned) -> str:
     interval = of_arm.after.interval
     if math.isnan(interval.estimate):
         return "no pairs"
-    n = fmt.seeds(interval.n) if of_arm.scope == ONE else f"{interval.n} searches"
-    return f"{fmt.estimate(*fmt.as_triple(interval))} points, {n}"
+    return f"{fmt.estimate(*fmt.as_triple(interval))} points, {_number(of_arm, interval.n)}"
 
 
 def at(search: Search) -> list[str]:

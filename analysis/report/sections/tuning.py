@@ -52,15 +52,13 @@ def section(study: StudyData, results: Results) -> Section:
     tuned = {of_arm.arm: [*_tuned(study, of_arm)] for of_arm in results.tuned}
     on_the_grid = {arm: [*_on_the_grid(of_arm)] for arm, of_arm in results.of_arms.items()}
     blocks = under_names(tuned) if tuned else [*under_names(on_the_grid), _not_tuned(study)]
-    return Section("tuned", "Tuned against tuned", blocks)
+    return Section("tuned", "After tuning both", blocks)
 
 
 def _not_tuned(study: StudyData) -> Placeholder:
-    text = (
-        "No arm had a tuning budget of its own in this study. Equal budgets on held-out training images, then fresh"
-        " seeds for what each found best:"
-    )
-    return Placeholder(text, f"python -m study.tune --dataset {study.design.dataset}")
+    none, every = ("No arm", "all") if len(study.design.arms) > 2 else ("Neither arm", "both")
+    text = f"{none} was tuned here. To tune {every} with equal budgets:"
+    return Placeholder(text, f"python -m study.tune --dataset {study.design.dataset} --searches {MIN_SEARCHES}")
 
 
 # --- on a grid

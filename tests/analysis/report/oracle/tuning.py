@@ -230,24 +230,23 @@ def _search_row(o: Oracle, made: Searches, search: int, these: Sequence[int]) ->
 
 
 def _answer(o: Oracle, made: Searches, after: Floats, means: Sequence[float], said: str, n_trials: int) -> str:
-    times = "once" if made.n == 1 else f"{made.n} times"
-    budget = f"Tuned {times} with equal budgets ({trials(n_trials)} an arm on held-out images of {DATA[o.of.dataset]}):"
+    times = "one search" if made.n == 1 else f"{made.n} searches"
+    budget = f"After {times} with equal budgets ({trials(n_trials)} an arm on held-out images of {DATA[o.of.dataset]}),"
     if made.is_a_list:
         sizes = [points(float(d)) for d in after]
         return (
             f"{budget} test accuracy differs by {', '.join(sizes[:-1])} and {sizes[-1]} points (batch normalisation"
-            f" minus no batch normalisation, a number a search), {points(float(after.mean()))} on average: a list, and"
-            " no verdict, which takes 6 searches."
+            f" minus no batch normalisation, a number a search; their mean is {points(float(after.mean()))}). An"
+            " interval and a verdict need 6 searches."
         )
     sides = f"{percent(means[1])} with batch normalisation and {percent(means[0])} with no batch normalisation"
-    size = f"test accuracy differs by {estimate(made.interval(after))} points, {sides}"
-    interval = f"({level_text(o.level)} interval over {len(after)} {made.unit})"
-    if made.n > 1:
-        return f"{budget} {size} {interval}: with equal tuning {said}."
+    where = " at these two configurations" if made.n == 1 else ""
+    size = f"{budget} test accuracy is {sides}{where}, a difference of {estimate(made.interval(after))} points"
     if len(after) == 1:
-        return f"{budget} between these two configurations {size}; 1 seed is a description and no evidence."
-    whose = "" if said.startswith("there is no verdict") else "for these two "
-    return f"{budget} between these two configurations {size} {interval}: {whose}{said}."
+        return f"{size}; 1 seed is a description and no evidence."
+    whose = "for these two " if made.n == 1 else "with equal tuning "
+    decision = said if said.startswith("there is no verdict") else f"{whose}{said}"
+    return f"{size} ({level_text(o.level)} interval over {len(after)} {made.unit}): {decision}."
 
 
 def _gap(o: Oracle, made: Searches, before: Floats, after: Floats, away: Floats, whole: Floats) -> str:
@@ -270,10 +269,10 @@ def _gap(o: Oracle, made: Searches, before: Floats, after: Floats, away: Floats,
         change = f"tuning {'narrowed' if narrower else 'widened'} it by {size}"
         change += f", {estimate(share, SHARE)} of it" if narrower and is_share else ""
     if made.n > 1:
-        return f"{told}: {change}. ({'On average over' if made.is_a_list else 'Over'} {n} searches.)"
+        return f"{told}: {change}. These are means over {n} searches."
     return (
-        f"{told}: {change}. (Over {seeds(n)} of one search, which chose these two configurations; another chooses"
-        " others. What equal tuning gives takes --searches 6.)"
+        f"{told}: {change}. This is one search, over {seeds(n)}: another would choose other configurations. A claim on"
+        " equal tuning needs --searches 6."
     )
 
 
