@@ -42,7 +42,7 @@ reference: $(VENV)/installed
 	rm -rf $(REFERENCES)
 	$(RUN) -m study.run --dataset mnist --study-id reference-mnist
 	$(RUN) -m study.ablate results/reference-mnist
-	$(RUN) -m study.tune --dataset mnist --study-id reference-mnist-tuned
+	$(RUN) -m study.tune --dataset mnist --study-id reference-mnist-tuned --searches 6
 	for study in $(REFERENCES); do $(RUN) -m analysis.report $$study; done
 	rm -rf $(foreach study,$(REFERENCES),$(addprefix $(study)/,parts ablation weights .[!.]*))
 	$(RUN) -m analysis.readme $(REFERENCES)

@@ -78,12 +78,8 @@ def answers(data: StudyData | FrameData, alpha: float | None = None, margin: flo
         verdict, and the share of collapses that would reverse it.
     """
     rule = rule_of(data, alpha, margin)
-    of_tuned = (
-        tuning.tuned(data, compute_contrasts(data, rule.alpha, rule.margin), rule.alpha, rule.margin)
-        if (isinstance(data, StudyData) and data.tuned is not None)
-        else []
-    )
-    return answer.answers(data, rule.alpha, rule.margin, of_tuned)
+    searched = tuning.tuned(data, rule.alpha, rule.margin) if isinstance(data, StudyData) else []
+    return answer.answers(data, rule.alpha, rule.margin, searched)
 
 
 def to_frame(contrasts: Sequence[Contrast]) -> pd.DataFrame:

@@ -140,6 +140,7 @@ def optimise(
     path: StrPath,
     *,
     trials: int = 64,
+    searches: int = 1,
     trial_seeds: int = 3,
     seeds: Sequence[int] = range(10),
     arms: Sequence[str] = DEFAULT_ARMS,
@@ -164,11 +165,15 @@ def optimise(
     path
         The folder of the tuned study.
     trials
-        Trials of each arm, in all: more of them extend the search.
+        Trials of each arm in a search, in all: more of them extend it.
+    searches
+        Independent searches, in all: more of them extend the study. Search s has the trial seeds of search 1 and 1,000
+        (s - 1), the fresh seeds and 1,000,000 (s - 1). One search compares two configurations; from six on there is an
+        interval for what equal tuning gives.
     trial_seeds
         Seeds of a trial, whose score is their mean.
     seeds
-        Fresh seeds for the best configuration of each arm, and for the tutorial's setting beside it.
+        Fresh seeds of search 1 for the best configuration of each arm, and for the tutorial's setting beside it.
     arms, epochs, hidden
         As in a ``Design``.
     space
@@ -200,7 +205,7 @@ def optimise(
     folder = Folder(Path(path))
     optimisation = Optimisation(
         design=design,
-        budget=Budget(trials=trials, seeds=trial_seeds, space=Space.parse(space or DEFAULT), sampler=sampler),
+        budget=Budget(trials, searches, seeds=trial_seeds, space=Space.parse(space or DEFAULT), sampler=sampler),
         folder=folder,
         source=ImageSource(dataset, Path(data_dir)),
         execution=Execution(device=device, engine=engine, workers=workers, inference=False),

@@ -218,28 +218,27 @@ def best_on_grid(pairs: Pairs, found: CrossFit, alpha: float, margin: float) -> 
 
 
 def best_tuned(tuned: Tuned) -> Part:
-    """Return the part of each arm in the configuration that its search chose."""
-    contrast = tuned.primary
-    verdict, reason = conclude(contrast.ci, contrast.inner, contrast.bounds, contrast.alpha, contrast.margin)
+    """Return the part of each arm in the configurations that its searches chose."""
+    after = tuned.after
     return Part(
         key="best",
         source="tuned",
-        cells={chosen.arm: chosen.cell for chosen in tuned.chosen},
-        n=contrast.n_pairs,
-        unit="seeds",
-        n_better=contrast.n_better,
-        mean_baseline=contrast.mean_baseline,
-        mean_arm=contrast.mean_arm,
-        difference=contrast.ci,
-        inner=contrast.inner,
-        n_runs=contrast.n_runs,
-        n_failed_baseline=contrast.n_failed_baseline,
-        n_failed_arm=contrast.n_failed_arm,
-        verdict=verdict,
-        reason=reason,
-        bounds=contrast.bounds,
-        tipping=contrast.tipping,
-        qualified=contrast.tipping is not None and contrast.tipping.qualified,
+        cells={chosen.arm: chosen.cell for chosen in tuned.chosen} if len(tuned.searches) == 1 else {},
+        n=after.interval.n,
+        unit=tuned.unit,
+        n_better=after.n_better,
+        mean_baseline=after.mean_baseline,
+        mean_arm=after.mean_arm,
+        difference=after.interval,
+        inner=tuned.inner,
+        n_runs=after.n_runs,
+        n_failed_baseline=after.n_failed_baseline,
+        n_failed_arm=after.n_failed_arm,
+        verdict=tuned.verdict,
+        reason=tuned.reason,
+        bounds=None,
+        tipping=tuned.tipping,
+        qualified=tuned.tipping is not None and tuned.tipping.qualified,
     )
 
 

@@ -264,7 +264,7 @@ def _decided(member: Member, one: Sample, chance: float | None) -> Member:
 
 
 def conclude(
-    interval: Interval, inner: Interval, bounds: Bounds | None, alpha: float, margin: float
+    interval: Interval, inner: Interval, bounds: Bounds | None, alpha: float, margin: float, units: str = "pairs"
 ) -> tuple[str, str | None]:
     """Return one of VERDICTS, and why where there is none.
 
@@ -273,7 +273,7 @@ def conclude(
     """
     enough, n = seeds_to_reach(alpha), interval.n
     if n < enough:
-        return "description", f"{n} pair{'' if n == 1 else 's'}: a verdict needs {enough}"
+        return "description", f"{n} {units.removesuffix('s') if n == 1 else units}: a verdict needs {enough}"
     if interval.reason is not None:
         return "description", interval.reason
     if bounds is not None and not bounds.agree:

@@ -155,7 +155,7 @@ class Results:
 def analyse(study: StudyData, alpha: float, margin: float, other: StudyData | None = None) -> Results:
     """Return all that the records say; beside those of ``other``, if there is one."""
     of_study, level = compute_contrasts(study, alpha, margin), 1 - alpha
-    of_tuned = tuned(study, of_study, alpha, margin)
+    of_tuned = tuned(study, alpha, margin)
     ablation = load_ablation(study)
     return Results(
         alpha=alpha,

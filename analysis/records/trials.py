@@ -1,4 +1,4 @@
-"""The trials of tuning, read and checked: ``trials.parquet`` as a matrix of scores for each arm."""
+"""The trials of tuning, read and checked: ``trials.parquet`` as a matrix of scores for each search and arm."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
@@ -13,12 +13,14 @@ from analysis.errors import AnalysisError
 from analysis.records.cells import cell_at, rows_in
 from analysis.records.tables import StudyData
 from study.errors import StudyError
+from study.spec.checks import listed
 from study.spec.factors import REFERENCE_SETTING, Cell
 from study.spec.history import DIVERGED, OK
 from study.spec.trial_design import TrialDesign
 from study.store.study_folder import Folder
 from study.tuning import trials_table
 from study.tuning.space import Space, params
+from study.tuning.trials_table import SEARCH
 
 KEY = ["arm", "trial", "seed"]
 UNIFORM = "sobol"
@@ -29,8 +31,10 @@ ROUNDING = 1e-12
 
 @dataclass(frozen=True)
 class Trials:
-    """Every arm's trials, each in the order of its search."""
+    """Every arm's trials of one search, in its order."""
 
+    search: int
+    """Its number, from 1."""
     space: Space
     sampler: str
     n_held_out: int
@@ -83,10 +87,11 @@ class Trials:
         return self.sampler == UNIFORM and not any(table.pruned.any() for table in self.configurations.values())
 
 
-def load_trials(study: StudyData) -> Trials | None:
-    """Return the trials of a study, or None where it was not tuned; refuse a table that is not what it should be."""
+def load_trials(study: StudyData) -> list[Trials]:
+    """Return the trials of each search, none where the study was not tuned; refuse a table that is not what it should
+    be."""
     if not study.design.tuned:
-        return None
+        return []
     try:
         table = trials_table.read(Folder(study.path)).to_pandas(use_threads=False)
         tuning = study.manifest.get("tuning", {})
@@ -95,20 +100,44 @@ def load_trials(study: StudyData) -> Trials | None:
         raise AnalysisError(f"{study.path} has a tuned cell and no trials; its study.tune command makes them") from None
     except (StudyError, OSError, ValueError) as error:
         raise AnalysisError(f"{study.path / 'trials.parquet'} cannot be read: {error}") from None
+    by_search = _by_search(table, study)
     n_held_out = TrialDesign.of(study.design).data.n_test
-    _check(table, study, space, sampler, n_held_out)
+    for of_search in by_search.values():
+        _check(of_search, study, space, sampler, n_held_out)
     if any(REFERENCE_SETTING not in study.common_cells(arm, study.baseline) for arm in study.design.arms):
         raise AnalysisError(f"{study.path} has a tuned cell and not the setting that nobody tuned beside it")
     factors = [field.name for field in fields(space)]
-    matrices = _matrices(table.sort_values(KEY, ignore_index=True), factors, study.design.epochs)
-    trials = Trials(space, sampler, n_held_out, *matrices)
+    found = []
+    for search, of_search in by_search.items():
+        matrices = _matrices(of_search.sort_values(KEY, ignore_index=True), factors, study.design.epochs)
+        found.append(Trials(search, space, sampler, n_held_out, *matrices))
+        _check_chosen(found[-1], study)
+    return found
+
+
+def _by_search(table: pd.DataFrame, study: StudyData) -> dict[int, pd.DataFrame]:
+    """Return the rows of each search, which are all of search 1 where no column says of which they are."""
+    path, n_searches = study.path / "trials.parquet", study.design.n_searches
+    if SEARCH not in table:
+        table = table.assign(**{SEARCH: 1})
+    if table.empty:
+        raise AnalysisError(f"{path}: it is empty")
+    found = sorted(table[SEARCH].unique().tolist())
+    if found != [*range(1, n_searches + 1)]:
+        raise AnalysisError(
+            f"{path}: the tuned cell is of {n_searches} searches, the trials are of {listed(found)}; the same"
+            " study.tune command makes them agree"
+        )
+    return {search: table[table[SEARCH] == search].reset_index(drop=True) for search in found}
+
+
+def _check_chosen(trials: Trials, study: StudyData) -> None:
     for chosen in study.design.tuned:
-        if trials.best(chosen.arm, chosen.cell) is None:
+        if chosen.search == trials.search and trials.best(chosen.arm, chosen.cell) is None:
             raise AnalysisError(
                 f"the tuned cell is not what the trials of {chosen.arm} chose; the same study.tune command makes them"
                 " agree"
             )
-    return trials
 
 
 def _matrices(
@@ -142,7 +171,6 @@ def _arm_rules(table: pd.DataFrame, study: StudyData) -> Iterator[tuple[str, Any
     """Yield the rules that both arms' searches keep together, and whether they are kept."""
     numbers = [sorted(of_arm.trial.unique()) for _, of_arm in table.groupby("arm")]
     seeds = table.groupby(["arm", "trial"]).seed.agg(tuple)
-    yield "it is empty", not table.empty
     yield "it holds rows of another study", table.study_id == study.name
     yield "it lacks an arm, or has a foreign one", {*table.arm} == {*study.design.arms}
     yield "it holds rows twice", ~table.duplicated(KEY)

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from analysis.findings.answer import Answer, Learning, LevelShare, Part
 from analysis.findings.tipping import Tipping
+from analysis.findings.tuning import Tuned
 from analysis.report import number_format as fmt
+from analysis.report.tuning_sentences import gap
 from study.spec.factors import FACTORS, rounded
 
 TITLES = {
@@ -29,13 +31,15 @@ class Told:
     details: list[str]
 
 
-def told(answer: Answer, dataset: str) -> list[Told]:
-    """Return the parts of an answer in words, in order."""
+def told(answer: Answer, dataset: str, tuned: Tuned | None = None) -> list[Told]:
+    """Return the parts of an answer in words, in order; ``tuned`` is the arm's tuning, where there was one."""
     parts = {part.key: part for part in answer.parts}
     of_key = {
         key: Told(key, TITLES[key], headline(answer, part, dataset), [*_details(answer, part)])
         for key, part in parts.items()
     }
+    if tuned is not None:
+        of_key["best"].details.append(gap(tuned))
     first, *rest = [*_learning(answer)]
     of_key["not_learning"] = Told("not_learning", TITLES["not_learning"], first, rest)
     return [of_key[key] for key in TITLES if key in of_key]
@@ -59,9 +63,17 @@ def _place(answer: Answer, part: Part) -> str:
     if part.key == "setting":
         return f"at the tutorial's setting ({fmt.cell(part.cells[answer.arm])}){_given(part)}"
     if part.key == "best":
-        return "with both arms tuned with equal budgets" if part.source == "tuned" else "with each arm in its best cell"
+        return _at_best(part)
     cells = "in the one cell" if answer.n_cells == 1 else f"averaged over the {answer.n_cells} cells"
     return f"{cells} of this design"
+
+
+def _at_best(part: Part) -> str:
+    if part.source == "cross-fitted":
+        return "with each arm in its best cell"
+    if part.unit == "seeds":
+        return "at the two configurations that one search with equal budgets chose"
+    return "with both arms tuned with equal budgets"
 
 
 def _given(part: Part) -> str:
@@ -185,7 +197,7 @@ def _where(answer: Answer, part: Part) -> Iterator[str]:
         else " and ".join(f"{fmt.side(arm)} at {fmt.cell(rounded(part.cells[arm]))}" for arm in arms)
     )
     how = (
-        "each arm's search chose on held-out training images"
+        "each arm's trials chose on held-out training images"
         if part.source == "tuned"
         else "each seed is scored in the cells that the other seeds chose"
     )

@@ -57,7 +57,8 @@ def contents(study: StudyData, results: Results) -> dict[str, Any]:
 
 def _verdict(study: StudyData, results: Results, arm: str) -> dict[str, Any]:
     answer = results.answers[arm]
-    parts = answer_sentences.told(answer, study.design.dataset)
+    searched = next((tuned for tuned in results.tuned if tuned.arm == arm), None)
+    parts = answer_sentences.told(answer, study.design.dataset, searched)
     return {
         "arm": arm,
         "verdict": answer.first.verdict,
@@ -138,12 +139,12 @@ def _failed(study: StudyData, results: Results) -> Iterator[str]:
 
 
 def _failed_tuned(study: StudyData, results: Results) -> Iterator[str]:
-    pairs = [of_arm.primary for of_arm in results.tuned]
-    if not any(pair.n_failed_baseline or pair.n_failed_arm for pair in pairs):
+    pairs = {of_arm.arm: of_arm.after for of_arm in results.tuned}
+    if not any(pair.n_failed_baseline or pair.n_failed_arm for pair in pairs.values()):
         return
-    most = max(pairs, key=lambda pair: pair.n_runs)
+    most = max(pairs.values(), key=lambda pair: pair.n_runs)
     failed = [(study.baseline, most.n_failed_baseline, most.n_runs)]
-    failed += [(pair.arm, pair.n_failed_arm, pair.n_runs) for pair in pairs]
+    failed += [(arm, pair.n_failed_arm, pair.n_runs) for arm, pair in pairs.items()]
     sides = [f"{n_failed} of {n_runs} {fmt.side(arm)}" for arm, n_failed, n_runs in failed]
     yield f"Some tuned runs failed: {fmt.listing(sides)}. They count as they ended, a diverged one as chance."
 

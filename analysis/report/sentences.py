@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 from analysis.findings.answer import Answer, Part
 from analysis.findings.results import Findings, Results
-from analysis.findings.tuning import Tuned
 from analysis.report import number_format as fmt
 from analysis.report.answer_sentences import TITLES, excluded
 from analysis.report.specification_sentences import of_specifications
@@ -37,26 +36,6 @@ def _more_seeds(answer: Answer, of_arm: Findings) -> Iterator[str]:
             f"More seeds: {fmt.count(plan.seeds_needed)} detect a mean difference of {margin} points with"
             f" {fmt.level(plan.power)} power; there are {plan.n}."
         )
-
-
-def share_of_gap(of_arm: Tuned) -> str:
-    """Return the proportion of the difference at the reference setting that tuning explains, in sentences."""
-    before, after, reduction = of_arm.untuned, of_arm.primary, of_arm.taken_away
-    setting = fmt.cell(before.cell)
-    if math.isnan(reduction.estimate):
-        return f"No seed has a run of both arms, tuned and at {setting}: what tuning takes away is not known."
-    if of_arm.share.reason is not None or before.mean_diff <= 0:
-        unclear = of_arm.share.reason is not None
-        why = f"the untuned difference is {'not told from' if unclear else 'below'} zero"
-        taken = f"Tuning takes {fmt.estimate(*fmt.as_triple(reduction))} points away from the difference at {setting}"
-        return f"{taken}; no share is given, since {why}."
-    return (
-        f"At {setting}, which nobody tuned, the same seeds differ by"
-        f" {fmt.estimate(before.mean_diff, before.ci.low, before.ci.high)} points; tuned,"
-        f" {fmt.estimate(after.mean_diff, after.ci.low, after.ci.high)} are left. Tuning accounts for"
-        f" {fmt.estimate(*fmt.as_triple(reduction))} points, {fmt.share(*fmt.as_triple(of_arm.share))} of that"
-        f" difference (Fieller's interval, {fmt.seeds(reduction.n)})."
-    )
 
 
 def main_numbers(results: Results) -> list[tuple[str, str]]:

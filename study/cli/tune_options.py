@@ -1,7 +1,7 @@
 """The command line of ``study.tune`` as one frozen value, checked before anything heavy is imported."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +12,7 @@ from study.spec.arms import DEFAULT_ARMS
 from study.spec.datasets import first_choice
 from study.spec.factors import REFERENCE_GRID
 from study.tuning import storage
-from study.tuning.budget import Budget, check_fresh
+from study.tuning.budget import Budget
 from study.tuning.space import DEFAULT, Space
 
 
@@ -20,16 +20,19 @@ from study.tuning.space import DEFAULT, Space
 class Options:
     """Tune every arm with the same budget on training images that are held out, then train what each found best with
     fresh seeds on all training images. The same command again goes on where it was stopped; several at once share the
-    work; more trials or seeds extend the study.
+    work; more trials, searches or seeds extend the study.
 
     Exit codes are those of study.run."""
 
     trials: int = 64
-    """Trials of each arm, in all."""
+    """Trials of each arm in a search, in all."""
+    searches: int = 1
+    """Independent searches, in all, each with seeds of its own: one compares two configurations, six or more what equal
+    tuning gives."""
     tune_seeds: int = 3
     """Seeds of each trial; its score is their mean."""
     seeds: int = 10
-    """Fresh seeds for the best configuration of each arm."""
+    """Fresh seeds for the best configuration of each arm and search."""
     first_seed: int = 0
     """The first of them."""
     arms: tuple[str, ...] = DEFAULT_ARMS
@@ -67,6 +70,8 @@ class Options:
     folder unless given."""
     at_once: int = 16
     """Trials of each arm that are asked for at once and train together."""
+    dry_run: bool = False
+    """Show what would be done, and its time, and do nothing."""
     workers: int = 0
     """Threads of the kernel, or processes of torch's engine, on a CPU; 0 is one per core."""
     max_time: str | None = None
@@ -78,9 +83,10 @@ class Options:
 
     def check(self) -> "Options":
         """Refuse what no data set could make right; returns self."""
-        self.budget()  # made here for its errors, as the design is
         name = first_choice(self.dataset)
-        check_fresh(self.run_options(name).check().design(name).seeds)
+        budget = self.budget()  # made here for its errors, as the designs are
+        design = self.run_options(name).check().design(name)
+        replace(design, seeds=budget.final_seeds(design.seeds))
         return self
 
     def run_options(self, dataset: str) -> run_options.Options:
@@ -111,6 +117,7 @@ class Options:
         """Return the budget of every arm."""
         return Budget(
             trials=self.trials,
+            searches=self.searches,
             seeds=self.tune_seeds,
             space=Space.parse(self.space),
             sampler=self.sampler,

@@ -22,6 +22,7 @@ from study.spec.checks import check_at_most, check_distinct, check_known, check_
 from study.spec.datasets import DATASETS, DatasetSpec
 from study.spec.factors import FACTORS, REFERENCE_SETTING, Cell, Factor, Level, variable
 from study.spec.runs import Configuration, Run
+from study.spec.searches import MAX_SEARCHES, search_of
 
 FACTOR_FIELDS = tuple(factor.field for factor in FACTORS.values() if factor.field)
 EXTENDABLE = (*FACTOR_FIELDS, "seeds")
@@ -61,7 +62,8 @@ class Design:
     epochs: int = 10
     hidden: Sequence[int] = (32, 32)
     tuned: Sequence[Configuration] = ()
-    """The tuned cell, a configuration an arm: its pairs differ in what tuning chose as well. () in a grid alone."""
+    """The tuned cell, a configuration an arm and search: its pairs differ in what tuning chose as well. () in a grid
+    alone. Each search has seeds of its own (``study.spec.searches``)."""
     vary: Mapping[str, Iterable[Level]] | Vary = ()
     """The levels of further factors, by their keys."""
 
@@ -76,7 +78,7 @@ class Design:
             seeds=tuple(sorted(self.seeds)),
             vary=tuple((key, self.levels(key)) for key in FACTORS if key in dict(self.vary)),
             arms=arms.in_order(self.arms),
-            tuned=tuple(sorted(self.tuned, key=lambda chosen: [*ARMS].index(chosen.arm))),
+            tuned=tuple(sorted(self.tuned, key=lambda chosen: (chosen.search, [*ARMS].index(chosen.arm)))),
         )
 
     def _set(self, **values: Any) -> None:
@@ -98,15 +100,28 @@ class Design:
         check_whole("--hidden", self.hidden, 1, MAX_UNITS, "units")
 
     def _check_tuned(self) -> None:
-        tuned = sorted(chosen.arm for chosen in self.tuned)
-        if self.tuned and tuned != sorted(self.arms):
-            raise UsageError(
-                f"the tuned cell has {listed(tuned)}; give each arm of {listed(self.arms)} one configuration"
-            )
+        self._check_searches()
         varied = [factor.key for factor in self.factors]
         for chosen in self.tuned:
             if not chosen.cell.identity.keys() <= {*varied}:
                 raise UsageError(f"the tuned cell has {listed(chosen.cell.identity)}; this study has {listed(varied)}")
+
+    def _check_searches(self) -> None:
+        """Refuse a tuned cell that lacks an arm or a search, or whose searches have not each seeds of their own."""
+        if not self.tuned:
+            return
+        check_whole("search", {chosen.search for chosen in self.tuned}, 1, MAX_SEARCHES, "for a search")
+        for search in range(1, self.n_searches + 1):
+            tuned = sorted(chosen.arm for chosen in self.tuned if chosen.search == search)
+            if tuned != sorted(self.arms):
+                which = f" of search {search}" if self.n_searches > 1 else ""
+                raise UsageError(
+                    f"the tuned cell{which} has {listed(tuned) or 'none'}; give each arm of {listed(self.arms)} one"
+                    " configuration"
+                )
+        with_seeds = sorted({self.search_of(seed) for seed in self.seeds})
+        if with_seeds != [*range(1, self.n_searches + 1)]:
+            raise UsageError(f"the tuned cell is of {self.n_searches} searches, the seeds are of {listed(with_seeds)}")
 
     def _check_size(self) -> None:
         """Refuse, before anything is made of it, a design whose runs or tables no machine would hold."""
@@ -180,7 +195,23 @@ class Design:
     @property
     def tuned_runs(self) -> list[Run]:
         """Every run of the tuned cell, sorted by (cell, seed, arm)."""
-        return sorted(Run(chosen.cell, seed=seed, arm=chosen.arm) for chosen in self.tuned for seed in self.seeds)
+        of_search = {search: self.seeds_of(search) for search in range(1, self.n_searches + 1)}
+        return sorted(
+            Run(chosen.cell, seed=seed, arm=chosen.arm) for chosen in self.tuned for seed in of_search[chosen.search]
+        )
+
+    @property
+    def n_searches(self) -> int:
+        """The number of searches that chose the tuned cell; 0 where there is none."""
+        return max((chosen.search for chosen in self.tuned), default=0)
+
+    def search_of(self, seed: int) -> int:
+        """Return the search to which a seed belongs; where there is one, every seed does."""
+        return search_of(seed, min(self.seeds)) if self.n_searches > 1 else 1
+
+    def seeds_of(self, search: int) -> tuple[int, ...]:
+        """Return the seeds of a search's runs."""
+        return tuple(seed for seed in self.seeds if self.search_of(seed) == search)
 
     def of_run(self, run: Run) -> "Design":
         """Return the design that has this run alone; a UsageError where the run is none that a study could have."""
@@ -220,11 +251,12 @@ class Design:
     # --- manifests
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the design as JSON values, without ``tuned`` and ``vary`` where they are empty."""
+        """Return the design as JSON values, without ``tuned`` and ``vary`` where they are empty, and without the number
+        of a search where it is 1."""
         plain = {name: getattr(self, name) for name in _FIELDS - {*OPTIONAL}}
         values = {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}
         if self.tuned:
-            values["tuned"] = [{"arm": chosen.arm, **chosen.cell.identity} for chosen in self.tuned]
+            values["tuned"] = [_as_json(chosen) for chosen in self.tuned]
         if self.vary:
             values["vary"] = {key: list(levels) for key, levels in dict(self.vary).items()}
         return {field.name: values[field.name] for field in fields(self) if field.name in values}
@@ -238,10 +270,7 @@ class Design:
             raise UsageError(f"a design has the fields {', '.join(sorted(names))}; this one {given}")
         for name, value in values.items():
             _check_kind(name, value)
-        tuned = [
-            Configuration(chosen["arm"], Cell(**{key: level for key, level in chosen.items() if key != "arm"}))
-            for chosen in values.get("tuned", ())
-        ]
+        tuned = [_of_json(**chosen) for chosen in values.get("tuned", ())]
         return cls(**{**values, "tuned": tuple(tuned)})
 
     def check_extends(self, older: Self) -> None:
@@ -263,6 +292,15 @@ class Design:
 
 
 _FIELDS = {field.name for field in fields(Design)}
+
+
+def _as_json(chosen: Configuration) -> dict[str, Any]:
+    search = {} if chosen.search == 1 else {"search": chosen.search}
+    return {"arm": chosen.arm, **search, **chosen.cell.identity}
+
+
+def _of_json(arm: str, search: int = 1, **levels: Level) -> Configuration:
+    return Configuration(arm, Cell(**levels), search)
 
 
 def _listed(values: Iterable[Any]) -> tuple[Any, ...]:
@@ -309,10 +347,12 @@ def _is_a(kind: type) -> Callable[[object], bool]:
 
 
 def _is_configuration(value: object) -> bool:
-    if not isinstance(value, dict) or "arm" not in value or not value.keys() - {"arm"} <= FACTORS.keys():
+    if not isinstance(value, dict) or "arm" not in value or not value.keys() - {"arm", "search"} <= FACTORS.keys():
         return False
-    named = all(factor.key in value for factor in FACTORS.values() if factor.always)
-    return named and isinstance(value["arm"], str) and all(is_level(key, value[key]) for key in value if key != "arm")
+    levels = {key: level for key, level in value.items() if key not in ("arm", "search")}
+    named = all(factor.key in levels for factor in FACTORS.values() if factor.always)
+    identified = isinstance(value["arm"], str) and type(value.get("search", 1)) is int
+    return named and identified and all(is_level(key, level) for key, level in levels.items())
 
 
 def is_level(key: str, value: object) -> bool:

@@ -35,7 +35,9 @@ class Run:
 
 @dataclass(frozen=True)
 class Configuration:
-    """The cell that tuning chose for an arm."""
+    """The cell that a search chose for an arm."""
 
     arm: str
     cell: Cell
+    search: int = 1
+    """The number of the search, from 1."""

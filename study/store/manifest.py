@@ -301,7 +301,8 @@ TUNING = Fields(
         "pruner": TEXT,
         "storage": TEXT,
         "optuna": TEXT,
-    }
+    },
+    {"searches": WHOLE},
 )
 MANIFEST = Fields(
     {

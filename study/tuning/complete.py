@@ -27,14 +27,16 @@ from study.spec.trial_design import TrialDesign
 from study.store.manifest import Manifest
 from study.store.study_folder import JOURNAL, Folder
 from study.tuning import trials_table
-from study.tuning.budget import Budget, check_fresh
+from study.tuning.budget import Budget
 from study.tuning.lease import Lease
 from study.tuning.loop import TrialJob, Tuning, best_so_far
-from study.tuning.search import Search, SearchConfiguration
+from study.tuning.search import Finished, Search, SearchConfiguration
 from study.tuning.storage import faults, open_storage, without_password
 from study.tuning.trials_table import Tuned
 
 if TYPE_CHECKING:  # torch takes seconds to import; --help needs none of it
+    from optuna.storages import BaseStorage
+
     from study.data.dataset import Dataset
 
 
@@ -43,7 +45,7 @@ class Optimisation:
     """One command's work on a tuned study."""
 
     design: Design
-    """The design of the fresh seeds, whose grid is the untuned reference setting."""
+    """The design of the fresh seeds of search 1, whose grid is the untuned reference setting."""
     budget: Budget
     folder: Folder
     source: ImageSource
@@ -58,22 +60,26 @@ class Optimisation:
     began: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
-        check_fresh(self.design.seeds)
+        self.budget.final_seeds(self.design.seeds)  # for its errors
 
     def complete(self) -> Outcome:
         """Prepare, search, train the fresh seeds and report how it ended; returns the outcome."""
-        design, manifest = self._trial_design(), _tuned_before(self.folder, self.design)
+        design, manifest = self.trial_design(1), tuned_before(self.folder, self.whole_design, self.budget)
         check_rule(self.folder, self.asked)
         if self.notice:
             self.progress.emit("notice", self.notice, sys.stderr)
         data, job = self._job(design, manifest)
-        configuration = self._configuration(data, job.engine)
         try:
-            tuned = self._search(configuration, job, data)
+            tuned = self._search(job, data)
         except OutOfTime:
             return self._out_of_time()
         _emit_chosen(tuned, self.progress, self._seconds)
-        return self._train_chosen(tuned, self._manifest_entry(configuration))
+        return self._train_chosen(tuned, self._manifest_entry())
+
+    @property
+    def whole_design(self) -> Design:
+        """The design of the fresh seeds of all searches, without its tuned cell."""
+        return replace(self.design, seeds=self.budget.final_seeds(self.design.seeds))
 
     @property
     def _seconds(self) -> float:
@@ -81,11 +87,10 @@ class Optimisation:
 
     # --- before
 
-    def _trial_design(self) -> TrialDesign:
-        space, design = self.budget.space, self.design
-        trials = TrialDesign(
-            design.dataset, design.arms, (2,), (space.lr[0],), self.budget.trial_seeds, design.epochs, design.hidden
-        )
+    def trial_design(self, search: int) -> TrialDesign:
+        """Return the design of a search's trials; refuses batches that are larger than what trains them."""
+        space, design, seeds = self.budget.space, self.design, self.budget.trial_seeds(search)
+        trials = TrialDesign(design.dataset, design.arms, (2,), (space.lr[0],), seeds, design.epochs, design.hidden)
         n_train = trials.data.n_train
         if space.sizes[-1] > n_train:
             fitting = 2 ** (n_train.bit_length() - 1)
@@ -111,65 +116,85 @@ class Optimisation:
         job = TrialJob(design, path, device, engine, data.name, data.sha256, shared_data=path, deadline=deadline)
         return hold_out(data).to(device) if device != "cpu" else hold_out(data), job
 
-    def _configuration(self, data: "Dataset", engine: str) -> SearchConfiguration:
+    def _configuration(self, search: int, data: "Dataset", engine: str) -> SearchConfiguration:
         return SearchConfiguration(
             dataset=data.name,
             data=data.digest,
             space=str(self.budget.space),
             epochs=self.design.epochs,
             hidden=tuple(self.design.hidden),
-            seeds=self.budget.trial_seeds,
+            seeds=self.budget.trial_seeds(search),
             engine=engine,
             sampler=self.budget.sampler,
-            sampler_seed=self.budget.sampler_seed,
+            sampler_seed=self.budget.sampler_seed_of(search),
             pruner=self.budget.pruner,
         )
 
-    def _manifest_entry(self, configuration: SearchConfiguration) -> dict[str, Any]:
-        """Return the entry ``tuning`` of the manifest."""
-        storage = self.budget.storage
-        same = ("space", "epochs", "sampler", "sampler_seed", "pruner")
+    def _manifest_entry(self) -> dict[str, Any]:
+        """Return the entry ``tuning`` of the manifest, whose seeds are those of search 1."""
+        budget = self.budget
         return {
-            "trials": self.budget.trials,
-            "first_seed": configuration.seeds[0],
-            "n_seeds": len(configuration.seeds),
-            "storage": JOURNAL if storage is None else without_password(storage),
+            "trials": budget.trials,
+            **({"searches": budget.searches} if budget.searches > 1 else {}),
+            "first_seed": budget.trial_seeds(1)[0],
+            "n_seeds": budget.seeds,
+            "storage": JOURNAL if budget.storage is None else without_password(budget.storage),
             "optuna": version("optuna"),
-            **{name: getattr(configuration, name) for name in same},
+            "space": str(budget.space),
+            "epochs": self.design.epochs,
+            "sampler": budget.sampler,
+            "sampler_seed": budget.sampler_seed,
+            "pruner": budget.pruner,
         }
 
     # --- the searches
 
-    def _search(self, configuration: SearchConfiguration, job: TrialJob, data: "Dataset") -> Tuned:
-        """Return the finished searches; raises OutOfTime, and StudyError where cohorts failed for good."""
-        path, url = self.folder.path, self.budget.storage
-        lease = Lease(path)
-        with open_storage(path, url) as storage:
-            searches = {
-                arm: Search(storage, f"{path.name}/{arm}", configuration, lease, shared_lock=url is None)
-                for arm in self.design.arms
-            }
-            for arm, search in searches.items():
-                search.check_total(arm, self.budget.trials)
-            rule = self._rule(next(iter(searches.values())))
-            self.folder.prepare()
-            with lease.hold():
-                failures = self._tune(searches, replace(job, shared_data=lease.images), data)
-            if failures:
-                raise StudyError(f"{failures} cohorts of trials failed; the same command tries them again")
-            return Tuned({arm: search.finished() for arm, search in searches.items()}, rule)
+    def _search(self, job: TrialJob, data: "Dataset") -> Tuned:
+        """Return the finished searches, made one after another; raises OutOfTime, and StudyError where cohorts failed
+        for good."""
+        with open_storage(self.folder.path, self.budget.storage) as storage:
+            rule = self._rule(storage, job, data)
+            return Tuned([self._one_search(storage, search, job, data) for search in self.budget.numbers], rule)
 
-    def _rule(self, search: Search) -> AskedRule:
-        """Return the rule of the study: before its first run that of its search, which this command may be to fix."""
+    def _rule(self, storage: "BaseStorage", job: TrialJob, data: "Dataset") -> AskedRule:
+        """Return the rule of the study: before its first run that of search 1, which this command may be to fix."""
         if self.folder.manifest.exists():
             return self.asked
+        first = self._of_arms(storage, 1, self._configuration(1, data, job.engine), Lease(self.folder.path))
+        search = first[self.design.arms[0]]
+        search.check_total(self.design.arms[0], self.budget.trials)
         return search.agree_rule(self.asked, self.folder.path, provenance.today())
 
-    def _tune(self, searches: Mapping[str, Search], job: TrialJob, data: "Dataset") -> int:
+    def _of_arms(
+        self, storage: "BaseStorage", search: int, configuration: SearchConfiguration, lease: Lease
+    ) -> dict[str, Search]:
+        alone = self.budget.storage is None
+        return {
+            arm: Search(storage, search_name(self.folder, arm, search), configuration, lease, shared_lock=alone)
+            for arm in self.design.arms
+        }
+
+    def _one_search(
+        self, storage: "BaseStorage", search: int, job: TrialJob, data: "Dataset"
+    ) -> dict[str, list[Finished]]:
+        """Return the finished trials of a search by arm."""
+        configuration, lease = self._configuration(search, data, job.engine), Lease(self.folder.path)
+        of_arms = self._of_arms(storage, search, configuration, lease)
+        for arm, of_arm in of_arms.items():
+            of_arm.check_total(arm, self.budget.trials)
+        self.folder.prepare()
+        with lease.hold():
+            own = replace(job, design=self.trial_design(search), shared_data=lease.images)
+            failures = self._tune(of_arms, own, data, _which(search, self.budget.searches))
+        if failures:
+            raise StudyError(f"{failures} cohorts of trials failed; the same command tries them again")
+        return {arm: of_arm.finished() for arm, of_arm in of_arms.items()}
+
+    def _tune(self, searches: Mapping[str, Search], job: TrialJob, data: "Dataset", which: str) -> int:
         """Train trials until all are finished; returns the number of cohorts that failed for good."""
         guard = partial(faults, self.budget.storage)
         ask_lock = FileLock(self.folder.path / ".asking")
-        tuning = Tuning(searches, self.budget.trials, job, ask_lock, guard, self.progress)
+        tuning = Tuning(searches, self.budget.trials, job, ask_lock, guard, self.progress, which)
         try:
             return tuning.run(data, self._n_workers(job), self.budget.trial_batch_size)
         finally:
@@ -181,7 +206,7 @@ class Optimisation:
             return 1
         space = self.budget.space
         cells = (Cell(space.sizes[-1], space.lr[0]),) * MAX_RUNS_PER_STACK
-        largest = Cohort(cells, tuple(self.design.arms), self.budget.trial_seeds[:1])
+        largest = Cohort(cells, tuple(self.design.arms), tuple(job.design.seeds[:1]))
         return fitting_workers(costs.for_engine(job.engine), job.design, [largest], self.execution.n_workers)
 
     # --- after
@@ -194,7 +219,7 @@ class Optimisation:
             if left < 0.001:
                 return self._out_of_time()
             execution = replace(execution, max_seconds=left)
-        design = replace(self.design, tuned=tuned.chosen)
+        design = replace(self.whole_design, tuned=tuned.chosen)
         with FileLock(self.folder.path / ".confirming"):
             outcome = complete(
                 design, self.folder, self.source, execution, self.progress, self.command, self.notice, tuned.rule
@@ -210,21 +235,39 @@ class Optimisation:
         return Outcome(stopped=OUT_OF_TIME)
 
 
-def _tuned_before(folder: Folder, design: Design) -> Manifest | None:
-    """Return the manifest of a tuned study, None for a new one; refuses a study that was not tuned, or of another
-    design."""
+def search_name(folder: Folder, arm: str, search: int) -> str:
+    """Return the name of an arm's search in its storage."""
+    name = f"{folder.path.name}/{arm}"
+    return name if search == 1 else f"{name}/{search}"
+
+
+def _which(search: int, n_searches: int) -> str:
+    """Return the beginning of a line on one of several searches."""
+    return f"search {search} of {n_searches}: " if n_searches > 1 else ""
+
+
+def tuned_before(folder: Folder, design: Design, budget: Budget) -> Manifest | None:
+    """Return the manifest of a tuned study, None for a new one; refuses a study that was not tuned, of more searches or
+    of another design."""
     folder.check_not_archived()
     manifest = folder.read_manifest()
     if manifest is not None:
         older = Design.from_dict(manifest["design"])
         if not older.tuned:
             raise UsageError(f"{folder.path} holds a study that was not tuned; choose another --study-id.")
+        if older.n_searches > budget.searches:
+            raise UsageError(
+                f"--searches {budget.searches}: the study has {older.n_searches} searches already; give"
+                f" {older.n_searches} or more"
+            )
         design.check_extends(replace(older, tuned=()))
     return manifest
 
 
 def _emit_chosen(tuned: Tuned, console: Console, seconds: float) -> None:
-    for chosen, finished in zip(tuned.chosen, tuned.finished.values(), strict=True):
-        best = best_so_far(finished)
-        console.emit("chosen", f"{chosen.arm} is tuned: {best}, the best of {len(finished)} trials")
+    n_searches = len(tuned.searches)
+    for search, of_arms in enumerate(tuned.searches, 1):
+        for arm, finished in of_arms.items():
+            best = f"{best_so_far(finished)}, the best of {len(finished)} trials"
+            console.emit("chosen", f"{_which(search, n_searches)}{arm} is tuned: {best}")
     console.emit("searched", f"tuned in {duration(seconds)}")

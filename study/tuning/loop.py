@@ -1,4 +1,4 @@
-"""A worker's loop of tuning: ask for a batch of trials of each arm, train them in lockstep, tell their scores.
+"""A worker's loop of a search: ask for a batch of trials of each arm, train them in lockstep, tell their scores.
 
 Trials of all arms at one point share their images, and trials of one batch size their steps. A batch that is not
 told, because the command was stopped, is requeued.
@@ -62,10 +62,12 @@ class Tuning:
         ask_lock: FileLock,
         guard: Guard,
         console: Console,
+        which: str = "",
     ):
-        """``ask_lock`` is held while trials are asked for; ``guard`` turns the storage's errors into the command's."""
+        """``ask_lock`` is held while trials are asked for; ``guard`` turns the storage's errors into the command's;
+        ``which`` of several searches begins a line on progress."""
         self.searches, self.n_trials, self.job = searches, n_trials, job
-        self.ask_lock, self.guard, self.console = ask_lock, guard, console
+        self.ask_lock, self.guard, self.console, self.which = ask_lock, guard, console, which
         self.began, self.n_before = time.monotonic(), self._n_finished()
         self.failures = 0
 
@@ -149,7 +151,8 @@ class Tuning:
         done = n - self.n_before
         left = duration(elapsed / done * (self._n_in_all - n)) if done else "unknown time"
         bests = "; ".join(f"{arm} {best_so_far(search.finished())}" for arm, search in self.searches.items())
-        self.console.emit("progress", f"{n} of {self._n_in_all} trials, {left} left. Best on held-out images: {bests}")
+        progress = f"{self.which}{n} of {self._n_in_all} trials, {left} left"
+        self.console.emit("progress", f"{progress}. Best on held-out images: {bests}")
 
 
 def best_so_far(finished: Sequence[Finished]) -> str:

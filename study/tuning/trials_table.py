@@ -1,9 +1,10 @@
 """The table ``trials.parquet``: what tuning tried, a row per trial and seed, from the finished trials of the searches.
 
-Scores are on the held-out training images after the trial's last epoch. Imports no torch.
+Scores are on the held-out training images after the trial's last epoch. Where a study has one search, no column names
+it. Imports no torch.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,60 +21,73 @@ from study.store.study_folder import Folder
 from study.tuning.search import Finished, Score, best
 
 PRUNED = "pruned"
-TRIALS_SCHEMA = pa.schema(
-    [
-        ("study_id", pa.string()),
-        ("arm", pa.string()),
-        ("trial", pa.int32()),
-        ("seed", pa.int32()),
-        *((factor.key, TYPES[factor.kind]) for factor in FACTORS.values() if factor.always),
-        ("epoch", pa.int16()),
-        ("loss", pa.float64()),
-        ("accuracy", pa.float64()),
-        ("n_correct", pa.int32()),
-        ("n_examples", pa.int32()),
-        ("status", pa.string()),
-        ("first_bad_epoch", pa.int16()),
-    ]
-)
+SEARCH = "search"
+
+
+def trials_schema(columns: Iterable[str]) -> pa.Schema:
+    """Return the schema of a table with these ``columns``: the search is among them where there are several."""
+    return pa.schema(
+        [
+            ("study_id", pa.string()),
+            *([(SEARCH, pa.int32())] if SEARCH in columns else []),
+            ("arm", pa.string()),
+            ("trial", pa.int32()),
+            ("seed", pa.int32()),
+            *((factor.key, TYPES[factor.kind]) for factor in FACTORS.values() if factor.always),
+            ("epoch", pa.int16()),
+            ("loss", pa.float64()),
+            ("accuracy", pa.float64()),
+            ("n_correct", pa.int32()),
+            ("n_examples", pa.int32()),
+            ("status", pa.string()),
+            ("first_bad_epoch", pa.int16()),
+        ]
+    )
 
 
 @dataclass(frozen=True)
 class Tuned:
     """The finished searches of all arms."""
 
-    finished: Mapping[str, Sequence[Finished]]
-    """Finished trials by arm."""
+    searches: Sequence[Mapping[str, Sequence[Finished]]]
+    """Finished trials by arm, of search 1, search 2, ..."""
     rule: AskedRule = AS_FIXED
-    """By what the study is judged, as the searches fixed it."""
+    """By what the study is judged, as the first search fixed it."""
 
     @property
     def chosen(self) -> tuple[Configuration, ...]:
-        """The best configuration of each arm; raises StudyError where every trial of an arm was pruned."""
-        for arm, trials in self.finished.items():
-            if all(trial.pruned for trial in trials):
-                raise StudyError(
-                    f"every trial of {arm} was pruned: there is nothing to choose from. Tune without --pruner."
-                )
-        return tuple(Configuration(arm, best(trials).point) for arm, trials in self.finished.items())
+        """The best configuration of each search and arm; raises StudyError where every trial of an arm was pruned."""
+        return tuple(
+            Configuration(arm, _best(arm, trials).point, search)
+            for search, finished in enumerate(self.searches, 1)
+            for arm, trials in finished.items()
+        )
 
     def table(self, study_id: str) -> bytes:
         """Return the bytes of ``trials.parquet``."""
         rows = [
-            _row(study_id, arm, trial, score)
-            for arm, trials in sorted(self.finished.items())
+            _row(study_id, search, arm, trial, score)
+            for search, finished in enumerate(self.searches, 1)
+            for arm, trials in sorted(finished.items())
             for trial in trials
             for score in trial.scores
         ]
-        table = pa.Table.from_pylist(rows, schema=TRIALS_SCHEMA)
+        table = pa.Table.from_pylist(rows, schema=trials_schema([SEARCH] if len(self.searches) > 1 else []))
         metadata = {"study.schema_version": str(SCHEMA_VERSION), "study.study_id": study_id}
         return encode(table.replace_schema_metadata(metadata))
 
 
-def _row(study_id: str, arm: str, trial: Finished, score: Score) -> dict[str, Any]:
+def _best(arm: str, trials: Sequence[Finished]) -> Finished:
+    if all(trial.pruned for trial in trials):
+        raise StudyError(f"every trial of {arm} was pruned: there is nothing to choose from. Tune without --pruner.")
+    return best(trials)
+
+
+def _row(study_id: str, search: int, arm: str, trial: Finished, score: Score) -> dict[str, Any]:
     diverged = score.n_correct is None
     return {
         "study_id": study_id,
+        SEARCH: search,
         "arm": arm,
         "trial": trial.index,
         "seed": score.seed,
@@ -99,4 +113,4 @@ def write(folder: Folder, tuned: Tuned, tuning: Mapping[str, Any]) -> None:
 
 def read(folder: Folder) -> pa.Table:
     """Return the table, checked as ``Folder.read_table`` checks it."""
-    return folder.read_table("trials", TRIALS_SCHEMA)
+    return folder.read_table("trials", trials_schema)

@@ -1,5 +1,6 @@
 """A study with planted outcomes: the analysis must find what was put in."""
 
+import itertools
 import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +19,7 @@ from study.spec.design import Design
 from study.spec.factors import REFERENCE_SETTING, Cell
 from study.spec.history import History
 from study.spec.runs import Run
+from study.spec.searches import TRIAL_SEEDS_APART, final_seeds
 from study.spec.trial_design import TrialDesign
 from study.store.inference_tables import Store
 from study.store.schemas import SCHEMA_VERSION, keys_of, part_table
@@ -131,21 +133,31 @@ def plant_tuned(
     untuned: Cell = REFERENCE_SETTING,
     arms: Sequence[str] = DEFAULT_ARMS,
     lost: AbstractSet[Run] = frozenset(),
+    n_searches: int = 1,
     **tuning: Any,
 ) -> Path:
     """Write a tuned study of digits: of the points that were ``tried``, the same for all arms or by arm, each arm has
-    its best in the tuned cell; those in ``pruned``, (arm, trial), were stopped after the first epoch."""
+    its best in the tuned cell; those in ``pruned``, (arm, trial), were stopped after the first epoch. Searches beyond
+    the first try as many other points."""
     setting = {"batch_sizes": (untuned.batch_size,), "lrs": (untuned.lr,)}
-    design = Design("digits", arms=tuple(arms), **setting, seeds=tuple(seeds), epochs=4)
+    design = Design("digits", arms=tuple(arms), **setting, seeds=final_seeds(seeds, n_searches), epochs=4)
     by_arm = tried if isinstance(tried, Mapping) else dict.fromkeys(design.arms, tried)
-    finished = {
-        arm: [_finished(design, arm, i, at, trial, n_trial_seeds, (arm, i) in pruned) for i, at in enumerate(of)]
-        for arm, of in by_arm.items()
-    }
-    tuned = trials_table.Tuned(finished)
+    n_points = max(map(len, by_arm.values()))
+    others = [dict.fromkeys(design.arms, points(n_points, seed=search)) for search in range(1, n_searches)]
+    searches = [
+        {
+            arm: [
+                _finished(design, arm, i, at, trial, range(first, first + n_trial_seeds), (arm, i) in pruned)
+                for i, at in enumerate(of)
+            ]
+            for arm, of in one.items()
+        }
+        for first, one in zip(itertools.count(FIRST_SEED, TRIAL_SEEDS_APART), [by_arm, *others], strict=False)
+    ]
+    tuned = trials_table.Tuned(searches)
     plant(path, replace(design, tuned=tuned.chosen), accuracy, lost=lost)
     terms = {
-        "trials": max(map(len, by_arm.values())), "first_seed": FIRST_SEED, "n_seeds": n_trial_seeds,
+        "trials": n_points, "first_seed": FIRST_SEED, "n_seeds": n_trial_seeds,
         "storage": "tuning.journal", "optuna": "5.0.0", "space": str(Space.parse(DEFAULT)), "epochs": design.epochs,
         "sampler": "sobol", "sampler_seed": 0, "pruner": "median" if pruned else "none",
     }  # fmt: skip
@@ -154,17 +166,17 @@ def plant_tuned(
 
 
 def _finished(
-    design: Design, arm: str, index: int, at: Cell, trial: TrialAccuracy, n_seeds: int, pruned: bool
+    design: Design, arm: str, index: int, at: Cell, trial: TrialAccuracy, seeds: range, pruned: bool
 ) -> Finished:
     n, epoch = TrialDesign.of(design).data.n_test, 1 if pruned else design.epochs
 
     def score(k: int) -> Score:
         accuracy = trial(arm, at, k)
         if accuracy is None:
-            return Score(FIRST_SEED + k, epoch, None, None, n, 1)
-        return Score(FIRST_SEED + k, epoch, 1 - accuracy, round(n * accuracy), n, None)
+            return Score(seeds[k], epoch, None, None, n, 1)
+        return Score(seeds[k], epoch, 1 - accuracy, round(n * accuracy), n, None)
 
-    return Finished(index, at, tuple(score(k) for k in range(n_seeds)), pruned)
+    return Finished(index, at, tuple(map(score, range(len(seeds)))), pruned)
 
 
 # --- the inference modes

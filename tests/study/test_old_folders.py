@@ -259,6 +259,18 @@ def test_a_tuning_goes_on_after_the_trials_that_were_told(trainable: Path) -> No
     assert Counter(after.trial) == dict.fromkeys(range(n + 2), 2 * n_seeds)
 
 
+@of("tuned")
+def test_a_tuning_of_before_there_were_searches_gets_another(trainable: Path) -> None:
+    made, trials = trials_made(trainable), table(trainable, "trials")
+    assert again(trainable, "--searches", "2") == 0
+    assert trials_made(trainable)[: len(made)] == made
+    after = table(trainable, "trials")
+    assert after[after.search == 1].drop(columns="search").reset_index(drop=True).equals(trials)
+    assert (after.search == 2).sum() == len(trials)
+    assert report.main([str(trainable)]) == 0
+    assert json.loads((trainable / "report.json").read_text("utf-8"))["tuned"][0]["scope"] == "listed"
+
+
 # --- reports
 
 

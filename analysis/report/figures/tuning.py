@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.findings.tuning import Budget, Chosen, Trial
+from analysis.findings.trials import Budget, Chosen, Trial
 from analysis.records.cells import Grid
 from analysis.report import number_format as fmt
 from analysis.report.figures.style import (

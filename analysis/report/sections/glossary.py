@@ -31,6 +31,7 @@ TERMS = {
     "running averages": "the statistics kept while training, by which batch normalisation usually predicts",
     "calibration error": "how far stated probabilities lie from how often they are right",
     "trial": "one configuration that tuning tried, trained with a few seeds",
+    "search": "so many trials of each arm, and the configuration that it chose for each; several are independent",
     "held out": "training images that no trial trains on and that score the trials",
     "tuned": "in the configuration that an arm's own search found best; {every_arm} have equal budgets",
     "e-value": "evidence that may be looked at after every seed; at least 1/alpha rejects at alpha",

@@ -3,7 +3,8 @@
 import math
 from typing import Any
 
-from analysis.findings.tuning import Chosen, Tuned
+from analysis.findings.trials import Chosen
+from analysis.findings.tuning import Tuned
 from analysis.records.tables import StudyData
 from analysis.report import number_format as fmt
 from analysis.report.columns import (
@@ -39,8 +40,8 @@ def budget(of_arm: Tuned, gap: BestDifference) -> Figure:
         headline=_budget_headline(of_arm),
         subtitle=(
             "Left: the expected best score on held-out images over the number of trials (%),"
-            f" {fmt.trials(n)} an arm. Right: {fmt.side(of_arm.arm)} minus {fmt.side(of_arm.baseline)}, in"
-            f" points{together}."
+            f" {fmt.trials(n)} an arm{_of_search_1(of_arm)}. Right: {fmt.side(of_arm.arm)} minus"
+            f" {fmt.side(of_arm.baseline)}, in points{together}."
         ),
         svg=svg(expected_best(of_arm.budgets, gap)),
         alt=f"Expected best score by number of trials: {sides}.",
@@ -51,6 +52,11 @@ def budget(of_arm: Tuned, gap: BestDifference) -> Figure:
         ),
         table=_budget_table(of_arm, gap),
     )
+
+
+def _of_search_1(of_arm: Tuned) -> str:
+    """Return whose trials a figure draws, where there are several searches."""
+    return " of search 1" if len(of_arm.searches) > 1 else ""
 
 
 def _budget_headline(of_arm: Tuned) -> str:
@@ -86,8 +92,8 @@ def tried(study: StudyData, of_arm: Tuned) -> Figure:
         name=f"trials-{of_arm.arm}",
         headline=_trials_headline(of_arm),
         subtitle=(
-            "Score of every trial on held-out images (%) over its learning rate, one panel an arm; fainter for smaller"
-            " batches, the chosen one ringed."
+            f"Score of every trial{_of_search_1(of_arm)} on held-out images (%) over its learning rate, one panel an"
+            " arm; fainter for smaller batches, the chosen one ringed."
         ),
         svg=svg(trial_scores(of_arm.trials, of_arm.chosen)),
         alt="; ".join(_describe_chosen(chosen) for chosen in of_arm.chosen) + ".",

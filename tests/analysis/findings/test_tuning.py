@@ -9,17 +9,17 @@ import optuna
 import pytest
 from scipy import stats
 
-from analysis.findings import tuning as room
-from analysis.findings.contrasts import compute_contrasts
+from analysis.findings import trials as of_trials
 from analysis.findings.results import analyse
-from analysis.findings.tuning import Tuned, tuned
+from analysis.findings.tuning import EQUAL, LISTED, ONE, Tuned, tuned
 from analysis.records.tables import load
-from study.spec.factors import REFERENCE_SETTING, Cell, in_words, rounded
+from study.spec.factors import REFERENCE_SETTING, Cell
 from study.spec.runs import Run
 from tests.analysis.planted import (
     TUNED_GAINS,
     TUNING_GAINS,
     UNTUNED_GAINS,
+    Accuracy,
     in_gains,
     on_a_cliff,
     on_a_hill,
@@ -34,7 +34,7 @@ TRIED = points(24)
 def made(path: Path, **options: object) -> Tuned:
     given = {"accuracy": in_gains, "trial": on_a_hill, "tried": TRIED, **options}
     study = load(plant_tuned(path, **given))  # type: ignore[arg-type]
-    (found,) = tuned(study, compute_contrasts(study, 0.05, 0.002), 0.05, 0.002)
+    (found,) = tuned(study, 0.05, 0.002)
     return found
 
 
@@ -51,18 +51,21 @@ def t_ends(d: np.ndarray) -> tuple[float, float]:
 
 
 def test_tuned_the_arms_differ_by_what_was_planted(found: Tuned) -> None:
-    primary = found.primary
-    assert primary.mean_diff == pytest.approx(AFTER.mean())
-    assert (primary.ci.low, primary.ci.high) == pytest.approx(t_ends(AFTER))
-    assert (primary.n_pairs, primary.sign_flip.pvalue, primary.verdict) == (8, 2 / 256, "better")
-    assert primary.mean_baseline == pytest.approx(np.mean([290 + 12 + k for k in range(8)]) / 360 + BASELINE.mean())
-    assert [contrast.endpoint for contrast in found.contrasts] == ["last3", "final"]
-    assert found.untuned.mean_diff == pytest.approx(BEFORE.mean())
+    after = found.after
+    assert after.interval.estimate == pytest.approx(AFTER.mean())
+    assert (after.interval.low, after.interval.high) == pytest.approx(t_ends(AFTER))
+    assert after.test is not None
+    assert after.test.pvalue == pytest.approx(stats.ttest_1samp(AFTER, 0).pvalue)
+    assert (after.n_runs, after.interval.n, found.verdict, found.reason) == (8, 8, "better", None)
+    assert after.mean_baseline == pytest.approx(np.mean([290 + 12 + k for k in range(8)]) / 360 + BASELINE.mean())
+    assert after.mean_arm == pytest.approx(after.mean_baseline + AFTER.mean())
+    assert found.before.interval.estimate == pytest.approx(BEFORE.mean())
 
 
-def test_the_estimand_names_both_configurations(found: Tuned) -> None:
-    for chosen in found.chosen:
-        assert f"{chosen.arm} at {in_words(rounded(chosen.cell))}" in found.primary.estimand
+def test_one_search_claims_its_two_configurations_over_its_seeds(found: Tuned) -> None:
+    assert (found.scope, found.unit, len(found.searches)) == (ONE, "seeds", 1)
+    assert found.searches[0].chosen == found.chosen
+    assert found.searches[0].after == found.after
 
 
 def test_what_tuning_adds_to_each_arm_and_takes_away_is_by_seed(found: Tuned) -> None:
@@ -73,9 +76,11 @@ def test_what_tuning_adds_to_each_arm_and_takes_away_is_by_seed(found: Tuned) ->
         assert (gain.interval.low, gain.interval.high) == pytest.approx(t_ends(expected[gain.arm]))
     of_baseline, of_arm = (gain.interval.estimate for gain in found.gains)
     assert found.taken_away.estimate == pytest.approx(of_baseline - of_arm)
-    assert found.taken_away.estimate == pytest.approx(found.untuned.mean_diff - found.primary.mean_diff)
+    left = found.before.interval.estimate - found.after.interval.estimate
+    assert found.taken_away.estimate == pytest.approx(left)
     assert (found.taken_away.low, found.taken_away.high) == pytest.approx(t_ends(BEFORE - AFTER))
-    assert found.taken_away_test.pvalue == 2 / 256
+    assert found.taken_away_test is not None
+    assert found.taken_away_test.pvalue == pytest.approx(stats.ttest_1samp(BEFORE - AFTER, 0).pvalue)
 
 
 def test_the_share_that_is_tuning_has_the_roots_of_fieller_s_quadratic(found: Tuned) -> None:
@@ -86,6 +91,7 @@ def test_the_share_that_is_tuning_has_the_roots_of_fieller_s_quadratic(found: Tu
         -2 * (away.mean() * BEFORE.mean() - t2 * cov[0, 1]),
         away.mean() ** 2 - t2 * cov[0, 0],
     ])  # fmt: skip
+    assert found.share is not None
     assert found.share.estimate == pytest.approx(away.mean() / BEFORE.mean())
     assert [found.share.low, found.share.high] == pytest.approx(sorted(by_hand))
 
@@ -93,15 +99,122 @@ def test_the_share_that_is_tuning_has_the_roots_of_fieller_s_quadratic(found: Tu
 def test_gains_are_of_the_seeds_that_have_all_four_runs(tmp_path: Path) -> None:
     found = made(tmp_path / "s", tried=points(4), lost={Run(REFERENCE_SETTING, seed=2, arm="bn")})
     left = np.delete(np.arange(8), 2)
-    assert (found.primary.n_pairs, found.untuned.n_pairs, found.taken_away.n) == (8, 7, 7)
+    assert (found.after.interval.n, found.before.interval.n, found.taken_away.n) == (8, 7, 7)
     assert found.taken_away.estimate == pytest.approx((BEFORE - AFTER)[left].mean())
 
 
 def test_where_both_searches_chose_the_untuned_setting_tuning_takes_nothing_away(tmp_path: Path) -> None:
     tried = [REFERENCE_SETTING, *points(3)]
     found = made(tmp_path / "s", tried=tried, trial=lambda arm, at, k: 0.9 if at == REFERENCE_SETTING else 0.5)
-    assert found.primary.mean_diff == found.untuned.mean_diff
+    assert found.after.interval.estimate == found.before.interval.estimate
+    assert found.share is not None
     assert (found.taken_away.estimate, found.share.estimate) == (0, 0)
+
+
+# --- several searches
+
+
+def by_search(*gains: int) -> Accuracy:
+    """What batch norm gains, tuned, in each search, in images of 360; an image more in every other seed."""
+
+    def accuracy(run: Run, epoch: int) -> float:
+        tuned, of_arm = run.cell != REFERENCE_SETTING, run.arm == "bn"
+        gain = gains[run.seed // 1_000_000] + run.seed % 2 if tuned else 20 + run.seed // 1_000_000
+        return (300 + of_arm * gain) / 360
+
+    return accuracy
+
+
+def several(path: Path, *gains: int, **options: object) -> Tuned:
+    given = {"tried": points(4), "seeds": range(4), "n_searches": len(gains), **options}
+    return made(path, accuracy=by_search(*gains), **given)
+
+
+GAINS = (6, 9, 5, 8, 10, 4)
+
+
+def test_from_six_searches_on_the_unit_is_the_search(tmp_path: Path) -> None:
+    found, d = several(tmp_path / "s", *GAINS), (np.array(GAINS) + 0.5) / 360
+    assert (found.scope, found.unit, found.verdict) == (EQUAL, "searches", "better")
+    assert (found.after.interval.n, found.after.n_runs) == (6, 24)
+    assert found.after.interval.estimate == pytest.approx(d.mean())
+    assert (found.after.interval.low, found.after.interval.high) == pytest.approx(t_ends(d))
+    assert found.after.mean_arm - found.after.mean_baseline == pytest.approx(d.mean())
+    whole = (20 + np.arange(6)) / 360
+    assert (found.taken_away.low, found.taken_away.high) == pytest.approx(t_ends(whole - d))
+    assert found.share is not None
+    assert found.share.estimate == pytest.approx((whole - d).mean() / whole.mean())
+    assert [one.after.interval.estimate for one in found.searches] == pytest.approx(d)
+    assert {one.after.interval.n for one in found.searches} == {4}
+    assert len({chosen.cell for one in found.searches for chosen in one.chosen}) > 6
+
+
+@pytest.mark.parametrize("n", [2, 5])
+def test_a_few_searches_are_listed_without_an_interval_or_a_verdict(n: int, tmp_path: Path) -> None:
+    found = several(tmp_path / "s", *GAINS[:n])
+    assert (found.scope, found.verdict) == (LISTED, "description")
+    assert found.after.interval.estimate == pytest.approx(np.mean(GAINS[:n]) / 360 + 0.5 / 360)
+    assert found.reason == f"{n} searches: an interval for equal tuning needs 6"
+    for interval in (found.after.interval, found.taken_away, *(gain.interval for gain in found.gains)):
+        assert math.isnan(interval.low)
+        assert math.isnan(interval.high)
+    assert (found.after.test, found.share) == (None, None)
+    assert all(math.isfinite(one.after.interval.low) for one in found.searches)
+
+
+def test_seeds_of_one_choice_do_not_stand_for_searches(tmp_path: Path) -> None:
+    """Searches disagree, the seeds of each do not: by seed the difference would be sure, by search it is not."""
+    gains = (12, -10, 11, -9, 13, -8)
+    found = several(tmp_path / "s", *gains)
+    assert found.verdict == "inconclusive"
+    d = np.repeat(gains, 4) + np.tile([0, 1, 0, 1], 6)
+    by_seed = t_ends(d / 360)
+    assert found.after.interval.high - found.after.interval.low > 1.8 * (by_seed[1] - by_seed[0])
+
+
+@pytest.mark.parametrize(
+    ("gains", "verdict"),
+    [
+        ((6, 9, 5, 8, 10, 4), "better"),
+        ((-6, -9, -5, -8, -10, -4), "worse"),
+        ((6, -9, 5, -8, 10, -4), "inconclusive"),
+        ((0, -1, 0, -1, 0, -1), "equivalent"),
+    ],
+)
+def test_the_verdict_is_whether_the_interval_excludes_zero_or_lies_within_the_margin(
+    gains: tuple[int, ...], verdict: str, tmp_path: Path
+) -> None:
+    folder = plant_tuned(
+        tmp_path / "s", by_search(*gains), on_a_hill, points(4), seeds=range(4), n_searches=6
+    )  # fmt: skip
+    (found,) = tuned(load(folder), 0.05, 0.003)
+    assert found.verdict == verdict
+    interval = found.after.interval
+    assert (interval.low <= 0 <= interval.high) == (verdict in ("inconclusive", "equivalent"))
+    assert (max(-found.inner.low, found.inner.high) < 0.003) == (verdict == "equivalent")
+
+
+def test_no_share_is_given_where_tuning_widened_the_gap_or_turned_it_round(tmp_path: Path) -> None:
+    for name, gains in (("wider", (30, 33, 29, 32, 34, 28)), ("turned", (-6, -9, -5, -8, -10, -4))):
+        assert several(tmp_path / name, *gains).share is None
+
+
+def test_there_is_no_verdict_while_a_tuned_run_is_missing(tmp_path: Path) -> None:
+    folder = several_missing(tmp_path / "s")
+    (found,) = tuned(load(folder), 0.05, 0.002)
+    assert (found.n_missing, found.verdict) == (1, "withheld")
+    assert found.reason == "1 tuned run has no records"
+    assert found.after.n_runs == 23
+
+
+def several_missing(path: Path) -> Path:
+    """Six searches, of which a tuned run has no records."""
+    whole = load(plant_tuned(path.with_name("whole"), by_search(*GAINS), on_a_hill, points(4), seeds=range(4),
+                             n_searches=6))  # fmt: skip
+    lost = next(run for run in whole.design.tuned_runs if run.arm == "bn")
+    return plant_tuned(
+        path, by_search(*GAINS), on_a_hill, points(4), seeds=range(4), n_searches=6, lost={lost}
+    )  # fmt: skip
 
 
 # --- the trials
@@ -221,7 +334,7 @@ def test_optuna_gets_its_voice_back_where_the_importance_fails() -> None:
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.DEBUG)
     try:
-        with pytest.raises(ZeroDivisionError), room._silent_optuna():
+        with pytest.raises(ZeroDivisionError), of_trials._silent_optuna():
             1 / (optuna.logging.get_verbosity() - optuna.logging.ERROR)
         assert optuna.logging.get_verbosity() == optuna.logging.DEBUG
     finally:

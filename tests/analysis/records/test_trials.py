@@ -14,7 +14,7 @@ from study.spec.design import Design
 from study.spec.factors import Cell
 from study.store.parts import encode
 from study.store.study_folder import Folder
-from study.tuning.trials_table import TRIALS_SCHEMA
+from study.tuning.trials_table import trials_schema
 from tests.analysis.planted import in_gains, on_a_hill, plant, plant_tuned, points
 
 FEW = points(6)
@@ -27,8 +27,7 @@ def some_diverge(arm: str, at: Cell, k: int) -> float | None:
 
 
 def loaded(folder: Path) -> Trials:
-    found = load_trials(load(folder))
-    assert found is not None
+    (found,) = load_trials(load(folder))
     return found
 
 
@@ -104,7 +103,7 @@ def test_of_equal_trials_the_first_is_chosen_whatever_rounding_says(tmp_path: Pa
 
 def test_a_study_that_nobody_tuned_has_no_trials(tmp_path: Path) -> None:
     folder = plant(tmp_path / "s", Design("digits", batch_sizes=(32,), lrs=(0.01,), seeds=(0,), epochs=1), in_gains)
-    assert load_trials(load(folder)) is None
+    assert load_trials(load(folder)) == []
 
 
 # --- what is refused
@@ -113,10 +112,11 @@ def test_a_study_that_nobody_tuned_has_no_trials(tmp_path: Path) -> None:
 def rewrite(folder: Path, change: Callable[[list[dict]], object]) -> None:
     """Change the rows of the table, of which the manifest then knows."""
     place = Folder(folder)
-    rows = place.read_table("trials", TRIALS_SCHEMA).to_pylist()
+    table = place.read_table("trials", trials_schema)
+    rows = table.to_pylist()
     change(rows)
     with place.lock():
-        place.write_tables({"trials": encode(pa.Table.from_pylist(rows, schema=TRIALS_SCHEMA))})
+        place.write_tables({"trials": encode(pa.Table.from_pylist(rows, schema=table.schema))})
 
 
 def to(**values: object) -> Callable[[list[dict]], object]:
@@ -185,3 +185,43 @@ def test_a_tuned_cell_without_the_untuned_setting_beside_it_is_refused(tmp_path:
     folder = plant_tuned(tmp_path / "s", in_gains, on_a_hill, FEW, untuned=Cell(64, 0.01))
     with pytest.raises(AnalysisError, match="not the setting that nobody tuned beside it"):
         load_trials(load(folder))
+
+
+# --- several searches
+
+
+@pytest.fixture
+def of_three(tmp_path: Path) -> Path:
+    return plant_tuned(tmp_path / "s", in_gains, on_a_hill, FEW, seeds=(0, 1), n_searches=3)
+
+
+def test_each_search_has_its_own_trials(of_three: Path) -> None:
+    study = load(of_three)
+    found = load_trials(study)
+    assert [one.search for one in found] == [1, 2, 3]
+    assert found[0].cells("bn") == FEW
+    assert not {*found[1].cells("bn")} & {*FEW}
+    for one in found:
+        chosen = {best.arm: best.cell for best in study.design.tuned if best.search == one.search}
+        assert all(one.best(arm, cell) is not None for arm, cell in chosen.items())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda rows: rows.__delitem__(slice(72, None)),
+            "is of 3 searches, the trials are of 1 2; the same study.tune",
+        ),
+        (lambda rows: rows[-1].update(search=4), "is of 3 searches, the trials are of 1 to 4; the same study.tune"),
+        (lambda rows: rows[-1].update(search=2), "not every trial has the same seeds"),
+        (lambda rows: [row.update(n_correct=239, accuracy=1.0) for row in rows[72:75]], "of bn chose"),
+    ],
+    ids=["too few", "too many", "another's", "not the best"],
+)
+def test_searches_that_are_not_the_tuned_cell_s_are_refused(
+    change: Callable[[list[dict]], object], message: str, of_three: Path
+) -> None:
+    rewrite(of_three, change)
+    with pytest.raises(AnalysisError, match=message):
+        load_trials(load(of_three))

@@ -158,8 +158,8 @@ def test_of_a_tuned_study_each_search_is_its_own_arm_s(tmp_path: Path) -> None:
     assert of_layer["chosen"][1]["trial"] == 3
     assert of_layer["chosen"][1]["score"] == pytest.approx(0.99, abs=1 / 239)
     assert of_layer["chosen"][0] == of_bn["chosen"][0]
-    assert of_layer["contrasts"][0]["mean_diff"] == pytest.approx(30 / 360)
-    assert page.text.count("with both arms tuned with equal budgets") == 2
+    assert of_layer["after"]["interval"]["estimate"] == pytest.approx(30 / 360)
+    assert page.text.count("at the two configurations that one search with equal budgets chose") == 2
     assert "Right: with LN minus without BN" in page.text
     assert "without BN, on average" in page.text
     assert set(csv(folder, "trials-layer").arm) == {"no_bn", "layer"}

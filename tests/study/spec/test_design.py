@@ -205,6 +205,54 @@ def test_the_runs_of_a_tuned_cell_count() -> None:
         replace(grid, tuned=cell, lrs=(0.1, 0.2, 0.3, 0.4, 0.5))
 
 
+TWICE = replace(
+    TUNED,
+    tuned=(*BEST, *(replace(best, search=2, cell=best.cell.but(lr=0.05)) for best in BEST)),
+    seeds=(*TUNED.seeds, *(1_000_000 + seed for seed in TUNED.seeds)),
+)
+
+
+def test_each_search_trains_what_it_chose_with_seeds_of_its_own_and_the_grid_trains_all() -> None:
+    seeds = {s: {run.seed for run in TWICE.tuned_runs if (run.cell.lr == 0.05) == (s == 2)} for s in (1, 2)}
+    assert seeds == {1: {0, 1, 2}, 2: {1_000_000, 1_000_001, 1_000_002}}
+    assert {run.seed for run in TWICE.grid} == seeds[1] | seeds[2]
+    assert {*TUNED.runs} < {*TWICE.runs}
+    TWICE.check_extends(TUNED)
+
+
+def test_a_design_of_several_searches_is_read_as_it_was_written_and_search_1_says_nothing() -> None:
+    written = json.loads(json.dumps(TWICE.to_dict()))
+    assert Design.from_dict(written) == TWICE
+    assert [chosen.get("search") for chosen in written["tuned"]] == [None, None, 2, 2]
+    assert written["tuned"][:2] == TUNED.to_dict()["tuned"]
+    first = [chosen | {"search": 1} for chosen in TUNED.to_dict()["tuned"]]
+    assert Design.from_dict(TUNED.to_dict() | {"tuned": first}).digest == TUNED.digest
+
+
+@pytest.mark.parametrize(
+    ("numbers", "seeds", "message"),
+    [
+        ((1, 1, 2), (0, 1_000_000), "the tuned cell of search 2 has bn; give each arm of bn no_bn one"),
+        ((1, 1, 3, 3), (0, 1_000_000), "the tuned cell of search 2 has none; give each arm of bn no_bn one"),
+        ((2, 2), (0, 1_000_000), "the tuned cell of search 1 has none; give each arm of bn no_bn one"),
+        ((0, 0), (0,), "search 0: give a whole number from 1 to 1000 for a search"),
+        ((1, 1, 1001, 1001), (0,), "search 1001: give a whole number from 1 to 1000 for a search"),
+        ((1, 1, True, True), (0,), "this is not a design: tuned has an object"),
+        ((1, 1, 2.0, 2.0), (0,), "this is not a design: tuned has an object"),
+        ((1, 1, 2, 2), (0, 1), "the tuned cell is of 2 searches, the seeds are of 1"),
+        ((1, 1, 2, 2), (0, 2_000_000), "the tuned cell is of 2 searches, the seeds are of 1 3"),
+        ((1, 1, 2, 2), (0, 1_000_000, 2_000_000), "the tuned cell is of 2 searches, the seeds are of 1 2 3"),
+    ],
+)
+def test_searches_that_cannot_be_are_refused_with_the_rule(
+    numbers: tuple[object, ...], seeds: tuple[int, ...], message: str
+) -> None:
+    tuned = [one | {"search": number} for one, number in zip([BN, NO_BN] * 2, numbers, strict=False)]
+    with pytest.raises(UsageError) as error:
+        Design.from_dict(DESIGN.to_dict() | {"tuned": tuned, "seeds": list(seeds)})
+    assert str(error.value).startswith(message)
+
+
 def test_a_tuned_cell_has_no_level_of_a_factor_that_the_study_does_not_vary() -> None:
     tuned = [Configuration(arm, Cell(32, 0.1, activation="tanh")) for arm in ("bn", "no_bn")]
     with pytest.raises(UsageError, match="the tuned cell has batch_size lr activation; this study has batch_size lr"):

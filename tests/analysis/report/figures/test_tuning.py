@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
-from analysis.findings.contrasts import compute_contrasts
-from analysis.findings.tuning import Trial, Tuned, tuned
+from analysis.findings.trials import Trial
+from analysis.findings.tuning import Tuned, tuned
 from analysis.records.tables import load
 from analysis.report import number_format as words
 from analysis.report.figures import tuning as drawing
@@ -36,7 +36,7 @@ ARMS = (BASELINE, ARM)
 def found(tmp_path_factory: pytest.TempPathFactory) -> Tuned:
     path = tmp_path_factory.mktemp("results") / "s"
     study = load(plant_tuned(path, in_gains, on_a_cliff, points(24)))
-    (found,) = tuned(study, compute_contrasts(study, ALPHA, MARGIN), ALPHA, MARGIN)
+    (found,) = tuned(study, ALPHA, MARGIN)
     return found
 
 

@@ -3,7 +3,8 @@
 import functools
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -17,10 +18,8 @@ from tests.analysis.report.oracle.arithmetic import (
     constant,
     no_spread,
     paired_t,
-    sign_flip,
     snapped,
     t_interval,
-    verdict,
 )
 from tests.analysis.report.oracle.records import Oracle
 from tests.analysis.report.oracle.robustness import mcnemar
@@ -41,7 +40,6 @@ from tests.analysis.report.oracle.spelling import (
     estimate,
     estimates,
     level_text,
-    p_equals,
     p_text,
     percent,
     place,
@@ -51,6 +49,7 @@ from tests.analysis.report.oracle.spelling import (
     seeds,
     spellings,
     trials,
+    unsigned,
 )
 
 ARMS = ("no_bn", "bn")
@@ -63,46 +62,122 @@ DRAWS, MORE_DRAWS = 9_999, 39_996
 
 def say_tuned(o: Oracle, say: Expected) -> None:
     manifest = json.loads((o.of.folder / "manifest.json").read_text("utf-8"))
-    chosen = {one["arm"]: (one["batch_size"], one["lr"]) for one in manifest["design"].get("tuned", ())}
-    if set(ARMS) <= chosen.keys():
-        made = Trials(pd.read_parquet(o.of.folder / "trials.parquet"), o.of.epochs)
-        _runs(o, say, chosen, len(made.tried["bn"]))
-        if manifest["tuning"]["sampler"] == "sobol" and not made.stopped:
-            _budgets(o, say, made)
-            _breadths(o, say, made)
-        _on_the_trials(o, say, made)
-        _every_trial(say, made)
-        n_trials, n_seeds = (max(map(len, sides)) for sides in (made.tried.values(), [made.by_seed("bn")]))
-        say.say(
-            "tuned",
-            f"Each arm had {trials(n_trials)} of {seeds(n_seeds)} and {o.of.epochs} epochs",
-        )
+    chosen: dict[int, dict[str, Cell]] = defaultdict(dict)
+    for one in manifest["design"].get("tuned", ()):
+        chosen[one.get("search", 1)][one["arm"]] = (one["batch_size"], one["lr"])
+    if not chosen or not set(ARMS) <= chosen[1].keys():
+        return
+    table = pd.read_parquet(o.of.folder / "trials.parquet")
+    made = Trials(table[table.search == 1] if "search" in table else table, o.of.epochs)
+    _runs(o, say, Searches(o, chosen), len(made.tried["bn"]))
+    if manifest["tuning"]["sampler"] == "sobol" and not made.stopped:
+        _budgets(o, say, made)
+        _breadths(o, say, made)
+    _on_the_trials(o, say, made)
+    _every_trial(say, made)
+    n_trials, n_seeds = (max(map(len, sides)) for sides in (made.tried.values(), [made.by_seed("bn")]))
+    say.say("tuned", f"Each arm had {trials(n_trials)} of {seeds(n_seeds)} and {o.of.epochs} epochs")
+    if len(chosen) > 1:
+        say.say("tuned", f"All this was done {len(chosen)} times, with other points and other seeds.")
+        say.say("tuned", "What follows is of the trials of search 1")
 
 
 # --- the runs of the tuned cell, and those of the same seeds that nobody tuned
 
 
-def _runs(o: Oracle, say: Expected, chosen: dict[str, Cell], n_trials: int) -> None:
-    tuned, untuned = ({arm: _scores(o, arm, at[arm]) for arm in ARMS} for at in (chosen, dict.fromkeys(ARMS, UNTUNED)))
-    both = [sorted(set.intersection(*(set(side) for side in sides))) for sides in (tuned.values(), untuned.values())]
-    every = sorted({*both[0]} & {*both[1]})
-    after, before = (_differences(tuned, both[0]), _differences(untuned, both[1]))
-    gains = {f"tuned less untuned, {SIDE[arm]}": _gain(untuned[arm], tuned[arm], every) for arm in ARMS}
-    whole = snapped(_differences(untuned, every))
-    away = snapped(whole - _differences(tuned, every))
+class Searches:
+    """By arm and seed the scores at what each search chose for its seeds, and at the untuned setting; and their means
+    over the unit: seeds of one search, else searches."""
+
+    def __init__(self, o: Oracle, chosen: dict[int, dict[str, Cell]]):
+        self.o, self.chosen, self.n = o, chosen, len(chosen)
+        self.untuned = {arm: _scores(o, arm, UNTUNED) for arm in ARMS}
+        self.tuned = {
+            arm: {
+                seed: score
+                for search, at in chosen.items()
+                for seed, score in _scores(o, arm, at[arm]).items()
+                if self.search_of(seed) == search
+            }
+            for arm in ARMS
+        }
+
+    def search_of(self, seed: int) -> int:
+        return 1 + (seed - min(self.o.of.seeds)) // 1_000_000 if self.n > 1 else 1
+
+    @property
+    def unit(self) -> str:
+        return "seeds" if self.n == 1 else "searches"
+
+    @property
+    def is_a_list(self) -> bool:
+        return 1 < self.n < 6
+
+    def by_unit(self, values: dict[int, float]) -> Floats:
+        """The values of seeds, or their means over the seeds of each search."""
+        if self.n == 1:
+            return np.array([values[seed] for seed in sorted(values)])
+        searches = sorted({self.search_of(seed) for seed in values})
+        return np.array([np.mean([v for k, v in values.items() if self.search_of(k) == s]) for s in searches])
+
+    def less(self, of: dict[int, float], than: dict[int, float], these: Iterable[int]) -> Floats:
+        """``of`` less ``than``, by unit."""
+        return snapped(self.by_unit({seed: of[seed] - than[seed] for seed in these}))
+
+    def interval(self, d: Floats) -> Interval:
+        found = t_interval(d, self.o.level)
+        return found if self.n == 1 or len(d) >= 6 else Interval(found.estimate, n=len(d))
+
+    def p(self, d: Floats) -> str:
+        return p_text(paired_t(d)) if self.n == 1 or len(d) >= 6 else NO_NUMBER
+
+    @property
+    def n_missing(self) -> int:
+        begun = {seed for arm in ARMS for seed in self.tuned[arm]}
+        return sum(seed not in self.tuned[arm] for arm in ARMS for seed in begun)
+
+
+def _runs(o: Oracle, say: Expected, made: Searches, n_trials: int) -> None:
+    pairs = [sorted(set.intersection(*map(set, sides.values()))) for sides in (made.tuned, made.untuned)]
+    every = sorted({*pairs[0]} & {*pairs[1]})
+    after = made.less(made.tuned["bn"], made.tuned["no_bn"], pairs[0])
+    before = made.less(made.untuned["bn"], made.untuned["no_bn"], pairs[1])
+    whole = made.less(made.untuned["bn"], made.untuned["no_bn"], every)
+    away = snapped(whole - made.less(made.tuned["bn"], made.tuned["no_bn"], every))
+    gains = {f"tuned less untuned, {SIDE[arm]}": made.less(made.tuned[arm], made.untuned[arm], every) for arm in ARMS}
     gains["untuned difference less tuned difference"] = away
-    reason, mean = no_spread(after), float(after.mean()) if len(after) else math.nan
-    inner = t_interval(after, 1 - 2 * o.alpha)
-    said = verdict(paired_t(after), reason, mean, inner, o.alpha, o.margin)
+    said, why = _verdict(o, made, after)
+    own = [_place(made.chosen[1][arm]) if made.n == 1 else "each search its own" for arm in ARMS]
     rows = [
-        _pair_row(o, "tuned against tuned", [chosen[arm] for arm in ARMS], tuned, both[0]) | {"verdict": said},
-        _pair_row(o, "untuned", [UNTUNED] * 2, untuned, both[1]) | {"verdict": NO_NUMBER},
-        *(_gain_row(o, what, d) for what, d in gains.items()),
+        _pair_row(made, "tuned against tuned", own, made.tuned, pairs[0]) | {"verdict": said},
+        _pair_row(made, "untuned", [place(UNTUNED)] * 2, made.untuned, pairs[1]) | {"verdict": NO_NUMBER},
+        *(_gain_row(made, what, d) for what, d in gains.items()),
     ]
     say.table("tuned-bn", ("what",), rows)
-    lines = [_answer(o, after, said, n_trials), _share(o, before, after, away, whole)]
+    if made.n > 1:
+        say.table("searches-bn", ("search",), [_search_row(o, made, s, pairs[0]) for s in sorted(made.chosen)])
+    means = [float(made.by_unit({seed: made.tuned[arm][seed] for seed in pairs[0]}).mean()) for arm in ARMS]
+    lines = [_answer(o, made, after, means, why or VERDICTS[said], n_trials), _gap(o, made, before, after, away, whole)]
     say.say("answer", *lines)
     say.say("tuned", lines[1])
+
+
+def _verdict(o: Oracle, made: Searches, after: Floats) -> tuple[str, str | None]:
+    """The verdict, and why there is none."""
+    reason = no_spread(after)
+    if made.n_missing:
+        reason = f"{made.n_missing} tuned run{' has' if made.n_missing == 1 else 's have'} no records"
+    elif made.n == 1 and len(after) < o.seeds_to_reach:
+        reason = f"a verdict needs {o.seeds_to_reach} seeds, and there are {len(after)}"
+    elif made.n > 1 and len(after) < 6:
+        reason = f"{len(after)} searches: an interval for equal tuning needs 6"
+    if reason:
+        return "not testable", f"there is no verdict, since {reason}"
+    wide, inner = t_interval(after, o.level), t_interval(after, 1 - 2 * o.alpha)
+    negligible = -o.margin < inner.low and inner.high < o.margin
+    if wide.low <= 0 <= wide.high:
+        return "equivalent" if negligible else "inconclusive", None
+    return ("better" if wide.low > 0 else "worse") + (", by less than the margin" if negligible else ""), None
 
 
 def _scores(o: Oracle, arm: str, cell: Cell) -> dict[int, float]:
@@ -115,19 +190,13 @@ def _scores(o: Oracle, arm: str, cell: Cell) -> dict[int, float]:
     return {int(seed): CHANCE if seed in gone else float(row.mean()) for seed, row in wide.iterrows()}
 
 
-def _differences(of: dict[str, dict[int, float]], these: Sequence[int]) -> Floats:
-    return snapped([of["bn"][seed] - of["no_bn"][seed] for seed in these])
-
-
-def _gain(before: dict[int, float], after: dict[int, float], these: Sequence[int]) -> Floats:
-    return snapped([after[seed] - before[seed] for seed in these])
-
-
-def _pair_row(o: Oracle, what: str, at: Sequence[Cell], of: dict[str, dict[int, float]], these: Sequence[int]) -> Row:
-    means = [float(np.mean([of[arm][seed] for seed in these])) if these else math.nan for arm in ARMS]
-    return _gain_row(o, what, _differences(of, these)) | {
-        "without BN at": _place(at[0]),
-        "with BN at": _place(at[1]),
+def _pair_row(
+    made: Searches, what: str, at: Sequence[str], of: dict[str, dict[int, float]], these: Sequence[int]
+) -> Row:
+    means = [float(made.by_unit({seed: of[arm][seed] for seed in these}).mean()) if these else math.nan for arm in ARMS]
+    return _gain_row(made, what, made.less(of["bn"], of["no_bn"], these)) | {
+        "without BN at": at[0],
+        "with BN at": at[1],
         "without BN": percent(means[0]),
         "with BN": percent(means[1]),
     }
@@ -137,39 +206,82 @@ def _place(cell: Cell) -> str:
     return place((cell[0], float(f"{cell[1]:.3g}")))
 
 
-def _gain_row(o: Oracle, what: str, d: Floats) -> Row:
+def _gain_row(made: Searches, what: str, d: Floats) -> Row:
     nothing = dict.fromkeys(("without BN at", "with BN at", "without BN", "with BN", "verdict"), NO_NUMBER)
     return nothing | {
         "what": what,
-        "seeds": str(len(d)),
-        "difference, points": estimate(t_interval(d, o.level)),
-        "p, sign-flip": sign_flip(d).text if len(d) != 1 else NO_NUMBER,
+        made.unit: str(len(d)),
+        "difference, points": estimate(made.interval(d)),
+        "p, paired t": made.p(d) if len(d) != 1 else NO_NUMBER,
     }
 
 
-def _answer(o: Oracle, after: Floats, said: str, n_trials: int) -> str:
-    budget = f"Tuned with equal budgets ({trials(n_trials)} an arm on held-out images of {DATA[o.of.dataset]}),"
-    if len(after) == 1:
-        return f"differs by {points(after[0])} points from that with no batch normalisation; 1 seed is a description"
-    return (
-        f"{budget} test accuracy with batch normalisation differs by {estimate(t_interval(after, o.level))} points from"
-        f" that with no batch normalisation ({level_text(o.level)} interval, {seeds(len(after))}, sign-flip test"
-        f" {p_equals(sign_flip(after).text)}): here {VERDICTS[said]}."
-    )
+def _search_row(o: Oracle, made: Searches, search: int, these: Sequence[int]) -> Row:
+    """A search by itself, over its own seeds."""
+    own = [seed for seed in these if made.search_of(seed) == search]
+    of = {arm: np.array([made.tuned[arm][seed] for seed in own]) for arm in ARMS}
+    return {
+        "search": str(search),
+        "seeds": str(len(own)),
+        "difference, points": estimate(t_interval(snapped(of["bn"] - of["no_bn"]), o.level)),
+        **{SIDE[arm]: percent(float(of[arm].mean()) if own else math.nan) for arm in ARMS},
+        **{f"{SIDE[arm]} at": _place(made.chosen[search][arm]) for arm in ARMS},
+    }
 
 
-def _share(o: Oracle, before: Floats, after: Floats, away: Floats, whole: Floats) -> str:
-    size, share = estimate(t_interval(away, o.level)), fieller(away, whole, o.level)
-    if share is None or before.mean() <= 0:
-        why = f"the untuned difference is {'below' if share else 'not told from'} zero"
+def _answer(o: Oracle, made: Searches, after: Floats, means: Sequence[float], said: str, n_trials: int) -> str:
+    times = "one search" if made.n == 1 else f"{made.n} searches"
+    budget = f"After {times} with equal budgets ({trials(n_trials)} an arm on held-out images of {DATA[o.of.dataset]}),"
+    if made.is_a_list:
+        sizes = [points(float(d)) for d in after]
         return (
-            f"Tuning takes {size} points away from the difference at {place(UNTUNED)}; no share is given, since {why}."
+            f"{budget} test accuracy differs by {', '.join(sizes[:-1])} and {sizes[-1]} points (batch normalisation"
+            f" minus no batch normalisation, a number a search; their mean is {points(float(after.mean()))}). An"
+            " interval and a verdict need 6 searches."
         )
-    return (
-        f"the same seeds differ by {estimate(t_interval(before, o.level))} points; tuned,"
-        f" {estimate(t_interval(after, o.level))} are left. Tuning accounts for {size} points,"
-        f" {estimate(share, SHARE)} of that difference (Fieller's interval, {seeds(len(away))})."
+    sides = f"{percent(means[1])} with batch normalisation and {percent(means[0])} with no batch normalisation"
+    where = " at these two configurations" if made.n == 1 else ""
+    size = f"{budget} test accuracy is {sides}{where}, a difference of {estimate(made.interval(after))} points"
+    if len(after) == 1:
+        return f"{size}; 1 seed is a description and no evidence."
+    whose = "for these two " if made.n == 1 else "with equal tuning "
+    decision = said if said.startswith("there is no verdict") else f"{whose}{said}"
+    return f"{size} ({level_text(o.level)} interval over {len(after)} {made.unit}): {decision}."
+
+
+def _gap(o: Oracle, made: Searches, before: Floats, after: Floats, away: Floats, whole: Floats) -> str:
+    """What tuning made of the gap: narrower, wider, or of the other sign."""
+    taken, gap = made.interval(away), float(before.mean())
+    told = (
+        f"At {place(UNTUNED)}, which nobody tuned, the same seeds differ by {estimate(made.interval(before))} points."
+        f" After tuning both, the gap is {either(_without_ends(made.interval(after)))} points"
     )
+    left, n = gap - taken.estimate, len(away)
+    if taken.low <= 0 <= taken.high or not taken.estimate:
+        change = f"a change of {estimate(_turned(taken))}, not told from none"
+    elif gap * left < 0:
+        change = "it has changed its sign"
+    else:
+        size = unsigned(estimate(taken if taken.estimate > 0 else _turned(taken)))
+        share = fieller(away, whole, o.level)
+        is_share = share is not None and 0 <= share.estimate <= 1 and not made.is_a_list and n > 1
+        narrower = abs(left) < abs(gap)
+        change = f"tuning {'narrowed' if narrower else 'widened'} it by {size}"
+        change += f", {estimate(share, SHARE)} of it" if narrower and is_share else ""
+    if made.n > 1:
+        return f"{told}: {change}. These are means over {n} searches."
+    return (
+        f"{told}: {change}. This is one search, over {seeds(n)}: another would choose other configurations. A claim on"
+        " equal tuning needs --searches 6."
+    )
+
+
+def _without_ends(found: Interval) -> list[str]:
+    return [text.partition(" ")[0] for text in estimates(found)]
+
+
+def _turned(found: Interval) -> Interval:
+    return Interval(-found.estimate, -found.high, -found.low, found.n)
 
 
 def fieller(y: Floats, x: Floats, level: float) -> Interval | None:

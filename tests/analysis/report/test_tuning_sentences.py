@@ -1,0 +1,99 @@
+"""What is said of tuning: of one search, of a few, of enough, and of a gap that it changed."""
+
+import math
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+
+from analysis.findings.tuning import EQUAL, LISTED, ONE, Gap, Tuned
+from analysis.records.tables import StudyData
+from analysis.report import tuning_sentences as say
+from analysis.stats.intervals import Interval
+
+
+class Stub:
+    def __init__(self, **values: Any):
+        vars(self).update(values)
+
+
+def interval(estimate: float, half: float = math.nan, n: int = 6) -> Interval:
+    """In points."""
+    return Interval("t", n, estimate / 100, (estimate - half) / 100, (estimate + half) / 100, 0.95)
+
+
+def gap_of(estimate: float, half: float = 0.1) -> Gap:
+    return Gap(0.96, 0.96 + estimate / 100, 60, 0, 0, interval(estimate, half), None)
+
+
+def tuned(before: float, after: float, half: float = 0.2, scope: str = EQUAL, share: bool = True) -> Tuned:
+    taken = interval(before - after, half)
+    found = Interval("Fieller", 6, (before - after) / before, 0.4, 0.6, 0.95) if share else None
+    few = 1 if scope == ONE else 3 if scope == LISTED else 6
+    searches = [Stub(after=gap_of(after + i)) for i in range(few)]
+    of_both = {"arm": "bn", "baseline": "no_bn", "scope": scope, "searches": searches, "reason": None}
+    gaps = {"before": gap_of(before), "after": gap_of(after), "taken_away": taken, "share": found}
+    return cast(Tuned, Stub(**of_both, **gaps, verdict="better", chosen=[Stub(n_trials=64)]))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        (4.0, 2.0, "After tuning both, the gap is +2.00 points: tuning narrowed it by 2.00 [1.80, 2.20], 50 % [40,"),
+        (2.7, 3.7, "After tuning both, the gap is +3.70 points: tuning widened it by 1.00 [0.80, 1.20]."),
+        (2.0, -1.0, "After tuning both, the gap is -1.00 points: it has changed its sign."),
+        (-4.0, -2.0, "After tuning both, the gap is -2.00 points: tuning narrowed it by 2.00 [1.80, 2.20], 50 %"),
+        (-2.7, -3.7, "After tuning both, the gap is -3.70 points: tuning widened it by 1.00 [0.80, 1.20]."),
+        (-2.0, 1.0, "After tuning both, the gap is +1.00 points: it has changed its sign."),
+        (2.0, 2.1, "a change of +0.10 [-0.10, +0.30], not told from none."),
+        (2.0, 2.0, "a change of 0.00 [-0.20, +0.20], not told from none."),
+    ],
+)
+def test_the_gap_is_said_to_be_narrower_wider_turned_or_as_it_was(before: float, after: float, words: str) -> None:
+    assert words in say.gap(tuned(before, after))
+
+
+def test_one_search_speaks_of_its_configurations_and_of_how_to_get_more() -> None:
+    of_one = tuned(4.0, 2.0, scope=ONE)
+    headline, gap = say.headline(of_one, "mnist"), say.gap(of_one)
+    assert headline.startswith("After one search with equal budgets (64 trials an arm on held-out images of MNIST), ")
+    assert "98.00 % with batch normalisation and 96.00 % with no batch normalisation at these two" in headline
+    assert headline.endswith(": for these two it helps.")
+    needs = "A claim on equal tuning needs --searches 6."
+    assert gap.endswith(needs)
+    for claim in ("equal tuning", "accounts for"):
+        assert claim not in headline + gap.removesuffix(needs)
+
+
+def test_a_few_searches_are_a_list_and_six_are_equal_tuning() -> None:
+    few, six = (say.headline(tuned(4.0, 2.0, scope=scope), "mnist") for scope in (LISTED, EQUAL))
+    assert "differs by +2.00, +3.00 and +4.00 points" in few
+    assert few.endswith("An interval and a verdict need 6 searches.")
+    assert "it helps" not in few
+    assert "+2.00 [+1.90, +2.10] points (95 % interval over 6 searches)" in six
+    assert six.endswith(": with equal tuning it helps.")
+    assert say.gap(tuned(4.0, 2.0)).endswith("These are means over 6 searches.")
+
+
+def test_without_a_verdict_the_reason_is_said() -> None:
+    of_one = tuned(4.0, 2.0, scope=ONE)
+    vars(of_one).update(reason="a verdict needs 6 seeds, and there are 3")
+    said = say.headline(of_one, "mnist")
+    assert said.endswith(": there is no verdict, since a verdict needs 6 seeds, and there are 3.")
+
+
+@pytest.mark.parametrize(
+    ("argv", "command"),
+    [
+        ("python -m study.tune --trials 32", "python -m study.tune --trials 32 --searches 6"),
+        ("python -m study.tune --searches 2 --trials 8", "python -m study.tune --trials 8 --searches 6"),
+        ("python -m study.tune --searches=2", "python -m study.tune --searches 6"),
+        ("study.optimise('digits', 's')", "study.optimise(..., searches=6)"),
+    ],
+)
+def test_the_command_that_made_the_study_makes_more_searches(argv: str, command: str) -> None:
+    assert say.command(cast(StudyData, Stub(manifest={"argv": argv}))) == command
+
+
+def test_an_interval_turned_round_keeps_what_else_it_says() -> None:
+    assert say._negative(interval(2.0, 1.0)) == replace(interval(-2.0, 1.0))
