@@ -66,10 +66,11 @@ class Part:
     n_missing: int = 0
     best: str = ""
     """Where each arm is at its best."""
+    unit: str = "seeds"
     is_mean: bool = False
 
     def said(self, o: Oracle) -> Iterator[str]:
-        place, n = f"On {DATA[o.of.dataset]}, {self.place}", seeds(self.difference.n)
+        place, n = f"On {DATA[o.of.dataset]}, {self.place}", self.counted
         if math.isnan(self.difference.estimate):
             why = self.reason if self.verdict == "counts alone" else "no seed has the pairs that it takes"
             yield f"{place}, no difference is given: {why}."
@@ -118,7 +119,12 @@ class Part:
         level, interval = o.level, text.partition(" ")[2]
         if self.verdict == "equivalent":
             level, interval = 1 - 2 * o.alpha, ends(self.inner)
-        return f"{sides}{f'; {level_text(level)} interval {interval}' if interval else ''}, {seeds(self.difference.n)}"
+        return f"{sides}{f'; {level_text(level)} interval {interval}' if interval else ''}, {self.counted}"
+
+    @property
+    def counted(self) -> str:
+        n = self.difference.n
+        return seeds(n) if self.unit == "seeds" else f"{n} {self.unit}"
 
 
 def _parts(o: Oracle) -> Iterator[Part]:

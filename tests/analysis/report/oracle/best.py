@@ -4,14 +4,61 @@ from typing import Any
 
 import numpy as np
 
-from tests.analysis.report.oracle.arithmetic import concluded
+from tests.analysis.report.oracle.arithmetic import concluded, t_interval
 from tests.analysis.report.oracle.records import ARMS, Oracle, tipping_at, withheld
-from tests.analysis.report.oracle.spelling import SIDE, place
-from tests.analysis.report.oracle.tuning import best_configuration, cross_fitted, held_out
+from tests.analysis.report.oracle.spelling import SIDE, estimates, place
+from tests.analysis.report.oracle.tuning import (
+    Searches,
+    best_configuration,
+    chosen_by,
+    cross_fitted,
+    held_out,
+    tuned_verdict,
+)
+
+HOW = "each arm's trials chose on held-out training images"
 
 
 def best_of(o: Oracle) -> dict[str, Any] | None:
     """The fields of the part, None where there is no choice."""
+    chosen = chosen_by(o)
+    return _tuned(o, Searches(o, chosen)) if chosen else _on_the_grid(o)
+
+
+def _tuned(o: Oracle, made: Searches) -> dict[str, Any]:
+    seeds = sorted(set(made.tuned["bn"]) & set(made.tuned["no_bn"]))
+    after = made.less(made.tuned["bn"], made.tuned["no_bn"], seeds)
+    units = [made.by_unit({seed: made.tuned[arm][seed] for seed in seeds}) for arm in ARMS]
+    verdict, reason = tuned_verdict(o, made, after)
+    found = made.interval(after)
+    tipping = None
+    if verdict.startswith(("better", "worse")):
+        mine, other = ("bn", "no_bn") if found.estimate > 0 else ("no_bn", "bn")
+        failed = np.array([made.failed(mine, seed) for seed in seeds])
+        own = np.array([made.tuned[mine][seed] for seed in seeds])
+        rival = float(np.mean([made.tuned[other][seed] for seed in seeds]))
+        tipping = tipping_at(mine, own[~failed].mean(), rival, failed, o.alpha)
+    one = made.n == 1
+    at = [place((cell[0], float(f"{cell[1]:.3g}"))) for cell in (made.chosen[1][arm] for arm in ARMS)]
+    same = f"both at {at[0]}" if at[0] == at[1] else f"{SIDE['no_bn']} at {at[0]} and {SIDE['bn']} at {at[1]}"
+    return {
+        "place": "at the two configurations that one search with equal budgets chose"
+        if one
+        else "with both arms tuned with equal budgets",
+        "means": [float(side.mean()) if len(side) else float("nan") for side in units],
+        "difference": found,
+        "texts": estimates(found),
+        "inner": t_interval(after, 1 - 2 * o.alpha),
+        "n_better": int((after > 0).sum()),
+        "verdict": verdict,
+        "reason": reason,
+        "tipping": tipping,
+        "unit": made.unit,
+        "best": f"Best cells: {same}; {HOW}. Failures count as they ended." if one else "",
+    }
+
+
+def _on_the_grid(o: Oracle) -> dict[str, Any] | None:
     of = o.of
     there = of.complete(of.common)
     if len(of.common) < 2 or not there.any():

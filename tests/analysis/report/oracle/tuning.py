@@ -15,6 +15,7 @@ from scipy import optimize, stats
 
 from tests.analysis.report.oracle.arithmetic import (
     clopper_pearson,
+    concluded,
     constant,
     no_spread,
     paired_t,
@@ -25,12 +26,10 @@ from tests.analysis.report.oracle.records import Oracle
 from tests.analysis.report.oracle.robustness import mcnemar
 from tests.analysis.report.oracle.spelling import (
     CHANCE,
-    DATA,
     NO_NUMBER,
     POINTS,
     SHARE,
     SIDE,
-    VERDICTS,
     Cell,
     Expected,
     Floats,
@@ -39,7 +38,6 @@ from tests.analysis.report.oracle.spelling import (
     either,
     estimate,
     estimates,
-    level_text,
     p_text,
     percent,
     place,
@@ -60,16 +58,23 @@ others and four times as many."""
 DRAWS, MORE_DRAWS = 9_999, 39_996
 
 
-def say_tuned(o: Oracle, say: Expected) -> None:
+def chosen_by(o: Oracle) -> dict[int, dict[str, Cell]]:
+    """By search and arm what was chosen; nothing where an arm was not tuned."""
     manifest = json.loads((o.of.folder / "manifest.json").read_text("utf-8"))
     chosen: dict[int, dict[str, Cell]] = defaultdict(dict)
     for one in manifest["design"].get("tuned", ()):
         chosen[one.get("search", 1)][one["arm"]] = (one["batch_size"], one["lr"])
-    if not chosen or not set(ARMS) <= chosen[1].keys():
+    return chosen if chosen and set(ARMS) <= chosen[1].keys() else {}
+
+
+def say_tuned(o: Oracle, say: Expected) -> None:
+    chosen = chosen_by(o)
+    if not chosen:
         return
+    manifest = json.loads((o.of.folder / "manifest.json").read_text("utf-8"))
     table = pd.read_parquet(o.of.folder / "trials.parquet")
     made = Trials(table[table.search == 1] if "search" in table else table, o.of.epochs)
-    _runs(o, say, Searches(o, chosen), len(made.tried["bn"]))
+    _runs(o, say, Searches(o, chosen))
     if manifest["tuning"]["sampler"] == "sobol" and not made.stopped:
         _budgets(o, say, made)
         _breadths(o, say, made)
@@ -131,13 +136,21 @@ class Searches:
     def p(self, d: Floats) -> str:
         return p_text(paired_t(d)) if self.n == 1 or len(d) >= 6 else NO_NUMBER
 
+    def failed(self, arm: str, seed: int) -> bool:
+        """Whether the tuned run diverged or ended below the learning threshold."""
+        size, lr = self.chosen[self.search_of(seed)][arm]
+        table = self.o.of.records
+        at = (table.arm == arm) & (table.batch_size == size) & (table.lr == lr) & (table.seed == seed)
+        last = table[at & (table.split == "test") & (table.epoch == self.o.of.epochs)].iloc[0]
+        return last.status == "diverged" or bool(last.accuracy < 2 * CHANCE)
+
     @property
     def n_missing(self) -> int:
         begun = {seed for arm in ARMS for seed in self.tuned[arm]}
         return sum(seed not in self.tuned[arm] for arm in ARMS for seed in begun)
 
 
-def _runs(o: Oracle, say: Expected, made: Searches, n_trials: int) -> None:
+def _runs(o: Oracle, say: Expected, made: Searches) -> None:
     pairs = [sorted(set.intersection(*map(set, sides.values()))) for sides in (made.tuned, made.untuned)]
     every = sorted({*pairs[0]} & {*pairs[1]})
     after = made.less(made.tuned["bn"], made.tuned["no_bn"], pairs[0])
@@ -146,7 +159,7 @@ def _runs(o: Oracle, say: Expected, made: Searches, n_trials: int) -> None:
     away = snapped(whole - made.less(made.tuned["bn"], made.tuned["no_bn"], every))
     gains = {f"tuned less untuned, {SIDE[arm]}": made.less(made.tuned[arm], made.untuned[arm], every) for arm in ARMS}
     gains["untuned difference less tuned difference"] = away
-    said, why = _verdict(o, made, after)
+    said, _ = tuned_verdict(o, made, after)
     own = [_place(made.chosen[1][arm]) if made.n == 1 else "each search its own" for arm in ARMS]
     rows = [
         _pair_row(made, "tuned against tuned", own, made.tuned, pairs[0]) | {"verdict": said},
@@ -156,28 +169,24 @@ def _runs(o: Oracle, say: Expected, made: Searches, n_trials: int) -> None:
     say.table("tuned-bn", ("what",), rows)
     if made.n > 1:
         say.table("searches-bn", ("search",), [_search_row(o, made, s, pairs[0]) for s in sorted(made.chosen)])
-    means = [float(made.by_unit({seed: made.tuned[arm][seed] for seed in pairs[0]}).mean()) for arm in ARMS]
-    lines = [_answer(o, made, after, means, why or VERDICTS[said], n_trials), _gap(o, made, before, after, away, whole)]
-    say.say("answer", *lines)
-    say.say("tuned", lines[1])
+    line = _gap(o, made, before, after, away, whole)
+    say.say("answer", line)
+    say.say("tuned", line)
 
 
-def _verdict(o: Oracle, made: Searches, after: Floats) -> tuple[str, str | None]:
+def tuned_verdict(o: Oracle, made: Searches, after: Floats) -> tuple[str, str | None]:
     """The verdict, and why there is none."""
-    reason = no_spread(after)
+    n = len(after)
     if made.n_missing:
-        reason = f"{made.n_missing} tuned run{' has' if made.n_missing == 1 else 's have'} no records"
-    elif made.n == 1 and len(after) < o.seeds_to_reach:
-        reason = f"a verdict needs {o.seeds_to_reach} seeds, and there are {len(after)}"
-    elif made.n > 1 and len(after) < 6:
-        reason = f"{len(after)} searches: an interval for equal tuning needs 6"
-    if reason:
-        return "not testable", f"there is no verdict, since {reason}"
+        return "withheld", f"{made.n_missing} tuned run{' has' if made.n_missing == 1 else 's have'} no records"
+    if made.is_a_list:
+        return "description", f"{n} searches: an interval for equal tuning needs 6"
+    if n < o.seeds_to_reach:
+        unit = made.unit.removesuffix("s") if n == 1 else made.unit
+        return "description", f"{n} {unit}: a verdict needs {o.seeds_to_reach}"
+    why = no_spread(after)
     wide, inner = t_interval(after, o.level), t_interval(after, 1 - 2 * o.alpha)
-    negligible = -o.margin < inner.low and inner.high < o.margin
-    if wide.low <= 0 <= wide.high:
-        return "equivalent" if negligible else "inconclusive", None
-    return ("better" if wide.low > 0 else "worse") + (", by less than the margin" if negligible else ""), None
+    return concluded(wide, inner, o.alpha, o.margin, why, None), why
 
 
 def _scores(o: Oracle, arm: str, cell: Cell) -> dict[int, float]:
@@ -227,26 +236,6 @@ def _search_row(o: Oracle, made: Searches, search: int, these: Sequence[int]) ->
         **{SIDE[arm]: percent(float(of[arm].mean()) if own else math.nan) for arm in ARMS},
         **{f"{SIDE[arm]} at": _place(made.chosen[search][arm]) for arm in ARMS},
     }
-
-
-def _answer(o: Oracle, made: Searches, after: Floats, means: Sequence[float], said: str, n_trials: int) -> str:
-    times = "one search" if made.n == 1 else f"{made.n} searches"
-    budget = f"After {times} with equal budgets ({trials(n_trials)} an arm on held-out images of {DATA[o.of.dataset]}),"
-    if made.is_a_list:
-        sizes = [points(float(d)) for d in after]
-        return (
-            f"{budget} test accuracy differs by {', '.join(sizes[:-1])} and {sizes[-1]} points (batch normalisation"
-            f" minus no batch normalisation, a number a search; their mean is {points(float(after.mean()))}). An"
-            " interval and a verdict need 6 searches."
-        )
-    sides = f"{percent(means[1])} with batch normalisation and {percent(means[0])} with no batch normalisation"
-    where = " at these two configurations" if made.n == 1 else ""
-    size = f"{budget} test accuracy is {sides}{where}, a difference of {estimate(made.interval(after))} points"
-    if len(after) == 1:
-        return f"{size}; 1 seed is a description and no evidence."
-    whose = "for these two " if made.n == 1 else "with equal tuning "
-    decision = said if said.startswith("there is no verdict") else f"{whose}{said}"
-    return f"{size} ({level_text(o.level)} interval over {len(after)} {made.unit}): {decision}."
 
 
 def _gap(o: Oracle, made: Searches, before: Floats, after: Floats, away: Floats, whole: Floats) -> str:
