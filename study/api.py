@@ -12,7 +12,7 @@ from study.data.lazy import DATA_DIR, ImageSource
 from study.engine import devices, registry
 from study.engine.registry import Engine
 from study.errors import StudyError, UsageError
-from study.inference.complete import complete_evaluation, evaluable
+from study.inference.complete import Extent, complete_evaluation, evaluable
 from study.runner.complete import check_device, check_free, complete
 from study.runner.execution import Execution
 from study.runner.outcome import INTERRUPTED, Outcome
@@ -123,7 +123,8 @@ def evaluate(
     folder = Folder(Path(path))
     design, runs = evaluable(folder)
     source, n_workers = ImageSource(design.dataset, Path(data_dir)), Execution(workers=workers).n_workers
-    complete_evaluation(folder, design, runs, source, device, conditions == "clean", n_workers, lambda text: None)
+    extent = Extent(clean=conditions == "clean")
+    complete_evaluation(folder, design, runs, source, device, extent, n_workers, lambda text: None)
     return folder.path
 
 

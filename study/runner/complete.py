@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 from study.data.lazy import ImageSource
 from study.engine import costs, devices, registry
 from study.errors import EnvironmentFault, UsageError
-from study.inference.complete import any_statistics, complete_evaluation, trained
+from study.inference.complete import any_statistics, complete_evaluation, shown, trained
 from study.runner.execution import Execution
 from study.runner.forecast import Forecast, forecast
 from study.runner.outcome import INTERRUPTED, STOPS, TERMINATED, Outcome, Terminated
@@ -168,7 +168,7 @@ def _check_committed(folder: Folder, plan: list[Cohort], missing: Sequence[Run])
 
 
 def _evaluate(design: Design, folder: Folder, source: ImageSource, execution: Execution, progress: Progress) -> Outcome:
-    """Evaluate the networks that were kept under every inference mode, on the clean test images."""
+    """Evaluate the networks that were kept on the clean test images: in the main ways, at a shown cell in all."""
     candidates, say = trained(folder, design), partial(progress.emit, "ablation")
     runs = [run for run in candidates if weights.path_of(folder.path, design.run_id(run)).exists()]
     if len(runs) < len(candidates):
@@ -177,7 +177,7 @@ def _evaluate(design: Design, folder: Folder, source: ImageSource, execution: Ex
     if not any_statistics(runs):
         return Outcome()
     try:
-        complete_evaluation(folder, design, runs, source, "cpu", True, execution.n_workers, say)
+        complete_evaluation(folder, design, runs, source, "cpu", shown(folder, design, runs), execution.n_workers, say)
     except KeyboardInterrupt:
         return Outcome(stopped=INTERRUPTED)
     except Terminated:
