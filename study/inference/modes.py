@@ -162,7 +162,7 @@ class FixedStatistics:
     statistics: Statistics
 
     def normalise(self, layer: int, z: Tensor) -> Tensor:
-        return _normalised(z, *_source(self.statistics, layer, z))
+        return normalised(z, *_source(self.statistics, layer, z))
 
 
 @dataclass(frozen=True)
@@ -264,8 +264,14 @@ def make(mode: InferenceMode, source: Statistics, size: int) -> Mode:
     return MAKERS[mode.family.key](mode.number or 0, source, size)
 
 
-def _normalised(z: Tensor, mean: Tensor, var: Tensor) -> Tensor:
+def normalised(z: Tensor, mean: Tensor, var: Tensor) -> Tensor:
     return (z - mean) * (var + EPS).rsqrt()
+
+
+def batch_moments(batches: Tensor) -> Moments:
+    """Return mean and biased variance (L, batches, 1, width) of batches (L, batches, m, width)."""
+    mean = batches.mean(2, keepdim=True)
+    return mean, (batches - mean).square().mean(2, keepdim=True)  # on a CPU var_mean takes 4 times as long at m = 8
 
 
 def _source(statistics: Statistics, layer: int, z: Tensor) -> Moments:
@@ -285,7 +291,6 @@ def _by_batch(z: Tensor, size: int, choose: Callable[[Tensor, Tensor, int], Mome
     parts = []
     for batches in (equal, z[:, None, whole:]):
         if batches.numel():
-            mean = batches.mean(2, keepdim=True)
-            var = (batches - mean).square().mean(2, keepdim=True)  # on a CPU var_mean takes 4 times as long at m = 8
-            parts.append(_normalised(batches, *choose(mean, var, batches.shape[2])).flatten(1, 2))
+            moments = choose(*batch_moments(batches), batches.shape[2])
+            parts.append(normalised(batches, *moments).flatten(1, 2))
     return parts[0] if len(parts) == 1 else torch.cat(parts, 1)

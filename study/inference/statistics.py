@@ -14,14 +14,16 @@ import torch
 from torch import Tensor
 
 from study.inference.modes import (
-    BatchStatistics,
     FixedStatistics,
     Moments,
     Networks,
     State,
     Statistics,
+    batch_moments,
     first_preactivation,
     layer_counts,
+    next_preactivation,
+    normalised,
     pre_activations,
     stack_vectors,
 )
@@ -103,20 +105,23 @@ def precise(networks: Networks, parts: Iterable[Tensor], size: int) -> Statistic
     """Return plain averages of the means and UNBIASED variances in train mode, weights frozen, over batches of
     ``size``: ``parts`` are the first layer's z (L, k size, width) of several whole batches each.
 
-    torch.optim.swa_utils.update_bn computes the same with BatchNorm1d's momentum None; here in float64.
+    torch.optim.swa_utils.update_bn computes the same with BatchNorm1d's momentum None; here they add up in float64.
     """
     if size < 2:
         raise ValueError(f"batches of {size}; a batch holds 2 images or more")
-    mode, n_batches = BatchStatistics(size), 0
+    n_batches = 0
     sums = [(torch.zeros(()), torch.zeros(())) for _ in networks.norms]
-    for part in parts:
-        n_here, rest = divmod(part.shape[1], size)
+    for z in parts:
+        n_here, rest = divmod(z.shape[1], size)
         if rest:
-            raise ValueError(f"a part holds {part.shape[1]} images; all hold whole batches of {size}")
+            raise ValueError(f"a part holds {z.shape[1]} images; all hold whole batches of {size}")
         n_batches += n_here
-        zs = pre_activations(networks, part, mode)
-        moments = [_moments(torch.unflatten(z, 1, (n_here, size))) for z in islice(zs, len(networks.norms))]
-        sums = [(a + mean.sum(1), b + var.sum(1)) for (a, b), (mean, var) in zip(sums, moments, strict=True)]
+        for layer, (of_means, of_vars) in enumerate(sums):
+            batches = torch.unflatten(z, 1, (n_here, size))
+            mean, var = batch_moments(batches)
+            sums[layer] = of_means + mean.double().sum(1), of_vars + var.double().sum(1)
+            if layer + 1 < len(sums):
+                z = next_preactivation(networks, layer, normalised(batches, mean, var).flatten(1, 2))
     if not n_batches:
         raise ValueError("no batches to average over")
     unbiased = size / (size - 1)

@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -17,7 +18,7 @@ from study.runner.execution import Execution
 from study.runner.forecast import Forecast, forecast
 from study.runner.outcome import INTERRUPTED, STOPS, TERMINATED, Outcome, Terminated
 from study.runner.progress import Progress, duration
-from study.runner.session import Session
+from study.runner.session import Session, record_timings
 from study.spec.arms import ARMS
 from study.spec.cohorts import Cohort, cohorts, missing_runs, shard
 from study.spec.design import Design
@@ -54,7 +55,10 @@ def complete(
         if outcome == Outcome():
             _check_committed(folder, plan, missing)
         if not missing and outcome == Outcome() and execution.inference:
+            began = time.monotonic()
             outcome = _evaluate(design, folder, source, execution, progress)
+            if plan and outcome == Outcome():
+                record_timings(folder, command, {"inference_seconds": time.monotonic() - began})
     _conclude(progress, folder, outcome, not missing, notice if plan else None)
     return outcome
 
