@@ -31,7 +31,6 @@ from study.spec.inference_modes import (
     parse,
 )
 from study.spec.runs import Run
-from study.store.inference_tables import DRAW_SEED
 from study.store.schemas import keys_of
 
 Item = TypeVar("Item")
@@ -45,6 +44,8 @@ FROM_IMAGES = ("precise", "population")
 SWAPS = ((8, 1), (8, 2), (8, 4), (8, 7), (32, 2), (32, 8), (128, 2), (128, 32))
 """Batch size and number of other images replaced; the post replaces 2 in batches of 8."""
 N_SWAPPED = 1000  # images that are predicted in two batches each
+CHECKED = 8
+"""Size of the batches in which the swapped images are predicted by the running averages too."""
 COMPOSED = (8, 32)
 """Sizes of batches that are composed at random 32 times."""
 
@@ -244,14 +245,18 @@ class Group:
         for index, (size, n_swapped) in enumerate(SWAPS):
             drawn = torch.stack([_swap_pairs(z.shape[1], run.seed, index) for run in self.runs])
             change = metrics.swap_sensitivity(self.networks, z, drawn, self._each)
+            saved = modes.FixedStatistics(self.statistics["running"])
+            flips = metrics.swap_flips(self.networks, z, drawn, saved, self._each) if size == CHECKED else None
             for i, (key, run) in enumerate(zip(self.keys, self.runs, strict=True)):
                 measured = {
                     "mean_change": float(change.mean[i]),
                     "value_change": float(change.value[i]),
                     "logit_change": float(change.logit[i]),
                     "flip_rate": float(change.flips[i]),
+                    "n_images": drawn.shape[2],
+                    "running_flips": None if flips is None else int(flips[i]),
                 }
-                yield {**key, "eval_batch_size": size, "n_swapped": n_swapped, DRAW_SEED: run.seed, **measured}
+                yield {**key, "eval_batch_size": size, "n_swapped": n_swapped, "draw_seed": run.seed, **measured}
 
     def composition_rows(self) -> Iterator[Row]:
         """Yield rows of ``compositions.parquet``: all test images in many random batches."""
@@ -264,7 +269,7 @@ class Group:
                     "any_flip": float(composition.any_flip[i]),
                     "mates_share": float(composition.within_image_share[i]),
                 }
-                yield {**key, "eval_batch_size": size, DRAW_SEED: run.seed, **measured}
+                yield {**key, "eval_batch_size": size, "draw_seed": run.seed, **measured}
 
 
 def _swap_pairs(n_images: int, seed: int, index: int) -> Tensor:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from study.inference import modes
-from study.inference.modes import BatchStatistics, Networks
+from study.inference.modes import BatchStatistics, Mode, Networks
 
 Each = Callable[[Iterable[Any]], Iterator[Any]]
 
@@ -148,11 +148,26 @@ def swap_sensitivity(networks: Networks, z: Tensor, drawn: Tensor, each: Each = 
 
     ``each`` iterates over the parts of the work, and may end it.
     """
+    chunks = _pieces(drawn)
     sd = ((z - z.mean(1, keepdim=True)).square_().sum(1, keepdim=True) / (z.shape[1] - 1)).sqrt()
-    chunks = torch.split(drawn, max(1, CHUNK // drawn.shape[-1]), dim=2)
     parts = [_changes(networks, z, sd, pair.to(z.device)) for pair in each(chunks)]
     mean, value, logit, flips = torch.cat(parts, -1).mean(-1)
     return SwapSensitivity(mean.sqrt(), value.sqrt(), logit.sqrt(), flips)
+
+
+def swap_flips(networks: Networks, z: Tensor, drawn: Tensor, mode: Mode, each: Each = iter) -> Tensor:
+    """Return of how many images (L,) the class changes between the two batches of each pair when ``mode`` predicts;
+    all as for ``swap_sensitivity``."""
+    flips = torch.zeros(len(z), dtype=torch.int64, device=z.device)
+    for pair in each(_pieces(drawn)):
+        batches = modes.take(z, pair.to(z.device).flatten(1, 2)).flatten(1, 2)
+        before, after = predicted_labels(modes.logits(networks, batches, mode)[:, :: pair.shape[-1]]).chunk(2, 1)
+        flips += (before != after).sum(1)
+    return flips
+
+
+def _pieces(drawn: Tensor) -> Sequence[Tensor]:
+    return torch.split(drawn, max(1, CHUNK // drawn.shape[-1]), dim=2)
 
 
 def _changes(networks: Networks, z: Tensor, sd: Tensor, pair: Tensor) -> Tensor:

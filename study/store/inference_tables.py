@@ -46,6 +46,8 @@ COLUMNS: dict[str, list[Column]] = {
         ("value_change", pa.float64()),
         ("logit_change", pa.float64()),
         ("flip_rate", pa.float64()),
+        ("n_images", pa.int32()),
+        ("running_flips", pa.int32()),
     ],
     "compositions": [
         ("eval_batch_size", pa.int32()),
@@ -71,8 +73,9 @@ COLUMNS: dict[str, list[Column]] = {
     ],
 }
 """Columns beside the key of a run, by table."""
-DRAW_SEED = "draw_seed"
-"""The seed that the batches were drawn by: the run's, or 0 for all in a table of an earlier program, which lacks it."""
+LATER: dict[str, int | None] = {"draw_seed": 0, "n_images": None, "running_flips": None}
+"""Columns that the tables of an earlier program lack, and what they would hold there: its batches were one draw, of
+seed 0, for all networks."""
 EVALUATED = ("shift", "severity", "inference", "order", "eval_batch_size", "n_swapped", "layer")
 """Columns that name what was evaluated of a run: with them, the key of a row is complete."""
 
@@ -135,11 +138,11 @@ def read_table(study: Path, name: str) -> pa.Table | None:
     """Return a table as ``compact`` wrote it, None where there is none; a UsageError where it cannot be read."""
 
     def as_found(columns: Iterable[str]) -> pa.Schema:
-        named = {*columns, *(column for column, _ in COLUMNS[name] if column != DRAW_SEED)}
+        named = {*columns, *(column for column, _ in COLUMNS[name] if column not in LATER)}
         return keyed([column for column in COLUMNS[name] if column[0] in named])(columns)
 
     try:
-        return _with_draws(Folder(study).read_table(name, as_found), name)
+        return _completed(Folder(study).read_table(name, as_found), name)
     except FileNotFoundError:
         return None
     except InvalidFile as error:
@@ -147,11 +150,12 @@ def read_table(study: Path, name: str) -> pa.Table | None:
         raise UsageError(f"{path} cannot be read: {error}. Remove it and run study.ablate.") from None
 
 
-def _with_draws(table: pa.Table, name: str) -> pa.Table:
-    """Return a table with the seed of its draws, if it has any: one draw for all where an earlier program made it."""
-    if DRAW_SEED not in dict(COLUMNS[name]) or DRAW_SEED in table.column_names:
-        return table
-    return table.append_column(DRAW_SEED, pa.repeat(pa.scalar(0, pa.int32()), len(table)))
+def _completed(table: pa.Table, name: str) -> pa.Table:
+    """Return a table with the columns that it lacks where an earlier program made it."""
+    for column, kind in COLUMNS[name]:
+        if column not in table.column_names:
+            table = table.append_column(column, pa.repeat(pa.scalar(LATER[column], kind), len(table)))
+    return table
 
 
 def _evaluated(columns: Iterable[str]) -> list[str]:

@@ -546,6 +546,16 @@ def test_two_batches_share_the_image_and_all_mates_but_those_swapped(size: int, 
         assert set(one) | set(two) == set(range(n))
 
 
+def test_flips_between_two_batches_are_those_of_the_mode(trained: Trained) -> None:
+    """By the test batch as many as the share says; by statistics from training none."""
+    twins, networks, _, images = trained
+    z, drawn = first_preactivation(networks, images), of_both(swap_pairs(360, 8, 4, torch.arange(200), stream()))
+    shares = swap_sensitivity(networks, z, drawn).flips
+    assert metrics.swap_flips(networks, z, drawn, BatchStatistics(8)).tolist() == (200 * shares).round().tolist()
+    saved = FixedStatistics(stored_statistics([renamed(twin) for twin in twins], "running"))
+    assert metrics.swap_flips(networks, z, drawn, saved).tolist() == [0, 0]
+
+
 def test_no_swap_changes_nothing(trained: Trained) -> None:
     _, networks, _, images = trained
     found = swap_sensitivity(
