@@ -142,7 +142,7 @@ def analyse(study: StudyData, alpha: float, margin: float, other: StudyData | No
         arm_cells=arm_cells(study, level),
         claims=claims(study, level),
         of_arms={arm: findings(study, of_study, arm, alpha, margin) for arm in study.treatments},
-        modes=None if ablation is None else modes(study, ablation, level),
+        modes=None if ablation is None else modes(study, ablation, alpha, margin),
         tuned=tuned(study, of_study, alpha, margin),
         comparisons=[] if other is None else compared(study, other, level),
     )
