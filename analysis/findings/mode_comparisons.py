@@ -35,19 +35,19 @@ class Rule:
     """A question about ways to predict: each of ``ways`` against another."""
 
     key: str
-    ways: Sequence[Way]
+    ways: tuple[Way, ...]
     against: Way = RUNNING
     shifted: bool = False
     """Whether it is asked under every condition but the clean one."""
 
 
 RULES = (
-    Rule("small", [Way("batch", size, "shuffled") for size in (8, 32)]),
-    Rule("large", [Way("batch", size, "shuffled") for size in (128, 512, 0)]),
-    Rule("sorted", [Way("batch", 32, "sorted")], Way("batch", 32, "shuffled")),
-    Rule("saved", [Way(name) for name in ("population", "precise", "cumulative_last", "cumulative_all")]),
-    Rule("no norm", [RUNNING, Way("cumulative_all")], NO_NORM),
-    Rule("shifted", [Way("batch", 128, "shuffled")], shifted=True),
+    Rule("small", tuple(Way("batch", size, "shuffled") for size in (8, 32))),
+    Rule("large", tuple(Way("batch", size, "shuffled") for size in (128, 512, 0))),
+    Rule("sorted", (Way("batch", 32, "sorted"),), Way("batch", 32, "shuffled")),
+    Rule("saved", tuple(Way(name) for name in ("population", "precise", "cumulative_last", "cumulative_all"))),
+    Rule("no norm", (RUNNING, Way("cumulative_all")), NO_NORM),
+    Rule("shifted", (Way("batch", 128, "shuffled"),), shifted=True),
 )
 
 
