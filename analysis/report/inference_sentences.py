@@ -79,7 +79,7 @@ TEXTS = {
         worse="do not predict with their statistics",
         within="they do as well as shuffled ones",
         mixed="it depends on the size",
-        difference="Accuracy with the statistics of sorted test batches minus that with those of shuffled ones, in points",
+        difference="Accuracy with statistics of sorted test batches minus that with those of shuffled ones, in points",
         label=_in_batches,
     ),
     "saved": Texts(
