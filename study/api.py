@@ -63,7 +63,8 @@ def train(
     data_dir
         Where the files of the data set lie or are downloaded to.
     inference_modes
-        Whether the networks of a complete study are evaluated under every inference mode on the clean test images.
+        Whether the networks of a complete study are evaluated on the clean test images: in the main inference modes, at
+        the cell that a report shows in all of them.
     quiet
         Whether no progress is printed.
 
@@ -103,8 +104,8 @@ def evaluate(
     path
         The folder of a study that kept its networks.
     conditions
-        ``"clean"``: the test images as they are; ``"all"``: also corruptions, other class priors and halves of the test
-        set.
+        ``"clean"``: the test images as they are, in every inference mode in every cell; ``"all"``: also corruptions,
+        other class priors and halves of the test set, in the main ones.
     workers
         Threads on a CPU; None is one a core.
     device, data_dir
