@@ -136,7 +136,7 @@ def run(options: Options) -> None:
     if options.ablation:
         modes = ablation.measure(name, options.data_dir)
         print(ablation.line(modes))
-        _write(options.out, "ablation-", name, asdict(modes))
+        _write(options.out, "ablation-", name, asdict(modes) | {"share_of_training": modes.share_of_training})
     elif options.scaling:
         timings = scaling.measure(name, options.data_dir)
         print(scaling.table(timings))

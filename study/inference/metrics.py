@@ -119,8 +119,7 @@ def swap_pairs(n: int, size: int, n_swapped: int, images: Tensor, generator: tor
     """Return two batches of ``size`` for each of ``images`` (q,) that differ in ``n_swapped`` other images: rows
     (2, q, size) of n images, its own first in both.
 
-    All other images and their substitutes are drawn without replacement, by a generator on the CPU: a set by Floyd's
-    algorithm (Bentley and Floyd 1987), then its order.
+    All other images and their substitutes are drawn without replacement, by a generator on the CPU.
     """
     if not 0 <= n_swapped < size or size + n_swapped > n:
         raise ValueError(f"{n_swapped} mates swapped in batches of {size} from {n} images; k < size and size + k <= n")
@@ -134,12 +133,14 @@ def swap_pairs(n: int, size: int, n_swapped: int, images: Tensor, generator: tor
 
 
 def _distinct(n: int, n_rows: int, k: int, generator: torch.Generator) -> Tensor:
-    """Return k different numbers below n in every row, (n_rows, k)."""
-    drawn = torch.empty(k, n_rows, dtype=torch.int64)
-    for i, last in enumerate(range(n - k, n)):
-        new = torch.randint(last + 1, (n_rows,), generator=generator)
-        drawn[i] = torch.where((drawn[:i] == new).any(0), last, new)
-    return drawn.T.gather(1, torch.rand(n_rows, k, generator=generator).argsort(1))
+    """Return k different numbers below n in every row, (n_rows, k), each drawn anew until it is none of those before."""
+    drawn = torch.empty(k, n_rows, dtype=torch.int32)
+    for i in range(k):
+        new = torch.randint(n, (n_rows,), generator=generator, dtype=torch.int32)
+        while (taken := (drawn[:i] == new).any(0)).any():
+            new[taken] = torch.randint(n, (int(taken.sum()),), generator=generator, dtype=torch.int32)
+        drawn[i] = new
+    return drawn.T.long()
 
 
 def swap_sensitivity(networks: Networks, z: Tensor, drawn: Tensor, each: Each = iter) -> SwapSensitivity:
