@@ -13,7 +13,7 @@ from study.cli.exits import run_command
 from study.cli.run_options import DEVICE
 from study.data.lazy import DATA_DIR, ImageSource
 from study.errors import UsageError
-from study.inference.complete import Say, complete_evaluation, evaluable
+from study.inference.complete import Extent, Say, complete_evaluation, evaluable
 from study.runner.execution import Execution
 from study.store.study_folder import Folder, newest_first
 
@@ -48,7 +48,7 @@ def run(options: Options) -> int:
     design, runs = evaluable(folder)
     say: Say = (lambda text: None) if options.quiet else (lambda text: print(text, flush=True))
     source = ImageSource(design.dataset, options.data_dir)
-    complete_evaluation(folder, design, runs, source, options.device, options.clean, n_workers, say)
+    complete_evaluation(folder, design, runs, source, options.device, Extent(options.clean), n_workers, say)
     say(f"{folder.path} is evaluated. Next: python -m analysis.report {folder.path}")
     return 0
 

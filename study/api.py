@@ -13,7 +13,7 @@ from study.data.lazy import DATA_DIR, ImageSource
 from study.engine import devices, registry
 from study.engine.registry import Engine
 from study.errors import StudyError, UsageError
-from study.inference.complete import complete_evaluation, evaluable
+from study.inference.complete import Extent, complete_evaluation, evaluable
 from study.runner.complete import check_device, check_free, complete
 from study.runner.execution import Execution
 from study.runner.outcome import INTERRUPTED, Outcome
@@ -66,7 +66,8 @@ def train(
     data_dir
         Where the files of the data set lie or are downloaded to.
     inference_modes
-        Whether the networks of a complete study are evaluated under every inference mode on the clean test images.
+        Whether the networks of a complete study are evaluated on the clean test images: in the main inference modes, at
+        the cell that a report shows in all of them.
     alpha, margin
         Significance level, and the difference of accuracy that would not matter: a fraction, or points such as
         ``"0.2pt"``. Both are fixed before the first run, as 0.05 and 0.002 unless given then; a later call may leave
@@ -111,8 +112,8 @@ def evaluate(
     path
         The folder of a study that kept its networks.
     conditions
-        ``"clean"``: the test images as they are; ``"all"``: also corruptions, other class priors and halves of the test
-        set.
+        ``"clean"``: the test images as they are, in every inference mode in every cell; ``"all"``: also corruptions,
+        other class priors and halves of the test set, in the main ones.
     workers
         Threads on a CPU; None is one a core.
     device, data_dir
@@ -131,7 +132,8 @@ def evaluate(
     folder = Folder(Path(path))
     design, runs = evaluable(folder)
     source, n_workers = ImageSource(design.dataset, Path(data_dir)), Execution(workers=workers).n_workers
-    complete_evaluation(folder, design, runs, source, device, conditions == "clean", n_workers, lambda text: None)
+    extent = Extent(clean=conditions == "clean")
+    complete_evaluation(folder, design, runs, source, device, extent, n_workers, lambda text: None)
     return folder.path
 
 

@@ -1,8 +1,9 @@
 """The inference-mode ablation: what each mode does to the same networks, against the running statistics and against
 the networks without batch normalisation.
 
-Pairs are networks: two modes differ in nothing else. The unit is the seed, whose accuracies are averaged over the cells
-first. The modes of one condition are tested together, as the cells of a grid are.
+Pairs are networks: two modes differ in nothing else. All is reported at one cell, the tutorial's where the study has
+it, else each arm's best by the mean primary score; the main modes on the clean images also in the others. The modes of
+one condition are tested together, as the cells of a grid are.
 """
 
 import math
@@ -13,15 +14,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import stats
 
-from analysis.records.tables import Ablation, StudyData
+from analysis.findings.mode_comparisons import RULES, Compared, compare_all
+from analysis.records.cells import cell_at, rows_in
+from analysis.records.tables import PRIMARY, Ablation, StudyData
 from analysis.stats.intervals import Interval, t_interval
 from analysis.stats.multiple_tests import max_t
 from analysis.stats.paired_tests import Test
 from study.spec import inference_modes
 from study.spec.arms import ARMS
-from study.spec.factors import FACTORS
-from study.spec.inference_modes import InferenceMode, parse
+from study.spec.factors import Cell
+from study.spec.inference_modes import InferenceMode, is_main, parse, shown_cell
 
 SETTING = ["inference", "eval_batch_size", "order"]
 CONDITION = ["shift", "severity"]
@@ -32,16 +36,16 @@ REFERENCE, NO_NORM, CLEAN = "running", "none", inference_modes.CLEAN
 
 @dataclass(frozen=True)
 class ModeResult:
-    """One inference mode under one condition, over the networks with batch norm of every cell."""
+    """One inference mode under one condition, over the networks with batch norm of a cell."""
 
+    cell: Cell
     inference: str
     eval_batch_size: int | None
     order: str | None
     shift: str
     severity: int
     n: int
-    """Seeds with a network in every cell."""
-    n_networks: int
+    """Seeds with a network."""
     accuracy: float
     loss: float
     ece: float
@@ -53,7 +57,7 @@ class ModeResult:
     p_running: Test
     """Step-down max-T over the modes of this condition."""
     against_no_norm: Interval | None
-    """The same against networks without normalisation, paired by seed and cell; None where the study has none."""
+    """The same against networks without normalisation, paired by seed; None where the study has none."""
     p_no_norm: Test | None
 
     @property
@@ -63,7 +67,7 @@ class ModeResult:
 
 @dataclass(frozen=True)
 class SwapResult:
-    """One image in two batches that share all but ``n_swapped`` of the others."""
+    """Images in two batches each that share all but ``n_swapped`` of the others."""
 
     eval_batch_size: int
     n_swapped: int
@@ -75,6 +79,14 @@ class SwapResult:
     value_change: Interval
     logit_change: Interval
     flip_rate: Interval
+    running_flip_rate: Interval | None
+    """Share of the ``n`` images, of all networks, that change class by the running averages, with exact limits (Clopper
+    & Pearson 1934); None where these were not asked."""
+
+    @property
+    def running_flips(self) -> int | None:
+        rate = self.running_flip_rate
+        return None if rate is None else round(rate.n * rate.estimate)
 
 
 @dataclass(frozen=True)
@@ -106,10 +118,22 @@ class StatisticResult:
 
 @dataclass(frozen=True)
 class Modes:
+    """Every result but ``elsewhere`` is of one cell of the arm."""
+
+    cell: Cell | None
+    """None where no network of the arm was evaluated."""
+    baseline_cell: Cell | None
+    """The cell of the networks without normalisation that it is compared with; None where there are none."""
     results: list[ModeResult]
+    compared: list[Compared]
+    """What the sentences are chosen by."""
+    drawn_by_seed: bool
+    """Whether the networks of different seeds saw different draws in swaps and compositions."""
     swaps: list[SwapResult]
     compositions: list[CompositionResult]
     statistics: list[StatisticResult]
+    elsewhere: list[ModeResult]
+    """The main ways on the test images as they are, in the other cells."""
 
     def clean(self, inference: str, size: int | None = None, order: str | None = None) -> ModeResult | None:
         """Return the result of one inference mode on the test images as they are."""
@@ -121,25 +145,66 @@ def _key(result: ModeResult) -> tuple[str, int | None, str | None, str, int]:
     return result.inference, result.eval_batch_size, result.order, result.shift, result.severity
 
 
-def modes(study: StudyData, ablation: Ablation, level: float) -> Modes:
+def modes(study: StudyData, ablation: Ablation, alpha: float, margin: float) -> Modes:
     """Return what the ablation says of the first arm that keeps statistics, and of it against the baseline."""
-    arm = next((arm for arm in study.design.arms if ARMS[arm].statistics), None)
+    level, arm = 1 - alpha, next((arm for arm in study.design.arms if ARMS[arm].statistics), None)
     table = ablation.ablation[ablation.ablation.run_id.isin(study.runs.run_id)]
-    results = [
-        result
-        for condition, rows in _groups(table[table.arm.isin((arm, study.baseline))], *CONDITION)
-        for result in _results_under(str(condition[0]), int(condition[1]), rows, level)
-    ]
+    cell, baseline_cell = (_shown_cell(study, table, name) for name in (arm, study.baseline))
+
+    def shown(of: pd.DataFrame, name: str | None, at: Cell | None) -> pd.DataFrame:
+        of = of[of.arm == name] if len(of) else of
+        return of if at is None or not len(of) else rows_in(of, at, study.cell_key)
+
+    of_arm, of_baseline = shown(table, arm, cell), shown(table, study.baseline, baseline_cell)
+    swaps, compositions = (shown(of, arm, cell) for of in (ablation.swaps, ablation.compositions))
     return Modes(
-        sorted(results, key=_place),
-        _swaps(_of_arm(ablation.swaps, arm), level),
-        _compositions(_of_arm(ablation.compositions, arm), level),
-        _statistics(_of_arm(ablation.statistics, arm), level),
+        cell=cell,
+        baseline_cell=baseline_cell,
+        results=sorted(_results(study, pd.concat([of_arm, of_baseline]), cell, level), key=_place),
+        compared=compare_all(RULES, of_arm, of_baseline, alpha, margin),
+        drawn_by_seed=all((of.draw_seed == of.seed).all() for of in (swaps, compositions) if len(of)),
+        swaps=_swaps(swaps, level),
+        compositions=_compositions(compositions, level),
+        statistics=_statistics(shown(ablation.statistics, arm, cell), level),
+        elsewhere=_elsewhere(study, table[table.arm.isin((arm, study.baseline))], cell, level),
     )
 
 
-def _of_arm(table: pd.DataFrame, arm: str | None) -> pd.DataFrame:
-    return table[table.arm == arm] if len(table) else table
+def _shown_cell(study: StudyData, table: pd.DataFrame, arm: str | None) -> Cell | None:
+    """Return the cell of an arm that is reported, of those in which it was evaluated."""
+    of_arm = table[table.arm == arm][study.cell_key].drop_duplicates()
+    cells = sorted(cell_at(study.cell_key, levels) for levels in of_arm.itertuples(index=False))
+    if not cells:
+        return None
+    scores = study.outcomes[study.outcomes.arm == arm]
+    found = shown_cell(cells, lambda cell: rows_in(scores, cell, study.cell_key)[PRIMARY].mean())
+    return study.cell(found)
+
+
+def _results(study: StudyData, table: pd.DataFrame, cell: Cell | None, level: float) -> list[ModeResult]:
+    """Return the results of every condition; the rows are of one cell of either arm."""
+    return [
+        result
+        for condition, rows in _groups(table, *CONDITION)
+        for result in _results_under((str(condition[0]), int(condition[1])), rows, cell, level)
+    ]
+
+
+def _elsewhere(study: StudyData, table: pd.DataFrame, shown: Cell | None, level: float) -> list[ModeResult]:
+    """Return the main ways on the clean images in every cell but the shown one, in order; both arms in one cell."""
+    clean = table[(table["shift"] == CLEAN[0]) & (table.severity == CLEAN[1])]
+    main = [
+        is_main(str(inference), size, order, n)
+        for (inference, size, order), n in zip(
+            map(_setting, zip(*(clean[name] for name in SETTING), strict=True)), clean.n_examples, strict=True
+        )
+    ]
+    in_cells = [(cell, rows_in(clean[main], cell, study.cell_key)) for cell in study.cells if cell != shown]
+    return [
+        result
+        for cell, rows in in_cells
+        for result in sorted(_results(study, rows, study.cell(cell), level), key=_place)
+    ]
 
 
 def _place(result: ModeResult) -> tuple[Any, ...]:
@@ -149,30 +214,26 @@ def _place(result: ModeResult) -> tuple[Any, ...]:
     return (result.shift, result.severity) != CLEAN, result.shift, result.severity, mode
 
 
-def _results_under(shift: str, severity: int, rows: pd.DataFrame, level: float) -> list[ModeResult]:
+def _results_under(condition: tuple[str, int], rows: pd.DataFrame, cell: Cell | None, level: float) -> list[ModeResult]:
     """Return the results under one condition, in the order of the table."""
     networks = {_setting(key): of_setting for key, of_setting in rows.groupby(SETTING, dropna=False, sort=False)}
     by_setting = {setting: _by_seed(of_setting, "accuracy") for setting, of_setting in networks.items()}
     without = by_setting.pop((NO_NORM, None, None), None)
-    if (REFERENCE, None, None) not in by_setting:
+    if cell is None or (REFERENCE, None, None) not in by_setting:
         return []
     scores = pd.DataFrame(by_setting)  # seeds x settings
-    reference = scores[(REFERENCE, None, None)]
-    d = scores.sub(reference, axis=0).to_numpy(float)
-    against = None if without is None else scores.sub(without.reindex(scores.index), axis=0).to_numpy(float)
-    p_running = max_t(d)
-    p_without = None if against is None else max_t(against)
+    running = _joint(scores.sub(scores[(REFERENCE, None, None)], axis=0), level)
+    against = None if without is None else _joint(scores.sub(without.reindex(scores.index), axis=0), level)
     return [
-        _result(
-            setting,
-            (shift, severity),
-            networks[setting],
-            (d[:, i], p_running[i]),
-            None if against is None or p_without is None else (against[:, i], p_without[i]),
-            level,
-        )
+        _result(cell, setting, condition, networks[setting], running[i], None if against is None else against[i])
         for i, setting in enumerate(by_setting)
     ]
+
+
+def _joint(differences: pd.DataFrame, level: float) -> list[tuple[Interval, Test]]:
+    """Return of every column the interval of its mean, and its test among all columns."""
+    d = differences.to_numpy(float)
+    return [(_interval(column, level), test) for column, test in zip(d.T, max_t(d), strict=True)]
 
 
 def _setting(key: Sequence) -> tuple[str, int | None, str | None]:
@@ -181,32 +242,31 @@ def _setting(key: Sequence) -> tuple[str, int | None, str | None]:
 
 
 def _by_seed(rows: pd.DataFrame, column: str) -> pd.Series:
-    """Return the mean over the cells by seed, of the seeds that have a network in every cell."""
-    wide = rows.pivot(index="seed", columns=[key for key in FACTORS if key in rows], values=column)
-    return wide.dropna().mean(axis=1)
+    """Return a column of the networks of one cell by seed."""
+    return rows.set_index("seed")[column].dropna().sort_index()
 
 
 def _result(
+    cell: Cell,
     setting: tuple[str, int | None, str | None],
     condition: tuple[str, int],
     rows: pd.DataFrame,
-    running: tuple[NDArray[np.float64], Test],
-    without: tuple[NDArray[np.float64], Test] | None,
-    level: float,
+    running: tuple[Interval, Test],
+    without: tuple[Interval, Test] | None,
 ) -> ModeResult:
     return ModeResult(
+        cell,
         *setting,
         *condition,
-        n=int(np.isfinite(running[0]).sum()),
-        n_networks=len(rows),
+        n=running[0].n,
         accuracy=float(rows.accuracy.mean()),
         loss=float(rows.loss.mean()),
         ece=float(rows.ece.mean()),
         flip_rate=float((rows.n_flips / rows.n_examples).mean()),
         degenerate=bool(rows.degenerate.any()),
-        against_running=_interval(running[0], level),
+        against_running=running[0],
         p_running=running[1],
-        against_no_norm=None if without is None else _interval(without[0], level),
+        against_no_norm=None if without is None else without[0],
         p_no_norm=None if without is None else without[1],
     )
 
@@ -224,6 +284,15 @@ def _groups(table: pd.DataFrame, *columns: str) -> list[tuple[tuple[Any, ...], p
     return [(tuple(key), rows) for key, rows in table.groupby(list(columns), sort=False)] if len(table) else []
 
 
+def _share_of_images(rows: pd.DataFrame, level: float) -> Interval | None:
+    """Return the share of images, of all networks, that change class by the running averages; None if not counted."""
+    if rows.running_flips.isna().any():
+        return None
+    k, n = int(rows.running_flips.sum()), int(rows.n_images.sum())
+    ends = stats.binomtest(k, n).proportion_ci(level, method="exact")
+    return Interval("Clopper-Pearson", n, k / n, float(ends.low), float(ends.high), level)
+
+
 def _swaps(table: pd.DataFrame, level: float) -> list[SwapResult]:
     return [
         SwapResult(
@@ -235,6 +304,7 @@ def _swaps(table: pd.DataFrame, level: float) -> list[SwapResult]:
             value_change=_over_seeds(rows, "value_change", level),
             logit_change=_over_seeds(rows, "logit_change", level),
             flip_rate=_over_seeds(rows, "flip_rate", level),
+            running_flip_rate=_share_of_images(rows, level),
         )
         for (size, k), rows in _groups(table, "eval_batch_size", "n_swapped")
     ]

@@ -167,7 +167,7 @@ def analyse(study: StudyData, alpha: float, margin: float, other: StudyData | No
         claims=claims(study, level),
         answers=answers(study, alpha, margin, of_tuned),
         of_arms={arm: findings(study, of_study, arm, alpha, margin) for arm in study.treatments},
-        modes=None if ablation is None else modes(study, ablation, level),
+        modes=None if ablation is None else modes(study, ablation, alpha, margin),
         tuned=of_tuned,
         comparisons=[] if other is None else compared(study, other, level),
     )

@@ -1,10 +1,14 @@
-"""Which statistics should be used when? The rules of the inference modes, with numbers."""
+"""Which statistics should be used when? Sentences on the inference modes, each chosen by the intervals of its own
+comparisons."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
-from analysis.findings.inference_modes import CLEAN, ModeResult, Modes
+from analysis.findings.inference_modes import ModeResult, Modes, SwapResult
+from analysis.findings.mode_comparisons import Compared, Way
 from analysis.report import number_format as fmt
-from analysis.stats.intervals import Interval
+from study.spec.factors import REFERENCE_SETTING
+from study.spec.inference_modes import parse
 
 
 def name(result: ModeResult) -> str:
@@ -19,90 +23,161 @@ def condition(shift: str, severity: int) -> str:
     return shift.replace("_", " ") + (f" {severity}" if severity else "")
 
 
-def ledger(modes: Modes, alpha: float) -> list[str]:
+def where(modes: Modes) -> str:
+    """Return the cell that is shown, and why it is this one."""
+    cell, other = modes.cell, modes.baseline_cell
+    if cell == REFERENCE_SETTING and other in (None, cell):
+        return f"at {fmt.cell(cell)}, the tutorial's setting"
+    best = f"at {fmt.cell(cell)}, where batch normalisation scores best on average"
+    return best if other in (None, cell) else f"{best} (no batch normalisation: at {fmt.cell(other)}, its own best)"
+
+
+def _in_batches(way: Way) -> str:
+    return f"in batches of {way.size}" if way.size else "with all images in one batch"
+
+
+def _with_statistics(way: Way) -> str:
+    return f"with {parse(way.inference).label}"
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What is said of a rule by what its comparisons say."""
+
+    topic: str
+    better: str
+    worse: str
+    within: str
+    mixed: str
+    difference: str
+    """What each number is."""
+    label: Callable[[Way], str]
+
+
+TEXTS = {
+    "small": Texts(
+        "Small test batches of shuffled images",
+        better="predict with the statistics of the test batch",
+        worse="predict with saved statistics",
+        within="statistics of the test batch and saved ones do equally well",
+        mixed="it depends on the size",
+        difference="Accuracy with the statistics of the test batch minus that with the running averages, in points",
+        label=_in_batches,
+    ),
+    "large": Texts(
+        "Large test batches of shuffled images",
+        better="predict with the statistics of the test batch",
+        worse="predict with saved statistics",
+        within="statistics of the test batch and saved ones do equally well",
+        mixed="it depends on the size",
+        difference="Accuracy with the statistics of the test batch minus that with the running averages, in points",
+        label=_in_batches,
+    ),
+    "sorted": Texts(
+        "Test batches sorted by class",
+        better="their statistics do more good than those of shuffled ones",
+        worse="do not predict with their statistics",
+        within="they do as well as shuffled ones",
+        mixed="it depends on the size",
+        difference="Accuracy with statistics of sorted test batches minus that with those of shuffled ones, in points",
+        label=_in_batches,
+    ),
+    "saved": Texts(
+        "Which saved statistics",
+        better="replace the running averages",
+        worse="keep the running averages",
+        within="all do equally well",
+        mixed="it depends on which",
+        difference="Accuracy minus that with the running averages, in points",
+        label=_with_statistics,
+    ),
+    "no norm": Texts(
+        "Batch normalisation against none",
+        better="it helps with these statistics",
+        worse="it hurts with these statistics",
+        within="it makes no difference that matters",
+        mixed="it depends on the statistics",
+        difference="Accuracy with batch normalisation minus that without, in points",
+        label=_with_statistics,
+    ),
+}
+OUTCOMES = {"better": "better", "worse": "worse", "within": "within the margin", "undecided": "undecided"}
+
+
+def ledger(modes: Modes, margin: float) -> list[str]:
     """Return one sentence a rule; rules that the study has no numbers for are left out."""
-    rules = (_small_batches, _large_batches, _sorted, _swapped, _from_training, _under_shift)
-    return [line for rule in rules for line in rule(modes, alpha)]
+    by_rule = {key: [c for c in modes.compared if c.rule == key] for key in (*TEXTS, "shifted")}
+    lines = [_advice(texts, by_rule[key], margin) for key, texts in TEXTS.items() if by_rule[key]]
+    return [*lines, *_swapped(modes), *([_under_shift(by_rule["shifted"], margin)] if by_rule["shifted"] else [])]
 
 
-def _small_batches(modes: Modes, alpha: float) -> Iterator[str]:
-    results = [modes.clean("batch", size, "shuffled") for size in (8, 32)]
-    parts = [f"{_points(r.against_running)} in shuffled batches of {r.eval_batch_size}" for r in results if r]
-    if parts:
-        yield (
-            "Images that come one by one or in small batches: use statistics from training. Against the running"
-            f" averages, those of the test batch change accuracy by {' and '.join(parts)}; a single image has none."
-        )
+def _advice(texts: Texts, compared: Sequence[Compared], margin: float) -> str:
+    """Return the advice that the outcomes agree on, or that there is none, and the numbers."""
+    outcomes = {c.outcome for c in compared}
+    agreed = next(iter(outcomes)) if len(outcomes) == 1 else "mixed"
+    advice = {
+        "better": texts.better,
+        "worse": texts.worse,
+        "within": f"{texts.within}, to within {_margin(margin)}",
+        "undecided": "the data do not decide",
+        "mixed": texts.mixed,
+    }
+    said = _too_few(compared) if "too few" in outcomes else advice[agreed]
+    numbers = [f"{_points(c)} {texts.label(c.way)}" + _outcome(c, agreed) for c in compared]
+    return f"{texts.topic}: {said}. {texts.difference}: {'; '.join(numbers)}."
 
 
-def _large_batches(modes: Modes, alpha: float) -> Iterator[str]:
-    shuffled = [r for r in modes.results if r.inference == "batch" and r.order == "shuffled" and _is_clean(r)]
-    close = [r for r in shuffled if abs(r.against_running.estimate) < 0.001]
-    if close:
-        first = min(close, key=lambda r: r.eval_batch_size or 0)
-        yield (
-            "Large shuffled batches of the same kind of images: it hardly matters. From batches of"
-            f" {first.eval_batch_size} on the test batch is within a tenth of a point of the running averages"
-            f" ({_points(first.against_running)})."
-        )
+def _outcome(compared: Compared, agreed: str) -> str:
+    return f" ({OUTCOMES[compared.outcome]})" if agreed == "mixed" and compared.outcome in OUTCOMES else ""
 
 
-def _sorted(modes: Modes, alpha: float) -> Iterator[str]:
-    shuffled, ordered = (modes.clean("batch", 32, order) for order in ("shuffled", "sorted"))
-    if shuffled and ordered:
-        yield (
-            "Batches that are not a fair sample: never use the test batch. Sorted by class, batches of 32 score"
-            f" {fmt.percent(ordered.accuracy)} where shuffled ones score {fmt.percent(shuffled.accuracy)}."
-        )
+def _too_few(compared: Sequence[Compared]) -> str:
+    return f"{fmt.seeds(min(c.interval.n for c in compared))} are too few to say"
 
 
-def _swapped(modes: Modes, alpha: float) -> Iterator[str]:
-    swap = next((r for r in modes.swaps if (r.eval_batch_size, r.n_swapped) == (8, 2)), None)
+def _margin(margin: float) -> str:
+    return f"{100 * margin:g} points"
+
+
+def _under_shift(compared: Sequence[Compared], margin: float) -> str:
+    topic = "Test images that have changed since training, the statistics of shuffled test batches of 128 against the"
+    if any(c.outcome == "too few" for c in compared):
+        return f"{topic} running averages: {_too_few(compared)}."
+    found = {outcome: sorted((c for c in compared if c.outcome == outcome), key=_size) for outcome in OUTCOMES}
+    counts = [f"{OUTCOMES[outcome]} in {len(of)}{_extreme(of)}" for outcome, of in found.items() if of]
+    return f"{topic} running averages: of {len(compared)} conditions {fmt.listing(counts)}."
+
+
+def _extreme(compared: Sequence[Compared]) -> str:
+    if not compared or compared[0].outcome not in ("better", "worse"):
+        return ""
+    most = compared[-1]
+    return f" (most: {condition(most.shift, most.severity)}, {_points(most)} points)"
+
+
+def _size(compared: Compared) -> float:
+    return abs(compared.interval.estimate)
+
+
+def _swapped(modes: Modes) -> Iterator[str]:
+    swap = next((s for s in modes.swaps if (s.eval_batch_size, s.n_swapped) == (8, 2)), None)
     if swap:
         yield (
-            "One image in two batches of eight that share all but two others: by the test batch it changes its class in"
-            f" {fmt.percent(swap.flip_rate.estimate)} of all cases, and its normalised values by"
-            f" {swap.value_change.estimate:.2f} standard deviations (the batch mean moves by"
-            f" {swap.mean_change.estimate:.3f}; sqrt(2 x 2)/8 = {swap.law:.3f}). By those from training nothing moves."
+            "Replace two of an image's seven companions in a test batch of 8: with the statistics of the batch its"
+            f" class changes in {fmt.share(*fmt.as_triple(swap.flip_rate))} of cases, and its normalised values change"
+            f" by {swap.value_change.estimate:.2f} standard deviations (the batch mean by"
+            f" {swap.mean_change.estimate:.3f}; sqrt(2 x 2)/8 = {swap.law:.3f}).{_when_saved(swap)}"
         )
 
 
-def _from_training(modes: Modes, alpha: float) -> Iterator[str]:
-    results = [modes.clean(name) for name in ("population", "precise", "cumulative_last", "cumulative_all")]
-    parts = [f"{r.mode.label} {_points(r.against_running)}" for r in results if r]
-    if parts:
-        yield f"Which statistics from training? Against the running averages: {'; '.join(parts)}."
-
-
-def _under_shift(modes: Modes, alpha: float) -> Iterator[str]:
-    tried = [r for r in modes.results if not _is_clean(r) and r.inference == "batch" and r.eval_batch_size == 128]
-    if not tried:
-        return
-    helped, hurt = (
-        sorted((r for r in tried if r.p_running.pvalue <= alpha and side * r.against_running.estimate > 0), key=_size)
-        for side in (1, -1)
-    )
-    yield (
-        f"Images that have changed since training: of {len(tried)} conditions the statistics of shuffled test batches"
-        f" of 128 are better than the running averages in {len(helped)}{_extreme(helped)} and worse in"
-        f" {len(hurt)}{_extreme(hurt)} (step-down max-T within each condition)."
-    )
-
-
-def _extreme(results: Sequence[ModeResult]) -> str:
-    if not results:
+def _when_saved(swap: SwapResult) -> str:
+    """Return what happens to the same images under saved statistics; nothing where these were not asked."""
+    k, rate = swap.running_flips, swap.running_flip_rate
+    if k is None or rate is None:
         return ""
-    most = results[-1]
-    return f" (most: {condition(most.shift, most.severity)}, {_points(most.against_running)})"
+    limits = f"at most {fmt.percent(rate.high)}" if k == 0 else fmt.share(*fmt.as_triple(rate))
+    return f" With the running averages the class of {k:,} of {rate.n:,} images changes ({limits})."
 
 
-def _size(result: ModeResult) -> float:
-    return abs(result.against_running.estimate)
-
-
-def _is_clean(result: ModeResult) -> bool:
-    return (result.shift, result.severity) == CLEAN
-
-
-def _points(interval: Interval) -> str:
-    return f"{fmt.estimate(*fmt.as_triple(interval))} points"
+def _points(compared: Compared) -> str:
+    return fmt.estimate(*fmt.as_triple(compared.interval))

@@ -40,7 +40,7 @@ def contents(study: StudyData, results: Results) -> dict[str, Any]:
             "contrasts": results.contrasts,
             "findings": results.of_arms,
             "modes": results.modes,
-            "ledger": [] if results.modes is None else inference_sentences.ledger(results.modes, results.alpha),
+            "ledger": [] if results.modes is None else inference_sentences.ledger(results.modes, results.margin),
             "looks": looks(study, results),
             "completeness": completeness(study),
             "unpaired": [line for arm in study.treatments for line in study.unpaired(arm, study.baseline)],

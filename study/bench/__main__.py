@@ -47,7 +47,7 @@ class Options:
     scaling: bool = False
     """Instead, time whole studies of 1 to 50 seeds."""
     ablation: bool = False
-    """Instead, time study.ablate on the default study's networks, trained for one epoch."""
+    """Instead, time the default study's inference modes beside its training, then those that study.ablate adds."""
     report: bool = False
     """Instead, time analysis.report over a million made-up records."""
     out: Path = Path("results")
@@ -136,7 +136,7 @@ def run(options: Options) -> None:
     if options.ablation:
         modes = ablation.measure(name, options.data_dir)
         print(ablation.line(modes))
-        _write(options.out, "ablation-", name, asdict(modes))
+        _write(options.out, "ablation-", name, asdict(modes) | {"share_of_training": modes.share_of_training})
     elif options.scaling:
         timings = scaling.measure(name, options.data_dir)
         print(scaling.table(timings))

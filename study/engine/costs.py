@@ -29,7 +29,10 @@ class CostModel:
     cost_per_arm_step: float
     cost_per_evaluated_image: float
     cost_per_inference_image: float
-    """The cost of a test image under all inference modes of a network with batch norm, by torch under either engine."""
+    """The cost of a test image in the main inference modes of a network with batch norm, by torch under either
+    engine."""
+    cost_per_detailed_image: float
+    """The cost of a test image in all that is evaluated beside them where a report shows it."""
     throughput_per_flop: float
     """Units of work a second for each FLOP a second of the timed matrix product, over the parameters."""
     start_seconds: float
@@ -55,10 +58,13 @@ class CostModel:
         return self.start_seconds + max(free)
 
     def inference_seconds(self, design: Design, cohorts: Iterable[Cohort], workers: int, throughput: float) -> float:
-        """Return the wall time of the inference modes on the clean test images, of the networks of ``cohorts``."""
+        """Return the wall time of the inference modes on the clean test images, of the networks of ``cohorts``; one
+        cell of an arm is evaluated in detail."""
         runs = [run for cohort in cohorts for run in cohort.runs if ARMS[run.arm].statistics]
-        images = self.cost_per_inference_image * design.data.n_test
-        return images * sum(design.n_parameters(run.arm, run.cell) for run in runs) / throughput / workers
+        n_cells = len({run.cell for run in runs})
+        cost = self.cost_per_inference_image + self.cost_per_detailed_image / max(1, n_cells)
+        n_parameters = sum(design.n_parameters(run.arm, run.cell) for run in runs)
+        return cost * design.data.n_test * n_parameters / throughput / workers
 
     def memory(self, design: Design, cohorts: Sequence[Cohort], workers: int) -> float:
         """Return the bytes of the command while it trains: the data once, and for each worker its largest cohort; of
@@ -70,8 +76,8 @@ class CostModel:
         return PROCESS_BYTES + data + workers * (PROCESS_BYTES + largest)
 
 
-TORCH = CostModel("torch-", 28, 300, 0.4, 100, throughput_per_flop=0.33, start_seconds=8, in_threads=False)
-KERNEL = CostModel("kernel-", 27, 0, 0.5, 330, throughput_per_flop=0.8, start_seconds=4, in_threads=True)
+TORCH = CostModel("torch-", 28, 300, 0.4, 7, 36, throughput_per_flop=0.33, start_seconds=8, in_threads=False)
+KERNEL = CostModel("kernel-", 27, 0, 0.5, 22, 118, throughput_per_flop=0.8, start_seconds=4, in_threads=True)
 
 
 def for_engine(numerics: str) -> CostModel:

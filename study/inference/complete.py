@@ -5,13 +5,15 @@ Needs the networks that training kept, and trains nothing. What is evaluated is 
 
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from itertools import groupby
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from filelock import FileLock
@@ -21,8 +23,9 @@ from study.engine import devices
 from study.errors import UsageError
 from study.spec.arms import ARMS
 from study.spec.design import Design
+from study.spec.factors import Cell
 from study.spec.history import OK
-from study.spec.inference_modes import CLEAN
+from study.spec.inference_modes import CLEAN, DETAILS, Evaluation, shown_cell
 from study.spec.runs import Run
 from study.store import weights
 from study.store.inference_tables import Store
@@ -37,18 +40,62 @@ PROGRESS_SECONDS = 10
 """Seconds between two lines of progress."""
 
 Say = Callable[[str], None]
-Todo = Mapping[Run, list[tuple[str, int]]]
-"""Missing conditions, each a name and a severity, by run."""
+Todo = Mapping[Run, list[Evaluation]]
+"""Missing evaluations by run."""
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How much of the networks is evaluated."""
+
+    clean: bool = False
+    """The test images as they are alone."""
+    detailed: frozenset[tuple[str, Cell]] | None = None
+    """Arms and cells whose networks have the ``DETAILS`` beside the main ways; None: all."""
+
+    def evaluations(self, run: Run) -> list[Evaluation]:
+        """Return what is evaluated of a run's network."""
+        conditions = [CLEAN] if self.clean else _all_conditions()
+        main = [Evaluation("ablation", *condition) for condition in conditions]
+        detailed = self.detailed is None or (run.arm, run.cell) in self.detailed
+        return [*main, *DETAILS] if detailed and ARMS[run.arm].statistics else main
+
+
+def shown(folder: Folder, design: Design, runs: Sequence[Run]) -> Extent:
+    """Return the extent that a report of the clean images shows: each arm's shown cell in detail."""
+    by_run = cache(partial(_scores, folder, design))  # not read where nobody asks
+
+    def score(arm: str, cell: Cell) -> float:
+        ids = [design.run_id(run) for run in design.grid if (run.arm, run.cell) == (arm, cell)]
+        return fmean(by_run()[run_id] for run_id in ids if run_id in by_run())
+
+    cells = {run.arm: sorted({other.cell for other in runs if other.arm == run.arm}) for run in runs}
+    return Extent(True, frozenset((arm, shown_cell(of_arm, partial(score, arm))) for arm, of_arm in cells.items()))
+
+
+def _scores(folder: Folder, design: Design) -> dict[str, float]:
+    """Return the primary score by run: mean test accuracy of the last three epochs, chance where the run diverged."""
+    records, last = folder.read("records"), range(max(1, design.epochs - 2), design.epochs + 1)
+    columns = (records[name].to_pylist() for name in ("run_id", "split", "epoch", "accuracy"))
+    by_run: dict[str, list[float | None]] = defaultdict(list)
+    for run_id, split, epoch, accuracy in zip(*columns, strict=True):
+        if split == "test" and epoch in last:
+            by_run[run_id].append(accuracy)
+    chance = 1 / design.data.n_classes
+    return {
+        run_id: chance if None in values else fmean(v for v in values if v is not None)
+        for run_id, values in by_run.items()
+    }
 
 
 def complete_evaluation(
-    folder: Folder, design: Design, runs: Sequence[Run], source: ImageSource, device: str, clean: bool,
+    folder: Folder, design: Design, runs: Sequence[Run], source: ImageSource, device: str, extent: Extent,
     n_workers: int, say: Say,
 ) -> None:  # fmt: skip
     """Evaluate what is missing of ``runs`` and write the tables; a second process waits, and then has nothing to do."""
     with FileLock(folder.path / ".ablating"):
         Store(folder.path).clear()
-        todo = missing(folder, design, runs, clean)
+        todo = missing(folder, design, runs, extent)
         if todo:
             chosen = devices.choose(device, of_study=None)
             _evaluate(folder, design, todo, _images(folder, source, chosen), n_workers, say)
@@ -81,11 +128,11 @@ def any_statistics(runs: Sequence[Run]) -> bool:
     return any(ARMS[run.arm].statistics for run in runs)
 
 
-def missing(folder: Folder, design: Design, runs: Sequence[Run], clean: bool) -> Todo:
-    """Return the conditions that are not evaluated yet, by run; of clean test images alone if ``clean``."""
-    done, wanted = Store(folder.path).done(design), [CLEAN] if clean else _all_conditions()
-    by_run = {run: [key for key in wanted if (design.run_id(run), *key) not in done] for run in runs}
-    return {run: conditions for run, conditions in by_run.items() if conditions}
+def missing(folder: Folder, design: Design, runs: Sequence[Run], extent: Extent) -> Todo:
+    """Return what is not evaluated yet of ``extent``, by run."""
+    done = Store(folder.path).done(design)
+    by_run = {run: [one for one in extent.evaluations(run) if (design.run_id(run), one) not in done] for run in runs}
+    return {run: evaluations for run, evaluations in by_run.items() if evaluations}
 
 
 def _all_conditions() -> list[tuple[str, int]]:
@@ -132,29 +179,23 @@ class Job:
     engine: str
 
     def evaluate(
-        self, runs: Sequence[Run], conditions: Sequence[tuple[str, int]], images: "Dataset",
+        self, runs: Sequence[Run], evaluations: Sequence[Evaluation], images: "Dataset",
         check_cancelled: Callable[[], None] = lambda: None,
     ) -> int:  # fmt: skip
-        """Evaluate a group of networks and commit it, condition by condition; returns the number of networks.
+        """Evaluate a group of networks and commit evaluation by evaluation; returns the number of networks.
 
         ``check_cancelled`` is called several times a second and ends the evaluation by raising.
         """
         import torch
 
-        from study.inference.corruptions import Condition
         from study.inference.evaluate import Group
 
         group = Group(
             self.design, runs, [weights.read(self.study, self.design, run) for run in runs], images, check_cancelled
         )
         with torch.no_grad():
-            for key in conditions:
-                rows = {"ablation": group.rows(Condition(*key))}
-                if key == CLEAN and ARMS[runs[0].arm].statistics:
-                    rows["statistics"] = list(group.statistic_rows())
-                    rows["swaps"] = list(group.swap_rows())
-                    rows["compositions"] = list(group.composition_rows())
-                Store(self.study).commit(rows, self.design)
+            for evaluation in evaluations:
+                Store(self.study).commit({evaluation.table: group.rows(evaluation)}, self.design)
         return len(runs)
 
 
@@ -180,7 +221,7 @@ def _check(stopped: threading.Event) -> None:
 
 
 def _groups(todo: Todo) -> Iterator[list[Run]]:
-    """Yield networks of one arm and shape (batch size, activation) that lack the same conditions, a few at a time."""
+    """Yield networks of one arm and shape (batch size, activation) that lack the same evaluations, a few at a time."""
 
     def alike(run: Run) -> tuple[object, ...]:
         return run.arm, run.cell.shape, todo[run]

@@ -1,14 +1,12 @@
 """What do trained networks predict under other normalisation statistics and other images? Rows of the tables.
 
-Networks of one arm and shape (batch size, activation) are evaluated together; a row never depends on which. Under the
-clean condition every inference mode is evaluated, under the others a few. Nothing here trains, and nothing is written.
+Networks of one arm and shape (batch size, activation) are evaluated together; a row never depends on which. What is
+evaluated at a time, an ``Evaluation`` names. Nothing here trains, and nothing is written.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache, cached_property
-from itertools import islice
-from typing import Any, TypeVar
+from functools import cached_property
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -23,11 +21,20 @@ from study.inference.corruptions import Condition, apply
 from study.inference.modes import Mode, Networks, Statistics
 from study.spec.arms import ARMS
 from study.spec.design import Design
-from study.spec.inference_modes import CLEAN, numbered, parse
+from study.spec.inference_modes import (
+    CLEAN,
+    MAIN_BLEND,
+    MAIN_BLEND_SIZES,
+    MAIN_SIZES,
+    Evaluation,
+    numbered,
+    parse,
+)
 from study.spec.runs import Run
 from study.store.schemas import keys_of
 
 Item = TypeVar("Item")
+Row = dict[str, Any]
 
 CLEAN_IMAGES = Condition(*CLEAN)
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000)
@@ -37,34 +44,52 @@ FROM_IMAGES = ("precise", "population")
 SWAPS = ((8, 1), (8, 2), (8, 4), (8, 7), (32, 2), (32, 8), (128, 2), (128, 32))
 """Batch size and number of other images replaced; the post replaces 2 in batches of 8."""
 N_SWAPPED = 1000  # images that are predicted in two batches each
+CHECKED = 8
+"""Size of the batches in which the swapped images are predicted by the running averages too."""
 COMPOSED = (8, 32)
 """Sizes of batches that are composed at random 32 times."""
 
 
-@dataclass(frozen=True)
-class EvalSetting:
+class EvalSetting(NamedTuple):
     """An inference mode and, where it needs the test batch, the batch's size and the order of the images."""
 
     inference: str
     size: int | None = None
+    """0 stands for all images in one batch."""
     order: str | None = None
 
 
 NO_NORM = EvalSetting("none")
 
 
-def eval_settings(condition: Condition, n_layers: int, kept: Sequence[str]) -> list[EvalSetting]:
-    """Return the settings for networks that keep these statistics of ``n_layers``; size 0 stands for all images in one
-    batch."""
+def main_settings(kept: Sequence[str]) -> list[EvalSetting]:
+    """Return the main settings of networks that keep these statistics; those without have the only one."""
+    if not kept:
+        return [NO_NORM]
     fixed = [EvalSetting(name) for name in (*kept, *FROM_IMAGES)]
-    if condition != CLEAN_IMAGES:
-        batches = [EvalSetting("batch", size, "shuffled") for size in (8, 32, 128, 512, 0)]
-        return [*fixed, *batches, *(EvalSetting(numbered("blend", 16), size, "shuffled") for size in (8, 32))]
+    batches = [EvalSetting("batch", size, "shuffled") for size in MAIN_SIZES]
+    return [*fixed, *batches, *(EvalSetting(numbered("blend", MAIN_BLEND), n, "shuffled") for n in MAIN_BLEND_SIZES)]
+
+
+def further_settings(n_layers: int) -> list[EvalSetting]:
+    """Return the settings on the clean images, of networks of ``n_layers``, that are no main ones."""
     batches = [EvalSetting("batch", size, order) for order in ORDERS for size in (*SIZES, 0)]
     blends = [EvalSetting(numbered("blend", n), size, "shuffled") for n in (4, 16, 64) for size in (1, 8, 32, 128)]
     partial = [EvalSetting(name, size, "shuffled") for name in ("mean_only", "var_only") for size in (8, 32, 128)]
     single = [EvalSetting(numbered("layer", layer), size, "shuffled") for layer in range(n_layers) for size in (8, 32)]
-    return [*fixed, *batches, *blends, *partial, *single]
+    main = {*main_settings(["running"])}
+    return [setting for setting in (*batches, *blends, *partial, *single) if setting not in main]
+
+
+class Ordered(NamedTuple):
+    """Test images in the order in which they are put into batches, of each network its own."""
+
+    z: Tensor
+    """The first layer's (L, n, width)."""
+    labels: Tensor
+    """(L, n)."""
+    reference: Tensor | None
+    """Predicted labels (L, n) by the population statistics; None of networks without."""
 
 
 class Group:
@@ -80,16 +105,19 @@ class Group:
         self.states = [{name: torch.from_numpy(value).to(device) for name, value in state.items()} for state in weights]
         self.norm, self.kept = ARMS[runs[0].arm].norm, ARMS[runs[0].arm].statistics
         self.networks = Networks.from_states(self.states, activations.for_cell(runs[0].cell))
+        self.keys = [keys_of(design, run) for run in runs]
 
     @cached_property
     def statistics(self) -> dict[str, Statistics]:
         """What is kept, and FROM_IMAGES; ``precise`` sees the images in the file's order, by the runs' batch size."""
         kept = {name: statistics.stored_statistics(self.states, name) for name in self.kept}
         images, size = self.data.train.images, self.runs[0].cell.batch_size
-        z, n_whole = statistics.preactivation_batches(self.networks, images), len(images) // size
+        z = statistics.preactivation_batches(self.networks, images)
         return {
             **kept,
-            "precise": statistics.precise(self.networks, self._each(islice(z(size), n_whole))),
+            "precise": statistics.precise(
+                self.networks, self._each(statistics.whole_batches(z, len(images), size)), size
+            ),
             "population": statistics.population(self.networks, lambda: self._each(z(statistics.CHUNK))),
         }
 
@@ -98,77 +126,107 @@ class Group:
             self.check_cancelled()
             yield item
 
-    def rows(self, condition: Condition) -> list[dict[str, Any]]:
-        """Return a row of ``ablation.parquet`` for each run and setting."""
-        images, labels = apply(condition, self.data.test.images, self.data.test.labels)
-        z = modes.first_preactivation(self.networks, images)
-        if not self.kept:
-            mode = None if self.norm is None else modes.ByImage(norms.module_of(self.norm).by_image)
-            measured = metrics.measure(modes.logits(self.networks, z, mode), labels)
-            return self._rows(condition, NO_NORM, measured, None)
-        orders = ORDERS if condition == CLEAN_IMAGES else ("shuffled",)
-        ordered = {order: self._ordered(order, z, labels) for order in orders}
-        rows, reference = [], None
-        settings = eval_settings(condition, len(self.networks.norms), self.kept)
-        for setting in self._each((EvalSetting("population"), *settings)):
-            measured = metrics.measure(self._logits(setting, z, ordered), labels)
-            if reference is None:  # the first setting, which comes again in its place
-                reference = measured.predicted
-                continue
-            rows += self._rows(condition, setting, measured, (measured.predicted != reference).sum(1))
+    def rows(self, evaluation: Evaluation) -> Iterable[Row]:
+        """Return the rows of an evaluation, for every run."""
+        if evaluation.table == "ablation":
+            return self.way_rows(Condition(evaluation.shift, evaluation.severity), evaluation.further)
+        return {"statistics": self.statistic_rows, "swaps": self.swap_rows, "compositions": self.composition_rows}[
+            evaluation.table
+        ]()
+
+    def way_rows(self, condition: Condition, further: bool = False) -> list[Row]:
+        """Return a row of ``ablation.parquet`` for each run and setting, main or ``further``."""
+        settings = further_settings(len(self.networks.norms)) if further else main_settings(self.kept)
+        return self.setting_rows(condition, settings)
+
+    def setting_rows(self, condition: Condition, settings: Iterable[EvalSetting]) -> list[Row]:
+        """Return a row of ``ablation.parquet`` for each run and these settings."""
+        clean = condition == CLEAN_IMAGES
+        asked = self._clean if clean else self._asked(condition)
+        ordered = {order: self._ordered(order, asked) for order in dict.fromkeys(s.order for s in settings)}
+        rows = []
+        for setting in self._each(settings):
+            images = ordered[setting.order]
+            measured = metrics.measure(self._logits(setting, images), images.labels)
+            differs = None if images.reference is None else (measured.predicted != images.reference).sum(1)
+            rows += self._rows(condition, setting, measured, differs)
         return rows
 
-    def _ordered(self, order: str, z: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Return z (L, n, width) with its rows in ``order``, and the place (L, n, 1) of every image in it."""
-        n = len(labels)
+    @cached_property
+    def _clean(self) -> Ordered:
+        return self._asked(CLEAN_IMAGES)
+
+    def _asked(self, condition: Condition) -> Ordered:
+        """Return the test images under a condition, in the file's order."""
+        images, labels = apply(condition, self.data.test.images, self.data.test.labels)
+        z = modes.first_preactivation(self.networks, images)
+        reference = None
+        if self.kept:
+            exact = modes.FixedStatistics(self.statistics["population"])
+            reference = metrics.predicted_labels(modes.logits(self.networks, z, exact))
+        return Ordered(z, labels.expand(len(self.runs), -1), reference)
+
+    def _ordered(self, order: str | None, asked: Ordered) -> Ordered:
+        """Return ``asked`` in another order: sorted by class, or shuffled by the run's seed."""
+        n = asked.labels.shape[1]
+        if order in (None, "natural"):
+            return asked
         if order == "shuffled":
             drawn = {run.seed: random_streams.test_order(run.seed, n) for run in self.runs}
-            rows = torch.stack([drawn[run.seed] for run in self.runs]).to(labels.device)
+            rows = torch.stack([drawn[run.seed] for run in self.runs]).to(asked.labels.device)
         else:
-            shared = labels.argsort(stable=True) if order == "sorted" else torch.arange(n, device=labels.device)
-            rows = shared.expand(len(self.runs), n)
-        return z.gather(1, rows[..., None].expand_as(z)), rows.argsort(1)[..., None]
+            rows = asked.labels.argsort(dim=1, stable=True)
+        labels, reference = (None if of is None else of.gather(1, rows) for of in asked[1:])
+        assert labels is not None
+        return Ordered(modes.take(asked.z, rows), labels, reference)
 
-    def _logits(self, setting: EvalSetting, z: Tensor, ordered: Mapping[str, tuple[Tensor, Tensor]]) -> Tensor:
-        """Return logits (L, n, classes) in the original order of the images."""
+    def _logits(self, setting: EvalSetting, images: Ordered) -> Tensor:
+        """Return logits (L, n, classes), computed in pieces of whole batches."""
+        mode, n = self._mode(setting, images), images.z.shape[1]
+        size = setting.size or (n if setting.order else 1)
+        pieces = torch.split(images.z, max(1, metrics.CHUNK // size) * size, dim=1)
+        return torch.cat([modes.logits(self.networks, piece, mode) for piece in pieces], 1)
+
+    def _mode(self, setting: EvalSetting, images: Ordered) -> Mode | None:
+        """Return the mode of a setting; by test batches, with the running statistics as its source."""
+        if setting == NO_NORM:
+            return None if self.norm is None else modes.ByImage(norms.module_of(self.norm).by_image)
         if setting.order is None:
-            return modes.logits(self.networks, z, modes.FixedStatistics(self.statistics[setting.inference]))
-        rows, places = ordered[setting.order]
-        logits = modes.logits(self.networks, rows, self._mode(setting, z.shape[1]))
-        return logits.gather(1, places.expand_as(logits))
-
-    def _mode(self, setting: EvalSetting, n_images: int) -> Mode:
-        """Return the mode of a setting by test batches, with the running statistics as its source."""
-        return modes.make(parse(setting.inference), self.statistics["running"], setting.size or n_images)
+            return modes.FixedStatistics(self.statistics[setting.inference])
+        return modes.make(parse(setting.inference), self.statistics["running"], setting.size or images.z.shape[1])
 
     def _rows(
         self, condition: Condition, setting: EvalSetting, measured: metrics.Measures, flips: Tensor | None
-    ) -> list[dict[str, Any]]:
+    ) -> list[Row]:
         n = measured.predicted.shape[1]
         size = (setting.size or n) if setting.order else None
         flags = metrics.flags(n, size) if size else None
+        columns = (measured.loss, measured.n_correct, measured.ece)
+        n_flips = [None] * len(self.runs) if flips is None else flips.tolist()
         return [
             {
-                **keys_of(self.design, run),
+                **key,
                 "epoch": self.design.epochs,
                 "inference": setting.inference,
                 "eval_batch_size": size,
                 "order": setting.order,
                 "shift": condition.name,
                 "severity": condition.severity,
-                "loss": float(measured.loss[i]),
-                "accuracy": int(measured.n_correct[i]) / n,
-                "n_correct": int(measured.n_correct[i]),
+                "loss": loss,
+                "accuracy": n_correct / n,
+                "n_correct": n_correct,
                 "n_examples": n,
-                "ece": float(measured.ece[i]),
-                "n_flips": None if flips is None else int(flips[i]),
+                "ece": ece,
+                "n_flips": flipped,
                 "degenerate": flags is not None and flags.degenerate,
                 "last_batch": None if flags is None else flags.last,
             }
-            for i, run in enumerate(self.runs)
+            for key, loss, n_correct, ece, flipped in zip(
+                self.keys, *(column.tolist() for column in columns), n_flips, strict=True
+            )
         ]
 
-    def statistic_rows(self) -> Iterator[dict[str, Any]]:
+    def statistic_rows(self) -> Iterator[Row]:
         """Yield rows of ``statistics.parquet``: how far each statistic lies from the population's, by run and layer."""
         exact = self.statistics["population"]
         for name in (*self.kept, "precise"):
@@ -177,41 +235,45 @@ class Group:
             ):
                 in_sd = ((mean - true_mean).square() / (true_var + EPS)).mean((1, 2)).sqrt()
                 in_log = ((var + EPS).log() - (true_var + EPS).log()).square().mean((1, 2)).sqrt()
-                for i, run in enumerate(self.runs):
+                for i, key in enumerate(self.keys):
                     errors = {"rms_mean_error": float(in_sd[i]), "rms_log_var_error": float(in_log[i])}
-                    yield {**keys_of(self.design, run), "inference": name, "layer": layer, **errors}
+                    yield {**key, "inference": name, "layer": layer, **errors}
 
-    def swap_rows(self) -> Iterator[dict[str, Any]]:
+    def swap_rows(self) -> Iterator[Row]:
         """Yield rows of ``swaps.parquet``: the same images in two batches that differ in some of the others."""
-        z = modes.first_preactivation(self.networks, self.data.test.images)
+        z = self._clean.z
         for index, (size, n_swapped) in enumerate(SWAPS):
-            change = metrics.swap_sensitivity(self.networks, z, _swap_pairs(z.shape[1], index), self._each)
-            for i, run in enumerate(self.runs):
+            drawn = torch.stack([_swap_pairs(z.shape[1], run.seed, index) for run in self.runs])
+            change = metrics.swap_sensitivity(self.networks, z, drawn, self._each)
+            saved = modes.FixedStatistics(self.statistics["running"])
+            flips = metrics.swap_flips(self.networks, z, drawn, saved, self._each) if size == CHECKED else None
+            for i, (key, run) in enumerate(zip(self.keys, self.runs, strict=True)):
                 measured = {
                     "mean_change": float(change.mean[i]),
                     "value_change": float(change.value[i]),
                     "logit_change": float(change.logit[i]),
                     "flip_rate": float(change.flips[i]),
+                    "n_images": drawn.shape[2],
+                    "running_flips": None if flips is None else int(flips[i]),
                 }
-                yield {**keys_of(self.design, run), "eval_batch_size": size, "n_swapped": n_swapped, **measured}
+                yield {**key, "eval_batch_size": size, "n_swapped": n_swapped, "draw_seed": run.seed, **measured}
 
-    def composition_rows(self) -> Iterator[dict[str, Any]]:
+    def composition_rows(self) -> Iterator[Row]:
         """Yield rows of ``compositions.parquet``: all test images in many random batches."""
-        z = modes.first_preactivation(self.networks, self.data.test.images)
+        z = self._clean.z
         for index, size in enumerate(COMPOSED):
-            stream = random_streams.generator(0, "compositions", index)
-            composition = metrics.composition_sensitivity(self.networks, z, size, stream, each=self._each)
-            for i, run in enumerate(self.runs):
+            streams = [random_streams.generator(run.seed, "compositions", index) for run in self.runs]
+            composition = metrics.composition_sensitivity(self.networks, z, size, streams, each=self._each)
+            for i, (key, run) in enumerate(zip(self.keys, self.runs, strict=True)):
                 measured = {
                     "any_flip": float(composition.any_flip[i]),
                     "mates_share": float(composition.within_image_share[i]),
                 }
-                yield {**keys_of(self.design, run), "eval_batch_size": size, **measured}
+                yield {**key, "eval_batch_size": size, "draw_seed": run.seed, **measured}
 
 
-@cache
-def _swap_pairs(n_images: int, index: int) -> Tensor:
-    """Return the batches of the swap ``SWAPS[index]``, the same for all networks."""
+def _swap_pairs(n_images: int, seed: int, index: int) -> Tensor:
+    """Return the batches of the swap ``SWAPS[index]`` for a run's seed: other images and other companions by seed."""
     size, n_swapped = SWAPS[index]
-    chosen = random_streams.test_order(0, n_images)[:N_SWAPPED]
-    return metrics.swap_pairs(n_images, size, n_swapped, chosen, random_streams.generator(0, "swap", index))
+    chosen = random_streams.test_order(seed, n_images)[:N_SWAPPED]
+    return metrics.swap_pairs(n_images, size, n_swapped, chosen, random_streams.generator(seed, "swap", index))

@@ -19,6 +19,7 @@ from typing import Protocol, Self
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from study.engine.activations import RELU, Activation
 from study.engine.norms import EPS
@@ -32,6 +33,8 @@ Moments = tuple[Tensor, Tensor]
 
 Statistics = Sequence[Moments]
 """Mean and variance (L, 1, width) by layer."""
+
+PIECE = 500  # images of a matrix product: with the first layer's weights they stay in a core's cache
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,26 @@ def stack_vectors(states: Sequence[State], name: str) -> Tensor:
 def first_preactivation(networks: Networks, images: Tensor) -> Tensor:
     """Return the first layer's z (L, n, width) of images (n, features), which is the same in every mode."""
     weight, bias = networks.linears[0]
-    return torch.baddbmm(bias, images.expand(len(weight), -1, -1), weight)  # one product a network: bits of its own
+    # the images of a piece are still in the cache for the next network
+    pieces = (_affine(some.expand(len(weight), -1, -1), weight, bias) for some in torch.split(images, PIECE))
+    return torch.cat([*pieces], 1)
+
+
+def _affine(z: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Return z (L, n, in) times weight (L, in, out) plus bias (L, 1, out): a product a network, with bits of its own.
+
+    In fours of rows a network's matrix begins at 16 bytes wherever it stands in the stack; else its bits may differ.
+    """
+    rest = -z.shape[1] % 4
+    padded = functional.pad(z, (0, 0, 0, rest)) if rest else z
+    return torch.baddbmm(bias, padded, weight)[:, : z.shape[1]]
+
+
+def take(z: Tensor, rows: Tensor) -> Tensor:
+    """Return (L, ..., width): of each network, its own ``rows`` (L, ...) of z (L, n, width)."""
+    n_networks, n, width = z.shape
+    first = torch.arange(n_networks, device=z.device).view(-1, *[1] * (rows.ndim - 1)) * n
+    return z.reshape(-1, width).index_select(0, (rows + first).flatten()).view(*rows.shape, width)
 
 
 class Mode(Protocol):
@@ -109,12 +131,18 @@ class Mode(Protocol):
 def pre_activations(networks: Networks, z: Tensor, mode: Mode | None) -> Iterator[Tensor]:
     """Yield z (L, n, width) of one layer after another, from the first, which is given, to the logits."""
     yield z
-    for layer, (weight, bias) in enumerate(networks.linears[1:]):
-        if mode is not None:
-            gamma, beta = networks.norms[layer]
-            z = torch.addcmul(beta, gamma, mode.normalise(layer, z))
-        z = torch.baddbmm(bias, networks.activation.apply(z), weight)
+    for layer in range(len(networks.linears) - 1):
+        z = next_preactivation(networks, layer, z if mode is None else mode.normalise(layer, z))
         yield z
+
+
+def next_preactivation(networks: Networks, layer: int, x_hat: Tensor) -> Tensor:
+    """Return the next layer's z (L, n, width) from a hidden layer's x_hat, or from its z in networks without norms."""
+    if networks.norms:
+        gamma, beta = networks.norms[layer]
+        x_hat = torch.addcmul(beta, gamma, x_hat)
+    weight, bias = networks.linears[layer + 1]
+    return _affine(networks.activation.apply(x_hat), weight, bias)
 
 
 def logits(networks: Networks, z: Tensor, mode: Mode | None) -> Tensor:
@@ -134,7 +162,7 @@ class FixedStatistics:
     statistics: Statistics
 
     def normalise(self, layer: int, z: Tensor) -> Tensor:
-        return _normalised(z, *_source(self.statistics, layer, z))
+        return normalised(z, *_source(self.statistics, layer, z))
 
 
 @dataclass(frozen=True)
@@ -236,8 +264,14 @@ def make(mode: InferenceMode, source: Statistics, size: int) -> Mode:
     return MAKERS[mode.family.key](mode.number or 0, source, size)
 
 
-def _normalised(z: Tensor, mean: Tensor, var: Tensor) -> Tensor:
+def normalised(z: Tensor, mean: Tensor, var: Tensor) -> Tensor:
     return (z - mean) * (var + EPS).rsqrt()
+
+
+def batch_moments(batches: Tensor) -> Moments:
+    """Return mean and biased variance (L, batches, 1, width) of batches (L, batches, m, width)."""
+    mean = batches.mean(2, keepdim=True)
+    return mean, (batches - mean).square().mean(2, keepdim=True)  # on a CPU var_mean takes 4 times as long at m = 8
 
 
 def _source(statistics: Statistics, layer: int, z: Tensor) -> Moments:
@@ -257,7 +291,6 @@ def _by_batch(z: Tensor, size: int, choose: Callable[[Tensor, Tensor, int], Mome
     parts = []
     for batches in (equal, z[:, None, whole:]):
         if batches.numel():
-            mean = batches.mean(2, keepdim=True)
-            var = (batches - mean).square().mean(2, keepdim=True)  # on a CPU var_mean takes 4 times as long at m = 8
-            parts.append(_normalised(batches, *choose(mean, var, batches.shape[2])).flatten(1, 2))
-    return torch.cat(parts, 1)
+            moments = choose(*batch_moments(batches), batches.shape[2])
+            parts.append(normalised(batches, *moments).flatten(1, 2))
+    return parts[0] if len(parts) == 1 else torch.cat(parts, 1)

@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -12,12 +13,12 @@ from filelock import FileLock, Timeout
 from study.data.lazy import ImageSource
 from study.engine import costs, devices, registry
 from study.errors import EnvironmentFault, UsageError
-from study.inference.complete import any_statistics, complete_evaluation, trained
+from study.inference.complete import any_statistics, complete_evaluation, shown, trained
 from study.runner.execution import Execution
 from study.runner.forecast import Forecast, forecast
 from study.runner.outcome import INTERRUPTED, STOPS, TERMINATED, Outcome, Terminated
 from study.runner.progress import Progress, duration
-from study.runner.session import Session
+from study.runner.session import Session, record_timings
 from study.spec.analysis_rule import AS_FIXED, AskedRule, fixed_rule
 from study.spec.arms import ARMS
 from study.spec.cohorts import Cohort, cohorts, missing_runs, shard
@@ -58,7 +59,10 @@ def complete(
         if outcome == Outcome():
             _check_committed(folder, plan, missing)
         if not missing and outcome == Outcome() and execution.inference:
+            began = time.monotonic()
             outcome = _evaluate(design, folder, source, execution, progress)
+            if plan and outcome == Outcome():
+                record_timings(folder, command, {"inference_seconds": time.monotonic() - began})
     _conclude(progress, folder, outcome, not missing, notice if plan else None)
     return outcome
 
@@ -177,7 +181,7 @@ def _check_committed(folder: Folder, plan: list[Cohort], missing: Sequence[Run])
 
 
 def _evaluate(design: Design, folder: Folder, source: ImageSource, execution: Execution, progress: Progress) -> Outcome:
-    """Evaluate the networks that were kept under every inference mode, on the clean test images."""
+    """Evaluate the networks that were kept on the clean test images: in the main ways, at a shown cell in all."""
     candidates, say = trained(folder, design), partial(progress.emit, "ablation")
     runs = [run for run in candidates if weights.path_of(folder.path, design.run_id(run)).exists()]
     if len(runs) < len(candidates):
@@ -186,7 +190,7 @@ def _evaluate(design: Design, folder: Folder, source: ImageSource, execution: Ex
     if not any_statistics(runs):
         return Outcome()
     try:
-        complete_evaluation(folder, design, runs, source, "cpu", True, execution.n_workers, say)
+        complete_evaluation(folder, design, runs, source, "cpu", shown(folder, design, runs), execution.n_workers, say)
     except KeyboardInterrupt:
         return Outcome(stopped=INTERRUPTED)
     except Terminated:

@@ -25,7 +25,7 @@ class Execution:
     shard: tuple[int, int] = (1, 1)
     """(i, n): the i-th of n parts of the plan."""
     inference: bool = True
-    """Whether a complete study's networks are evaluated under every inference mode, on the clean test images."""
+    """Whether a complete study's networks are evaluated on the clean test images, as far as a report shows them."""
 
     def __post_init__(self) -> None:
         if self.workers is not None and self.workers < 0:

@@ -65,7 +65,7 @@ class Session:
         timings = {"training_seconds": time.monotonic() - began}
         if progress.worker_seconds:
             timings["work_per_second_and_worker"] = progress.worked / progress.worker_seconds
-        self._write_timings(timings)
+        record_timings(self.folder, self.command, timings)
         return outcome
 
     def _train_stoppably(self, plan: list[Cohort], data: "Dataset", place: Place, progress: Progress) -> Outcome:
@@ -176,15 +176,16 @@ class Session:
         first_layer = registry.first_layer(place.engine, self.design, data)
         return device | ({"first_layer": first_layer} if first_layer else {})
 
-    def _write_timings(self, timings: dict[str, float]) -> None:
-        """Record the timings of this command, whose entry another shard may have moved to ``earlier`` meanwhile."""
-        with self.folder.lock():
-            manifest = self.folder.own_manifest()
-            for command in (manifest, *reversed(manifest["earlier"])):
-                if command["argv"] == self.command and not command["timings"]:
-                    command["timings"] = timings
-                    break
-            self.folder.write_manifest(manifest)
+
+def record_timings(folder: Folder, command: str, timings: dict[str, float]) -> None:
+    """Record more timings of a command, whose entry another shard may have moved to ``earlier`` meanwhile."""
+    with folder.lock():
+        manifest = folder.own_manifest()
+        for entry in (manifest, *reversed(manifest["earlier"])):
+            if entry["argv"] == command and not timings.keys() & entry["timings"].keys():
+                entry["timings"] |= timings
+                break
+        folder.write_manifest(manifest)
 
 
 def fitting_workers(model: costs.CostModel, design: Design, plan: Sequence[Cohort], wanted: int) -> int:

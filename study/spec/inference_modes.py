@@ -4,14 +4,45 @@ Tables hold a mode by its key. A family with a number (``blend_16``, ``layer_0``
 reads a key. ``study.inference.modes`` makes the normalisation of a mode.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 from study.spec.checks import check_known
+from study.spec.factors import REFERENCE_SETTING, Cell
 
 CLEAN = ("clean", 0)
 """Name and severity of the condition under which the test images are as they are."""
+
+
+class Evaluation(NamedTuple):
+    """What is evaluated of a network at a time and committed as one: the rows of a table that it names."""
+
+    table: str
+    """``ablation``, ``statistics``, ``swaps`` or ``compositions``."""
+    shift: str = CLEAN[0]
+    severity: int = CLEAN[1]
+    further: bool = False
+    """Of the ablation, the ways to predict that are no main ones."""
+
+
+DETAILS = (
+    Evaluation("ablation", further=True),
+    Evaluation("statistics"),
+    Evaluation("swaps"),
+    Evaluation("compositions"),
+)
+"""Evaluations, beside the main ways to predict, of a network whose arm keeps statistics."""
+MAIN_SIZES, MAIN_BLEND_SIZES, MAIN_BLEND = (8, 32, 128, 512, 0), (8, 32), 16
+"""Sizes of shuffled test batches of the main ways, 0 for all images in one; and those of a blend worth 16 images."""
+
+
+def shown_cell(cells: Iterable[Cell], score: Callable[[Cell], float]) -> Cell:
+    """Return the cell of an arm at which a report shows the inference modes: the tutorial's where it is among
+    ``cells``, else the first with the highest ``score``."""
+    cells = [*cells]
+    return REFERENCE_SETTING if REFERENCE_SETTING in cells else max(cells, key=lambda cell: round(score(cell), 12))
 
 
 @dataclass(frozen=True)
@@ -97,6 +128,16 @@ def parse(key: str) -> InferenceMode:
         return InferenceMode(FAMILIES[stem], int(number))
     check_known("inference mode", key, [family.key for family in FAMILIES.values() if not family.numbered])
     return InferenceMode(FAMILIES[key])
+
+
+def is_main(inference: str, size: int | None, order: str | None, n_images: int) -> bool:
+    """Whether a way to predict is a main one, which every network is evaluated in; ``size`` of ``n_images`` is all.
+
+    >>> is_main("running", None, None, 360), is_main("batch", 360, "shuffled", 360), is_main("batch", 8, "sorted", 360)
+    (True, True, False)
+    """
+    sizes = {"batch": (*MAIN_SIZES, n_images), numbered("blend", MAIN_BLEND): MAIN_BLEND_SIZES}
+    return order is None or (order == "shuffled" and size in sizes.get(inference, ()))
 
 
 def numbered(family: str, number: int) -> str:

@@ -1,7 +1,8 @@
 """The parquet contract of the inference modes: schemas, what is committed, what is done. Imports no torch.
 
-A group of networks commits its rows of the tables under one condition, and is done when they stand in all of them.
-A part is named by the sha256 of its bytes, so one that is damaged is noticed, left aside, and made again.
+A group of networks commits evaluation by evaluation (``study.spec.inference_modes``), the rows of one table each. A
+part is named by the sha256 of its bytes, so one that is damaged is noticed, left aside, and made again; and so is a
+part without ``draw_seed``, whose batches were one draw for all networks.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,8 +12,8 @@ from typing import Any
 import pyarrow as pa
 
 from study.errors import UsageError
-from study.spec.arms import ARMS
 from study.spec.design import Design
+from study.spec.inference_modes import Evaluation, is_main
 from study.store import parts
 from study.store.atomic import make_subfolder, remove_stale_files
 from study.store.schemas import (
@@ -40,13 +41,17 @@ COLUMNS: dict[str, list[Column]] = {
     "swaps": [
         ("eval_batch_size", pa.int32()),
         ("n_swapped", pa.int32()),
+        ("draw_seed", pa.int32()),
         ("mean_change", pa.float64()),
         ("value_change", pa.float64()),
         ("logit_change", pa.float64()),
         ("flip_rate", pa.float64()),
+        ("n_images", pa.int32()),
+        ("running_flips", pa.int32()),
     ],
     "compositions": [
         ("eval_batch_size", pa.int32()),
+        ("draw_seed", pa.int32()),
         ("any_flip", pa.float64()),
         ("mates_share", pa.float64()),
     ],
@@ -67,7 +72,10 @@ COLUMNS: dict[str, list[Column]] = {
         ("last_batch", pa.int32()),
     ],
 }
-"""Columns beside the key of a run, by table, in the order in which a group commits."""
+"""Columns beside the key of a run, by table."""
+LATER: dict[str, int | None] = {"draw_seed": 0, "n_images": None, "running_flips": None}
+"""Columns that the tables of an earlier program lack, and what they would hold there: its batches were one draw, of
+seed 0, for all networks."""
 EVALUATED = ("shift", "severity", "inference", "order", "eval_batch_size", "n_swapped", "layer")
 """Columns that name what was evaluated of a run: with them, the key of a row is complete."""
 
@@ -83,7 +91,7 @@ class Store:
         remove_stale_files(self.parts, "*")
 
     def commit(self, rows: Mapping[str, Iterable[Row]], design: Design) -> None:
-        """Commit the rows of one group under one condition, by table; a table may have none."""
+        """Commit the rows of one group, by table; a table may have none."""
         make_subfolder(self.study, "ablation")
         for name, columns in COLUMNS.items():
             schema = keyed(columns, first=())(factor_keys(design))
@@ -97,17 +105,18 @@ class Store:
         tables = parts.read_all(self.parts, f"{name}-*.parquet", lambda path: parts.read(path, schema))
         return concat_rows(tables, schema(factor_keys(design)))
 
-    def done(self, design: Design) -> set[tuple[str, str, int]]:
-        """Return (run_id, shift, severity) of what is committed, with the clean rows of an arm that keeps statistics in
-        all tables."""
-        tables = {name: self.read(name, design) for name in COLUMNS}
-        columns = (tables["ablation"][name].to_pylist() for name in ("run_id", "shift", "severity", "arm"))
-        in_all = set.intersection(*({*table["run_id"].to_pylist()} for table in tables.values()))
-        return {
-            (run_id, *condition)
-            for run_id, *condition, arm in zip(*columns, strict=True)
-            if not ARMS[arm].statistics or condition[0] != "clean" or run_id in in_all
+    def done(self, design: Design) -> set[tuple[str, Evaluation]]:
+        """Return what is committed, by run_id."""
+        asked = ("run_id", "shift", "severity", "inference", "eval_batch_size", "order", "n_examples")
+        ways = self.read("ablation", design)
+        rows = zip(*(ways[name].to_pylist() for name in asked), strict=True)
+        done = {
+            (run_id, Evaluation("ablation", shift, severity, further=not is_main(*way)))
+            for run_id, shift, severity, *way in rows
         }
+        for name in COLUMNS.keys() - {"ablation"}:
+            done |= {(run_id, Evaluation(name)) for run_id in self.read(name, design)["run_id"].to_pylist()}
+        return done
 
     def compact(self, study_id: str, design: Design) -> None:
         """Write the tables: the rows of the design's runs, sorted by key and then by what was evaluated.
@@ -127,13 +136,26 @@ class Store:
 
 def read_table(study: Path, name: str) -> pa.Table | None:
     """Return a table as ``compact`` wrote it, None where there is none; a UsageError where it cannot be read."""
+
+    def as_found(columns: Iterable[str]) -> pa.Schema:
+        named = {*columns, *(column for column, _ in COLUMNS[name] if column not in LATER)}
+        return keyed([column for column in COLUMNS[name] if column[0] in named])(columns)
+
     try:
-        return Folder(study).read_table(name, keyed(COLUMNS[name]))
+        return _completed(Folder(study).read_table(name, as_found), name)
     except FileNotFoundError:
         return None
     except InvalidFile as error:
         path = study / f"{name}.parquet"
         raise UsageError(f"{path} cannot be read: {error}. Remove it and run study.ablate.") from None
+
+
+def _completed(table: pa.Table, name: str) -> pa.Table:
+    """Return a table with the columns that it lacks where an earlier program made it."""
+    for column, kind in COLUMNS[name]:
+        if column not in table.column_names:
+            table = table.append_column(column, pa.repeat(pa.scalar(LATER[column], kind), len(table)))
+    return table
 
 
 def _evaluated(columns: Iterable[str]) -> list[str]:

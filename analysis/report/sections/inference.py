@@ -7,14 +7,24 @@ from analysis.findings.results import Results
 from analysis.records.tables import StudyData
 from analysis.report import inference_sentences
 from analysis.report import number_format as fmt
-from analysis.report.columns import count_column, interval_column, interval_values, p_column, pvalue_values, text_column
+from analysis.report.columns import (
+    count_column,
+    factor_column,
+    interval_column,
+    interval_values,
+    p_column,
+    pvalue_values,
+    text_column,
+)
 from analysis.report.document import Block, BulletList, Column, Figure, Paragraph, Placeholder, Section, Table
 from analysis.report.figures.modes import TRAINING, accuracy_by_size, calibration, statistic_errors, swap_sensitivity
 from analysis.report.figures.style import svg
 from analysis.report.sections import shifts
+from study.spec.factors import Factor
 
 
 def section(study: StudyData, results: Results) -> Section:
+    """Return the part on the inference modes; where none was evaluated, how to have them."""
     if results.modes is None:
         nothing = "The networks have not been asked to predict by other statistics; they are, without training, by"
         return Section(
@@ -25,12 +35,14 @@ def section(study: StudyData, results: Results) -> Section:
     modes = results.modes
     blocks: list[Block] = [
         Paragraph(
-            "Batch normalisation may predict by statistics from training or by those of the images that it is asked"
-            " about. Each line is the same networks on the same images, every way by itself."
+            "At test time batch normalisation can use statistics saved in training or those of the test batch. Each"
+            f" line compares ways to predict on the same images, {inference_sentences.where(modes)}; its intervals hold"
+            " all at once, and decide what it says. The figures are of this cell too; the last table has the main ways"
+            " in the other cells."
         ),
-        BulletList(inference_sentences.ledger(modes, results.alpha)),
+        BulletList(inference_sentences.ledger(modes, results.margin)),
     ]
-    for make in (_by_size, _calibration, _swaps, _compositions, _statistics, shifts.figure):
+    for make in (_by_size, _calibration, _swaps, _compositions, _statistics, shifts.figure, _elsewhere):
         block = make(modes)
         if block is not None:
             blocks.append(block)
@@ -52,12 +64,12 @@ def _by_size(modes: Modes) -> Figure | None:
     return Figure(
         name="modes",
         headline=(
-            f"By the statistics of a shuffled test batch of 8 accuracy is {fmt.percent(small.accuracy)}, by the"
+            f"With the statistics of shuffled test batches of 8 accuracy is {fmt.percent(small.accuracy)}, with the"
             f" running averages {fmt.percent(large.accuracy)}"
         ),
         subtitle=(
             "Test accuracy (%) over the number of images in the test batch, by the order of the images; statistics"
-            f" from training as level lines; mean over {shifts.counted(shown)}."
+            f" from training as level lines; mean over {shifts.counted(shown)}, {inference_sentences.where(modes)}."
         ),
         svg=svg(accuracy_by_size(modes)),
         alt="; ".join(f"{inference_sentences.name(r)}: {fmt.percent(r.accuracy)}" for r in shown) + ".",
@@ -108,7 +120,7 @@ def _calibration(modes: Modes) -> Figure | None:
         headline=f"The smallest calibration error is {fmt.percent(best.ece)}, by {inference_sentences.name(best)}",
         subtitle=(
             "Expected calibration error (%) by way to predict, test images as they are; mean over"
-            f" {shifts.counted(kept)}."
+            f" {shifts.counted(kept)}, {inference_sentences.where(modes)}."
         ),
         svg=svg(calibration(labels, [r.ece for r in kept])),
         alt="; ".join(f"{inference_sentences.name(r)}: {fmt.percent(r.ece)}" for r in kept) + ".",
@@ -141,7 +153,7 @@ def _swaps(modes: Modes) -> Figure | None:
         headline=f"With {shown.n_swapped} of {shown.eval_batch_size} companions replaced, {flips} change class",
         subtitle=(
             "How far the batch mean moves (in standard deviations) and how many images change class (%), over"
-            f" sqrt(2k)/m for k of m images replaced; {fmt.seeds(shown.n)}, 1,000 images a network."
+            f" sqrt(2k)/m for k of m images replaced; {fmt.seeds(shown.n)}, {inference_sentences.where(modes)}."
         ),
         svg=svg(swap_sensitivity(modes.swaps)),
         alt="; ".join(
@@ -150,8 +162,20 @@ def _swaps(modes: Modes) -> Figure | None:
             for s in modes.swaps
         )
         + ".",
-        caption="The image looked at is never replaced; 2 of 8 is the tutorial's example. Line: independent draws.",
+        caption=(
+            "The image looked at is never replaced; 2 of 8 is the tutorial's example. Line: independent draws."
+            f" {_draws(modes)}"
+        ),
         table=_swap_table(modes.swaps),
+    )
+
+
+def _draws(modes: Modes) -> str:
+    if modes.drawn_by_seed:
+        return "Images and companions are drawn by the seed of each network."
+    return (
+        "All networks share one draw of images and companions, made by an earlier program, so the intervals leave its"
+        " error out; study.ablate draws by seed."
     )
 
 
@@ -165,6 +189,7 @@ def _swap_table(swaps: list[SwapResult]) -> Table:
         interval_column("own value moves, sd", "value_change", fmt.size),
         interval_column("logits move", "logit_change", fmt.size),
         interval_column("class flips", "flip_rate", fmt.share),
+        Column("with running averages", _flips, ("running_flips", "n_images")),
     ]
     rows = [
         {
@@ -176,10 +201,16 @@ def _swap_table(swaps: list[SwapResult]) -> Table:
             **interval_values("value_change", s.value_change),
             **interval_values("logit_change", s.logit_change),
             **interval_values("flip_rate", s.flip_rate),
+            "running_flips": s.running_flips,
+            "n_images": None if s.running_flip_rate is None else s.running_flip_rate.n,
         }
         for s in swaps
     ]
     return Table("swaps", "One image in two batches", columns, rows)
+
+
+def _flips(k: int | None, n: int | None) -> str:
+    return fmt.NO_NUMBER if k is None else f"{k:,} of {n:,}"
 
 
 def _compositions(modes: Modes) -> Table | None:
@@ -200,7 +231,8 @@ def _compositions(modes: Modes) -> Table | None:
         }
         for c in modes.compositions
     ]
-    return Table("compositions", "All test images in 32 random compositions of the batches", columns, rows)
+    caption = f"All test images in 32 random compositions of the batches. {_draws(modes)}"
+    return Table("compositions", caption, columns, rows)
 
 
 # --- statistics from training
@@ -218,11 +250,12 @@ def _statistics(modes: Modes) -> Figure | None:
         ),
         subtitle=(
             "Root mean square error over units of the mean (standard deviations) and of the log variance, against the"
-            f" exact statistics of all training images with the final weights; {fmt.seeds(worst.n)}."
+            f" exact statistics of all training images with the final weights; {fmt.seeds(worst.n)},"
+            f" {inference_sentences.where(modes)}."
         ),
         svg=svg(statistic_errors(modes.statistics)),
         alt="; ".join(_statistic_alt(s) for s in modes.statistics) + ".",
-        caption="Bars: intervals over seeds, whose networks are averaged over the cells first.",
+        caption="Bars: intervals over seeds.",
         table=_statistic_table(modes.statistics),
     )
 
@@ -253,3 +286,38 @@ def _statistic_table(statistics: list[StatisticResult]) -> Table:
         for s in statistics
     ]
     return Table("statistics", "How far statistics from training lie from the exact ones", columns, rows)
+
+
+# --- the other cells
+
+
+def _elsewhere(modes: Modes) -> Table | None:
+    if not modes.elsewhere:
+        return None
+    columns = [
+        *(factor_column(factor) for factor in _factors(modes)),
+        text_column("way to predict", "way"),
+        count_column("n", "n"),
+        Column("accuracy", fmt.percent, ("accuracy",)),
+        interval_column("against running averages, points", "against_running"),
+        interval_column("against no BN, points", "against_no_norm"),
+    ]
+    rows = [
+        {
+            **result.cell.said,
+            "way": inference_sentences.name(result),
+            "n": result.n,
+            "accuracy": result.accuracy,
+            **interval_values("against_running", result.against_running),
+            **interval_values("against_no_norm", result.against_no_norm),
+        }
+        for result in modes.elsewhere
+    ]
+    caption = "The main ways to predict in the other cells, on the test images as they are; each interval by itself"
+    return Table("modes-cells", caption, columns, rows)
+
+
+def _factors(modes: Modes) -> list[Factor]:
+    """Return the factors that the cells differ in."""
+    cell = modes.elsewhere[0].cell
+    return [cell.factors[key] for key in cell.said]

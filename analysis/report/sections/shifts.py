@@ -27,7 +27,7 @@ def figure(modes: Modes) -> Figure | None:
         headline=_shift_headline(shifted),
         subtitle=(
             "Test accuracy minus that by the running averages, in points, on the same images, by what was done to them"
-            f" (rows) and way to predict (columns); {counted(shifted)}."
+            f" (rows) and way to predict (columns); {counted(shifted)}, {inference_sentences.where(modes)}."
         ),
         svg=svg(shift_map(labels, columns, values)),
         alt="; ".join(_shift_alt(label, columns, row) for label, row in zip(labels, values, strict=True)) + ".",
@@ -98,7 +98,6 @@ def _full_row(result: ModeResult) -> dict[str, Any]:
         "eval_batch_size": result.eval_batch_size,
         "order": result.order,
         "n_seeds": result.n,
-        "n_networks": result.n_networks,
         "accuracy": result.accuracy,
         "loss": result.loss,
         "ece": result.ece,
@@ -112,4 +111,4 @@ def _full_row(result: ModeResult) -> dict[str, Any]:
 
 
 def counted(results: list[ModeResult]) -> str:
-    return f"{max(r.n_networks for r in results)} networks, {fmt.seeds(max(r.n for r in results))}"
+    return fmt.seeds(max(r.n for r in results))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from study.bench import __main__ as bench
-from study.bench import implementations, scaling, worker_pool
+from study.bench import ablation, implementations, scaling, worker_pool
 from study.data import dataset
 from study.errors import StudyError
 from study.spec.design import Design
@@ -77,3 +77,11 @@ def test_scaling_is_told_from_the_cost_of_starting_up() -> None:
 def test_a_wrong_option_exits_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert bench.main(["--rounds", "0"]) == 2
     assert "--rounds 0: give at least 1" in capsys.readouterr().err
+
+
+def test_the_bench_prints_the_time_of_the_modes_over_that_of_the_training() -> None:
+    """Both of the default command, measured in one run."""
+    took = ablation.AblationTiming(40.0, 8.0, clean_seconds=20.0, all_seconds=120.0, peak_bytes=1.5e9)
+    assert took.share_of_training == 0.2
+    assert "training 40.0 s, inference modes 8.0 s, 0.20 of it" in ablation.line(took)
+    assert "all other conditions 2.0 min" in ablation.line(took)

@@ -52,7 +52,7 @@ def test_threads_share_what_every_process_has_of_its_own() -> None:
 
 # --- by hand
 
-MADE_UP = costs.CostModel("made-up-", 7, 11, 0.5, 13, throughput_per_flop=2, start_seconds=3, in_threads=False)
+MADE_UP = costs.CostModel("made-up-", 7, 11, 0.5, 13, 30, throughput_per_flop=2, start_seconds=3, in_threads=False)
 DIGITS = Design("digits", batch_sizes=(100,), lrs=(0.1, 0.2, 0.3), seeds=(0, 1), epochs=3)
 WITHOUT = 64 * 32 + 32 + 32 * 32 + 32 + 32 * 10 + 10
 WITH = WITHOUT + 2 * 32 + 2 * 32
@@ -87,7 +87,7 @@ def test_cohorts_go_in_order_to_the_idle_worker(n_seeds: tuple[int, ...], worker
 def test_inference_modes_cost_test_images_of_the_networks_with_batch_norm_shared_by_the_workers() -> None:
     plan = [of_digits(2), of_digits(1, ("no_bn",)), of_digits(1, ("bn",))]
     found = MADE_UP.inference_seconds(DIGITS, plan, workers=4, throughput=100)
-    assert found == pytest.approx(3 * (2 + 1) * 13 * 360 * WITH / 100 / 4)
+    assert found == pytest.approx(3 * (2 + 1) * (13 + 30 / 3) * 360 * WITH / 100 / 4)
 
 
 def bytes_of(n_seeds: int) -> float:

@@ -32,7 +32,7 @@ from study.runner.outcome import Terminated
 from study.spec.design import Design
 from study.spec.factors import Cell
 from study.store import parts, study_folder, weights
-from study.store.inference_tables import COLUMNS, Store, read_table
+from study.store.inference_tables import COLUMNS, LATER, Store, read_table
 from study.store.study_folder import Folder
 from tests.conftest import SMALL
 
@@ -40,7 +40,7 @@ HIDDEN = ("--hidden", "12", "9", "--epochs", "1")
 FEW = tuple(corruptions.Condition(*key) for key in (("clean", 0), ("gain", 5), ("background", 2), ("one_class", 0)))
 CLEAN_TABLES = ("statistics", "swaps", "compositions")
 GROUPS = 4  # 2 batch sizes, 2 arms
-PARTS = GROUPS * len(FEW) + 2 * len(CLEAN_TABLES)
+PARTS = GROUPS * len(FEW) + 2 * (len(CLEAN_TABLES) + 1)  # with batch norm, the further ways too
 
 StudyRun = Callable[..., int]
 slow = partial(pytest.param, marks=pytest.mark.slow)
@@ -171,6 +171,7 @@ def test_the_same_command_again_writes_nothing_and_loads_no_images(
 def test_what_is_complete_imports_no_torch(study: Path) -> None:
     command = [*SMALL, *HIDDEN, "--seeds", "2", "--out", str(study.parent), "--study-id", "s"]
     assert run.main(command) == 0
+    assert evaluate(study, "--clean") == 0
     before = contents(study)
     script = (
         f"import sys\nfrom study import ablate, run\nassert run.main({command}) == 0\n"
@@ -270,8 +271,78 @@ def test_study_run_evaluates_the_clean_part_by_itself_unless_told_otherwise(
     assert not (tmp_path / "s" / "ablation.parquet").exists()
     shutil.copytree(tmp_path / "s", tmp_path / "copy")
     assert study_run(*one) == 0
+    for table in read_all(tmp_path / "s").values():
+        assert {*table["shift"].to_pylist()} == {"clean"} if "shift" in table.column_names else True
+    assert evaluate(tmp_path / "s", "--clean") == 0
     assert evaluate(tmp_path / "copy", "--clean") == 0
     assert tables(tmp_path / "s") == tables(tmp_path / "copy")
+
+
+def in_detail(folder: Path) -> set[tuple[int, float]]:
+    """The cells whose networks with batch norm have all 63 ways, and those with swaps, which are the same."""
+    ways = pd.read_parquet(folder / "ablation.parquet").query("arm == 'bn' and shift == 'clean'")
+    n_ways = ways.groupby(["batch_size", "lr", "seed"]).size()
+    assert {*n_ways} <= {12, 63}
+    cells = {key[:2] for key in n_ways.index[n_ways == 63]}
+    for name in CLEAN_TABLES:
+        table = pd.read_parquet(folder / f"{name}.parquet")
+        assert {*zip(table.batch_size, table.lr, strict=True)} == cells
+    return cells
+
+
+def test_study_run_evaluates_the_tutorials_cell_in_detail_and_the_others_in_the_main_ways(
+    study_run: StudyRun, tmp_path: Path
+) -> None:
+    grid = (*HIDDEN, "--seeds", "2", "--batch-sizes", "32", "64")
+    assert study_run(*grid) == 0
+    assert in_detail(tmp_path / "s") == {(32, 0.01)}
+    before = committed(tmp_path / "s")
+    assert study_run(*grid) == 0
+    assert committed(tmp_path / "s") == before
+    assert evaluate(tmp_path / "s", "--clean") == 0
+    assert len(in_detail(tmp_path / "s")) == 4
+    assert before.items() < committed(tmp_path / "s").items(), "nothing that study.run left is made again"
+
+
+def test_without_the_tutorials_cell_the_best_one_is_evaluated_in_detail(study_run: StudyRun, tmp_path: Path) -> None:
+    """By the mean accuracy of the last three epochs; when more seeds make another the best, it gets its details."""
+    grid = ("--hidden", "12", "9", "--epochs", "4", "--lrs", "0.0001", "0.02")
+    assert study_run(*grid, "--seeds", "2") == 0
+    table = pd.read_parquet(tmp_path / "s" / "records.parquet").query("split == 'test' and arm == 'bn' and epoch > 1")
+    assert in_detail(tmp_path / "s") == {table.groupby(["batch_size", "lr"]).accuracy.mean().idxmax()}
+
+
+def test_parts_of_one_draw_for_all_networks_are_made_again_and_never_mixed(study: Path) -> None:
+    """As an earlier program left them: without the column draw_seed."""
+    assert evaluate(study, "--clean") == 0
+    expected, design = tables(study), Folder(study).design()
+    assert design
+    for name in ("swaps", "compositions"):
+        for path in (study / "ablation").glob(f"{name}-*"):
+            table = pq.read_table(path)
+            table = table.drop_columns([column for column in LATER if column in table.column_names])
+            path.unlink()
+            parts.write(study / "ablation", name, table)
+    old = committed(study)
+    assert {one.table for _, one in Store(study).done(design)} == {"ablation", "statistics"}
+    assert evaluate(study, "--clean") == 0
+    assert tables(study) == expected
+    made = committed(study).keys() - old.keys()
+    assert {name.split("-")[0] for name in made} == {"swaps", "compositions"}
+
+
+def test_a_table_of_one_draw_for_all_networks_is_read_as_such(study: Path) -> None:
+    assert evaluate(study, "--clean") == 0
+    drawn = read_table(study, "swaps")
+    assert drawn
+    assert drawn["draw_seed"].equals(drawn["seed"])
+    content = parts.encode(drawn.drop_columns([*LATER]))
+    study_folder.Folder(study).write_tables({"swaps": content})
+    old = read_table(study, "swaps")
+    assert old
+    assert {*old["draw_seed"].to_pylist()} == {0}
+    assert {*old["running_flips"].to_pylist()} == {None}
+    assert old.drop_columns([*LATER]).equals(drawn.drop_columns([*LATER]))
 
 
 @pytest.mark.parametrize(("stop", "code"), [(KeyboardInterrupt, 130), slow(Terminated, 143)])
@@ -289,7 +360,7 @@ def test_study_run_stopped_while_it_evaluates_goes_on(
     assert study_run(*one) == code
     assert "the same command goes on" in capsys.readouterr().err
     monkeypatch.undo()
-    assert len(committed(tmp_path / "s")) == 2 * 4  # with batch norm, two groups of four tables
+    assert len(committed(tmp_path / "s")) == 2
     assert study_run(*one) == 0
     expected = {name: table.drop_columns("study_id") for name, table in read_all(tmp_path / "whole").items()}
     assert {name: table.drop_columns("study_id") for name, table in read_all(tmp_path / "s").items()} == expected
@@ -330,7 +401,7 @@ def stop_after(n: int, monkeypatch: pytest.MonkeyPatch, stop: type[BaseException
     monkeypatch.setattr(Store, "commit", counted)
 
 
-@pytest.mark.parametrize("n", [0, slow(1), 6, slow(GROUPS * len(FEW) - 1)])
+@pytest.mark.parametrize("n", [0, slow(1), 6, slow(PARTS - 1)])
 def test_stopped_between_two_commits_and_started_again_gives_equal_bytes(
     n: int, few: None, study: Path, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -391,7 +462,8 @@ def test_when_the_lock_is_given_back_no_thread_is_at_work(
     monkeypatch.setattr(complete, "PROGRESS_SECONDS", -1)
     try:
         runs = complete.trained(folder, design)
-        complete.complete_evaluation(folder, design, runs, ImageSource("digits", study), "cpu", False, 2, left)
+        extent = complete.Extent()
+        complete.complete_evaluation(folder, design, runs, ImageSource("digits", study), "cpu", extent, 2, left)
     except BrokenPipeError:
         during = set(threading.enumerate())
     assert during == before

@@ -26,11 +26,13 @@ from study.inference.evaluate import (
     SWAPS,
     EvalSetting,
     Group,
-    eval_settings,
+    further_settings,
+    main_settings,
 )
 from study.spec.arms import ARMS, BATCH_STATISTICS, Arm, Norm
 from study.spec.design import Design
 from study.spec.history import History
+from study.spec.inference_modes import is_main
 from study.spec.runs import Run
 from tests.study.values import cohort_of
 
@@ -73,7 +75,18 @@ def group_of(weights: Weights, images: Dataset) -> GroupOf:
 
 @pytest.fixture(scope="module")
 def clean(group_of: GroupOf) -> list[Row]:
-    return group_of(*BN).rows(CLEAN_IMAGES)
+    return all_ways(group_of(*BN))
+
+
+def all_ways(group: Group, condition: Condition = CLEAN_IMAGES) -> list[Row]:
+    """The main ways and, on the clean images, the further ones."""
+    further = group.way_rows(condition, further=True) if condition == CLEAN_IMAGES else []
+    return [*group.way_rows(condition), *further]
+
+
+def settings_under(condition: Condition, n_layers: int) -> list[EvalSetting]:
+    main = main_settings(BATCH_STATISTICS)
+    return [*main, *further_settings(n_layers)] if condition == CLEAN_IMAGES else main
 
 
 def of(rows: list[Row], run: Run | None = None, **wanted: Any) -> list[Row]:
@@ -89,17 +102,14 @@ def of(rows: list[Row], run: Run | None = None, **wanted: Any) -> list[Row]:
 def test_every_run_has_a_row_for_every_trial_and_one_without_batch_norm(
     condition: Condition, group_of: GroupOf
 ) -> None:
-    rows = group_of(*BN).rows(condition)
+    rows = all_ways(group_of(*BN), condition)
     n = len(corruptions.select_rows(condition, group_of(*BN).data.test.labels))
-    ways = [
-        (t.inference, (t.size or n) if t.order else None, t.order)
-        for t in eval_settings(condition, 2, BATCH_STATISTICS)
-    ]
+    ways = [(t.inference, (t.size or n) if t.order else None, t.order) for t in settings_under(condition, 2)]
     assert len(set(ways)) == len(ways) == (63 if condition == CLEAN_IMAGES else 12)
     assert [(row["run_id"], row["inference"], row["eval_batch_size"], row["order"]) for row in rows] == [
         (DESIGN.run_id(run), *way) for way in ways for run in BN
     ]
-    without = group_of(*(Run(run.cell, seed=run.seed, arm="no_bn") for run in BN)).rows(condition)
+    without = group_of(*(Run(run.cell, seed=run.seed, arm="no_bn") for run in BN)).way_rows(condition)
     assert [
         (row["run_id"], row["inference"], row["eval_batch_size"], row["order"], row["n_flips"]) for row in without
     ] == [(DESIGN.run_id(Run(run.cell, seed=run.seed, arm="no_bn")), NO_NORM.inference, None, None, None) for run in BN]
@@ -113,18 +123,32 @@ def test_every_run_has_a_row_for_every_trial_and_one_without_batch_norm(
 
 def test_the_clean_trials_are_those_of_the_reference() -> None:
     """5 statistics from training, 12 sizes in 3 orders, 3 blends by 4 sizes, and 16 that blend in other ways."""
-    found = eval_settings(CLEAN_IMAGES, 2, BATCH_STATISTICS)
+    found = settings_under(CLEAN_IMAGES, 2)
     assert [trial for trial in found if trial.order is None] == [
         EvalSetting(name) for name in (*BATCH_STATISTICS, "precise", "population")
     ]
     batches = {(trial.size, trial.order) for trial in found if trial.inference == "batch"}
     assert batches == {(size, order) for order in ORDERS for size in (*SIZES, 0)}
     assert sum(trial.inference.startswith("blend") for trial in found) == 12
-    assert {t.inference for t in eval_settings(CLEAN_IMAGES, 3, BATCH_STATISTICS) if "layer" in t.inference} == {
+    assert {t.inference for t in further_settings(3) if "layer" in t.inference} == {
         "layer_0",
         "layer_1",
         "layer_2",
     }
+
+
+@pytest.mark.parametrize("condition", SOME, ids=str)
+def test_a_row_says_by_itself_whether_its_way_is_a_main_one(condition: Condition, group_of: GroupOf) -> None:
+    """Which is how a folder knows what is evaluated."""
+    group = group_of(*BN[:1])
+
+    def are_main(rows: list[Row]) -> set[bool]:
+        asked = ("inference", "eval_batch_size", "order", "n_examples")
+        return {is_main(*(row[name] for name in asked)) for row in rows}
+
+    assert are_main(group.way_rows(condition)) == {True}
+    assert are_main(group.way_rows(CLEAN_IMAGES, further=True)) == {False}
+    assert len({*main_settings(BATCH_STATISTICS)} & {*further_settings(2)}) == 0
 
 
 # what they say
@@ -138,7 +162,7 @@ def test_an_arm_that_keeps_fewer_statistics_has_fewer_settings_and_the_same_rows
     cohort = cohort_of(32, ("few",), DESIGN.lrs, DESIGN.seeds)
     kept = training.train(replace(DESIGN, arms=("few", "no_bn")), cohort, images).weights
     group = Group(DESIGN, cohort.runs, kept, images)
-    rows = group.rows(CLEAN_IMAGES)
+    rows = all_ways(group)
     named = [{key: row[key] for key in row if key not in ("run_id", "arm")} for row in rows]
     assert named == [
         {key: row[key] for key in row if key not in ("run_id", "arm")}
@@ -151,7 +175,7 @@ def test_an_arm_that_keeps_fewer_statistics_has_fewer_settings_and_the_same_rows
 def test_the_running_statistics_and_no_batch_norm_repeat_the_records_to_the_image(
     histories: dict[str, History], group_of: GroupOf, clean: list[Row]
 ) -> None:
-    without = group_of(*(Run(run.cell, seed=run.seed, arm="no_bn") for run in BN)).rows(CLEAN_IMAGES)
+    without = group_of(*(Run(run.cell, seed=run.seed, arm="no_bn") for run in BN)).way_rows(CLEAN_IMAGES)
     for arm, rows in (("bn", of(clean, inference="running")), ("no_bn", without)):
         assert [row["n_correct"] for row in rows] == histories[arm].n_correct[:, -1, 1].tolist()
         np.testing.assert_allclose([row["loss"] for row in rows], histories[arm].loss[:, -1, 1], rtol=1e-5)
@@ -177,9 +201,7 @@ def in_train_mode(run: Run, state: dict[str, np.ndarray], images: Dataset, rows:
 
 def tried(group: Group, *wanted: EvalSetting, condition: Condition = CLEAN_IMAGES) -> list[Row]:
     """The rows of these settings alone."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(evaluate, "eval_settings", lambda *_: list(wanted))
-        return group.rows(condition)
+    return group.setting_rows(condition, wanted)
 
 
 def ordered(order: str, run: Run, labels: Tensor) -> Tensor:
@@ -237,7 +259,7 @@ def test_alone_in_its_batch_every_image_gets_one_answer_and_the_row_is_flagged(
 def test_the_last_batch_is_what_is_left_and_a_last_image_alone_is_flagged(
     condition: Condition, group_of: GroupOf
 ) -> None:
-    for row in group_of(*BN[:2]).rows(condition):
+    for row in all_ways(group_of(*BN[:2]), condition):
         n, size = row["n_examples"], row["eval_batch_size"]
         lengths = [] if size is None else [len(rows) for rows in torch.arange(n).split(size)]
         assert row["last_batch"] == (lengths[-1] if lengths else None)
@@ -255,9 +277,9 @@ def test_whoever_waits_for_the_work_is_asked_between_its_parts(weights: Weights,
     before = 0
     for work, parts in (
         (
-            lambda: group.rows(CLEAN_IMAGES),
-            63 + 1 + 44 + 2,
-        ),  # trials, batches of the training images, two layers' passes
+            lambda: all_ways(group),
+            63 + 1 + 2,
+        ),  # trials, a pass over the training images by batches, and one for each layer
         (group.swap_rows, len(evaluate.SWAPS)),
         (group.composition_rows, 32 * len(evaluate.COMPOSED)),
     ):
@@ -335,7 +357,7 @@ def test_a_condition_is_met_by_the_images_that_it_shows(weights: Weights, images
         pixels, labels = corruptions.apply(condition, images.test.images, images.test.labels)
         for run in BN[:2]:
             network = loaded(run, weights[run]).eval()
-            (row,) = of(group_of(*BN[:2]).rows(condition), run, inference="running")
+            (row,) = of(group_of(*BN[:2]).way_rows(condition), run, inference="running")
             with torch.no_grad():
                 assert row["n_correct"] == int((network(pixels.double()).argmax(-1) == labels).sum())
 
@@ -366,6 +388,16 @@ def test_errors_of_statistics_are_distances_from_the_moments_of_all_training_ima
             assert row["rms_log_var_error"] == pytest.approx(in_log, rel=1e-3)
 
 
+def test_swaps_and_compositions_are_drawn_by_the_seed_of_the_run(group_of: GroupOf) -> None:
+    """Networks of one seed see the same draws, whatever their cell; those of another seed others."""
+    rows = [*group_of(*BN).swap_rows(), *group_of(*BN).composition_rows()]
+    assert all(row["draw_seed"] == row["seed"] for row in rows)
+    drawn = [evaluate._swap_pairs(353, seed, 1) for seed in (0, 0, 1)]
+    assert torch.equal(drawn[0], drawn[1])
+    shared = [len({*a.tolist()} & {*b.tolist()}) for a, b in zip(drawn[0][0, :, 1:], drawn[2][0, :, 1:], strict=True)]
+    assert sum(shared) / len(shared) < 1, "7 mates of 352 have 0.14 in common with 7 others"
+
+
 def test_swaps_and_compositions_have_a_row_for_every_run_and_size(group_of: GroupOf) -> None:
     """The mean moves as theory has it, by sqrt(2 k) / m standard deviations."""
     group = group_of(*BN)
@@ -387,7 +419,7 @@ def test_swaps_and_compositions_have_a_row_for_every_run_and_size(group_of: Grou
 
 def tables(group: Group) -> Iterator[Row]:
     for condition in SOME:
-        yield from group.rows(condition)
+        yield from all_ways(group, condition)
     yield from group.statistic_rows()
     yield from group.swap_rows()
     yield from group.composition_rows()
@@ -410,5 +442,5 @@ def test_a_run_has_equal_rows_alone_in_pairs_and_among_all(group_of: GroupOf) ->
 def test_a_run_without_batch_norm_has_equal_rows_alone_and_among_all(group_of: GroupOf) -> None:
     runs = [Run(run.cell, seed=run.seed, arm="no_bn") for run in BN]
     for condition in SOME:
-        together = group_of(*runs).rows(condition)
-        assert [row for run in runs for row in group_of(run).rows(condition)] == together
+        together = group_of(*runs).way_rows(condition)
+        assert [row for run in runs for row in group_of(run).way_rows(condition)] == together

@@ -3,6 +3,7 @@
 The networks are of someone else's making: torch.nn.Sequential, trained by a plain loop.
 """
 
+import math
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 from itertools import combinations
@@ -12,6 +13,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats as scipy_stats
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_linear_bn_eval
 from torch.optim.swa_utils import update_bn
@@ -32,7 +34,7 @@ from study.inference.modes import (
     first_preactivation,
     logits,
 )
-from study.inference.statistics import population, preactivation_batches, precise, stored_statistics
+from study.inference.statistics import population, preactivation_batches, precise, stored_statistics, whole_batches
 from study.spec.arms import Norm
 
 Trained = tuple[list[nn.Sequential], Networks, Tensor, Tensor]
@@ -146,7 +148,8 @@ def test_precise_statistics_are_those_of_update_bn(trained: Trained) -> None:
     """Oracle: torch.optim.swa_utils.update_bn, momentum None: arithmetic means of means and of unbiased variances."""
     twins, networks, train, _ = trained
     batches = train[:1408].split(64)
-    ours = precise(networks, (first_preactivation(networks, batch) for batch in batches))
+    parts = (train[:640], train[640:1408])
+    ours = precise(networks, (first_preactivation(networks, part) for part in parts), 64)
     for run, twin in enumerate(deepcopy(twins)):
         update_bn(batches, twin)
         for (mean, var), norm in zip(ours, norms_of(twin), strict=True):
@@ -163,7 +166,7 @@ def test_running_averages_follow_their_closed_form(trained: Trained) -> None:
         norm(first_preactivation(networks, batch)[0])
     momentum = Norm("batch").momentum
     weights = [momentum * (1 - momentum) ** (len(batches) - 1 - t) for t in range(len(batches))]
-    each = [precise(networks, [first_preactivation(networks, batch)])[0] for batch in batches]
+    each = [precise(networks, [first_preactivation(networks, batch)], 64)[0] for batch in batches]
     mean, var = (sum(w * moment[0, 0] for w, moment in zip(weights, of, strict=True)) for of in zip(*each, strict=True))
     close(mean, norm.running_mean)
     close(var + (1 - momentum) ** len(batches), norm.running_var)
@@ -173,11 +176,24 @@ def test_total_variance_is_within_and_between_batches(trained: Trained) -> None:
     """Law of total variance for equal batches, first layer: biased within + variance of batch means = pooled."""
     _, networks, train, _ = trained
     images, m = train[:1400], 50
-    mean, unbiased = precise(networks, preactivation_batches(networks, images)(m))[0]
-    means = torch.stack([precise(networks, [first_preactivation(networks, batch)])[0][0] for batch in images.split(m)])
+    mean, unbiased = precise(networks, preactivation_batches(networks, images)(m), m)[0]
+    means = torch.stack(
+        [precise(networks, [first_preactivation(networks, batch)], m)[0][0] for batch in images.split(m)]
+    )
     pooled_mean, pooled_var = population(networks, chunks(networks, images))[0]
     close(mean, pooled_mean)
     close(unbiased * (m - 1) / m + means.var(0, correction=0), pooled_var)
+
+
+@pytest.mark.parametrize(("n", "size", "at_once"), [(10, 3, 2000), (10, 3, 4), (12, 3, 6), (10, 10, 4), (7, 2, 3)])
+def test_precise_statistics_see_whole_batches_and_leave_the_rest(
+    n: int, size: int, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("study.inference.statistics.CHUNK", at_once)
+    z = torch.arange(n).view(1, n, 1)
+    parts = [*whole_batches(lambda m: z.split(m, 1), n, size)]
+    assert all(part.shape[1] % size == 0 for part in parts)
+    assert torch.cat(parts, 1).flatten().tolist() == [*range(n // size * size)]
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 360, 10_000])
@@ -365,7 +381,7 @@ def test_alone_and_in_a_batch_of_64_an_image_has_one_class_but_in_batch_mode(tra
     images = images[:64]
     sides = {
         "running": stored_statistics([renamed(twin) for twin in twins], "running"),
-        "precise": precise(networks, preactivation_batches(networks, train[:1408])(64)),
+        "precise": precise(networks, preactivation_batches(networks, train[:1408])(64), 64),
         "population": population(networks, chunks(networks, train)),
     }
     for mode, same in [*((FixedStatistics(side), True) for side in sides.values()), (BatchStatistics(64), False)]:
@@ -441,6 +457,41 @@ def stream() -> torch.Generator:
     return torch.Generator().manual_seed(7)
 
 
+def streams() -> list[torch.Generator]:
+    """Of both networks, the same draws."""
+    return [stream(), stream()]
+
+
+def of_both(drawn: Tensor) -> Tensor:
+    """The batches of two networks, which are the same."""
+    return torch.stack([drawn, drawn])
+
+
+@pytest.mark.parametrize(("n", "k"), [(5, 2), (4, 4), (6, 1)])
+def test_every_ordered_draw_without_replacement_is_equally_likely(n: int, k: int) -> None:
+    """By chi square over all of them; at most 1 in 10^6 would be so far off."""
+    drawn = metrics._distinct(n, 60_000, k, stream())
+    counts = torch.unique(drawn, dim=0, return_counts=True)[1]
+    assert len(counts) == math.perm(n, k)
+    expected = 60_000 / len(counts)
+    assert scipy_stats.chi2.sf(float(((counts - expected) ** 2 / expected).sum()), len(counts) - 1) > 1e-6
+
+
+def test_each_network_has_its_own_draws(trained: Trained) -> None:
+    """Two copies of a network: equal draws measure the same, other ones something else."""
+    twins, _, _, images = trained
+    networks = Networks.from_states([renamed(twins[0])] * 2)
+    z = first_preactivation(networks, images)
+    one, other = (
+        swap_pairs(len(images), 8, 2, torch.arange(40), torch.Generator().manual_seed(seed)) for seed in (1, 2)
+    )
+    swapped = swap_sensitivity(networks, z, torch.stack([one, other]))
+    assert swapped.mean[0] != swapped.mean[1]
+    assert torch.equal(swap_sensitivity(networks, z, torch.stack([one, one])).mean, swapped.mean[[0, 0]])
+    drawn = [torch.Generator().manual_seed(seed) for seed in (1, 2)]
+    assert len({*composition_sensitivity(networks, z, 8, drawn, 4).within_image_share.tolist()}) == 2
+
+
 @pytest.mark.parametrize(("size", "k"), [(8, 2), (8, 7), (64, 1), (2, 1)])
 def test_a_swap_moves_the_batch_mean_by_theory(trained: Trained, size: int, k: int) -> None:
     """rms sqrt(2 k) / m standard deviations."""
@@ -448,7 +499,7 @@ def test_a_swap_moves_the_batch_mean_by_theory(trained: Trained, size: int, k: i
     found = swap_sensitivity(
         networks,
         first_preactivation(networks, train),
-        swap_pairs(len(train), size, k, torch.arange(len(train)), stream()),
+        of_both(swap_pairs(len(train), size, k, torch.arange(len(train)), stream())),
     )
     assert found.mean.tolist() == pytest.approx([(2 * k) ** 0.5 / size] * 2, rel=0.03)
 
@@ -457,7 +508,7 @@ def test_a_swap_is_torchs_train_mode_on_two_batches(trained: Trained) -> None:
     """One image at a time; the mean moves by (1 / m) sum (x_a - x_b) exactly."""
     twins, networks, _, images = trained
     z, some, m, k = first_preactivation(networks, images), torch.tensor([3, 0, 359, 17, 17]), 6, 2
-    found = swap_sensitivity(networks, z, swap_pairs(len(images), m, k, some, stream()))
+    found = swap_sensitivity(networks, z, of_both(swap_pairs(len(images), m, k, some, stream())))
     one, two = swap_pairs(len(images), m, k, some, stream())
     for run, twin in enumerate(deepcopy(twins)):
         twin.train()
@@ -495,10 +546,22 @@ def test_two_batches_share_the_image_and_all_mates_but_those_swapped(size: int, 
         assert set(one) | set(two) == set(range(n))
 
 
+def test_flips_between_two_batches_are_those_of_the_mode(trained: Trained) -> None:
+    """By the test batch as many as the share says; by statistics from training none."""
+    twins, networks, _, images = trained
+    z, drawn = first_preactivation(networks, images), of_both(swap_pairs(360, 8, 4, torch.arange(200), stream()))
+    shares = swap_sensitivity(networks, z, drawn).flips
+    assert metrics.swap_flips(networks, z, drawn, BatchStatistics(8)).tolist() == (200 * shares).round().tolist()
+    saved = FixedStatistics(stored_statistics([renamed(twin) for twin in twins], "running"))
+    assert metrics.swap_flips(networks, z, drawn, saved).tolist() == [0, 0]
+
+
 def test_no_swap_changes_nothing(trained: Trained) -> None:
     _, networks, _, images = trained
     found = swap_sensitivity(
-        networks, first_preactivation(networks, images), swap_pairs(len(images), 8, 0, torch.arange(50), stream())
+        networks,
+        first_preactivation(networks, images),
+        of_both(swap_pairs(len(images), 8, 0, torch.arange(50), stream())),
     )
     for change in (found.mean, found.value, found.logit, found.flips):
         assert change.tolist() == [0, 0]
@@ -519,7 +582,7 @@ def test_compositions_find_what_enumeration_finds(trained: Trained, n: int, size
     within = every.var(1, correction=0).sum(-1).mean(0)
     between = every.mean(1).var(0).sum(-1)
     top = every.argmax(-1)
-    found = composition_sensitivity(networks, z, size, stream(), n_compositions=1000)
+    found = composition_sensitivity(networks, z, size, streams(), n_compositions=1000)
     assert found.any_flip.tolist() == (top != top[:, :1]).any(1).double().mean(0).tolist()
     assert found.within_image_share.tolist() == pytest.approx((within / (within + between)).tolist(), rel=0.05)
 
@@ -527,19 +590,19 @@ def test_compositions_find_what_enumeration_finds(trained: Trained, n: int, size
 def test_the_share_of_the_mates_is_that_of_a_one_way_analysis_of_variance(trained: Trained) -> None:
     """sigma^2 within = MSW, sigma^2 between = (MSB - MSW) / C, of four compositions that the same stream draws."""
     _, networks, _, images = trained
-    z, again = first_preactivation(networks, images[:30]), stream()
+    z, again = first_preactivation(networks, images[:30]), streams()
     y = torch.stack([metrics._composed_logits(networks, z, 4, again) for _ in range(4)]).numpy()  # (C, L, n, classes)
     ms_within = ((y - y.mean(0)) ** 2).sum((0, 2)) / (30 * 3)
     ms_between = 4 * ((y.mean(0) - y.mean((0, 2))[:, None]) ** 2).sum(1) / 29
     within, between = ms_within.sum(-1), ((ms_between - ms_within) / 4).sum(-1)
-    found = composition_sensitivity(networks, z, 4, stream(), n_compositions=4)
+    found = composition_sensitivity(networks, z, 4, streams(), n_compositions=4)
     assert found.within_image_share.tolist() == pytest.approx((within / (within + between)).tolist(), rel=1e-10)
 
 
 def test_with_all_images_in_the_batch_nothing_comes_from_its_composition(trained: Trained) -> None:
     _, networks, _, images = trained
     z = first_preactivation(networks, images)
-    whole, small = (composition_sensitivity(networks, z, size, stream()) for size in (len(images), 4))
+    whole, small = (composition_sensitivity(networks, z, size, streams()) for size in (len(images), 4))
     assert whole.any_flip.tolist() == [0, 0]
     assert whole.within_image_share.max() < 1e-20
     assert small.within_image_share.min() > 0.05
@@ -551,8 +614,8 @@ def test_mates_are_the_generators_alone_and_not_the_chunks(trained: Trained, mon
     z = first_preactivation(networks, images)
 
     def both() -> list[Tensor]:
-        swapped = swap_sensitivity(networks, z, swap_pairs(len(images), 8, 2, torch.arange(40), stream()))
-        composed = composition_sensitivity(networks, z, 7, stream(), 5)
+        swapped = swap_sensitivity(networks, z, of_both(swap_pairs(len(images), 8, 2, torch.arange(40), stream())))
+        composed = composition_sensitivity(networks, z, 7, streams(), 5)
         return [
             swapped.mean,
             swapped.value,
@@ -631,9 +694,9 @@ def calls(networks: Networks, images: Tensor) -> dict[str, Callable[[], object]]
         "n_pseudo is -1": lambda: logits(networks, z, Blend(source, 8, -1)),
         "n_pseudo is nan": lambda: logits(networks, z, Blend(source, 8, float("nan"))),
         "no images": lambda: population(networks, list),
-        "no batches": lambda: precise(networks, []),
-        "batch 1 holds 60 images": lambda: precise(networks, preactivation_batches(networks, images)(300)),
-        "batch 0 holds 1 images": lambda: precise(networks, preactivation_batches(networks, images)(1)),
+        "no batches": lambda: precise(networks, [], 8),
+        "a part holds 60 images": lambda: precise(networks, preactivation_batches(networks, images)(300), 100),
+        "batches of 1": lambda: precise(networks, preactivation_batches(networks, images)(1), 1),
         "0 images in batches of 3": lambda: flags(0, 3),
         "2 images in batches of 0": lambda: flags(2, 0),
         "one label an image": lambda: measure(z, torch.zeros(3, dtype=torch.long)),
@@ -643,8 +706,8 @@ def calls(networks: Networks, images: Tensor) -> dict[str, Callable[[], object]]
         ),
         r"images are \[-1\]; rows from 0 to 359": lambda: swap_pairs(len(images), 8, 2, torch.tensor([-1]), stream()),
         r"images are \[\]": lambda: swap_pairs(len(images), 8, 2, torch.arange(0), stream()),
-        "compositions of 360 images in 361s": lambda: composition_sensitivity(networks, z, 361, stream()),
-        "1 compositions": lambda: composition_sensitivity(networks, z, 8, stream(), 1),
+        "compositions of 360 images in 361s": lambda: composition_sensitivity(networks, z, 361, streams()),
+        "1 compositions": lambda: composition_sensitivity(networks, z, 8, streams(), 1),
     }
 
 

@@ -75,7 +75,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Modes:
     study = load(plant_ablation(path, DESIGN, answers))
     ablation = load_ablation(study)
     assert ablation
-    return modes(study, ablation, 0.95)
+    return modes(study, ablation, 0.05, 0.002)
 
 
 def percent(n: int) -> float:

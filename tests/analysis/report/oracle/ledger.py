@@ -1,0 +1,152 @@
+"""What the sentences on the inference modes must say: each by the simultaneous intervals of its own comparisons."""
+
+import math
+from collections.abc import Sequence
+
+import pandas as pd
+
+from tests.analysis.report.oracle.arithmetic import sup_t
+from tests.analysis.report.oracle.records import Oracle
+from tests.analysis.report.oracle.speed import NAMES, RUNNING, Trial
+from tests.analysis.report.oracle.spelling import Expected, Interval, estimate, seeds
+
+BATCHES = {size: ("batch", size, "shuffled") for size in (8, 32, 128, 512, 0)}
+NO_NORM: Trial = ("none", None, None)
+SAVED = [(name, None, None) for name in ("population", "precise", "cumulative_last", "cumulative_all")]
+QUESTIONS: list[tuple[list[Trial], Trial, dict[str, str]]] = [
+    (
+        [BATCHES[size] for size in sizes],
+        RUNNING,
+        {
+            "better": "predict with the statistics of the test batch",
+            "worse": "predict with saved statistics",
+            "within": "statistics of the test batch and saved ones do equally well",
+            "mixed": "it depends on the size",
+            "difference": "Accuracy with the statistics of the test batch minus that with the running averages",
+        },
+    )
+    for sizes in ((8, 32), (128, 512, 0))
+] + [
+    (
+        [("batch", 32, "sorted")],
+        BATCHES[32],
+        {
+            "better": "their statistics do more good than those of shuffled ones",
+            "worse": "do not predict with their statistics",
+            "within": "they do as well as shuffled ones",
+            "difference": "Accuracy with statistics of sorted test batches minus that with those of shuffled ones",
+        },
+    ),
+    (
+        SAVED,
+        RUNNING,
+        {
+            "better": "replace the running averages",
+            "worse": "keep the running averages",
+            "within": "all do equally well",
+            "mixed": "it depends on which",
+            "difference": "Accuracy minus that with the running averages",
+        },
+    ),
+    (
+        [RUNNING, SAVED[-1]],
+        NO_NORM,
+        {
+            "better": "it helps with these statistics",
+            "worse": "it hurts with these statistics",
+            "within": "it makes no difference that matters",
+            "mixed": "it depends on the statistics",
+            "difference": "Accuracy with batch normalisation minus that without",
+        },
+    ),
+]
+FOUND = {"better": "better", "worse": "worse", "within": "within the margin", "undecided": "undecided"}
+
+
+def say_ledger(o: Oracle, say: Expected, table: pd.DataFrame) -> None:
+    """Of the rows of one cell of either arm."""
+    scores = {condition: _scores(rows) for condition, rows in table.groupby(["shift", "severity"], sort=False)}
+    clean = scores.pop(("clean", 0))
+    asked = [
+        (i, trial, against)
+        for i, (trials, against, _) in enumerate(QUESTIONS)
+        for trial in trials
+        if {trial, against} <= clean.keys()
+    ]
+    found = _judged(o, [clean[trial] - clean[against] for _, trial, against in asked])
+    for i, (_, _, texts) in enumerate(QUESTIONS):
+        own = [(trial, *judged) for (j, trial, _), judged in zip(asked, found, strict=True) if i == j]
+        if own:
+            say.say("inference", _line(o, own, texts))
+    _shifted(o, say, scores)
+
+
+def _scores(rows: pd.DataFrame) -> dict[Trial, pd.Series]:
+    found: dict[Trial, pd.Series] = {}
+    for (inference, size, order), group in rows.groupby(["inference", "eval_batch_size", "order"], dropna=False):
+        trial = (inference, None if pd.isna(size) else int(size), None if pd.isna(order) else order)
+        found[trial] = group.set_index("seed").accuracy
+        if trial[1] == group.n_examples.iloc[0]:
+            found[inference, 0, trial[2]] = found[trial]
+    return found
+
+
+Judged = tuple[Interval, str]
+
+
+def _judged(o: Oracle, differences: Sequence[pd.Series]) -> list[Judged]:
+    if not differences:
+        return []
+    D = pd.concat(differences, axis=1).to_numpy(float)
+    both = zip(sup_t(D, o.level), sup_t(D, 1 - 2 * o.alpha), strict=True)
+    return [(wide, _outcome(o, wide, narrow)) for wide, narrow in both]
+
+
+def _outcome(o: Oracle, wide: Interval, narrow: Interval) -> str:
+    if wide.n < o.seeds_to_reach or math.isnan(wide.low):
+        return "too few"
+    if max(-narrow.low, narrow.high) < o.margin:
+        return "within"
+    return "better" if wide.low > 0 else "worse" if wide.high < 0 else "undecided"
+
+
+def _line(o: Oracle, own: Sequence[tuple[Trial, Interval, str]], texts: dict[str, str]) -> str:
+    outcomes = [outcome for *_, outcome in own]
+    mixed = len({*outcomes}) > 1
+    advice = texts["mixed"] if mixed else texts.get(outcomes[0], "the data do not decide")
+    if outcomes[0] == "within" and not mixed:
+        advice = f"{advice}, to within {100 * o.margin:g} points"
+    if "too few" in outcomes:
+        advice = f"{seeds(min(found.n for _, found, _ in own))} are too few to say"
+    numbers = [
+        f"{estimate(found)} {_label(trial)}" + (f" ({FOUND[outcome]})" if mixed and outcome in FOUND else "")
+        for trial, found, outcome in own
+    ]
+    return f"{advice}. {texts['difference']}, in points: {'; '.join(numbers)}."
+
+
+def _label(trial: Trial) -> str:
+    if trial[1] is None:
+        return f"with {NAMES[trial[0]]}"
+    return f"in batches of {trial[1]}" if trial[1] else "with all images in one batch"
+
+
+def _shifted(o: Oracle, say: Expected, scores: dict[tuple[str, int], dict[Trial, pd.Series]]) -> None:
+    """Counts of conditions, with the largest change of those that are better or worse."""
+    asked = {at: of for at, of in scores.items() if {BATCHES[128], RUNNING} <= of.keys()}
+    found = _judged(o, [of[BATCHES[128]] - of[RUNNING] for of in asked.values()])
+    if not found:
+        return
+    if any(outcome == "too few" for _, outcome in found):
+        say.say("inference", f"{seeds(min(wide.n for wide, _ in found))} are too few to say.")
+        return
+    parts = []
+    for outcome, text in FOUND.items():
+        own = [(at, wide) for at, (wide, judged) in zip(asked, found, strict=True) if judged == outcome]
+        if own:
+            (shift, severity), most = max(own, key=lambda one: abs(one[1].estimate))
+            name = shift.replace("_", " ") + (f" {severity}" if severity else "")
+            extreme = f" (most: {name}, {estimate(most)} points)" if outcome in ("better", "worse") else ""
+            parts.append(f"{text} in {len(own)}{extreme}")
+    listed = " and ".join([*filter(None, [", ".join(parts[:-1])]), parts[-1]])
+    say.say("inference", f"of {len(found)} conditions {listed}.")
