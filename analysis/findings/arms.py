@@ -7,11 +7,10 @@ import math
 from dataclasses import dataclass
 
 import pandas as pd
-from scipy import stats
 
 from analysis.records.cells import cell_at, rows_in
 from analysis.records.tables import PRIMARY, StudyData
-from analysis.stats.intervals import Interval, prediction, t_interval
+from analysis.stats.intervals import Interval, prediction, proportion, t_interval
 from study.spec.factors import REFERENCE_SETTING, Cell
 
 PUBLISHED = {"no_bn": 0.9555, "bn": 0.978}
@@ -59,7 +58,6 @@ def arm_cells(study: StudyData, level: float) -> list[ArmCell]:
 
 def _arm_cell(cell: Cell, arm: str, runs: pd.DataFrame, level: float) -> ArmCell:
     n, n_failed = len(runs), int(runs.failed.sum())
-    exact = stats.binomtest(n_failed, n).proportion_ci(level, method="exact")
     return ArmCell(
         cell=cell,
         arm=arm,
@@ -67,7 +65,7 @@ def _arm_cell(cell: Cell, arm: str, runs: pd.DataFrame, level: float) -> ArmCell
         accuracy=t_interval(runs[PRIMARY], level),
         n_diverged=int(runs.diverged.sum()),
         n_failed=n_failed,
-        failing=Interval("Clopper-Pearson", n, n_failed / n, float(exact.low), float(exact.high), level),
+        failing=proportion(n_failed, n, level),
     )
 
 

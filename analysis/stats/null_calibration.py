@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
-from analysis.stats.intervals import bootstrap_t
+from analysis.stats.intervals import bootstrap_t, proportion
 from analysis.stats.multiple_tests import as_matrix, max_t
-from analysis.stats.paired_tests import is_constant, paired_t, sign_flip, wilcoxon
+from analysis.stats.paired_tests import paired_t, sign_flip, wilcoxon
+from analysis.stats.scale import in_unit, unit_of
 from analysis.stats.sign_flips import canonical_rows, generator
 
 MAX_EXHAUSTIVE_SEEDS = 10
@@ -56,15 +56,15 @@ def type_i_error_rates(D: ArrayLike, alpha: float) -> list[TypeIErrorRate]:
     table = as_matrix(D)
     if len(table) < 2 or table.shape[1] == 0:
         return []
-    table = canonical_rows(table)
+    table = canonical_rows(in_unit(table, unit_of(table)))
     n, signs = len(table), _label_permutations(table)
     rates = []
     for method, rejects in METHODS.items():
         some = signs[:: -(-len(signs) // BOOTSTRAP_PERMUTATIONS)] if "bootstrap" in method else signs
         n_swaps, n_rejected = len(some), sum(rejects(table * sign[:, None], alpha) for sign in some)
         every, size = n <= MAX_EXHAUSTIVE_SEEDS and n_swaps == len(signs), n_rejected / n_swaps
-        exact = stats.binomtest(n_rejected, n_swaps).proportion_ci(method="exact")
-        low, high = (size, size) if every else (float(exact.low), float(exact.high))
+        drawn = proportion(n_rejected, n_swaps)
+        low, high = (size, size) if every else (drawn.low, drawn.high)
         rates.append(TypeIErrorRate(method, alpha, n, n_swaps, n_rejected, size, low, high, every))
     return rates
 
@@ -85,5 +85,4 @@ def _excludes_zero(d: NDArray[np.float64], alpha: float) -> bool:
 
 def _any_t(table: NDArray[np.float64], alpha: float) -> bool:
     """Return whether t rejects in any cell that has a spread, without correction."""
-    spread = [not is_constant(column) for column in table.T]
-    return any(spread) and bool(np.min(stats.ttest_1samp(table[:, spread], 0.0).pvalue) <= alpha)
+    return any(paired_t(column).pvalue <= alpha for column in table.T)
