@@ -9,7 +9,7 @@
 from analysis.stats.binary_outcomes import count_sign_flip, mcnemar, risk_difference, survivors, worst_rank
 from analysis.stats.cross_fitting import crossfit
 from analysis.stats.effect_sizes import cohen_dz, hedges_gz, prob_better
-from analysis.stats.evalues import e_process, sign_e_process
+from analysis.stats.evalues import sign_e_process
 from analysis.stats.good_regions import good_region, good_region_difference
 from analysis.stats.grid import best_rate, interaction, largest_rate
 from analysis.stats.intervals import (
@@ -17,6 +17,7 @@ from analysis.stats.intervals import (
     fieller,
     hodges_lehmann,
     prediction,
+    proportion,
     sign_flip_interval,
     simultaneous,
     t_interval,
@@ -45,7 +46,6 @@ __all__ = [
     "cohen_dz",
     "count_sign_flip",
     "crossfit",
-    "e_process",
     "equivalence",
     "expected_best",
     "expected_best_band",
@@ -66,6 +66,7 @@ __all__ = [
     "plan",
     "prediction",
     "prob_better",
+    "proportion",
     "real_seeds_needed",
     "risk_difference",
     "seeds_needed",

@@ -40,6 +40,8 @@ def canonical_rows(table: NDArray[np.float64]) -> NDArray[np.float64]:
     Rows are sorted by the sizes in them, NaN as the largest, each in units of its column; no row has a negative sum of
     these. Flipped signs make the same reference set of it.
     """
+    if not table.size:
+        return table
     shares = without_unit(table)
     order = np.lexsort(np.sort(np.abs(shares), axis=1).T[::-1])
     return np.where(np.nansum(shares[order], axis=1, keepdims=True) < 0, -table[order], table[order])

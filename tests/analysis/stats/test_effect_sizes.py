@@ -97,7 +97,7 @@ def ends_given_the_ties(wins: int, ties: int, n: int) -> tuple[float, float]:
 def test_prob_better_covers_with_ties_in_every_law_of_wins_and_ties(n: int) -> None:
     laws = [(p_win, p_tie) for p_tie in (0.0, 0.1, 0.3, 0.6, 0.9) for p_win in np.linspace(0, 1 - p_tie, 5)]
     assert min(coverage(n, *law, ends_of_prob_better) for law in laws) >= 0.95
-    assert min(coverage(n, *law, ends_given_the_ties) for law in laws) < 0.5
+    assert min(coverage(n, *law, ends_given_the_ties) for law in laws) < 0.7
 
 
 def test_degenerate_samples_say_why() -> None:
