@@ -143,8 +143,8 @@ def _looked(study: StudyData, results: Results) -> Iterator[str]:
     if len(most) > 1:
         yield (
             f"These data have been looked at {len(most)} times, with {', '.join(map(str, most))} seeds: a p-value of a"
-            f" later look is not what it seems. The e-value in part {order.number('trust', study, results)} may be"
-            " looked at after every seed; it asks whether an arm is better in more than half of the pairs."
+            f" later look is not what it seems; the e-value in part {order.number('trust', study, results)}, which asks"
+            " a question of its own, is."
         )
 
 

@@ -30,8 +30,8 @@ TERMS = {
     "trial": "one configuration that tuning tried, trained with a few seeds",
     "held out": "training images that no trial trains on and that score the trials",
     "tuned": "in the configuration that an arm's own search found best; {every_arm} have equal budgets",
-    "e-value": "evidence that may be looked at after every seed; from 1/alpha on it rejects at alpha. Here: that each arm is"
-    " the better one in half of the pairs",
+    "e-value": "evidence that may be looked at after every seed; from 1/alpha on it rejects, at alpha, that each of two"
+    " arms wins half of the pairs",
 }
 
 

@@ -31,7 +31,7 @@ def _adding_seeds(of_arm: Findings) -> str:
     return (
         "Who adds seeds and looks again may look at the e-value after every seed; at a p-value they may not. It asks"
         f" whether {arm} is better, or worse, in more than half of the pairs, never how large the mean is. A pair is a"
-        " seed's mean difference over all cells, in which a failed run is worse than a sound one and two failed ones"
+        " seed's mean difference over all cells, in which a failed run loses to a sound one and two failed ones"
         f" tie. So far {arm} is better in {evidence.n_better}, worse in {evidence.n_worse} and tied in {n_tied} of"
         f" {evidence.n} pairs. The e-value assumes that seeds are independent, and nothing else."
     )

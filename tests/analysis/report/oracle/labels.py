@@ -16,7 +16,17 @@ from tests.analysis.report.oracle.arithmetic import (
     wilcoxon,
 )
 from tests.analysis.report.oracle.records import Oracle
-from tests.analysis.report.oracle.spelling import SHARE, Expected, Floats, Row, either, estimate, level_text, percent
+from tests.analysis.report.oracle.spelling import (
+    SHARE,
+    Expected,
+    Floats,
+    Row,
+    either,
+    estimate,
+    every_spelling,
+    level_text,
+    percent,
+)
 
 IN_ORDER = (
     "paired t over the grid",
@@ -65,11 +75,8 @@ def _above(counts: dict[str, int], n_swaps: int, bootstrap: tuple[range, int], a
         sizes |= {"bootstrap-t interval over the grid": (k / n_used, low)}
         above = [f"{name} ({percent(sizes[name][0])})" for name in IN_ORDER if sizes[name][1] > alpha]
         finds = "this method finds" if len(above) == 1 else "these methods find"
-        spellings.append(
-            f"Above the wanted {wanted}: {'; '.join(above)}. On data like these {finds} too often what is not there."
-            if above
-            else f"No method is shown to exceed the wanted {wanted}."
-        )
+        said = f"Above the wanted {wanted}: {'; '.join(above)}. On data like these {finds} too often what is not there."
+        spellings += every_spelling(said if above else f"No method is shown to exceed the wanted {wanted}.")
     return either(spellings)
 
 

@@ -58,6 +58,7 @@ def say_plan(o: Oracle, say: Expected) -> None:
         answers[f"{question} (evidence from {1 / alpha:g} on)"] = _e_value(_sign_evidence(better, worse))
         say.say(
             "trust",
+            "It asks whether with BN is better, or worse, in more than half of the pairs, never how large the mean is.",
             f"So far with BN is better in {better}, worse in {worse} and tied in {n - better - worse} of {n} pairs.",
         )
     say.table("plan-bn", ("question",), ({"question": key, "answer": text} for key, text in answers.items()))
