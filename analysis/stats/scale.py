@@ -15,6 +15,9 @@ NEGLIGIBLE = 1e-9
 ORDINARY = 100
 """Sizes from 2^-100 to 2^100 are left as they are: their squares, and sums of these, are numbers."""
 
+MAX_EXPONENT = 1023
+"""Of the largest power of two that is a number."""
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -40,10 +43,11 @@ class Sample:
 
     @property
     def too_few(self) -> str | None:
-        """Return why the sample says nothing, where fewer than half of its values remain; None where it does."""
-        if 2 * self.n_negligible <= self.n:
+        """Return why the sample says nothing, where fewer than half of what is not zero remains; None where it does."""
+        n_moved = self.n_negligible + int(np.count_nonzero(self.values[~np.isnan(self.values)]))
+        if 2 * self.n_negligible <= n_moved:
             return None
-        return f"{self.n_negligible} of {self.n} values are below {NEGLIGIBLE:g} of the largest: too few remain"
+        return f"{self.n_negligible} of {n_moved} values are below {NEGLIGIBLE:g} of the largest: too few remain"
 
 
 def unit_of(*arrays: NDArray[np.float64]) -> float:
@@ -52,7 +56,7 @@ def unit_of(*arrays: NDArray[np.float64]) -> float:
     1 for ordinary sizes and for zeros.
     """
     exponent = math.frexp(max((_largest(array) for array in arrays), default=0.0))[1]
-    return 1.0 if abs(exponent) <= ORDINARY else math.ldexp(1.0, exponent)
+    return 1.0 if abs(exponent) <= ORDINARY else math.ldexp(1.0, min(exponent, MAX_EXPONENT))
 
 
 def in_unit(values: NDArray[np.float64], unit: float) -> NDArray[np.float64]:
