@@ -8,11 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from analysis.records.cells import cell_at, rows_in
 from analysis.records.tables import PRIMARY, StudyData
-from analysis.stats.intervals import Interval, prediction, t_interval
+from analysis.stats.intervals import Interval, prediction, proportion, t_interval
 from analysis.stats.secondary.seed_variance import SeedVariance, seed_variance
 from study.spec.factors import REFERENCE_SETTING, Cell
 
@@ -67,7 +66,6 @@ def arm_cells(study: StudyData, level: float) -> list[ArmCell]:
 def _arm_cell(study: StudyData, cell: Cell, arm: str, runs: pd.DataFrame, level: float) -> ArmCell:
     correct = study.correctness(arm, cell)
     n, n_failed = len(runs), int(runs.failed.sum())
-    exact = stats.binomtest(n_failed, n).proportion_ci(level, method="exact")
     return ArmCell(
         cell=cell,
         arm=arm,
@@ -75,7 +73,7 @@ def _arm_cell(study: StudyData, cell: Cell, arm: str, runs: pd.DataFrame, level:
         accuracy=t_interval(runs[PRIMARY], level),
         n_diverged=int(runs.diverged.sum()),
         n_failed=n_failed,
-        failing=Interval("Clopper-Pearson", n, n_failed / n, float(exact.low), float(exact.high), level),
+        failing=proportion(n_failed, n, level),
         variance=seed_variance(correct[~np.isnan(correct).any(axis=1)]),
     )
 

@@ -21,8 +21,9 @@ from analysis.records.pairs import Pairs, zero_rounding_noise
 from analysis.stats.families import simultaneous_inference
 from analysis.stats.intervals import Interval, t_interval
 from analysis.stats.multiple_tests import holm
-from analysis.stats.paired_tests import Test, degenerate_reason, sign_flip
+from analysis.stats.paired_tests import Test, sign_flip, why_degenerate
 from analysis.stats.power import seeds_to_reach
+from analysis.stats.scale import rescale
 from study.spec.factors import Cell, in_words
 
 VERDICTS = {
@@ -175,7 +176,7 @@ def family(pairs: Pairs, of: Sequence[Sample], alpha: float, margin: float) -> l
 def _jointly(of: Sequence[Sample], alpha: float) -> list[SimultaneousInference | None]:
     """Return the family's tests and intervals, of the samples that can be tested."""
     enough = seeds_to_reach(alpha)
-    tested = [i for i, one in enumerate(of) if len(one.d) >= enough and degenerate_reason(one.d) is None]
+    tested = [i for i, one in enumerate(of) if len(one.d) >= enough and why_degenerate(rescale(one.d)) is None]
     columns = {i: pd.Series(of[i].d, index=of[i].seeds) for i in tested}
     matrix = pd.DataFrame(columns).sort_index().to_numpy(float)
     found = dict(zip(tested, simultaneous_inference(matrix, 1 - alpha) if tested else [], strict=True))
@@ -274,7 +275,7 @@ def conclude(
     enough, n = seeds_to_reach(alpha), interval.n
     if n < enough:
         return "description", f"{n} {units.removesuffix('s') if n == 1 else units}: a verdict needs {enough}"
-    if interval.reason is not None:
+    if not interval.low < interval.high:
         return "description", interval.reason
     if bounds is not None and not bounds.agree:
         n_missing = "1 pair lacks" if bounds.n_missing == 1 else f"{bounds.n_missing} pairs lack"

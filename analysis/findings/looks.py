@@ -1,7 +1,8 @@
 """Every look at a study's data: a p-value of a later look is not what it seems, so looks are recorded and reported."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from analysis.findings import contrasts
 from analysis.findings.results import Results
@@ -18,7 +19,16 @@ class Look:
     mean_diff: float | None
     p_t: float | None
     p_sign_flip: float | None
-    e_value: float | None
+    sign_e_value: float | None = field(default=None, compare=False)
+    """That of ``sign_e_process`` after these seeds."""
+    e_value: float | None = field(default=None, compare=False)
+    """That of a Gaussian mixture, as earlier programs recorded it; it held for normal differences alone."""
+
+    def recorded(self) -> dict[str, Any]:
+        """Return the look as the manifest has it: an e-value only where there is one."""
+        return {
+            name: value for name, value in asdict(self).items() if value is not None or not name.endswith("e_value")
+        }
 
 
 def looks(study: StudyData, results: Results) -> list[Look]:
@@ -37,7 +47,7 @@ def _look(results: Results, arm: str) -> Look:
         mean_diff=_known(overall.mean_diff),
         p_t=_known(overall.t.pvalue),
         p_sign_flip=_known(overall.sign_flip.pvalue),
-        e_value=_known(evidence.gaussian[-1]) if evidence.n else None,
+        sign_e_value=_known(evidence.sign[-1]) if evidence.n else None,
     )
 
 

@@ -94,13 +94,19 @@ class BestCell:
 
 @dataclass(frozen=True)
 class Evidence:
-    """E-values for those who add seeds and look again: at least 1/alpha, at any look, is evidence at level alpha."""
+    """E-values for those who add seeds and look again: at least 1/alpha, at any look, is evidence at level alpha.
+
+    They ask whether one arm is better in more than half of the pairs. A pair is a seed: its mean difference over all
+    cells, in which a failed run is worse than a sound one and two failed ones tie.
+    """
 
     n: int
-    gaussian: list[float]
-    """E-value after each seed in order; a Gaussian mixture (Lai 1976)."""
+    """Seeds with a pair in every cell."""
+    n_better: int
+    """Seeds in which the arm is better; the others are worse, or tie."""
+    n_worse: int
     sign: list[float]
-    """E-value after each seed by the signs of the differences alone."""
+    """E-value after each seed in order."""
     threshold: float
 
 
@@ -201,14 +207,18 @@ def findings(study: StudyData, of_study: Sequence[Contrast], arm: str, alpha: fl
         best_rates=_best_rates(study, pairs, level),
         best_cell=_best_cell(pairs, level),
         plan=power.plan(of_seeds, margin, alpha),
-        evidence=Evidence(
-            len(of_seeds),
-            evalues.e_process(of_seeds).tolist(),
-            evalues.sign_e_process(of_seeds).tolist(),
-            1 / alpha,
-        ),
+        evidence=_evidence(pairs, alpha),
         sizes=null_calibration.type_i_error_rates(complete, alpha),
     )
+
+
+def _evidence(pairs: Pairs, alpha: float) -> Evidence:
+    """Return the e-values of the seeds with a pair in every cell, in order."""
+    rows = pairs.complete
+    d = evalues.with_failures(rows.difference, rows.failed_baseline, rows.failed_arm)
+    of_seeds = zero_rounding_noise(rows.assign(difference=d).groupby("seed").difference.mean())
+    n_better, n_worse = int((of_seeds > 0).sum()), int((of_seeds < 0).sum())
+    return Evidence(len(of_seeds), n_better, n_worse, evalues.sign_e_process(of_seeds).tolist(), 1 / alpha)
 
 
 def _scores_by_seed(pairs: Pairs) -> list[Scores]:

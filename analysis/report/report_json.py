@@ -41,7 +41,7 @@ def contents(study: StudyData, results: Results) -> dict[str, Any]:
             "findings": results.of_arms,
             "modes": results.modes,
             "ledger": [] if results.modes is None else inference_sentences.ledger(results.modes, results.margin),
-            "looks": looks(study, results),
+            "looks": [look.recorded() for look in looks(study, results)],
             "completeness": completeness(study),
             "unpaired": [line for arm in study.treatments for line in study.unpaired(arm, study.baseline)],
             "curves": results.curves,
@@ -155,7 +155,8 @@ def _looked(study: StudyData, results: Results) -> Iterator[str]:
     if len(most) > 1:
         yield (
             f"These data have been looked at {len(most)} times, with {', '.join(map(str, most))} seeds: a p-value of a"
-            f" later look is not what it seems; the e-value in part {order.number('trust', study, results)} is."
+            f" later look is not what it seems; the e-value in part {order.number('trust', study, results)}, which asks"
+            " a question of its own, is."
         )
 
 

@@ -9,7 +9,7 @@
 from analysis.stats.binary_outcomes import count_sign_flip, mcnemar, risk_difference, survivors, worst_rank
 from analysis.stats.cross_fitting import crossfit
 from analysis.stats.effect_sizes import cohen_dz, hedges_gz, prob_better
-from analysis.stats.evalues import e_process, sign_e_process
+from analysis.stats.evalues import sign_e_process
 from analysis.stats.families import simultaneous_inference
 from analysis.stats.good_regions import good_region, good_region_difference
 from analysis.stats.grid import best_rate, largest_rate, level_differences
@@ -55,7 +55,6 @@ __all__ = [
     "cohen_dz",
     "count_sign_flip",
     "crossfit",
-    "e_process",
     "equivalence",
     "expected_best",
     "expected_best_band",

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.stats.grid import MIN_SEEDS, RESAMPLES, ROUNDING
+from analysis.stats.grid import MIN_SEEDS, is_largest
 from analysis.stats.intervals import Interval, percentile_ends, t_interval
-from analysis.stats.sign_flips import generator
+from analysis.stats.scale import in_unit, unit_of
+from analysis.stats.sign_flips import BOOTSTRAP_RESAMPLES, generator
 
 METHOD = "cross-fitted percentile bootstrap, no shorter than t"
 
@@ -40,6 +41,8 @@ class CrossFit:
     mean_baseline: float
     """Mean over the folds of the baseline's held-out scores."""
     mean_arm: float
+    reason: str | None = None
+    """Why numbers are missing, None where none is: of all where there is no interval, else of the seeds left out."""
 
 
 def crossfit(of_baseline: ArrayLike, of_arm: ArrayLike, level: float = 0.95) -> CrossFit:
@@ -82,25 +85,30 @@ def crossfit(of_baseline: ArrayLike, of_arm: ArrayLike, level: float = 0.95) -> 
         raise ValueError(f"both sides have the same seeds, these have {len(sides[0])} and {len(sides[1])}")
     order = _canonical_order(*sides)
     baseline, arm = (side[order] for side in sides)
-    n = len(order)
-    differences = np.full(len(sides[0]), np.nan)
+    n, n_given = len(order), len(sides[0])
+    differences = np.full(n_given, np.nan)
+    left_out = f"{n_given - n} of {n_given} seeds have a score that is no number: left out" if n < n_given else None
     if n == 0:
         empty = Interval(METHOD, 0, math.nan, math.nan, math.nan, level, "0 seeds")
         no = math.nan
-        return CrossFit(empty, no, tuple(differences.tolist()), None, None, no, no, no, no)
+        return CrossFit(empty, no, tuple(differences.tolist()), None, None, no, no, no, no, empty.reason)
+    unit = unit_of(baseline, arm)
+    baseline, arm = in_unit(baseline, unit), in_unit(arm, unit)
     held_out = [_held_out(side, np.ones((1, n)))[0] for side in (baseline, arm)]
     differences[order] = held_out[1] - held_out[0]
-    best_baseline, best_arm = (int(_first_best(side.sum(axis=0), side, n)) for side in (baseline, arm))
+    best_baseline, best_arm = (int(_first_best(np.ones(n), side)) for side in (baseline, arm))
+    interval = _interval(differences[order], baseline, arm, level)
     return CrossFit(
-        interval=_interval(differences[order], baseline, arm, level),
-        naive=float(arm[:, best_arm].mean() - baseline[:, best_baseline].mean()),
-        differences=tuple(differences.tolist()),
+        interval=interval.times(unit),
+        naive=unit * float(arm[:, best_arm].mean() - baseline[:, best_baseline].mean()),
+        differences=tuple((unit * differences).tolist()),
         best_baseline=best_baseline,
         best_arm=best_arm,
         stable_baseline=_stability(baseline, best_baseline),
         stable_arm=_stability(arm, best_arm),
-        mean_baseline=float(held_out[0].mean()),
-        mean_arm=float(held_out[1].mean()),
+        mean_baseline=unit * float(held_out[0].mean()),
+        mean_arm=unit * float(held_out[1].mean()),
+        reason=interval.reason or left_out,
     )
 
 
@@ -121,17 +129,16 @@ def _canonical_order(baseline: Floats, arm: Floats) -> Indices:
     return complete[orders[swap]]
 
 
-def _first_best(sums: Floats, scores: Floats, n: int) -> Indices:
-    """Return (...,) which of ``sums`` (..., configurations) over at most ``n`` copies is best, of equals the first."""
-    tie = ROUNDING * n * np.abs(scores).max()
-    return (sums >= sums.max(axis=-1, keepdims=True) - tie).argmax(axis=-1)
+def _first_best(copies: Floats, scores: Floats) -> Indices:
+    """Return (...,) which configuration has the best sum over ``copies`` (..., seeds) of the seeds, of equals the
+    first."""
+    return np.asarray(is_largest(copies @ scores, copies @ np.abs(scores)).argmax(axis=-1))
 
 
 def _choices(scores: Floats, copies: Floats) -> Indices:
     """Return (resamples, seeds) the best configuration without any copy of that seed, of ``copies`` as large."""
-    n, total = len(scores), copies @ scores
-    chosen = [_first_best(total - copies[:, [k]] * scores[k], scores, n) for k in range(n)]
-    return np.column_stack(chosen)
+    others = 1.0 - np.eye(len(scores))
+    return np.column_stack([_first_best(copies * kept, scores) for kept in others])
 
 
 def _held_out(scores: Floats, copies: Floats) -> Floats:
@@ -170,5 +177,5 @@ def _rng(baseline: Floats, arm: Floats) -> np.random.Generator:
 
 def _copies(n: int, rng: np.random.Generator) -> Floats:
     """Return (resamples, seeds) how often each seed was drawn, less the resamples of a single seed."""
-    drawn = rng.multinomial(n, np.full(n, 1 / n), RESAMPLES)
+    drawn = rng.multinomial(n, np.full(n, 1 / n), BOOTSTRAP_RESAMPLES)
     return drawn[(drawn < n).all(axis=1)].astype(np.float64)

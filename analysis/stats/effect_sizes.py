@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import optimize, special, stats
 
-from analysis.stats.paired_tests import as_differences, degenerate_reason, round_for_ties
+from analysis.stats.paired_tests import as_differences, why_degenerate
+from analysis.stats.scale import rescale
 
 LARGE_T = 25.0
 NODES, _weights = np.polynomial.hermite_e.hermegauss(120)
@@ -25,7 +26,7 @@ class Effect:
     high: float = math.nan
     level: float = 0.95
     reason: str | None = None
-    """Why there is no number or no interval; None where there are both."""
+    """Why there is no number or no interval, or what counts as zero; None where all is well."""
 
 
 def cohen_dz(d: ArrayLike, level: float = 0.95) -> Effect:
@@ -36,8 +37,8 @@ def cohen_dz(d: ArrayLike, level: float = 0.95) -> Effect:
     >>> round(cohen_dz([1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4]).estimate, 6)
     1.284558
     """
-    d = as_differences(d)
-    n, reason = len(d), degenerate_reason(d)
+    sample = rescale(as_differences(d))
+    d, n, reason = sample.values, sample.n, why_degenerate(sample)
     if reason:
         return Effect("d_z", n, math.nan, level=level, reason=reason)
     estimate = float(d.mean() / d.std(ddof=1))
@@ -47,7 +48,7 @@ def cohen_dz(d: ArrayLike, level: float = 0.95) -> Effect:
     )
     if estimate < 0:
         low, high = -high, -low
-    return Effect("d_z", n, estimate, low, high, level)
+    return Effect("d_z", n, estimate, low, high, level, sample.note)
 
 
 def _noncentrality(t: float, df: int, p: float) -> float:
@@ -87,29 +88,30 @@ def hedges_gz(d: ArrayLike, level: float = 0.95) -> Effect:
     """
     biased = cohen_dz(d, level)
     m = biased.n - 1
-    if biased.reason:
+    if math.isnan(biased.estimate):
         return replace(biased, method="g_z")
     if m < 2:
         return replace(biased, method="g_z", estimate=math.nan, low=math.nan, high=math.nan, reason="2 pairs: J is 0")
     j = math.exp(special.gammaln(m / 2) - special.gammaln((m - 1) / 2)) / math.sqrt(m / 2)
-    return Effect("g_z", biased.n, j * biased.estimate, j * biased.low, j * biased.high, level)
+    return Effect("g_z", biased.n, j * biased.estimate, j * biased.low, j * biased.high, level, biased.reason)
 
 
 def prob_better(d: ArrayLike, level: float = 0.95) -> Effect:
-    """Return P(arm > baseline) of a pair, a tie counting half.
+    """Return P(arm > baseline) + P(tie) / 2 of a pair, with an interval that covers it with ties too.
 
-    Clopper & Pearson's exact interval (1934) on the pairs that are decided, given the number of ties.
+    Clopper & Pearson's exact interval (1934), a tie counting as half a win and half a loss. Ties make the share less
+    uncertain than that, so it covers at least as often as it says: in each tail at most (1 - level) / 2 in all
+    trinomial laws of up to 100 pairs that were enumerated, at 80, 95 and 99 %.
 
-    >>> prob_better([1, 2, 0, -1]).estimate
-    0.625
+    >>> effect = prob_better([1, 2, 0, -1])
+    >>> effect.estimate, round(effect.low, 3), round(effect.high, 3)
+    (0.625, 0.123, 0.972)
     """
-    d = round_for_ties(as_differences(d))
-    n, wins, ties = len(d), int(np.count_nonzero(d > 0)), int(np.count_nonzero(d == 0))
-    if n == 0:
-        return Effect("P(arm > baseline)", 0, math.nan, level=level, reason="0 pairs")
-    estimate, decided = (wins + ties / 2) / n, n - ties
-    if decided == 0:
-        return Effect("P(arm > baseline)", n, estimate, level=level, reason="every pair is a tie")
-    exact = stats.binomtest(wins, decided).proportion_ci(level, method="exact")
-    low, high = ((end * decided + ties / 2) / n for end in (exact.low, exact.high))
-    return Effect("P(arm > baseline)", n, estimate, float(low), float(high), level)
+    sample = rescale(as_differences(d))
+    n, reason = sample.n, sample.too_few or (None if sample.n else "0 pairs")
+    if reason:
+        return Effect("P(arm > baseline)", n, math.nan, level=level, reason=reason)
+    wins, tail = float((np.sign(sample.values) + 1).sum()) / 2, (1 - level) / 2
+    low = float(stats.beta.ppf(tail, wins, n - wins + 1)) if wins else 0.0
+    high = float(stats.beta.isf(tail, wins + 1, n - wins)) if wins < n else 1.0
+    return Effect("P(arm > baseline)", n, wins / n, low, high, level, sample.note)

@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from analysis.stats import sign_flips
 from analysis.stats.intervals import Interval
 from analysis.stats.multiple_tests import as_matrix
-from analysis.stats.paired_tests import ROUNDING, Test, degenerate_reason
+from analysis.stats.paired_tests import ROUNDING, Test, why_degenerate
+from analysis.stats.scale import Sample, rescale, rescale_columns, without_unit
 
 METHOD = "sup-t"
 
@@ -62,8 +63,8 @@ def simultaneous_inference(D: ArrayLike, level: float = 0.95) -> list[Member]:
     ([1, 23, 65], 65)
     """
     given = as_matrix(D)
-    columns = [column[~np.isnan(column)] for column in given.T]
-    reasons = [degenerate_reason(column) for column in columns]
+    columns = [rescale(column[~np.isnan(column)]) for column in given.T]
+    reasons = [why_degenerate(column) for column in columns]
     usable = [i for i, reason in enumerate(reasons) if reason is None]
     largest = _largest_t(given[:, usable]) if usable else np.empty(0)
     total = 1 + len(largest)
@@ -73,47 +74,40 @@ def simultaneous_inference(D: ArrayLike, level: float = 0.95) -> list[Member]:
     return [_member(*of, largest, critical, level) for of in zip(columns, reasons, strict=True)]
 
 
-def _member(
-    d: NDArray[np.float64], reason: str | None, largest: NDArray[np.float64], critical: float, level: float
-) -> Member:
-    n, total = len(d), 1 + len(largest)
+def _member(sample: Sample, reason: str | None, largest: NDArray[np.float64], critical: float, level: float) -> Member:
+    d, n, total = sample.values, sample.n, 1 + len(largest)
     mean, error = _moments(d) if n else (math.nan, math.nan)
     if reason is not None:
-        end = mean if n > 1 else math.nan
-        nothing = n > 1 and not d.any()  # no pattern of signs changes it
+        end = mean if n > 1 and not sample.too_few else math.nan
+        nothing = n > 1 and not d.any() and not sample.too_few  # no pattern of signs changes it
         test = Test(METHOD, n, 0.0, 1.0, n_extreme=total, n_total=total) if nothing else None
         interval = Interval(METHOD, n, mean, end, end, level, reason)
-        return Member(test or Test(METHOD, n, math.nan, math.nan, reason=reason), interval)
+        return Member(test or Test(METHOD, n, math.nan, math.nan, reason=reason), interval.times(sample.unit))
     extreme = 1 + len(largest) - int(np.searchsorted(largest, abs(mean / error) * (1 - ROUNDING), side="left"))
-    test = Test(METHOD, n, mean / error, extreme / total, df=n - 1, n_extreme=extreme, n_total=total)
-    why = f"{n} pairs: the exact test has no {100 * level:g} % interval" if math.isinf(critical) else None
-    return Member(test, Interval(METHOD, n, mean, mean - critical * error, mean + critical * error, level, why))
+    test = Test(METHOD, n, mean / error, extreme / total, n - 1, extreme, total, sample.note)
+    why = f"{n} pairs: the exact test has no {100 * level:g} % interval" if math.isinf(critical) else sample.note
+    interval = Interval(METHOD, n, mean, mean - critical * error, mean + critical * error, level, why)
+    return Member(test, interval.times(sample.unit))
 
 
 def _largest_t(table: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the largest |t| over the columns under each pattern of signs of the centred rows, from small to large."""
-    centred = sign_flips.canonical_rows(np.column_stack([_centred(column) for column in table.T]))
-    rng = sign_flips.generator(METHOD, np.sort(np.abs(centred), axis=1))
+    scaled, _ = rescale_columns(table)
+    centred = sign_flips.canonical_rows(np.column_stack([_centred(column) for column in scaled.T]))
+    rng = sign_flips.generator(METHOD, np.sort(np.abs(without_unit(centred)), axis=1))
     blocks = sign_flips.flipped_sums(np.nan_to_num(centred), rng)
     largest = np.sort(np.concatenate([sign_flips.abs_t(sums, centred).max(1) for sums in blocks]))
     return np.repeat(largest, 2) if sign_flips.is_exact(len(table)) else largest  # the other half mirrors them
 
 
 def _centred(column: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the column less its mean, in a unit near its largest size; the same bits for any order of the seeds."""
-    scaled = column / _scale(column)
-    known = scaled[~np.isnan(scaled)]
-    return np.asarray(scaled - math.fsum(known) / len(known))
+    """Return the column less its mean, the same bits for any order of the seeds."""
+    known = column[~np.isnan(column)]
+    return np.asarray(column - math.fsum(known) / len(known))
 
 
 def _moments(d: NDArray[np.float64]) -> tuple[float, float]:
     """Return the mean and its standard error (NaN of one value), the same bits for any order of the seeds."""
-    scale, n = _scale(d), len(d)
-    centred = _centred(d)
-    spread = math.sqrt(math.fsum(centred**2) / (n - 1) / n) if n > 1 else math.nan
-    return math.fsum(d / scale) / n * scale, spread * scale
-
-
-def _scale(d: NDArray[np.float64]) -> float:
-    """Return the power of two at the largest size: no square of what it divides vanishes or overflows."""
-    return math.ldexp(1.0, math.frexp(float(np.nanmax(np.abs(d))))[1] - 1)
+    n = len(d)
+    spread = math.sqrt(math.fsum(_centred(d) ** 2) / (n - 1) / n) if n > 1 else math.nan
+    return math.fsum(d) / n, spread

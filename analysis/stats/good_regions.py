@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, stats
 
-from analysis.stats.intervals import Interval
+from analysis.stats.intervals import Interval, proportion
 from analysis.stats.paired_tests import Test
 from analysis.stats.tuning_curves import ROUNDING, as_scores, check_same_trials
 
@@ -40,11 +40,7 @@ def good_region(scores: ArrayLike, target: float, level: float = 0.95) -> Interv
     (0.5, 0.0676, 0.9324)
     """
     good = _good(scores, target)
-    n, k = len(good), int(good.sum())
-    if n == 0:
-        return Interval("Clopper-Pearson", 0, math.nan, math.nan, math.nan, level, "0 trials")
-    exact = stats.binomtest(k, n).proportion_ci(level, method="exact")
-    return Interval("Clopper-Pearson", n, k / n, float(exact.low), float(exact.high), level)
+    return proportion(int(good.sum()), len(good), level)
 
 
 def good_region_difference(
@@ -71,7 +67,8 @@ def good_region_difference(
 
 def _good(scores: ArrayLike, target: float) -> NDArray[np.bool_]:
     """Return which scores reach the target; a mean that is the target but for rounding does."""
-    return np.asarray(as_scores(scores) >= target - ROUNDING)
+    given = as_scores(scores)
+    return np.asarray(given >= target - ROUNDING * np.maximum(np.abs(given), abs(target)))
 
 
 def _mcnemar(only_baseline: int, only_arm: int) -> Test:

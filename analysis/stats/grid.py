@@ -16,9 +16,9 @@ from numpy.typing import ArrayLike, NDArray
 from analysis.stats.families import simultaneous_inference
 from analysis.stats.intervals import Interval, percentile_ends, t_interval
 from analysis.stats.paired_tests import Test, sign_flip
-from analysis.stats.sign_flips import generator
+from analysis.stats.scale import in_unit, unit_of
+from analysis.stats.sign_flips import BOOTSTRAP_RESAMPLES, generator, sorted_rows
 
-RESAMPLES = 9_999
 MIN_SEEDS = 6
 """Seeds below which a bootstrap of seeds covers far too seldom to be shown."""
 ROUNDING = 1e-12
@@ -164,9 +164,10 @@ def largest_rate(
     baseline, arm = _largest(failed_baseline, len(rates)), _largest(failed_arm, len(rates))
     if baseline.shape != arm.shape:
         raise ValueError(f"both sides have the same runs, these have {baseline.shape} and {arm.shape}")
-    step = rates[1] / rates[0] if len(rates) > 1 else 10.0
-    log_rates = np.log10([rates[0] / step, *rates])
-    log_ratio = _seed_means(log_rates[arm] - log_rates[baseline])
+    log_rates = np.log10(rates)
+    step = log_rates[1] - log_rates[0] if len(rates) > 1 else 1.0
+    log_rates = np.array([log_rates[0] - step, *log_rates])
+    log_ratio = _seed_sums(log_rates[arm] - log_rates[baseline]) / max(1, baseline.shape[1])
     return LargestRate(
         interval=t_interval(log_ratio, level),
         sign_flip=sign_flip(log_ratio),
@@ -218,21 +219,23 @@ def best_rate(of_baseline: ArrayLike, of_arm: ArrayLike, lrs: Sequence[float], l
 
 def _is_best(of_baseline: Floats, of_arm: Floats) -> list[NDArray[np.bool_]]:
     """Return per side (1 + resamples, rates) which rates share the best mean, row 0 of the data themselves."""
-    sides = [_sorted_rows(of_baseline, of_arm), _sorted_rows(of_arm, of_baseline)]
+    sides = [sorted_rows(of_baseline, of_arm), sorted_rows(of_arm, of_baseline)]
     swap = sides[1].tolist() < sides[0].tolist()  # the same rows, so the same draws, whichever side is the arm
     rows = sides[swap]
     n = len(rows)
-    drawn = generator("best rate", rows).multinomial(n, np.full(n, 1 / n), RESAMPLES if n >= MIN_SEEDS else 0)
-    sums = np.vstack([np.ones(n), drawn]) @ rows
-    tie = ROUNDING * n * np.abs(rows).max()
-    good = [side >= side.max(axis=1, keepdims=True) - tie for side in np.split(sums, 2, axis=1)]
+    drawn = generator("best rate", rows).multinomial(n, np.full(n, 1 / n), BOOTSTRAP_RESAMPLES if n >= MIN_SEEDS else 0)
+    rows = in_unit(rows, unit_of(rows))
+    copies = np.vstack([np.ones(n), drawn])
+    sums, sizes = (np.split(copies @ table, 2, axis=1) for table in (rows, np.abs(rows)))
+    good = [is_largest(*side) for side in zip(sums, sizes, strict=True)]
     return good[::-1] if swap else good
 
 
-def _sorted_rows(one: Floats, other: Floats) -> Floats:
-    """Return (seeds, rates of one and of other), sorted: no trace of the order of the seeds."""
-    rows = np.hstack([one, other])
-    return rows[np.lexsort(rows.T[::-1])]
+def is_largest(sums: Floats, sizes: Floats) -> NDArray[np.bool_]:
+    """Return which of ``sums`` (..., m) are the largest of their row, but for the rounding of the ``sizes`` summed."""
+    best = sums.argmax(axis=-1, keepdims=True)
+    rounding = ROUNDING * (sizes + np.take_along_axis(sizes, best, axis=-1))
+    return np.asarray(sums >= np.take_along_axis(sums, best, axis=-1) - rounding)
 
 
 def _percentile(log_ratios: Floats, n: int, level: float) -> Interval:

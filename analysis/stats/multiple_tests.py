@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from analysis.stats.paired_tests import ROUNDING, Test
+from analysis.stats.scale import rescale_columns, without_unit
 from analysis.stats.sign_flips import abs_t, canonical_rows, flipped_sums, generator, two_sided_counts
 
 
@@ -35,14 +36,14 @@ def max_t(D: ArrayLike) -> list[Test]:
     >>> [test.n_extreme for test in max_t(D)]
     [2, 30, 64]
     """
-    given = as_matrix(D)
+    given, samples = rescale_columns(as_matrix(D))
     table = canonical_rows(given)
     n, n_of = len(table), (~np.isnan(table)).sum(0)
     total, sizes = np.nansum(given, axis=0), np.nansum(np.abs(given), axis=0)
     observed = abs_t(total, given)
     # a sum that is larger but for rounding is not
     ties = abs_t(np.maximum(np.abs(total) - ROUNDING * sizes, 0), given)
-    testable = np.flatnonzero(n_of >= 2)
+    testable = np.flatnonzero([sample.n >= 2 and sample.too_few is None for sample in samples])
     order = testable[np.argsort(-ties[testable], kind="stable")]
     counts = _step_down_counts(table[:, order], ties[order])
     by_column = {}
@@ -50,10 +51,16 @@ def max_t(D: ArrayLike) -> list[Test]:
     for i, n_extreme in zip(order.tolist(), np.maximum.accumulate(counts), strict=True):
         extreme, of = two_sided_counts(int(n_extreme), n)
         t = math.copysign(observed[i], total[i])
-        by_column[i] = Test("step-down max-T", int(n_of[i]), t, extreme / of, n_extreme=extreme, n_total=of)
+        note = samples[i].note
+        by_column[i] = Test("step-down max-T", int(n_of[i]), t, extreme / of, None, extreme, of, reason=note)
     return [
-        by_column.get(i, Test("step-down max-T", int(k), math.nan, math.nan, reason=f"{k} pairs: no test"))
-        for i, k in enumerate(n_of)
+        by_column.get(
+            i,
+            Test(
+                "step-down max-T", sample.n, math.nan, math.nan, reason=sample.too_few or f"{sample.n} pairs: no test"
+            ),
+        )
+        for i, sample in enumerate(samples)
     ]
 
 
@@ -73,7 +80,9 @@ def _step_down_counts(table: NDArray[np.float64], observed: NDArray[np.float64])
     ``observed`` (m,) falls from column to column.
     """
     counts = np.zeros(len(observed), int)
-    for sums in flipped_sums(np.nan_to_num(table), generator("sign-flip", np.sort(np.abs(table), axis=1))):
+    for sums in flipped_sums(
+        np.nan_to_num(table), generator("sign-flip", np.sort(np.abs(without_unit(table)), axis=1))
+    ):
         t = abs_t(sums, table)
         largest_from = np.maximum.accumulate(t[:, ::-1], axis=1)[:, ::-1]
         counts += (largest_from >= observed).sum(0)

@@ -2,7 +2,8 @@
 
 Within a seed the labels of the two arms are swapped at random, in all cells at once; what is left of a difference
 is chance. Every method is then run as it was on the real labels. An exact test rejects in at most alpha of all swaps,
-whatever the data; of the others, this is their size on data like these.
+whatever the data; of the others, this is their size on data like these. What it cannot see: swapped labels make every
+difference as likely as its opposite, whatever law it came from, so what a skewed law does to a method stays hidden.
 """
 
 from collections.abc import Callable
@@ -12,9 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from analysis.stats.intervals import bootstrap_t
+from analysis.stats.intervals import bootstrap_t, proportion
 from analysis.stats.multiple_tests import as_matrix, max_t
-from analysis.stats.paired_tests import is_constant, paired_t, sign_flip, wilcoxon
+from analysis.stats.paired_tests import paired_t, sign_flip, why_degenerate, wilcoxon
+from analysis.stats.scale import in_unit, rescale_columns, unit_of
 from analysis.stats.sign_flips import canonical_rows, generator
 
 MAX_EXHAUSTIVE_SEEDS = 10
@@ -38,6 +40,11 @@ class TypeIErrorRate:
     high: float
     every_swap: bool
 
+    @property
+    def exceeds(self) -> bool:
+        """Whether the size is above ``alpha``: of all swaps as it is, of drawn ones by the lower end."""
+        return self.low > self.alpha
+
 
 Rejects = Callable[[NDArray[np.float64], float], bool]
 
@@ -56,15 +63,15 @@ def type_i_error_rates(D: ArrayLike, alpha: float) -> list[TypeIErrorRate]:
     table = as_matrix(D)
     if len(table) < 2 or table.shape[1] == 0:
         return []
-    table = canonical_rows(table)
+    table = canonical_rows(in_unit(table, unit_of(table)))
     n, signs = len(table), _label_permutations(table)
     rates = []
     for method, rejects in METHODS.items():
         some = signs[:: -(-len(signs) // BOOTSTRAP_PERMUTATIONS)] if "bootstrap" in method else signs
         n_swaps, n_rejected = len(some), sum(rejects(table * sign[:, None], alpha) for sign in some)
         every, size = n <= MAX_EXHAUSTIVE_SEEDS and n_swaps == len(signs), n_rejected / n_swaps
-        exact = stats.binomtest(n_rejected, n_swaps).proportion_ci(method="exact")
-        low, high = (size, size) if every else (float(exact.low), float(exact.high))
+        drawn = proportion(n_rejected, n_swaps)
+        low, high = (size, size) if every else (drawn.low, drawn.high)
         rates.append(TypeIErrorRate(method, alpha, n, n_swaps, n_rejected, size, low, high, every))
     return rates
 
@@ -85,5 +92,6 @@ def _excludes_zero(d: NDArray[np.float64], alpha: float) -> bool:
 
 def _any_t(table: NDArray[np.float64], alpha: float) -> bool:
     """Return whether t rejects in any cell that has a spread, without correction."""
-    spread = [not is_constant(column) for column in table.T]
-    return any(spread) and bool(np.min(stats.ttest_1samp(table[:, spread], 0.0).pvalue) <= alpha)
+    columns, samples = rescale_columns(table)
+    spread = [why_degenerate(sample) is None for sample in samples]
+    return any(spread) and bool(np.min(stats.ttest_1samp(columns[:, spread], 0.0).pvalue) <= alpha)

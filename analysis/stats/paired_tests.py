@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from analysis.stats.scale import Sample, rescale
 from analysis.stats.sign_flips import flipped_sums, generator, is_exact, two_sided_counts
 
 ROUNDING = 1e-10
@@ -26,12 +27,13 @@ class Test:
     n: int
     statistic: float
     pvalue: float
-    df: float = math.nan
+    df: float | None = None
+    """Degrees of freedom, None where the law has none."""
     n_extreme: int | None = None
     """Sign patterns: how many of ``n_total`` are at least as extreme as the observed one."""
     n_total: int | None = None
     reason: str | None = None
-    """Why there is no p-value, None where there is one."""
+    """Why there is no p-value, or what counts as zero; None where all is well."""
 
     __test__ = False  # not a class of tests, whatever its name tells pytest
 
@@ -52,11 +54,22 @@ def is_constant(d: NDArray[np.float64]) -> bool:
     return bool(np.ptp(d) <= ROUNDING * np.abs(d).max())
 
 
-def round_for_ties(d: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return ``d`` in units of its largest, rounded: what was equal but for rounding is equal again."""
-    sizes = np.abs(d[np.isfinite(d)])
-    largest = float(sizes.max(initial=0.0))
-    return np.asarray(np.round(d / (largest or 1.0), 10), dtype=np.float64)
+def tied_ranks(sizes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the ranks of ``sizes`` (n,), not negative; neighbours that differ by less than ``ROUNDING`` of their sum
+    tie, and what ties has the middle of its ranks."""
+    order = np.argsort(sizes, kind="stable")
+    ascending = sizes[order]
+    with np.errstate(invalid="ignore"):  # infinity ties with infinity
+        above = np.diff(ascending) > ROUNDING * (ascending[1:] + ascending[:-1])
+    above |= np.isinf(ascending[1:]) & np.isfinite(ascending[:-1])
+    groups = np.empty(len(sizes))
+    groups[order] = np.concatenate([[0], np.cumsum(above)])[: len(sizes)]
+    return np.asarray(stats.rankdata(groups))
+
+
+def why_degenerate(sample: Sample) -> str | None:
+    """Return why there is no test and no interval of the mean: no spread, or too little that is not negligible."""
+    return sample.too_few or degenerate_reason(sample.values)
 
 
 def degenerate_reason(d: NDArray[np.float64]) -> str | None:
@@ -87,13 +100,13 @@ def paired_t(d: ArrayLike) -> Test:
     >>> round(paired_t([1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4]).pvalue, 6)  # Student 1908
     0.002833
     """
-    d = as_differences(d)
-    n, reason = len(d), degenerate_reason(d)
+    sample = rescale(as_differences(d))
+    n, reason = sample.n, why_degenerate(sample)
     if reason:
-        pvalue = 1.0 if n > 1 and not d.any() else math.nan
+        pvalue = 1.0 if n > 1 and not sample.values.any() else math.nan
         return Test("paired t", n, math.nan, pvalue, df=max(n - 1, 0), reason=reason)
-    result = stats.ttest_1samp(d, 0.0)
-    return Test("paired t", n, float(result.statistic), float(result.pvalue), df=float(result.df))
+    result = stats.ttest_1samp(sample.values, 0.0)
+    return Test("paired t", n, float(result.statistic), float(result.pvalue), float(result.df), reason=sample.note)
 
 
 def equivalence(d: ArrayLike, margin: float) -> Test:
@@ -111,15 +124,15 @@ def equivalence(d: ArrayLike, margin: float) -> Test:
     Test
         ``pvalue`` is the larger of the two, ``statistic`` the t that belongs to it; a reason where there is no spread.
     """
-    d = as_differences(d)
-    n, reason = len(d), degenerate_reason(d)
+    sample = rescale(as_differences(d))
+    d, n, reason = sample.values, sample.n, why_degenerate(sample)
     if reason:
         return Test("two one-sided t", n, math.nan, math.nan, df=max(n - 1, 0), reason=reason)
-    error = float(d.std(ddof=1)) / math.sqrt(n)
+    error, margin = float(d.std(ddof=1)) / math.sqrt(n), margin / sample.unit
     above, below = (float(d.mean()) + margin) / error, (float(d.mean()) - margin) / error
     p_above, p_below = float(stats.t.sf(above, n - 1)), float(stats.t.cdf(below, n - 1))
     statistic, pvalue = (above, p_above) if p_above > p_below else (below, p_below)  # Schuirmann 1987
-    return Test("two one-sided t", n, statistic, pvalue, df=n - 1)
+    return Test("two one-sided t", n, statistic, pvalue, df=n - 1, reason=sample.note)
 
 
 def sign_flip(d: ArrayLike) -> Test:
@@ -137,7 +150,8 @@ def sign_flip(d: ArrayLike) -> Test:
     Returns
     -------
     Test
-        ``statistic`` is the mean of ``d``; ``pvalue`` is ``n_extreme`` / ``n_total``, NaN and a reason below 2 pairs.
+        ``statistic`` is the mean of ``d``; ``pvalue`` is ``n_extreme`` / ``n_total``, NaN and a reason below 2 pairs
+        and where fewer than half of the differences reach 1e-9 of the largest.
 
     Examples
     --------
@@ -145,17 +159,17 @@ def sign_flip(d: ArrayLike) -> Test:
     >>> test.n_extreme, test.n_total
     (4, 1024)
     """
-    d = as_differences(d)
-    n = len(d)
+    sample = rescale(as_differences(d))
+    d, n = sample.values, sample.n
     if n == 0:
         return Test("sign-flip", 0, math.nan, math.nan, reason="0 pairs")
     sizes = np.sort(np.abs(d))[:, None]
     tie = abs(d.sum()) - ROUNDING * sizes.sum()
     blocks = flipped_sums(sizes, generator("sign-flip", sizes))
     extreme, total = two_sided_counts(sum(int(np.count_nonzero(np.abs(block) >= tie)) for block in blocks), n)
-    reason = "1 pair: the smallest p possible is 1" if n == 1 else None
-    pvalue = math.nan if n == 1 else extreme / total
-    return Test("sign-flip", n, float(d.mean()), pvalue, n_extreme=extreme, n_total=total, reason=reason)
+    mean, reason = float(d.mean()) * sample.unit, "1 pair: the smallest p possible is 1" if n == 1 else sample.too_few
+    pvalue = math.nan if reason else extreme / total
+    return Test("sign-flip", n, mean, pvalue, n_extreme=extreme, n_total=total, reason=reason or sample.note)
 
 
 def wilcoxon(d: ArrayLike) -> Test:
@@ -178,19 +192,21 @@ def wilcoxon(d: ArrayLike) -> Test:
     >>> wilcoxon([1, 1, 1, 1, 1, 1]).pvalue
     0.03125
     """
-    given = round_for_ties(as_differences(d, infinite=True))
-    moved = given[given != 0]
+    sample = rescale(as_differences(d, infinite=True))
+    moved = sample.values[sample.values != 0]
     n = len(moved)
-    if n < 2:
-        reason = f"{n} differences that are not zero"
+    reason = sample.too_few or (f"{n} difference{' that is' if n == 1 else 's that are'} not zero" if n < 2 else None)
+    if reason:
         return Test("Wilcoxon signed-rank", n, math.nan, math.nan, reason=reason)
-    doubled = np.rint(2 * stats.rankdata(np.abs(moved))).astype(int)  # whole numbers, ties or not
+    doubled = np.rint(2 * tied_ranks(np.abs(moved))).astype(int)  # whole numbers, ties or not
     pmf = signed_rank_pmf(doubled)
     positive, half = int(doubled[moved > 0].sum()), int(doubled.sum()) / 2
     extreme = np.abs(np.arange(len(pmf)) - half) >= abs(positive - half)
     pvalue = min(1.0, float(pmf[extreme].sum()))
     counts = (round(pvalue * 2**n), 2**n) if is_exact(n) else (None, None)
-    return Test("Wilcoxon signed-rank", n, positive / 2, pvalue, n_extreme=counts[0], n_total=counts[1])
+    return Test(
+        "Wilcoxon signed-rank", n, positive / 2, pvalue, n_extreme=counts[0], n_total=counts[1], reason=sample.note
+    )
 
 
 def signed_rank_pmf(ranks: Sequence[int] | NDArray[np.int_]) -> NDArray[np.float64]:

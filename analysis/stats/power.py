@@ -14,9 +14,12 @@ from numpy.typing import ArrayLike
 from scipy import optimize, stats
 
 from analysis.stats.paired_tests import as_differences, is_constant
+from analysis.stats.scale import rescale
 
 HALF_WIDTHS_AT = (5, 10, 20, 50, 100)
 """The numbers of seeds for which a plan says how wide the interval would be."""
+FAR = 40.0
+"""Times the critical value: t falls short of it with probability below 1e-300, and scipy's law has no digits left."""
 ROUNDING = 1e-12
 """A power that misses its target by less is the target, from another order of arithmetic."""
 
@@ -48,7 +51,7 @@ class Plan:
     half_widths: tuple[tuple[int, float], ...]
     """(seeds, half the width of their t interval at level 1 - alpha, in the units of the differences)."""
     reason: str | None = None
-    """Why numbers are missing, None where none is."""
+    """Why numbers are missing, or what counts as zero; None where all is well."""
 
 
 def plan(d: ArrayLike, margin: float, alpha: float = 0.05, power: float = 0.8) -> Plan:
@@ -58,9 +61,9 @@ def plan(d: ArrayLike, margin: float, alpha: float = 0.05, power: float = 0.8) -
     >>> round(planned.power_at_margin, 3), planned.seeds_needed, planned.seeds_needed_upper
     (0.63, 14, 22)
     """
-    d = as_differences(d)
-    n = len(d)
-    sd = math.nan if n < 2 else 0.0 if is_constant(d) else float(d.std(ddof=1))
+    sample = rescale(as_differences(d))
+    d, n = sample.values, sample.n
+    sd = math.nan if n < 2 or sample.too_few else 0.0 if is_constant(d) else sample.unit * float(d.std(ddof=1))
     spread = sd if sd > 0 else math.nan
     upper = upper_sd(spread, n)
     d_z, d_z_upper = (margin / spread, margin / upper) if margin > 0 else (math.nan, math.nan)
@@ -78,7 +81,7 @@ def plan(d: ArrayLike, margin: float, alpha: float = 0.05, power: float = 0.8) -
         seeds_needed=seeds_needed(d_z, alpha, power),
         seeds_needed_upper=seeds_needed(d_z_upper, alpha, power),
         half_widths=tuple((k, float(stats.t.isf(alpha / 2, k - 1)) * spread / math.sqrt(k)) for k in HALF_WIDTHS_AT),
-        reason=_reason(n, sd, margin),
+        reason=sample.too_few or _reason(n, sd, margin) or sample.note,
     )
 
 
@@ -110,9 +113,9 @@ def paired_t_power(d_z: float, n: float, alpha: float = 0.05) -> float:
     if n < 2 or math.isnan(d_z):
         return math.nan
     noncentrality = abs(d_z) * math.sqrt(n)
-    if math.isinf(noncentrality):
+    critical = float(stats.t.isf(alpha / 2, n - 1))
+    if noncentrality > FAR * (1 + critical):
         return 1.0
-    critical = stats.t.isf(alpha / 2, n - 1)
     upper = stats.nct.sf(critical, n - 1, noncentrality)
     lower = stats.nct.sf(critical, n - 1, -noncentrality)  # mirrored: scipy 1.17 has NaN for small cdf(-critical)
     return float(upper + lower)
@@ -159,8 +162,8 @@ def real_seeds_needed(d_z: float, alpha: float = 0.05, power: float = 0.8) -> fl
         return math.nan if math.isnan(d_z) else math.inf
     if paired_t_power(d_z, 2, alpha) >= power:
         return 2.0
-    root = (stats.norm.isf(alpha / 2) + stats.norm.ppf(power)) / abs(d_z)
-    high = 4.0 + float(root) * float(root)  # the n of the z test: near the answer, and at once where n is huge
+    root = float(stats.norm.isf(alpha / 2) + stats.norm.ppf(power)) / abs(d_z)
+    high = 4.0 + root * root  # the n of the z test: near the answer, and at once where n is huge
     while math.isfinite(high) and paired_t_power(d_z, high, alpha) < power:
         high *= 2
     if math.isinf(high):

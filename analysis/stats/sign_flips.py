@@ -11,30 +11,46 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.stats.scale import without_unit
+
 MAX_EXACT_UNITS = 16
-RESAMPLES = 99_999
+MAX_PATTERNS = 99_999
+"""Random patterns of signs that a test takes beyond ``MAX_EXACT_UNITS``."""
+BOOTSTRAP_RESAMPLES = 9_999
+"""Resamples of a bootstrap, and random patterns of a critical value."""
 CHUNK = 8192  # patterns at a time: memory stays small however many there are
 SIGNS_OF_BYTE = 1.0 - 2.0 * np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little")
 
 
 def generator(purpose: str, *arrays: NDArray) -> np.random.Generator:
-    """Return random numbers seeded by ``purpose`` and the data (arrays as they lie; give them in a canonical order)."""
+    """Return random numbers seeded by ``purpose`` and the data, whatever their unit.
+
+    Arrays as they lie: give them in a canonical order. In another unit they give the same numbers.
+    """
     digest = hashlib.sha256(purpose.encode())
     for array in arrays:
         digest.update(repr(array.shape).encode())
-        digest.update(np.ascontiguousarray(array, dtype=np.float64).tobytes())
+        digest.update(np.ascontiguousarray(without_unit(array), dtype=np.float64).tobytes())
     return np.random.default_rng(int.from_bytes(digest.digest()[:16], "big"))
 
 
 def canonical_rows(table: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the rows of (n, m) in an order, and each with a sign, that do not depend on the order of rows and columns.
 
-    Rows are sorted by the sizes in them, NaN as the largest; no row has a negative sum. Flipped signs make
-    the same reference set of it.
+    Rows are sorted by the sizes in them, NaN as the largest, each in units of its column; no row has a negative sum of
+    these. Flipped signs make the same reference set of it.
     """
-    sizes = np.sort(np.abs(table), axis=1)
-    ordered = table[np.lexsort(sizes.T[::-1])]
-    return np.where(np.nansum(ordered, axis=1, keepdims=True) < 0, -ordered, ordered)
+    if not table.size:
+        return table
+    shares = without_unit(table)
+    order = np.lexsort(np.sort(np.abs(shares), axis=1).T[::-1])
+    return np.where(np.nansum(shares[order], axis=1, keepdims=True) < 0, -table[order], table[order])
+
+
+def sorted_rows(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the columns of ``one`` and of ``other`` side by side, rows sorted: no trace of the order of the rows."""
+    rows = np.column_stack([one, other])
+    return rows[np.lexsort(rows.T[::-1])]
 
 
 def is_exact(n: int) -> bool:
@@ -43,7 +59,7 @@ def is_exact(n: int) -> bool:
 
 
 def flipped_sums(
-    table: NDArray[np.float64], rng: np.random.Generator, resamples: int = RESAMPLES
+    table: NDArray[np.float64], rng: np.random.Generator, resamples: int = MAX_PATTERNS
 ) -> Iterator[NDArray[np.float64]]:
     """Yield blocks (k, m) of the column sums of ``table`` (n, m), each row with a sign of its own.
 
@@ -74,7 +90,7 @@ def two_sided_counts(n_extreme: int, n: int) -> tuple[int, int]:
     """Return (extreme, total) of all patterns of n signs, from the number among those that ``flipped_sums`` gives."""
     if is_exact(n):
         return 2 * n_extreme, 2**n
-    return 1 + n_extreme, 1 + RESAMPLES  # the observed pattern is one of them (Phipson & Smyth 2010)
+    return 1 + n_extreme, 1 + MAX_PATTERNS  # the observed pattern is one of them (Phipson & Smyth 2010)
 
 
 def _patterns(n: int, rng: np.random.Generator, resamples: int) -> Iterator[NDArray[np.uint8]]:

@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, stats
 
-from analysis.stats.sign_flips import generator
+from analysis.stats.scale import in_unit, rescale, unit_of
+from analysis.stats.sign_flips import BOOTSTRAP_RESAMPLES, generator, sorted_rows
 
 METHOD = "bootstrap-t, largest over the budgets"
-RESAMPLES = 9_999
 MIN_TRIALS = 20
 """Trials below which a bootstrap of trials is not shown."""
 MAX_BAND_SHARE = 1 / 4
@@ -175,10 +175,14 @@ def expected_best_difference(of_baseline: ArrayLike, of_arm: ArrayLike, level: f
     check_same_trials(baseline, arm)
     n = len(baseline)
     estimates = expected_best(arm) - expected_best(baseline)
+    dwarfed = next((why for side in (baseline, arm) if (why := rescale(side).too_few)), None)
+    if dwarfed:
+        return BestDifference(METHOD, n, tuple(estimates.tolist()), (), (), level, dwarfed)
     if n < MIN_TRIALS:
         few = f"{n} trial{'' if n == 1 else 's'}: too few to resample, the fewest are {MIN_TRIALS}"
         return BestDifference(METHOD, n, tuple(estimates.tolist()), (), (), level, few)
-    half = _half_widths(baseline, arm, level)
+    unit = unit_of(baseline, arm)
+    half = unit * _half_widths(in_unit(baseline, unit), in_unit(arm, unit), level)
     near = estimates[: len(half)]
     low, high = tuple((near - half).tolist()), tuple((near + half).tolist())
     reason = None if half.any() else "the band has no width: every trial finds the same difference"
@@ -189,17 +193,11 @@ def expected_best_difference(of_baseline: ArrayLike, of_arm: ArrayLike, level: f
 
 def _half_widths(baseline: Floats, arm: Floats, level: float) -> Floats:
     """Return (budgets,) half the width of the band, c s."""
-    rows = min((_sorted_rows(baseline, arm), _sorted_rows(arm, baseline)), key=lambda rows: rows.tolist())
+    rows = min((sorted_rows(baseline, arm), sorted_rows(arm, baseline)), key=lambda rows: rows.tolist())
     n_budgets = math.floor(len(rows) * MAX_BAND_SHARE)
     error = _differences(rows, np.ones((1, len(rows))), n_budgets)[1][0]
     critical = float(np.quantile(_largest_t(rows, n_budgets), level, method="inverted_cdf"))
     return np.where(error > 0, critical * error, 0.0)
-
-
-def _sorted_rows(one: Floats, other: Floats) -> Floats:
-    """Return (trials, 2), sorted: no trace of the order of the trials."""
-    rows = np.column_stack([one, other])
-    return rows[np.lexsort(rows.T[::-1])]
 
 
 def _largest_t(rows: Floats, n_budgets: int) -> Floats:
@@ -212,8 +210,8 @@ def _largest_t(rows: Floats, n_budgets: int) -> Floats:
     )
     rng, largest = generator("budget", rows), []
     step = max(1, CHUNK // n)
-    for start in range(0, RESAMPLES, step):
-        copies = rng.multinomial(n, np.full(n, 1 / n), min(step, RESAMPLES - start)).astype(np.float64)
+    for start in range(0, BOOTSTRAP_RESAMPLES, step):
+        copies = rng.multinomial(n, np.full(n, 1 / n), min(step, BOOTSTRAP_RESAMPLES - start)).astype(np.float64)
         difference, error = _differences(rows, copies, n_budgets)
         gap = np.maximum(np.abs(difference - truth) - scale, 0)
         with np.errstate(divide="ignore", invalid="ignore"):

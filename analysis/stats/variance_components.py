@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from analysis.stats.intervals import Interval, t_interval
+from analysis.stats.scale import in_unit, unit_of
 
 ROUNDING = 1e-13
 """A sum of squares below this share of all squares is the rounding of zero."""
@@ -34,6 +35,8 @@ class TwoWay:
     df_new_images: float = math.nan
     """Satterthwaite's degrees of freedom of ``new_images``, and below of the conservative one."""
     df_conservative: float = math.nan
+    unit: float = 1.0
+    """Mean squares and variances are in its square: 1 but for differences whose squares are no numbers."""
     ms_seeds: float = math.nan
     """Mean squares, of which the intervals are made."""
     ms_images: float = math.nan
@@ -64,18 +67,32 @@ def two_way(c: ArrayLike, level: float = 0.95) -> TwoWay:
     if c.ndim != 2:
         raise ValueError(f"differences form a matrix of seeds and images, these have the shape {c.shape}")
     S, N = c.shape
+    unit = unit_of(np.array([c.max(), c.min()], np.float64)) if c.size else 1.0
+    c = in_unit(c, unit)
     squares = _sum_of_squares(c)
     means = c.mean(axis=1, dtype=np.float64) if N else np.empty(0)
     this_test_set = t_interval(means, level)
     if S < 2 or N < 2:
         few = f"{S} seeds and {N} images: two of each are needed to tell their noise apart"
         none = Interval("two-way", S, this_test_set.estimate, math.nan, math.nan, level, few)
-        return TwoWay(S, N, this_test_set, none, none, reason=few)
+        return TwoWay(S, N, this_test_set.times(unit), none.times(unit), none.times(unit), reason=few)
     ms = _mean_squares(c, squares)
     conservative, df_conservative = _conservative(ms, this_test_set.estimate, (S, N), level)
     new_images, df = _new_images(ms, conservative, df_conservative, (S, N))
     components, reason = _components(ms, (S, N))
-    return TwoWay(S, N, this_test_set, new_images, conservative, df, df_conservative, *ms, *components, reason=reason)
+    return TwoWay(
+        S,
+        N,
+        this_test_set.times(unit),
+        new_images.times(unit),
+        conservative.times(unit),
+        df,
+        df_conservative,
+        unit,
+        *ms,
+        *components,
+        reason=reason or conservative.reason,
+    )
 
 
 MeanSquares = tuple[float, float, float]
@@ -176,11 +193,12 @@ def variance_ratio(of_baseline: ArrayLike, of_arm: ArrayLike) -> VarianceRatio:
         raise ValueError(f"the arms belong to the same seeds, these are {n} and {len(b)} scores")
     if n < 3:
         return VarianceRatio(n, math.nan, math.nan, f"{n} pairs: no correlation to speak of")
-    rounding = 1e3 * ROUNDING * max(np.abs(a).max(), np.abs(b).max())
-    spreads = {"the baseline": np.ptp(a), "the arm": np.ptp(b), "the difference": np.ptp(b - a)}
-    zero = [name for name, spread in spreads.items() if spread <= rounding]
+    of_baseline, of_arm = (in_unit(side, unit_of(side)) for side in (a, b))
+    a, b = (in_unit(side, unit_of(a, b)) for side in (a, b))
+    sizes = {"the baseline": (a, a), "the arm": (b, b), "the difference": (b - a, np.maximum(np.abs(a), np.abs(b)))}
+    zero = [name for name, (x, size) in sizes.items() if np.ptp(x) <= 1e3 * ROUNDING * np.abs(size).max()]
     reason = f"the spread of {' and of '.join(zero)} is zero" if zero else None
-    rho = math.nan if {"the baseline", "the arm"} & {*zero} else float(np.corrcoef(a, b)[0, 1])
+    rho = math.nan if {"the baseline", "the arm"} & {*zero} else float(np.corrcoef(of_baseline, of_arm)[0, 1])
     if "the difference" in zero:
         return VarianceRatio(n, rho, math.nan, reason)
     return VarianceRatio(n, rho, float((a.var(ddof=1) + b.var(ddof=1)) / (b - a).var(ddof=1)), reason)
@@ -212,8 +230,10 @@ def spread(accuracy: ArrayLike) -> Spread:
     """
     x = _as_scores(accuracy, 2)
     seeds, epochs = x.shape
-    over_seeds = float(x.mean(axis=1).std(ddof=1)) if seeds > 1 and epochs else math.nan
-    over_epochs = math.sqrt(float(x.var(axis=1, ddof=1).mean())) if epochs > 1 and seeds else math.nan
+    unit = unit_of(x)
+    x = in_unit(x, unit)
+    over_seeds = unit * float(x.mean(axis=1).std(ddof=1)) if seeds > 1 and epochs else math.nan
+    over_epochs = unit * math.sqrt(float(x.var(axis=1, ddof=1).mean())) if epochs > 1 and seeds else math.nan
     few = [f"{n} {name}" for n, name in ((seeds, "seeds"), (epochs, "epochs")) if n < 2]
     return Spread(seeds, epochs, over_seeds, over_epochs, f"{' and '.join(few)}: no spread" if few else None)
 

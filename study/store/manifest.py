@@ -284,8 +284,8 @@ LOOK = Fields(
         "mean_diff": _or_null(DIFFERENCE),
         "p_t": _or_null(NUMBER),
         "p_sign_flip": _or_null(NUMBER),
-        "e_value": _or_null(NUMBER),
-    }
+    },
+    {"sign_e_value": _or_null(NUMBER), "e_value": _or_null(NUMBER)},
 )
 """Kinds of the fields of ``analysis.findings.looks.Look``."""
 RULE = Fields({"rule": DECISION, "alpha": ALPHA, "margin": MARGIN, "date": DATE})

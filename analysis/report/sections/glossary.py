@@ -34,7 +34,8 @@ TERMS = {
     "search": "so many trials of each arm, and the configuration that it chose for each; several are independent",
     "held out": "training images that no trial trains on and that score the trials",
     "tuned": "in the configuration that an arm's own search found best; {every_arm} have equal budgets",
-    "e-value": "evidence that may be looked at after every seed; at least 1/alpha rejects at alpha",
+    "e-value": "evidence that may be looked at after every seed; from 1/alpha on it rejects, at alpha, that each of two"
+    " arms wins half of the pairs",
 }
 
 

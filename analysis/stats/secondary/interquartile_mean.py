@@ -7,7 +7,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from analysis.stats.intervals import Interval
-from analysis.stats.paired_tests import as_differences, degenerate_reason
+from analysis.stats.paired_tests import as_differences, why_degenerate
+from analysis.stats.scale import rescale
 
 METHOD = "interquartile mean, jackknife t"
 MIN_PAIRS = 6
@@ -40,18 +41,19 @@ def interquartile_mean(d: ArrayLike, level: float = 0.95) -> Interval:
     >>> interquartile_mean([1, 2, 3, 4, 5, 6, 7, 100]).estimate, interquartile_mean([1, 2, 3, 4, 5]).estimate
     (4.5, 3.0)
     """
-    d = as_differences(d)
-    n, reason = len(d), degenerate_reason(d)
+    sample = rescale(as_differences(d))
+    d, n, reason = sample.values, sample.n, why_degenerate(sample)
     if n == 0:
         return Interval(METHOD, 0, math.nan, math.nan, math.nan, level, reason)
     estimate = _middle(d)
-    if n < MIN_PAIRS:
-        few = f"{n} pairs: the interval of an interquartile mean needs {MIN_PAIRS}"
-        return Interval(METHOD, n, estimate, math.nan, math.nan, level, few)
+    if n < MIN_PAIRS or sample.too_few:
+        few = sample.too_few or f"{n} pairs: the interval of an interquartile mean needs {MIN_PAIRS}"
+        return Interval(METHOD, n, estimate, math.nan, math.nan, level, few).times(sample.unit)
     left_out = np.array([_middle(np.delete(d, i)) for i in range(n)])
     error = math.sqrt((n - 1) / n) * math.hypot(*(left_out - left_out.mean()))
     half = 0.0 if reason else float(stats.t.ppf((1 + level) / 2, n / 2 - 1)) * error
-    return Interval(METHOD, n, estimate, estimate - half, estimate + half, level, reason)
+    found = Interval(METHOD, n, estimate, estimate - half, estimate + half, level, reason or sample.note)
+    return found.times(sample.unit)
 
 
 def _middle(d: NDArray[np.float64]) -> float:

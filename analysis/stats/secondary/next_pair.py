@@ -7,7 +7,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from analysis.stats.paired_tests import as_differences, degenerate_reason
+from analysis.stats.intervals import upper_share
+from analysis.stats.paired_tests import as_differences, why_degenerate
+from analysis.stats.scale import rescale
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class NextPair:
     """The largest probability to be worse that these do not exclude: Clopper & Pearson's upper limit (1934), one-sided,
     which assumes independent pairs alone."""
     reason: str | None
-    """Why there is no ``p_worse``."""
+    """Why there is no ``p_worse``, or which differences count as zero."""
 
 
 def next_pair(d: ArrayLike, level: float = 0.95) -> NextPair:
@@ -51,12 +53,11 @@ def next_pair(d: ArrayLike, level: float = 0.95) -> NextPair:
     >>> round(sleep.p_worse, 3), sleep.n_worse, round(sleep.limit_worse, 3)
     (0.126, 0, 0.259)
     """
-    d = as_differences(d)
-    n, reason = len(d), degenerate_reason(d)
+    sample = rescale(as_differences(d))
+    d, n, reason = sample.values, sample.n, why_degenerate(sample)
     n_worse = int(np.count_nonzero(d < 0))
-    limit = float(stats.beta.ppf(level, n_worse + 1, n - n_worse)) if n_worse < n else 1.0
+    limit = upper_share(n_worse, n, level)
     if reason:
         return NextPair(n, math.nan, n_worse, limit if n else math.nan, reason)
-    sized = d / np.abs(d).max()  # lest squares of tiny or huge differences be lost
-    t = float(sized.mean() / sized.std(ddof=1)) / math.sqrt(1 + 1 / n)
-    return NextPair(n, float(stats.t.cdf(-t, n - 1)), n_worse, limit, None)
+    t = float(d.mean() / d.std(ddof=1)) / math.sqrt(1 + 1 / n)
+    return NextPair(n, float(stats.t.cdf(-t, n - 1)), n_worse, limit, sample.note)

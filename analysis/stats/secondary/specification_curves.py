@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from analysis.stats.multiple_tests import as_matrix
-from analysis.stats.paired_tests import ROUNDING, Test, as_differences, round_for_ties
+from analysis.stats.paired_tests import ROUNDING, Test, as_differences, tied_ranks
+from analysis.stats.scale import rescale, without_unit
 from analysis.stats.sign_flips import canonical_rows, flipped_sums, generator, two_sided_counts
 
 METHOD = "sign-flip of all analyses at once"
@@ -19,9 +19,9 @@ def signed_ranks(d: ArrayLike) -> NDArray[np.float64]:
     >>> signed_ranks([3.0, -1.0, 0.0, 1.0]).tolist()
     [3.0, -1.5, 0.0, 1.5]
     """
-    moved = round_for_ties(as_differences(d))
+    moved = rescale(as_differences(d)).values
     ranks = np.zeros(len(moved))
-    ranks[moved != 0] = stats.rankdata(np.abs(moved[moved != 0]))
+    ranks[moved != 0] = tied_ranks(np.abs(moved[moved != 0]))
     return np.sign(moved) * ranks
 
 
@@ -58,7 +58,7 @@ def joint_sign_flip(scores: ArrayLike) -> Test:
     sized = _sized(table[(~np.isnan(table)).any(axis=1)])
     observed = float(np.median(sized.sum(axis=0)))
     rows = canonical_rows(sized)
-    blocks = flipped_sums(rows, generator("specifications", np.sort(np.abs(rows), axis=1)))
+    blocks = flipped_sums(rows, generator("specifications", np.sort(np.abs(without_unit(rows)), axis=1)))
     tie = abs(observed) - ROUNDING * n
     n_extreme = sum(int(np.count_nonzero(np.abs(np.median(sums, axis=1)) >= tie)) for sums in blocks)
     extreme, total = two_sided_counts(n_extreme, n)

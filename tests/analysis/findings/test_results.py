@@ -11,7 +11,7 @@ from scipy import stats
 from analysis.findings import results as findings
 from analysis.findings.results import Findings, Results
 from analysis.report import __main__ as report
-from analysis.stats import null_calibration
+from analysis.stats import null_calibration, sign_e_process
 from study.spec.design import Design
 from study.spec.factors import Cell
 from study.spec.runs import Run
@@ -156,6 +156,36 @@ def test_every_look_is_kept_in_the_manifest_once(tmp_path: Path) -> None:
     said = json.loads((folder / "report.json").read_text())
     assert [look["seeds"] for look in said["looks"]] == [6, 8]
     assert "looked at 2 times, with 6, 8 seeds" in " ".join((folder / "report.html").read_text().split())
+
+
+def test_a_look_of_an_earlier_program_keeps_its_gaussian_e_value_and_is_no_new_look(tmp_path: Path) -> None:
+    folder = plant(tmp_path / "s", Design("digits", batch_sizes=(32,), lrs=(0.01,), seeds=SEEDS[:6], epochs=1), score)
+    assert report.main([str(folder)]) == 0
+    [look] = (manifest := Folder(folder).read_manifest() or {})["looks"]
+    assert look["sign_e_value"] > 0
+    assert "e_value" not in look
+    older = {name: value for name, value in look.items() if name != "sign_e_value"} | {"e_value": 16256.4}
+    Folder(folder).write_manifest({**manifest, "looks": [older]})
+    assert report.main([str(folder)]) == 0
+    assert (Folder(folder).read_manifest() or {})["looks"] == [older]
+    later = {**older, "seeds": 5}
+    Folder(folder).write_manifest({**manifest, "looks": [later]})
+    assert report.main([str(folder)]) == 0
+    assert (Folder(folder).read_manifest() or {})["looks"] == [later, look]
+
+
+def test_the_e_value_counts_a_failed_run_as_worse_whatever_the_mean_says(tmp_path: Path) -> None:
+    """In each seed the arm gains a point in one cell; in three seeds one of its runs fails, and loses more."""
+
+    def collapsing(run: Run, epoch: int) -> float:
+        is_bn = run.arm == "bn"
+        failed = is_bn and run.seed < 3 and run.cell.lr == 0.1
+        return 0.1 if failed else 0.9 + 0.01 * is_bn
+
+    design = Design("digits", batch_sizes=(32,), lrs=(0.01, 0.1), seeds=SEEDS, epochs=1)
+    evidence = findings.analyse(planted(tmp_path / "s", design, collapsing), 0.05, 0.005).of_arms["bn"].evidence
+    assert (evidence.n, evidence.n_better, evidence.n_worse) == (8, 5, 3)
+    assert evidence.sign == sign_e_process([-1.0] * 3 + [1.0] * 5).tolist()
 
 
 def test_best_cells_are_chosen_on_all_seeds_but_one_and_scored_on_that(tmp_path: Path) -> None:

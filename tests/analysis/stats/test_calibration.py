@@ -347,7 +347,7 @@ def test_exact_tests_count_whole_pairs_of_mirrored_patterns(n: int) -> None:
 
 def chance_of(n_drawn: int) -> tuple[float, float]:
     """Clopper & Pearson's 99.9 % interval of the chance of what happened in ``n_drawn`` of the random patterns."""
-    interval = stats.binomtest(n_drawn, sign_flips.RESAMPLES).proportion_ci(0.999, method="exact")
+    interval = stats.binomtest(n_drawn, sign_flips.MAX_PATTERNS).proportion_ci(0.999, method="exact")
     return float(interval.low), float(interval.high)
 
 
@@ -370,7 +370,7 @@ def test_random_patterns_agree_with_all_patterns(effect: float, at_random) -> No
     drawn = [at_random(sign_flip, table[:, 0]), *at_random(max_t, table)]
     for all_of_them, some in zip(exact, drawn, strict=True):
         low, high = chance_of(some.n_extreme - 1)  # without the identity
-        assert (some.n_total, all_of_them.n_total) == (sign_flips.RESAMPLES + 1, 2**12)
+        assert (some.n_total, all_of_them.n_total) == (sign_flips.MAX_PATTERNS + 1, 2**12)
         assert low <= all_of_them.pvalue <= high
 
 
@@ -383,7 +383,7 @@ def test_ends_from_random_patterns_cut_off_as_much_as_they_say_of_all_subset_mea
     assert (interval.level, sign_flip_interval(sample).level) == (0.95, 1 - 204 / 4096)
     flipped = all_signs(12)[1:] < 0
     means = (flipped @ sample) / flipped.sum(1)
-    low, high = chance_of(math.floor(ALPHA * (sign_flips.RESAMPLES + 1)))
+    low, high = chance_of(math.floor(ALPHA * (sign_flips.MAX_PATTERNS + 1)))
     gap = 1e-9
     for beyond, end in ((means, interval.low), (-means, -interval.high)):
         assert 2 * np.sum(beyond < end - gap) / 2**12 <= high

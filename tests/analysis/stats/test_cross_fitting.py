@@ -44,7 +44,7 @@ def by_hand(baseline: NDArray[np.float64], arm: NDArray[np.float64], drawn: Sequ
 @pytest.fixture(scope="module", autouse=True)
 def few_resamples() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cross_fitting, "RESAMPLES", 399)
+        patch.setattr(cross_fitting, "BOOTSTRAP_RESAMPLES", 399)
         yield
 
 
@@ -193,15 +193,15 @@ def test_one_configuration_a_side_is_the_paired_difference() -> None:
 
 
 def test_no_resample_of_a_single_seed_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cross_fitting, "RESAMPLES", 9_999)
+    monkeypatch.setattr(cross_fitting, "BOOTSTRAP_RESAMPLES", 9_999)
     copies = cross_fitting._copies(6, np.random.default_rng(0))
-    assert 0 < cross_fitting.RESAMPLES - len(copies) < 10
+    assert 0 < cross_fitting.BOOTSTRAP_RESAMPLES - len(copies) < 10
     assert copies.max() < 6
     assert set(copies.sum(axis=1)) == {6}
 
 
 def test_64_configurations_of_10_seeds_take_less_than_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cross_fitting, "RESAMPLES", 9_999)
+    monkeypatch.setattr(cross_fitting, "BOOTSTRAP_RESAMPLES", 9_999)
     of = np.random.default_rng(8).normal(size=(2, 10, 64))
     start = time.process_time()
     crossfit(*of)
@@ -257,7 +257,7 @@ def test_the_interval_covers_the_difference_on_a_fresh_seed(
 
     The target is the mean of 4,000 estimates, without bias for what a fresh seed shows after tuning on n - 1.
     """
-    monkeypatch.setattr(cross_fitting, "RESAMPLES", 999)
+    monkeypatch.setattr(cross_fitting, "BOOTSTRAP_RESAMPLES", 999)
     rng, draw = np.random.default_rng([9, n]), SITUATIONS[situation]
     target = np.mean([np.subtract(*(side.mean() for side in folds(draw(rng, n))[::-1])) for _ in range(4000)])
     results = [crossfit(*draw(rng, n)) for _ in range(400)]

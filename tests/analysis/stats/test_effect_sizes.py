@@ -1,6 +1,8 @@
 """Oracles: the sleep data, inversion of scipy's noncentral t, and Clopper & Pearson by their definition."""
 
 import math
+from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import pytest
@@ -50,17 +52,58 @@ def test_swapping_the_arms_mirrors_every_effect(d: list[float]) -> None:
     assert prob_better(there).estimate + prob_better(back).estimate == pytest.approx(1)
 
 
-def test_prob_better_counts_a_tie_as_half_and_its_interval_is_that_of_the_decided_pairs() -> None:
+def test_prob_better_counts_a_tie_as_half_a_win_and_half_a_loss() -> None:
     effect = prob_better([0.1 + 0.2 - 0.3, 1, 2, 3, 4, 5, 6, -1, 0, 0])
     assert effect.estimate == (6 + 1.5) / 10
-    low, high = stats.beta.ppf(0.025, 6, 2), stats.beta.ppf(0.975, 7, 1)
-    assert (effect.low, effect.high) == pytest.approx(((low * 7 + 1.5) / 10, (high * 7 + 1.5) / 10))
+    assert (effect.low, effect.high) == pytest.approx(
+        (stats.beta.ppf(0.025, 7.5, 3.5), stats.beta.ppf(0.975, 8.5, 2.5))
+    )
+    assert effect.reason == "1 of 10 values is below 1e-09 of the largest: it counts as zero"
+
+
+@pytest.mark.parametrize("wins", [0, 1, 3, 7])
+def test_without_ties_prob_better_has_the_interval_of_a_proportion(wins: int) -> None:
+    effect, exact = prob_better([1.0] * wins + [-1.0] * (7 - wins)), stats.binomtest(wins, 7).proportion_ci(0.95)
+    assert (effect.low, effect.high) == pytest.approx((exact.low, exact.high), abs=1e-12)
+
+
+def coverage(n: int, p_win: float, p_tie: float, ends: Callable[[int, int, int], tuple[float, float]]) -> float:
+    """How often ``ends`` of (wins, ties, n) hold P(win) + P(tie) / 2, over all outcomes of ``n`` pairs."""
+    law, truth = stats.multinomial(n, [p_win, p_tie, 1 - p_win - p_tie]), p_win + p_tie / 2
+    total = 0.0
+    for wins in range(n + 1):
+        for ties in range(n + 1 - wins):
+            low, high = ends(wins, ties, n)
+            inside = low - 1e-12 <= truth <= high + 1e-12
+            total += inside * float(law.pmf([wins, ties, n - wins - ties]))
+    return total
+
+
+@cache
+def ends_of_prob_better(wins: int, ties: int, n: int) -> tuple[float, float]:
+    effect = prob_better([1.0] * wins + [0.0] * ties + [-1.0] * (n - wins - ties))
+    return effect.low, effect.high
+
+
+def ends_given_the_ties(wins: int, ties: int, n: int) -> tuple[float, float]:
+    """The negative control: as if the share of ties were known."""
+    if ties == n:
+        return 0.5, 0.5
+    exact = stats.binomtest(wins, n - ties).proportion_ci(0.95)
+    return (exact.low * (n - ties) + ties / 2) / n, (exact.high * (n - ties) + ties / 2) / n
+
+
+@pytest.mark.parametrize("n", [3, 10])
+def test_prob_better_covers_with_ties_in_every_law_of_wins_and_ties(n: int) -> None:
+    laws = [(p_win, p_tie) for p_tie in (0.0, 0.1, 0.3, 0.6, 0.9) for p_win in np.linspace(0, 1 - p_tie, 5)]
+    assert min(coverage(n, *law, ends_of_prob_better) for law in laws) >= 0.95
+    assert min(coverage(n, *law, ends_given_the_ties) for law in laws) < 0.7
 
 
 def test_degenerate_samples_say_why() -> None:
     assert prob_better([]).reason == "0 pairs"
-    assert prob_better([0.0, 0.0]).reason == "every pair is a tie"
-    assert prob_better([0.0, 0.0]).estimate == 0.5
+    all_tied = prob_better([0.0, 0.0])
+    assert (all_tied.estimate, all_tied.low + all_tied.high, all_tied.reason) == (0.5, pytest.approx(1), None)
     assert cohen_dz([3.0, 3.0, 3.0]).reason == "all differences are equal: the spread is zero"
     assert math.isnan(hedges_gz([1.0]).estimate)
     assert hedges_gz([1.0, 2.0]).reason == "2 pairs: J is 0"

@@ -18,8 +18,8 @@ from scipy.stats import qmc
 
 from analysis.stats import good_regions, tuning_curves
 from analysis.stats.good_regions import good_region, good_region_difference
-from analysis.stats.sign_flips import generator
-from analysis.stats.tuning_curves import _sorted_rows, expected_best, expected_best_band, expected_best_difference
+from analysis.stats.sign_flips import generator, sorted_rows
+from analysis.stats.tuning_curves import expected_best, expected_best_band, expected_best_difference
 
 Array = NDArray[np.float64]
 
@@ -30,7 +30,7 @@ trials = st.integers(0, 2**32 - 1).map(lambda seed: np.random.default_rng(seed).
 @pytest.fixture(scope="module", autouse=True)
 def few_resamples() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tuning_curves, "RESAMPLES", 999)
+        patch.setattr(tuning_curves, "BOOTSTRAP_RESAMPLES", 999)
         yield
 
 
@@ -170,13 +170,13 @@ def test_the_band_is_as_wide_as_the_largest_t_of_resamples_spelled_out() -> None
     """One resample after the other, around the best of b draws with replacement: what a resample is on average."""
     rng = np.random.default_rng(8)
     one, other = rng.random(20), rng.random(20) ** 2
-    rows = min(_sorted_rows(one, other), _sorted_rows(other, one), key=lambda rows: rows.tolist())
+    rows = min(sorted_rows(one, other), sorted_rows(other, one), key=lambda rows: rows.tolist())
     share = np.arange(1, 21) / 20
     centre = [
         np.subtract(*(np.sort(side) @ np.diff(share**b, prepend=0.0) for side in rows.T[::-1])) for b in range(1, 6)
     ]
     largest = []
-    for copies in generator("budget", rows).multinomial(20, np.full(20, 1 / 20), tuning_curves.RESAMPLES):
+    for copies in generator("budget", rows).multinomial(20, np.full(20, 1 / 20), tuning_curves.BOOTSTRAP_RESAMPLES):
         best_one, best_other = (expected_best(np.repeat(side, copies))[:5] for side in rows.T)
         error = tuning_curves._differences(rows, copies[None].astype(float), 5)[1][0]
         largest.append(max(abs(best_other - best_one - centre) / error))
@@ -398,7 +398,7 @@ def test_the_band_of_the_difference_covers_up_to_a_quarter_of_the_trials(
     draw: Callable, name: str, n: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Independent: .92 or more, of .95; Sobol: at least nominal."""
-    monkeypatch.setattr(tuning_curves, "RESAMPLES", 499)
+    monkeypatch.setattr(tuning_curves, "BOOTSTRAP_RESAMPLES", 499)
     repeats = 200
     covered, _ = coverage_of_difference(SURFACES[name], draw, n, repeats)
     assert covered >= nominal(repeats) - (0.02 if draw is independent else 0)
@@ -409,7 +409,7 @@ def test_no_band_of_the_difference_covers_a_needle_and_simple_errors_cover_less(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The negative control: trials that missed the good hundredth of the space cannot know of it."""
-    monkeypatch.setattr(tuning_curves, "RESAMPLES", 499)
+    monkeypatch.setattr(tuning_curves, "BOOTSTRAP_RESAMPLES", 499)
     covered, covered_by_normal = coverage_of_difference(needle, independent, 64, 300)
     assert covered_by_normal < covered < 0.90
 

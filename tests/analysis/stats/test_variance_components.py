@@ -104,7 +104,7 @@ def test_what_it_says_is_a_number_or_has_a_reason(c: NDArray) -> None:
     result = two_way(c)
     assert min(result.var_seeds, result.var_images, result.var_residual) >= 0
     clipped = result.ms_seeds < result.ms_residual or result.ms_images < result.ms_residual
-    assert (result.reason is not None) == clipped
+    assert (result.reason is not None) == (clipped or math.isnan(result.df_conservative))
     for interval in (result.this_test_set, result.new_images, result.new_images_conservative):
         assert interval.low <= interval.estimate <= interval.high
         assert (interval.low < interval.high) or interval.reason

@@ -1,6 +1,7 @@
 """Manifests that anybody may have written: read, or refused in one sentence that names the field."""
 
 import copy
+import dataclasses
 import json
 import os
 import random
@@ -73,7 +74,7 @@ def test_a_manifest_that_the_program_writes_is_read(study: Path) -> None:
 
 
 def test_the_looks_of_a_manifest_have_the_fields_of_the_reports() -> None:
-    assert set(manifest.LOOK.required) == set(Look.__annotations__)
+    assert {*manifest.LOOK.required, *manifest.LOOK.optional} == {field.name for field in dataclasses.fields(Look)}
     assert {*manifest.COMMANDS.required, *manifest.COMMANDS.optional} == set(manifest.SESSION)
     assert set(manifest.RULE.required) == set(FixedRule.__annotations__)
     assert set(manifest.MANIFEST.required) == manifest.Manifest.__required_keys__
@@ -179,7 +180,7 @@ def put(manifest: Any, place: str, value: Any) -> None:
         ("earlier.0", {}, r"lacks earlier\[0\].argv, earlier\[0\].device, earlier\[0\].git"),
         ("earlier.0.looks", [], r"has the field 'earlier\[0\].looks', which this program does not know"),
         ("looks", None, "has null as looks; a list belongs there"),
-        ("looks.0", {}, r"lacks looks\[0\].alpha, looks\[0\].arm, looks\[0\].e_value"),
+        ("looks.0", {}, r"lacks looks\[0\].alpha, looks\[0\].arm, looks\[0\].mean_diff"),
         ("looks.0.arm", "bm", r"has 'bm' as looks\[0\].arm; one of bn, no_bn, layer belongs there"),
         ("looks.0.alpha", 0.5, r"has 0.5 as looks\[0\].alpha; a number between 0 and 0.5"),
         ("looks.0.seeds", "6", r"has '6' as looks\[0\].seeds"),

@@ -11,8 +11,7 @@ def blocks(of_arm: Findings) -> list[Block]:
     plan = of_arm.plan
     about = (
         f"How many seeds? Over all cells, at the present {fmt.seeds(plan.n)} and their spread, for a margin of"
-        f" {fmt.points(plan.margin).lstrip('+')} points. Who adds seeds and looks again should go by the e-value,"
-        " which may be looked at after every seed; a p-value may not."
+        f" {fmt.points(plan.margin).lstrip('+')} points."
     )
     columns = [
         Column("question", str, ("question",), is_text=True),
@@ -21,7 +20,21 @@ def blocks(of_arm: Findings) -> list[Block]:
     return [
         Paragraph(about),
         Table(f"plan-{of_arm.arm}", "Seeds: what there are and what it takes", columns, _rows(of_arm)),
+        *([Paragraph(_adding_seeds(of_arm))] if of_arm.evidence.n else []),
     ]
+
+
+def _adding_seeds(of_arm: Findings) -> str:
+    """What the e-value asks, of which pairs, and what they say."""
+    evidence, arm = of_arm.evidence, fmt.side(of_arm.arm)
+    n_tied = evidence.n - evidence.n_better - evidence.n_worse
+    return (
+        "Who adds seeds and looks again may look at the e-value after every seed; at a p-value they may not. It asks"
+        f" whether {arm} is better, or worse, in more than half of the pairs, never how large the mean is. A pair is a"
+        " seed's mean difference over all cells, in which a failed run loses to a sound one and two failed ones"
+        f" tie. So far {arm} is better in {evidence.n_better}, worse in {evidence.n_worse} and tied in {n_tied} of"
+        f" {evidence.n} pairs. The e-value assumes that seeds are independent, and nothing else."
+    )
 
 
 def _rows(of_arm: Findings) -> list[dict[str, Any]]:
@@ -48,14 +61,11 @@ def _rows(of_arm: Findings) -> list[dict[str, Any]]:
     ]
     rows += [(f"half width of the interval at {fmt.seeds(n)}", _in_points(half), half) for n, half in plan.half_widths]
     if evidence.n:
-        for name, values in (("Gaussian mixture", evidence.gaussian), ("signs alone", evidence.sign)):
-            rows.append(
-                (
-                    f"e-value after {fmt.seeds(evidence.n)}, {name} (evidence from {evidence.threshold:g} on)",
-                    _e_value(values[-1]),
-                    values[-1],
-                )
-            )
+        question = (
+            f"e-value of {fmt.seeds(evidence.n)} that one arm is better in more than half of the pairs"
+            f" (evidence from {evidence.threshold:g} on)"
+        )
+        rows.append((question, _e_value(evidence.sign[-1]), evidence.sign[-1]))
     return [dict(zip(("question", "text", "value"), row, strict=True)) for row in rows]
 
 

@@ -1,6 +1,6 @@
 """Is it trustworthy? What there is, whether another analysis says otherwise, and whether the methods hold."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from analysis.findings.results import Findings, Results
@@ -71,10 +71,22 @@ def _null_calibration(of_arm: Findings) -> list[Block]:
     ]
     about = (
         "A/A: within each seed the arms' labels are swapped, in all cells at once, so that there is nothing to find;"
-        " then every method is run as above. An exact method cannot exceed its level over all swaps."
+        " then every method is run as above. An exact method cannot exceed its level over all swaps. What the table"
+        " cannot see: swapped labels make every difference as likely as its opposite, whatever law these came from, so"
+        " what a skewed law does to a method, such as rare collapses of one arm, stays hidden."
     )
     rows = [_size_row(size) for size in of_arm.sizes]
-    return [Paragraph(about), Table(f"sizes-{of_arm.arm}", "How often a method finds what is not there", columns, rows)]
+    table = Table(f"sizes-{of_arm.arm}", "How often a method finds what is not there", columns, rows)
+    return [Paragraph(about), table, Paragraph(_above(of_arm.sizes, wanted))]
+
+
+def _above(sizes: Sequence[TypeIErrorRate], wanted: str) -> str:
+    """Which methods have a size above the wanted one."""
+    above = [f"{size.method} ({fmt.percent(size.size)})" for size in sizes if size.exceeds]
+    if not above:
+        return f"No method is shown to exceed the wanted {wanted}."
+    finds = "this method finds" if len(above) == 1 else "these methods find"
+    return f"Above the wanted {wanted}: {'; '.join(above)}. On data like these {finds} too often what is not there."
 
 
 def _size(size: float, low: float, high: float) -> str:

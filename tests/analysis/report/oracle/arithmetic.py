@@ -193,16 +193,38 @@ def holm(p: Sequence[float]) -> list[float]:
 
 
 def hodges_lehmann(d: Floats, level: float) -> Interval:
-    """The median of the Walsh averages, and those that the exact signed-rank test leaves (R's wilcox.test)."""
+    """The median of the Walsh averages, and those that the exact signed-rank test leaves (R's wilcox.test); with equal
+    differences the outermost shifts that the conditional test does not reject."""
     n = len(d)
     if n == 0:
         return Interval(math.nan)
     walsh = np.sort([(d[i] + d[j]) / 2 for i in range(n) for j in range(i, n)])
+    if n > 1 and np.diff(np.sort(d)).min() <= 1e-10 * np.abs(d).max():
+        return _conditional(d, walsh, 1 - level)
     rank_sums = (signs(n) > 0) @ np.arange(1, n + 1)
     k = next(k for k in itertools.count() if np.count_nonzero(rank_sums <= k) / 2**n >= (1 - level) / 2 * (1 - EDGE))
     if k == 0:
         return Interval(float(np.median(walsh)), n=n)
     return Interval(float(np.median(walsh)), float(walsh[k - 1]), float(walsh[-k]), n)
+
+
+def _conditional(d: Floats, walsh: Floats, alpha: float) -> Interval:
+    """Every average and a shift between every two, from outside in, until Wilcoxon's test does not reject."""
+    largest = np.abs(walsh).max() or 1.0
+    averages = walsh[np.diff(walsh, prepend=-math.inf) > 1e-9 * largest]
+    middles = [averages[0] - largest, *(averages[1:] + averages[:-1]) / 2, averages[-1] + largest]
+    shifts = np.sort([*averages, *middles])  # a middle at every even place
+
+    def is_kept(mu: float) -> bool:
+        left = d - mu
+        left[np.abs(left) < 1e-9 * np.abs(left).max()] = 0.0
+        p = wilcoxon(left).p
+        return math.isnan(p) or p > alpha * (1 + EDGE)
+
+    kept = [i for i, mu in enumerate(shifts) if is_kept(mu)]
+    first, last = kept[0] - (kept[0] % 2 == 0), kept[-1] + (kept[-1] % 2 == 0)
+    ends = (math.nan, math.nan) if first < 0 else (float(shifts[first]), float(shifts[last]))
+    return Interval(float(np.median(walsh)), *ends, len(d))
 
 
 def sign_flip_interval(d: Floats, level: float) -> Interval:

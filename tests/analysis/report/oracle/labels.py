@@ -16,7 +16,26 @@ from tests.analysis.report.oracle.arithmetic import (
     wilcoxon,
 )
 from tests.analysis.report.oracle.records import Oracle
-from tests.analysis.report.oracle.spelling import SHARE, Expected, Floats, Row, either, estimate, level_text, percent
+from tests.analysis.report.oracle.spelling import (
+    SHARE,
+    Expected,
+    Floats,
+    Row,
+    either,
+    estimate,
+    every_spelling,
+    level_text,
+    percent,
+)
+
+IN_ORDER = (
+    "paired t over the grid",
+    "sign-flip over the grid",
+    "Wilcoxon over the grid",
+    "bootstrap-t interval over the grid",
+    "any cell, step-down max-T",
+    "any cell, t uncorrected",
+)
 
 
 def say_swaps_of_labels(o: Oracle, say: Expected) -> None:
@@ -41,7 +60,24 @@ def say_swaps_of_labels(o: Oracle, say: Expected) -> None:
         for method, rejects in methods.items()
     ]
     head = f"size (wanted: at most {level_text(o.alpha)})"
+    counts = {row["method"]: int(row["rejected"].replace(",", "")) for row in rows}
+    say.say("trust", _above(counts, len(swaps), _bootstrap_counts(D, o.alpha), o.alpha))
     say.table("sizes-bn", ("method",), ({head: row.pop("size"), **row} for row in (*rows, _bootstrap_row(D, o.alpha))))
+
+
+def _above(counts: dict[str, int], n_swaps: int, bootstrap: tuple[range, int], alpha: float) -> str:
+    """Which methods reject in more than alpha of the swaps, in the order of the page; the bootstrap's count may be any
+    of several, and of swaps that were drawn its lower limit counts."""
+    (possible, n_used), wanted, spellings = bootstrap, level_text(alpha), []
+    for k in possible:
+        low = k / n_used if n_used == n_swaps else clopper_pearson(k, n_used, 0.95).low
+        sizes = {name: (count / n_swaps, count / n_swaps) for name, count in counts.items()}
+        sizes |= {"bootstrap-t interval over the grid": (k / n_used, low)}
+        above = [f"{name} ({percent(sizes[name][0])})" for name in IN_ORDER if sizes[name][1] > alpha]
+        finds = "this method finds" if len(above) == 1 else "these methods find"
+        said = f"Above the wanted {wanted}: {'; '.join(above)}. On data like these {finds} too often what is not there."
+        spellings += every_spelling(said if above else f"No method is shown to exceed the wanted {wanted}.")
+    return either(spellings)
 
 
 def _size_row(D: Floats, method: str, rejected: str, size: str | Callable[[Row], str], step: int) -> Row:
@@ -53,24 +89,32 @@ def _size_row(D: Floats, method: str, rejected: str, size: str | Callable[[Row],
 def _bootstrap_row(D: Floats, alpha: float) -> Row:
     """Resampled, so its count may be any from the swaps that other draws surely reject to those that they may reject;
     size and interval must be those of the count that the page prints."""
-    patterns = _canonical_swaps(D)
-    step = math.ceil(len(patterns) / 100)
-    used = patterns[::step]
-    tails = [_bootstrap_tail((D * pattern[:, None]).mean(1)) for pattern in used]
-    slack = 5 * math.sqrt(2 * alpha / 2 * (1 - alpha / 2) / 9_999)
-    surely, possibly = (sum(tail <= alpha / 2 + side * slack for tail in tails) for side in (-1, 1))
+    possible, n_used = _bootstrap_counts(D, alpha)
+    step = math.ceil(2 ** (len(D) - 1) / 100)
 
     def size(row: Row) -> str:
         k = int(row["rejected"].replace(",", ""))
-        return percent(k / len(used)) if step == 1 else estimate(clopper_pearson(k, len(used), 0.95), SHARE)
+        return percent(k / n_used) if step == 1 else estimate(clopper_pearson(k, n_used, 0.95), SHARE)
 
-    counts = either(str(k) for k in range(surely, possibly + 1))
+    counts = either(str(k) for k in possible)
     return _size_row(D, "bootstrap-t interval over the grid", counts, size, step)
 
 
+def _bootstrap_counts(D: Floats, alpha: float) -> tuple[range, int]:
+    """The possible numbers of swaps that are rejected, and that of the swaps."""
+    patterns = _canonical_swaps(D)
+    used = patterns[:: math.ceil(len(patterns) / 100)]
+    tails = [_bootstrap_tail((D * pattern[:, None]).mean(1)) for pattern in used]
+    slack = 5 * math.sqrt(2 * alpha / 2 * (1 - alpha / 2) / 9_999)
+    surely, possibly = (sum(tail <= alpha / 2 + side * slack for tail in tails) for side in (-1, 1))
+    return range(surely, possibly + 1), len(used)
+
+
 def _canonical_swaps(D: Floats) -> Floats:
-    """The signs of rows that the page takes in turn: it sorts the rows by the sizes in them, makes no sum negative,
-    and counts up in binary; here the rows stay where they are."""
+    """The signs of rows that the page takes in turn: it sorts the rows by the sizes in them, each as a share of the
+    largest in its column, makes no sum of these negative, and counts up in binary; here rows stay where they are."""
+    largest = np.abs(D).max(axis=0)
+    D = np.round(D / np.where(largest > 0, largest, 1), 10)
     n, sizes = len(D), np.sort(np.abs(D), axis=1)
     order = np.lexsort(sizes.T[::-1])
     counted = 1 - 2 * (np.arange(2 ** (n - 1))[:, None] >> np.arange(n) & 1)

@@ -69,6 +69,12 @@ def either(texts: Iterable[str]) -> str:
     return known[0] if len(known) == 1 else f"⟦{'¦'.join(known)}⟧"
 
 
+def every_spelling(text: str) -> list[str]:
+    """Each text that one with marks of ``either`` may be."""
+    parts = [part.split("¦") if i % 2 else [part] for i, part in enumerate(re.split("⟦(.*?)⟧", text))]
+    return ["".join(some) for some in itertools.product(*parts)]
+
+
 def pattern(text: str) -> str:
     """The regular expression of a text that may hold marks of ``either``."""
     parts = re.split("⟦(.*?)⟧", text)
