@@ -154,7 +154,7 @@ class Optimisation:
         self, storage: "BaseStorage", search: int, job: TrialJob, data: "Dataset"
     ) -> dict[str, list[Finished]]:
         """Return the finished trials of a search by arm."""
-        configuration, lease = self._configuration(search, data, job.engine), Lease(self.folder.path)
+        configuration, lease = self._configuration(search, data, job.engine), Lease(self.folder.path, search)
         alone = self.budget.storage is None
         of_arms = {
             arm: Search(storage, search_name(self.folder, arm, search), configuration, lease, shared_lock=alone)
