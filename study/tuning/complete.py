@@ -160,7 +160,7 @@ class Optimisation:
         """Return the rule of the study: before its first run that of search 1, which this command may be to fix."""
         if self.folder.manifest.exists():
             return self.asked
-        first = self._of_arms(storage, 1, self._configuration(1, data, job.engine), Lease(self.folder.path))
+        first = self._of_arms(storage, 1, self._configuration(1, data, job.engine), Lease(self.folder.path, 1))
         search = first[self.design.arms[0]]
         search.check_total(self.design.arms[0], self.budget.trials)
         return search.agree_rule(self.asked, self.folder.path, provenance.today())
@@ -178,7 +178,7 @@ class Optimisation:
         self, storage: "BaseStorage", search: int, job: TrialJob, data: "Dataset"
     ) -> dict[str, list[Finished]]:
         """Return the finished trials of a search by arm."""
-        configuration, lease = self._configuration(search, data, job.engine), Lease(self.folder.path)
+        configuration, lease = self._configuration(search, data, job.engine), Lease(self.folder.path, search)
         of_arms = self._of_arms(storage, search, configuration, lease)
         for arm, of_arm in of_arms.items():
             of_arm.check_total(arm, self.budget.trials)

@@ -14,14 +14,17 @@ HEARTBEAT_TIMEOUT = 600.0
 
 
 class Lease:
-    """A worker's lock in the study's folder, which the system releases however the worker ends, and its own files."""
+    """A worker's lock on a search in the study's folder, which the system releases however the worker ends, and its
+    own files. Each search has locks of its own: one of a dead worker is needed until those who ask for trials of that
+    search have given up the worker's."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, search: int = 1):
         self.folder, self.token = folder, secrets.token_hex(8)
+        self.prefix = ".tuner-" if search == 1 else f".tuner{search}-"
         self.path = self._path(self.token)
 
     def _path(self, token: str) -> Path:
-        return self.folder / f".tuner-{token}"
+        return self.folder / f"{self.prefix}{token}"
 
     @contextmanager
     def hold(self) -> Iterator[None]:
@@ -58,9 +61,10 @@ class Lease:
         return self.folder / f".data-trials-{token}"
 
     def remove_expired(self) -> None:
-        """Remove the files of dead workers, whose trials were given up; to be called while nobody else asks."""
-        for path in self.folder.glob(".tuner-*"):
-            token = path.name.removeprefix(".tuner-")
+        """Remove the files of the search's dead workers, whose trials were given up; to be called while nobody else
+        asks."""
+        for path in self.folder.glob(f"{self.prefix}*"):
+            token = path.name.removeprefix(self.prefix)
             if not self.is_alive(token, 0.0):
                 shutil.rmtree(self._images(token), ignore_errors=True)
                 path.unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from study.spec.factors import REFERENCE_SETTING
 from study.store.study_folder import Folder
 from study.tuning import trials_table
 from study.tuning.budget import FIRST_SEED, Budget
+from study.tuning.lease import Lease
 from study.tuning.trials_table import SEARCH
 from tests.study.studies import launch_tuning, litter, tuned_study, tuned_tables
 from tests.study.tuning.test_tune import wait_for_told
@@ -141,6 +143,17 @@ def test_stopped_in_its_second_search_it_goes_on(
     assert launch_tuning(tmp_path, *SHORT, "--searches", "3").end().code == 0
     assert tuned_tables(tmp_path / "s") == tuned_tables(three)
     assert litter(tmp_path / "s") == []
+
+
+def test_a_worker_in_search_1_keeps_the_lock_of_one_that_died_in_search_2(tmp_path: Path) -> None:
+    """Without it, the dead worker's trials would be waited for as another machine's."""
+    first, second, dead = Lease(tmp_path), Lease(tmp_path, 2), Lease(tmp_path, 2)
+    dead.path.touch()
+    first.remove_expired()
+    assert dead.path.exists()
+    assert not second.is_alive(dead.token, time.time())
+    second.remove_expired()
+    assert not dead.path.exists()
 
 
 @pytest.mark.slow
