@@ -136,7 +136,8 @@ def _too_few(compared: Sequence[Compared]) -> str:
 
 
 def _margin(margin: float) -> str:
-    return f"{100 * margin:g} points"
+    points = f"{100 * margin:g}"
+    return f"{points} point" if points == "1" else f"{points} points"
 
 
 def _under_shift(compared: Sequence[Compared], margin: float) -> str:

@@ -133,7 +133,7 @@ def swap_pairs(n: int, size: int, n_swapped: int, images: Tensor, generator: tor
 
 
 def _distinct(n: int, n_rows: int, k: int, generator: torch.Generator) -> Tensor:
-    """Return k different numbers below n in every row, (n_rows, k): each is drawn until it is none of those before it."""
+    """Return k different numbers below n in every row, (n_rows, k): each is drawn until it is none of those before."""
     drawn = torch.empty(k, n_rows, dtype=torch.int32)
     for i in range(k):
         new = torch.randint(n, (n_rows,), generator=generator, dtype=torch.int32)

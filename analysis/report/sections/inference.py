@@ -26,7 +26,7 @@ from study.spec.factors import Factor
 def section(study: StudyData, results: Results) -> Section:
     """Return the part on the inference modes; where none was evaluated, how to have them."""
     if results.modes is None:
-        nothing = "The networks have not been asked to predict by other statistics; they are, without training, by"
+        nothing = "Not measured yet. To add it without retraining:"
         return Section(
             "inference",
             "Which statistics to predict with",
@@ -37,8 +37,8 @@ def section(study: StudyData, results: Results) -> Section:
         Paragraph(
             "At test time batch normalisation can use statistics saved in training or those of the test batch. Each"
             f" line compares ways to predict on the same images, {inference_sentences.where(modes)}; its intervals hold"
-            " all at once, and decide what it says. The figures are of this cell too; the last table has the main ways"
-            " in the other cells."
+            " all at once, and decide what it says. The figures are of this cell too"
+            + ("; the last table has the main ways in the other cells." if modes.elsewhere else ".")
         ),
         BulletList(inference_sentences.ledger(modes, results.margin)),
     ]

@@ -115,7 +115,7 @@ def _line(o: Oracle, own: Sequence[tuple[Trial, Interval, str]], texts: dict[str
     mixed = len({*outcomes}) > 1
     advice = texts["mixed"] if mixed else texts.get(outcomes[0], "the data do not decide")
     if outcomes[0] == "within" and not mixed:
-        advice = f"{advice}, to within {100 * o.margin:g} points"
+        advice = f"{advice}, to within {100 * o.margin:g} point{'' if o.margin == 0.01 else 's'}"
     if "too few" in outcomes:
         advice = f"{seeds(min(found.n for _, found, _ in own))} are too few to say"
     numbers = [
