@@ -14,9 +14,9 @@ from analysis.findings.family import Bounds, Member, bounds, conclude, family, s
 from analysis.findings.tipping import Tipping, at_rate, tipping_rate
 from analysis.findings.tuning import Tuned
 from analysis.records.pairs import Pairs, Scored, pair
-from analysis.stats.cross_fitting import CrossFit, crossfit
 from analysis.stats.intervals import Interval, proportion, upper_share
 from analysis.stats.power import seeds_for_equivalence
+from analysis.stats.tuning.cross_fitting import CrossFit, crossfit
 from study.spec.factors import REFERENCE_SETTING, Cell, Level
 
 

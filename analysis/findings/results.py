@@ -25,7 +25,7 @@ from analysis.findings.comparison import Comparison, compare
 from analysis.findings.contrasts import Contrast, compute_contrasts
 from analysis.findings.curves import Curve, DifferenceCurve, arm_curves, difference_curves
 from analysis.findings.failures import Failures, count_failures
-from analysis.findings.inference_modes import Modes, modes
+from analysis.findings.modes.inference_modes import Modes, modes
 from analysis.findings.sensitivity import Sensitivity, sensitivity
 from analysis.findings.tuning import Tuned, tuned
 from analysis.findings.typical_pair import TypicalPair, typical_pairs
@@ -33,8 +33,8 @@ from analysis.records.cells import Grid, Levels
 from analysis.records.pairs import Pairs, over_cells, pair, zero_rounding_noise
 from analysis.records.tables import PRIMARY, StudyData, load_ablation
 from analysis.stats import evalues, null_calibration, power, time_to_event, variance_components
-from analysis.stats.cross_fitting import CrossFit, crossfit
 from analysis.stats.grid import Axis, BestRate, LargestRate, LevelDifference, best_rate, largest_rate, level_differences
+from analysis.stats.tuning.cross_fitting import CrossFit, crossfit
 from study.spec.factors import Cell, Level
 
 LAST_EPOCHS = 3  # those that the primary endpoint averages

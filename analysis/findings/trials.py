@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from analysis.records.tables import StudyData
 from analysis.records.trials import Trials
-from analysis.stats.good_regions import RegionDifference, good_region, good_region_difference
 from analysis.stats.intervals import Interval
 from analysis.stats.time_to_event import THRESHOLDS
-from analysis.stats.tuning_curves import expected_best, expected_best_band
+from analysis.stats.tuning.good_regions import RegionDifference, good_region, good_region_difference
+from analysis.stats.tuning.tuning_curves import expected_best, expected_best_band
 from study.spec.factors import Cell
 
 Scores = NDArray[np.float64]

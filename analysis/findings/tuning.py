@@ -32,10 +32,10 @@ from analysis.records.cells import rows_in
 from analysis.records.pairs import join, zero_rounding_noise
 from analysis.records.tables import PRIMARY, StudyData
 from analysis.records.trials import Trials, load_trials
-from analysis.stats.cross_fitting import CrossFit, crossfit
 from analysis.stats.intervals import Interval, fieller, t_interval
 from analysis.stats.paired_tests import Test, paired_t
-from analysis.stats.tuning_curves import BestDifference, expected_best_difference
+from analysis.stats.tuning.cross_fitting import CrossFit, crossfit
+from analysis.stats.tuning.tuning_curves import BestDifference, expected_best_difference
 from study.spec.factors import REFERENCE_SETTING
 
 Differences = NDArray[np.float64]

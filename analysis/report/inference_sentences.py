@@ -4,8 +4,8 @@ comparisons."""
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from analysis.findings.inference_modes import ModeResult, Modes, SwapResult
-from analysis.findings.mode_comparisons import Compared, Way
+from analysis.findings.modes.inference_modes import ModeResult, Modes, SwapResult
+from analysis.findings.modes.mode_comparisons import Compared, Way
 from analysis.report import number_format as fmt
 from study.spec.factors import REFERENCE_SETTING
 from study.spec.inference_modes import parse

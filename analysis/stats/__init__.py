@@ -7,11 +7,9 @@
 """
 
 from analysis.stats.binary_outcomes import count_sign_flip, mcnemar, risk_difference, survivors, worst_rank
-from analysis.stats.cross_fitting import crossfit
 from analysis.stats.effect_sizes import cohen_dz, hedges_gz, prob_better
 from analysis.stats.evalues import sign_e_process
 from analysis.stats.families import simultaneous_inference
-from analysis.stats.good_regions import good_region, good_region_difference
 from analysis.stats.grid import best_rate, largest_rate, level_differences
 from analysis.stats.intervals import (
     bootstrap_t,
@@ -44,7 +42,9 @@ from analysis.stats.secondary.next_pair import next_pair
 from analysis.stats.secondary.seed_variance import seed_variance
 from analysis.stats.secondary.specification_curves import joint_sign_flip, signed_ranks
 from analysis.stats.time_to_event import first_epoch, time_to_accuracy
-from analysis.stats.tuning_curves import expected_best, expected_best_band, expected_best_difference
+from analysis.stats.tuning.cross_fitting import crossfit
+from analysis.stats.tuning.good_regions import good_region, good_region_difference
+from analysis.stats.tuning.tuning_curves import expected_best, expected_best_band, expected_best_difference
 from analysis.stats.variance_components import spread, two_way, variance_ratio
 
 __all__ = [

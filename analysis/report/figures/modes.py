@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.findings.inference_modes import CLEAN, ModeResult, Modes, StatisticResult, SwapResult
+from analysis.findings.modes.inference_modes import CLEAN, ModeResult, Modes, StatisticResult, SwapResult
 from analysis.report import number_format as fmt
 from analysis.report.figures.style import (
     BLUE,

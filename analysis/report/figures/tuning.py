@@ -19,7 +19,7 @@ from analysis.report.figures.style import (
     stretched,
     styled,
 )
-from analysis.stats.tuning_curves import BestDifference
+from analysis.stats.tuning.tuning_curves import BestDifference
 
 
 @styled

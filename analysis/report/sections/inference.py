@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from analysis.findings.inference_modes import CLEAN, ModeResult, Modes, StatisticResult, SwapResult
+from analysis.findings.modes.inference_modes import CLEAN, ModeResult, Modes, StatisticResult, SwapResult
 from analysis.findings.results import Results
 from analysis.records.tables import StudyData
 from analysis.report import inference_sentences

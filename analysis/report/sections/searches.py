@@ -20,7 +20,7 @@ from analysis.report.columns import (
 from analysis.report.document import Column, Figure, Table
 from analysis.report.figures.style import svg
 from analysis.report.figures.tuning import expected_best, trial_scores
-from analysis.stats.tuning_curves import BestDifference
+from analysis.stats.tuning.tuning_curves import BestDifference
 from study.spec.factors import FACTORS, rounded
 
 BUDGETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)

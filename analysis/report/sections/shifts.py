@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.findings.inference_modes import CLEAN, ModeResult, Modes
+from analysis.findings.modes.inference_modes import CLEAN, ModeResult, Modes
 from analysis.report import inference_sentences
 from analysis.report import number_format as fmt
 from analysis.report.columns import count_column, interval_column, interval_values, p_column, pvalue_values, text_column

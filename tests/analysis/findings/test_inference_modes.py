@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from analysis.findings import inference_modes as modes
-from analysis.findings.inference_modes import Modes
+from analysis.findings.modes import inference_modes as modes
+from analysis.findings.modes.inference_modes import Modes
 from analysis.records.tables import load, load_ablation
 from analysis.report import __main__ as report
 from analysis.report import inference_sentences as mode_words

@@ -276,7 +276,7 @@ def test_breadths_are_shares_of_the_trials_that_reach_a_target(found: Tuned) -> 
 
 def test_a_mean_that_is_the_target_but_for_rounding_reaches_it(tmp_path: Path) -> None:
     """Of MNIST's counts: 0.8999, 0.9 and 0.9001 average 0.9, and to less in floating point."""
-    from analysis.stats.good_regions import good_region
+    from analysis.stats.tuning.good_regions import good_region
 
     short = float(np.nextafter(0.9, 0))
     assert good_region([short, 0.9, 0.8], 0.9).estimate == pytest.approx(2 / 3)

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.findings.inference_modes import Modes, SwapResult
-from analysis.findings.mode_comparisons import NO_NORM, RULES, RUNNING, Rule, Way, compare_all
+from analysis.findings.modes.inference_modes import Modes, SwapResult
+from analysis.findings.modes.mode_comparisons import NO_NORM, RULES, RUNNING, Rule, Way, compare_all
 from analysis.report.inference_sentences import TEXTS, ledger
 from analysis.stats.intervals import Interval
 from study.spec.factors import Cell

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from analysis.stats import cross_fitting
-from analysis.stats.cross_fitting import CrossFit, crossfit
 from analysis.stats.intervals import t_interval
+from analysis.stats.tuning import cross_fitting
+from analysis.stats.tuning.cross_fitting import CrossFit, crossfit
 
 Pair = tuple[NDArray[np.float64], NDArray[np.float64]]
 

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from analysis import stats
-from analysis.stats import cross_fitting, grid, tuning_curves
+from analysis.stats import grid
 from analysis.stats.scale import rescale, unit_of, without_unit
+from analysis.stats.tuning import cross_fitting, tuning_curves
 
 SIZES = (1e-300, 1e-170, 1e-155, 1e155, 1e160, 1e300)
 RATES = (0.001, 0.01, 0.1)

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from scipy import optimize, stats
 from scipy.stats import qmc
 
-from analysis.stats import good_regions, tuning_curves
-from analysis.stats.good_regions import good_region, good_region_difference
 from analysis.stats.sign_flips import generator, sorted_rows
-from analysis.stats.tuning_curves import expected_best, expected_best_band, expected_best_difference
+from analysis.stats.tuning import good_regions, tuning_curves
+from analysis.stats.tuning.good_regions import good_region, good_region_difference
+from analysis.stats.tuning.tuning_curves import expected_best, expected_best_band, expected_best_difference
 
 Array = NDArray[np.float64]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 
-from analysis.findings.inference_modes import Modes, StatisticResult, modes
+from analysis.findings.modes.inference_modes import Modes, StatisticResult, modes
 from analysis.records.tables import load, load_ablation
 from analysis.report.figures import modes as drawing
 from analysis.report.figures.style import BLUE, GREY

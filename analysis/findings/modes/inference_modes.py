@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from analysis.findings.mode_comparisons import RULES, Compared, compare_all
+from analysis.findings.modes.mode_comparisons import RULES, Compared, compare_all
 from analysis.records.cells import cell_at, rows_in
 from analysis.records.tables import PRIMARY, Ablation, StudyData
 from analysis.stats.intervals import Interval, t_interval

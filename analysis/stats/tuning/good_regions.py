@@ -13,7 +13,7 @@ from scipy import optimize, stats
 
 from analysis.stats.intervals import Interval, proportion
 from analysis.stats.paired_tests import Test
-from analysis.stats.tuning_curves import ROUNDING, as_scores, check_same_trials
+from analysis.stats.tuning.tuning_curves import ROUNDING, as_scores, check_same_trials
 
 
 @dataclass(frozen=True)

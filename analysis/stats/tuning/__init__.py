@@ -1,0 +1,1 @@
+"""What tuning finds: the best of many trials, how much of a space is good, and choices that did not score themselves."""
