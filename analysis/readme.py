@@ -29,8 +29,8 @@ def quoted(study: Path) -> str:
 
 
 def _verdict(verdict: Mapping[str, Any], figures: str) -> Iterator[str]:
-    first, *rest = verdict["parts"]
-    yield from (f"> **{first['headline']}**", ">")
+    yield from (f"> **{verdict['headline']}**", ">")
+    rest = [part for part in verdict["parts"] if part["headline"] != verdict["headline"]]
     yield from (f"> - {part['title']}: {part['headline']}" for part in rest)
     alt = f"Test accuracy of every seed {fmt.both_sides(verdict['arm'])}, and the differences"
     yield from ("", f"![{alt}]({figures}/pairs-{verdict['arm']}.svg)")

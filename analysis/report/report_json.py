@@ -63,7 +63,7 @@ def _verdict(study: StudyData, results: Results, arm: str) -> dict[str, Any]:
         "arm": arm,
         "verdict": answer.first.verdict,
         "qualified": answer.qualified,
-        "headline": parts[0].headline,
+        "headline": next(part.headline for part in parts if part.key == answer.first.key),
         "parts": parts,
         "what_would_change_it": sentences.what_would_change_it(answer, results.of_arms[arm]),
     }

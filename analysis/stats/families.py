@@ -60,7 +60,7 @@ def simultaneous_inference(D: ArrayLike, level: float = 0.95) -> list[Member]:
     --------
     >>> D = [[1.2, 0.3, -0.2], [0.8, -0.1, 0.4], [1.5, 0.6, 0.1], [0.4, 0.2, -0.5], [0.9, -0.4, 0.3], [1.1, 0.5, -0.1]]
     >>> [member.test.n_extreme for member in simultaneous_inference(D)], simultaneous_inference(D)[0].test.n_total
-    ([1, 23, 65], 65)
+    ([1, 37, 65], 65)
     """
     given = as_matrix(D)
     columns = [rescale(column[~np.isnan(column)]) for column in given.T]

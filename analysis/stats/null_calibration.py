@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from analysis.stats.families import simultaneous_inference
 from analysis.stats.intervals import bootstrap_t, proportion
 from analysis.stats.multiple_tests import as_matrix, max_t
 from analysis.stats.paired_tests import paired_t, sign_flip, why_degenerate, wilcoxon
@@ -53,6 +54,7 @@ METHODS: dict[str, Rejects] = {
     "sign-flip over the grid": lambda D, alpha: sign_flip(D.mean(1)).pvalue <= alpha,
     "Wilcoxon over the grid": lambda D, alpha: wilcoxon(D.mean(1)).pvalue <= alpha,
     "bootstrap-t interval over the grid": lambda D, alpha: _excludes_zero(D.mean(1), alpha),
+    "any cell or their mean, sup-t": lambda D, alpha: _any_of_family(D, alpha),
     "any cell, step-down max-T": lambda D, alpha: any(test.pvalue <= alpha for test in max_t(D)),
     "any cell, t uncorrected": lambda D, alpha: _any_t(D, alpha),
 }
@@ -88,6 +90,12 @@ def _excludes_zero(d: NDArray[np.float64], alpha: float) -> bool:
     """Return whether the bootstrap-t interval of level 1 - alpha does."""
     interval = bootstrap_t(d, 1 - alpha)
     return interval.low > 0 or interval.high < 0
+
+
+def _any_of_family(table: NDArray[np.float64], alpha: float) -> bool:
+    """Return whether a simultaneous interval of a cell or of the mean over the cells excludes zero, as verdicts do."""
+    members = simultaneous_inference(np.column_stack([table, table.mean(1)]), 1 - alpha)
+    return any(member.test.pvalue <= alpha for member in members)
 
 
 def _any_t(table: NDArray[np.float64], alpha: float) -> bool:

@@ -309,7 +309,7 @@ def headline(study: Path, capsys: pytest.CaptureFixture[str]) -> str:
 @of(*HALF, *WHOLE)
 def test_a_folder_is_reported_as_it_was_found(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = committed(study)
-    assert headline(study, capsys).startswith("With batch normalisation, test accuracy differs by ")
+    assert headline(study, capsys).startswith("On scikit-learn's digits, ")
     assert committed(study) == before
 
 

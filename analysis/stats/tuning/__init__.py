@@ -1,1 +1,1 @@
-"""What tuning finds: the best of many trials, how much of a space is good, and choices that did not score themselves."""
+"""What tuning finds: the best of many trials, how much of a space is good, choices that did not score themselves."""

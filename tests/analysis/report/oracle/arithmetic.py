@@ -270,13 +270,3 @@ def clopper_pearson(k: int, n: int, level: float) -> Interval:
     low = float(stats.beta.ppf(tail, k, n - k + 1)) if k else 0.0
     high = float(stats.beta.isf(tail, k + 1, n - k)) if k < n else 1.0
     return Interval(k / n, low, high, n)
-
-
-def verdict(p: float, reason: str | None, mean: float, inner: Interval, alpha: float, margin: float) -> str:
-    if reason or math.isnan(p):
-        return "not testable"
-    negligible = -margin < inner.low and inner.high < margin
-    if p > alpha:
-        return "equivalent" if negligible else "inconclusive"
-    side = "better" if mean > 0 else "worse"
-    return f"{side}, by less than the margin" if negligible else side

@@ -9,6 +9,7 @@ from tests.analysis.report.oracle.arithmetic import (
     clopper_pearson,
     constant,
     max_t,
+    one_family,
     paired_t,
     sign_flip,
     signs,
@@ -33,6 +34,7 @@ IN_ORDER = (
     "sign-flip over the grid",
     "Wilcoxon over the grid",
     "bootstrap-t interval over the grid",
+    "any cell or their mean, sup-t",
     "any cell, step-down max-T",
     "any cell, t uncorrected",
 )
@@ -52,6 +54,9 @@ def say_swaps_of_labels(o: Oracle, say: Expected) -> None:
         "paired t over the grid": lambda D: paired_t(D.mean(1)) <= o.alpha,
         "sign-flip over the grid": lambda D: sign_flip(D.mean(1)).p <= o.alpha,
         "Wilcoxon over the grid": lambda D: wilcoxon(snapped(D.mean(1))).p <= o.alpha,
+        "any cell or their mean, sup-t": lambda D: any(
+            test.p <= o.alpha for test, _ in one_family(np.column_stack([D, D.mean(1)]), o.alpha)
+        ),
         "any cell, step-down max-T": lambda D: any(test.p <= o.alpha for test in max_t(D)),
         "any cell, t uncorrected": lambda D: any(not constant(x) and paired_t(x) <= o.alpha for x in D.T),
     }
