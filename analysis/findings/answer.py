@@ -186,19 +186,16 @@ def _part(pairs: Pairs, member: Member, key: str, source: str) -> Part:
 def best_on_grid(pairs: Pairs, found: CrossFit, alpha: float, margin: float) -> Part:
     """Return the part of each arm in its own best cell, chosen on other seeds than it is scored on; ``found`` is the
     cross-fit of all pairs, failures as they ended."""
-    chosen = {"baseline": found.best_baseline, "arm": found.best_arm}
-    cells = {side: pairs.cells[index] for side, index in chosen.items() if index is not None}
-    sides = {side: pairs.cell(cell) for side, cell in cells.items()}
-    failed = {side: int(table[f"failed_{side}"].sum()) for side, table in sides.items()}
+    missing = _bounds_at_best(pairs, 1 - alpha)
     inner = cross_fitted(pairs, 1 - 2 * alpha).interval
-    of_missing = bounds(pairs, len(pairs.missing), lambda filled: cross_fitted(filled, 1 - alpha).interval.estimate)
-    missing = of_missing if len(pairs.missing) else None
     verdict, reason = conclude(found.interval, inner, missing, alpha, margin)
-    found_tipping = _tipping_at_best(pairs, found, sides, alpha) if verdict.startswith(("better", "worse")) else None
+    cells = [pairs.cells[index] for index in (found.best_baseline, found.best_arm) if index is not None]
+    tables = [pairs.cell(cell) for cell in cells]
+    seen = _tipping_at_best(pairs, found, tables, alpha) if verdict.startswith(("better", "worse")) else None
     return Part(
         key="best",
         source="cross-fitted",
-        cells={pairs.baseline: cells["baseline"], pairs.arm: cells["arm"]} if cells else {},
+        cells=dict(zip((pairs.baseline, pairs.arm), cells, strict=False)),
         n=found.interval.n,
         unit=pairs.units,
         n_better=int(np.sum(np.array(found.differences) > 0)),
@@ -206,15 +203,22 @@ def best_on_grid(pairs: Pairs, found: CrossFit, alpha: float, margin: float) -> 
         mean_arm=found.mean_arm,
         difference=found.interval,
         inner=inner,
-        n_runs=max((len(table) for table in sides.values()), default=0),
-        n_failed_baseline=failed.get("baseline", 0),
-        n_failed_arm=failed.get("arm", 0),
+        n_runs=max((len(table) for table in tables), default=0),
+        n_failed_baseline=int(sum(table.failed_baseline.sum() for table in tables[:1])),
+        n_failed_arm=int(sum(table.failed_arm.sum() for table in tables[1:])),
         verdict=verdict,
         reason=reason,
         bounds=missing,
-        tipping=found_tipping,
-        qualified=found_tipping is not None and found_tipping.qualified,
+        tipping=seen,
+        qualified=seen is not None and seen.qualified,
     )
+
+
+def _bounds_at_best(pairs: Pairs, level: float) -> Bounds | None:
+    def estimate(filled: Pairs) -> float:
+        return cross_fitted(filled, level).interval.estimate
+
+    return bounds(pairs, len(pairs.missing), estimate) if len(pairs.missing) else None
 
 
 def best_tuned(tuned: Tuned) -> Part:
@@ -248,14 +252,13 @@ def cross_fitted(pairs: Pairs, level: float) -> CrossFit:
     return crossfit(of_baseline, of_arm, level)
 
 
-def _tipping_at_best(pairs: Pairs, found: CrossFit, sides: Mapping[str, pd.DataFrame], alpha: float) -> Tipping | None:
+def _tipping_at_best(pairs: Pairs, found: CrossFit, tables: Sequence[pd.DataFrame], alpha: float) -> Tipping | None:
     """Return the tipping rate of the better arm in its best cell, against the other's held-out mean."""
     if pairs.chance is None:
         return None
-    side, arm, other = "baseline", pairs.baseline, found.mean_arm
+    side, arm, other, table = "baseline", pairs.baseline, found.mean_arm, tables[0]
     if found.interval.estimate > 0:
-        side, arm, other = "arm", pairs.arm, found.mean_baseline
-    table = sides[side]
+        side, arm, other, table = "arm", pairs.arm, found.mean_baseline, tables[1]
     failed = table[f"failed_{side}"].astype(bool)
     rate = tipping_rate(float(table[f"of_{side}"][~failed].mean()), other, pairs.chance)
     return at_rate(arm, rate, int(failed.sum()), len(failed), alpha)
