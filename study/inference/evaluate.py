@@ -39,8 +39,6 @@ Row = dict[str, Any]
 CLEAN_IMAGES = Condition(*CLEAN)
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000)
 ORDERS = ("shuffled", "natural", "sorted")
-FROM_IMAGES = ("precise", "population")
-"""Statistics that are computed from the training images and the final weights; the others the networks keep."""
 SWAPS = ((8, 1), (8, 2), (8, 4), (8, 7), (32, 2), (32, 8), (128, 2), (128, 32))
 """Batch size and number of other images replaced; the post replaces 2 in batches of 8."""
 N_SWAPPED = 1000  # images that are predicted in two batches each
@@ -60,13 +58,14 @@ class EvalSetting(NamedTuple):
 
 
 NO_NORM = EvalSetting("none")
+PRECISE = EvalSetting("precise")
 
 
 def main_settings(kept: Sequence[str]) -> list[EvalSetting]:
     """Return the main settings of networks that keep these statistics; those without have the only one."""
     if not kept:
         return [NO_NORM]
-    fixed = [EvalSetting(name) for name in (*kept, *FROM_IMAGES)]
+    fixed = [EvalSetting(name) for name in (*kept, "population")]
     batches = [EvalSetting("batch", size, "shuffled") for size in MAIN_SIZES]
     return [*fixed, *batches, *(EvalSetting(numbered("blend", MAIN_BLEND), n, "shuffled") for n in MAIN_BLEND_SIZES)]
 
@@ -78,7 +77,7 @@ def further_settings(n_layers: int) -> list[EvalSetting]:
     partial = [EvalSetting(name, size, "shuffled") for name in ("mean_only", "var_only") for size in (8, 32, 128)]
     single = [EvalSetting(numbered("layer", layer), size, "shuffled") for layer in range(n_layers) for size in (8, 32)]
     main = {*main_settings(["running"])}
-    return [setting for setting in (*batches, *blends, *partial, *single) if setting not in main]
+    return [setting for setting in (PRECISE, *batches, *blends, *partial, *single) if setting not in main]
 
 
 class Ordered(NamedTuple):
@@ -106,20 +105,28 @@ class Group:
         self.norm, self.kept = ARMS[runs[0].arm].norm, ARMS[runs[0].arm].statistics
         self.networks = Networks.from_states(self.states, activations.for_cell(runs[0].cell))
         self.keys = [keys_of(design, run) for run in runs]
+        self._statistics: dict[str, Statistics] = {}
+
+    def statistics(self, name: str) -> Statistics:
+        """Return statistics that the networks keep, or that follow from the training images and the final weights:
+        ``population`` and ``precise``, which sees the images in the file's order, by the runs' batch size."""
+        if name not in self._statistics:
+            self._statistics[name] = self._make_statistics(name)
+        return self._statistics[name]
+
+    def _make_statistics(self, name: str) -> Statistics:
+        if name in self.kept:
+            return statistics.stored_statistics(self.states, name)
+        if name == "population":
+            return statistics.population(self.networks, lambda: self._each(self._trained(statistics.CHUNK)))
+        n, size = len(self.data.train.images), self.runs[0].cell.batch_size
+        batches = statistics.whole_batches(self._trained, n, size)
+        return statistics.precise(self.networks, self._each(batches), size)
 
     @cached_property
-    def statistics(self) -> dict[str, Statistics]:
-        """What is kept, and FROM_IMAGES; ``precise`` sees the images in the file's order, by the runs' batch size."""
-        kept = {name: statistics.stored_statistics(self.states, name) for name in self.kept}
-        images, size = self.data.train.images, self.runs[0].cell.batch_size
-        z = statistics.preactivation_batches(self.networks, images)
-        return {
-            **kept,
-            "precise": statistics.precise(
-                self.networks, self._each(statistics.whole_batches(z, len(images), size)), size
-            ),
-            "population": statistics.population(self.networks, lambda: self._each(z(statistics.CHUNK))),
-        }
+    def _trained(self) -> Callable[[int], Iterable[Tensor]]:
+        """The first layer's pre-activations of the training images, so many at a time."""
+        return statistics.preactivation_batches(self.networks, self.data.train.images)
 
     def _each(self, items: Iterable[Item]) -> Iterator[Item]:
         for item in items:
@@ -135,9 +142,13 @@ class Group:
         ]()
 
     def way_rows(self, condition: Condition, further: bool = False) -> list[Row]:
-        """Return a row of ``ablation.parquet`` for each run and setting, main or ``further``."""
-        settings = further_settings(len(self.networks.norms)) if further else main_settings(self.kept)
-        return self.setting_rows(condition, settings)
+        """Return a row of ``ablation.parquet`` for each run and setting, main or ``further``; on other images than the
+        clean ones, which have no further ones, ``precise`` stands beside the main ones."""
+        main = main_settings(self.kept)
+        if further:
+            return self.setting_rows(condition, further_settings(len(self.networks.norms)))
+        beside = [PRECISE] if self.kept and condition != CLEAN_IMAGES else []
+        return self.setting_rows(condition, [*main, *beside])
 
     def setting_rows(self, condition: Condition, settings: Iterable[EvalSetting]) -> list[Row]:
         """Return a row of ``ablation.parquet`` for each run and these settings."""
@@ -162,7 +173,7 @@ class Group:
         z = modes.first_preactivation(self.networks, images)
         reference = None
         if self.kept:
-            exact = modes.FixedStatistics(self.statistics["population"])
+            exact = modes.FixedStatistics(self.statistics("population"))
             reference = metrics.predicted_labels(modes.logits(self.networks, z, exact))
         return Ordered(z, labels.expand(len(self.runs), -1), reference)
 
@@ -192,8 +203,8 @@ class Group:
         if setting == NO_NORM:
             return None if self.norm is None else modes.ByImage(norms.module_of(self.norm).by_image)
         if setting.order is None:
-            return modes.FixedStatistics(self.statistics[setting.inference])
-        return modes.make(parse(setting.inference), self.statistics["running"], setting.size or images.z.shape[1])
+            return modes.FixedStatistics(self.statistics(setting.inference))
+        return modes.make(parse(setting.inference), self.statistics("running"), setting.size or images.z.shape[1])
 
     def _rows(
         self, condition: Condition, setting: EvalSetting, measured: metrics.Measures, flips: Tensor | None
@@ -228,10 +239,10 @@ class Group:
 
     def statistic_rows(self) -> Iterator[Row]:
         """Yield rows of ``statistics.parquet``: how far each statistic lies from the population's, by run and layer."""
-        exact = self.statistics["population"]
+        exact = self.statistics("population")
         for name in (*self.kept, "precise"):
             for layer, ((mean, var), (true_mean, true_var)) in enumerate(
-                zip(self.statistics[name], exact, strict=True)
+                zip(self.statistics(name), exact, strict=True)
             ):
                 in_sd = ((mean - true_mean).square() / (true_var + EPS)).mean((1, 2)).sqrt()
                 in_log = ((var + EPS).log() - (true_var + EPS).log()).square().mean((1, 2)).sqrt()
@@ -245,7 +256,7 @@ class Group:
         for index, (size, n_swapped) in enumerate(SWAPS):
             drawn = torch.stack([_swap_pairs(z.shape[1], run.seed, index) for run in self.runs])
             change = metrics.swap_sensitivity(self.networks, z, drawn, self._each)
-            saved = modes.FixedStatistics(self.statistics["running"])
+            saved = modes.FixedStatistics(self.statistics("running"))
             flips = metrics.swap_flips(self.networks, z, drawn, saved, self._each) if size == CHECKED else None
             for i, (key, run) in enumerate(zip(self.keys, self.runs, strict=True)):
                 measured = {

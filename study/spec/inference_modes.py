@@ -133,11 +133,15 @@ def parse(key: str) -> InferenceMode:
 def is_main(inference: str, size: int | None, order: str | None, n_images: int) -> bool:
     """Whether a way to predict is a main one, which every network is evaluated in; ``size`` of ``n_images`` is all.
 
+    ``precise`` is none: it takes a pass over the training images of its own, for what ``population`` says as well.
+
     >>> is_main("running", None, None, 360), is_main("batch", 360, "shuffled", 360), is_main("batch", 8, "sorted", 360)
     (True, True, False)
     """
     sizes = {"batch": (*MAIN_SIZES, n_images), numbered("blend", MAIN_BLEND): MAIN_BLEND_SIZES}
-    return order is None or (order == "shuffled" and size in sizes.get(inference, ()))
+    if order is None:
+        return inference != "precise"
+    return order == "shuffled" and size in sizes.get(inference, ())
 
 
 def numbered(family: str, number: int) -> str:
