@@ -101,8 +101,8 @@ class Answer:
     cells: Mapping[str, int]
     """Cells by verdict."""
     seeds_for_equivalence: int | None
-    """Seeds with which every cell's interval would lie within the margin, were the true differences zero and the
-    spreads as they are; None where a spread is not known."""
+    """Seeds with which every cell's interval and the mean's would lie within the margin, were the true differences zero
+    and the spreads as they are; None where a spread is not known."""
     qualified: bool
     """Whether the first part's verdict is."""
 
@@ -155,7 +155,7 @@ def answer(pairs: Pairs, members: Sequence[Member], best: Part | None) -> Answer
         shares=_shares(pairs),
         n_cells=len(cells),
         cells=dict(tally(cells)),
-        seeds_for_equivalence=_seeds_for_equivalence(cells),
+        seeds_for_equivalence=_seeds_for_equivalence(members),
         qualified=first is not None and first.qualified,
     )
 
@@ -287,6 +287,6 @@ def _shares(pairs: Pairs) -> list[LevelShare]:
     ]
 
 
-def _seeds_for_equivalence(cells: Sequence[Member]) -> int | None:
-    needed = [seeds_for_equivalence(cell.sd_diff, cell.margin, cell.alpha) for cell in cells]
+def _seeds_for_equivalence(members: Sequence[Member]) -> int | None:
+    needed = [seeds_for_equivalence(member.sd_diff, member.margin, member.alpha) for member in members]
     return max((n for n in needed if n is not None), default=None) if None not in needed else None

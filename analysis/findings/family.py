@@ -23,7 +23,7 @@ from analysis.stats.intervals import Interval, t_interval
 from analysis.stats.multiple_tests import holm
 from analysis.stats.paired_tests import Test, sign_flip, why_degenerate
 from analysis.stats.power import seeds_to_reach
-from analysis.stats.scale import rescale
+from analysis.stats.scale import rescale, standard_deviation
 from study.spec.factors import Cell, in_words
 
 VERDICTS = {
@@ -66,6 +66,10 @@ class Bounds:
     def agree(self) -> bool:
         """Whether both ends lie on one side of zero."""
         return self.low > 0 or self.high < 0
+
+    def within(self, margin: float) -> bool:
+        """Return whether both ends lie within the margin."""
+        return -margin < self.low and self.high < margin
 
 
 @dataclass(frozen=True)
@@ -117,8 +121,8 @@ class Member:
 
     @property
     def negligible(self) -> bool:
-        """Whether its own interval at 1 - 2 alpha lies within the margin."""
-        return -self.margin < self.inner.low and self.inner.high < self.margin
+        """Whether its own interval at 1 - 2 alpha lies within the margin, and so do the bounds of what is missing."""
+        return is_negligible(self.inner, self.bounds, self.margin)
 
     @property
     def shown(self) -> Interval:
@@ -150,7 +154,8 @@ def samples(pairs: Pairs, cells: Sequence[Cell], alpha: float) -> list[Sample]:
 def _over_cells(pairs: Pairs) -> Sample:
     table = pairs.complete
     means = table.groupby("seed")[["of_baseline", "of_arm"]].mean()
-    d = zero_rounding_noise(table.groupby("seed").difference.mean())
+    sizes = table[["of_baseline", "of_arm"]].abs().groupby(table.seed).mean().max(axis=1)
+    d = zero_rounding_noise(table.groupby("seed").difference.mean(), sizes)
     return Sample(None, table, means.to_numpy(float), d, means.index.to_numpy())
 
 
@@ -209,7 +214,7 @@ def _member(pairs: Pairs, one: Sample, joint: SimultaneousInference | None, alph
         mean_baseline=float(means[0]),
         mean_arm=float(means[1]),
         mean_diff=float(d.mean()) if len(d) else math.nan,
-        sd_diff=float(d.std(ddof=1)) if len(d) > 1 else math.nan,
+        sd_diff=standard_deviation(d),
         ci=t_interval(d, 1 - alpha),
         inner=t_interval(d, 1 - 2 * alpha),
         joint=joint,
@@ -264,6 +269,11 @@ def _decided(member: Member, one: Sample, chance: float | None) -> Member:
     return replace(member, verdict=decision, reason=reason, tipping=found)
 
 
+def is_negligible(inner: Interval, bounds: Bounds | None, margin: float) -> bool:
+    """Return whether ``inner`` lies within the margin, whatever the missing runs would have scored."""
+    return -margin < inner.low and inner.high < margin and (bounds is None or bounds.within(margin))
+
+
 def conclude(
     interval: Interval, inner: Interval, bounds: Bounds | None, alpha: float, margin: float, units: str = "pairs"
 ) -> tuple[str, str | None]:
@@ -280,7 +290,7 @@ def conclude(
     if bounds is not None and not bounds.agree:
         n_missing = "1 pair lacks" if bounds.n_missing == 1 else f"{bounds.n_missing} pairs lack"
         return "withheld", f"{n_missing} a run, which could reverse the difference"
-    negligible = -margin < inner.low and inner.high < margin
+    negligible = is_negligible(inner, bounds, margin)
     if interval.low > 0 or interval.high < 0:
         side = "better" if interval.estimate > 0 else "worse"
         return f"{side}, by less than the margin" if negligible else side, None
@@ -288,9 +298,12 @@ def conclude(
 
 
 def _among(mean: Member, cells: Sequence[Member]) -> Member:
-    """Return the mean over the cells with the verdict that its cells leave: equivalent where every one of them is
-    (an intersection-union test, Berger 1982), mixed where some are better and others worse."""
-    everywhere = len(cells) == mean.n_cells and all(cell.joint is not None and cell.negligible for cell in cells)
+    """Return the mean over the cells with the verdict that its cells leave: equivalent where it is and every one of
+    them (an intersection-union test, Berger 1982), mixed where some are better and others worse.
+
+    The mean counts failures and a cell's difference is given that both learn, so neither stands for the other.
+    """
+    everywhere = mean.negligible and len(cells) == mean.n_cells and all(cell.joint is not None and cell.negligible for cell in cells)
     if mean.verdict.endswith("by less than the margin") and not everywhere:
         return replace(mean, verdict=mean.verdict.split(",")[0])
     if mean.verdict not in ("equivalent", "inconclusive"):

@@ -4,11 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import pandas as pd
 
 from analysis.errors import AnalysisError
 from analysis.records.cells import Levels, levels
 from study.spec.factors import Cell, Factor, in_full, in_words
+
+
+RESERVED = ("seed", "arm", "diverged", "failed")
+"""Columns of every table of runs."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +58,7 @@ class FrameData:
     @cached_property
     def cells(self) -> list[Cell]:
         """Every combination of levels that has a row, in order."""
-        rows = self.table[self.cell_key].drop_duplicates().itertuples(index=False)
-        return sorted(self._cell(tuple(row)) for row in rows)
+        return sorted(map(self._cell, self._levels(self.table)))
 
     def _cell(self, values: Levels) -> Cell:
         named = zip(self.factors.items(), values, strict=True)
@@ -62,12 +66,12 @@ class FrameData:
 
     def common_cells(self, arm: str, baseline: str) -> list[Cell]:
         """Return the cells in which both arms have a row."""
-        trained = [self._levels_of(name) for name in (arm, baseline)]
+        trained = [self._levels(self.table[self.table.arm == name]) for name in (arm, baseline)]
         return [cell for cell in self.cells if all(levels(cell, self.cell_key) in known for known in trained)]
 
-    def _levels_of(self, arm: str) -> set[Levels]:
-        rows = self.table[self.table.arm == arm][self.cell_key].itertuples(index=False)
-        return {tuple(row) for row in rows}
+    def _levels(self, table: pd.DataFrame) -> set[Levels]:
+        """Return the levels of every cell with a row in ``table``: without factors, of one cell that says none."""
+        return set(zip(*(table[name] for name in self.cell_key), strict=True)) if self.cell_key else {()}
 
     def unpaired(self, arm: str, baseline: str) -> list[str]:
         """Return every run of either arm without its partner."""
@@ -129,8 +133,13 @@ def from_frame(
     absent = [name for name in wanted if name not in frame]
     if absent:
         raise AnalysisError(f"the frame has no column {absent[0]!r}; it has {', '.join(map(str, frame.columns))}")
+    taken = [name for name in (*factors, outcome) if name in RESERVED]
+    if taken:
+        raise AnalysisError(f"a factor or the outcome is called {taken[0]!r}, which has a meaning here; rename the column")
     table = frame[wanted].rename(columns={unit: "seed", arm: "arm"}).reset_index(drop=True)
+    table = table.assign(**{name: _levels(table[name]) for name in factors})
     _check(table, [*factors, "seed", "arm"], outcome)
+    table[outcome] = _scores(table[outcome])
     arms = [*dict.fromkeys(table.arm)]
     if baseline not in arms or len(arms) < 2:
         raise AnalysisError(f"the baseline is {baseline!r} and the arms are {', '.join(map(str, arms))}; give two arms")
@@ -152,11 +161,28 @@ def _check(table: pd.DataFrame, key: list[str], outcome: str) -> None:
         raise AnalysisError(f"{len(duplicates)} rows stand twice, the first is {at}; give one row a run")
 
 
+def _levels(column: "pd.Series") -> "pd.Series":
+    """Return the levels of a factor as its cells have them: numbers, and everything else by its text."""
+    return column if pd.api.types.is_numeric_dtype(column) else column.astype(object).map(str, na_action="ignore")
+
+
+def _scores(column: "pd.Series") -> "pd.Series":
+    """Return the scores as floats; an AnalysisError where one is no finite number."""
+    scores = pd.to_numeric(column, errors="coerce").astype(float)
+    wrong = column[~np.isfinite(scores)]
+    if len(wrong):
+        raise AnalysisError(
+            f"row {wrong.index[0]} has the score {wrong.iloc[0]!r}; give {column.name!r} a number in every row, of a"
+            " failed run the one that it counts with"
+        )
+    return scores
+
+
 def _factor(name: str, column: "pd.Series") -> Factor:
     """Return a factor that is called as its column is."""
     label = name.replace("_", " ")
     if not pd.api.types.is_numeric_dtype(column):
-        return Factor(name, str, label, label, tuple(sorted({*map(str, column)})), _accept, field=name)
+        return Factor(name, str, label, label, tuple(sorted({*column})), _accept, field=name)
     kind = int if pd.api.types.is_integer_dtype(column) else float
     return Factor(name, kind, label, label, (0,), _accept, show=in_full if kind is float else str, field=name)
 

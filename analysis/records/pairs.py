@@ -105,7 +105,7 @@ class Pairs:
         """Return the pairs with what is missing in its place: runs that learn, with these scores."""
         scores = {"of_baseline": of_baseline, "of_arm": of_arm}
         known = self.missing.fillna(scores).assign(
-            difference=lambda table: zero_rounding_noise(table.of_arm - table.of_baseline),
+            difference=_differences,
             **dict.fromkeys(("diverged_baseline", "failed_baseline", "diverged_arm", "failed_arm"), False),
         )
         table = pd.concat([self.table, known[self.table.columns]]) if len(known) else self.table
@@ -119,13 +119,19 @@ class Pairs:
         return self.table[n_pairs == len(self.cells)]
 
 
-def zero_rounding_noise(differences: ArrayLike) -> NDArray[np.float64]:
-    """Return the differences, exactly zero where accuracies cancel but for rounding, lest noise have a sign.
+def zero_rounding_noise(differences: ArrayLike, sizes: ArrayLike = 1.0) -> NDArray[np.float64]:
+    """Return the differences, exactly zero where scores of these ``sizes`` cancel but for rounding, lest noise have a
+    sign.
 
     Accuracies are counts over images: no mean of a few epochs and cells differs from another by less than 1e-12.
     """
     d = np.asarray(differences, dtype=np.float64)
-    return np.where(np.abs(d) < 1e-12, 0.0, d)
+    return np.where(np.abs(d) < 1e-12 * np.asarray(sizes), 0.0, d)
+
+
+def _differences(table: pd.DataFrame) -> NDArray[np.float64]:
+    """Return arm minus baseline of every row."""
+    return zero_rounding_noise(table.of_arm - table.of_baseline, table[["of_arm", "of_baseline"]].abs().max(axis=1))
 
 
 def over_cells(D: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -158,9 +164,8 @@ def _missing(study: Scored, arm: str, endpoint: str, cells: Sequence[Cell]) -> p
     sides = {name: outcomes[outcomes.arm == one] for name, one in of.items()}
     scores = [runs.set_index(key)[endpoint].rename(name) for name, runs in sides.items()]
     seeds = sorted(set().union(*(runs.seed for runs in sides.values())))
-    begun = pd.MultiIndex.from_tuples(
-        [(*levels(cell, study.cell_key), seed) for cell in cells for seed in seeds], names=key
-    )
+    rows = [(*levels(cell, study.cell_key), seed) for cell in cells for seed in seeds]
+    begun = pd.DataFrame(rows, columns=key).set_index(key).index
     table = pd.concat(scores, axis=1).reindex(begun) if len(begun) else pd.concat(scores, axis=1).iloc[:0]
     return table[table.isna().any(axis=1)].reset_index()
 
@@ -173,5 +178,5 @@ def join(study: Scored, arm: str, endpoint: str, key: list[str]) -> pd.DataFrame
         for name in (study.baseline, arm)
     )
     table = of_baseline.merge(of_arm, on=key, suffixes=("_baseline", "_arm"), validate="one_to_one")
-    table["difference"] = zero_rounding_noise(table.of_arm - table.of_baseline)
+    table["difference"] = _differences(table)
     return table.sort_values(key, ignore_index=True)

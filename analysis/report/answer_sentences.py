@@ -153,6 +153,8 @@ def tipping(found: Tipping) -> str:
     """Return how rare a collapse would have to be for the better arm to stay better, and what was excluded."""
     if found.rate == 0:
         return f"Not better {fmt.side(found.arm)} once its failures count as they ended."
+    if found.rate == 1:
+        return f"{fmt.sentence(fmt.side(found.arm))} it would not be worse if every run collapsed."
     return (
         f"Reversed if more than {fmt.rate(found.rate)} of the runs {fmt.side(found.arm)} collapsed;"
         f" {excluded(found.n_failed, found.n, found.limit)}."
@@ -210,7 +212,7 @@ def _decomposition(answer: Answer) -> Iterator[str]:
     if not several:
         return
     most = max(several, key=lambda share: share.share)
-    if most.share <= 1:
+    if round(100 * most.share) <= 100:
         factor = FACTORS[most.factor]
         yield f"{round(100 * most.share)} % of it comes from {factor.label} {factor.show(most.level)}."
     else:
@@ -238,8 +240,8 @@ def _equivalence(answer: Answer) -> Iterator[str]:
     n = answer.seeds_for_equivalence
     if answer.mean is not None and answer.mean.verdict in ("inconclusive", "equivalent") and n is not None:
         yield (
-            f"With this spread, {fmt.seeds(n)} would put every cell's interval within {_margin(answer)}, were there no"
-            " difference."
+            f"With this spread, {fmt.seeds(n)} would put the interval of every cell and of the mean within"
+            f" {_margin(answer)}, were there no difference."
         )
 
 

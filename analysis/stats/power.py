@@ -20,6 +20,8 @@ HALF_WIDTHS_AT = (5, 10, 20, 50, 100)
 """The numbers of seeds for which a plan says how wide the interval would be."""
 FAR = 40.0
 """Times the critical value: t falls short of it with probability below 1e-300, and scipy's law has no digits left."""
+BEYOND_REACH = 1e9
+"""A number of seeds that no study has."""
 ROUNDING = 1e-12
 """A power that misses its target by less is the target, from another order of arithmetic."""
 
@@ -174,7 +176,8 @@ def real_seeds_needed(d_z: float, alpha: float = 0.05, power: float = 0.8) -> fl
 def seeds_for_equivalence(sd: float, margin: float, alpha: float = 0.05) -> int | None:
     """Return the fewest seeds whose 1 - 2 alpha t interval around a difference of zero lies within the margin.
 
-    t_{1-alpha, n-1} sd / sqrt(n) < margin: about half of such studies find equivalence. None where there is no number.
+    t_{1-alpha, n-1} sd / sqrt(n) < margin: about half of such studies find equivalence. None where there is no number,
+    or none below a billion.
 
     >>> seeds_for_equivalence(0.004, 0.002)
     13
@@ -182,8 +185,10 @@ def seeds_for_equivalence(sd: float, margin: float, alpha: float = 0.05) -> int 
     _check_levels(alpha)
     if not (sd >= 0 and margin > 0):
         return None
-    fewest = seeds_to_reach(alpha)
-    near = max(fewest, math.floor((stats.norm.isf(alpha) * sd / margin) ** 2))  # of known spread, so never too many
+    root = float(stats.norm.isf(alpha)) * (sd / margin)
+    if not root < math.sqrt(BEYOND_REACH):
+        return None
+    near = max(seeds_to_reach(alpha), math.floor(root**2))  # of known spread, so never too many
     return next(n for n in itertools.count(near) if stats.t.isf(alpha, n - 1) * sd < margin * math.sqrt(n))
 
 

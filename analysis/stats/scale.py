@@ -79,6 +79,12 @@ def rescale_columns(table: NDArray[np.float64]) -> tuple[NDArray[np.float64], li
     return np.column_stack([sample.values for sample in samples]) if samples else table, samples
 
 
+def standard_deviation(d: NDArray[np.float64]) -> float:
+    """Return the standard deviation of ``d`` (n,), n - 1 in the denominator; NaN below two values."""
+    unit = unit_of(d)
+    return unit * float(in_unit(d, unit).std(ddof=1)) if len(d) > 1 else math.nan
+
+
 def without_unit(table: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return ``table`` (n,) or (n, m), each column over its largest size, to ten digits: what no unit changes."""
     if not table.size:

@@ -111,6 +111,14 @@ def test_equivalent_is_every_cell_within_the_margin() -> None:
     assert cells[0].verdict == loud.verdict == "inconclusive"
 
 
+def test_the_mean_is_not_equivalent_where_failures_put_it_beyond_the_margin() -> None:
+    """Every cell is, given that both learn; of 10 seeds one collapses in one cell."""
+    mean, cells = members(pairs_of(lambda i, seed: 0.0, failed={(0, 3): "bn"}))
+    assert {cell.verdict for cell in cells} == {"equivalent"}
+    assert mean.inner.low < -mean.margin
+    assert mean.verdict == "inconclusive"
+
+
 def test_a_mean_within_the_margin_is_small_only_where_every_cell_is() -> None:
     small, _ = members(pairs_of(lambda i, seed: 0.1), margin=0.004)
     assert small.verdict == "better, by less than the margin"
@@ -192,3 +200,9 @@ def test_the_interval_decides_on_a_difference_and_the_inner_one_on_whether_it_ma
     assert conclude(few, within, None, 0.05, 0.002) == ("description", "5 pairs: a verdict needs 6")
     flat = Interval("t", 10, middle, middle, middle, 0.95, "all differences are equal: the spread is zero")
     assert conclude(flat, within, None, 0.05, 0.002)[0] == "description"
+
+
+def test_what_a_missing_run_could_have_scored_may_matter_though_the_runs_seen_do_not() -> None:
+    interval = Interval("t", 10, 0.001, 0.0008, 0.0012, 0.95)
+    for high, expected in ((0.0015, "better, by less than the margin"), (0.004, "better")):
+        assert conclude(interval, interval, Bounds(1, 0.0001, high), 0.05, 0.002) == (expected, None)

@@ -180,19 +180,19 @@ def _made_of(o: Oracle) -> Iterator[str]:
         (name, at, level), most = max(shares.items(), key=lambda item: item[1])
         where_from = where((int(level), 0.1) if at == 0 else (1, level))[name]
         says = f"{either(spellings(most, 0, SHARE))} % of it comes from {name} {where_from}."
-        yield says if most <= 1 else "Differences of opposite signs cancel in it."
+        yield says if round(100 * most) <= 100 else "Differences of opposite signs cancel in it."
     if len(o.in_cells) > 1:
         counts = Counter(cell.verdict.split(",")[0] for cell in o.in_cells)
         tally = ", ".join(f"{verdict} in {n}" for verdict, n in counts.items() if verdict != "counts alone")
         if counts["counts alone"]:
             tally = ", ".join(filter(None, [tally, f"an arm does not learn in {counts['counts alone']}"]))
         yield f"Of {len(o.in_cells)} cells, tested together with the mean: {tally}."
-    spreads = [float(cell.d.std(ddof=1)) if cell.n > 1 else math.nan for cell in o.in_cells]
+    spreads = [float(cell.d.std(ddof=1)) if cell.n > 1 else math.nan for cell in (o.whole, *o.in_cells)]
     if o.whole.verdict in ("inconclusive", "equivalent") and not any(map(math.isnan, spreads)):
         needed = max(_for_equivalence(sd, o) for sd in spreads)
         yield (
-            f"With this spread, {seeds(needed)} would put every cell's interval within {100 * o.margin:g} points, were"
-            " there no difference."
+            f"With this spread, {seeds(needed)} would put the interval of every cell and of the mean within"
+            f" {100 * o.margin:g} points, were there no difference."
         )
 
 
