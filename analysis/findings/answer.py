@@ -4,19 +4,20 @@ Each arm at its best, at the tutorial's setting, where an arm does not learn, an
 is made of. The page, ``report.json``, the terminal and the README all read this value.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from analysis.findings.family import Bounds, Member, bounds, conclude, family, samples, tally
+from analysis.findings.family import Bounds, Member, conclude, family, samples, tally
 from analysis.findings.tipping import Tipping, at_rate, tipping_rate
 from analysis.findings.tuning import Tuned
 from analysis.records.pairs import Pairs, Scored, pair
 from analysis.stats.intervals import Interval, proportion, upper_share
 from analysis.stats.power import seeds_for_equivalence
-from analysis.stats.tuning.cross_fitting import CrossFit, crossfit
+from analysis.stats.tuning.cross_fitting import CrossFit, crossfit, held_out_bounds
 from study.spec.factors import REFERENCE_SETTING, Cell, Level
 
 
@@ -191,8 +192,7 @@ def best_on_grid(pairs: Pairs, found: CrossFit, alpha: float, margin: float) -> 
     sides = {side: pairs.cell(cell) for side, cell in cells.items()}
     failed = {side: int(table[f"failed_{side}"].sum()) for side, table in sides.items()}
     inner = cross_fitted(pairs, 1 - 2 * alpha).interval
-    of_missing = bounds(pairs, len(pairs.missing), lambda filled: cross_fitted(filled, 1 - alpha).interval.estimate)
-    missing = of_missing if len(pairs.missing) else None
+    missing = _bounds_at_best(pairs) if len(pairs.missing) else None
     verdict, reason = conclude(found.interval, inner, missing, alpha, margin)
     found_tipping = _tipping_at_best(pairs, found, sides, alpha) if verdict.startswith(("better", "worse")) else None
     return Part(
@@ -246,6 +246,17 @@ def cross_fitted(pairs: Pairs, level: float) -> CrossFit:
     """Return both arms' best cells, each scored on the seeds that did not choose it."""
     of_baseline, of_arm = (pairs.matrix(pairs.cells, column) for column in ("of_baseline", "of_arm"))
     return crossfit(of_baseline, of_arm, level)
+
+
+def _bounds_at_best(pairs: Pairs) -> Bounds:
+    """Return the bounds of the difference between the best cells: missing runs decide too which cells these are."""
+    if pairs.limits is None:
+        return Bounds(len(pairs.missing), -math.inf, math.inf)
+    filled = [pairs.filled(limit, limit) for limit in pairs.limits]
+    baseline, arm = (
+        held_out_bounds(*(one.matrix(one.cells, side) for one in filled)) for side in ("of_baseline", "of_arm")
+    )
+    return Bounds(len(pairs.missing), arm[0] - baseline[1], arm[1] - baseline[0])
 
 
 def _tipping_at_best(pairs: Pairs, found: CrossFit, sides: Mapping[str, pd.DataFrame], alpha: float) -> Tipping | None:
