@@ -4,19 +4,20 @@ Each arm at its best, at the tutorial's setting, where an arm does not learn, an
 is made of. The page, ``report.json``, the terminal and the README all read this value.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from analysis.findings.family import Bounds, Member, bounds, conclude, family, samples, tally
+from analysis.findings.family import Bounds, Member, conclude, family, samples, tally
 from analysis.findings.tipping import Tipping, at_rate, tipping_rate
 from analysis.findings.tuning import Tuned
 from analysis.records.pairs import Pairs, Scored, pair
 from analysis.stats.intervals import Interval, proportion, upper_share
 from analysis.stats.power import seeds_for_equivalence
-from analysis.stats.tuning.cross_fitting import CrossFit, crossfit
+from analysis.stats.tuning.cross_fitting import CrossFit, crossfit, held_out_bounds
 from study.spec.factors import REFERENCE_SETTING, Cell, Level
 
 
@@ -186,7 +187,7 @@ def _part(pairs: Pairs, member: Member, key: str, source: str) -> Part:
 def best_on_grid(pairs: Pairs, found: CrossFit, alpha: float, margin: float) -> Part:
     """Return the part of each arm in its own best cell, chosen on other seeds than it is scored on; ``found`` is the
     cross-fit of all pairs, failures as they ended."""
-    missing = _bounds_at_best(pairs, 1 - alpha)
+    missing = _bounds_at_best(pairs)
     inner = cross_fitted(pairs, 1 - 2 * alpha).interval
     verdict, reason = conclude(found.interval, inner, missing, alpha, margin)
     cells = [pairs.cells[index] for index in (found.best_baseline, found.best_arm) if index is not None]
@@ -212,13 +213,6 @@ def best_on_grid(pairs: Pairs, found: CrossFit, alpha: float, margin: float) -> 
         tipping=seen,
         qualified=seen is not None and seen.qualified,
     )
-
-
-def _bounds_at_best(pairs: Pairs, level: float) -> Bounds | None:
-    def estimate(filled: Pairs) -> float:
-        return cross_fitted(filled, level).interval.estimate
-
-    return bounds(pairs, len(pairs.missing), estimate) if len(pairs.missing) else None
 
 
 def best_tuned(tuned: Tuned) -> Part:
@@ -250,6 +244,20 @@ def cross_fitted(pairs: Pairs, level: float) -> CrossFit:
     """Return both arms' best cells, each scored on the seeds that did not choose it."""
     of_baseline, of_arm = (pairs.matrix(pairs.cells, column) for column in ("of_baseline", "of_arm"))
     return crossfit(of_baseline, of_arm, level)
+
+
+def _bounds_at_best(pairs: Pairs) -> Bounds | None:
+    """Return the bounds of the difference between the best cells: missing runs decide too which cells these are."""
+    n_missing = len(pairs.missing)
+    if not n_missing:
+        return None
+    if pairs.limits is None:
+        return Bounds(n_missing, -math.inf, math.inf)
+    filled = [pairs.filled(limit, limit) for limit in pairs.limits]
+    baseline, arm = (
+        held_out_bounds(*(one.matrix(one.cells, side) for one in filled)) for side in ("of_baseline", "of_arm")
+    )
+    return Bounds(n_missing, arm[0] - baseline[1], arm[1] - baseline[0])
 
 
 def _tipping_at_best(pairs: Pairs, found: CrossFit, tables: Sequence[pd.DataFrame], alpha: float) -> Tipping | None:

@@ -244,10 +244,10 @@ def _bounds(pairs: Pairs, one: Sample) -> Bounds | None:
         return float(table.difference[~(table.failed_baseline | table.failed_arm)].mean())
 
     n_missing = len(pairs.missing if one.cell is None else rows_in(pairs.missing, one.cell, pairs.cell_key))
-    return bounds(pairs, n_missing, mean) if n_missing else None
+    return _bounds_of(pairs, n_missing, mean) if n_missing else None
 
 
-def bounds(pairs: Pairs, n_missing: int, estimate: Callable[[Pairs], float]) -> Bounds:
+def _bounds_of(pairs: Pairs, n_missing: int, estimate: Callable[[Pairs], float]) -> Bounds:
     """Return the bounds of an estimate from pairs, ``n_missing`` of which are missing."""
     if pairs.limits is None:
         return Bounds(n_missing, -math.inf, math.inf)
@@ -303,7 +303,11 @@ def _among(mean: Member, cells: Sequence[Member]) -> Member:
 
     The mean counts failures and a cell's difference is given that both learn, so neither stands for the other.
     """
-    everywhere = mean.negligible and len(cells) == mean.n_cells and all(cell.joint is not None and cell.negligible for cell in cells)
+    everywhere = (
+        mean.negligible
+        and len(cells) == mean.n_cells
+        and all(cell.joint is not None and cell.negligible for cell in cells)
+    )
     if mean.verdict.endswith("by less than the margin") and not everywhere:
         return replace(mean, verdict=mean.verdict.split(",")[0])
     if mean.verdict not in ("equivalent", "inconclusive"):

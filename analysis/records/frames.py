@@ -11,7 +11,6 @@ from analysis.errors import AnalysisError
 from analysis.records.cells import Levels, levels
 from study.spec.factors import Cell, Factor, in_full, in_words
 
-
 RESERVED = ("seed", "arm", "diverged", "failed")
 """Columns of every table of runs."""
 
@@ -135,7 +134,9 @@ def from_frame(
         raise AnalysisError(f"the frame has no column {absent[0]!r}; it has {', '.join(map(str, frame.columns))}")
     taken = [name for name in (*factors, outcome) if name in RESERVED]
     if taken:
-        raise AnalysisError(f"a factor or the outcome is called {taken[0]!r}, which has a meaning here; rename the column")
+        raise AnalysisError(
+            f"a factor or the outcome is called {taken[0]!r}, which has a meaning here; rename the column"
+        )
     table = frame[wanted].rename(columns={unit: "seed", arm: "arm"}).reset_index(drop=True)
     table = table.assign(**{name: _levels(table[name]) for name in factors})
     _check(table, [*factors, "seed", "arm"], outcome)

@@ -68,7 +68,8 @@ class Pairs:
     ``table`` has a row per pair: the key, the scores ``of_baseline`` and ``of_arm``, ``difference``, and for
     both sides ``diverged`` and ``failed``. ``cells`` are the planned ones in which both arms can be trained.
     ``missing`` has a row per pair that a seed lacks in one of them though it was begun, that is has a run of either arm
-    in any of them: the key, and the known score or NaN of both sides.
+    in any of them: of both sides the score, NaN where there is no run, and whether a run that there is ``diverged`` or
+    ``failed``.
     """
 
     arm: str
@@ -104,10 +105,7 @@ class Pairs:
     def filled(self, of_baseline: float, of_arm: float) -> "Pairs":
         """Return the pairs with what is missing in its place: runs that learn, with these scores."""
         scores = {"of_baseline": of_baseline, "of_arm": of_arm}
-        known = self.missing.fillna(scores).assign(
-            difference=_differences,
-            **dict.fromkeys(("diverged_baseline", "failed_baseline", "diverged_arm", "failed_arm"), False),
-        )
+        known = self.missing.fillna(scores).assign(difference=_differences)
         table = pd.concat([self.table, known[self.table.columns]]) if len(known) else self.table
         ordered = table.sort_values([*self.cell_key, "seed"], ignore_index=True)
         return replace(self, table=ordered, missing=self.missing.iloc[:0])
@@ -158,16 +156,20 @@ def pair(study: Scored, arm: str, endpoint: str) -> Pairs:
 
 
 def _missing(study: Scored, arm: str, endpoint: str, cells: Sequence[Cell]) -> pd.DataFrame:
-    """Return the pairs that a begun seed lacks: the key, ``of_baseline`` and ``of_arm``, NaN for what is not there."""
-    key = [*study.cell_key, "seed"]
-    outcomes, of = study.outcomes, {"of_baseline": study.baseline, "of_arm": arm}
-    sides = {name: outcomes[outcomes.arm == one] for name, one in of.items()}
-    scores = [runs.set_index(key)[endpoint].rename(name) for name, runs in sides.items()]
+    """Return the pairs that a begun seed lacks, as ``Pairs.missing`` has them."""
+    key, flags = [*study.cell_key, "seed"], ["diverged", "failed"]
+    outcomes, of = study.outcomes, {"baseline": study.baseline, "arm": arm}
+    sides = {side: outcomes[outcomes.arm == one] for side, one in of.items()}
+    known = [
+        runs.set_index(key)[[endpoint, *flags]].rename(columns={endpoint: "of"}).add_suffix(f"_{side}")
+        for side, runs in sides.items()
+    ]
     seeds = sorted(set().union(*(runs.seed for runs in sides.values())))
     rows = [(*levels(cell, study.cell_key), seed) for cell in cells for seed in seeds]
     begun = pd.DataFrame(rows, columns=key).set_index(key).index
-    table = pd.concat(scores, axis=1).reindex(begun) if len(begun) else pd.concat(scores, axis=1).iloc[:0]
-    return table[table.isna().any(axis=1)].reset_index()
+    table = pd.concat(known, axis=1).reindex(begun) if len(begun) else pd.concat(known, axis=1).iloc[:0]
+    lacking = table[table[["of_baseline", "of_arm"]].isna().any(axis=1)].reset_index()
+    return lacking.assign(**{f"{flag}_{side}": lacking[f"{flag}_{side}"].eq(True) for flag in flags for side in of})
 
 
 def join(study: Scored, arm: str, endpoint: str, key: list[str]) -> pd.DataFrame:

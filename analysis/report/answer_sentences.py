@@ -52,11 +52,16 @@ def headline(answer: Answer, part: Part, dataset: str) -> str:
     """Return one sentence: where, what was found, both accuracies, the interval and n; its verb follows the verdict."""
     place, name = f"On {fmt.dataset(dataset)}, {_place(answer, part)}", fmt.arm_name(answer.arm)
     if math.isnan(part.difference.estimate):
-        why = part.reason if part.verdict == "counts alone" else "no seed has the pairs that it takes"
-        return f"{place}, no difference is given: {why}."
+        return f"{place}, no difference is given: {_why_none(part)}."
     said = VERBS[part.verdict.split(",")[0]](answer, part, name)
     sentence = f"{place}, {said} ({_evidence(answer, part)})."
     return f"{sentence} {tipping(part.tipping)}" if part.tipping is not None and part.qualified else sentence
+
+
+def _why_none(part: Part) -> str | None:
+    if part.verdict == "counts alone":
+        return part.reason
+    return "one seed has no others to choose its cells" if part.n else "no seed has the pairs that it takes"
 
 
 def _place(answer: Answer, part: Part) -> str:
@@ -95,7 +100,8 @@ def _equivalent(answer: Answer, part: Part, name: str) -> str:
 
 def _mixed(answer: Answer, part: Part, name: str) -> str:
     better, worse = answer.cells["better"], answer.cells["worse"]
-    return f"{name} is better in {better} and worse in {worse} cells: {_size(part, signed=True)} points on average"
+    where = f"better in {better} and worse in {worse} of {answer.n_cells} cells"
+    return f"{name} is {where}: {_size(part, signed=True)} points on average"
 
 
 def _undecided(answer: Answer, part: Part, name: str) -> str:
@@ -134,7 +140,7 @@ def _places(part: Part) -> int:
 
 
 def _margin(answer: Answer) -> str:
-    return f"{100 * answer.margin:g} points"
+    return fmt.units(1, "points") if answer.margin == 0.01 else f"{100 * answer.margin:g} points"
 
 
 def _evidence(answer: Answer, part: Part) -> str:
@@ -153,8 +159,8 @@ def tipping(found: Tipping) -> str:
     """Return how rare a collapse would have to be for the better arm to stay better, and what was excluded."""
     if found.rate == 0:
         return f"Not better {fmt.side(found.arm)} once its failures count as they ended."
-    if found.rate == 1:
-        return f"{fmt.sentence(fmt.side(found.arm))} it would not be worse if every run collapsed."
+    if fmt.rate(found.rate) == fmt.rate(1):
+        return f"Not reversed unless nearly every run {fmt.side(found.arm)} collapsed."
     return (
         f"Reversed if more than {fmt.rate(found.rate)} of the runs {fmt.side(found.arm)} collapsed;"
         f" {excluded(found.n_failed, found.n, found.limit)}."
@@ -179,7 +185,8 @@ def _details(answer: Answer, part: Part) -> Iterator[str]:
     if part.bounds is not None:
         low, high = fmt.points(part.bounds.low), fmt.points(part.bounds.high)
         n = part.bounds.n_missing
-        yield f"Whatever the {n} missing pairs would have shown, the difference lies between {low} and {high} points."
+        missing = "missing pair" if n == 1 else f"{n} missing pairs"
+        yield f"Whatever the {missing} would have shown, the difference lies between {low} and {high} points."
     if part.tipping is not None and not part.qualified:
         yield tipping(part.tipping)
     if part.key == "mean":
@@ -252,7 +259,9 @@ def _learning(answer: Answer) -> Iterator[str]:
     """Yield a sentence for each cell in which a run does not learn, or one that every run learns."""
     yield from (_learning_in(answer, cell) for cell in answer.not_learning)
     if not answer.not_learning:
-        yield f"Every run of both arms learned; {excluded(0, answer.n_seeds, answer.unseen_failures)}."
+        lacking = any(part.bounds is not None for part in answer.parts)
+        which = "run that has its partner " if lacking else "run of both arms "
+        yield f"Every {which}learned; {excluded(0, answer.n_seeds, answer.unseen_failures)}."
 
 
 def _learning_in(answer: Answer, at: Learning) -> str:

@@ -111,12 +111,13 @@ def _table(study: StudyData, results: Results) -> Table:
 
 def _shares(results: Results) -> Figure:
     arms = results.accuracy_shares
+    counts = fmt.listing([f"{fmt.units(of.n_runs, 'runs')} {fmt.side(of.arm)}" for of in arms])
     return Figure(
         name="accuracy-shares",
         headline=_shares_headline(arms),
         subtitle=(
             "Share of all runs of the grid (%) that end at a test accuracy or above it, after the last epoch; a"
-            f" diverged run ends at chance. {fmt.listing([f'{of.n_runs} runs {fmt.side(of.arm)}' for of in arms])}."
+            f" diverged run ends at chance. {counts}."
         ),
         svg=svg(shares.share_reaching(arms)),
         alt="; ".join(

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from analysis.stats.grid import MIN_SEEDS, is_largest
 from analysis.stats.intervals import Interval, percentile_ends, t_interval
+from analysis.stats.paired_tests import ROUNDING
 from analysis.stats.scale import in_unit, unit_of
 from analysis.stats.sign_flips import BOOTSTRAP_RESAMPLES, generator
 
@@ -110,6 +111,29 @@ def crossfit(of_baseline: ArrayLike, of_arm: ArrayLike, level: float = 0.95) -> 
         mean_arm=unit * float(held_out[1].mean()),
         reason=interval.reason or left_out,
     )
+
+
+def held_out_bounds(low: ArrayLike, high: ArrayLike) -> tuple[float, float]:
+    """Return bounds of the mean of ``crossfit``'s held-out scores on a side whose scores lie between two tables.
+
+    A seed may be scored in every configuration whose largest mean over the others reaches the largest of the smallest.
+
+    Parameters
+    ----------
+    low, high : array_like, shape (n, k)
+        The least and the most that every score can be; equal where it is known.
+
+    Examples
+    --------
+    >>> held_out_bounds([[3.0, 2.0], [3.0, 0.0], [3.0, 2.0]], [[3.0, 2.0], [3.0, 9.0], [3.0, 2.0]])
+    (2.3333333333333335, 3.0)
+    """
+    least, most = _as_table(low), _as_table(high)
+    others_least, others_most = least.sum(axis=0) - least, most.sum(axis=0) - most
+    rounding = ROUNDING * np.abs(most).sum(axis=0).max()
+    chosen = others_most >= others_least.max(axis=1, keepdims=True) - rounding
+    ends = np.where(chosen, least, np.inf).min(axis=1), np.where(chosen, most, -np.inf).max(axis=1)
+    return float(ends[0].mean()), float(ends[1].mean())
 
 
 def _as_table(scores: ArrayLike) -> Floats:

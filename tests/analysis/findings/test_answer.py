@@ -20,6 +20,7 @@ from tests.analysis.planted import in_gains, on_a_hill, plant_tuned, planted, po
 
 DESIGN = Design("digits", batch_sizes=(32,), lrs=(0.001, 0.01, 0.1), seeds=tuple(range(10)), epochs=1)
 JITTER = np.random.default_rng(2).integers(-2, 3, (10, 3))
+NOISY = np.random.default_rng(4).normal(0, 0.01, (8, 2))
 
 
 def images(run: Run) -> int:
@@ -121,3 +122,28 @@ def test_a_frame_whose_chance_is_known_has_failures_and_tipping_rates() -> None:
     frame = from_frame(pd.DataFrame(rows), **of)  # type: ignore[arg-type]
     assert answers(frame, 0.05, 0.002)["b"].not_learning == []
     assert not any(contrast.tipping for contrast in compute_contrasts(frame, 0.05, 0.002))
+
+
+def test_the_bounds_at_best_hold_whatever_the_missing_run_would_have_scored() -> None:
+    """Where it is missing it may decide between two cells that are close."""
+    rows = [
+        {"seed": seed, "arm": arm, "lr": lr, "score": 0.9 + NOISY[seed, column] + 0.02 * (arm == "b")}
+        for seed in range(8)
+        for arm in "ab"
+        for column, lr in enumerate((0.1, 0.2))
+    ]
+    of = {"unit": "seed", "arm": "arm", "baseline": "a", "factors": ["lr"], "outcome": "score", "limits": (0.0, 1.0)}
+    lost = next(i for i, row in enumerate(rows) if (row["seed"], row["arm"], row["lr"]) == (3, "b", 0.2))
+    frame = pd.DataFrame(rows)
+    best = answers(from_frame(frame.drop(lost), **of), 0.05, 0.002)["b"].best  # type: ignore[arg-type]
+    assert best
+    assert best.bounds
+    inside = []
+    for score in np.linspace(0, 1, 21):
+        frame.loc[lost, "score"] = score
+        found = answers(from_frame(frame, **of), 0.05, 0.002)["b"].best  # type: ignore[arg-type]
+        assert found
+        inside.append(found.difference.estimate)
+    assert best.bounds.low <= min(inside) + 1e-12
+    assert max(inside) - 1e-12 <= best.bounds.high
+    assert best.bounds.high < max(inside) + 0.01

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -206,3 +207,20 @@ def test_what_a_missing_run_could_have_scored_may_matter_though_the_runs_seen_do
     interval = Interval("t", 10, 0.001, 0.0008, 0.0012, 0.95)
     for high, expected in ((0.0015, "better, by less than the margin"), (0.004, "better")):
         assert conclude(interval, interval, Bounds(1, 0.0001, high), 0.05, 0.002) == (expected, None)
+
+
+def test_a_missing_run_whose_partner_failed_changes_nothing_where_both_learn(tmp_path: Path) -> None:
+    """The opposite: a partner that learned bounds the difference, and the mean counts every pair."""
+    design = Design("digits", batch_sizes=(32,), lrs=(0.01,), seeds=tuple(range(10)), epochs=1)
+    for at_chance in (True, False):
+
+        def score(run: Run, epoch: int, fails: bool = at_chance) -> float:
+            return 0.1 if fails and run.seed == 2 else (300 + 2 * (run.seed % 3) + 10 * (run.arm == "bn")) / 360
+
+        study = planted(tmp_path / str(at_chance), design, score, lost={Run(32, 0.01, seed=2, arm="bn")})
+        pairs = pair(study, "bn", "last3")
+        mean, *cells = family(pairs, samples(pairs, pairs.cells, 0.05), 0.05, 0.002)
+        assert cells[0].bounds
+        assert mean.bounds
+        assert (cells[0].bounds.low == pytest.approx(cells[0].bounds.high)) == at_chance
+        assert mean.bounds.high - mean.bounds.low == pytest.approx(0.1)

@@ -72,7 +72,9 @@ class Part:
     def said(self, o: Oracle) -> Iterator[str]:
         place, n = f"On {DATA[o.of.dataset]}, {self.place}", self.counted
         if math.isnan(self.difference.estimate):
-            why = self.reason if self.verdict == "counts alone" else "no seed has the pairs that it takes"
+            alone = "one seed has no others to choose its cells"
+            none = alone if self.difference.n else "no seed has the pairs that it takes"
+            why = self.reason if self.verdict == "counts alone" else none
             yield f"{place}, no difference is given: {why}."
             return
         found = self.tipping
@@ -86,7 +88,8 @@ class Part:
             yield f"{sentence(self.reason)}."
         if self.bounds:
             between = " and ".join(map(points, self.bounds))
-            whatever = f"Whatever the {self.n_missing} missing pairs would have shown"
+            pairs = "missing pair" if self.n_missing == 1 else f"{self.n_missing} missing pairs"
+            whatever = f"Whatever the {pairs} would have shown"
             yield f"{whatever}, the difference lies between {between} points."
         if found and not qualified:
             yield _tipping(found)
@@ -106,8 +109,8 @@ class Part:
             "better": changed,
             "worse": changed,
             "equivalent": f"{name} changes test accuracy {several}by less than the margin of {margin}",
-            "mixed": f"{name} is better in {counts['better']} and worse in {counts['worse']} cells: {size} points on"
-            " average",
+            "mixed": f"{name} is better in {counts['better']} and worse in {counts['worse']} of {len(o.in_cells)}"
+            f" cells: {size} points on average",
             "inconclusive": f"the data do not decide whether {name} changes test accuracy: it differs by {size} points",
             "description": f"test accuracy with {name} differs by {size} points: a description and no verdict",
             "withheld": f"runs are missing, so there is no verdict on {name}: the pairs that there are differ by {size}"
@@ -152,6 +155,8 @@ def _of(o: Oracle, one: Contrast, at: str) -> Part:
 def _tipping(found: Tipping) -> str:
     if not found.rate:
         return f"Not better {SIDE[found.arm]} once its failures count as they ended."
+    if found.rate > 0.995:
+        return f"Not reversed unless nearly every run {SIDE[found.arm]} collapsed."
     return (
         f"Reversed if more than {two_digits(found.rate)} of the runs {SIDE[found.arm]} collapsed; {_excluded(found)}."
     )
@@ -220,7 +225,8 @@ def _learning(o: Oracle) -> Iterator[str]:
     if every:
         n = int(of.paired.any(axis=1).sum())
         limit = upper_limit(0, n, o.alpha)
-        yield f"Every run of both arms learned; {_excluded(Tipping('bn', 0, 0, n, limit))}."
+        which = "run that has its partner" if o.whole.n_missing else "run of both arms"
+        yield f"Every {which} learned; {_excluded(Tipping('bn', 0, 0, n, limit))}."
 
 
 def extremes_of(o: Oracle) -> tuple[Contrast, Contrast]:

@@ -171,7 +171,8 @@ def concluded(
         return "description"
     if bounds and bounds[0] <= 0 <= bounds[1]:
         return "withheld"
-    negligible = -margin < inner.low and inner.high < margin
+    both = [(inner.low, inner.high), *([bounds] if bounds else [])]
+    negligible = all(-margin < low and high < margin for low, high in both)
     if found.low <= 0 <= found.high:
         return "equivalent" if negligible else "inconclusive"
     side = "better" if found.estimate > 0 else "worse"

@@ -106,16 +106,16 @@ def _on_the_grid(o: Oracle) -> dict[str, Any] | None:
 
 
 def _bounds(o: Oracle, lost: Any, begun: Any) -> tuple[float, float]:
-    of, ends = o.of, []
-    for arm, baseline in ((0.0, 1.0), (1.0, 0.0)):
-        filled = [
-            np.where(of.there[name], of.score["last3"][name], worst)[begun][:, of.common]
-            for name, worst in zip(ARMS, (baseline, arm), strict=True)
-        ]
-        n = len(filled[0])
-        folds = [held_out(side, np.ones((1, n)))[1][0] for side in filled]
-        ends.append(float((folds[1] - folds[0]).mean()))
-    return ends[0], ends[1]
+    of, sides = o.of, []
+    for name in ARMS:
+        low, high = (np.where(of.there[name], of.score["last3"][name], end)[begun][:, of.common] for end in (0.0, 1.0))
+        ends = []
+        for k in range(len(low)):
+            least, most = (np.delete(table, k, axis=0).sum(axis=0) for table in (low, high))
+            may = [i for i, largest in enumerate(most) if largest >= least.max() - 1e-9]
+            ends.append((min(low[k, i] for i in may), max(high[k, i] for i in may)))
+        sides.append(np.mean(ends, axis=0))
+    return float(sides[1][0] - sides[0][1]), float(sides[1][1] - sides[0][0])
 
 
 def _cells(baseline: tuple[int, float], arm: tuple[int, float]) -> str:

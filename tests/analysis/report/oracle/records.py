@@ -235,7 +235,7 @@ class Oracle:
         if one.n_missing:
             ends = [self._filled(endpoint, lost, worst_arm)[:, columns] for worst_arm in (0.0, 1.0)]
             if cell is not None:
-                fails = (of.failed["bn"] | of.failed["no_bn"])[:, columns] & of.paired[:, columns]
+                fails = sum(of.failed[arm] & of.there[arm] for arm in ARMS)[:, columns] > 0
                 ends = [np.where(fails, np.nan, end) for end in ends]
             low, high = (float(np.nanmean(end[begun] if cell else end[begun].mean(axis=1))) for end in ends)
             one.bounds = low, high
