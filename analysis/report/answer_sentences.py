@@ -53,6 +53,7 @@ def headline(answer: Answer, part: Part, dataset: str) -> str:
     place, name = f"On {fmt.dataset(dataset)}, {_place(answer, part)}", fmt.arm_name(answer.arm)
     if math.isnan(part.difference.estimate):
         return f"{place}, no difference is given: {_why_none(part)}."
+    place = f"{place}{_given(part)}"
     said = VERBS[part.verdict.split(",")[0]](answer, part, name)
     sentence = f"{place}, {said} ({_evidence(answer, part)})."
     return f"{sentence} {tipping(part.tipping)}" if part.tipping is not None and part.qualified else sentence
@@ -66,7 +67,7 @@ def _why_none(part: Part) -> str | None:
 
 def _place(answer: Answer, part: Part) -> str:
     if part.key == "setting":
-        return f"at the tutorial's setting ({fmt.cell(part.cells[answer.arm])}){_given(part)}"
+        return f"at the tutorial's setting ({fmt.cell(part.cells[answer.arm])})"
     if part.key == "best":
         return _at_best(part)
     cells = "in the one cell" if answer.n_cells == 1 else f"averaged over the {answer.n_cells} cells"
@@ -82,7 +83,8 @@ def _at_best(part: Part) -> str:
 
 
 def _given(part: Part) -> str:
-    return ", given that both arms learn" if part.n_failed_baseline or part.n_failed_arm else ""
+    failed = part.n_failed_baseline or part.n_failed_arm
+    return ", given that both arms learn" if part.key == "setting" and failed else ""
 
 
 def _changed(answer: Answer, part: Part, name: str) -> str:
@@ -178,8 +180,9 @@ def excluded(n_failed: int, n: int, limit: float) -> str:
 
 def _details(answer: Answer, part: Part) -> Iterator[str]:
     yield from _where(answer, part)
-    if not math.isnan(part.difference.estimate):
-        yield f"{fmt.sentence(fmt.side(answer.arm))} is better in {part.n_better} of {fmt.units(part.n, part.unit)}."
+    if math.isnan(part.difference.estimate):
+        return
+    yield f"Better {fmt.side(answer.arm)} in {part.n_better} of {fmt.units(part.n, part.unit)}."
     if part.reason is not None:
         yield f"{fmt.sentence(part.reason)}."
     if part.bounds is not None:
@@ -238,7 +241,8 @@ def _by_cell(answer: Answer) -> Iterator[str]:
 
 def counted(cells: Mapping[str, int]) -> str:
     """Return how many cells have each verdict, those in which an arm does not learn last."""
-    compared = [f"{verdict} in {n}" for verdict, n in cells.items() if verdict != "counts alone"]
+    told = {"description": "no verdict"}
+    compared = [f"{told.get(verdict, verdict)} in {n}" for verdict, n in cells.items() if verdict != "counts alone"]
     n = cells.get("counts alone", 0)
     return ", ".join([*compared, *([f"an arm does not learn in {n}"] if n else [])])
 

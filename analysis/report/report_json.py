@@ -114,7 +114,7 @@ def _few_seeds(study: StudyData, results: Results) -> Iterator[str]:
     if n_seeds < enough:
         yield (
             f"Only {fmt.seeds(n_seeds)} with a pair in every cell: the exact test cannot fall below p ="
-            f" {attainable_p(n_seeds):g}. It takes {enough} to reach {results.alpha:g}."
+            f" {attainable_p(n_seeds):g}. At least {enough} are needed to reach {results.alpha:g}."
         )
 
 

@@ -12,8 +12,8 @@ def of_specifications(sensitivity: Sensitivity, arm: str) -> str:
     estimates = [specification.interval.estimate for specification in sensitivity.specifications]
     better, worse, undecided = (sensitivity.count(finds) for finds in ("better", "worse", "undecided"))
     return (
-        f"Of {n} analyses of these data (endpoint, failures, cells and test combined), {better} find {fmt.side(arm)}"
-        f" better, {worse} worse and {undecided} neither, each at {fmt.level(sensitivity.alpha)}; estimates run from"
-        f" {fmt.points(min(estimates))} to {fmt.points(max(estimates))} points. All at once, {fmt.seeds(joint.n)},"
-        f" sign-flip test: {fmt.p_equals(joint)}."
+        f"Of {n} analyses of the grid (endpoint, failures, cells and test combined), {better} find it better"
+        f" {fmt.side(arm)}, {worse} worse and {undecided} neither, each at {fmt.level(sensitivity.alpha)}; estimates"
+        f" run from {fmt.points(min(estimates))} to {fmt.points(max(estimates))} points. All at once,"
+        f" {fmt.seeds(joint.n)}, sign-flip test: {fmt.p_equals(joint)}."
     )

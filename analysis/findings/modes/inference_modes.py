@@ -160,7 +160,7 @@ def modes(study: StudyData, ablation: Ablation, alpha: float, margin: float) -> 
     return Modes(
         cell=cell,
         baseline_cell=baseline_cell,
-        results=sorted(_results(study, pd.concat([of_arm, of_baseline]), cell, level), key=_place),
+        results=sorted(_results(pd.concat([of_arm, of_baseline]), cell, level), key=_place),
         compared=compare_all(RULES, of_arm, of_baseline, alpha, margin),
         drawn_by_seed=all((of.draw_seed == of.seed).all() for of in (swaps, compositions) if len(of)),
         swaps=_swaps(swaps, level),
@@ -181,7 +181,7 @@ def _shown_cell(study: StudyData, table: pd.DataFrame, arm: str | None) -> Cell 
     return study.cell(found)
 
 
-def _results(study: StudyData, table: pd.DataFrame, cell: Cell | None, level: float) -> list[ModeResult]:
+def _results(table: pd.DataFrame, cell: Cell | None, level: float) -> list[ModeResult]:
     """Return the results of every condition; the rows are of one cell of either arm."""
     return [
         result
@@ -200,11 +200,7 @@ def _elsewhere(study: StudyData, table: pd.DataFrame, shown: Cell | None, level:
         )
     ]
     in_cells = [(cell, rows_in(clean[main], cell, study.cell_key)) for cell in study.cells if cell != shown]
-    return [
-        result
-        for cell, rows in in_cells
-        for result in sorted(_results(study, rows, study.cell(cell), level), key=_place)
-    ]
+    return [result for cell, rows in in_cells for result in sorted(_results(rows, study.cell(cell), level), key=_place)]
 
 
 def _place(result: ModeResult) -> tuple[Any, ...]:

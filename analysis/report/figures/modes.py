@@ -31,6 +31,8 @@ TRAINING = {
     "cumulative_all": (PALETTE[9], ":"),
 }
 LAYER_COLOURS = (BLUE, VERMILLION, GREEN, PURPLE)
+ROUNDING = 1e-9
+"""An error of a statistic, in standard deviations, below which it is that of the arithmetic and is not drawn."""
 
 
 @styled
@@ -65,10 +67,9 @@ def swap_sensitivity(results: Sequence[SwapResult]) -> Figure:
     _points(left, law, [result.mean_change for result in results], 1)
     _points(right, law, [result.flip_rate for result in results], 100)
     for result in results:
-        label = f"{result.n_swapped} of {result.eval_batch_size}"
-        right.annotate(
-            label, (result.law, 100 * result.flip_rate.estimate), (5, -10), textcoords="offset points", size=9
-        )
+        label, at = f"{result.n_swapped} of {result.eval_batch_size}", (result.law, 100 * result.flip_rate.estimate)
+        below = any(other.law == result.law and 100 * other.flip_rate.estimate < at[1] for other in results)
+        right.annotate(label, at, (5, 3 if below else -10), textcoords="offset points", size=9)
     moved, flipped = ([getattr(r, what).estimate for r in results] for what in ("mean_change", "flip_rate"))
     for axes, what, y in (
         (left, "change of the batch mean (sd)", moved),
@@ -93,13 +94,14 @@ def statistic_errors(results: Sequence[StatisticResult]) -> Figure:
     names = list(dict.fromkeys(result.inference for result in results))
     panels = figure.subplots(1, 2, sharey=True)
     for axes, what, title in zip(panels, ("mean_error", "log_var_error"), ("mean (sd)", "log variance"), strict=True):
-        for result in results:
+        drawn = [result for result in results if getattr(result, what).estimate >= ROUNDING]
+        for result in drawn:
             error: Interval = getattr(result, what)
             place = names.index(result.inference) + 0.15 * (result.layer - 0.5)
             axes.plot([error.low, error.high], [place, place], color=LAYER_COLOURS[result.layer % 4], linewidth=1.2)
             axes.plot(error.estimate, place, "os^v"[result.layer % 4], color=LAYER_COLOURS[result.layer % 4])
         axes.set_xlabel(f"rms error, {title}")
-        logarithmic(axes, "x", [getattr(result, what).estimate for result in results])
+        logarithmic(axes, "x", [getattr(result, what).estimate for result in drawn])
         axes.set_yticks(range(len(names)), [parse(name).label for name in names])
     for layer in sorted({result.layer for result in results}):
         panels[0].plot([], [], "os^v"[layer % 4], color=LAYER_COLOURS[layer % 4], label=f"layer {layer + 1}")

@@ -34,7 +34,7 @@ def _figure(study: StudyData, results: Results, of_arm: Findings) -> Figure:
     drawn = svg(effects.seed_pairs(panels))
     return Figure(
         name=f"pairs-{of_arm.arm}",
-        headline=_headline(*panels[0]),
+        headline=_headline(first),
         subtitle=(
             f"Test accuracy of each seed {fmt.side(first.baseline)} and {fmt.side(first.arm)} (%), joined by a line;"
             f" beside it the differences in points and their mean. {fmt.sentence(fmt.endpoint(first.endpoint))};"
@@ -44,9 +44,9 @@ def _figure(study: StudyData, results: Results, of_arm: Findings) -> Figure:
         alt=" ".join(_alt(*panel) for panel in panels),
         caption=(
             f"Bar: the mean difference and its {fmt.level(first.shown.level)} interval, which holds for all cells and"
-            " their mean at once where a verdict can be given. In a cell it is given that both arms learn: a seed of"
-            " which a run did not has a hollow difference and is left out. Over all cells a seed's accuracies are"
-            " averaged first, failures as they ended; a diverged run scores chance."
+            " their mean at once where a verdict can be given. Hollow: a run of the seed did not learn. The mean of a"
+            " cell, given that both arms learn, leaves such seeds out; over all cells a seed's accuracies are averaged"
+            " first, failures as they ended, a diverged run at chance."
         ),
         table=_table(study, of_arm),
     )
@@ -63,7 +63,7 @@ def _panels(results: Results, of_arm: Findings) -> list[tuple[Scores, Contrast]]
     return panels
 
 
-def _headline(scores: Scores, contrast: Contrast) -> str:
+def _headline(contrast: Contrast) -> str:
     size = fmt.estimate(contrast.mean_diff, contrast.shown.low, contrast.shown.high)
     where = fmt.cell(contrast.cell)
     ahead = f"Better {fmt.side(contrast.arm)} in {contrast.n_better} of {fmt.seeds(contrast.n_pairs)}"

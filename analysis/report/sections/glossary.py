@@ -20,7 +20,7 @@ TERMS = {
     "verdict": "what the interval says: better, worse, equivalent, inconclusive; mixed where cells disagree, withheld"
     " where runs are missing, a description where seeds are too few",
     "tipping rate": "the share of the better arm's runs that would have to collapse for the difference to vanish",
-    "margin": "a difference that would not matter, fixed before looking",
+    "margin": "a difference too small to matter",
     "diverged": "loss or weights that are no longer numbers; it scores chance from there on",
     "failed to learn": "ended below the learning threshold, a ninth of the way from chance to all right, without having"
     " diverged",
@@ -34,8 +34,8 @@ TERMS = {
     "search": "so many trials of each arm, and the configuration that it chose for each; several are independent",
     "held out": "training images that no trial trains on and that score the trials",
     "tuned": "in the configuration that an arm's own search found best; {every_arm} have equal budgets",
-    "e-value": "evidence that may be looked at after every seed; from 1/alpha on it rejects, at alpha, that each of two"
-    " arms wins half of the pairs",
+    "e-value": "evidence that stays valid after every seed; from 1/alpha on it rejects, at alpha, that each of two arms"
+    " wins half of the pairs",
 }
 
 

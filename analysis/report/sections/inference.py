@@ -117,7 +117,7 @@ def _calibration(modes: Modes) -> Figure | None:
     labels = [f"{r.inference.replace('_', ' ')} {r.eval_batch_size or ''}".strip() for r in kept]
     return Figure(
         name="calibration",
-        headline=f"The smallest calibration error is {fmt.percent(best.ece)}, by {inference_sentences.name(best)}",
+        headline=f"The smallest calibration error is {fmt.percent(best.ece)}, with {inference_sentences.name(best)}",
         subtitle=(
             "Expected calibration error (%) by way to predict, test images as they are; mean over"
             f" {shifts.counted(kept)}, {inference_sentences.where(modes)}."
@@ -150,7 +150,7 @@ def _swaps(modes: Modes) -> Figure | None:
     flips = fmt.share(*fmt.as_triple(shown.flip_rate))
     return Figure(
         name="swaps",
-        headline=f"With {shown.n_swapped} of {shown.eval_batch_size} companions replaced, {flips} change class",
+        headline=f"With {shown.n_swapped} of {shown.eval_batch_size} images replaced, {flips} change class",
         subtitle=(
             "How far the batch mean moves (in standard deviations) and how many images change class (%), over"
             f" sqrt(2k)/m for k of m images replaced; {fmt.seeds(shown.n)}, {inference_sentences.where(modes)}."
@@ -255,7 +255,7 @@ def _statistics(modes: Modes) -> Figure | None:
         ),
         svg=svg(statistic_errors(modes.statistics)),
         alt="; ".join(_statistic_alt(s) for s in modes.statistics) + ".",
-        caption="Bars: intervals over seeds.",
+        caption="Bars: intervals over seeds. An error below 1e-9 is that of the arithmetic and is not drawn.",
         table=_statistic_table(modes.statistics),
     )
 

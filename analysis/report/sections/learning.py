@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from analysis.findings.arms import PUBLISHED_CELL, Claim
+from analysis.findings.arms import PUBLISHED_CELL, PUBLISHED_DESIGN, Claim
 from analysis.findings.curves import Curve, DifferenceCurve, default_cell
 from analysis.findings.results import Findings, Results
 from analysis.records.cells import Grid
@@ -139,7 +139,9 @@ def _claims(claims: Sequence[Claim]) -> list[Block]:
     if not claims:
         return [
             Placeholder(
-                "The tutorial's two numbers belong to its own setting, which is not in this study; it is run by",
+                f"The tutorial's two numbers are for its own network after {PUBLISHED_DESIGN['epochs']} epochs on"
+                f" {fmt.dataset(str(PUBLISHED_DESIGN['dataset']))} at {fmt.cell(PUBLISHED_CELL)}, which this study does"
+                " not have; to train that:",
                 PUBLISHED_COMMAND,
             )
         ]

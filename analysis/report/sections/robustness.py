@@ -184,8 +184,7 @@ def _fails(study: StudyData) -> str:
 
 
 def _about_failures(study: StudyData, of_arm: Findings) -> Paragraph:
-    over, fails = of_arm.failures[0], _fails(study)
-    about = f"No pair is left out for a failure: {fails}"
+    over, about = of_arm.failures[0], fmt.sentence(_fails(study))
     if not over.n_runs:
         return Paragraph(about)
     test = f"sign-flip test of each seed's counts, {fmt.seeds(over.test.n)}"
@@ -203,8 +202,8 @@ def _failures(study: StudyData, of_arm: Findings) -> list[Block]:
         Column("p, McNemar mid-p", fmt.p_value, ("mid_p",)),
         interval_column("difference of the rates, points (Bonett and Price)", "difference"),
         p_column("p, worst rank (Wilcoxon)", "p_worst_rank"),
-        interval_column("survivors only, points", "survivors"),
-        count_column("pairs dropped", "n_dropped"),
+        interval_column("pairs in which neither diverged, points", "survivors"),
+        count_column("pairs left out of it", "n_dropped"),
         Column("bounds, whatever diverged runs scored", fmt.interval, ("bound_low", "bound_high")),
     ]
     rows = [cell_values(study, row.cell) | _failure_row(row) for row in of_arm.failures]
@@ -254,19 +253,22 @@ def _usable(grid: Grid, of_arm: Findings) -> list[Block]:
     units = " x ".join(["seeds", *(f"{factor.axis}s" for factor in grid.others)])
     n_runs = of_arm.usable_rates[0].found.n_runs
     caption = f"Largest usable rate, at two accuracies: share of {n_runs} ({units}), by arm"
-    about = " ".join(_about_usable(rate, of_arm, usable) for usable in of_arm.usable_rates)
+    about = " ".join(_about_usable(rate, units, of_arm, usable) for usable in of_arm.usable_rates)
     return [Paragraph(about), Table(f"usable-{of_arm.arm}", caption, columns, rows)]
 
 
-def _about_usable(rate: Factor, of_arm: Findings, usable: UsableRate) -> str:
+def _about_usable(rate: Factor, units: str, of_arm: Findings, usable: UsableRate) -> str:
     """Return how many times as high the arm's largest usable rates are, or why that is not known."""
     found, arm, baseline = usable.found, fmt.side(of_arm.arm), fmt.side(of_arm.baseline)
     what = f"{usable.level.what} ({fmt.percent(usable.level.accuracy, 1)} or more after the last epoch)"
     if not found.shares:
         return f"No seed says at which rates a run {what}."
     if found.n_none:
-        never = f"{found.n_none_baseline} {baseline} and {found.n_none_arm} {arm}, of {found.n_runs} each,"
-        return f"A run {what} at none of the rates that we tried in some: {never} so no ratio of rates is given."
+        never = f"{found.n_none_baseline} {baseline} and {found.n_none_arm} {arm}"
+        return (
+            f"Of {found.n_runs} ({units}) an arm, {never} have no rate, of those that we tried, at which a run {what}:"
+            " no ratio of rates is given."
+        )
     top = found.shares[-1]
     if top.of_baseline == top.of_arm == 1:
         return f"A run {what} at every {rate.axis} that we tried, up to {rate.show(top.lr)}, {baseline} and {arm}."

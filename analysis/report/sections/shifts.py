@@ -26,8 +26,8 @@ def figure(modes: Modes) -> Figure | None:
         name="shifts",
         headline=_shift_headline(shifted),
         subtitle=(
-            "Test accuracy minus that by the running averages, in points, on the same images, by what was done to them"
-            f" (rows) and way to predict (columns); {counted(shifted)}, {inference_sentences.where(modes)}."
+            "Test accuracy minus that with the running averages, in points, on the same images, by what was done to"
+            f" them (rows) and way to predict (columns); {counted(shifted)}, {inference_sentences.where(modes)}."
         ),
         svg=svg(shift_map(labels, columns, values)),
         alt="; ".join(_shift_alt(label, columns, row) for label, row in zip(labels, values, strict=True)) + ".",
@@ -43,7 +43,7 @@ def _shift_headline(shifted: list[ModeResult]) -> str:
     most = max(shifted, key=lambda r: abs(r.against_running.estimate))
     size = fmt.estimate(*fmt.as_triple(most.against_running))
     where = inference_sentences.condition(most.shift, most.severity)
-    return f"The largest change: {size} points under {where}, by {inference_sentences.name(most)}"
+    return f"The largest change: {size} points under {where}, with {inference_sentences.name(most)}"
 
 
 def _matrix(shifted: list[ModeResult]) -> tuple[list[str], list[str], np.ndarray]:

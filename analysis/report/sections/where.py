@@ -1,7 +1,8 @@
-"""Where on the grid does it help?"""
+"""How does the difference vary over the grid?"""
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 from analysis.findings import contrasts
 from analysis.findings.contrasts import Contrast
@@ -32,7 +33,7 @@ def section(study: StudyData, results: Results) -> Section:
     blocks = under_names({arm: [*_of_arm(study, results, of_arm)] for arm, of_arm in results.of_arms.items()})
     return Section(
         "map",
-        "Where it helps",
+        "Cell by cell",
         blocks or [Placeholder("No cell has a pair of runs; train both arms:", "python -m study.run")],
     )
 
@@ -41,6 +42,8 @@ def _of_arm(study: StudyData, results: Results, of_arm: Findings) -> Iterator[Bl
     cells = contrasts.by_cell(results.contrasts, of_arm.arm)
     if any(math.isfinite(cell.mean_diff) for cell in cells.values()):
         yield _map(study, of_arm.arm, cells)
+    elif any(cell.verdict == "counts alone" for cell in cells.values()):
+        yield Paragraph("Too few runs learn for a difference in any cell; the answer counts those that do.")
     if of_arm.level_differences:
         yield _about_levels(study, of_arm)
         yield _level_table(study, of_arm)
@@ -71,18 +74,24 @@ def _map(study: StudyData, arm: str, cells: dict[Cell, Contrast]) -> Figure:
 
 
 def _headline(cells: list[Contrast]) -> str:
+    if len(cells) == 1:
+        return f"The difference is {_difference(cells[0])} at {fmt.cell(cells[0].cell)}"
     better, worse = (sum(cell.verdict.startswith(side) for cell in cells) for side in ("better", "worse"))
     tally = f"Better in {better}, worse in {worse} of {len(cells)} cells in which both arms learn"
     if all(cell.joint is None for cell in cells):
         tally = "Too few seeds to test single cells"
     low, high = (choose(cells, key=lambda cell: cell.mean_diff) for choose in (min, max))
-    return f"{tally}: from {fmt.points(low.mean_diff)} to {fmt.points(high.mean_diff)} points"
+    return f"{tally}: from {_estimate(low)} to {_estimate(high)} points"
 
 
 def _difference(cell: Contrast) -> str:
     if math.isnan(cell.mean_diff):
         return "no difference"
-    return f"{fmt.estimate(cell.mean_diff, *effects.joint_ends(cell))} points"
+    return f"{_estimate(cell)} points"
+
+
+def _estimate(cell: Contrast) -> str:
+    return fmt.estimate(cell.mean_diff, *effects.joint_ends(cell))
 
 
 def _failed(cell: Contrast) -> str:
@@ -93,27 +102,6 @@ def _failed(cell: Contrast) -> str:
 
 
 def _table(study: StudyData, arm: str, cells: dict[Cell, Contrast]) -> Table:
-    rows = [
-        {
-            **cell_values(study, key),
-            "n": cell.n_pairs,
-            **dict(
-                zip(
-                    ("difference", "difference_low", "difference_high"),
-                    (cell.mean_diff, *effects.joint_ends(cell)),
-                    strict=True,
-                )
-            ),
-            **pvalue_values("p_adjusted", cell.joint.test if cell.joint else None),
-            "n_failed_baseline": cell.n_failed_baseline,
-            "n_failed_arm": cell.n_failed_arm,
-            "n_runs": cell.n_runs,
-            "inner_low": cell.inner.low,
-            "inner_high": cell.inner.high,
-            "verdict": cell.verdict,
-        }
-        for key, cell in cells.items()
-    ]
     inner = 1 - 2 * next(iter(cells.values())).alpha
     columns = [
         *cell_columns(study),
@@ -124,7 +112,25 @@ def _table(study: StudyData, arm: str, cells: dict[Cell, Contrast]) -> Table:
         Column(f"[{fmt.level(inner)}, this cell alone]", fmt.interval, ("inner_low", "inner_high")),
         text_column("verdict", "verdict"),
     ]
+    rows = [cell_values(study, key) | _row(cell) for key, cell in cells.items()]
     return Table(f"effect-{arm}", "The difference in every cell, tested together", columns, rows)
+
+
+def _row(cell: Contrast) -> dict[str, Any]:
+    low, high = effects.joint_ends(cell)
+    return {
+        "n": cell.n_pairs,
+        "difference": cell.mean_diff,
+        "difference_low": low,
+        "difference_high": high,
+        **pvalue_values("p_adjusted", cell.joint.test if cell.joint else None),
+        "n_failed_baseline": cell.n_failed_baseline,
+        "n_failed_arm": cell.n_failed_arm,
+        "n_runs": cell.n_runs,
+        "inner_low": cell.inner.low,
+        "inner_high": cell.inner.high,
+        "verdict": cell.verdict,
+    }
 
 
 def _about_levels(study: StudyData, of_arm: Findings) -> Paragraph:
@@ -132,9 +138,11 @@ def _about_levels(study: StudyData, of_arm: Findings) -> Paragraph:
         f"{fmt.estimate(*fmt.as_triple(step.interval))} points from {_levels(study, step)}"
         for step in of_arm.level_differences
     ]
+    n, few = of_arm.level_differences[0].interval.n, of_arm.level_differences[0].interval.reason
+    together = f"{fmt.seeds(n)} are too few for intervals" if few else "the intervals hold together"
     return Paragraph(
         f"How the difference changes from level to level, averaged over the other factors: {'; '.join(steps)}. All"
-        " pairs count, failures as they ended; the intervals hold together."
+        f" pairs count, failures as they ended; {together}."
     )
 
 
@@ -159,7 +167,5 @@ def _level_table(study: StudyData, of_arm: Findings) -> Table:
         }
         for step in of_arm.level_differences
     ]
-    caption = (
-        "How the difference changes between neighbouring levels (names: between any two), averaged over the others"
-    )
+    caption = "How the difference changes from one level to another, averaged over the other factors"
     return Table(f"levels-{of_arm.arm}", caption, columns, rows)

@@ -95,3 +95,11 @@ def test_the_check_sees_a_title_of_the_survivors(text: str) -> None:
 
 def test_every_number_of_the_page_is_that_of_the_records(text: str, study: Path) -> None:
     assert differences(text, study) == []
+
+
+def test_cells_that_are_counted_alone_are_not_said_to_lack_pairs(text: str) -> None:
+    page = Page(text)
+    words = [words for _, words in page.prose]
+    assert not any("No cell has a pair" in said for said in words)
+    assert any("Too few runs learn for a difference in any cell" in said for said in words)
+    assert sum("both arms learn in fewer than 6 of 10 pairs" in said.lower() for said in words) == 1

@@ -117,7 +117,7 @@ def test_no_table_of_an_arm_speaks_of_another(folder: Path) -> None:
 
 def test_what_is_said_of_an_arm_stands_below_its_name(page: Page) -> None:
     headings = [f"{name} normalisation against no batch normalisation:" for name in ("Batch", "Layer")]
-    part = page.text[page.text.index("3. Where it helps") : page.text.index("4. How they learn")]
+    part = page.text[page.text.index("3. Cell by cell") : page.text.index("4. How they learn")]
     assert part.index(headings[0]) < part.index("Test accuracy with BN minus") < part.index(headings[1])
     assert part.index(headings[1]) < part.index("Test accuracy with LN minus without BN")
 

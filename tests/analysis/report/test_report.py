@@ -93,7 +93,7 @@ def test_the_page_says_what_the_records_say(tmp_path: Path, capsys: pytest.Captu
     assert len(page.drawings) == 9
     titles = [word for word in page.words if re.match(r"\d+\. ", word)]
     assert [title.split(". ")[0] for title in titles] == [str(n) for n in range(1, 14)]
-    assert "Every planned pair is there." in page.text
+    assert "All planned pairs are complete." in page.text
 
 
 def test_report_json_and_the_csv_hold_the_same_numbers(tmp_path: Path) -> None:
@@ -124,7 +124,8 @@ def test_fallback_data_few_seeds_and_gaps_are_said_first(tmp_path: Path) -> None
     answer = page.text.index("a description and no verdict")
     for notice in (
         "THIS IS NOT MNIST.",
-        "Only 2 seeds with a pair in every cell: the exact test cannot fall below p = 0.5. It takes 6 to reach 0.05.",
+        "Only 2 seeds with a pair in every cell: the exact test cannot fall below p = 0.5. At"
+        " least 6 are needed to reach 0.05.",
         "INCOMPLETE: 1 of 6",
     ):
         assert page.text.index(notice) < answer

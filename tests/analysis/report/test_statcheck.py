@@ -29,7 +29,7 @@ P_VALUE = re.compile(r"\bp\s*[=<>≤]\s*[\d.]")
 VERDICT = re.compile(
     rf"\b({'|'.join(sorted([*VERDICTS, *VERDICTS.values()], key=len, reverse=True))})\b", re.IGNORECASE
 )
-TITLE = re.compile(r"(\d+\. )?Where it helps")
+TITLE = re.compile(r"(\d+\. )?Cell by cell")
 """Of a part: a question, no verdict."""
 NO_VERDICTS_IN = ("methods", "glossary")
 """Parts that explain what a verdict is and give none."""

@@ -28,8 +28,8 @@ def _about(of_arm: Findings) -> Paragraph:
     return Paragraph(
         f"A typical seed, over all cells: the interquartile mean of the seeds' differences (their middle half) is"
         f" {fmt.estimate(*fmt.as_triple(over.interquartile_mean))} points. From {fmt.seeds(following.n)},"
-        f" {predicted}; {following.n_worse} of {following.n} pairs were worse, which excludes"
-        f" only more than {fmt.percent(following.limit_worse, 0)}, whatever the law. Failures count as they ended."
+        f" {predicted}; {following.n_worse} of {following.n} pairs were worse, which excludes only"
+        f" probabilities above {fmt.percent(following.limit_worse, 0)}, whatever the law. Failures count as they ended."
     )
 
 

@@ -29,11 +29,11 @@ def _adding_seeds(of_arm: Findings) -> str:
     evidence, arm = of_arm.evidence, fmt.side(of_arm.arm)
     n_tied = evidence.n - evidence.n_better - evidence.n_worse
     return (
-        "Who adds seeds and looks again may look at the e-value after every seed; at a p-value they may not. It asks"
-        f" whether {arm} is better, or worse, in more than half of the pairs, never how large the mean is. A pair is a"
-        " seed's mean difference over all cells, in which a failed run loses to a sound one and two failed ones"
-        f" tie. So far {arm} is better in {evidence.n_better}, worse in {evidence.n_worse} and tied in {n_tied} of"
-        f" {evidence.n} pairs. The e-value assumes that seeds are independent, and nothing else."
+        "If you add seeds after a look, rely on the e-value: unlike a p-value it stays valid after every seed. It asks"
+        f" whether more than half of the pairs are better, or worse, {arm}; it says nothing of the size of the mean. A"
+        " pair is a seed's mean difference over all cells, in which a failed run loses to a sound one and two failed"
+        f" ones tie. So far {evidence.n_better} of {evidence.n} pairs are better {arm}, {evidence.n_worse} worse and"
+        f" {n_tied} tied. The e-value assumes that seeds are independent, and nothing else."
     )
 
 

@@ -48,7 +48,7 @@ def _complete(study: StudyData) -> list[Block]:
 def _unpaired(study: StudyData) -> list[Block]:
     lines = [line for arm in study.treatments for line in study.unpaired(arm, study.baseline)]
     if not lines:
-        return [Paragraph("Every planned pair is there.")] if study.treatments else []
+        return [Paragraph("All planned pairs are complete.")] if study.treatments else []
     more = [f"and {len(lines) - MAX_LINES:,} more"] if len(lines) > MAX_LINES else []
     return [Paragraph(f"{len(lines):,} planned pairs are not pairs:"), BulletList([*lines[:MAX_LINES], *more])]
 
@@ -71,7 +71,7 @@ def _null_calibration(of_arm: Findings) -> list[Block]:
     ]
     about = (
         "A/A: within each seed the arms' labels are swapped, in all cells at once, so that there is nothing to find;"
-        " then every method is run as above. An exact method cannot exceed its level over all swaps. What the table"
+        " then each method runs again. An exact method cannot exceed its level over all swaps. What the table"
         " cannot see: swapped labels make every difference as likely as its opposite, whatever law these came from, so"
         " what a skewed law does to a method, such as rare collapses of one arm, stays hidden."
     )
@@ -86,7 +86,7 @@ def _above(sizes: Sequence[TypeIErrorRate], wanted: str) -> str:
     if not above:
         return f"No method is shown to exceed the wanted {wanted}."
     finds = "this method finds" if len(above) == 1 else "these methods find"
-    return f"Above the wanted {wanted}: {'; '.join(above)}. On data like these {finds} too often what is not there."
+    return f"Above the wanted {wanted}: {'; '.join(above)}. On such data {finds} too often what is not there."
 
 
 def _size(size: float, low: float, high: float) -> str:

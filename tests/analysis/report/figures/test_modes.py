@@ -1,6 +1,7 @@
 """What the figures of the inference modes draw, from an ablation with planted answers."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -168,6 +169,20 @@ def test_a_statistic_s_error_stands_at_its_name_a_little_apart_by_layer(found: M
         assert not first & second
     assert legend(of_mean) == ["layer 1", "layer 2"]
     assert [line(of_mean, f"layer {layer + 1}").get_marker() for layer in (0, 1)] == ["o", "s"]
+
+
+def test_an_error_of_the_arithmetic_is_not_drawn(found: Modes) -> None:
+    tiny = replace(found.statistics[0].mean_error, estimate=1e-15, low=0.0, high=2e-15)
+    rounded = [replace(found.statistics[0], mean_error=tiny), *found.statistics[1:]]
+    of_mean, of_variance = drawing.statistic_errors(rounded).axes
+    assert [len(errors_drawn(axes, 0)) + len(errors_drawn(axes, 1)) for axes in (of_mean, of_variance)] == [3, 4]
+
+
+def test_two_swaps_of_one_law_are_named_apart(found: Modes) -> None:
+    first, *_ = found.swaps
+    lower = replace(first.flip_rate, estimate=first.flip_rate.estimate / 2, low=math.nan, high=math.nan)
+    drawn = drawing.swap_sensitivity([first, replace(first, flip_rate=lower)]).axes[1].texts
+    assert [text.xyann[1] > 0 for text in drawn] == [True, False]
 
 
 def test_a_shift_s_difference_is_written_in_its_row_and_its_column() -> None:

@@ -83,7 +83,7 @@ class Part:
             f"{place}, {self._claim(o, text.split(' ')[0], qualified)} ({self._evidence(o, text)})."
             for text in self.texts
         ) + (f" {_tipping(found)}" if found and qualified else "")
-        yield from filter(None, [self.best, f"With BN is better in {self.n_better} of {n}."])
+        yield from filter(None, [self.best, f"Better with BN in {self.n_better} of {n}."])
         if self.reason:
             yield f"{sentence(self.reason)}."
         if self.bounds:
@@ -136,7 +136,7 @@ def _parts(o: Oracle) -> Iterator[Part]:
         yield Part(**found)
     setting = next((cell for cell in o.in_cells if cell.cell == (32, 0.01)), None)
     if setting:
-        given = ", given that both arms learn" if sum(setting.failed) else ""
+        given = ", given that both arms learn" if setting.n and sum(setting.failed) else ""
         yield _of(o, setting, f"at the tutorial's setting ({place(setting.cell)}){given}")
     if not setting or len(o.in_cells) > 1:
         cells = "in the one cell" if len(o.in_cells) == 1 else f"averaged over the {len(o.in_cells)} cells"
@@ -188,7 +188,9 @@ def _made_of(o: Oracle) -> Iterator[str]:
         yield says if round(100 * most) <= 100 else "Differences of opposite signs cancel in it."
     if len(o.in_cells) > 1:
         counts = Counter(cell.verdict.split(",")[0] for cell in o.in_cells)
-        tally = ", ".join(f"{verdict} in {n}" for verdict, n in counts.items() if verdict != "counts alone")
+        said = {"description": "no verdict"}
+        known = [verdict for verdict in counts if verdict != "counts alone"]
+        tally = ", ".join(f"{said.get(verdict, verdict)} in {counts[verdict]}" for verdict in known)
         if counts["counts alone"]:
             tally = ", ".join(filter(None, [tally, f"an arm does not learn in {counts['counts alone']}"]))
         yield f"Of {len(o.in_cells)} cells, tested together with the mean: {tally}."

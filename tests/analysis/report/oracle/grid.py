@@ -14,7 +14,6 @@ from tests.analysis.report.oracle.spelling import (
     estimate,
     level_text,
     place,
-    points,
     rate,
 )
 
@@ -37,11 +36,12 @@ def say_effects(o: Oracle, say: Expected) -> None:
     say.table("effect-bn", ("batch size", "rate"), rows)
     known = [cell for cell in o.in_cells if cell.n]
     better, worse = (sum(cell.verdict.startswith(side) for cell in known) for side in ("better", "worse"))
-    low, high = (points(cell.mean) for cell in extremes_of(o))
+    low, high = map(_estimate, extremes_of(o))
     tally = f"Better in {better}, worse in {worse} of {len(known)} cells in which both arms learn"
     if all(cell.joint is None for cell in known):
         tally = "Too few seeds to test single cells"
-    say.say("map", f"{tally}: from {low} to {high} points")
+    one = f"The difference is {low} points at {place(known[0].cell)}"
+    say.say("map", f"{tally}: from {low} to {high} points" if len(known) > 1 else one)
     say.say("map", *(f"{place(cell.cell)}: {_difference(cell)}{_failed(cell)}" for cell in o.in_cells))
     say.drawn["map"] = [text for cell in o.in_cells if (text := ends(cell.joint)) != NO_NUMBER]
 

@@ -92,7 +92,7 @@ def say_inference(o: Oracle, say: Expected) -> None:
         _all_ways(say, ways)
         most = max(changed, key=lambda way: abs(way.running.estimate))
         size = estimate(most.running)
-        say.say("inference", f"The largest change: {size} points under {most.condition}, by {most.name}")
+        say.say("inference", f"The largest change: {size} points under {most.condition}, with {most.name}")
 
 
 def grouped(table: pd.DataFrame, *columns: str) -> Iterator[tuple[Any, pd.DataFrame]]:
@@ -242,7 +242,7 @@ def _swaps(o: Oracle, say: Expected, cell: Cell) -> None:
     ]
     say.table("swaps", ("batch", "replaced"), rows)
     shown = next((row for row in rows if (row["batch"], row["replaced"]) == ("8", "2")), rows[0])
-    companions = f"With {shown['replaced']} of {shown['batch']} companions replaced"
+    companions = f"With {shown['replaced']} of {shown['batch']} images replaced"
     say.say("inference", f"{companions}, {shown['class flips']} change class")
     if (shown["batch"], shown["replaced"]) == ("8", "2"):
         say.say("inference", f"its class changes in {shown['class flips']} of cases")

@@ -80,7 +80,7 @@ def _above(counts: dict[str, int], n_swaps: int, bootstrap: tuple[range, int], a
         sizes |= {"bootstrap-t interval over the grid": (k / n_used, low)}
         above = [f"{name} ({percent(sizes[name][0])})" for name in IN_ORDER if sizes[name][1] > alpha]
         finds = "this method finds" if len(above) == 1 else "these methods find"
-        said = f"Above the wanted {wanted}: {'; '.join(above)}. On data like these {finds} too often what is not there."
+        said = f"Above the wanted {wanted}: {'; '.join(above)}. On such data {finds} too often what is not there."
         spellings += every_spelling(said if above else f"No method is shown to exceed the wanted {wanted}.")
     return either(spellings)
 

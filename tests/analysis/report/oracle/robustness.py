@@ -62,8 +62,8 @@ def say_robustness(o: Oracle, say: Expected) -> None:
 FAILURES = (
     "batch size", "rate", "failed without | with", "diverged without | with", "only without | only with",
     "p, McNemar exact; over all cells sign-flip of counts", "p, McNemar mid-p",
-    "difference of the rates, points (Bonett and Price)", "p, worst rank (Wilcoxon)", "survivors only, points",
-    "pairs dropped", "bounds, whatever diverged runs scored",
+    "difference of the rates, points (Bonett and Price)", "p, worst rank (Wilcoxon)",
+    "pairs in which neither diverged, points", "pairs left out of it", "bounds, whatever diverged runs scored",
 )  # fmt: skip
 
 
@@ -216,7 +216,8 @@ def _about_usable(
     none = {arm: every[arm].count(0) for arm in every}
     if any(none.values()):
         sides = f"{none['no_bn']} without BN and {none['bn']} with BN"
-        return f"A run {what} at none of the rates that we tried in some: {sides}, of {n_runs} each,"
+        tried = "have no rate, of those that we tried, at which a run"
+        return f"Of {n_runs} (seeds x batch sizes) an arm, {sides} {tried} {what}: no ratio of rates is given."
     top = [every[arm].count(len(lrs)) for arm in every]
     if min(top) == n_runs:
         return f"A run {what} at every learning rate that we tried, up to {rate(lrs[-1])}, without BN and with BN."

@@ -58,8 +58,9 @@ def say_plan(o: Oracle, say: Expected) -> None:
         answers[f"{question} (evidence from {1 / alpha:g} on)"] = _e_value(_sign_evidence(better, worse))
         say.say(
             "trust",
-            "It asks whether with BN is better, or worse, in more than half of the pairs, never how large the mean is.",
-            f"So far with BN is better in {better}, worse in {worse} and tied in {n - better - worse} of {n} pairs.",
+            "It asks whether more than half of the pairs are better, or worse, with BN; it says nothing of the size of"
+            " the mean.",
+            f"So far {better} of {n} pairs are better with BN, {worse} worse and {n - better - worse} tied.",
         )
     say.table("plan-bn", ("question",), ({"question": key, "answer": text} for key, text in answers.items()))
 

@@ -161,8 +161,8 @@ def specification_sentence(o: Oracle) -> str | None:
     better, worse, undecided = _tally(analyses)
     low, high = (choose(one.interval.estimate for one in analyses) for choose in (min, max))
     return (
-        f"Of {len(analyses)} analyses of these data (endpoint, failures, cells and test combined), {better} find with"
-        f" BN better, {worse} worse and {undecided} neither, each at {level_text(o.alpha)}; estimates run from"
+        f"Of {len(analyses)} analyses of the grid (endpoint, failures, cells and test combined), {better} find it"
+        f" better with BN, {worse} worse and {undecided} neither, each at {level_text(o.alpha)}; estimates run from"
         f" {points(low)} to {points(high)} points. All at once, {seeds(len(analyses[0].scores))}, sign-flip test:"
         f" {p_equals(joint_of(o, analyses).text)}."
     )
@@ -211,7 +211,8 @@ def say_next_pair(o: Oracle, say: Expected) -> None:
     say.say(
         "trust",
         f"the interquartile mean of the seeds' differences (their middle half) is {first[NEXT[0]]} points. From"
-        f" {seeds(n)}, {predicted}; {first[NEXT[2]]} pairs were worse, which excludes only more than {first[NEXT[3]]}",
+        f" {seeds(n)}, {predicted}; {first[NEXT[2]]} pairs were worse, which excludes only probabilities above"
+        f" {first[NEXT[3]]}",
     )
 
 
