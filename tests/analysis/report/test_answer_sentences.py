@@ -12,7 +12,7 @@ from study.spec.design import Design
 from study.spec.runs import Run
 from tests.analysis.planted import planted
 
-LOST = Run(32, 0.1, seed=3, arm="bn")
+LOST, PARTNER = (Run(32, 0.1, seed=3, arm=arm) for arm in ("bn", "no_bn"))
 
 
 def found(path: Path, n: int, lost: frozenset[Run] = frozenset(), fails: bool = False) -> Answer:
@@ -20,16 +20,12 @@ def found(path: Path, n: int, lost: frozenset[Run] = frozenset(), fails: bool = 
     design = Design("digits", batch_sizes=(32,), lrs=(0.01, 0.1), seeds=tuple(range(n)), epochs=1)
 
     def score(run: Run, epoch: int) -> float:
-        if fails and run == replace_arm(LOST):
+        if fails and run == PARTNER:
             return 0.1
         gain = (9 if run.cell.lr == 0.1 else -9) if run.arm == "bn" else 0
         return (320 + gain + (5 * run.seed + 3 * (run.arm == "bn") + (run.cell.lr == 0.1)) % 4) / 360
 
     return answers(planted(path / "s", design, score, lost=lost), 0.05, 0.002)["bn"]
-
-
-def replace_arm(run: Run) -> Run:
-    return Run(run.cell.batch_size, run.cell.lr, seed=run.seed, arm="no_bn")
 
 
 def test_one_seed_has_nobody_to_choose_its_cells(tmp_path: Path) -> None:
