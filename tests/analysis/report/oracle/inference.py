@@ -205,7 +205,7 @@ def _elsewhere(o: Oracle, say: Expected, table: pd.DataFrame, shown: Cell) -> No
     sizes = clean.eval_batch_size.isin((8, 32, 128, 512)) | (clean.eval_batch_size == clean.n_examples)
     batches = shuffled & (clean.inference == "batch") & sizes
     blends = shuffled & (clean.inference == "blend_16") & clean.eval_batch_size.isin((8, 32))
-    main = clean[clean.order.isna() | batches | blends]
+    main = clean[(clean.order.isna() & (clean.inference != "precise")) | batches | blends]
     rows = [
         {
             **where(cell),
