@@ -31,9 +31,14 @@ def quoted(study: Path) -> str:
 def _verdict(verdict: Mapping[str, Any], figures: str) -> Iterator[str]:
     yield from (f"> **{verdict['headline']}**", ">")
     rest = [part for part in verdict["parts"] if part["headline"] != verdict["headline"]]
-    yield from (f"> - {part['title']}: {part['headline']}" for part in rest)
+    yield from (f"> - {part['title']}: {_said(part)}" for part in rest)
     alt = f"Test accuracy of every seed {fmt.both_sides(verdict['arm'])}, and the differences"
     yield from ("", f"![{alt}]({figures}/pairs-{verdict['arm']}.svg)")
+
+
+def _said(part: Mapping[str, Any]) -> str:
+    """Return a part's headline; the mean over the cells is never without what it is made of."""
+    return " ".join([part["headline"], *(part["details"] if part["key"] == "mean" else [])])
 
 
 def update(readme: str, text: str) -> str:
