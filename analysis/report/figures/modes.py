@@ -66,10 +66,9 @@ def swap_sensitivity(results: Sequence[SwapResult]) -> Figure:
     left.plot(law[order], law[order], color=GREY, linewidth=1, label="sqrt(2k)/m")
     _points(left, law, [result.mean_change for result in results], 1)
     _points(right, law, [result.flip_rate for result in results], 100)
-    for result in results:
+    for result, above in zip(results, _above(results), strict=True):
         label, at = f"{result.n_swapped} of {result.eval_batch_size}", (result.law, 100 * result.flip_rate.estimate)
-        below = any(other.law == result.law and 100 * other.flip_rate.estimate < at[1] for other in results)
-        right.annotate(label, at, (5, 3 if below else -10), textcoords="offset points", size=9)
+        right.annotate(label, at, (5, 3 if above else -10), textcoords="offset points", size=9)
     moved, flipped = ([getattr(r, what).estimate for r in results] for what in ("mean_change", "flip_rate"))
     for axes, what, y in (
         (left, "change of the batch mean (sd)", moved),
@@ -80,6 +79,18 @@ def swap_sensitivity(results: Sequence[SwapResult]) -> Figure:
         logarithmic(axes, "y", y)
     left.legend()
     return figure
+
+
+def _above(results: Sequence[SwapResult]) -> list[bool]:
+    """Return whether the name of a result stands above its point: of one law the higher point's, else every other
+    one's, so that neighbours do not meet."""
+    laws = sorted({result.law for result in results})
+    places = []
+    for result in results:
+        same = [other.flip_rate.estimate for other in results if other.law == result.law]
+        alone = bool(laws.index(result.law) % 2)
+        places.append(result.flip_rate.estimate > min(same) if len(same) > 1 else alone)
+    return places
 
 
 def _points(axes: Axes, x: np.ndarray, intervals: Sequence[Interval], scale: float) -> None:
