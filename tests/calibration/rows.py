@@ -9,6 +9,7 @@ import numpy as np
 from tests.calibration import claims, worlds
 from tests.calibration.claims import Study
 from tests.calibration.shares import Claim, Measured, Share
+from tests.calibration.tuned import Tuned
 from tests.calibration.worlds import World
 
 
@@ -163,4 +164,4 @@ CLEAN = (
     ),
 )  # fmt: skip
 
-ROWS: tuple[Measured, ...] = (*UNSEEN, *GATED, *FAILING, *SEQUENTIAL, *SIZES, *CLEAN)
+ROWS: tuple[Measured, ...] = (*UNSEEN, *GATED, *FAILING, *SEQUENTIAL, Tuned(), *SIZES, *CLEAN)

@@ -6,7 +6,7 @@
 import numpy as np
 import pytest
 
-from tests.calibration.rows import ROWS
+from tests.calibration.rows import ROWS, Row
 from tests.calibration.shares import Claim, Measured, Share
 
 
@@ -17,7 +17,9 @@ def test_each_claim_is_made_as_often_as_it_may_be(row: Measured) -> None:
     assert not out, [(one.claim.says, one.share, one.error) for one in out]
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.what}, n = {row.size}")
+@pytest.mark.parametrize(
+    "row", [row for row in ROWS if isinstance(row, Row)], ids=lambda row: f"{row.what}, {row.size}"
+)
 def test_a_study_of_each_row_can_be_drawn_and_claimed_of(row: Measured) -> None:
     assert {share.n for share in row.measure(1)} == {1}
 
