@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from analysis.records.pairs import Pairs, zero_rounding_noise
 from analysis.stats.intervals import Interval, hodges_lehmann, sign_flip_interval, t_interval
 from analysis.stats.paired_tests import Test, paired_t, sign_flip, wilcoxon
+from analysis.stats.power import seeds_to_reach
 from analysis.stats.secondary.specification_curves import joint_sign_flip, signed_ranks
 from study.spec.factors import REFERENCE_SETTING
 
@@ -63,7 +64,7 @@ class Specification:
     interval: Interval
     test: Test
     finds: str
-    """``better`` or ``worse`` where its test rejects, else ``undecided``."""
+    """``better`` or ``worse`` where its test rejects and there are pairs enough for a verdict, else ``undecided``."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +147,6 @@ def _specification(asked: _Asked, how: str, alpha: float) -> Specification:
     make_test, make_interval, _ = TESTS[how]
     d = asked.d[~np.isnan(asked.d)]
     test, interval = make_test(d), make_interval(d, 1 - alpha)
-    rejected = not math.isnan(test.pvalue) and test.pvalue <= alpha
+    rejected = len(d) >= seeds_to_reach(alpha) and test.pvalue <= alpha
     finds = "undecided" if not rejected else "better" if interval.estimate > 0 else "worse"
     return Specification(asked.outcome, asked.failures, asked.cells, how, len(d), interval, test, finds)

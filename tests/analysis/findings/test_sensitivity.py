@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -135,3 +136,10 @@ def test_without_pairs_nothing_is_said(tmp_path: Path) -> None:
     of = of_study(planted(tmp_path / "s", DESIGN, score, lost=lost))
     assert (of.specifications, math.isnan(of.joint.pvalue)) == ([], True)
     assert of_specifications(of, "bn") == "No other analysis of these data can be made."
+
+
+@pytest.mark.parametrize(("n", "finds"), [(5, {"undecided"}), (6, {"better"})])
+def test_an_analysis_of_too_few_pairs_for_a_verdict_finds_nothing(n: int, finds: set[str], tmp_path: Path) -> None:
+    """A t test of five pairs may well reject; the answer beside it gives no verdict below six."""
+    of = found(tmp_path / "s", score, replace(DESIGN, seeds=tuple(range(n))))
+    assert {one.finds for one in of.specifications if one.how == "t"} == finds

@@ -141,7 +141,8 @@ def _analysis(o: Oracle, choices: tuple[str, str, str, str], given: Floats) -> A
         p = paired_t(d) if choices[-1] == "t" else sign_flip(d).p
         text = p_text(p) if choices[-1] == "t" else sign_flip(d).text
         scores[there] = d
-    finds = "undecided" if math.isnan(p) or p > o.alpha else "better" if interval.estimate > 0 else "worse"
+    told = len(d) >= o.seeds_to_reach and p <= o.alpha
+    finds = ("better" if interval.estimate > 0 else "worse") if told else "undecided"
     length = math.sqrt((scores**2).sum())
     return Analysis(choices, d, interval, p, text, scores / length if length else scores, finds)
 
