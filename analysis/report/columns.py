@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from analysis.findings.tipping import Tipping
 from analysis.records.cells import row_of
 from analysis.records.tables import StudyData
 from analysis.report import number_format as fmt
@@ -61,6 +62,21 @@ def pvalue_values(name: str, test: Test | None) -> dict[str, Any]:
 
 def p_column(head: str, name: str) -> Column:
     return Column(head, fmt.p_fraction, (name, f"{name}_extreme", f"{name}_patterns"))
+
+
+def tipping_values(found: Tipping | None) -> dict[str, float | None]:
+    values = (None, None) if found is None else (found.rate, found.limit)
+    return dict(zip(("tipping_rate", "tipping_limit"), values, strict=True))
+
+
+def tipping_column() -> Column:
+    """Return what stands beside every better and worse: the share of collapses that reverses it, and what the seeds
+    exclude."""
+
+    def show(rate: float | None, limit: float | None) -> str:
+        return fmt.NO_NUMBER if rate is None or limit is None else f"{fmt.rate(rate)} | {fmt.rate(limit)}"
+
+    return Column("collapses that reverse it | excluded above", show, ("tipping_rate", "tipping_limit"))
 
 
 def count_column(head: str, name: str) -> Column:

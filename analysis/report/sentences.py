@@ -59,4 +59,5 @@ def _size(part: Part) -> str:
     if math.isnan(part.difference.estimate):
         return part.verdict
     size = fmt.estimate(*fmt.as_triple(part.difference))
-    return f"{size} points, {fmt.units(part.n, part.unit)}: {part.verdict}"
+    seen = " in the runs seen" if part.qualified else ""
+    return f"{size} points, {fmt.units(part.n, part.unit)}: {part.verdict}{seen}"

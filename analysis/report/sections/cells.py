@@ -13,6 +13,7 @@ from analysis.report.columns import (
     counts_of,
     failed_column,
     p_column,
+    tipping_column,
 )
 from analysis.report.document import Column, Paragraph, Placeholder, Section, Table
 
@@ -56,6 +57,7 @@ def _columns(study: StudyData) -> list[Column]:
         Column("difference", fmt.estimate, ("mean_diff", "ci_low", "ci_high")),
         Column("[all cells at once]", _ends, ("ci_sim_low", "ci_sim_high")),
         *_statistics(study),
+        tipping_column(),
         Column(
             "verdict",
             lambda verdict, reason: verdict + (f" ({reason})" if reason else ""),

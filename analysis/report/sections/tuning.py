@@ -18,6 +18,8 @@ from analysis.report.columns import (
     p_column,
     pvalue_values,
     text_column,
+    tipping_column,
+    tipping_values,
 )
 from analysis.report.document import Block, Column, Paragraph, Placeholder, Section, Table
 from analysis.report.sections import searches
@@ -165,16 +167,24 @@ def _table(of_arm: Tuned) -> Table:
         interval_column("difference, points", "difference"),
         p_column("p, paired t", "p_t"),
         failed_column(of_arm.baseline, of_arm.arm),
+        tipping_column(),
         text_column("verdict", "verdict"),
     ]
     own = tuning_sentences.at(of_arm.searches[0]) if of_arm.scope == ONE else [EACH_ITS_OWN] * 2
     reference = [fmt.cell(REFERENCE_SETTING)] * 2
     rows = [
-        {"what": "tuned against tuned", **_row(own, of_arm.after), "verdict": of_arm.verdict},
-        {"what": "untuned", **_row(reference, of_arm.before), "verdict": None},
+        {"what": "tuned against tuned", **_row(own, of_arm.after), **_concluded(of_arm)},
+        {"what": "untuned", **_row(reference, of_arm.before), **NOTHING_CONCLUDED},
         *_gain_rows(of_arm),
     ]
     return Table(f"tuned-{of_arm.arm}", "Tuned, untuned, and what tuning adds to each arm", columns, rows)
+
+
+NOTHING_CONCLUDED = {**tipping_values(None), "verdict": None}
+
+
+def _concluded(of_arm: Tuned) -> dict[str, Any]:
+    return {**tipping_values(of_arm.tipping), "verdict": of_arm.verdict}
 
 
 def _row(at: list[str], gap: Gap) -> dict[str, Any]:
@@ -205,7 +215,7 @@ def _gain_rows(of_arm: Tuned) -> Iterator[dict[str, Any]]:
             **interval_values("difference", interval),
             **pvalue_values("p_t", test),
             **dict.fromkeys(("n_failed_baseline", "n_failed_arm", "n_runs")),
-            "verdict": None,
+            **NOTHING_CONCLUDED,
         }
 
 

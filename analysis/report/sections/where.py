@@ -20,6 +20,8 @@ from analysis.report.columns import (
     p_column,
     pvalue_values,
     text_column,
+    tipping_column,
+    tipping_values,
 )
 from analysis.report.document import Block, Column, Figure, Paragraph, Placeholder, Section, Table
 from analysis.report.figures import effects
@@ -110,6 +112,7 @@ def _table(study: StudyData, arm: str, cells: dict[Cell, Contrast]) -> Table:
         p_column("p, adjusted for all cells and their mean (sup-t)", "p_adjusted"),
         failed_column(study.baseline, arm),
         Column(f"[{fmt.level(inner)}, this cell alone]", fmt.interval, ("inner_low", "inner_high")),
+        tipping_column(),
         text_column("verdict", "verdict"),
     ]
     rows = [cell_values(study, key) | _row(cell) for key, cell in cells.items()]
@@ -129,6 +132,7 @@ def _row(cell: Contrast) -> dict[str, Any]:
         "n_runs": cell.n_runs,
         "inner_low": cell.inner.low,
         "inner_high": cell.inner.high,
+        **tipping_values(cell.tipping),
         "verdict": cell.verdict,
     }
 

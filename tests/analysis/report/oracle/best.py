@@ -13,6 +13,7 @@ from tests.analysis.report.oracle.tuning import (
     chosen_by,
     cross_fitted,
     held_out,
+    tuned_tipping,
     tuned_verdict,
 )
 
@@ -31,13 +32,7 @@ def _tuned(o: Oracle, made: Searches) -> dict[str, Any]:
     units = [made.by_unit({seed: made.tuned[arm][seed] for seed in seeds}) for arm in ARMS]
     verdict, reason = tuned_verdict(o, made, after)
     found = made.interval(after)
-    tipping = None
-    if verdict.startswith(("better", "worse")):
-        mine, other = ("bn", "no_bn") if found.estimate > 0 else ("no_bn", "bn")
-        failed = np.array([made.failed(mine, seed) for seed in seeds])
-        own = np.array([made.tuned[mine][seed] for seed in seeds])
-        rival = float(np.mean([made.tuned[other][seed] for seed in seeds]))
-        tipping = tipping_at(mine, own[~failed].mean(), rival, failed, o.alpha)
+    tipping = tuned_tipping(o, made, verdict, seeds)
     one = made.n == 1
     at = [place((cell[0], float(f"{cell[1]:.3g}"))) for cell in (made.chosen[1][arm] for arm in ARMS)]
     same = f"both at {at[0]}" if at[0] == at[1] else f"{SIDE['no_bn']} at {at[0]} and {SIDE['bn']} at {at[1]}"

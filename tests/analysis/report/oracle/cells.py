@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from tests.analysis.report.oracle.arithmetic import equivalence, hedges, hodges_lehmann, paired_t, sign_flip, wilcoxon
-from tests.analysis.report.oracle.records import Contrast, Oracle
+from tests.analysis.report.oracle.records import TIPPING, Contrast, Oracle, tipping_text
 from tests.analysis.report.oracle.spelling import (
     ENDPOINTS,
     NUMBER,
@@ -43,5 +43,6 @@ def _contrast_row(o: Oracle, endpoint: str, one: Contrast) -> Row:
         "g_z": estimate(hedges(d, o.level), NUMBER),
         "P(with > without)": decimals(float(np.mean((np.sign(d) + 1) / 2)) if one.n else math.nan),
         "p, equivalence (two one-sided t)": p_text(equivalence(d, o.margin)),
+        TIPPING: tipping_text(one.tipping),
         "verdict": one.verdict + (f" ({one.reason})" if one.reason else ""),
     }

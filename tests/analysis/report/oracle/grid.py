@@ -4,7 +4,7 @@ import numpy as np
 
 from tests.analysis.report.oracle.answer import extremes_of
 from tests.analysis.report.oracle.arithmetic import one_family, over, snapped, t_interval
-from tests.analysis.report.oracle.records import Contrast, Oracle, Records
+from tests.analysis.report.oracle.records import TIPPING, Contrast, Oracle, Records, tipping_text
 from tests.analysis.report.oracle.spelling import (
     NO_NUMBER,
     Expected,
@@ -29,6 +29,7 @@ def say_effects(o: Oracle, say: Expected) -> None:
             "p, adjusted for all cells and their mean (sup-t)": cell.p.text,
             "failed without | with": cell.failures,
             f"[{level_text(1 - 2 * o.alpha)}, this cell alone]": ends(t_interval(cell.d, 1 - 2 * o.alpha)),
+            TIPPING: tipping_text(cell.tipping),
             "verdict": cell.verdict,
         }
         for cell in o.in_cells

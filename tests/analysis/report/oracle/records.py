@@ -23,9 +23,22 @@ from tests.analysis.report.oracle.arithmetic import (
     t_interval,
     upper_limit,
 )
-from tests.analysis.report.oracle.spelling import CHANCE, ENDPOINTS, IN_ALL_CELLS, Cell, Exact, Floats, Interval, where
+from tests.analysis.report.oracle.spelling import (
+    CHANCE,
+    ENDPOINTS,
+    IN_ALL_CELLS,
+    NO_NUMBER,
+    Cell,
+    Exact,
+    Floats,
+    Interval,
+    two_digits,
+    where,
+)
 
 ARMS = ("no_bn", "bn")
+TIPPING = "collapses that reverse it | excluded above"
+"""The head of a column that stands beside every verdict."""
 
 
 class Records:
@@ -287,6 +300,10 @@ class Oracle:
             sides = {cell.verdict.split(",")[0] for cell in cells}
             mixed = {"better", "worse"} <= sides
             whole.verdict = "mixed" if mixed else "equivalent" if everywhere else "inconclusive"
+
+
+def tipping_text(found: Tipping | None) -> str:
+    return NO_NUMBER if found is None else f"{two_digits(found.rate)} | {two_digits(found.limit)}"
 
 
 def withheld(n_missing: int) -> str:

@@ -22,7 +22,7 @@ from tests.analysis.report.oracle.arithmetic import (
     snapped,
     t_interval,
 )
-from tests.analysis.report.oracle.records import Oracle
+from tests.analysis.report.oracle.records import TIPPING, Oracle, Tipping, tipping_at, tipping_text
 from tests.analysis.report.oracle.robustness import mcnemar
 from tests.analysis.report.oracle.spelling import (
     CHANCE,
@@ -160,10 +160,12 @@ def _runs(o: Oracle, say: Expected, made: Searches) -> None:
     gains = {f"tuned less untuned, {SIDE[arm]}": made.less(made.tuned[arm], made.untuned[arm], every) for arm in ARMS}
     gains["untuned difference less tuned difference"] = away
     said, _ = tuned_verdict(o, made, after)
+    tipping = tipping_text(tuned_tipping(o, made, said, pairs[0]))
     own = [_place(made.chosen[1][arm]) if made.n == 1 else "each search its own" for arm in ARMS]
     rows = [
-        _pair_row(made, "tuned against tuned", own, made.tuned, pairs[0]) | {"verdict": said},
-        _pair_row(made, "untuned", [place(UNTUNED)] * 2, made.untuned, pairs[1]) | {"verdict": NO_NUMBER},
+        _pair_row(made, "tuned against tuned", own, made.tuned, pairs[0]) | {"verdict": said, TIPPING: tipping},
+        _pair_row(made, "untuned", [place(UNTUNED)] * 2, made.untuned, pairs[1])
+        | {"verdict": NO_NUMBER, TIPPING: NO_NUMBER},
         *(_gain_row(made, what, d) for what, d in gains.items()),
     ]
     say.table("tuned-bn", ("what",), rows)
@@ -187,6 +189,16 @@ def tuned_verdict(o: Oracle, made: Searches, after: Floats) -> tuple[str, str | 
     why = no_spread(after)
     wide, inner = t_interval(after, o.level), t_interval(after, 1 - 2 * o.alpha)
     return concluded(wide, inner, o.alpha, o.margin, why, None), why
+
+
+def tuned_tipping(o: Oracle, made: Searches, verdict: str, seeds: Sequence[int]) -> Tipping | None:
+    if not verdict.startswith(("better", "worse")):
+        return None
+    mine, other = ("bn", "no_bn") if verdict.startswith("better") else ("no_bn", "bn")
+    failed = np.array([made.failed(mine, seed) for seed in seeds])
+    own = np.array([made.tuned[mine][seed] for seed in seeds])
+    rival = float(np.mean([made.tuned[other][seed] for seed in seeds]))
+    return tipping_at(mine, own[~failed].mean(), rival, failed, o.alpha)
 
 
 def _scores(o: Oracle, arm: str, cell: Cell) -> dict[int, float]:
@@ -216,7 +228,7 @@ def _place(cell: Cell) -> str:
 
 
 def _gain_row(made: Searches, what: str, d: Floats) -> Row:
-    nothing = dict.fromkeys(("without BN at", "with BN at", "without BN", "with BN", "verdict"), NO_NUMBER)
+    nothing = dict.fromkeys(("without BN at", "with BN at", "without BN", "with BN", "verdict", TIPPING), NO_NUMBER)
     return nothing | {
         "what": what,
         made.unit: str(len(d)),
