@@ -138,6 +138,7 @@ def test_missing_pairs_leave_the_grid_and_stay_in_their_cells(tmp_path: Path) ->
     assert of_arm.times[0].n_runs == 36
 
 
+@pytest.mark.slow
 def test_every_look_is_kept_in_the_manifest_once(tmp_path: Path) -> None:
     """First with six seeds, twice, then with eight: two looks, the second in the report with the first."""
     six = Design("digits", batch_sizes=(32,), lrs=(0.01,), seeds=SEEDS[:6], epochs=1)

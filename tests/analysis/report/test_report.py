@@ -157,6 +157,7 @@ def test_a_study_in_which_every_run_diverged_makes_a_page(tmp_path: Path) -> Non
     assert not re.search("normalisation (raise|lower)", page.text)
 
 
+@pytest.mark.slow
 def test_beyond_16_seeds_no_test_is_called_exact(tmp_path: Path) -> None:
     many = Design("digits", batch_sizes=(32,), lrs=(0.01,), seeds=tuple(range(18)), epochs=1)
     page = make(plant(tmp_path / "s", many, score))

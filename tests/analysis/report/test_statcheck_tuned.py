@@ -83,8 +83,6 @@ ODD: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 ODDEST = (
     "one of everything",
-    "other points, and runs are missing",
-    "every trial of an arm diverged",
     "tuned runs diverged",
     "three searches",
     "six searches, tuning widened the gap",

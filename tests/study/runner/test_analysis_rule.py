@@ -128,6 +128,7 @@ def killed_before_the_first_run(arguments: list[str]) -> int:
     return run.main(arguments)
 
 
+@pytest.mark.slow
 def test_a_rule_survives_a_kill_before_the_first_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
