@@ -8,7 +8,7 @@ what the simultaneous interval says, so that neither contradicts the other.
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -244,15 +244,12 @@ def _bounds(pairs: Pairs, one: Sample) -> Bounds | None:
         return float(table.difference[~(table.failed_baseline | table.failed_arm)].mean())
 
     n_missing = len(pairs.missing if one.cell is None else rows_in(pairs.missing, one.cell, pairs.cell_key))
-    return _bounds_of(pairs, n_missing, mean) if n_missing else None
-
-
-def _bounds_of(pairs: Pairs, n_missing: int, estimate: Callable[[Pairs], float]) -> Bounds:
-    """Return the bounds of an estimate from pairs, ``n_missing`` of which are missing."""
+    if not n_missing:
+        return None
     if pairs.limits is None:
         return Bounds(n_missing, -math.inf, math.inf)
     worst, best = pairs.limits
-    return Bounds(n_missing, estimate(pairs.filled(best, worst)), estimate(pairs.filled(worst, best)))
+    return Bounds(n_missing, mean(pairs.filled(best, worst)), mean(pairs.filled(worst, best)))
 
 
 def _decided(member: Member, one: Sample, chance: float | None) -> Member:

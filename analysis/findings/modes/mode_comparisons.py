@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from analysis.findings.family import is_negligible
 from analysis.stats.intervals import Interval, simultaneous
 from analysis.stats.power import seeds_to_reach
 from study.spec.inference_modes import CLEAN
@@ -126,7 +127,7 @@ def _outcome(interval: Interval, inner: Interval, alpha: float, margin: float) -
     """Return what an interval says; within the margin, where ``inner`` (1 - 2 alpha) is, nothing else matters."""
     if interval.n < seeds_to_reach(alpha) or not interval.low <= interval.high:
         return "too few"
-    if -margin < inner.low and inner.high < margin:
+    if is_negligible(inner, None, margin):
         return "within"
     if interval.low > 0 or interval.high < 0:
         return "better" if interval.low > 0 else "worse"
