@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from analysis.findings.tipping import Tipping
-from analysis.records.cells import row_of
+from analysis.records.cells import cell_at, row_of
 from analysis.records.tables import StudyData
 from analysis.report import number_format as fmt
 from analysis.report.document import Column
@@ -16,6 +16,15 @@ from study.spec.factors import Cell, Factor, Level
 def cell_columns(study: StudyData, digits: int | None = None) -> list[Column]:
     """Return the columns of ``cell_values``, one a factor of the study; numbers to so many significant digits."""
     return [factor_column(factor, digits) for factor in study.design.factors]
+
+
+def setting_column(study: StudyData) -> Column:
+    """Return one column for all of ``cell_values``, for a table that has no room for more."""
+
+    def show(*levels: Level | None) -> str:
+        return fmt.cell(None if levels[0] is None else cell_at(study.cell_key, levels))
+
+    return Column("setting", show, study.cell_key, is_text=True)
 
 
 def factor_column(factor: Factor, digits: int | None = None) -> Column:

@@ -1,15 +1,21 @@
 """The page as values: sections of paragraphs, lists, figures and tables.
 
 The page shows them as HTML, ``analysis.report`` writes each table as CSV and each figure as SVG. A table's rows hold
-the numbers as they are; its columns say which of them are shown, and how. Every figure carries the table behind it.
+the numbers as they are; its columns say which of them are shown, and how. Every figure carries the table behind it, and
+is drawn when it is needed, for the width that is needed.
 """
 
 import csv
 import io
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
+
+from matplotlib import figure as mpl
+
+from analysis.report.figures import style
 
 Row = Mapping[str, Any]
 MAX_ROWS = 1000
@@ -87,21 +93,34 @@ def _raw(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Figure:
-    """A drawing with its table: ``headline`` says the finding, ``subtitle`` what is drawn, in which unit, of how many;
-    ``alt`` is the figure as text, with its numbers."""
+    """A drawing with its table: ``headline`` says the finding in at most 12 words, ``subtitle`` in one sentence what is
+    drawn, in which unit, of how many; ``alt`` is the figure as text, with its numbers; ``caption`` says what the marks
+    and bands are."""
 
     name: str
     """Name of the file ``figures/<name>.svg``, unique on the page."""
     headline: str
     subtitle: str
-    svg: bytes
+    draw: Callable[..., mpl.Figure]
+    """Returns the drawing for a ``medium``."""
     alt: str
     caption: str
     table: Table
+    """At most 7 columns."""
 
     kind = "figure"
+
+    @cached_property
+    def wide(self) -> bytes:
+        """The SVG of the wide drawing."""
+        return style.svg(self.draw(medium=style.WIDE))
+
+    @cached_property
+    def narrow(self) -> bytes:
+        """The SVG of the narrow one."""
+        return style.svg(self.draw(medium=style.NARROW))
 
 
 @dataclass(frozen=True)
@@ -148,11 +167,15 @@ Block = Paragraph | BulletList | Placeholder | Definitions | Table | Figure
 
 @dataclass(frozen=True)
 class Section:
-    """A numbered section of the page."""
+    """A subject of the page: its evidence, and all that there is to know of it."""
 
     name: str
+    """Unique on the page: what a link leads to."""
     title: str
-    blocks: Sequence[Block] = field(default_factory=list)
+    blocks: Sequence[Block] = ()
+    """Evidence, in sight: figures, and what is said in their place."""
+    details: Sequence[Block] = ()
+    """Folded in the appendix: every test, table and text."""
 
 
 def tables(sections: Sequence[Section]) -> Iterator[Table]:
@@ -169,4 +192,4 @@ def figures(sections: Sequence[Section]) -> Iterator[Figure]:
 
 
 def _blocks(sections: Sequence[Section]) -> Iterator[Block]:
-    return (block for section in sections for block in section.blocks)
+    return (block for section in sections for block in (*section.blocks, *section.details))

@@ -219,7 +219,7 @@ def cell(cell: Cell | None) -> str:
     """Return the name of a cell.
 
     >>> cell(Cell(32, 0.01)), cell(None)
-    ('batch size 32, rate 0.01', 'all cells')
+    ('batch size 32, rate 0.01', 'all settings')
     """
     return in_words(cell)
 

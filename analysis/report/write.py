@@ -36,7 +36,7 @@ def write_report(
     other = None if compare is None else tables.load(compare)
     results = analyse(study, rule.alpha, rule.margin, other)
     report, sections = report_json.contents(study, results), order.sections(study, results)
-    files = {f"figures/{figure.name}.svg": figure.svg for figure in document.figures(sections)}
+    files = {f"figures/{figure.name}.svg": figure.wide for figure in document.figures(sections)}
     files |= {f"tables/{table.name}.csv": table.to_csv().encode() for table in document.tables(sections)}
     files["report.json"] = json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
     files["report.html"] = page.render(study, report, sections).encode()

@@ -227,13 +227,13 @@ def _remade(levels: Mapping[str, Level], said: frozenset[str], factors: Mapping[
 
 
 def in_words(cell: Cell | None) -> str:
-    """Return the text of a cell in a sentence, ``all cells`` for None.
+    """Return the text of a cell in a sentence, ``all settings`` for None.
 
     >>> in_words(Cell(32, 0.01)), in_words(None)
-    ('batch size 32, rate 0.01', 'all cells')
+    ('batch size 32, rate 0.01', 'all settings')
     """
     if cell is None:
-        return "all cells"
+        return "all settings"
     factors = cell.factors
     return ", ".join(f"{factors[key].label} {factors[key].show(level)}" for key, level in cell.said.items())
 

@@ -11,8 +11,9 @@ from analysis.records.cells import Grid
 from analysis.report import number_format as fmt
 from analysis.report.figures.style import (
     GREY,
-    WIDTH,
+    WIDE,
     Errors,
+    Medium,
     arm_style,
     epoch_axis,
     stretched,
@@ -28,9 +29,9 @@ DRAWN_SEEDS = 20
 
 
 @styled
-def learning_curves(curves: Sequence[Curve]) -> Figure:
+def learning_curves(curves: Sequence[Curve], medium: Medium = WIDE) -> Figure:
     """Draw the tutorial's four plots for one cell: loss and accuracy on training and test images."""
-    figure = Figure(figsize=(WIDTH, 6.4), layout="constrained")
+    figure = Figure(figsize=(medium.width, 6.4), layout="constrained")
     grid = figure.subplots(2, 2, sharex=True)
     for row, metric in zip(grid, ("loss", "accuracy"), strict=True):
         for axes, split in zip(row, ("train", "test"), strict=True):
@@ -44,11 +45,11 @@ def learning_curves(curves: Sequence[Curve]) -> Figure:
 
 
 @styled
-def accuracy_by_cell(curves: Sequence[Curve]) -> Figure:
+def accuracy_by_cell(curves: Sequence[Curve], medium: Medium = WIDE) -> Figure:
     """Draw test accuracy over epochs in every cell, as the grid has them."""
     grid, cells = Grid.over(curve.cell for curve in curves), [curve.cell for curve in curves]
     rows, columns = grid.down(cells), grid.across_of(cells)
-    figure = Figure(figsize=(max(WIDTH, 1.2 + 1.75 * len(columns)), 0.9 + 1.8 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(medium.width, 0.9 + 1.8 * len(rows)), layout="constrained")
     panels = figure.subplots(len(rows), len(columns), sharex=True, sharey=True, squeeze=False)
     errors = Errors.around(_accuracies(curves))
     for (i, j), axes in np.ndenumerate(panels):
@@ -99,9 +100,9 @@ def _draw_curves(axes: Axes, curves: Sequence[Curve], as_error: bool = False) ->
 
 
 @styled
-def difference_curves(curves: Sequence[DifferenceCurve]) -> Figure:
+def difference_curves(curves: Sequence[DifferenceCurve], medium: Medium = WIDE) -> Figure:
     """Draw differences over epochs, a panel each: mean, pointwise interval and simultaneous band."""
-    figure = Figure(figsize=(WIDTH, 3.4), layout="constrained")
+    figure = Figure(figsize=(medium.width, 3.4), layout="constrained")
     for axes, curve in zip(figure.subplots(1, len(curves), squeeze=False)[0], curves, strict=True):
         mean, low, high, band_low, band_high = (
             100 * np.asarray(values) for values in (curve.mean, curve.low, curve.high, curve.band_low, curve.band_high)
@@ -120,10 +121,10 @@ def difference_curves(curves: Sequence[DifferenceCurve]) -> Figure:
 
 
 @styled
-def reached(times: Sequence[TimeToAccuracy], arms: tuple[str, str]) -> Figure:
+def reached(times: Sequence[TimeToAccuracy], arms: tuple[str, str], medium: Medium = WIDE) -> Figure:
     """Draw the share of runs that have reached an accuracy by the end of each epoch, a panel a threshold; ``arms`` are
     the baseline and the arm."""
-    figure = Figure(figsize=(WIDTH, 3.2), layout="constrained")
+    figure = Figure(figsize=(medium.width, 3.2), layout="constrained")
     panels = figure.subplots(1, len(times), sharey=True, squeeze=False)[0]
     for axes, time in zip(panels, times, strict=True):
         epochs = np.arange(1, time.epochs + 1)

@@ -14,16 +14,16 @@ from analysis.findings.contrasts import Contrast
 from analysis.findings.results import Scores
 from analysis.records.cells import Grid
 from analysis.report import number_format as fmt
-from analysis.report.figures.style import GREY, SMALL, WIDTH, arm_style, heat, styled
+from analysis.report.figures.style import GREY, SMALL, WIDE, Medium, arm_style, heat, styled
 from analysis.stats.intervals import Interval
 from study.spec.factors import Cell
 
 
 @styled
-def seed_pairs(panels: Sequence[tuple[Scores, Contrast]]) -> Figure:
+def seed_pairs(panels: Sequence[tuple[Scores, Contrast]], medium: Medium = WIDE) -> Figure:
     """Draw each seed's two scores joined by a line, and beside them its difference with the mean and its interval
     (Gardner & Altman 1986); a panel a contrast."""
-    figure = Figure(figsize=(WIDTH, 4.2), layout="constrained")
+    figure = Figure(figsize=(medium.width, 4.2), layout="constrained")
     grid = figure.subplots(1, 2 * len(panels), squeeze=False, width_ratios=[1.25, 1] * len(panels))[0]
     for i, (scores, contrast) in enumerate(panels):
         _joined(grid[2 * i], scores, contrast)
@@ -58,7 +58,7 @@ def _differences(axes: Axes, scores: Scores, contrast: Contrast) -> None:
 
 
 @styled
-def effect_map(cells: Mapping[Cell, Contrast]) -> Figure:
+def effect_map(cells: Mapping[Cell, Contrast], medium: Medium = WIDE) -> Figure:
     """Draw the difference in every cell, as the grid has them, with its interval and failures."""
     grid = Grid.over(cells)
     rows, columns = grid.down(cells), grid.across_of(cells)
@@ -66,7 +66,7 @@ def effect_map(cells: Mapping[Cell, Contrast]) -> Figure:
     places = {cell: (rows.index(grid.row(cell)), columns.index(grid.column(cell))) for cell in cells}
     for cell, place in places.items():
         values[place] = 100 * cells[cell].mean_diff
-    figure = Figure(figsize=(max(WIDTH, 1.3 + 1.4 * len(columns)), 1.0 + 0.95 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(medium.width, 1.0 + 0.95 * len(rows)), layout="constrained")
     axes = figure.subplots()
     ink = heat(axes, values)
     for cell, (i, j) in places.items():
@@ -106,9 +106,9 @@ class Series:
 
 
 @styled
-def forest(rows: Sequence[str], series: Sequence[Series]) -> Figure:
+def forest(rows: Sequence[str], series: Sequence[Series], medium: Medium = WIDE) -> Figure:
     """Draw differences in points with their intervals, one below the other."""
-    figure = Figure(figsize=(WIDTH, 1.0 + 0.34 * len(rows) * max(1, len(series) * 0.7)), layout="constrained")
+    figure = Figure(figsize=(medium.width, 1.0 + 0.34 * len(rows) * max(1, len(series) * 0.7)), layout="constrained")
     axes = figure.subplots()
     axes.axvline(0, color=GREY, linewidth=0.8)
     offsets = np.linspace(-0.18, 0.18, len(series)) if len(series) > 1 else [0.0]

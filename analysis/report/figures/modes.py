@@ -15,7 +15,8 @@ from analysis.report.figures.style import (
     PALETTE,
     PURPLE,
     VERMILLION,
-    WIDTH,
+    WIDE,
+    Medium,
     heat,
     logarithmic,
     styled,
@@ -36,9 +37,9 @@ ROUNDING = 1e-9
 
 
 @styled
-def accuracy_by_size(modes: Modes) -> Figure:
+def accuracy_by_size(modes: Modes, medium: Medium = WIDE) -> Figure:
     """Draw accuracy over the size of the test batch by order; modes without a batch are horizontal lines."""
-    figure = Figure(figsize=(WIDTH, 4.6), layout="constrained")
+    figure = Figure(figsize=(medium.width, 4.6), layout="constrained")
     axes = figure.subplots()
     for order, (line, marker, colour) in ORDERS.items():
         results = [r for r in _clean(modes) if r.inference == "batch" and r.order == order]
@@ -57,9 +58,9 @@ def accuracy_by_size(modes: Modes) -> Figure:
 
 
 @styled
-def swap_sensitivity(results: Sequence[SwapResult]) -> Figure:
+def swap_sensitivity(results: Sequence[SwapResult], medium: Medium = WIDE) -> Figure:
     """Draw how far the batch mean moves and how often the class flips over what random draws give in expectation."""
-    figure = Figure(figsize=(WIDTH, 3.8), layout="constrained")
+    figure = Figure(figsize=(medium.width, 3.8), layout="constrained")
     left, right = figure.subplots(1, 2)
     law = np.array([result.law for result in results])
     order = np.argsort(law)
@@ -99,9 +100,9 @@ def _points(axes: Axes, x: np.ndarray, intervals: Sequence[Interval], scale: flo
 
 
 @styled
-def statistic_errors(results: Sequence[StatisticResult]) -> Figure:
+def statistic_errors(results: Sequence[StatisticResult], medium: Medium = WIDE) -> Figure:
     """Draw how far each statistic from training lies from the population's, by layer."""
-    figure = Figure(figsize=(WIDTH, 3.2), layout="constrained")
+    figure = Figure(figsize=(medium.width, 3.2), layout="constrained")
     names = list(dict.fromkeys(result.inference for result in results))
     panels = figure.subplots(1, 2, sharey=True)
     for axes, what, title in zip(panels, ("mean_error", "log_var_error"), ("mean (sd)", "log variance"), strict=True):
@@ -121,9 +122,9 @@ def statistic_errors(results: Sequence[StatisticResult]) -> Figure:
 
 
 @styled
-def shift_map(rows: Sequence[str], columns: Sequence[str], values: np.ndarray) -> Figure:
+def shift_map(rows: Sequence[str], columns: Sequence[str], values: np.ndarray, medium: Medium = WIDE) -> Figure:
     """Draw the difference from the running averages by condition (rows) and inference mode (columns), in points."""
-    figure = Figure(figsize=(max(WIDTH, 2.5 + 0.62 * len(columns)), 1.3 + 0.25 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(medium.width, 1.3 + 0.25 * len(rows)), layout="constrained")
     axes = figure.subplots()
     ink = heat(axes, values)
     for (row, column), value in np.ndenumerate(values):
@@ -137,9 +138,9 @@ def shift_map(rows: Sequence[str], columns: Sequence[str], values: np.ndarray) -
 
 
 @styled
-def calibration(labels: Sequence[str], errors: Sequence[float]) -> Figure:
+def calibration(labels: Sequence[str], errors: Sequence[float], medium: Medium = WIDE) -> Figure:
     """Draw the expected calibration error (fractions) of the inference modes."""
-    figure = Figure(figsize=(WIDTH, 1.0 + 0.25 * len(labels)), layout="constrained")
+    figure = Figure(figsize=(medium.width, 1.0 + 0.25 * len(labels)), layout="constrained")
     axes = figure.subplots()
     percent = [100 * error for error in errors]
     axes.plot(percent, range(len(labels)), "o", color=BLUE)

@@ -10,16 +10,16 @@ from matplotlib.figure import Figure
 from analysis.findings.arms import ArmCell
 from analysis.records.cells import Grid
 from analysis.report import number_format as fmt
-from analysis.report.figures.style import WIDTH, Errors, arm_style, level_axis, stretched, styled
+from analysis.report.figures.style import WIDE, Errors, Medium, arm_style, level_axis, stretched, styled
 
 
 @styled
-def robustness(cells: Sequence[ArmCell]) -> Figure:
+def robustness(cells: Sequence[ArmCell], medium: Medium = WIDE) -> Figure:
     """Draw mean accuracy with its interval above, the share of runs that failed with its own below."""
     grid = Grid.over(of_arm.cell for of_arm in cells)
     rows, rates = grid.down(of_arm.cell for of_arm in cells), grid.across_of(of_arm.cell for of_arm in cells)
     arms = list(dict.fromkeys(of_arm.arm for of_arm in cells))
-    figure = Figure(figsize=(max(WIDTH, 1.9 * len(rows)), 5.4), layout="constrained")
+    figure = Figure(figsize=(medium.width, 5.4), layout="constrained")
     panels = figure.subplots(2, len(rows), sharex=True, sharey="row", squeeze=False, height_ratios=[2, 1])
     errors = Errors.around(of_arm.accuracy.estimate for of_arm in cells)
     for row, above, below in zip(rows, *panels, strict=True):

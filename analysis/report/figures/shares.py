@@ -7,13 +7,13 @@ from matplotlib.figure import Figure
 
 from analysis.findings.accuracy_shares import AccuracyShares
 from analysis.report import number_format as fmt
-from analysis.report.figures.style import GREY, WIDTH, Errors, arm_style, stretched, styled
+from analysis.report.figures.style import GREY, WIDE, Errors, Medium, arm_style, stretched, styled
 
 
 @styled
-def share_reaching(arms: Sequence[AccuracyShares]) -> Figure:
+def share_reaching(arms: Sequence[AccuracyShares], medium: Medium = WIDE) -> Figure:
     """Draw the share of each arm's runs over the accuracy, and at three accuracies its limits."""
-    figure = Figure(figsize=(WIDTH, 3.8), layout="constrained")
+    figure = Figure(figsize=(medium.width, 3.8), layout="constrained")
     axes = figure.subplots()
     levels = [one.level.accuracy for one in arms[0].reaching]
     errors = Errors.around([*(accuracy for of in arms for accuracy in of.accuracies), *levels])

@@ -9,23 +9,23 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from analysis.findings.sensitivity import Specification
-from analysis.report.figures.style import GREY, SMALL, WIDTH, arm_style, styled
+from analysis.report.figures.style import GREY, SMALL, WIDE, Medium, arm_style, styled
 
 CHOICES = ("outcome", "failures", "cells", "how")
 """Fields of a specification, from the top of the matrix down."""
 IN_WORDS = {"last3": "last three epochs", "final": "last epoch", "t": "t test", "sign-flip": "sign-flip test"}
 TICKS = (1, 2, 5, 10, 20, 50)
-WIDE = 10
+FAR_APART = 10
 """An estimate so many times as large as another, in size, makes the axis logarithmic beyond a point."""
 
 
 @styled
-def specification_curve(specifications: Sequence[Specification], arm: str) -> Figure:
+def specification_curve(specifications: Sequence[Specification], arm: str, medium: Medium = WIDE) -> Figure:
     """Draw the estimates with their intervals from the smallest to the largest, above a matrix of choices."""
     ordered = sorted(specifications, key=lambda one: one.interval.estimate)
     values = {field: dict.fromkeys(getattr(one, field) for one in specifications) for field in CHOICES}
     options = [(field, value) for field, of_field in values.items() for value in of_field]
-    figure = Figure(figsize=(WIDTH, 3.2 + 0.24 * len(options)), layout="constrained")
+    figure = Figure(figsize=(medium.width, 3.2 + 0.24 * len(options)), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 0.24 * len(options)])
     _estimates(above, ordered, arm_style(arm)["color"])
     _choices(below, ordered, options)
@@ -41,7 +41,7 @@ def _estimates(axes: Axes, ordered: Sequence[Specification], colour: str) -> Non
         filling = "white" if one.finds == "undecided" else colour
         axes.plot([x], [estimate], "o", color=colour, markerfacecolor=filling, markersize=4)
     sizes = [abs(100 * one.interval.estimate) for one in ordered if one.interval.estimate]
-    if sizes and max(sizes) > max(WIDE * min(sizes), 5):
+    if sizes and max(sizes) > max(FAR_APART * min(sizes), 5):
         axes.set_yscale("symlog", linthresh=1)
         low, high = axes.get_ylim()
         shown = [sign * size for sign in (-1, 1) for size in TICKS if low <= sign * size <= high]

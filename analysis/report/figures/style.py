@@ -1,7 +1,8 @@
-"""The style of every figure: borrowed from seaborn for as long as it is drawn, and given back.
+"""The style of every figure: matplotlib's defaults and seaborn's for as long as it is drawn, whatever the user's are.
 
-An arm differs in colour, line and marker, so that no reader needs the colour. Sizes are in points, of which one is at
-least one pixel on the page: nothing is smaller than 9.
+Every figure is drawn for two widths, those of one and of two columns of a paper: the wide drawing is the page's on a
+screen, the narrow one, whose panels stand below one another, a phone's. Text is 8 points in both, and the page enlarges
+them. An arm differs in colour, line and marker, so that no reader needs the colour.
 """
 
 import io
@@ -23,10 +24,31 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocat
 from study.spec.arms import ARMS
 from study.spec.factors import Factor
 
-WIDTH = 9.5
-"""Width of a figure, in inches."""
-SMALL = 9.5
-"""Size of small text, in points."""
+TYPE, SMALL = 8.0, 7.0
+"""Sizes of text, in points."""
+
+
+@dataclass(frozen=True)
+class Medium:
+    """What a figure is drawn for."""
+
+    name: str
+    width: float
+    """Inches."""
+    stacked: bool
+    """Whether panels stand below one another."""
+
+    def panels(self, n: int, height: float, **options: Any) -> tuple[Figure, list[Axes]]:
+        """Return a figure with ``n`` panels of ``height`` inches each, beside or below one another; ``options`` are
+        those of ``Figure.subplots``."""
+        rows, columns = (n, 1) if self.stacked else (1, n)
+        figure = Figure(figsize=(self.width, height * rows), layout="constrained")
+        return figure, [*figure.subplots(rows, columns, squeeze=False, **options).flat]
+
+
+WIDE, NARROW = Medium("wide", 6.75, stacked=False), Medium("narrow", 3.25, stacked=True)
+MEDIA = (WIDE, NARROW)
+
 PALETTE = [to_hex(colour) for colour in sns.color_palette("colorblind")]
 BLUE, VERMILLION, GREEN, PURPLE, GREY = PALETTE[0], PALETTE[3], PALETTE[2], PALETTE[4], "#808080"
 ON_LIGHT, ON_DARK = "#010101", "#ffffff"
@@ -43,18 +65,32 @@ STYLE: dict[str, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.titlelocation": "left",
-    "axes.titlesize": 11,
-    "axes.labelsize": 11,
-    "xtick.labelsize": 10,
-    "ytick.labelsize": 10,
-    "legend.fontsize": 10,
+    "font.size": TYPE,
+    "axes.titlesize": TYPE,
+    "axes.labelsize": TYPE,
+    "xtick.labelsize": TYPE,
+    "ytick.labelsize": TYPE,
+    "legend.fontsize": TYPE,
+    "legend.title_fontsize": TYPE,
     "legend.frameon": False,
+    "axes.linewidth": 0.7,
+    "xtick.major.width": 0.7,
+    "ytick.major.width": 0.7,
+    "xtick.major.size": 3,
+    "ytick.major.size": 3,
+    "lines.linewidth": 1.4,
+    "lines.markersize": 4,
+    "pdf.fonttype": 42,
 }
+BACKENDS = ("backend", "backend_fallback", "interactive", "toolbar", "timezone", "webagg.address", "webagg.port")
+"""Settings that say where figures are shown, which these never are."""
+DEFAULTS = {name: value for name, value in mpl.rcParamsDefault.items() if name not in BACKENDS}
 
 
 @contextmanager
 def style() -> Iterator[None]:
-    with sns.axes_style("ticks"), sns.plotting_context("notebook"), mpl.rc_context(cast(Any, STYLE)):
+    """Draw in this style, and give the user's back."""
+    with mpl.rc_context(cast(Any, DEFAULTS | sns.axes_style("ticks") | STYLE)):
         yield
 
 
@@ -71,9 +107,14 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
 
 def svg(figure: Figure) -> bytes:
     """Return the figure as SVG, equal bytes for equal figures: no date, fixed ids."""
+    return saved(figure, "svg", metadata={"Date": None, "Creator": None})
+
+
+def saved(figure: Figure, form: str, **options: Any) -> bytes:
+    """Return the figure as the bytes of a file of this form."""
     buffer = io.BytesIO()
     with style():
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+        figure.savefig(buffer, format=form, **options)
     return buffer.getvalue()
 
 

@@ -11,8 +11,9 @@ from analysis.records.cells import Grid
 from analysis.report import number_format as fmt
 from analysis.report.figures.style import (
     GREY,
-    WIDTH,
+    WIDE,
     Errors,
+    Medium,
     arm_style,
     level_axis,
     logarithmic,
@@ -23,9 +24,9 @@ from analysis.stats.tuning.tuning_curves import BestDifference
 
 
 @styled
-def expected_best(budgets: Sequence[Budget], difference: BestDifference) -> Figure:
+def expected_best(budgets: Sequence[Budget], difference: BestDifference, medium: Medium = WIDE) -> Figure:
     """Draw the expected best score of the baseline and of an arm over the number of trials, and their difference."""
-    figure = Figure(figsize=(WIDTH, 3.8), layout="constrained")
+    figure = Figure(figsize=(medium.width, 3.8), layout="constrained")
     panels = figure.subplots(1, 2)
     errors = Errors.around(accuracy for budget in budgets for accuracy in budget.expected)
     for budget in budgets:
@@ -64,10 +65,10 @@ def _difference(axes: Axes, difference: BestDifference, colour: str) -> None:
 
 
 @styled
-def trial_scores(trials: Sequence[Trial], chosen: Sequence[Chosen]) -> Figure:
+def trial_scores(trials: Sequence[Trial], chosen: Sequence[Chosen], medium: Medium = WIDE) -> Figure:
     """Draw every trial's score over its rate, a panel an arm, fainter for lower levels of the other factors; the chosen
     one is ringed."""
-    figure = Figure(figsize=(WIDTH, 3.8), layout="constrained")
+    figure = Figure(figsize=(medium.width, 3.8), layout="constrained")
     panels = figure.subplots(1, len(chosen), sharex=True, sharey=True, squeeze=False)[0]
     errors = Errors.around(trial.score for trial in trials)
     grid = Grid.over(trial.cell for trial in trials)

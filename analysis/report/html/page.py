@@ -49,8 +49,10 @@ def _hash(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def _drawing(figure: Figure) -> Markup:
-    return Markup(svg.inline(figure.svg, figure.name, figure.alt))
+def _drawing(figure: Figure, kind: str) -> Markup:
+    """Return the ``wide`` or ``narrow`` drawing of a figure."""
+    words = svg.Words(figure.alt, figure.headline, f"{figure.subtitle} {figure.caption}")
+    return Markup(svg.inline(getattr(figure, kind), f"{figure.name}-{kind}", words, kind))
 
 
 def _csv_address(table: Table) -> str:

@@ -1,33 +1,44 @@
 """A figure's SVG as it stands inside the page: one for a light and a dark background, under a strict policy.
 
-Black becomes the text colour of the page and the palette its variables; style attributes, which the page's policy
-forbids, become presentation attributes; ids get the figure's name, so that those of one cannot meet another's.
+Black becomes the text colour of the page and the palette its variables, each with the colour that holds where the
+drawing is taken out of the page; style attributes, which the page's policy forbids, become presentation attributes; ids
+get the drawing's name, so that those of one cannot meet another's.
 """
 
 import re
+from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
 from analysis.report.figures.style import BLUE, GREEN, PALETTE, PURPLE, VERMILLION
 
 SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
-SCALE = 1.25
-"""Pixels of the page to a point of the figure."""
-COLOURS = {
-    "#000000": "currentColor",
-    "black": "currentColor",
-    BLUE: "var(--blue)",
-    VERMILLION: "var(--vermillion)",
-    GREEN: "var(--green)",
-    PURPLE: "var(--purple)",
-    PALETTE[5]: "var(--brown)",
-    PALETTE[9]: "var(--sky)",
+SCALE = 16 / 9
+"""Pixels of the page to a point of the figure, where there is room."""
+NAMES = {
+    BLUE: "blue",
+    VERMILLION: "vermillion",
+    GREEN: "green",
+    PURPLE: "purple",
+    PALETTE[5]: "brown",
+    PALETTE[9]: "sky",
 }
+COLOURS = {"#000000": "currentColor", "black": "currentColor"}
+COLOURS |= {colour: f"var(--{name}, {colour})" for colour, name in NAMES.items()}
 BACKGROUND = "#ffffff"
 
 
-def inline(svg: bytes, name: str, alt: str) -> str:
-    """Return the SVG element for the file ``svg`` of matplotlib, with the text ``alt`` for those who cannot see it;
-    ``name`` is unique on the page."""
+@dataclass(frozen=True)
+class Words:
+    """What a drawing says to those who cannot see it, and to those who find it without its page."""
+
+    alt: str
+    title: str
+    description: str
+
+
+def inline(svg: bytes, name: str, words: Words, kind: str) -> str:
+    """Return the SVG element for the file ``svg`` of matplotlib; ``name`` is unique on the page, ``kind`` the name of
+    the width that it was drawn for."""
     root = ET.fromstring(svg)
     for parent in list(root.iter()):
         for child in list(parent):
@@ -41,7 +52,11 @@ def inline(svg: bytes, name: str, alt: str) -> str:
     _drop_background(root)
     _size(root)
     root.attrib.pop("version", None)
-    root.attrib |= {"role": "img", "aria-label": alt, "class": "drawing", "fill": "currentColor"}
+    root.attrib |= {"role": "img", "aria-label": words.alt, "class": f"drawing {kind}", "fill": "currentColor"}
+    for tag, text in (("desc", words.description), ("title", words.title)):
+        element = ET.Element(tag)
+        element.text = text
+        root.insert(0, element)
     return ET.tostring(root, encoding="unicode", short_empty_elements=True)
 
 

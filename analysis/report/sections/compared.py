@@ -1,5 +1,6 @@
 """Section of two studies side by side, where another was named with ``--compare``."""
 
+from functools import partial
 from typing import Any
 
 from analysis.findings.comparison import Comparison, Side
@@ -17,7 +18,7 @@ from analysis.report.columns import (
 )
 from analysis.report.document import Figure, Section, Table
 from analysis.report.figures import effects
-from analysis.report.figures.style import BLUE, VERMILLION, svg
+from analysis.report.figures.style import BLUE, VERMILLION
 
 
 def section(study: StudyData, results: Results) -> Section:
@@ -46,7 +47,7 @@ def _figure(study: StudyData, comparison: Comparison) -> Figure:
             f" beside {there}. {overall.here.n} and {fmt.seeds(overall.there.n)}, of which {comparison.n_common} are in"
             " both."
         ),
-        svg=svg(effects.forest(labels, series)),
+        draw=partial(effects.forest, labels, series),
         alt="; ".join(_alt(label, side) for label, side in zip(labels, comparison.sides, strict=True)) + ".",
         caption=(
             f"Bars: Student's {fmt.level(overall.here.level)} intervals, each on its own. The studies are compared"

@@ -1,6 +1,7 @@
 """Section of the answer seed by seed, in one figure."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from analysis.findings import contrasts
@@ -13,7 +14,6 @@ from analysis.report.by_arm import under_names
 from analysis.report.columns import cell_columns, cell_values, text_column
 from analysis.report.document import Column, Figure, Placeholder, Section, Table
 from analysis.report.figures import effects
-from analysis.report.figures.style import svg
 
 
 def section(study: StudyData, results: Results) -> Section:
@@ -31,7 +31,6 @@ def section(study: StudyData, results: Results) -> Section:
 def _figure(study: StudyData, results: Results, of_arm: Findings) -> Figure:
     panels = _panels(results, of_arm)
     first = panels[0][1]
-    drawn = svg(effects.seed_pairs(panels))
     return Figure(
         name=f"pairs-{of_arm.arm}",
         headline=_headline(first),
@@ -40,7 +39,7 @@ def _figure(study: StudyData, results: Results, of_arm: Findings) -> Figure:
             f" beside it the differences in points and their mean. {fmt.sentence(fmt.endpoint(first.endpoint))};"
             f" {fmt.seeds(len(panels[0][0].seeds))}."
         ),
-        svg=drawn,
+        draw=partial(effects.seed_pairs, panels),
         alt=" ".join(_alt(*panel) for panel in panels),
         caption=(
             f"Bar: the mean difference and its {fmt.level(first.shown.level)} interval, which holds for all cells and"

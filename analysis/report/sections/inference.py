@@ -1,5 +1,6 @@
 """Which statistics should batch normalisation predict with?"""
 
+from functools import partial
 from typing import Any
 
 from analysis.findings.modes.inference_modes import CLEAN, ModeResult, Modes, StatisticResult, SwapResult
@@ -18,7 +19,6 @@ from analysis.report.columns import (
 )
 from analysis.report.document import Block, BulletList, Column, Figure, Paragraph, Placeholder, Section, Table
 from analysis.report.figures.modes import TRAINING, accuracy_by_size, calibration, statistic_errors, swap_sensitivity
-from analysis.report.figures.style import svg
 from analysis.report.sections import shifts
 from study.spec.factors import Factor
 
@@ -71,7 +71,7 @@ def _by_size(modes: Modes) -> Figure | None:
             "Test accuracy (%) over the number of images in the test batch, by the order of the images; statistics"
             f" from training as level lines; mean over {shifts.counted(shown)}, {inference_sentences.where(modes)}."
         ),
-        svg=svg(accuracy_by_size(modes)),
+        draw=partial(accuracy_by_size, modes),
         alt="; ".join(f"{inference_sentences.name(r)}: {fmt.percent(r.accuracy)}" for r in shown) + ".",
         caption="A batch of one image has no variance and is answered by the bias alone.",
         table=_mode_table("modes-clean", "Every way to predict, on the test images as they are", _clean(modes)),
@@ -122,7 +122,7 @@ def _calibration(modes: Modes) -> Figure | None:
             "Expected calibration error (%) by way to predict, test images as they are; mean over"
             f" {shifts.counted(kept)}, {inference_sentences.where(modes)}."
         ),
-        svg=svg(calibration(labels, [r.ece for r in kept])),
+        draw=partial(calibration, labels, [r.ece for r in kept]),
         alt="; ".join(f"{inference_sentences.name(r)}: {fmt.percent(r.ece)}" for r in kept) + ".",
         caption="15 equal bins on the probability of the answer; test batches are shuffled, the number is their size.",
         table=_calibration_table(kept),
@@ -155,7 +155,7 @@ def _swaps(modes: Modes) -> Figure | None:
             "How far the batch mean moves (in standard deviations) and how many images change class (%), over"
             f" sqrt(2k)/m for k of m images replaced; {fmt.seeds(shown.n)}, {inference_sentences.where(modes)}."
         ),
-        svg=svg(swap_sensitivity(modes.swaps)),
+        draw=partial(swap_sensitivity, modes.swaps),
         alt="; ".join(
             f"{s.n_swapped} of {s.eval_batch_size}: the mean moves by {s.mean_change.estimate:.3f} (expected"
             f" {s.law:.3f}), {fmt.percent(s.flip_rate.estimate)} change class"
@@ -253,7 +253,7 @@ def _statistics(modes: Modes) -> Figure | None:
             f" exact statistics of all training images with the final weights; {fmt.seeds(worst.n)},"
             f" {inference_sentences.where(modes)}."
         ),
-        svg=svg(statistic_errors(modes.statistics)),
+        draw=partial(statistic_errors, modes.statistics),
         alt="; ".join(_statistic_alt(s) for s in modes.statistics) + ".",
         caption="Bars: intervals over seeds. An error below 1e-9 is that of the arithmetic and is not drawn.",
         table=_statistic_table(modes.statistics),

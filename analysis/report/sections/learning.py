@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from analysis.findings.arms import PUBLISHED_CELL, PUBLISHED_DESIGN, Claim
@@ -21,7 +22,6 @@ from analysis.report.columns import (
 )
 from analysis.report.document import Block, Column, Figure, Paragraph, Placeholder, Section, Table
 from analysis.report.figures.curves import DRAWN_SEEDS, SPLIT, accuracy_by_cell, difference_curves, learning_curves
-from analysis.report.figures.style import svg
 from study.spec.factors import FACTORS, Cell
 
 PUBLISHED_COMMAND = (
@@ -59,7 +59,7 @@ def _four_plots(study: StudyData, curves: Sequence[Curve]) -> Figure:
             "Loss (nats per image) and accuracy (%) on training and test images after each epoch, at"
             f" {fmt.cell(cell)}; mean over all runs of {fmt.seeds(_seeds(shown))}{_guessing(study, shown)}."
         ),
-        svg=svg(learning_curves(shown)),
+        draw=partial(learning_curves, shown),
         alt="After the last epoch: " + "; ".join(_last(curve) for curve in shown) + ".",
         caption=(
             "Thick: mean over the seeds; band: holds for all epochs of a curve at once (sup-t,"
@@ -206,7 +206,7 @@ def _gap_figure(study: StudyData, of_arm: Findings, shown: Sequence[DifferenceCu
             f"Test accuracy {fmt.side(of_arm.arm)} minus {fmt.side(of_arm.baseline)} after each epoch, in points;"
             f" {fmt.seeds(first.n)}."
         ),
-        svg=svg(difference_curves(shown)),
+        draw=partial(difference_curves, shown),
         alt=" ".join(_gap_alt(gap) for gap in shown),
         caption=(
             f"Outer band: holds for the whole curve at once (sup-t, {fmt.level(first.level)}); inner: each epoch on"
@@ -276,7 +276,7 @@ def _by_cell(study: StudyData, curves: Sequence[Curve]) -> Figure:
             f"Test accuracy (%) after each epoch in every cell, {down} down and {grid.across.axis}s across; mean over"
             f" all runs of up to {fmt.seeds(_seeds(tested))}{_guessing(study, tested)}."
         ),
-        svg=svg(accuracy_by_cell(curves)),
+        draw=partial(accuracy_by_cell, curves),
         alt="After the last epoch: " + "; ".join(f"{fmt.cell(c.cell)}, {_last(c)}" for c in tested) + ".",
         caption=f"Lines and bands as above, on one scale, stretched towards 100 %; thin: single seeds{_drawn(tested)}.",
         table=_table(study, "by-cell", "Test accuracy over epochs in every cell", tested),

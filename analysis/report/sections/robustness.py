@@ -1,6 +1,7 @@
 """How does each arm bear the learning rate, and how does it fail?"""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from analysis.findings.accuracy_shares import AccuracyShares, ShareReaching
@@ -26,7 +27,6 @@ from analysis.report.columns import (
 )
 from analysis.report.document import Block, Column, Figure, Paragraph, Placeholder, Section, Table
 from analysis.report.figures import rates, shares
-from analysis.report.figures.style import svg
 from study.spec.factors import Factor
 
 
@@ -56,7 +56,7 @@ def _figure(study: StudyData, results: Results) -> Figure:
             f" {grid.across.axis} by {fmt.listing([f.axis for f in grid.others])}; up to"
             f" {fmt.seeds(max(cell.n for cell in cells))} a point."
         ),
-        svg=svg(rates.robustness(cells)),
+        draw=partial(rates.robustness, cells),
         alt="; ".join(
             f"{fmt.cell(cell.cell)}, {fmt.side(cell.arm)}: {fmt.share(*fmt.as_triple(cell.accuracy))},"
             f" {cell.n_failed} of {cell.n} failed"
@@ -119,7 +119,7 @@ def _shares(results: Results) -> Figure:
             "Share of all runs of the grid (%) that end at a test accuracy or above it, after the last epoch; a"
             f" diverged run ends at chance. {counts}."
         ),
-        svg=svg(shares.share_reaching(arms)),
+        draw=partial(shares.share_reaching, arms),
         alt="; ".join(
             f"{fmt.side(of.arm)}, {fmt.percent(one.level.accuracy, 1)} or above: {one.n_reaching} of {of.n_runs}"
             for of in arms

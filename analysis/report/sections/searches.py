@@ -1,6 +1,7 @@
 """Blocks on the searches themselves: every trial, the expected best by budget, the good share of the space."""
 
 import math
+from functools import partial
 from typing import Any
 
 from analysis.findings.trials import Chosen
@@ -18,7 +19,6 @@ from analysis.report.columns import (
     text_column,
 )
 from analysis.report.document import Column, Figure, Table
-from analysis.report.figures.style import svg
 from analysis.report.figures.tuning import expected_best, trial_scores
 from analysis.stats.tuning.tuning_curves import BestDifference
 from study.spec.factors import FACTORS, rounded
@@ -43,7 +43,7 @@ def budget(of_arm: Tuned, gap: BestDifference) -> Figure:
             f" {fmt.trials(n)} an arm{_of_search_1(of_arm)}. Right: {fmt.side(of_arm.arm)} minus"
             f" {fmt.side(of_arm.baseline)}, in points{together}."
         ),
-        svg=svg(expected_best(of_arm.budgets, gap)),
+        draw=partial(expected_best, of_arm.budgets, gap),
         alt=f"Expected best score by number of trials: {sides}.",
         caption=(
             "The expected best of so many trials drawn from those there are (unbiased). Bands hold for all budgets"
@@ -95,7 +95,7 @@ def tried(study: StudyData, of_arm: Tuned) -> Figure:
             f"Score of every trial{_of_search_1(of_arm)} on held-out images (%) over its learning rate, one panel an"
             " arm; fainter for smaller batches, the chosen one ringed."
         ),
-        svg=svg(trial_scores(of_arm.trials, of_arm.chosen)),
+        draw=partial(trial_scores, of_arm.trials, of_arm.chosen),
         alt="; ".join(_describe_chosen(chosen) for chosen in of_arm.chosen) + ".",
         caption="A trial's score is the mean over its seeds after the last epoch.",
         table=_trials_table(study, of_arm),

@@ -1,6 +1,7 @@
 """Figure of the inference modes under covariate shift: images that have changed since training."""
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,6 @@ from analysis.report import number_format as fmt
 from analysis.report.columns import count_column, interval_column, interval_values, p_column, pvalue_values, text_column
 from analysis.report.document import Column, Figure, Table
 from analysis.report.figures.modes import shift_map
-from analysis.report.figures.style import svg
 
 SHOWN_SEVERITIES = (1, 3, 5)
 FIXED_SIZES = (8, 32, 128, 512)
@@ -29,7 +29,7 @@ def figure(modes: Modes) -> Figure | None:
             "Test accuracy minus that with the running averages, in points, on the same images, by what was done to"
             f" them (rows) and way to predict (columns); {counted(shifted)}, {inference_sentences.where(modes)}."
         ),
-        svg=svg(shift_map(labels, columns, values)),
+        draw=partial(shift_map, labels, columns, values),
         alt="; ".join(_shift_alt(label, columns, row) for label, row in zip(labels, values, strict=True)) + ".",
         caption=(
             "Severities 1, 3 and 5 of five; test batches are shuffled, the number is their size. The table has all"

@@ -1,5 +1,6 @@
 """Who learns faster?"""
 
+from functools import partial
 from typing import Any
 
 from analysis.findings.results import Findings, Results
@@ -9,7 +10,6 @@ from analysis.report.by_arm import under_names
 from analysis.report.columns import counts_of, interval_column, interval_values, of_both, p_column, pvalue_values
 from analysis.report.document import Block, Column, Figure, Paragraph, Placeholder, Section, Table
 from analysis.report.figures.curves import reached
-from analysis.report.figures.style import svg
 from analysis.stats.time_to_event import TimeToAccuracy
 
 
@@ -41,7 +41,7 @@ def _figure(of_arm: Findings) -> Figure:
             "Share of runs that have reached a test accuracy by the end of each epoch (%), over all cells;"
             f" {of_arm.times[0].n_runs} runs an arm."
         ),
-        svg=svg(reached(of_arm.times, arms)),
+        draw=partial(reached, of_arm.times, arms),
         alt=" ".join(_alt(time, arms) for time in of_arm.times),
         caption="A run counts from the epoch after which it first stood at or above the accuracy.",
         table=_shares(of_arm),

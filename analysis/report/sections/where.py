@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from analysis.findings import contrasts
@@ -25,7 +26,6 @@ from analysis.report.columns import (
 )
 from analysis.report.document import Block, Column, Figure, Paragraph, Placeholder, Section, Table
 from analysis.report.figures import effects
-from analysis.report.figures.style import svg
 from analysis.stats.grid import LevelDifference
 from analysis.stats.power import seeds_to_reach
 from study.spec.factors import Cell
@@ -62,7 +62,7 @@ def _map(study: StudyData, arm: str, cells: dict[Cell, Contrast]) -> Figure:
             f" {fmt.listing([factor.axis for factor in study.design.factors])}; {fmt.endpoint(PRIMARY)}; up to"
             f" {fmt.seeds(n)} a cell."
         ),
-        svg=svg(effects.effect_map(cells)),
+        draw=partial(effects.effect_map, cells),
         alt="; ".join(f"{fmt.cell(key)}: {_difference(cell)}{_failed(cell)}" for key, cell in cells.items()) + ".",
         caption=(
             f"The difference given that both arms learn. Intervals hold for all cells and their mean at once (sup-t,"

@@ -64,7 +64,7 @@ class Page(html.parser.HTMLParser):
         if tag in ("meta", "path", "use", "br"):
             return
         if tag == "section":
-            self.part = found.get("aria-labelledby", "a part without a name")
+            self.part = found.get("aria-labelledby", "a part without a name").removesuffix("-details")
         if tag not in self.WITHIN:
             self._flush()
         if tag == "table":
@@ -97,7 +97,8 @@ class Page(html.parser.HTMLParser):
         if self.tags[-1] in ("td", "th"):
             self.cells.append(text)
         elif text:
-            (self.drawn if "svg" in self.tags else self.prose).append((self.part, text))
+            drawn = "svg" in self.tags and self.tags[-1] not in ("title", "desc")
+            (self.drawn if drawn else self.prose).append((self.part, text))
 
 
 def differences(

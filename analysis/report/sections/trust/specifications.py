@@ -1,5 +1,6 @@
 """Would another analysis say otherwise? All of them, in one figure."""
 
+from functools import partial
 from typing import Any
 
 from analysis.findings.results import Findings
@@ -15,7 +16,6 @@ from analysis.report.columns import (
 )
 from analysis.report.document import Block, Column, Figure, Table
 from analysis.report.figures.specifications import specification_curve
-from analysis.report.figures.style import svg
 from analysis.report.specification_sentences import of_specifications
 
 SHORT = {"last3": "last three epochs", "final": "last epoch"}
@@ -36,7 +36,7 @@ def _figure(of_arm: Findings) -> Figure:
             f"Difference in points, {fmt.side(of_arm.arm)} minus {fmt.side(of_arm.baseline)}, by every analysis, from"
             f" the smallest to the largest; below, what each chose. {fmt.seeds(sensitivity.joint.n)}."
         ),
-        svg=svg(specification_curve(sensitivity.specifications, of_arm.arm)),
+        draw=partial(specification_curve, sensitivity.specifications, of_arm.arm),
         alt=of_specifications(sensitivity, of_arm.arm),
         caption=(
             f"Bars: the {fmt.level(1 - sensitivity.alpha)} interval that belongs to each test, by itself; hollow: its"

@@ -113,7 +113,7 @@ def test_a_gap_is_drawn_with_both_of_its_bands(found: Results) -> None:
     whole, *in_cells = found.of_arms[ARM].gaps
     gaps = [whole, next(gap for gap in in_cells if cell(gap) == DIVERGING)]
     figure = drawing.difference_curves(gaps)
-    assert list(panels(figure)) == ["all cells", "batch size 32, rate 0.1"]
+    assert list(panels(figure)) == ["all settings", "batch size 32, rate 0.1"]
     for axes, gap in zip(figure.axes, gaps, strict=True):
         zero, mean = axes.get_lines()
         assert set(zero.get_ydata()) == {0}

@@ -63,7 +63,7 @@ def dots(axes: Axes, marker: str) -> list[list[tuple[float, float]]]:
 
 def test_each_arm_s_scores_stand_at_its_own_name_in_its_own_colour(found: Results) -> None:
     figure = effects.seed_pairs(pairs_of(found))
-    assert [title(axes) for axes in figure.axes[::2]] == ["all cells", "batch size 64, rate 0.1"]
+    assert [title(axes) for axes in figure.axes[::2]] == ["all settings", "batch size 64, rate 0.1"]
     for axes, sides in zip(figure.axes[::2], expected_sides(), strict=True):
         assert x_ticks(axes) == {0: "without BN", 1: "with BN"}
         for x, arm in enumerate((BASELINE, ARM)):

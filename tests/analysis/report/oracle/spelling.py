@@ -226,4 +226,4 @@ def where(cell: Cell) -> dict[str, str]:
 
 
 def place(cell: Cell | None) -> str:
-    return "all cells" if cell is None else f"batch size {cell[0]}, rate {rate(cell[1])}"
+    return "all settings" if cell is None else f"batch size {cell[0]}, rate {rate(cell[1])}"
