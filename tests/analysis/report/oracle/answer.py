@@ -1,4 +1,4 @@
-"""What parts 1 and 2 must say: the answer's parts, what would change it, every seed."""
+"""What the first screen, the whole answer and the pairs must say: parts, what would change them, every seed."""
 
 import math
 from collections import Counter
@@ -14,7 +14,6 @@ from tests.analysis.report.oracle.records import ARMS, Contrast, Oracle, Tipping
 from tests.analysis.report.oracle.seeds import seeds_needed
 from tests.analysis.report.oracle.spelling import (
     DATA,
-    IN_ALL_CELLS,
     SHARE,
     SIDE,
     Cell,
@@ -42,10 +41,20 @@ from tests.analysis.report.oracle.trust import specification_sentence
 def say_answer(o: Oracle, say: Expected) -> None:
     if o.whole.n < o.seeds_to_reach:
         smallest = f"the exact test cannot fall below p = {min(1, 2 / 2**o.whole.n):g}"
-        say.say("header", f"Only {seeds(o.whole.n)} with a pair in every cell: {smallest}")
-    for part in _parts(o):
-        say.say("answer", *part.said(o))
-    say.say("answer", *_learning(o), *_what_would_change_it(o))
+        say.say("answer", f"Only {seeds(o.whole.n)} with a pair in every setting: {smallest}")
+    every = [*_parts(o)]
+    for part in every:
+        say.say("whole", *part.said(o))
+        say.say("answer", *part.on_its_card(o), *part.to_copy(o))
+    say.say("whole", *_learning(o), *_what_would_change_it(o))
+    say.say("answer", *_how_sure(o, every[0]))
+    if not math.isnan(every[0].difference.estimate):
+        say.say("answer", next(every[0].said(o)))
+    if every[0].verdict == "mixed":
+        counts = Counter(cell.verdict.split(",")[0] for cell in o.in_cells)
+        tally = f"better in {counts['better']}, worse in {counts['worse']} of {len(o.in_cells)} settings"
+        for where_said in ("answer", "header"):
+            say.say(where_said, tally)
 
 
 @dataclass
@@ -112,9 +121,11 @@ class Part:
             "equivalent": f"{name} changes {accuracy}{several} by less than the margin of {margin}",
             "mixed": f"{name} is better in {counts['better']} and worse in {counts['worse']} of {len(o.in_cells)}"
             f" settings: {size} points on average",
-            "inconclusive": f"the data do not decide whether {name} changes {accuracy}: the difference is {size} points",
+            "inconclusive": f"the data do not decide whether {name} changes {accuracy}: the difference is {size}"
+            " points",
             "description": f"{accuracy} differs by {size} points with {name}: a description, not a verdict",
-            "withheld": f"runs are missing, so there is no verdict on {name}: the complete pairs differ by {size} points",
+            "withheld": f"runs are missing, so there is no verdict on {name}: the complete pairs differ by {size}"
+            " points",
         }[kind]
 
     def _evidence(self, o: Oracle, text: str) -> str:
@@ -124,6 +135,22 @@ class Part:
             level, interval = 1 - 2 * o.alpha, ends(self.inner)
         within = f"{level_text(level)} interval of the difference {interval}, " if interval else ""
         return f"{sides}; {within}{self.counted}"
+
+    def on_its_card(self, o: Oracle) -> Iterator[str]:
+        """The interval, and in how many pairs the arm is better."""
+        if math.isnan(self.difference.estimate):
+            return
+        interval = either(text.partition(" ")[2] for text in self.texts)
+        yield from [f"{level_text(o.level)} interval {interval}"] if interval else []
+        yield f"better in {self.n_better} of {self.counted}"
+
+    def to_copy(self, o: Oracle) -> Iterator[str]:
+        """The row of a LaTeX table; of the first part the sentence is that of the answer."""
+        if math.isnan(self.difference.estimate):
+            return
+        means = " & ".join(percent(mean).removesuffix(" %") for mean in self.means)
+        found = either(" ".join(f"${part}$" for part in text.split(" ", 1)) for text in self.texts)
+        yield f"{means} & {found} & {self.difference.n} {self.unit}"
 
     @property
     def counted(self) -> str:
@@ -151,6 +178,19 @@ def _of(o: Oracle, one: Contrast, at: str) -> Part:
         at, means, one.shown, estimates(one.shown), inner, better, one.verdict, one.reason, one.tipping, one.bounds,
         one.n_missing, is_mean=one.cell is None,
     )  # fmt: skip
+
+
+def _how_sure(o: Oracle, first: Part) -> Iterator[str]:
+    """The interval that decides, and what would reverse the difference."""
+    if math.isnan(first.difference.estimate) or first.verdict in ("withheld", "description"):
+        return
+    texts = (text.partition(" ")[2] for text in first.texts)
+    level, interval = o.level, either(texts)
+    if first.verdict == "equivalent":
+        level, interval = 1 - 2 * o.alpha, ends(first.inner)
+    yield f"The {level_text(level)} interval is {interval} points from {first.counted}."
+    if first.tipping:
+        yield _tipping(first.tipping)
 
 
 def _tipping(found: Tipping) -> str:
@@ -199,8 +239,8 @@ def _made_of(o: Oracle) -> Iterator[str]:
     if o.whole.verdict in ("inconclusive", "equivalent") and not any(map(math.isnan, spreads)):
         needed = max(_for_equivalence(sd, o) for sd in spreads)
         yield (
-            f"With this spread and no true difference, {seeds(needed)} would put every setting's interval and the mean's"
-            f" within {100 * o.margin:g} points."
+            f"With this spread and no true difference, {seeds(needed)} would put every setting's interval and the"
+            f" mean's within {100 * o.margin:g} points."
         )
 
 
@@ -257,8 +297,8 @@ def say_seed_by_seed(o: Oracle, say: Expected) -> None:
         there = of.complete(columns)
         a, b = (of.score["last3"][arm][there][:, columns].mean(1) for arm in ("no_bn", "bn"))
         rows += [
-            (IN_ALL_CELLS if cell is None else where(cell))
-            | {
+            {
+                "setting": place(cell),
                 "seed": str(seed),
                 "without BN": percent(x),
                 "with BN": percent(y),
@@ -266,16 +306,27 @@ def say_seed_by_seed(o: Oracle, say: Expected) -> None:
             }
             for seed, x, y in zip(np.array(of.seeds)[there], a, b, strict=True)
         ]
-    say.table("pairs-bn", ("batch size", "rate", "seed"), rows)
-    shown = next(cell for cell in o.in_cells if cell.cell == o.shown)
-    panels = [*([shown] if len(o.in_cells) > 1 and shown.n else []), o.whole]
-    first = panels[0]
-    ahead = f"Better with BN in {int((first.d > 0).sum())} of {seeds(first.n)} ({place(first.cell)})"
-    say.say("seeds", f"{ahead}: the mean difference is {estimate(first.shown)} points")
-    say.say("seeds", *(_panel(panel, rows) for panel in panels))
+    say.table("pairs-bn", ("setting", "seed"), rows)
+    panels = [*_panels(o)]
+    shown = panels[:1], panels if len(panels) > 1 else []
+    for part, every in zip(("answer", "seeds"), shown, strict=True):
+        say.say(part, *(_panel(name, panel, rows) for name, panel in every))
+        if every:
+            first = every[0][1]
+            say.say(part, f"Better with BN in {int((first.d > 0).sum())} of {seeds(first.n)}: ")
 
 
-def _panel(panel: Contrast, rows: Sequence[Row]) -> str:
-    at = [row for row in rows if panel.where.items() <= row.items()]
-    pairs = "; ".join(f"seed {row['seed']}: {row['without BN']} to {row['with BN']}" for row in at)
-    return f"In {place(panel.cell)}, without BN to with BN: {pairs}. Mean {estimate(panel.shown)} points."
+def _panels(o: Oracle) -> Iterator[tuple[str, Contrast]]:
+    """The tutorial's setting, and the mean over the settings."""
+    setting = next((cell for cell in o.in_cells if cell.cell == (32, 0.01)), None)
+    if setting and setting.n:
+        yield "Tutorial's setting", setting
+    if not setting or len(o.in_cells) > 1:
+        yield f"Mean of {len(o.in_cells)} settings", o.whole
+
+
+def _panel(name: str, panel: Contrast, rows: Sequence[Row]) -> str:
+    at = [row for row in rows if row["setting"] == place(panel.cell)]
+    pairs = "; ".join(f"seed {row['seed']}: {row['without BN']} to {row['with BN']}" for row in at[:20])
+    more = f"; and {len(at) - 20} more" if len(at) > 20 else ""
+    return f"{name}, without BN to with BN: {pairs}{more}. Mean difference {estimate(panel.shown)} points."

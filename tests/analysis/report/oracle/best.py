@@ -117,6 +117,5 @@ def _cells(baseline: tuple[int, float], arm: tuple[int, float]) -> str:
     at = f"both at {place(arm)}"
     if baseline != arm:
         at = f"{SIDE['no_bn']} at {place(baseline)} and {SIDE['bn']} at {place(arm)}"
-    return (
-        f"Best settings: {at}; each seed is scored in the settings that the other seeds chose. Failures count as they ended."
-    )
+    how = "each seed is scored in the settings that the other seeds chose"
+    return f"Best settings: {at}; {how}. Failures count as they ended."

@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from tests.analysis.report.oracle.answer import extremes_of
 from tests.analysis.report.oracle.arithmetic import one_family, over, snapped, t_interval
-from tests.analysis.report.oracle.records import TIPPING, Contrast, Oracle, Records, tipping_text
+from tests.analysis.report.oracle.records import Contrast, Oracle, Records
 from tests.analysis.report.oracle.spelling import (
     NO_NUMBER,
     Expected,
@@ -22,29 +21,30 @@ def say_effects(o: Oracle, say: Expected) -> None:
     if not any(cell.n for cell in o.in_cells):
         return
     rows = [
-        cell.where
-        | {
+        {
+            "setting": place(cell.cell),
             "n": str(cell.n),
-            "difference, points [all cells at once]": _estimate(cell),
-            "p, adjusted for all cells and their mean (sup-t)": cell.p.text,
+            "difference, points [simultaneous]": _estimate(cell),
+            "p, adjusted (sup-t)": cell.p.text,
             "failed without | with": cell.failures,
-            f"[{level_text(1 - 2 * o.alpha)}, this cell alone]": ends(t_interval(cell.d, 1 - 2 * o.alpha)),
-            TIPPING: tipping_text(cell.tipping),
+            f"[{level_text(1 - 2 * o.alpha)}, this setting alone]": ends(t_interval(cell.d, 1 - 2 * o.alpha)),
             "verdict": cell.verdict,
         }
         for cell in o.in_cells
     ]
-    say.table("effect-bn", ("batch size", "rate"), rows)
+    say.table("effect-bn", ("setting",), rows)
+    if len(o.in_cells) < 2:
+        return
     known = [cell for cell in o.in_cells if cell.n]
     better, worse = (sum(cell.verdict.startswith(side) for cell in known) for side in ("better", "worse"))
-    low, high = map(_estimate, extremes_of(o))
-    tally = f"Better in {better}, worse in {worse} of {len(known)} cells in which both arms learn"
+    settings = "1 setting" if len(known) == 1 else f"{len(known)} settings"
+    tally = f"Better in {better}, worse in {worse} of {settings} in which both arms learn"
     if all(cell.joint is None for cell in known):
-        tally = "Too few seeds to test single cells"
-    one = f"The difference is {low} points at {place(known[0].cell)}"
-    say.say("map", f"{tally}: from {low} to {high} points" if len(known) > 1 else one)
-    say.say("map", *(f"{place(cell.cell)}: {_difference(cell)}{_failed(cell)}" for cell in o.in_cells))
-    say.drawn["map"] = [text for cell in o.in_cells if (text := ends(cell.joint)) != NO_NUMBER]
+        tally = "Too few seeds to test single settings"
+    for part in ("answer", "map"):
+        say.say(part, tally)
+        say.say(part, *(f"{place(cell.cell)}: {_difference(cell)}{_failed(cell)}" for cell in o.in_cells))
+        say.drawn[part] = [text for cell in o.in_cells if (text := ends(cell.joint)) != NO_NUMBER]
 
 
 def _estimate(cell: Contrast) -> str:
@@ -71,14 +71,14 @@ def say_levels(o: Oracle, say: Expected) -> None:
     for levels, (test, joint) in zip(found, one_family(columns, o.alpha), strict=True):
         phrases.append(f"{estimate(joint)} points from {levels}")
         rows.append({
-            "from one level to another": levels,
+            "levels": levels,
             "n": str(len(columns)),
-            "change of the difference, points [all at once]": estimate(joint),
-            "p, all changes together (sup-t)": test.text,
+            "change of the difference, points [simultaneous]": estimate(joint),
+            "p, adjusted (sup-t)": test.text,
         })  # fmt: skip
-    say.table("levels-bn", ("from one level to another",), rows)
+    say.table("levels-bn", ("levels",), rows)
     said = "; ".join(phrases)
-    say.say("map", f"How the difference changes from level to level, averaged over the other factors: {said}.")
+    say.say("map", f"How the difference changes between levels, averaged over the other factors: {said}.")
 
 
 def _changes(of: Records) -> dict[str, Floats]:
