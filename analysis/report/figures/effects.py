@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from analysis.findings.contrasts import Contrast
-from analysis.findings.results import Scores
+from analysis.findings.scores import Scores
 from analysis.records.cells import Grid
 from analysis.report import number_format as fmt
 from analysis.report.figures.style import GREY, SMALL, WIDE, Medium, arm_style, heat, styled
