@@ -26,6 +26,7 @@ from analysis.findings.contrasts import Contrast, compute_contrasts
 from analysis.findings.curves import Curve, DifferenceCurve, arm_curves, difference_curves
 from analysis.findings.failures import Failures, count_failures
 from analysis.findings.modes.inference_modes import Modes, modes
+from analysis.findings.scores import Scores, scores_of
 from analysis.findings.sensitivity import Sensitivity, sensitivity
 from analysis.findings.tuning import Tuned, tuned
 from analysis.findings.typical_pair import TypicalPair, typical_pairs
@@ -54,19 +55,6 @@ class Noise:
 
 
 @dataclass(frozen=True)
-class Scores:
-    """Both arms' scores seed by seed, in a cell or averaged over all cells: what a contrast is made of."""
-
-    cell: Cell | None
-    seeds: list[int]
-    of_baseline: list[float]
-    of_arm: list[float]
-    differences: list[float]
-    learned: list[bool]
-    """Whether both runs learn; averaged over cells, whether all do."""
-
-
-@dataclass(frozen=True)
 class BestRateAt:
     """The best rate of both arms at one combination of the other factors."""
 
@@ -90,6 +78,8 @@ class BestCell:
     cells: list[Cell]
     """The cells to choose from, in the order of the choices in ``found``."""
     found: CrossFit
+    scores: Scores
+    """Each seed's scores in the cells that the other seeds chose; none where there is a single seed."""
 
 
 @dataclass(frozen=True)
@@ -225,15 +215,8 @@ def _scores_by_seed(pairs: Pairs) -> list[Scores]:
     """Return the scores over all cells, of the seeds with a pair in each; then in every cell."""
     columns = ["of_baseline", "of_arm", "failed_baseline", "failed_arm"]
     averaged = pairs.complete.groupby("seed", as_index=False)[columns].mean()
-    in_cells = [_scores_in(cell, pairs.cell(cell)) for cell in pairs.cells]
-    return [_scores_in(None, averaged), *in_cells]
-
-
-def _scores_in(cell: Cell | None, table: pd.DataFrame) -> Scores:
-    seeds, of_baseline, of_arm = (table[name].tolist() for name in ("seed", "of_baseline", "of_arm"))
-    learned = ((table.failed_baseline == 0) & (table.failed_arm == 0)).tolist()
-    d = zero_rounding_noise(table.of_arm - table.of_baseline).tolist()
-    return Scores(cell, seeds, of_baseline, of_arm, d, learned)
+    in_cells = [scores_of(pairs.cell(cell), cell) for cell in pairs.cells]
+    return [scores_of(averaged), *in_cells]
 
 
 # --- speed, noise
@@ -343,7 +326,20 @@ def _best_rates(study: StudyData, pairs: Pairs, level: float) -> list[BestRateAt
 
 
 def _best_cell(pairs: Pairs, level: float) -> BestCell | None:
-    scores = [pairs.matrix(pairs.cells, column) for column in ("of_baseline", "of_arm")] if pairs.cells else []
     if len(pairs.cells) < 2 or not len(pairs.rows(pairs.cells)):
         return None
-    return BestCell(pairs.cells, crossfit(scores[0], scores[1], level))
+    of_baseline, of_arm = (pairs.matrix(pairs.cells, f"of_{side}") for side in ("baseline", "arm"))
+    found = crossfit(of_baseline, of_arm, level)
+    return BestCell(pairs.cells, found, _held_out(pairs, found))
+
+
+def _held_out(pairs: Pairs, found: CrossFit) -> Scores:
+    """Return the scores of the seeds that others chose for."""
+    seeds, rows = sorted(set(pairs.table.seed)), []
+    failed = [pairs.matrix(pairs.cells, f"failed_{side}") for side in ("baseline", "arm")]
+    for i, choices in enumerate(zip(found.choices_baseline, found.choices_arm, strict=True)):
+        if None not in choices:
+            flags = [table[i, choice] for table, choice in zip(failed, choices, strict=True)]
+            rows.append((seeds[i], found.of_baseline[i], found.of_arm[i], *flags))
+    columns = ["seed", "of_baseline", "of_arm", "failed_baseline", "failed_arm"]
+    return scores_of(pd.DataFrame(rows, columns=columns))

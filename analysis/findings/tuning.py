@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.findings.family import conclude
+from analysis.findings.scores import Scores, scores_of
 from analysis.findings.tipping import Side, Tipping, tipping
 from analysis.findings.trials import (
     Budget,
@@ -101,6 +102,8 @@ class Tuned:
     """``seeds`` of one search, else ``searches``."""
     after: Gap
     """Both tuned; over the unit."""
+    pairs: Scores
+    """Both arms' scores, tuned, of every unit: what ``after`` is made of."""
     inner: Interval
     """The 1 - 2 alpha interval of ``after``: within the margin, the arms are equivalent."""
     verdict: str
@@ -160,6 +163,7 @@ def _tuned(
         scope=over.scope,
         unit=over.name,
         after=after,
+        pairs=scores_of(over.rows(pairs.tuned)),
         inner=inner,
         verdict=verdict,
         reason=reason,
@@ -256,11 +260,15 @@ class Unit:
     def name(self) -> str:
         return "seeds" if self.n_searches == 1 else "searches"
 
-    def means(self, table: pd.DataFrame, column: str) -> Differences:
-        """Return the values of a column, one a seed, or averaged over the seeds of each search."""
+    def rows(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Return a row a unit, whose number stands under ``seed``: of each seed, or the means over each search's."""
         if self.n_searches == 1 or table.empty:
-            return table[column].to_numpy(float)
-        return table.groupby(table.seed.map(self.search_of))[column].mean().to_numpy(float)
+            return table
+        return table.groupby(table.seed.map(self.search_of)).mean(numeric_only=True).drop(columns="seed").reset_index()
+
+    def means(self, table: pd.DataFrame, column: str) -> Differences:
+        """Return the values of a column, one a unit."""
+        return self.rows(table)[column].to_numpy(float)
 
     def differences(self, table: pd.DataFrame, column: str = "difference") -> Differences:
         return zero_rounding_noise(self.means(table, column))

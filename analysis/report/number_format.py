@@ -202,6 +202,15 @@ def margin(fraction: float) -> str:
     return "1 point" if fraction == 0.01 else f"{100 * fraction:g} points"
 
 
+def settings(n: int) -> str:
+    """Return a number of settings.
+
+    >>> settings(1), settings(9)
+    ('the one setting', '9 settings')
+    """
+    return "the one setting" if n == 1 else f"{n:,} settings"
+
+
 def rate(fraction: float) -> str:
     """Return a share in percent with two significant digits.
 

@@ -50,7 +50,7 @@ def latex_row(study: StudyData, answer: Answer, part: Part) -> str:
     interval = "" if ends == fmt.NO_NUMBER else f" ${ends}$"
     what = escape(f"{fmt.dataset(study.design.dataset)}, {fmt.side(answer.arm)}, {PARTS[part.key]}")
     accuracies = " & ".join(f"{100 * mean:.2f}" for mean in (part.mean_baseline, part.mean_arm))
-    return rf"{what} & {accuracies} & {difference}{interval} & {part.n} {part.unit} \\"
+    return rf"{what} & {accuracies} & {difference}{interval} & {fmt.units(part.n, part.unit)} \\"
 
 
 PARTS = {"best": "each arm at its best", "setting": "tutorial's setting", "mean": "mean over settings"}

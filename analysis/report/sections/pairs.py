@@ -6,7 +6,9 @@ from functools import partial
 from typing import Any
 
 from analysis.findings.answer import Answer, Part
-from analysis.findings.results import Findings, Results, Scores
+from analysis.findings.results import Findings, Results
+from analysis.findings.scores import Scores
+from analysis.findings.tuning import Tuned
 from analysis.records.tables import StudyData
 from analysis.report import number_format as fmt
 from analysis.report.by_arm import under_names
@@ -38,26 +40,36 @@ def _nothing(study: StudyData) -> Placeholder:
 def panels(results: Results, of_arm: Findings) -> list[Panel]:
     """Return a panel for each part of the answer that has pairs and a difference, in the order of the parts."""
     answer = results.answers[of_arm.arm]
-    return [*_panels(answer, of_arm)]
+    tuned = next((tuned for tuned in results.tuned if tuned.arm == of_arm.arm), None)
+    return [*_panels(answer, of_arm, tuned)]
 
 
-def _panels(answer: Answer, of_arm: Findings) -> Iterator[Panel]:
+def _panels(answer: Answer, of_arm: Findings, tuned: Tuned | None) -> Iterator[Panel]:
     for part in answer.parts:
-        scores = _scores(part, of_arm)
+        scores = _scores(part, of_arm, tuned)
         if scores is not None and scores.seeds and math.isfinite(part.difference.estimate):
-            name = PANELS[part.key].format(n=answer.n_cells)
-            yield Panel(name, answer.baseline, answer.arm, scores, part.difference, part.key == "setting", part.unit)
+            name = PANELS[part.source].format(settings=fmt.settings(answer.n_cells))
+            given_learning = part.key == "setting"
+            yield Panel(name, answer.baseline, answer.arm, scores, part.difference, given_learning, part.unit)
 
 
-PANELS = {"best": "each arm at its best", "setting": "tutorial's setting", "mean": "mean of {n} settings"}
+PANELS = {
+    "tuned": "both arms tuned",
+    "cross-fitted": "each arm in its best setting",
+    "cell": "tutorial's setting",
+    "cells": "mean of {settings}",
+}
+"""Titles by what a part is made of."""
 
 
-def _scores(part: Part, of_arm: Findings) -> Scores | None:
-    """Return the pairs that a part is made of; None where they are not kept."""
+def _scores(part: Part, of_arm: Findings, tuned: Tuned | None) -> Scores | None:
+    """Return the pairs that a part is made of."""
     by_cell = {scores.cell: scores for scores in of_arm.scores}
-    if part.key == "mean":
-        return by_cell[None]
-    return by_cell.get(part.cells[of_arm.arm]) if part.key == "setting" else None
+    if part.source == "tuned" and tuned is not None:
+        return tuned.pairs
+    if part.source == "cross-fitted":
+        return None if of_arm.best_cell is None else of_arm.best_cell.scores
+    return by_cell.get(part.cells.get(of_arm.arm))
 
 
 def figure(every: Sequence[Panel], name: str, table: Table | None) -> Figure:

@@ -33,6 +33,12 @@ class CrossFit:
     """Best mean minus best mean over all seeds: biased towards the side that had more to choose from."""
     differences: tuple[float, ...]
     """One a seed, as given: its own score, by the choices of the others. NaN where the seed is left out."""
+    of_baseline: tuple[float, ...]
+    """The baseline's score behind each difference."""
+    of_arm: tuple[float, ...]
+    choices_baseline: tuple[int | None, ...]
+    """The configuration that the others chose for each seed; None where the seed is left out, or alone."""
+    choices_arm: tuple[int | None, ...]
     best_baseline: int | None
     """The configuration chosen by all seeds; None without seeds."""
     best_arm: int | None
@@ -87,22 +93,28 @@ def crossfit(of_baseline: ArrayLike, of_arm: ArrayLike, level: float = 0.95) -> 
     order = _canonical_order(*sides)
     baseline, arm = (side[order] for side in sides)
     n, n_given = len(order), len(sides[0])
-    differences = np.full(n_given, np.nan)
     left_out = f"{n_given - n} of {n_given} seeds have a score that is no number: left out" if n < n_given else None
     if n == 0:
         empty = Interval(METHOD, 0, math.nan, math.nan, math.nan, level, "0 seeds")
-        no = math.nan
-        return CrossFit(empty, no, tuple(differences.tolist()), None, None, no, no, no, no, empty.reason)
+        no, nothing, nobody = math.nan, (math.nan,) * n_given, (None,) * n_given
+        folds = (nothing, nothing, nothing, nobody, nobody)
+        return CrossFit(empty, no, *folds, None, None, no, no, no, no, empty.reason)
     unit = unit_of(baseline, arm)
     baseline, arm = in_unit(baseline, unit), in_unit(arm, unit)
     held_out = [_held_out(side, np.ones((1, n)))[0] for side in (baseline, arm)]
-    differences[order] = held_out[1] - held_out[0]
+    of_baseline, of_arm, differences = (
+        _as_given(unit * values, order, n_given) for values in (*held_out, held_out[1] - held_out[0])
+    )
     best_baseline, best_arm = (int(_first_best(np.ones(n), side)) for side in (baseline, arm))
-    interval = _interval(differences[order], baseline, arm, level)
+    interval = _interval(held_out[1] - held_out[0], baseline, arm, level)
     return CrossFit(
         interval=interval.times(unit),
         naive=unit * float(arm[:, best_arm].mean() - baseline[:, best_baseline].mean()),
-        differences=tuple((unit * differences).tolist()),
+        differences=differences,
+        of_baseline=of_baseline,
+        of_arm=of_arm,
+        choices_baseline=_choices_as_given(baseline, order, n_given),
+        choices_arm=_choices_as_given(arm, order, n_given),
         best_baseline=best_baseline,
         best_arm=best_arm,
         stable_baseline=_stability(baseline, best_baseline),
@@ -170,6 +182,22 @@ def _held_out(scores: Floats, copies: Floats) -> Floats:
     if len(scores) < 2:
         return np.full(copies.shape, np.nan)
     return scores[np.arange(len(scores)), _choices(scores, copies)]
+
+
+def _as_given(values: Floats, order: Indices, n_given: int) -> tuple[float, ...]:
+    """Return the values of the seeds in ``order`` as the seeds were given, NaN for the others."""
+    given = np.full(n_given, np.nan)
+    given[order] = values
+    return tuple(given.tolist())
+
+
+def _choices_as_given(scores: Floats, order: Indices, n_given: int) -> tuple[int | None, ...]:
+    """Return what the others choose for each seed as given; None for those not in ``order``, and for a single one."""
+    given: list[int | None] = [None] * n_given
+    if len(scores) > 1:
+        for seed, choice in zip(order.tolist(), _choices(scores, np.ones((1, len(scores))))[0].tolist(), strict=True):
+            given[seed] = choice
+    return tuple(given)
 
 
 def _stability(scores: Floats, best: int) -> float:

@@ -207,6 +207,40 @@ def test_best_cells_are_chosen_on_all_seeds_but_one_and_scored_on_that(tmp_path:
     assert best.found.interval.estimate == pytest.approx(np.mean(held_out) / 360)
     assert best.found.naive == pytest.approx((20 - luck.mean(0).max()) / 360)
     assert best.found.interval.estimate > best.found.naive
+    chosen = [int(sums[1] > sums[0]) for sums in others]
+    assert set(chosen) == {0, 1}
+    assert best.scores.cell is None
+    assert best.scores.seeds == list(SEEDS[:6])
+    assert best.scores.of_baseline == pytest.approx([(300 + luck[k, at]) / 360 for k, at in enumerate(chosen)])
+    assert best.scores.of_arm == pytest.approx([320 / 360] * 6)
+    assert best.scores.differences == pytest.approx(np.array(held_out) / 360)
+    assert best.scores.learned == [True] * 6
+
+
+def test_held_out_scores_leave_out_a_seed_with_a_gap_and_mark_one_that_failed_where_it_is_scored(
+    tmp_path: Path,
+) -> None:
+    """At 0.1 every run of seed 5 fails; the baseline is scored there, the arm is not."""
+    design = Design("digits", batch_sizes=(32,), lrs=(0.01, 0.1), seeds=SEEDS, epochs=1)
+
+    def failing(run: Run, _: int) -> float:
+        better = run.cell.lr == (0.1 if run.arm == "no_bn" else 0.01)
+        return 36 / 360 if (run.seed, run.cell.lr) == (5, 0.1) else (300 + run.seed + 20 * better) / 360
+
+    lost = {Run(32, 0.01, seed=2, arm="bn")}
+    best = findings.analyse(planted(tmp_path / "s", design, failing, lost=lost), 0.05, 0.002).of_arms["bn"].best_cell
+    assert best
+    assert best.scores.seeds == [0, 1, 3, 4, 5, 6, 7]
+    assert best.scores.learned == [seed != 5 for seed in best.scores.seeds]
+    assert best.scores.of_baseline[4] == 0.1
+    assert np.mean(best.scores.differences) == pytest.approx(best.found.interval.estimate)
+
+
+def test_a_single_seed_has_no_held_out_scores(tmp_path: Path) -> None:
+    design = Design("digits", batch_sizes=(32,), lrs=(0.01, 0.1), seeds=(0,), epochs=1)
+    best = findings.analyse(planted(tmp_path / "s", design, score), 0.05, 0.002).of_arms["bn"].best_cell
+    assert best
+    assert (best.scores.seeds, best.found.choices_arm) == ([], (None,))
 
 
 def test_of_one_cell_or_without_a_whole_seed_there_is_no_best_cell(tmp_path: Path) -> None:

@@ -62,6 +62,15 @@ def test_tuned_the_arms_differ_by_what_was_planted(found: Tuned) -> None:
     assert found.before.interval.estimate == pytest.approx(BEFORE.mean())
 
 
+def test_the_pairs_are_both_arms_scores_of_every_seed(found: Tuned) -> None:
+    of_baseline = np.array([290 + 12 + k for k in range(8)]) / 360 + BASELINE
+    assert (found.pairs.cell, found.pairs.seeds) == (None, list(range(8)))
+    assert found.pairs.of_baseline == pytest.approx(of_baseline)
+    assert found.pairs.of_arm == pytest.approx(of_baseline + AFTER)
+    assert found.pairs.differences == pytest.approx(AFTER)
+    assert found.pairs.learned == [True] * 8
+
+
 def test_one_search_claims_its_two_configurations_over_its_seeds(found: Tuned) -> None:
     assert (found.scope, found.unit, len(found.searches)) == (ONE, "seeds", 1)
     assert found.searches[0].chosen == found.chosen
@@ -147,6 +156,27 @@ def test_from_six_searches_on_the_unit_is_the_search(tmp_path: Path) -> None:
     assert [one.after.interval.estimate for one in found.searches] == pytest.approx(d)
     assert {one.after.interval.n for one in found.searches} == {4}
     assert len({chosen.cell for one in found.searches for chosen in one.chosen}) > 6
+
+
+def test_the_pairs_of_several_searches_are_means_over_the_seeds_of_each(tmp_path: Path) -> None:
+    lost = {Run(in_search_3, seed=2_000_001, arm="bn") for in_search_3 in points(4, seed=2)}
+    found = several(tmp_path / "s", *GAINS, lost=lost)
+    d = (np.array(GAINS) + 0.5) / 360
+    d[2] = (GAINS[2] + 1 / 3) / 360
+    assert found.pairs.seeds == [1, 2, 3, 4, 5, 6]
+    assert found.pairs.of_baseline == pytest.approx([300 / 360] * 6)
+    assert found.pairs.of_arm == pytest.approx(300 / 360 + d)
+    assert found.pairs.differences == pytest.approx(d)
+    assert np.mean(found.pairs.of_arm) == pytest.approx(found.after.mean_arm)
+
+
+def test_a_search_of_which_a_run_failed_did_not_learn(tmp_path: Path) -> None:
+    def failing(run: Run, epoch: int) -> float | None:
+        failed = run.seed == 3_000_001 and run.cell != REFERENCE_SETTING and run.arm == "bn"
+        return None if failed and epoch else by_search(*GAINS)(run, epoch)
+
+    found = made(tmp_path / "s", accuracy=failing, tried=points(4), seeds=range(4), n_searches=6)
+    assert found.pairs.learned == [search != 4 for search in range(1, 7)]
 
 
 @pytest.mark.parametrize("n", [2, 5])

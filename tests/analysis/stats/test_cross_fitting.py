@@ -55,8 +55,13 @@ def test_the_estimate_is_the_mean_over_folds_spelled_out(of: Pair) -> None:
     assert math.fsum(result.differences) / 7 == pytest.approx(result.interval.estimate)
     assert (result.best_baseline, result.best_arm) == (best(of[0], range(7)), best(of[1], range(7)))
     assert result.naive == pytest.approx(of[1].mean(axis=0).max() - of[0].mean(axis=0).max())
-    for side, share in zip(of, (result.stable_baseline, result.stable_arm), strict=True):
+    shares, scores = (result.stable_baseline, result.stable_arm), (result.of_baseline, result.of_arm)
+    for side, share, held_out, choices in zip(
+        of, shares, scores, (result.choices_baseline, result.choices_arm), strict=True
+    ):
         chosen = [best(side, [seed for seed in range(7) if seed != k]) for k in range(7)]
+        assert choices == tuple(chosen)
+        assert held_out == pytest.approx([side[k, choice] for k, choice in enumerate(chosen)])
         assert share == chosen.count(best(side, range(7))) / 7
 
 

@@ -19,7 +19,6 @@ from tests.analysis.report.oracle.spelling import (
     Cell,
     Expected,
     Interval,
-    Row,
     either,
     ends,
     estimate,
@@ -77,6 +76,10 @@ class Part:
     """Where each arm is at its best."""
     unit: str = "seeds"
     is_mean: bool = False
+    panel: str = ""
+    """What it is called where its pairs are drawn."""
+    pairs: Sequence[tuple[int, float, float]] = ()
+    """Number of the unit, baseline and arm."""
 
     def said(self, o: Oracle) -> Iterator[str]:
         place, n = sentence(self.place), self.counted
@@ -150,7 +153,7 @@ class Part:
             return
         means = " & ".join(percent(mean).removesuffix(" %") for mean in self.means)
         found = either(" ".join(f"${part}$" for part in text.split(" ", 1)) for text in self.texts)
-        yield f"{means} & {found} & {self.difference.n} {self.unit}"
+        yield f"{means} & {found} & {self.counted}"
 
     @property
     def counted(self) -> str:
@@ -165,19 +168,29 @@ def _parts(o: Oracle) -> Iterator[Part]:
     setting = next((cell for cell in o.in_cells if cell.cell == (32, 0.01)), None)
     if setting:
         given = ", in pairs in which both arms learn" if setting.n and sum(setting.failed) else ""
-        yield _of(o, setting, f"at the tutorial's setting ({place(setting.cell)}){given}")
+        yield _of(o, setting, f"at the tutorial's setting ({place(setting.cell)}){given}", "Tutorial's setting")
     if not setting or len(o.in_cells) > 1:
-        one = len(o.in_cells) == 1
-        yield _of(o, o.whole, "in the one setting" if one else f"averaged over the {len(o.in_cells)} settings")
+        n = len(o.in_cells)
+        at = "in the one setting" if n == 1 else f"averaged over the {n} settings"
+        yield _of(o, o.whole, at, f"Mean of {'the one setting' if n == 1 else f'{n} settings'}")
 
 
-def _of(o: Oracle, one: Contrast, at: str) -> Part:
+def _of(o: Oracle, one: Contrast, at: str, panel: str) -> Part:
     means = [float(side.mean()) if one.n else math.nan for side in one.sides]
     inner, better = t_interval(one.d, 1 - 2 * o.alpha), int((one.d > 0).sum())
     return Part(
         at, means, one.shown, estimates(one.shown), inner, better, one.verdict, one.reason, one.tipping, one.bounds,
-        one.n_missing, is_mean=one.cell is None,
+        one.n_missing, is_mean=one.cell is None, panel=panel, pairs=_pairs(o, one.cell),
     )  # fmt: skip
+
+
+def _pairs(o: Oracle, cell: Cell | None) -> list[tuple[int, float, float]]:
+    """Every seed with a pair: in the cell, or the mean over all cells."""
+    of = o.of
+    columns = of.common if cell is None else [of.cells.index(cell)]
+    there = of.complete(columns)
+    a, b = (of.score["last3"][arm][there][:, columns].mean(1) for arm in ("no_bn", "bn"))
+    return [*zip(np.array(of.seeds)[there], a, b, strict=True)]
 
 
 def _how_sure(o: Oracle, first: Part) -> Iterator[str]:
@@ -289,14 +302,14 @@ def _what_would_change_it(o: Oracle) -> Iterator[str]:
 
 
 def say_seed_by_seed(o: Oracle, say: Expected) -> None:
-    of, rows = o.of, []
-    if not o.whole.n:
-        return
-    scopes: list[tuple[Cell | None, list[int]]] = [(None, of.common), *((of.cells[i], [i]) for i in of.common)]
-    for cell, columns in scopes:
-        there = of.complete(columns)
-        a, b = (of.score["last3"][arm][there][:, columns].mean(1) for arm in ("no_bn", "bn"))
-        rows += [
+    of = o.of
+    drawn = [part for part in _parts(o) if part.pairs and not math.isnan(part.difference.estimate)]
+    for where_drawn, every in (("answer", drawn[:1]), ("seeds", drawn if len(drawn) > 1 else [])):
+        say.say(where_drawn, *map(_panel, every))
+        if every:
+            say.say(where_drawn, f"Better with BN in {every[0].n_better} of {every[0].counted}: ")
+    if o.whole.n:
+        rows = [
             {
                 "setting": place(cell),
                 "seed": str(seed),
@@ -304,29 +317,15 @@ def say_seed_by_seed(o: Oracle, say: Expected) -> None:
                 "with BN": percent(y),
                 "difference, points": points(y - x),
             }
-            for seed, x, y in zip(np.array(of.seeds)[there], a, b, strict=True)
+            for cell in (None, *(of.cells[i] for i in of.common))
+            for seed, x, y in _pairs(o, cell)
         ]
-    say.table("pairs-bn", ("setting", "seed"), rows)
-    panels = [*_panels(o)]
-    shown = panels[:1], panels if len(panels) > 1 else []
-    for part, every in zip(("answer", "seeds"), shown, strict=True):
-        say.say(part, *(_panel(name, panel, rows) for name, panel in every))
-        if every:
-            first = every[0][1]
-            say.say(part, f"Better with BN in {int((first.d > 0).sum())} of {seeds(first.n)}: ")
+        say.table("pairs-bn", ("setting", "seed"), rows)
 
 
-def _panels(o: Oracle) -> Iterator[tuple[str, Contrast]]:
-    """The tutorial's setting, and the mean over the settings."""
-    setting = next((cell for cell in o.in_cells if cell.cell == (32, 0.01)), None)
-    if setting and setting.n:
-        yield "Tutorial's setting", setting
-    if not setting or len(o.in_cells) > 1:
-        yield f"Mean of {len(o.in_cells)} settings", o.whole
-
-
-def _panel(name: str, panel: Contrast, rows: Sequence[Row]) -> str:
-    at = [row for row in rows if row["setting"] == place(panel.cell)]
-    pairs = "; ".join(f"seed {row['seed']}: {row['without BN']} to {row['with BN']}" for row in at[:20])
-    more = f"; and {len(at) - 20} more" if len(at) > 20 else ""
-    return f"{name}, without BN to with BN: {pairs}{more}. Mean difference {estimate(panel.shown)} points."
+def _panel(part: Part) -> str:
+    one = {"seeds": "seed", "searches": "search"}[part.unit]
+    pairs = "; ".join(f"{one} {n}: {percent(x)} to {percent(y)}" for n, x, y in part.pairs[:20])
+    more = f"; and {len(part.pairs) - 20} more" if len(part.pairs) > 20 else ""
+    found = either(part.texts)
+    return f"{part.panel}, without BN to with BN: {pairs}{more}. Mean difference {found} points."

@@ -49,6 +49,8 @@ def _tuned(o: Oracle, made: Searches) -> dict[str, Any]:
         "reason": reason,
         "tipping": tipping,
         "unit": made.unit,
+        "panel": "Both arms tuned",
+        "pairs": [*zip(seeds if one else range(1, made.n + 1), *units, strict=True)],
         "best": f"Best settings: {same}; {HOW}. Failures count as they ended." if one else "",
     }
 
@@ -60,9 +62,10 @@ def _on_the_grid(o: Oracle) -> dict[str, Any] | None:
         return None
     scores = [of.score["last3"][arm][there][:, of.common] for arm in ARMS]
     n = len(scores[0])
-    means = [float(held_out(side, np.ones((1, n)))[1][0].mean()) for side in scores]
+    sides = [held_out(side, np.ones((1, n)))[1][0] for side in scores]
+    means = [float(side.mean()) for side in sides]
     cells = [of.common[int(best_configuration(side.sum(axis=0), n))] for side in scores]
-    folds = held_out(scores[1], np.ones((1, n)))[1][0] - held_out(scores[0], np.ones((1, n)))[1][0]
+    folds = sides[1] - sides[0]
     texts, found = cross_fitted(*scores, o.level)
     inner = cross_fitted(*scores, 1 - 2 * o.alpha)[1]
     begun = (of.there["bn"] | of.there["no_bn"])[:, of.common].any(axis=1)
@@ -96,6 +99,8 @@ def _on_the_grid(o: Oracle) -> dict[str, Any] | None:
         "tipping": tipping,
         "bounds": bounds,
         "n_missing": int(lost.sum()),
+        "panel": "Each arm in its best setting",
+        "pairs": [*zip(np.array(of.seeds)[there], *sides, strict=True)],
         "best": _cells(*(of.cells[at] for at in cells)),
     }
 
