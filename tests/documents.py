@@ -63,11 +63,11 @@ def links(text: str) -> list[str]:
 
 
 def commands() -> list[str]:
-    """Every module that ``python -m`` runs, as a document names it."""
+    """Every module that ``python -m`` runs, as a document names it; not the packages that list these."""
     mains = [*ROOT.glob("study/**/*.py"), *ROOT.glob("analysis/**/*.py")]
     named = [path for path in mains if '__name__ == "__main__"' in path.read_text("utf-8")]
     modules = (".".join(path.relative_to(ROOT).with_suffix("").parts) for path in named)
-    return sorted(module.removesuffix(".__main__") for module in modules)
+    return sorted(module.removesuffix(".__main__") for module in modules if module.count(".") > 1 or "__" not in module)
 
 
 def call(module: str, argv: Sequence[str]) -> tuple[int, str]:
