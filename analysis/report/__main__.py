@@ -85,7 +85,7 @@ def newest(out: Path) -> Path:
 def _lines(timed: Timed) -> Iterator[str]:
     """Yield the verdicts, the main numbers, and the page with its size and time."""
     written, contents = timed.written, timed.written.report
-    yield from (f"! {notice}" for notice in contents["notices"])
+    yield from (f"! {notice}" for notice in (*contents["warnings"], *contents["notes"]))
     for verdict in contents["verdicts"]:
         yield verdict["headline"]
     width = max((len(name) for name, _ in written.numbers), default=0)

@@ -16,7 +16,7 @@ TITLES = {
     "best": "Each arm at its best",
     "setting": "At the tutorial's setting",
     "not_learning": "Where an arm does not learn",
-    "mean": "The mean over the cells",
+    "mean": "The mean over the settings",
 }
 """The questions of the answer, in the order in which they are told."""
 
@@ -49,20 +49,19 @@ def told(answer: Answer, dataset: str, tuned: Tuned | None = None) -> list[Told]
 
 
 def headline(answer: Answer, part: Part, dataset: str) -> str:
-    """Return one sentence: where, what was found, both accuracies, the interval and n; its verb follows the verdict."""
-    place, name = f"On {fmt.dataset(dataset)}, {_place(answer, part)}", fmt.arm_name(answer.arm)
+    """Return where what was found, then both accuracies, the interval and n; the verb follows the verdict."""
+    place = fmt.sentence(_place(answer, part))
     if math.isnan(part.difference.estimate):
-        return f"{place}, no difference is given: {_why_none(part)}."
-    place = f"{place}{_given(part)}"
-    said = VERBS[part.verdict.split(",")[0]](answer, part, name)
-    sentence = f"{place}, {said} ({_evidence(answer, part)})."
-    return f"{sentence} {tipping(part.tipping)}" if part.tipping is not None and part.qualified else sentence
+        return f"{place}, no difference on {fmt.dataset(dataset)} is given: {_why_none(part)}."
+    said = VERBS[part.verdict.split(",")[0]](answer, part, f"test accuracy on {fmt.dataset(dataset)}")
+    sentences = f"{place}{_given(part)}, {said}. {fmt.sentence(_evidence(answer, part))}."
+    return f"{sentences} {tipping(part.tipping)}" if part.tipping is not None and part.qualified else sentences
 
 
 def _why_none(part: Part) -> str | None:
     if part.verdict == "counts alone":
         return part.reason
-    return "one seed has no others to choose its cells" if part.n else "no seed has the pairs that it takes"
+    return "one seed has no others to choose its settings" if part.n else "no seed has the pairs that it takes"
 
 
 def _place(answer: Answer, part: Part) -> str:
@@ -70,13 +69,12 @@ def _place(answer: Answer, part: Part) -> str:
         return f"at the tutorial's setting ({fmt.cell(part.cells[answer.arm])})"
     if part.key == "best":
         return _at_best(part)
-    cells = "in the one cell" if answer.n_cells == 1 else f"averaged over the {answer.n_cells} cells"
-    return f"{cells} of this design"
+    return "in the one setting" if answer.n_cells == 1 else f"averaged over the {answer.n_cells} settings"
 
 
 def _at_best(part: Part) -> str:
     if part.source == "cross-fitted":
-        return "with each arm in its best cell"
+        return "with each arm in its best setting"
     if part.unit == "seeds":
         return "at the two configurations that one search with equal budgets chose"
     return "with both arms tuned with equal budgets"
@@ -84,40 +82,44 @@ def _at_best(part: Part) -> str:
 
 def _given(part: Part) -> str:
     failed = part.n_failed_baseline or part.n_failed_arm
-    return ", given that both arms learn" if part.key == "setting" and failed else ""
+    return ", in pairs in which both arms learn" if part.key == "setting" and failed else ""
 
 
-def _changed(answer: Answer, part: Part, name: str) -> str:
+def _changed(answer: Answer, part: Part, accuracy: str) -> str:
     up = part.difference.estimate > 0
     verb = ("raised" if up else "lowered") if part.qualified else ("raises" if up else "lowers")
-    small = f", less than the margin of {_margin(answer)}" if part.verdict.endswith("margin") else ""
+    small = f", less than the margin of {fmt.margin(answer.margin)}" if part.verdict.endswith("margin") else ""
     seen = " in the runs seen" if part.qualified else ""
-    return f"{name} {verb} test accuracy by {_size(part)} points{small}{seen}"
+    return f"{fmt.arm_name(answer.arm)} {verb} {accuracy} by {_size(part)} points{small}{seen}"
 
 
-def _equivalent(answer: Answer, part: Part, name: str) -> str:
-    everywhere = "in every cell " if part.key == "mean" and answer.n_cells > 1 else ""
-    return f"{name} changes test accuracy {everywhere}by less than the margin of {_margin(answer)}"
+def _equivalent(answer: Answer, part: Part, accuracy: str) -> str:
+    everywhere = " in every setting" if part.key == "mean" and answer.n_cells > 1 else ""
+    changes = f"{fmt.arm_name(answer.arm)} changes {accuracy}{everywhere}"
+    return f"{changes} by less than the margin of {fmt.margin(answer.margin)}"
 
 
-def _mixed(answer: Answer, part: Part, name: str) -> str:
+def _mixed(answer: Answer, part: Part, accuracy: str) -> str:
     better, worse = answer.cells["better"], answer.cells["worse"]
-    where = f"better in {better} and worse in {worse} of {answer.n_cells} cells"
-    return f"{name} is {where}: {_size(part, signed=True)} points on average"
+    where = f"better in {better} and worse in {worse} of {answer.n_cells} settings"
+    return f"{fmt.arm_name(answer.arm)} is {where}: {_size(part, signed=True)} points on average"
 
 
-def _undecided(answer: Answer, part: Part, name: str) -> str:
+def _undecided(answer: Answer, part: Part, accuracy: str) -> str:
     size = _size(part, signed=True)
-    return f"the data do not decide whether {name} changes test accuracy: it differs by {size} points"
+    return (
+        f"the data do not decide whether {fmt.arm_name(answer.arm)} changes {accuracy}: the difference is {size} points"
+    )
 
 
-def _described(answer: Answer, part: Part, name: str) -> str:
-    return f"test accuracy with {name} differs by {_size(part, signed=True)} points: a description and no verdict"
-
-
-def _withheld(answer: Answer, part: Part, name: str) -> str:
+def _described(answer: Answer, part: Part, accuracy: str) -> str:
     size = _size(part, signed=True)
-    return f"runs are missing, so there is no verdict on {name}: the pairs that there are differ by {size} points"
+    return f"{accuracy} differs by {size} points with {fmt.arm_name(answer.arm)}: a description, not a verdict"
+
+
+def _withheld(answer: Answer, part: Part, accuracy: str) -> str:
+    size, name = _size(part, signed=True), fmt.arm_name(answer.arm)
+    return f"runs are missing, so there is no verdict on {name}: the complete pairs differ by {size} points"
 
 
 VERBS = {
@@ -141,20 +143,16 @@ def _places(part: Part) -> int:
     return fmt.digits(part.difference.low, part.difference.high)
 
 
-def _margin(answer: Answer) -> str:
-    return fmt.units(1, "points") if answer.margin == 0.01 else f"{100 * answer.margin:g} points"
-
-
 def _evidence(answer: Answer, part: Part) -> str:
     """Return both accuracies, the interval that decides and how many units there are."""
     accuracies = (
-        f"{fmt.percent(part.mean_baseline)} {fmt.side(answer.baseline)}, {fmt.percent(part.mean_arm)}"
+        f"accuracy was {fmt.percent(part.mean_baseline)} {fmt.side(answer.baseline)} and {fmt.percent(part.mean_arm)}"
         f" {fmt.side(answer.arm)}"
     )
     decides = part.inner if part.verdict == "equivalent" else part.difference
     ends = fmt.interval(decides.low, decides.high)
-    interval = "" if ends == fmt.NO_NUMBER else f"; {fmt.level(decides.level)} interval {ends}"
-    return f"{accuracies}{interval}, {fmt.units(part.n, part.unit)}"
+    interval = "" if ends == fmt.NO_NUMBER else f"{fmt.level(decides.level)} interval of the difference {ends}, "
+    return f"{accuracies}; {interval}{fmt.units(part.n, part.unit)}"
 
 
 def tipping(found: Tipping) -> str:
@@ -162,9 +160,9 @@ def tipping(found: Tipping) -> str:
     if found.rate == 0:
         return f"Not better {fmt.side(found.arm)} once its failures count as they ended."
     if fmt.rate(found.rate) == fmt.rate(1):
-        return f"Not reversed unless nearly every run {fmt.side(found.arm)} collapsed."
+        return f"Only a collapse of nearly every run {fmt.side(found.arm)} would reverse this."
     return (
-        f"Reversed if more than {fmt.rate(found.rate)} of the runs {fmt.side(found.arm)} collapsed;"
+        f"This reverses if more than {fmt.rate(found.rate)} of the runs {fmt.side(found.arm)} collapse;"
         f" {excluded(found.n_failed, found.n, found.limit)}."
     )
 
@@ -172,7 +170,9 @@ def tipping(found: Tipping) -> str:
 def excluded(n_failed: int, n: int, limit: float) -> str:
     """Return which shares of failures the seeds with a failed run exclude: those above ``limit``."""
     share = "nothing" if limit >= 1 else f"only shares above {fmt.rate(limit)}"
-    return f"{n_failed} of {fmt.seeds(n)} with a failed run exclude{'s' if n_failed == 1 else ''} {share}"
+    if n_failed:
+        return f"{n_failed} of {fmt.seeds(n)} with a failed run exclude{'s' if n_failed == 1 else ''} {share}"
+    return f"{fmt.seeds(n)} without a failed run exclude{'s' if n == 1 else ''} {share}"
 
 
 # --- what stands beside it
@@ -211,9 +211,9 @@ def _where(answer: Answer, part: Part) -> Iterator[str]:
     how = (
         "each arm's trials chose on held-out training images"
         if part.source == "tuned"
-        else "each seed is scored in the cells that the other seeds chose"
+        else "each seed is scored in the settings that the other seeds chose"
     )
-    yield f"Best cells: {at}; {how}. Failures count as they ended."
+    yield f"Best settings: {at}; {how}. Failures count as they ended."
 
 
 def _decomposition(answer: Answer) -> Iterator[str]:
@@ -236,7 +236,7 @@ def _n_levels(answer: Answer, share: LevelShare) -> int:
 def _by_cell(answer: Answer) -> Iterator[str]:
     if answer.n_cells < 2:
         return
-    yield f"Of {answer.n_cells} cells, tested together with the mean: {counted(answer.cells)}."
+    yield f"Of {answer.n_cells} settings, tested together with the mean: {counted(answer.cells)}."
 
 
 def counted(cells: Mapping[str, int]) -> str:
@@ -251,8 +251,8 @@ def _equivalence(answer: Answer) -> Iterator[str]:
     n = answer.seeds_for_equivalence
     if answer.mean is not None and answer.mean.verdict in ("inconclusive", "equivalent") and n is not None:
         yield (
-            f"With this spread, {fmt.seeds(n)} would put the interval of every cell and of the mean within"
-            f" {_margin(answer)}, were there no difference."
+            f"With this spread and no true difference, {fmt.seeds(n)} would put every setting's interval and the mean's"
+            f" within {fmt.margin(answer.margin)}."
         )
 
 
@@ -270,7 +270,5 @@ def _learning(answer: Answer) -> Iterator[str]:
 
 def _learning_in(answer: Answer, at: Learning) -> str:
     sides = ((answer.baseline, at.n_baseline, at.of_baseline), (answer.arm, at.n_arm, at.of_arm))
-    counts = [
-        f"{k} of {at.n} runs learn {fmt.side(arm)} ({fmt.share(*fmt.as_triple(share))})" for arm, k, share in sides
-    ]
-    return f"{fmt.sentence(fmt.cell(at.cell))}: {' and '.join(counts)}."
+    counts = [f"{k} of {at.n} runs {fmt.side(arm)} ({fmt.share(*fmt.as_triple(share))})" for arm, k, share in sides]
+    return f"At {fmt.cell(at.cell)}: {' and '.join(counts)} learn."

@@ -107,8 +107,8 @@ class Figure:
     """Returns the drawing for a ``medium``."""
     alt: str
     caption: str
-    table: Table
-    """At most 7 columns."""
+    table: Table | None
+    """At most 7 columns; None where the numbers stand elsewhere on the page."""
 
     kind = "figure"
 
@@ -153,6 +153,8 @@ class Definition:
     text: str
     code: bool = False
     """Shown as it was typed or written."""
+    anchor: str = ""
+    """What a link leads to."""
 
 
 @dataclass(frozen=True)
@@ -183,7 +185,7 @@ def tables(sections: Sequence[Section]) -> Iterator[Table]:
     for block in _blocks(sections):
         if isinstance(block, Table):
             yield block
-        elif isinstance(block, Figure):
+        elif isinstance(block, Figure) and block.table is not None:
             yield block.table
 
 

@@ -193,6 +193,15 @@ def units(n: int, plural: str) -> str:
     return f"1 {one}" if n == 1 else f"{n:,} {plural}"
 
 
+def margin(fraction: float) -> str:
+    """Return a margin in points.
+
+    >>> margin(0.002), margin(0.01)
+    ('0.2 points', '1 point')
+    """
+    return "1 point" if fraction == 0.01 else f"{100 * fraction:g} points"
+
+
 def rate(fraction: float) -> str:
     """Return a share in percent with two significant digits.
 

@@ -14,15 +14,16 @@ from analysis.records.rule import rule_of
 from analysis.records.tables import PRIMARY, StudyData
 from analysis.report import answer_sentences, inference_sentences, rule_sentences, sentences
 from analysis.report import number_format as fmt
+from analysis.report.first_screen.screen import Screen
 from analysis.report.sections import order
 from analysis.stats.power import attainable_p, seeds_to_reach
 from study.spec.arms import BASELINE
 from study.spec.factors import FACTORS, Cell
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 
-def contents(study: StudyData, results: Results) -> dict[str, Any]:
+def contents(study: StudyData, results: Results, screen: Screen) -> dict[str, Any]:
     """Return the content as JSON values alone, NaN and infinity as null."""
     return _json_value(
         {
@@ -33,7 +34,14 @@ def contents(study: StudyData, results: Results) -> dict[str, Any]:
             "margin": results.margin,
             "rule": rule_of(study, results.alpha, results.margin),
             "primary_endpoint": PRIMARY,
-            "notices": notices(study, results),
+            "title": screen.title,
+            "date": study.manifest.get("date"),
+            "cards": screen.cards,
+            "how_sure": screen.how_sure,
+            "not_tested": screen.not_tested,
+            "take_aways": screen.take_aways,
+            "warnings": warnings(study, results),
+            "notes": notes(study, results),
             "verdicts": [_verdict(study, results, arm) for arm in study.treatments],
             "scope": " ".join([_scope(study), *rule_sentences.scope(study)]),
             "answers": results.answers,
@@ -69,20 +77,16 @@ def _verdict(study: StudyData, results: Results, arm: str) -> dict[str, Any]:
     }
 
 
-def notices(study: StudyData, results: Results) -> list[str]:
-    """Return what a reader must know before the answer: other data, gaps, one arm, few seeds, failures, looks."""
-    rules = (
-        _data,
-        _gaps,
-        _several_arms,
-        _few_seeds,
-        _few_epochs,
-        _failed,
-        _failed_tuned,
-        rule_sentences.notices,
-        _looked,
-    )
-    return [notice for rule in rules for notice in rule(study, results)]
+def warnings(study: StudyData, results: Results) -> list[str]:
+    """Return what a reader must know before the title: other data, gaps, one arm, few seeds, no run that learns."""
+    rules = (_data, _gaps, _one_arm, _few_seeds, _all_failed)
+    return [warning for rule in rules for warning in rule(study, results)]
+
+
+def notes(study: StudyData, results: Results) -> list[str]:
+    """Return what a reader must know before the answer is quoted: how failures count, what was changed, looks."""
+    rules = (_several_arms, _few_epochs, _some_failed, _failed_tuned, rule_sentences.notices, _looked)
+    return [note for rule in rules for note in rule(study, results)]
 
 
 def _data(study: StudyData, results: Results) -> Iterator[str]:
@@ -105,36 +109,44 @@ def _several_arms(study: StudyData, results: Results) -> Iterator[str]:
         )
 
 
-def _few_seeds(study: StudyData, results: Results) -> Iterator[str]:
+def _one_arm(study: StudyData, results: Results) -> Iterator[str]:
     if not study.treatments:
         yield f"Only {', '.join(study.design.arms)} was trained: there is nothing to compare."
+
+
+def _few_seeds(study: StudyData, results: Results) -> Iterator[str]:
+    if not study.treatments:
         return
     n_seeds = min(contrasts.overall(results.contrasts, arm).n_pairs for arm in study.treatments)
     enough = seeds_to_reach(results.alpha)
     if n_seeds < enough:
         yield (
-            f"Only {fmt.seeds(n_seeds)} with a pair in every cell: the exact test cannot fall below p ="
+            f"Only {fmt.seeds(n_seeds)} with a pair in every setting: the exact test cannot fall below p ="
             f" {attainable_p(n_seeds):g}. At least {enough} are needed to reach {results.alpha:g}."
         )
 
 
 def _few_epochs(study: StudyData, results: Results) -> Iterator[str]:
     if study.design.epochs < 3:
-        yield f"Only {study.design.epochs} epochs: the mean of the last three is that of the epochs there are."
+        epochs = fmt.units(study.design.epochs, "epochs")
+        yield f"Only {epochs}: the mean of the last three epochs is that of the epochs there are."
 
 
-def _failed(study: StudyData, results: Results) -> Iterator[str]:
-    outcomes = study.outcomes
-    if len(outcomes) and outcomes.failed.all():
+def _all_failed(study: StudyData, results: Results) -> Iterator[str]:
+    if len(study.outcomes) and study.outcomes.failed.all():
         yield "EVERY RUN FAILED: all arms are at chance, and the comparison says nothing about learning."
-    elif outcomes.failed.any():
+
+
+def _some_failed(study: StudyData, results: Results) -> Iterator[str]:
+    outcomes = study.outcomes
+    if outcomes.failed.any() and not outcomes.failed.all():
         baseline_first = sorted(study.design.arms, key=lambda arm: arm != BASELINE)
         of_arm = {arm: outcomes.failed[outcomes.arm == arm] for arm in baseline_first}
         sides = [f"{failed.sum()} of {len(failed)} {fmt.side(arm)}" for arm, failed in of_arm.items()]
         chance = fmt.percent(study.chance, 0)
         yield (
-            f"Some runs did not learn: {fmt.listing(sides)}. Where all pairs count they are included at the accuracy"
-            f" that they reached, a diverged run at chance ({chance})."
+            f"Some runs did not learn: {fmt.listing(sides)}. Each arm's best and the mean include them at the accuracy"
+            f" that they reached, diverged runs at chance ({chance})."
         )
 
 
@@ -146,7 +158,7 @@ def _failed_tuned(study: StudyData, results: Results) -> Iterator[str]:
     failed = [(study.baseline, most.n_failed_baseline, most.n_runs)]
     failed += [(arm, pair.n_failed_arm, pair.n_runs) for arm, pair in pairs.items()]
     sides = [f"{n_failed} of {n_runs} {fmt.side(arm)}" for arm, n_failed, n_runs in failed]
-    yield f"Some tuned runs failed: {fmt.listing(sides)}. They count as they ended, a diverged one as chance."
+    yield f"Some tuned runs failed: {fmt.listing(sides)}. They count as they ended, diverged ones at chance."
 
 
 def _looked(study: StudyData, results: Results) -> Iterator[str]:
@@ -154,9 +166,8 @@ def _looked(study: StudyData, results: Results) -> Iterator[str]:
     most = max(seen.values(), key=len, default=[])
     if len(most) > 1:
         yield (
-            f"These data have been looked at {len(most)} times, with {', '.join(map(str, most))} seeds: a p-value of a"
-            f" later look is not what it seems; the e-value in part {order.number('trust', study, results)}, which asks"
-            " a question of its own, is."
+            f"These data have been analysed {len(most)} times, with {', '.join(map(str, most))} seeds: later p-values"
+            f" are too small. The e-value stays valid (appendix, {order.title('trust', study, results)})."
         )
 
 

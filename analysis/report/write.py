@@ -10,8 +10,9 @@ from analysis.findings.results import analyse
 from analysis.records import completeness, tables
 from analysis.records.rule import rule_of
 from analysis.report import document, report_json, sentences
+from analysis.report.first_screen import screen
 from analysis.report.html import page
-from analysis.report.sections import order
+from analysis.report.sections import glossary, order
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,13 @@ def write_report(
     rule = rule_of(study, alpha, margin)
     other = None if compare is None else tables.load(compare)
     results = analyse(study, rule.alpha, rule.margin, other)
-    report, sections = report_json.contents(study, results), order.sections(study, results)
-    files = {f"figures/{figure.name}.svg": figure.wide for figure in document.figures(sections)}
+    first, sections = screen.screen(study, results), order.sections(study, results)
+    report = report_json.contents(study, results, first)
+    files = {f"figures/{figure.name}.svg": figure.narrow for figure in first.figures}
+    files |= {f"figures/{figure.name}.svg": figure.wide for figure in document.figures(sections)}
     files |= {f"tables/{table.name}.csv": table.to_csv().encode() for table in document.tables(sections)}
     files["report.json"] = json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
-    files["report.html"] = page.render(study, report, sections).encode()
+    files["report.html"] = page.render(study, report, first, sections, glossary.meanings(study)).encode()
     tables.write(study, files)
     tables.record_looks(study, report["looks"])
     numbers = sentences.main_numbers(results)

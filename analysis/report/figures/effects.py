@@ -1,4 +1,4 @@
-"""Figures of differences: seed by seed, over the grid, and beside other differences."""
+"""Figures of differences over the grid, and beside other differences."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,83 +11,62 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from analysis.findings.contrasts import Contrast
-from analysis.findings.results import Scores
 from analysis.records.cells import Grid
 from analysis.report import number_format as fmt
-from analysis.report.figures.style import GREY, SMALL, WIDE, Medium, arm_style, heat, styled
+from analysis.report.figures.style import GREY, SMALL, TYPE, WIDE, Medium, heat, styled
 from analysis.stats.intervals import Interval
 from study.spec.factors import Cell
 
 
 @styled
-def seed_pairs(panels: Sequence[tuple[Scores, Contrast]], medium: Medium = WIDE) -> Figure:
-    """Draw each seed's two scores joined by a line, and beside them its difference with the mean and its interval
-    (Gardner & Altman 1986); a panel a contrast."""
-    figure = Figure(figsize=(medium.width, 4.2), layout="constrained")
-    grid = figure.subplots(1, 2 * len(panels), squeeze=False, width_ratios=[1.25, 1] * len(panels))[0]
-    for i, (scores, contrast) in enumerate(panels):
-        _joined(grid[2 * i], scores, contrast)
-        _differences(grid[2 * i + 1], scores, contrast)
-        grid[2 * i].set_title(fmt.cell(contrast.cell))
-    return figure
-
-
-def _joined(axes: Axes, scores: Scores, contrast: Contrast) -> None:
-    sides = np.array([scores.of_baseline, scores.of_arm]) * 100
-    axes.plot([0, 1], sides, color=GREY, linewidth=0.8, alpha=0.7)
-    for x, arm in enumerate((contrast.baseline, contrast.arm)):
-        axes.plot([x] * len(scores.seeds), sides[x], **arm_style(arm) | {"linestyle": "none"}, markersize=5)
-    axes.set_xticks([0, 1], [fmt.side(contrast.baseline), fmt.side(contrast.arm)])
-    axes.set(xlim=(-0.3, 1.3), ylabel="test accuracy (%)")
-
-
-def _differences(axes: Axes, scores: Scores, contrast: Contrast) -> None:
-    d = 100 * (np.array(scores.of_arm) - np.array(scores.of_baseline))
-    axes.axhline(0, color=GREY, linewidth=0.8)
-    places, learned = np.linspace(-0.25, 0.25, len(d)) if len(d) > 1 else np.zeros(1), np.array(scores.learned)
-    for of, face in ((learned, GREY), (~learned, "white")):  # hollow where a run did not learn
-        if of.any():
-            axes.plot(places[of], d[of], "o", color=GREY, markerfacecolor=face, markersize=4)
-    low, high = 100 * contrast.shown.low, 100 * contrast.shown.high
-    if math.isfinite(low):
-        axes.plot([1, 1], [low, high], color="black", linewidth=2)
-    axes.plot([1], [100 * contrast.mean_diff], "D", color="black", markersize=7)
-    axes.set_xticks([0, 1], ["seeds", "mean"])
-    axes.set(xlim=(-0.5, 1.5), ylabel="difference (points)")
-    axes.spines["right"].set_visible(False)
-
-
-@styled
 def effect_map(cells: Mapping[Cell, Contrast], medium: Medium = WIDE) -> Figure:
-    """Draw the difference in every cell, as the grid has them, with its interval and failures."""
+    """Draw the difference in every cell, as the grid has them, with its interval and failures where there is room."""
     grid = Grid.over(cells)
     rows, columns = grid.down(cells), grid.across_of(cells)
     values = np.full((len(rows), len(columns)), np.nan)
     places = {cell: (rows.index(grid.row(cell)), columns.index(grid.column(cell))) for cell in cells}
     for cell, place in places.items():
         values[place] = 100 * cells[cell].mean_diff
-    figure = Figure(figsize=(medium.width, 1.0 + 0.95 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(medium.width, 0.8 + 0.6 * len(rows)), layout="constrained")
     axes = figure.subplots()
     ink = heat(axes, values)
+    room = 72 * (medium.width - 0.7) / len(columns)
     for cell, (i, j) in places.items():
-        _write_cell(axes, j, i, cells[cell], ink(values[i, j]))
+        _write_cell(axes, (j, i), _lines(cells[cell], room), ink(values[i, j]))
     axes.set_xticks(range(len(columns)), [grid.across.show(level) for level in columns])
     axes.set_yticks(range(len(rows)), [grid.tick(row) for row in rows])
     axes.set(xlabel=grid.across.axis, ylabel=", ".join(factor.axis for factor in grid.others))
     return figure
 
 
-def _write_cell(axes: Axes, column: int, row: int, cell: Contrast, colour: str) -> None:
-    """Write estimate, interval and failures; no interval where there is one seed."""
+def _lines(cell: Contrast, room: float) -> list[str]:
+    """Return estimate, interval and failures of a cell that is ``room`` points wide; no interval where there is one
+    seed."""
     low, high = joint_ends(cell)
     lines = [] if math.isnan(cell.mean_diff) else [fmt.points(cell.mean_diff, fmt.digits(low, high))]
     lines += [] if math.isnan(low) else [fmt.interval(low, high)]
     if cell.n_failed_baseline or cell.n_failed_arm:
-        lines.append(f"✕ failed {cell.n_failed_baseline} | {cell.n_failed_arm} of {cell.n_runs}")
+        counts = f"{cell.n_failed_baseline} | {cell.n_failed_arm}"
+        lines.append(_fitting([f"failed {counts} of {cell.n_runs}", f"failed {counts}", counts], room))
+    return [line for line in lines if _width(line) <= room] or lines[:1]
+
+
+def _fitting(texts: Sequence[str], room: float) -> str:
+    """Return the first of the texts that is at most ``room`` points wide, else the last."""
+    return next((text for text in texts if _width(text) <= room), texts[-1])
+
+
+def _width(text: str) -> float:
+    """Return an estimate of the width of small text, in points."""
+    return 0.62 * SMALL * len(text)
+
+
+def _write_cell(axes: Axes, at: tuple[int, int], lines: Sequence[str], colour: str) -> None:
+    """Write lines one below the other, the first of them bold."""
     style: dict[str, Any] = {"ha": "center", "va": "center", "color": colour}
     for i, line in enumerate(lines):
-        weight = {"weight": "bold", "size": 12} if i == 0 else {"size": SMALL}
-        axes.text(column, row + 0.24 * (i - (len(lines) - 1) / 2), line, **style, **weight)
+        weight = {"weight": "bold", "size": TYPE} if i == 0 else {"size": SMALL}
+        axes.text(at[0], at[1] + 0.24 * (i - (len(lines) - 1) / 2), line, **style, **weight)
 
 
 def joint_ends(cell: Contrast) -> tuple[float, float]:

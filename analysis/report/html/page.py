@@ -1,4 +1,4 @@
-"""One HTML file of the sections, which loads nothing and whose policy forbids it to."""
+"""One HTML file of the answer and the sections, which loads nothing and whose policy forbids it to."""
 
 import base64
 import hashlib
@@ -11,23 +11,33 @@ from markupsafe import Markup
 
 from analysis.records.tables import StudyData
 from analysis.report.document import Figure, Section, Table
+from analysis.report.first_screen.screen import Screen
 from analysis.report.html import svg
-from analysis.report.number_format import question
+from analysis.report.html.terms import Terms
+
+OPEN_ROWS = 12
+"""Rows of a figure's table that stands unfolded."""
 
 
-def render(study: StudyData, report: Mapping[str, Any], sections: Sequence[Section]) -> str:
-    """Return the page: the answer that ``report.json`` holds (``report``), then its ``sections``."""
+def render(
+    study: StudyData,
+    report: Mapping[str, Any],
+    screen: Screen,
+    sections: Sequence[Section],
+    glossary: Mapping[str, str],
+) -> str:
+    """Return the page: its first screen, the answer that ``report.json`` holds (``report``), then its ``sections``;
+    the words of the ``glossary`` carry their meanings."""
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"drawing": _drawing, "csv_address": _csv_address}
+    environment.filters |= {"drawing": _drawing, "csv_address": _csv_address, "terms": Terms(glossary).mark}
+    environment.globals |= {"new_set": set, "open_rows": OPEN_ROWS}
     css, script = _asset("page.css"), _asset("page.js")
-    asked = question(study.design.arms)
     return environment.from_string(_asset("page.html.jinja")).render(
         study=study,
-        title=f"{study.name}: {asked[0].lower()}{asked[1:]}",
-        question=asked,
         report=report,
+        screen=screen,
         sections=sections,
         css=Markup(css),
         script=Markup(script),
@@ -40,8 +50,9 @@ def _asset(name: str) -> str:
 
 
 def _policy(css: str, script: str) -> str:
-    """Return a policy by which nothing may run, style or load but what stands in the page, known by its hash."""
-    known = f"style-src '{_hash(css)}'; script-src '{_hash(script)}'"
+    """Return a policy by which nothing may run, style or load but what stands in the page, known by its hash; a drawing
+    that is saved as PNG becomes an image of the page itself first."""
+    known = f"style-src '{_hash(css)}'; script-src '{_hash(script)}'; img-src data:"
     return f"default-src 'none'; {known}; base-uri 'none'; form-action 'none'"
 
 

@@ -4,6 +4,7 @@ from analysis.findings.results import Results
 from analysis.records.tables import StudyData
 from analysis.report import number_format as fmt
 from analysis.report.document import Definition, Definitions, Section
+from analysis.report.html.terms import anchor
 from study.spec.arms import BASELINE
 
 TERMS = {
@@ -40,13 +41,18 @@ TERMS = {
 
 
 def section(study: StudyData, results: Results) -> Section:
+    terms = [Definition(term, text, anchor=anchor(term)) for term, text in meanings(study).items()]
+    return Section("glossary", "Glossary", details=[Definitions(terms)])
+
+
+def meanings(study: StudyData) -> dict[str, str]:
+    """Return what each term means on the page of a study."""
     of_study = {
         "compared": _compared(study),
         "factors": fmt.listing([factor.axis for factor in study.design.factors]),
         "every_arm": fmt.every_arm(study.design.arms),
     }
-    terms = [Definition(term, text.format(**of_study)) for term, text in TERMS.items()]
-    return Section("glossary", "Glossary", [Definitions(terms)])
+    return {term: text.format(**of_study) for term, text in TERMS.items()}
 
 
 def _compared(study: StudyData) -> str:

@@ -5,7 +5,7 @@ from importlib.resources import files
 from analysis.findings.results import Results
 from analysis.records.tables import StudyData
 from analysis.report import number_format as fmt
-from analysis.report.document import BulletList, Paragraph, Section
+from analysis.report.document import Block, BulletList, Paragraph, Section
 from analysis.stats.power import seeds_to_reach
 from study.spec.arms import ARMS
 
@@ -27,7 +27,8 @@ def section(study: StudyData, results: Results) -> Section:
         enough=seeds_to_reach(results.alpha),
     )
     paragraphs = [Paragraph(" ".join(paragraph.split())) for paragraph in text.split("\n\n")]
-    return Section("methods", "Methods", [*paragraphs, BulletList(_asset("references.txt").splitlines())])
+    blocks: list[Block] = [*paragraphs, BulletList(_asset("references.txt").splitlines())]
+    return Section("methods", "Methods", details=blocks)
 
 
 def _differ(study: StudyData) -> str:

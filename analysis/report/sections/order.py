@@ -1,7 +1,4 @@
-"""The order in which the page is read: the answer first, then what convinces, then every number.
-
-A section's number, and what refers to it, follow from its place here.
-"""
+"""The order in which the page is read: what convinces first, then, in the same order, every number."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,11 +9,11 @@ from analysis.report.document import Section
 from analysis.report.sections import (
     cells,
     compared,
-    evidence,
     glossary,
     inference,
     learning,
     methods,
+    pairs,
     provenance,
     robustness,
     speed,
@@ -45,7 +42,7 @@ class Entry:
 
 
 SECTIONS = (
-    Entry("seeds", evidence.section),
+    Entry("seeds", pairs.section),
     Entry("map", where.section),
     Entry("curves", learning.section),
     Entry("robustness", robustness.section),
@@ -59,8 +56,6 @@ SECTIONS = (
     Entry("provenance", provenance.section),
     Entry("glossary", glossary.section),
 )
-FIRST = 2
-"""Number of the first of them: the answer above is number 1."""
 
 
 def shown(study: StudyData, results: Results) -> list[Entry]:
@@ -73,6 +68,6 @@ def sections(study: StudyData, results: Results) -> list[Section]:
     return [entry.make(study, results) for entry in shown(study, results)]
 
 
-def number(key: str, study: StudyData, results: Results) -> int:
-    """Return the number of a section on the page, for what refers to it."""
-    return [entry.key for entry in shown(study, results)].index(key) + FIRST
+def title(key: str, study: StudyData, results: Results) -> str:
+    """Return the title of a section on the page, for what refers to it."""
+    return next(entry.make(study, results).title for entry in shown(study, results) if entry.key == key)

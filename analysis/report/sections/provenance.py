@@ -18,7 +18,7 @@ def section(study: StudyData, results: Results) -> Section:
     seen = looks(study, results)
     if seen:
         blocks.append(Paragraph(f"Looks at these data so far, this one too: {'; '.join(map(_look, seen))}."))
-    return Section("provenance", "Where it comes from", blocks)
+    return Section("provenance", "Provenance", details=blocks)
 
 
 def _terms(study: StudyData, results: Results) -> Iterator[Definition]:

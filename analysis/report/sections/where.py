@@ -1,18 +1,17 @@
 """How does the difference vary over the grid?"""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from analysis.findings import contrasts
 from analysis.findings.contrasts import Contrast
 from analysis.findings.results import Findings, Results
-from analysis.records.tables import PRIMARY, StudyData
+from analysis.records.tables import StudyData
 from analysis.report import number_format as fmt
 from analysis.report.by_arm import under_names
 from analysis.report.columns import (
-    cell_columns,
     cell_values,
     count_column,
     failed_column,
@@ -20,8 +19,8 @@ from analysis.report.columns import (
     interval_values,
     p_column,
     pvalue_values,
+    setting_column,
     text_column,
-    tipping_column,
     tipping_values,
 )
 from analysis.report.document import Block, Column, Figure, Paragraph, Placeholder, Section, Table
@@ -32,58 +31,75 @@ from study.spec.factors import Cell
 
 
 def section(study: StudyData, results: Results) -> Section:
-    blocks = under_names({arm: [*_of_arm(study, results, of_arm)] for arm, of_arm in results.of_arms.items()})
-    return Section(
-        "map",
-        "Cell by cell",
-        blocks or [Placeholder("No cell has a pair of runs; train both arms:", "python -m study.run")],
-    )
+    """Return the map where there are several settings, and every number of them."""
+    figures: dict[str, list[Block]] = {}
+    details: dict[str, list[Block]] = {}
+    for arm, of_arm in results.of_arms.items():
+        cells = contrasts.by_cell(results.contrasts, arm)
+        table = _table(study, arm, cells)
+        if is_drawn(cells):
+            figures[arm] = [figure(study, arm, cells, f"effect-{arm}", table)]
+        details[arm] = [*_details(study, of_arm, cells, [] if arm in figures else [table])]
+    blocks = under_names(figures)
+    if not any(details.values()):
+        blocks = [Placeholder("No setting has a pair of runs. To train both arms:", "python -m study.run")]
+    return Section("map", "Setting by setting", blocks, under_names(details))
 
 
-def _of_arm(study: StudyData, results: Results, of_arm: Findings) -> Iterator[Block]:
-    cells = contrasts.by_cell(results.contrasts, of_arm.arm)
+def is_drawn(cells: Mapping[Cell, Contrast]) -> bool:
+    """Return whether there is a map: several settings, and a difference in one."""
+    return len(cells) > 1 and any(math.isfinite(cell.mean_diff) for cell in cells.values())
+
+
+def _details(
+    study: StudyData, of_arm: Findings, cells: Mapping[Cell, Contrast], table: Sequence[Table]
+) -> Iterator[Block]:
     if any(math.isfinite(cell.mean_diff) for cell in cells.values()):
-        yield _map(study, of_arm.arm, cells)
+        yield from table
     elif any(cell.verdict == "counts alone" for cell in cells.values()):
-        yield Paragraph("Too few runs learn for a difference in any cell; the answer counts those that do.")
+        yield Paragraph("Too few runs learn to give a difference in any setting. The answer counts those that learn.")
     if of_arm.level_differences:
         yield _about_levels(study, of_arm)
         yield _level_table(study, of_arm)
 
 
-def _map(study: StudyData, arm: str, cells: dict[Cell, Contrast]) -> Figure:
+def figure(study: StudyData, arm: str, cells: Mapping[Cell, Contrast], name: str, table: Table | None) -> Figure:
+    """Return the map of the differences."""
     known = [cell for cell in cells.values() if math.isfinite(cell.mean_diff)]
-    n = max(cell.n_pairs for cell in known)
     return Figure(
-        name=f"effect-{arm}",
+        name=name,
         headline=_headline(known),
         subtitle=(
-            f"Test accuracy {fmt.side(arm)} minus {fmt.side(known[0].baseline)}, in points, by"
-            f" {fmt.listing([factor.axis for factor in study.design.factors])}; {fmt.endpoint(PRIMARY)}; up to"
-            f" {fmt.seeds(n)} a cell."
+            f"Test accuracy {fmt.side(arm)} minus {fmt.side(known[0].baseline)} in points, by"
+            f" {fmt.listing([factor.axis for factor in study.design.factors])}; up to"
+            f" {fmt.seeds(max(cell.n_pairs for cell in known))} a setting."
         ),
         draw=partial(effects.effect_map, cells),
         alt="; ".join(f"{fmt.cell(key)}: {_difference(cell)}{_failed(cell)}" for key, cell in cells.items()) + ".",
         caption=(
-            f"The difference given that both arms learn. Intervals hold for all cells and their mean at once (sup-t,"
-            f" {fmt.level(known[0].ci.level)}). ✕: runs that diverged or ended below"
-            f" {fmt.percent(study.learning_threshold, 0)}, {fmt.both(study.baseline, arm)}; where fewer than"
-            f" {seeds_to_reach(known[0].alpha)} pairs learn they stand alone. Colours are linear up to half a point,"
-            " logarithmic beyond."
+            f"Brackets: {fmt.level(known[0].ci.level)} intervals that hold for all settings and their mean together."
+            f"{_about_failures(study, arm, cells)}"
         ),
-        table=_table(study, arm, cells),
+        table=table,
     )
 
 
-def _headline(cells: list[Contrast]) -> str:
-    if len(cells) == 1:
-        return f"The difference is {_difference(cells[0])} at {fmt.cell(cells[0].cell)}"
-    better, worse = (sum(cell.verdict.startswith(side) for cell in cells) for side in ("better", "worse"))
-    tally = f"Better in {better}, worse in {worse} of {len(cells)} cells in which both arms learn"
+def _about_failures(study: StudyData, arm: str, cells: Mapping[Cell, Contrast]) -> str:
+    if not any(cell.n_failed_baseline or cell.n_failed_arm for cell in cells.values()):
+        return ""
+    few = seeds_to_reach(next(iter(cells.values())).alpha)
+    return (
+        f" Differences are of pairs in which both arms learn. Failed runs: {fmt.both(study.baseline, arm)}; they stand"
+        f" alone where fewer than {few} pairs learn."
+    )
+
+
+def _headline(cells: Sequence[Contrast]) -> str:
     if all(cell.joint is None for cell in cells):
-        tally = "Too few seeds to test single cells"
-    low, high = (choose(cells, key=lambda cell: cell.mean_diff) for choose in (min, max))
-    return f"{tally}: from {_estimate(low)} to {_estimate(high)} points"
+        return "Too few seeds to test single settings"
+    better, worse = (sum(cell.verdict.startswith(side) for cell in cells) for side in ("better", "worse"))
+    where = fmt.units(len(cells), "settings")
+    return f"Better in {better}, worse in {worse} of {where} in which both arms learn"
 
 
 def _difference(cell: Contrast) -> str:
@@ -103,20 +119,19 @@ def _failed(cell: Contrast) -> str:
     return f" ({cell.n_failed_baseline} {without} and {cell.n_failed_arm} {with_arm} of {cell.n_runs} failed)"
 
 
-def _table(study: StudyData, arm: str, cells: dict[Cell, Contrast]) -> Table:
+def _table(study: StudyData, arm: str, cells: Mapping[Cell, Contrast]) -> Table:
     inner = 1 - 2 * next(iter(cells.values())).alpha
     columns = [
-        *cell_columns(study),
+        setting_column(study),
         count_column("n", "n"),
-        interval_column("difference, points [all cells at once]", "difference"),
-        p_column("p, adjusted for all cells and their mean (sup-t)", "p_adjusted"),
+        interval_column("difference, points [simultaneous]", "difference"),
+        p_column("p, adjusted (sup-t)", "p_adjusted"),
         failed_column(study.baseline, arm),
-        Column(f"[{fmt.level(inner)}, this cell alone]", fmt.interval, ("inner_low", "inner_high")),
-        tipping_column(),
+        Column(f"[{fmt.level(inner)}, this setting alone]", fmt.interval, ("inner_low", "inner_high")),
         text_column("verdict", "verdict"),
     ]
     rows = [cell_values(study, key) | _row(cell) for key, cell in cells.items()]
-    return Table(f"effect-{arm}", "The difference in every cell, tested together", columns, rows)
+    return Table(f"effect-{arm}", "The difference in every setting, tested together", columns, rows)
 
 
 def _row(cell: Contrast) -> dict[str, Any]:
@@ -143,10 +158,10 @@ def _about_levels(study: StudyData, of_arm: Findings) -> Paragraph:
         for step in of_arm.level_differences
     ]
     n, few = of_arm.level_differences[0].interval.n, of_arm.level_differences[0].interval.reason
-    together = f"{fmt.seeds(n)} are too few for intervals" if few else "the intervals hold together"
+    together = f"{fmt.seeds(n)} are too few for intervals" if few else "the intervals are simultaneous"
     return Paragraph(
-        f"How the difference changes from level to level, averaged over the other factors: {'; '.join(steps)}. All"
-        f" pairs count, failures as they ended; {together}."
+        f"How the difference changes between levels, averaged over the other factors: {'; '.join(steps)}. All pairs"
+        f" count, failures as they ended; {together}."
     )
 
 
@@ -157,10 +172,10 @@ def _levels(study: StudyData, step: LevelDifference) -> str:
 
 def _level_table(study: StudyData, of_arm: Findings) -> Table:
     columns = [
-        text_column("from one level to another", "levels"),
+        text_column("levels", "levels"),
         count_column("n", "n"),
-        interval_column("change of the difference, points [all at once]", "change"),
-        p_column("p, all changes together (sup-t)", "p_adjusted"),
+        interval_column("change of the difference, points [simultaneous]", "change"),
+        p_column("p, adjusted (sup-t)", "p_adjusted"),
     ]
     rows = [
         {
@@ -171,5 +186,5 @@ def _level_table(study: StudyData, of_arm: Findings) -> Table:
         }
         for step in of_arm.level_differences
     ]
-    caption = "How the difference changes from one level to another, averaged over the other factors"
+    caption = "How the difference changes between levels, averaged over the other factors"
     return Table(f"levels-{of_arm.arm}", caption, columns, rows)

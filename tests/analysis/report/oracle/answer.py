@@ -70,17 +70,17 @@ class Part:
     is_mean: bool = False
 
     def said(self, o: Oracle) -> Iterator[str]:
-        place, n = f"On {DATA[o.of.dataset]}, {self.place}", self.counted
+        place, n = sentence(self.place), self.counted
         if math.isnan(self.difference.estimate):
-            alone = "one seed has no others to choose its cells"
+            alone = "one seed has no others to choose its settings"
             none = alone if self.difference.n else "no seed has the pairs that it takes"
             why = self.reason if self.verdict == "counts alone" else none
-            yield f"{place}, no difference is given: {why}."
+            yield f"{place}, no difference on {DATA[o.of.dataset]} is given: {why}."
             return
         found = self.tipping
         qualified = found is not None and found.limit > found.rate
         yield either(
-            f"{place}, {self._claim(o, text.split(' ')[0], qualified)} ({self._evidence(o, text)})."
+            f"{place}, {self._claim(o, text.split(' ')[0], qualified)}. {self._evidence(o, text)}."
             for text in self.texts
         ) + (f" {_tipping(found)}" if found and qualified else "")
         yield from filter(None, [self.best, f"Better with BN in {self.n_better} of {n}."])
@@ -99,30 +99,31 @@ class Part:
     def _claim(self, o: Oracle, size: str, qualified: bool) -> str:
         """What the verdict makes of the difference."""
         name, margin = "batch normalisation", f"{100 * o.margin:g} points"
+        accuracy = f"test accuracy on {DATA[o.of.dataset]}"
         kind, *small = self.verdict.split(", by less")
         counts = Counter(cell.verdict.split(",")[0] for cell in o.in_cells)
         verb = {"better": ("raises", "raised"), "worse": ("lowers", "lowered")}.get(kind, ("", ""))[qualified]
         less, seen = f", less than the margin of {margin}" if small else "", " in the runs seen" if qualified else ""
-        several = "in every cell " if self.is_mean and len(o.in_cells) > 1 else ""
-        changed = f"{name} {verb} test accuracy by {size.lstrip('+-')} points{less}{seen}"
+        several = " in every setting" if self.is_mean and len(o.in_cells) > 1 else ""
+        changed = f"{name} {verb} {accuracy} by {size.lstrip('+-')} points{less}{seen}"
         return {
             "better": changed,
             "worse": changed,
-            "equivalent": f"{name} changes test accuracy {several}by less than the margin of {margin}",
+            "equivalent": f"{name} changes {accuracy}{several} by less than the margin of {margin}",
             "mixed": f"{name} is better in {counts['better']} and worse in {counts['worse']} of {len(o.in_cells)}"
-            f" cells: {size} points on average",
-            "inconclusive": f"the data do not decide whether {name} changes test accuracy: it differs by {size} points",
-            "description": f"test accuracy with {name} differs by {size} points: a description and no verdict",
-            "withheld": f"runs are missing, so there is no verdict on {name}: the pairs that there are differ by {size}"
-            " points",
+            f" settings: {size} points on average",
+            "inconclusive": f"the data do not decide whether {name} changes {accuracy}: the difference is {size} points",
+            "description": f"{accuracy} differs by {size} points with {name}: a description, not a verdict",
+            "withheld": f"runs are missing, so there is no verdict on {name}: the complete pairs differ by {size} points",
         }[kind]
 
     def _evidence(self, o: Oracle, text: str) -> str:
-        sides = f"{percent(self.means[0])} without BN, {percent(self.means[1])} with BN"
+        sides = f"Accuracy was {percent(self.means[0])} without BN and {percent(self.means[1])} with BN"
         level, interval = o.level, text.partition(" ")[2]
         if self.verdict == "equivalent":
             level, interval = 1 - 2 * o.alpha, ends(self.inner)
-        return f"{sides}{f'; {level_text(level)} interval {interval}' if interval else ''}, {self.counted}"
+        within = f"{level_text(level)} interval of the difference {interval}, " if interval else ""
+        return f"{sides}; {within}{self.counted}"
 
     @property
     def counted(self) -> str:
@@ -136,11 +137,11 @@ def _parts(o: Oracle) -> Iterator[Part]:
         yield Part(**found)
     setting = next((cell for cell in o.in_cells if cell.cell == (32, 0.01)), None)
     if setting:
-        given = ", given that both arms learn" if setting.n and sum(setting.failed) else ""
+        given = ", in pairs in which both arms learn" if setting.n and sum(setting.failed) else ""
         yield _of(o, setting, f"at the tutorial's setting ({place(setting.cell)}){given}")
     if not setting or len(o.in_cells) > 1:
-        cells = "in the one cell" if len(o.in_cells) == 1 else f"averaged over the {len(o.in_cells)} cells"
-        yield _of(o, o.whole, f"{cells} of this design")
+        one = len(o.in_cells) == 1
+        yield _of(o, o.whole, "in the one setting" if one else f"averaged over the {len(o.in_cells)} settings")
 
 
 def _of(o: Oracle, one: Contrast, at: str) -> Part:
@@ -156,16 +157,16 @@ def _tipping(found: Tipping) -> str:
     if not found.rate:
         return f"Not better {SIDE[found.arm]} once its failures count as they ended."
     if found.rate > 0.995:
-        return f"Not reversed unless nearly every run {SIDE[found.arm]} collapsed."
-    return (
-        f"Reversed if more than {two_digits(found.rate)} of the runs {SIDE[found.arm]} collapsed; {_excluded(found)}."
-    )
+        return f"Only a collapse of nearly every run {SIDE[found.arm]} would reverse this."
+    runs = f"more than {two_digits(found.rate)} of the runs {SIDE[found.arm]} collapse"
+    return f"This reverses if {runs}; {_excluded(found)}."
 
 
 def _excluded(found: Tipping) -> str:
     share = "nothing" if found.limit >= 1 else f"only shares above {two_digits(found.limit)}"
-    verb = "excludes" if found.n_failed == 1 else "exclude"
-    return f"{found.n_failed} of {seeds(found.n)} with a failed run {verb} {share}"
+    if not found.n_failed:
+        return f"{seeds(found.n)} without a failed run exclude{'s' if found.n == 1 else ''} {share}"
+    return f"{found.n_failed} of {seeds(found.n)} with a failed run exclude{'s' if found.n_failed == 1 else ''} {share}"
 
 
 def _made_of(o: Oracle) -> Iterator[str]:
@@ -193,13 +194,13 @@ def _made_of(o: Oracle) -> Iterator[str]:
         tally = ", ".join(f"{said.get(verdict, verdict)} in {counts[verdict]}" for verdict in known)
         if counts["counts alone"]:
             tally = ", ".join(filter(None, [tally, f"an arm does not learn in {counts['counts alone']}"]))
-        yield f"Of {len(o.in_cells)} cells, tested together with the mean: {tally}."
+        yield f"Of {len(o.in_cells)} settings, tested together with the mean: {tally}."
     spreads = [float(cell.d.std(ddof=1)) if cell.n > 1 else math.nan for cell in (o.whole, *o.in_cells)]
     if o.whole.verdict in ("inconclusive", "equivalent") and not any(map(math.isnan, spreads)):
         needed = max(_for_equivalence(sd, o) for sd in spreads)
         yield (
-            f"With this spread, {seeds(needed)} would put the interval of every cell and of the mean within"
-            f" {100 * o.margin:g} points, were there no difference."
+            f"With this spread and no true difference, {seeds(needed)} would put every setting's interval and the mean's"
+            f" within {100 * o.margin:g} points."
         )
 
 
@@ -220,10 +221,8 @@ def _learning(o: Oracle) -> Iterator[str]:
             continue
         every = False
         shares = [estimate(clopper_pearson(k, n, o.level), SHARE) for k in counts]
-        sides = [
-            f"{k} of {n} runs learn {SIDE[arm]} ({share})" for arm, k, share in zip(ARMS, counts, shares, strict=True)
-        ]
-        yield f"{sentence(place(of.cells[i]))}: {' and '.join(sides)}."
+        sides = [f"{k} of {n} runs {SIDE[arm]} ({share})" for arm, k, share in zip(ARMS, counts, shares, strict=True)]
+        yield f"At {place(of.cells[i])}: {' and '.join(sides)} learn."
     if every:
         n = int(of.paired.any(axis=1).sum())
         limit = upper_limit(0, n, o.alpha)

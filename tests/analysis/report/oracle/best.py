@@ -49,7 +49,7 @@ def _tuned(o: Oracle, made: Searches) -> dict[str, Any]:
         "reason": reason,
         "tipping": tipping,
         "unit": made.unit,
-        "best": f"Best cells: {same}; {HOW}. Failures count as they ended." if one else "",
+        "best": f"Best settings: {same}; {HOW}. Failures count as they ended." if one else "",
     }
 
 
@@ -85,7 +85,7 @@ def _on_the_grid(o: Oracle) -> dict[str, Any] | None:
         failed, own = of.failed[ARMS[side]][seen, at], of.score["last3"][ARMS[side]][seen, at]
         tipping = tipping_at(ARMS[side], own[~failed].mean(), means[1 - side], failed, o.alpha)
     return {
-        "place": "with each arm in its best cell",
+        "place": "with each arm in its best setting",
         "means": means,
         "difference": found,
         "texts": texts,
@@ -118,5 +118,5 @@ def _cells(baseline: tuple[int, float], arm: tuple[int, float]) -> str:
     if baseline != arm:
         at = f"{SIDE['no_bn']} at {place(baseline)} and {SIDE['bn']} at {place(arm)}"
     return (
-        f"Best cells: {at}; each seed is scored in the cells that the other seeds chose. Failures count as they ended."
+        f"Best settings: {at}; each seed is scored in the settings that the other seeds chose. Failures count as they ended."
     )

@@ -1,0 +1,85 @@
+"""The parts of the answer as cards: a number to read from afar, and the lines that it must not be quoted without."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from analysis.findings.answer import Answer, Part
+from analysis.records.tables import StudyData
+from analysis.report import number_format as fmt
+from analysis.report.first_screen.title import size
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a card; one of an arm carries the arm's key, by which the page marks it in the arm's colour."""
+
+    text: str
+    arm: str | None = None
+
+
+@dataclass(frozen=True)
+class Card:
+    """One part of the answer."""
+
+    key: str
+    title: str
+    value: str
+    unit: str
+    lines: Sequence[Line]
+
+
+def cards(study: StudyData, answer: Answer) -> list[Card]:
+    """Return the cards of one arm's answer, in the order of its parts; the failures stand before the mean."""
+    of_parts = {part.key: _of_part(answer, part) for part in answer.parts}
+    ordered = [of_parts.get("best"), of_parts.get("setting"), _failures(study, answer), of_parts.get("mean")]
+    return [card for card in ordered if card is not None]
+
+
+def _of_part(answer: Answer, part: Part) -> Card:
+    known = not math.isnan(part.difference.estimate)
+    return Card(
+        key=part.key,
+        title=_title(answer, part),
+        value=size(part, signed=True) if known else fmt.NO_NUMBER,
+        unit="points" if known else "",
+        lines=[*_lines(answer, part)] if known else [Line(fmt.sentence(part.reason or part.verdict))],
+    )
+
+
+def _title(answer: Answer, part: Part) -> str:
+    if part.key == "best":
+        return "Best setting of each arm" if part.source == "cross-fitted" else "Both arms tuned"
+    if part.key == "setting":
+        return "Tutorial's setting"
+    return "The one setting" if answer.n_cells == 1 else f"Mean of {answer.n_cells} settings"
+
+
+def _lines(answer: Answer, part: Part) -> Iterator[Line]:
+    yield Line(f"{fmt.percent(part.mean_baseline)} {fmt.side(answer.baseline)}", answer.baseline)
+    yield Line(f"{fmt.percent(part.mean_arm)} {fmt.side(answer.arm)}", answer.arm)
+    ends = fmt.interval(part.difference.low, part.difference.high)
+    if ends != fmt.NO_NUMBER:
+        yield Line(f"{fmt.level(part.difference.level)} interval {ends}")
+    yield Line(f"better in {part.n_better} of {fmt.units(part.n, part.unit)}")
+
+
+def _failures(study: StudyData, answer: Answer) -> Card | None:
+    """Return how many of all runs of the grid failed; None where no run was trained."""
+    outcomes = study.outcomes
+    counts = {
+        arm: (int(outcomes.failed[outcomes.arm == arm].sum()), int((outcomes.arm == arm).sum()))
+        for arm in (answer.baseline, answer.arm)
+    }
+    if not any(n for _, n in counts.values()):
+        return None
+    lines = [Line(f"{k} of {n:,} {fmt.side(arm)}", arm) for arm, (k, n) in counts.items()]
+    threshold = fmt.percent(study.learning_threshold, 0)
+    total = sum(k for k, _ in counts.values())
+    return Card(
+        key="failures",
+        title="Runs that failed",
+        value=f"{total:,}",
+        unit=f"of {sum(n for _, n in counts.values()):,} runs",
+        lines=[*lines, Line(f"diverged or ended below {threshold}")],
+    )

@@ -1,0 +1,83 @@
+"""What a reader takes away from the page: the sentence, a row for a LaTeX table, a citation."""
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from analysis.findings.answer import Answer, Part
+from analysis.findings.results import Results
+from analysis.records.tables import StudyData
+from analysis.report import number_format as fmt
+from analysis.report.answer_sentences import headline
+
+PROGRAM = "batch-norm-study"
+SPECIAL = re.compile(r"[\\{}$&#^_%~]")
+IN_LATEX = {
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "^": r"\^{}", "_": r"\_",
+    "%": r"\%", "~": r"\textasciitilde{}",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TakeAway:
+    """A text to copy."""
+
+    key: str
+    action: str
+    text: str
+
+
+def take_aways(study: StudyData, results: Results) -> list[TakeAway]:
+    """Return what there is to copy: sentence and row of the first part of each arm's answer, and the citation."""
+    return [*_of_answers(study, results), TakeAway("citation", "Cite", citation(study))]
+
+
+def _of_answers(study: StudyData, results: Results) -> Iterator[TakeAway]:
+    known = [a for a in results.answers.values() if math.isfinite(a.first.difference.estimate)]
+    if known:
+        sentences = [headline(answer, answer.first, study.design.dataset) for answer in known]
+        yield TakeAway("sentence", "Copy the sentence", "\n".join(sentences))
+        rows = [latex_row(study, answer, part) for answer in known for part in answer.parts]
+        yield TakeAway("latex", "Copy the LaTeX rows", "\n".join(rows))
+
+
+def latex_row(study: StudyData, answer: Answer, part: Part) -> str:
+    """Return a part of the answer as a row of a LaTeX table: what, baseline %, arm %, difference in points, n."""
+    places = fmt.digits(part.difference.low, part.difference.high)
+    difference = f"${fmt.points(part.difference.estimate, places)}$"
+    ends = fmt.interval(part.difference.low, part.difference.high)
+    interval = "" if ends == fmt.NO_NUMBER else f" ${ends}$"
+    what = escape(f"{fmt.dataset(study.design.dataset)}, {fmt.side(answer.arm)}, {PARTS[part.key]}")
+    accuracies = " & ".join(f"{100 * mean:.2f}" for mean in (part.mean_baseline, part.mean_arm))
+    return rf"{what} & {accuracies} & {difference}{interval} & {part.n} {part.unit} \\"
+
+
+PARTS = {"best": "each arm at its best", "setting": "tutorial's setting", "mean": "mean over settings"}
+
+
+def escape(text: str) -> str:
+    r"""Return a text for LaTeX.
+
+    >>> escape("50 % & more_")
+    '50 \\% \\& more\\_'
+    """
+    return SPECIAL.sub(lambda match: IN_LATEX[match.group()], text)
+
+
+def citation(study: StudyData) -> str:
+    """Return the study as a BibTeX entry, with what identifies it."""
+    manifest = study.manifest
+    year = str(manifest.get("date", ""))[:4]
+    commit = manifest["git"]["commit"]
+    digest = f"design digest {manifest['digest'][:12]}"
+    of_program = f", program commit {commit[:12]}" if commit else ""
+    lines = [
+        "@misc{" + re.sub(r"[^A-Za-z0-9-]", "-", study.name) + ",",
+        "  author = {{the batch-norm-study authors}},",
+        f"  title = {{{PROGRAM}: study {escape(study.name)} on {escape(fmt.dataset(study.design.dataset))}}},",
+        *([f"  year = {{{year}}},"] if year else []),
+        f"  note = {{{digest}{of_program}}},",
+        "}",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,78 @@
+"""The finding in at most 15 words, which head the page."""
+
+import math
+from collections.abc import Callable, Mapping
+
+from analysis.findings.answer import Answer, Part
+from analysis.report import number_format as fmt
+
+
+def title(answers: Mapping[str, Answer], dataset: str) -> str:
+    """Return the finding of a study: of its one arm in words, of several how many are better; that there is nothing to
+    compare where there is none."""
+    name = fmt.dataset(dataset)
+    if not answers:
+        return f"There is nothing to compare: one arm alone was trained on {name}"
+    if len(answers) > 1:
+        return _of_several(answers, name)
+    (answer,) = answers.values()
+    part = answer.first
+    if math.isnan(part.difference.estimate):
+        return f"Too few runs learn to compare accuracy on {name}" if part.n_runs else f"No pair of runs on {name} yet"
+    return fmt.sentence(TITLES[part.verdict.split(",")[0]](answer, part, name))
+
+
+def _of_several(answers: Mapping[str, Answer], dataset: str) -> str:
+    first = [answer.first for answer in answers.values()]
+    better = [arm for arm, part in zip(answers, first, strict=True) if part.verdict.startswith("better")]
+    baseline = fmt.arm_name(next(iter(answers.values())).baseline)
+    if not better:
+        return f"None of {len(answers)} arms is shown to beat {baseline} on {dataset}"
+    which = f": {fmt.listing([fmt.side(arm) for arm in better])}" if len(better) < 3 else ""
+    return f"{len(better)} of {len(answers)} arms beat {baseline} on {dataset}{which}"
+
+
+def _changed(answer: Answer, part: Part, dataset: str) -> str:
+    verb = "raised" if part.difference.estimate > 0 else "lowered"
+    seen = " in the runs seen" if part.qualified else ""
+    return f"{fmt.arm_name(answer.arm)} {verb} test accuracy on {dataset} by {size(part)} points{seen}"
+
+
+def _equivalent(answer: Answer, part: Part, dataset: str) -> str:
+    margin = fmt.margin(answer.margin)
+    return f"{fmt.arm_name(answer.arm)} changes test accuracy on {dataset} by less than {margin}"
+
+
+def _mixed(answer: Answer, part: Part, dataset: str) -> str:
+    better, worse = answer.cells["better"], answer.cells["worse"]
+    return f"{fmt.arm_name(answer.arm)}: better in {better}, worse in {worse} of {answer.n_cells} settings on {dataset}"
+
+
+def _undecided(answer: Answer, part: Part, dataset: str) -> str:
+    return f"undecided: {fmt.arm_name(answer.arm)} changed test accuracy on {dataset} by {size(part, True)} points"
+
+
+def _described(answer: Answer, part: Part, dataset: str) -> str:
+    few = f"{fmt.units(part.n, part.unit)} cannot decide"
+    return f"{few}: {fmt.arm_name(answer.arm)} changed {dataset} accuracy by {size(part, True)} points"
+
+
+def _withheld(answer: Answer, part: Part, dataset: str) -> str:
+    return f"runs are missing: there is no verdict on {fmt.arm_name(answer.arm)} on {dataset} yet"
+
+
+TITLES: dict[str, Callable[[Answer, Part, str], str]] = {
+    "better": _changed,
+    "worse": _changed,
+    "equivalent": _equivalent,
+    "mixed": _mixed,
+    "inconclusive": _undecided,
+    "description": _described,
+    "withheld": _withheld,
+}
+
+
+def size(part: Part, signed: bool = False) -> str:
+    """Return the difference in points, with as many digits as its interval allows."""
+    text = fmt.points(part.difference.estimate, fmt.digits(part.difference.low, part.difference.high))
+    return text if signed else text.lstrip("+-")

@@ -1,0 +1,132 @@
+"""Is the difference there in every pair? Every seed, in one figure: of each part of the answer a panel."""
+
+import math
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+
+from analysis.findings.answer import Answer, Part
+from analysis.findings.results import Findings, Results, Scores
+from analysis.records.tables import StudyData
+from analysis.report import number_format as fmt
+from analysis.report.by_arm import under_names
+from analysis.report.columns import cell_values, setting_column, text_column
+from analysis.report.document import Block, Column, Figure, Placeholder, Section, Table
+from analysis.report.figures.pairs import Panel, paired_differences
+
+
+def section(study: StudyData, results: Results) -> Section:
+    """Return the figure of all parts where there are several, and the table of every seed."""
+    several = {arm: panels(results, of_arm) for arm, of_arm in results.of_arms.items()}
+    tables = {arm: [_table(study, of_arm)] for arm, of_arm in results.of_arms.items() if of_arm.scores[0].seeds}
+    figures: dict[str, list[Block]] = {
+        arm: [figure(every, f"pairs-{arm}", tables[arm][0])]
+        for arm, every in several.items()
+        if len(every) > 1 and arm in tables
+    }
+    nothing = [] if any(several.values()) else [_nothing(study)]
+    details = under_names({arm: tables[arm] for arm in tables if arm not in figures})
+    return Section("seeds", "Seed by seed", under_names(figures) or nothing, details)
+
+
+def _nothing(study: StudyData) -> Placeholder:
+    return Placeholder(
+        "No seed has a pair in every setting. Repeat the study's own command to complete it:", study.manifest["argv"]
+    )
+
+
+def panels(results: Results, of_arm: Findings) -> list[Panel]:
+    """Return a panel for each part of the answer that has pairs and a difference, in the order of the parts."""
+    answer = results.answers[of_arm.arm]
+    return [*_panels(answer, of_arm)]
+
+
+def _panels(answer: Answer, of_arm: Findings) -> Iterator[Panel]:
+    for part in answer.parts:
+        scores = _scores(part, of_arm)
+        if scores is not None and scores.seeds and math.isfinite(part.difference.estimate):
+            name = PANELS[part.key].format(n=answer.n_cells)
+            yield Panel(name, answer.baseline, answer.arm, scores, part.difference, part.key == "setting", part.unit)
+
+
+PANELS = {"best": "each arm at its best", "setting": "tutorial's setting", "mean": "mean of {n} settings"}
+
+
+def _scores(part: Part, of_arm: Findings) -> Scores | None:
+    """Return the pairs that a part is made of; None where they are not kept."""
+    by_cell = {scores.cell: scores for scores in of_arm.scores}
+    if part.key == "mean":
+        return by_cell[None]
+    return by_cell.get(part.cells[of_arm.arm]) if part.key == "setting" else None
+
+
+def figure(every: Sequence[Panel], name: str, table: Table | None) -> Figure:
+    """Return the figure of these panels, headed by what the first of them shows."""
+    first = every[0]
+    sides = f"{fmt.side(first.baseline)} and {fmt.side(first.arm)}"
+    where = f" ({first.title})" if len(every) == 1 else ""
+    return Figure(
+        name=name,
+        headline=_headline(first),
+        subtitle=(
+            f"Test accuracy of each pair {sides} (%), joined by a line, and the differences in points{where};"
+            f" {fmt.units(len(first.scores.seeds), first.unit)}."
+        ),
+        draw=partial(paired_differences, every),
+        alt=" ".join(map(_alt, every)),
+        caption=(
+            f"Diamond and bar: mean difference and its {fmt.level(first.difference.level)} interval. Zero is level with"
+            f" the mean {fmt.side(first.baseline)}.{_hollow(every)}{_left_out(every)}"
+        ),
+        table=table,
+    )
+
+
+def _headline(panel: Panel) -> str:
+    d = [d for d, counts in zip(panel.scores.differences, panel.counted, strict=True) if counts]
+    size = fmt.points(panel.difference.estimate, fmt.digits(panel.difference.low, panel.difference.high))
+    ahead = f"Better {fmt.side(panel.arm)} in {sum(one > 0 for one in d)} of {fmt.units(len(d), panel.unit)}"
+    return f"{ahead}: {size} points"
+
+
+def _hollow(every: Sequence[Panel]) -> str:
+    hollow = any(not panel.given_learning and not all(panel.scores.learned) for panel in every)
+    return " Hollow: a run of the pair failed." if hollow else ""
+
+
+def _left_out(every: Sequence[Panel]) -> str:
+    """Return how many pairs with a failed run are not drawn where only pairs count that learn."""
+    n = sum(int((~panel.counted).sum()) for panel in every)
+    return f" Not drawn at the tutorial's setting: {fmt.units(n, 'pairs')} with a failed run." if n else ""
+
+
+def _alt(panel: Panel) -> str:
+    shown = [*zip(panel.scores.seeds, panel.scores.of_baseline, panel.scores.of_arm, strict=True)]
+    one = panel.unit.removesuffix("es") if panel.unit.endswith("ches") else panel.unit.removesuffix("s")
+    pairs = "; ".join(f"{one} {n}: {fmt.percent(a)} to {fmt.percent(b)}" for n, a, b in shown[:20])
+    more = f"; and {len(shown) - 20} more" if len(shown) > 20 else ""
+    mean = fmt.estimate(*fmt.as_triple(panel.difference))
+    sides = f"{fmt.side(panel.baseline)} to {fmt.side(panel.arm)}"
+    return f"{fmt.sentence(panel.title)}, {sides}: {pairs}{more}. Mean difference {mean} points."
+
+
+def _table(study: StudyData, of_arm: Findings) -> Table:
+    return Table(
+        f"pairs-{of_arm.arm}",
+        f"Every seed {fmt.side(of_arm.baseline)} and {fmt.side(of_arm.arm)}",
+        [
+            setting_column(study),
+            text_column("seed", "seed"),
+            Column(fmt.side(of_arm.baseline), fmt.percent, ("of_baseline",)),
+            Column(fmt.side(of_arm.arm), fmt.percent, ("of_arm",)),
+            Column("difference, points", fmt.points, ("difference",)),
+        ],
+        [cell_values(study, scores.cell) | row for scores in of_arm.scores for row in _rows(scores)],
+    )
+
+
+def _rows(scores: Scores) -> Sequence[dict[str, Any]]:
+    return [
+        {"seed": seed, "of_baseline": a, "of_arm": b, "difference": d}
+        for seed, a, b, d in zip(scores.seeds, scores.of_baseline, scores.of_arm, scores.differences, strict=True)
+    ]
