@@ -7,7 +7,7 @@ RUN := $(VENV)/bin/python
 # A process a core, each with a run of files, whose fixtures are dear; who is done first takes over some of the rest.
 SIDE_BY_SIDE := -n auto --dist worksteal
 
-.PHONY: report test slow lint bench golden calibrate reference clean
+.PHONY: report test slow lint bench golden calibrate reference readme clean
 
 report: $(VENV)/installed
 	$(RUN) -m study.run --seeds 10
@@ -36,7 +36,7 @@ golden: $(VENV)/installed
 calibrate: $(VENV)/installed-test
 	OMP_NUM_THREADS=1 $(RUN) -m tests.calibration --studies 2000
 
-# The studies in the repository, and what the README quotes of them.
+# The studies in the repository, and what the README shows of them.
 REFERENCES := results/reference-mnist results/reference-mnist-tuned
 reference: $(VENV)/installed
 	rm -rf $(REFERENCES)
@@ -45,7 +45,12 @@ reference: $(VENV)/installed
 	$(RUN) -m study.tune --dataset mnist --study-id reference-mnist-tuned --searches 6
 	for study in $(REFERENCES); do $(RUN) -m analysis.report $$study; done
 	rm -rf $(foreach study,$(REFERENCES),$(addprefix $(study)/,parts ablation weights .[!.]*))
+	$(MAKE) readme
+
+# What the README quotes and shows of the studies in the repository; the picture needs Chromium.
+readme: $(VENV)/installed
 	$(RUN) -m analysis.readme $(REFERENCES)
+	$(RUN) -m analysis.picture results/reference-mnist
 
 $(VENV)/installed: pyproject.toml
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)

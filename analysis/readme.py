@@ -1,6 +1,7 @@
-"""python -m analysis.readme STUDY_DIR... [--readme README.md]: quotations of studies in the README, printed by code.
+"""python -m analysis.readme STUDY_DIR... [--readme README.md]: what does the README say was found? Printed by code.
 
-The text between the two marks is replaced by the headlines of the studies' reports and their figures.
+The text between the two marks is replaced by three lines an arm, which quote the answers in the studies' reports: each
+arm at its best, the tutorial's setting, and where an arm does not learn. Every line links the report that it quotes.
 """
 
 import json
@@ -13,32 +14,53 @@ from typing import Annotated, Any
 import tyro
 
 from analysis.errors import AnalysisError
-from analysis.report import number_format as fmt
 from study.cli import arguments
 from study.errors import StudyError
 
 BEGIN, END = "<!-- printed by analysis.readme: begin -->", "<!-- printed by analysis.readme: end -->"
+FIRST, LAST = 0, -1
+LINES: tuple[tuple[int, tuple[str, ...]], ...] = (
+    (LAST, ("best",)),
+    (LAST, ("setting",)),
+    (FIRST, ("not_learning", "mean")),
+)
+"""A line each: the study that it quotes, by its place among those named, and the part of the answer, or its substitute.
+The last study named has tuned arms, which see less of where training fails than the grid of the first."""
 
 
-def quoted(study: Path) -> str:
-    """Return the parts of a study's answer and its main figure as Markdown."""
-    report = json.loads((study / "report.json").read_text("utf-8"))
+def quoted(studies: Sequence[Path]) -> str:
+    """Return the three lines on each arm as a Markdown list."""
+    reports = [_report(study) for study in studies]
     return "\n".join(
-        line for verdict in report["verdicts"] for line in _verdict(verdict, f"{study.as_posix()}/figures")
+        _line(studies[place], verdict, keys) for place, keys in LINES for verdict in reports[place]["verdicts"]
     )
 
 
-def _verdict(verdict: Mapping[str, Any], figures: str) -> Iterator[str]:
-    yield from (f"> **{verdict['headline']}**", ">")
-    rest = [part for part in verdict["parts"] if part["headline"] != verdict["headline"]]
-    yield from (f"> - {part['title']}: {_said(part)}" for part in rest)
-    alt = f"Test accuracy of every seed {fmt.both_sides(verdict['arm'])}, and the differences"
-    yield from ("", f"![{alt}]({figures}/pairs-{verdict['arm']}.svg)")
+def _report(study: Path) -> Mapping[str, Any]:
+    try:
+        report: Mapping[str, Any] = json.loads((study / "report.json").read_text("utf-8"))
+    except FileNotFoundError:
+        raise AnalysisError(f"{study} has no report.json; python -m analysis.report {study} writes it") from None
+    return report
 
 
-def _said(part: Mapping[str, Any]) -> str:
-    """Return a part's headline; the mean over the cells is never without what it is made of."""
-    return " ".join([part["headline"], *(part["details"] if part["key"] == "mean" else [])])
+def _line(study: Path, verdict: Mapping[str, Any], keys: Sequence[str]) -> str:
+    """Return the first of the parts ``keys`` that the answer has, under its title and with a link to its report."""
+    parts = {part["key"]: part for part in verdict["parts"]}
+    for part in (parts[key] for key in keys if key in parts):
+        said = " ".join(_sentences(part))
+        return f"- **{part['title']}:** {said} ([report]({(study / 'report.html').as_posix()}))"
+    raise AnalysisError(
+        f"{study}/report.json answers {', '.join(parts) or 'nothing'} and not {' or '.join(keys)};"
+        f" name a study that does, such as results/reference-mnist"
+    )
+
+
+def _sentences(part: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a part says; the mean over the cells is never without what it is made of."""
+    yield part["headline"]
+    if part["key"] == "mean":
+        yield from part["details"]
 
 
 def update(readme: str, text: str) -> str:
@@ -51,19 +73,21 @@ def update(readme: str, text: str) -> str:
 
 @dataclass(frozen=True)
 class Options:
-    """Put the headlines of studies, whose reports are written, between the marks of the README."""
+    """Put what studies found, in three lines from their reports, between the marks of the README."""
 
     study_dirs: Annotated[tuple[Path, ...], tyro.conf.Positional]
-    """The folders of the studies, in the order in which they are quoted."""
+    """The folder of a study over a grid, then that of one with tuned arms, whose numbers come first."""
     readme: Path = Path("README.md")
+    """The file with the two marks."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
     try:
         options = arguments.read(Options, argv, "python -m analysis.readme")
         if not options.study_dirs:
             raise AnalysisError("name the folder of a study, such as results/reference-mnist")
-        text = "\n\n".join(quoted(study) for study in options.study_dirs)
+        text = quoted(options.study_dirs)
         options.readme.write_text(update(options.readme.read_text("utf-8"), text), "utf-8")
     except (AnalysisError, StudyError, OSError) as error:
         print(f"analysis.readme: {error}", file=sys.stderr)

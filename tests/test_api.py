@@ -1,7 +1,6 @@
 """The public names, as a notebook uses them: train, evaluate, optimise, read, fit; load, contrast, analyse, write."""
 
 import inspect
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +15,6 @@ import analysis
 import study
 from study.engine import devices
 from study.errors import UsageError
-from tests import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -147,17 +145,6 @@ def test_every_public_name_is_there_and_every_function_says_its_parameters(modul
             for parameter in inspect.signature(value).parameters:
                 assert parameter in said, f"{name}: {parameter}"
             assert "Returns\n-------" in said or name == "to_frame", name
-
-
-@pytest.mark.slow
-def test_the_example_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
-    (example,) = (block for block in blocks if block.startswith("import analysis, study"))
-    monkeypatch.chdir(tmp_path)
-    names: dict[str, object] = {}
-    exec(example, names)
-    assert isinstance(names["figure"], Figure)
-    assert (tmp_path / "results" / "try" / "report.html").is_file()
 
 
 @pytest.mark.parametrize("engine", ["torch", "auto"])

@@ -26,7 +26,7 @@ LAYERS = [
     ("analysis.records",),
     ("analysis.findings",),
     ("analysis.report",),
-    ("analysis.api", "analysis.figures", "analysis.readme"),
+    ("analysis.api", "analysis.figures", "analysis.readme", "analysis.picture"),
 ]
 """A module imports from its own package and from those above it here, of ``study`` or of ``analysis``."""
 CROSSING = {
@@ -34,6 +34,7 @@ CROSSING = {
     "analysis.findings": ("study.spec",),
     "analysis.report": ("study.errors", "study.spec", "study.store", "study.cli"),
     "analysis.readme": ("study.errors", "study.cli"),
+    "analysis.picture": ("study.errors", "study.cli"),
     "analysis.figures": ("study.spec",),
 }
 """What the parts of ``analysis`` import of ``study``; ``study`` imports nothing of ``analysis``."""

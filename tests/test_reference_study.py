@@ -1,4 +1,4 @@
-"""The studies in the repository: what they say, and that the README quotes them."""
+"""The studies in the repository: what they say."""
 
 import io
 import json
@@ -11,7 +11,6 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from analysis import readme
 from analysis.findings import contrasts
 from analysis.findings import results as findings
 from analysis.records import tables, trials
@@ -104,23 +103,9 @@ def test_optuna_opens_the_shipped_journal() -> None:
         assert states == [TrialState.COMPLETE] * 64
 
 
-def test_the_readme_quotes_the_studies(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
-    text = Path("README.md").read_text("utf-8")
-    quoted = [readme.quoted(Path("results") / folder.name) for folder in (STUDY, TUNED)]
-    assert readme.update(text, "\n\n".join(quoted)) == text
-
-
 @pytest.mark.parametrize("folder", [STUDY, TUNED], ids=["grid", "tuned"])
 def test_a_shipped_study_names_no_folder_of_the_machine_that_made_it(folder: Path) -> None:
     for path in folder.rglob("*.[jc]*"):
         text = path.read_text("utf-8")
         assert os.fspath(Path.home()) not in text
         assert "/tmp" not in text
-
-
-def test_a_readme_without_marks_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "README.md").write_text("no marks")
-    assert readme.main([str(STUDY), "--readme", str(tmp_path / "README.md")]) == 2
-    assert "once each" in capsys.readouterr().err
-    assert readme.main([]) == 2
