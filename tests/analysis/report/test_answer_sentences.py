@@ -31,13 +31,13 @@ def found(path: Path, n: int, lost: frozenset[Run] = frozenset(), fails: bool = 
 def test_one_seed_has_nobody_to_choose_its_cells(tmp_path: Path) -> None:
     answer = found(tmp_path, 1)
     assert answer.best
-    assert headline(answer, answer.best, "digits").endswith("one seed has no others to choose its cells.")
+    assert headline(answer, answer.best, "digits").endswith("one seed has no others to choose its settings.")
 
 
 def test_mixed_says_of_how_many_cells(tmp_path: Path) -> None:
     answer = found(tmp_path, 10)
     assert answer.mean
-    assert "is better in 1 and worse in 1 of 2 cells: " in headline(answer, answer.mean, "digits")
+    assert "is better in 1 and worse in 1 of 2 settings: " in headline(answer, answer.mean, "digits")
 
 
 @pytest.mark.parametrize("fails", [True, False])
@@ -51,15 +51,16 @@ def test_of_a_failed_run_without_its_partner_nobody_says_that_every_run_learned(
 def test_a_rate_is_reversible_or_not() -> None:
     for rate, start in (
         (0.0, "Not better with BN"),
-        (0.02, "Reversed if more than 2 % of"),
-        (1.0, "Not reversed unless"),
+        (0.02, "This reverses if more than 2 % of"),
+        (1.0, "Only a collapse of nearly every run"),
     ):
         assert tipping(at_rate("bn", rate, 0, 10, 0.05)).startswith(start)
-    assert tipping(at_rate("bn", 0.99999999, 0, 10, 0.05)) == "Not reversed unless nearly every run with BN collapsed."
+    nearly = tipping(at_rate("bn", 0.99999999, 0, 10, 0.05))
+    assert nearly == "Only a collapse of nearly every run with BN would reverse this."
 
 
 def test_a_margin_of_one_point_is_one_point(tmp_path: Path) -> None:
     answer = replace(found(tmp_path, 10), margin=0.01)
     assert answer.mean
     equivalent = replace(answer.mean, verdict="equivalent")
-    assert "by less than the margin of 1 point (" in headline(answer, equivalent, "digits")
+    assert "by less than the margin of 1 point. " in headline(answer, equivalent, "digits")

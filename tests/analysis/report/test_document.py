@@ -56,21 +56,32 @@ def drawing() -> Drawing:
     return figure
 
 
+WORDS = svg.Words('so "<b>" 1', "Better <in> 2", "What is drawn. What the band is.")
+
+
+def test_a_drawing_says_its_title_and_what_its_marks_are_wherever_it_is() -> None:
+    root = ET.fromstring(svg.inline(draw(drawing()), "one", WORDS, "wide"))
+    assert [(child.tag, child.text) for child in list(root)[:2]] == [
+        ("title", WORDS.title),
+        ("desc", WORDS.description),
+    ]
+
+
 def test_one_drawing_serves_light_and_dark_under_a_policy_without_style_attributes() -> None:
-    text = svg.inline(draw(drawing()), "one", 'so "<b>" 1')
+    text = svg.inline(draw(drawing()), "one", WORDS, "wide")
     root = ET.fromstring(text)
     elements = list(root.iter())
-    assert root.attrib["aria-label"] == 'so "<b>" 1'
+    assert (root.attrib["aria-label"], root.attrib["class"]) == (WORDS.alt, "drawing wide")
     assert not any("style" in element.attrib or element.tag == "style" for element in elements)
-    assert "var(--blue)" in text
-    assert "var(--vermillion)" in text
-    assert BLUE not in text
+    assert f"var(--blue, {BLUE})" in text
+    assert f"var(--vermillion, {VERMILLION})" in text
+    assert BLUE not in text.replace(f"var(--blue, {BLUE})", "")
     assert "#000000" not in text
     assert all(element.get("fill") != "#ffffff" or element.tag == "text" for element in elements)
 
 
 def test_ids_of_two_drawings_never_meet_and_every_reference_has_its_target() -> None:
-    both = [svg.inline(draw(drawing()), name, "1") for name in ("one", "two")]
+    both = [svg.inline(draw(drawing()), name, WORDS, "wide") for name in ("one", "two")]
     ids = [set(re.findall(r' id="([^"]+)"', text)) for text in both]
     assert ids[0]
     assert not ids[0] & ids[1]

@@ -81,18 +81,16 @@ def test_the_page_says_what_the_records_say(tmp_path: Path, capsys: pytest.Captu
     headline = said["verdicts"][0]["headline"]
     best, setting, not_learning, mean = (part["headline"] for part in said["verdicts"][0]["parts"])
     assert headline == best
-    assert "batch normalisation raised test accuracy by 2.2" in best
-    assert "at the tutorial's setting (batch size 32, rate 0.01), batch normalisation raised" in setting
-    assert not_learning.startswith("Every run of both arms learned; 0 of 6 seeds")
+    assert "batch normalisation raised test accuracy on scikit-learn's digits by 2.2" in best
+    assert "At the tutorial's setting (batch size 32, rate 0.01), batch normalisation raised" in setting
+    assert not_learning.startswith("Every run of both arms learned; 6 seeds without a failed run exclude")
     assert f"by {100 * whole.mean_diff:.2f} points" in mean
     assert f"[{100 * whole.ci_sim_low:+.2f}, {100 * whole.ci_sim_high:+.2f}], 6 seeds" in mean
     assert all(part["headline"] in page.text for part in said["verdicts"][0]["parts"])
     assert headline in capsys.readouterr().out
     for row in table.itertuples():
         assert f"[{100 * row.ci_low:+.2f}, {100 * row.ci_high:+.2f}]" in page.text
-    assert len(page.drawings) == 9
-    titles = [word for word in page.words if re.match(r"\d+\. ", word)]
-    assert [title.split(". ")[0] for title in titles] == [str(n) for n in range(1, 14)]
+    assert len(page.drawings) > 10
     assert "All planned pairs are complete." in page.text
 
 
@@ -121,10 +119,10 @@ def test_the_same_records_give_the_same_bytes_in_any_process(tmp_path: Path) -> 
 def test_fallback_data_few_seeds_and_gaps_are_said_first(tmp_path: Path) -> None:
     few = Design("digits", batch_sizes=(32,), lrs=(0.01,), seeds=(0, 1, 2), epochs=3)
     page = make(plant(tmp_path / "s", few, score, notice="THIS IS NOT MNIST.", lost={Run(32, 0.01, seed=2, arm="bn")}))
-    answer = page.text.index("a description and no verdict")
+    answer = page.text.index("a description, not a verdict")
     for notice in (
         "THIS IS NOT MNIST.",
-        "Only 2 seeds with a pair in every cell: the exact test cannot fall below p = 0.5. At"
+        "Only 2 seeds with a pair in every setting: the exact test cannot fall below p = 0.5. At"
         " least 6 are needed to reach 0.05.",
         "INCOMPLETE: 1 of 6",
     ):
@@ -135,12 +133,15 @@ def test_fallback_data_few_seeds_and_gaps_are_said_first(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("design", "words"),
     [
-        (Design("digits", batch_sizes=(32,), lrs=(0.01,), seeds=(0,), epochs=1), "a description and no verdict"),
+        (Design("digits", batch_sizes=(32,), lrs=(0.01,), seeds=(0,), epochs=1), "a description, not a verdict"),
         (
             Design("digits", ("no_bn",), (32,), (0.01,), (0, 1), 1),
             "Only no_bn was trained: there is nothing to compare",
         ),
-        (Design("digits", batch_sizes=(1,), lrs=(0.01,), seeds=(0, 1), epochs=1), "no seed with a pair in every cell"),
+        (
+            Design("digits", batch_sizes=(1,), lrs=(0.01,), seeds=(0, 1), epochs=1),
+            "0 seeds with a pair in every setting",
+        ),
         (Design("digits", ("bn",), (1,), (0.01,), (0, 1), 1), "Only bn was trained: there is nothing to compare"),
     ],
 )
@@ -150,10 +151,9 @@ def test_studies_that_prove_nothing_still_make_an_honest_page(design: Design, wo
 
 def test_a_study_in_which_every_run_diverged_makes_a_page(tmp_path: Path) -> None:
     page = make(plant(tmp_path / "s", DESIGN, lambda run, epoch: None if epoch else 0.1))
-    assert (
-        "Batch size 32, rate 0.1: 0 of 6 runs learn without BN (0 % [0, 46]) and 0 of 6 runs learn with BN" in page.text
-    )
-    assert page.text.index("EVERY RUN FAILED") < page.text.index("1. The answer")
+    learned = "At batch size 32, rate 0.1: 0 of 6 runs without BN (0 % [0, 46]) and 0 of 6 runs with BN (0 % [0, 46])"
+    assert f"{learned} learn." in page.text
+    assert page.text.index("EVERY RUN FAILED") < page.text.index("The whole answer")
     assert not re.search("normalisation (raise|lower)", page.text)
 
 
@@ -170,7 +170,7 @@ def test_a_study_stopped_in_the_middle_says_nothing_of_all_cells(tmp_path: Path)
     lost = {run for run in DESIGN.runs if run.cell.batch_size == 64}
     page = make(plant(tmp_path / "s", DESIGN, score, lost=lost))
     assert "INCOMPLETE: 24 of 48 planned runs" in page.text
-    assert "There is no seed with a pair in every cell" in page.text
+    assert "No seed has a pair in every setting" in page.text
     assert "test accuracy differs by" not in page.text
     assert "0 of 0" not in page.text.split("Seed by seed")[0]
 
@@ -219,7 +219,7 @@ def test_the_terminal_says_verdict_numbers_path_size_and_time(
     told = capsys.readouterr().out.splitlines()
     assert told[0] == json.loads((folder / "report.json").read_text())["verdicts"][0]["headline"]
     assert [line.split("  ")[1] for line in told[1:5]] == [
-        "each arm at its best", "at the tutorial's setting", "the mean over the cells", "runs that did not learn",
+        "each arm at its best", "at the tutorial's setting", "the mean over the settings", "runs that did not learn",
     ]  # fmt: skip
     assert re.fullmatch(rf"{folder}/report.html \(0.\d\d MB, \d+.\d s and \d+.\d s of imports\)", told[5])
     assert told[6] == "! The page is larger than 0.1 MB; browsers may be slow to show it."

@@ -5,22 +5,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from matplotlib.axes import Axes
 
 from analysis.findings import contrasts
-from analysis.findings.contrasts import Contrast
 from analysis.findings.results import Results, analyse
-from analysis.findings.scores import Scores
 from analysis.report import number_format as words
 from analysis.report.figures import effects
 from analysis.report.figures.effects import Series
-from analysis.report.figures.style import BLUE, GREY, VERMILLION, arm_style
+from analysis.report.figures.style import BLUE, VERMILLION
 from analysis.stats.intervals import Interval
 from study.spec.design import Design
 from study.spec.factors import Cell
 from tests.analysis.planted import planted
 from tests.analysis.report.figures import study
-from tests.analysis.report.figures.drawn import colour, is_close, legend, line, texts, title, x_ticks, xy, y_ticks
+from tests.analysis.report.figures.drawn import colour, is_close, legend, line, texts, x_ticks, xy, y_ticks
 from tests.analysis.report.figures.study import (
     ALPHA,
     ARM,
@@ -30,91 +27,9 @@ from tests.analysis.report.figures.study import (
     LRS,
     MARGIN,
     SIZES,
-    cell,
     primary,
     show,
 )
-
-SHOWN = Cell(64, 0.1)
-
-# --- seed by seed
-
-
-def pairs_of(found: Results) -> list[tuple[Scores, Contrast]]:
-    """Over all cells, and in one."""
-    over_cells, *in_cells = found.of_arms[ARM].scores
-    (in_cell,) = (scores for scores in in_cells if cell(scores) == SHOWN)
-    return [
-        (over_cells, contrasts.overall(found.contrasts, ARM)),
-        (in_cell, contrasts.by_cell(found.contrasts, ARM)[SHOWN]),
-    ]
-
-
-def expected_sides() -> list[tuple[np.ndarray, np.ndarray]]:
-    """Of the baseline and of the arm by seed in percent, as planted: over all cells, and in one."""
-    return [
-        (100 * study.over_cells(BASELINE), 100 * study.over_cells(ARM)),
-        (100 * primary(BASELINE, SHOWN), 100 * primary(ARM, SHOWN)),
-    ]
-
-
-def dots(axes: Axes, marker: str) -> list[list[tuple[float, float]]]:
-    return [xy(line) for line in axes.get_lines() if line.get_marker() == marker]
-
-
-def test_each_arm_s_scores_stand_at_its_own_name_in_its_own_colour(found: Results) -> None:
-    figure = effects.seed_pairs(pairs_of(found))
-    assert [title(axes) for axes in figure.axes[::2]] == ["all settings", "batch size 64, rate 0.1"]
-    for axes, sides in zip(figure.axes[::2], expected_sides(), strict=True):
-        assert x_ticks(axes) == {0: "without BN", 1: "with BN"}
-        for x, arm in enumerate((BASELINE, ARM)):
-            (drawn,) = (found for found in axes.get_lines() if found.get_marker() == arm_style(arm)["marker"])
-            assert colour(drawn) == arm_style(arm)["color"]
-            assert is_close(xy(drawn), [(x, score) for score in sides[x]])
-
-
-def test_a_line_joins_the_two_scores_of_a_seed(found: Results) -> None:
-    figure = effects.seed_pairs(pairs_of(found))
-    for axes, sides in zip(figure.axes[::2], expected_sides(), strict=True):
-        joining = [line for line in axes.get_lines() if line.get_linestyle() != "None"]
-        assert {colour(line) for line in joining} == {GREY}
-        assert is_close([xy(line) for line in joining], [[(0, a), (1, b)] for a, b in zip(*sides, strict=True)])
-
-
-def test_the_differences_are_arm_minus_baseline_and_their_mean_has_the_interval_that_decides(found: Results) -> None:
-    figure = effects.seed_pairs(pairs_of(found))
-    for axes, (of_baseline, of_arm), (_, contrast) in zip(
-        figure.axes[1::2], expected_sides(), pairs_of(found), strict=True
-    ):
-        d = of_arm - of_baseline
-        drawn, (mean,) = dots(axes, "o"), dots(axes, "D")
-        assert is_close([y for _, y in sorted(place for seeds in drawn for place in seeds)], d)
-        assert all(abs(x) < 0.5 for seeds in drawn for x, _ in seeds)
-        assert is_close(mean, [(1, d.mean())])
-        (bar,) = (xy(line) for line in axes.get_lines() if len(line.get_xdata()) == 2 and line.get_color() == "black")
-        assert contrast.joint
-        assert is_close(bar, [(1, 100 * contrast.joint.ci.low), (1, 100 * contrast.joint.ci.high)])
-        assert x_ticks(axes) == {0: "seeds", 1: "mean"}
-
-
-def test_a_seed_of_which_a_run_does_not_learn_is_hollow(found: Results) -> None:
-    (whole, _), *_ = pairs_of(found)
-    axes = effects.seed_pairs(pairs_of(found)).axes[1]
-    hollow = [line for line in axes.get_lines() if line.get_markerfacecolor() == "white"]
-    assert [i for i, learned in enumerate(whole.learned) if not learned] == [1, 4]
-    assert is_close([y for _, y in xy(hollow[0])], 100 * np.array(whole.differences)[[1, 4]])
-
-
-def test_one_seed_has_a_difference_and_no_interval(tmp_path: Path) -> None:
-    design = Design("digits", batch_sizes=(64,), lrs=(0.1,), seeds=(2,), epochs=4)
-    alone = analyse(planted(tmp_path / "s", design, study.accuracy), ALPHA, MARGIN)
-    figure = effects.seed_pairs([(alone.of_arms[ARM].scores[0], contrasts.overall(alone.contrasts, ARM))])
-    d = 100 * (primary(ARM, SHOWN) - primary(BASELINE, SHOWN))[2]
-    axes = figure.axes[1]
-    assert is_close(dots(axes, "o"), [[(0, d)]])
-    assert is_close(dots(axes, "D"), [[(1, d)]])
-    assert not any(len(line.get_xdata()) == 2 for line in axes.get_lines() if line.get_color() == "black")
-
 
 # --- over the grid
 
@@ -135,7 +50,7 @@ def test_a_cell_of_the_map_says_its_own_difference_interval_and_failures(found: 
         written[CELLS[len(LRS) * round(y) + round(x)]].append(text)
     for key, lines in written.items():
         if key == DIVERGING:
-            assert lines == ["✕ failed 2 | 0 of 6"]
+            assert lines == ["failed 2 | 0 of 6"]
             continue
         d = primary(ARM, key) - primary(BASELINE, key)
         joint = cells[key].joint

@@ -172,7 +172,7 @@ def _runs(o: Oracle, say: Expected, made: Searches) -> None:
     if made.n > 1:
         say.table("searches-bn", ("search",), [_search_row(o, made, s, pairs[0]) for s in sorted(made.chosen)])
     line = _gap(o, made, before, after, away, whole)
-    say.say("answer", line)
+    say.say("whole", line)
     say.say("tuned", line)
 
 
