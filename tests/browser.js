@@ -2,7 +2,8 @@
 (() => {
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
   const shown = (element) => element.getClientRects().length > 0;
-  const words = (element) => element.textContent.trim().replace(/\s+/g, " ").slice(0, 60);
+  const text = (element) => element.textContent.trim().replace(/\s+/g, " ");
+  const words = (element) => text(element).slice(0, 60);
   const called = (element) => `${element.localName}${element.id && "#" + element.id} "${words(element)}"`;
   const faults = (elements, rules) =>
     elements.flatMap((element) =>
@@ -14,10 +15,15 @@
   const figures = () =>
     faults(all("figure"), {
       "has one heading": (figure) => all("h1, h2, h3, h4", figure).filter(words).length === 1,
-      "has a drawing with words and digits for those who cannot see it": (figure) =>
-        all("svg", figure).length === 1 && /\d/.test(figure.querySelector("svg[role=img]")?.ariaLabel ?? ""),
+      "has one drawing in sight": (figure) => all("svg", figure).filter(shown).length === 1,
+      "has drawings with words and digits for those who cannot see them": (figure) =>
+        all("svg", figure).every((drawing) => drawing.role === "img" && /\d/.test(drawing.ariaLabel ?? "")),
+      "says the finding in at most 12 words": (figure) =>
+        text(figure.querySelector("h2, h3")).split(" ").length <= 12,
       "has a caption": (figure) => all("figcaption", figure).filter(words).length === 1,
-      "has a table of its numbers": (figure) => all("details table tbody td", figure).length > 0,
+      "has a table of its numbers, but on the first screen": (figure) =>
+        figure.closest(".first") !== null || all("details table tbody td", figure).length > 0,
+      "has a table of at most 7 columns": (figure) => all("thead tr", figure).every((row) => row.cells.length <= 7),
     });
 
   const tables = () =>
@@ -84,7 +90,7 @@
 
   const collisions = () =>
     all("figure svg").flatMap((drawing) => {
-      const texts = all("text", drawing).filter(words).map((text) => [text, text.getBoundingClientRect()]);
+      const texts = all("text", drawing).filter((one) => shown(one) && words(one)).map((one) => [one, one.getBoundingClientRect()]);
       const meet = (a, b) =>
         Math.min(a.right, b.right) - Math.max(a.left, b.left) > 2
         && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 4;
@@ -171,7 +177,7 @@
     const used = (drawing, selector, key) => all(selector, drawing).map((one) => getComputedStyle(one)[key]);
     const lines = (drawing) =>
       used(drawing, "path, use", "stroke").filter((line) => !["none", "rgb(255, 255, 255)"].includes(line));
-    return faults(all("figure svg"), {
+    return faults(all("figure svg").filter(shown), {
       "has words in the colour of the text": (drawing) => used(drawing, "text", "fill").includes(body),
       "has lines in the colour of the text": (drawing) => !lines(drawing).length || lines(drawing).includes(body),
       "has no black": (drawing) => ![...lines(drawing), ...used(drawing, "path, use", "fill")].includes("rgb(0, 0, 0)"),
@@ -180,7 +186,7 @@
 
   // --- what a keyboard reaches
 
-  const stops = () => all("a[href], button, summary, .scroll").filter(shown);
+  const stops = () => all("a[href], button, summary, .scroll, [tabindex='0']").filter(shown);
   let visited = [];
   const watch = () => {
     document.addEventListener("focusin", ({ target }) => {
