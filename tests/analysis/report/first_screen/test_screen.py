@@ -80,8 +80,8 @@ def test_study_data_set_and_date_are_said_and_a_missing_date_too(grid: tuple[Stu
 
 def test_what_was_not_tested_follows_the_design(grid: tuple[StudyData, Results]) -> None:
     assert screen(*grid).not_tested == (
-        "Not tested: data other than scikit-learn's digits, networks other than 64-32-32-10, optimisers other than Adam,"
-        " more than 3 epochs, batch sizes outside 32 to 64 or learning rates outside 0.01 to 0.1."
+        "Not tested: data other than scikit-learn's digits, networks other than 64-32-32-10, optimisers other than"
+        " Adam, more than 3 epochs, batch sizes outside 32 to 64 or learning rates outside 0.01 to 0.1."
     )
 
 

@@ -29,17 +29,16 @@ def with_verdict(answer: Answer, verdict: str, estimate: float | None = None) ->
     found = answer.mean.difference
     size = found.estimate if estimate is None else estimate
     mean = replace(answer.mean, verdict=verdict, difference=replace(found, estimate=size))
-    return replace(answer, best=None, setting=None, mean=mean)
+    return replace(answer, best=None, setting=None, mean=mean, cells={"better": 12, "worse": 10}, n_cells=25)
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
 @pytest.mark.parametrize("verdict", [*TITLES, "better, by less than the margin", "worse, by less than the margin"])
 def test_every_title_has_at_most_15_words(answer: Answer, verdict: str, dataset: str) -> None:
-    found = replace(with_verdict(answer, verdict), cells={"better": 12, "worse": 10}, n_cells=25)
-    said = title({"bn": found}, dataset)
+    said = title({"bn": with_verdict(answer, verdict)}, dataset)
     assert 4 <= len(said.split()) <= 15
     assert DATASETS[dataset].name in said
-    assert said[0].isupper()
+    assert said[0].isupper() or said[0].isdigit()
     assert not said.endswith(".")
 
 
