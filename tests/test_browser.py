@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -192,6 +193,118 @@ def test_a_narrow_page_scrolls_sideways_only_in_the_regions_of_wide_things(
     assert opened.look("small") == []
 
 
+# --- its first screen, its layers
+
+CARDS = tuple(f".card >> nth={i}" for i in range(4))
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "shown"),
+    [
+        (WIDE, 900, ("h1", *CARDS, ".plots svg >> nth=0", ".plots svg >> nth=1", ".sure p >> nth=1")),
+        (390, 844, ("h1", *CARDS[:2], ".plots svg >> nth=0")),
+    ],
+)
+def test_the_finding_its_cards_and_its_figures_are_on_the_first_screen(
+    width: int, height: int, shown: tuple[str, ...], visit: Callable[..., Visit]
+) -> None:
+    page = visit(DEFAULT, width).page
+    for what in shown:
+        box = page.locator(what).bounding_box()
+        assert box, what
+        assert box["y"] + box["height"] <= height, what
+    assert len(page.inner_text("h1").split()) <= 15
+
+
+def test_the_contents_stay_in_sight_beside_the_text(visit: Callable[..., Visit]) -> None:
+    page = visit(DEFAULT).page
+    page.evaluate("document.querySelector('#appendix').scrollIntoView()")
+    box = page.locator("nav a").first.bounding_box()
+    assert box
+    assert 0 <= box["y"] < 900
+
+
+@pytest.mark.parametrize("scripted", [True, False])
+def test_a_term_says_what_it_means_on_hover_and_on_focus(scripted: bool, visit: Callable[..., Visit]) -> None:
+    page = visit(PLAIN, java_script_enabled=scripted).page
+    term = page.locator("a.term").first
+    term.hover()
+    page.wait_for_timeout(50)
+    shots = [page.screenshot(clip={"x": 0, "y": 700, "width": 900, "height": 200})]
+    page.mouse.move(0, 0)
+    shots.append(page.screenshot(clip={"x": 0, "y": 700, "width": 900, "height": 200}))
+    assert shots[0] != shots[1], "the line is seen while the pointer is there"
+    anchor = (term.get_attribute("aria-describedby") or "").removeprefix("#")
+    line = term.get_attribute("data-line") or ""
+    assert line.endswith(page.locator(f"#{anchor}").text_content() or "nothing")
+    if scripted:
+        term.focus()
+        content = page.evaluate("getComputedStyle(document.activeElement, '::after').content")
+        assert line[:30] in content
+
+
+def test_a_link_into_a_folded_part_unfolds_it(visit: Callable[..., Visit]) -> None:
+    page = visit(PLAIN).page
+    assert not page.locator("#glossary-details ~ dl, .fold dl").first.is_visible()
+    page.locator("nav a[href='#glossary-details']").click()
+    assert page.locator("#term-pair").is_visible()
+
+
+def test_the_first_column_of_a_wide_table_stays(visit: Callable[..., Visit]) -> None:
+    page = visit(PLAIN, NARROW).unfold().page
+    table = page.locator("#table-contrasts")
+    region = page.locator(".scroll", has=table)
+    region.evaluate("(region) => region.scrollLeft = 300")
+    assert region.evaluate("(region) => region.scrollLeft") > 100
+    left = region.bounding_box()
+    head = table.locator("tbody th").first.bounding_box()
+    assert left
+    assert head
+    assert abs(head["x"] - left["x"]) < 1
+    assert "gradient" in region.evaluate("(region) => getComputedStyle(region).backgroundImage")
+
+
+# --- what a reader takes away
+
+
+def test_the_sentence_the_rows_and_the_citation_are_copied(
+    visit: Callable[..., Visit], page_of: Callable[[str], Path]
+) -> None:
+    page = visit(PLAIN, permissions=["clipboard-read", "clipboard-write"]).page
+    said = {one["key"]: one for one in json.loads((page_of(PLAIN).parent / "report.json").read_text())["take_aways"]}
+    assert list(said) == ["sentence", "latex", "citation"]
+    for key, one in said.items():
+        page.locator(f"[data-copy=take-{key}]").click()
+        page.locator("[role=status]", has_text="Copied.").wait_for()
+        assert page.evaluate("navigator.clipboard.readText()") == one["text"]
+
+
+def test_a_figure_is_saved_with_its_colours_its_title_and_its_marks(visit: Callable[..., Visit]) -> None:
+    page = visit(PLAIN, scheme="dark").page
+    figure = page.locator("#figure-first-pairs")
+    with page.expect_download() as found:
+        figure.locator("[data-save=svg]").click()
+    text = found.value.path().read_text("utf-8")
+    assert found.value.suggested_filename == "first-pairs.svg"
+    assert "var(--" not in text
+    assert "#0173b2" in text
+    root = ET.fromstring(text)
+    assert root[0].text == figure.locator("h2").inner_text()
+    assert "interval" in (root[1].text or "")
+    with page.expect_download() as found:
+        figure.locator("[data-save=png]").click()
+    png = found.value.path().read_bytes()
+    assert png.startswith(b"\x89PNG")
+    assert int.from_bytes(png[16:20], "big") == pytest.approx(3.25 * 300, abs=40)  # pixels across
+
+
+def test_without_a_script_no_button_is_shown_and_the_texts_can_be_selected(visit: Callable[..., Visit]) -> None:
+    page = visit(PLAIN, java_script_enabled=False).page
+    assert page.locator("button:visible").count() == 0
+    page.locator(".take summary").click()
+    assert page.locator("#take-sentence").is_visible()
+
+
 # --- its colours
 
 
@@ -279,17 +392,18 @@ def sheets(page: "Page") -> Iterator[tuple[float, str]]:
         yield float(sheet.mediabox.width), " ".join(unicodedata.normalize("NFKC", sheet.extract_text()).split())
 
 
-def test_all_words_are_on_paper_and_the_answer_is_on_the_first_sheet(
+def test_all_words_are_on_paper_those_that_are_folded_too_and_the_finding_is_on_the_first_sheet(
     visit: Callable[..., Visit], page_of: Callable[[str], Path]
 ) -> None:
     page = visit(DEFAULT).page
     printed = list(sheets(page))
     said = json.loads((page_of(DEFAULT).parent / "report.json").read_text("utf-8"))
-    assert said["verdicts"][0]["headline"] in printed[0][1]
+    assert said["title"] in printed[0][1]
     assert len(printed) > 3
     assert all(590 < width < 596 for width, _ in printed)
-    page.emulate_media(media="print")
-    seen = re.findall(r"\w+", unicodedata.normalize("NFKC", page.inner_text("body")))
+    unfolded = visit(DEFAULT).unfold().page
+    unfolded.emulate_media(media="print")
+    seen = re.findall(r"\w+", unicodedata.normalize("NFKC", unfolded.inner_text("body")))
     paper = " ".join(text for _, text in printed)
     assert [word for word in seen if word not in paper] == []
 
