@@ -78,14 +78,15 @@ def _verdict(study: StudyData, results: Results, arm: str) -> dict[str, Any]:
 
 
 def warnings(study: StudyData, results: Results) -> list[str]:
-    """Return what a reader must know before the title: other data, gaps, one arm, few seeds, no run that learns."""
-    rules = (_data, _gaps, _one_arm, _few_seeds, _all_failed)
+    """Return what a reader must know with the title: other data, gaps, one arm, few seeds, no run that learns, a rule
+    that was not fixed before."""
+    rules = (_data, _gaps, _one_arm, _few_seeds, _all_failed, rule_sentences.notices)
     return [warning for rule in rules for warning in rule(study, results)]
 
 
 def notes(study: StudyData, results: Results) -> list[str]:
-    """Return what a reader must know before the answer is quoted: how failures count, what was changed, looks."""
-    rules = (_several_arms, _few_epochs, _some_failed, _failed_tuned, rule_sentences.notices, _looked)
+    """Return what a reader must know before the answer is quoted: how failures count, earlier analyses."""
+    rules = (_several_arms, _few_epochs, _some_failed, _failed_tuned, _looked)
     return [note for rule in rules for note in rule(study, results)]
 
 
@@ -97,7 +98,8 @@ def _data(study: StudyData, results: Results) -> Iterator[str]:
 def _gaps(study: StudyData, results: Results) -> Iterator[str]:
     missing = n_missing(study)
     if missing:
-        yield f"INCOMPLETE: {missing} of {len(study.design.runs)} planned runs have no records yet."
+        verb = "has" if missing == 1 else "have"
+        yield f"INCOMPLETE: {missing} of {len(study.design.runs)} planned runs {verb} no records yet."
 
 
 def _several_arms(study: StudyData, results: Results) -> Iterator[str]:
@@ -177,9 +179,9 @@ def _scope(study: StudyData) -> str:
     grid = [f"{f.axis}s {', '.join(map(f.show, design.levels(f.key)))}" for f in design.factors]
     tuned = ", and what each arm was tuned to" if design.tuned else ""
     return (
-        f"Scope: a {network} network{fmt.activation(design)}, Adam, cross-entropy, {design.epochs} epochs on"
-        f" {fmt.dataset(design.dataset)}; {'; '.join(grid)}{tuned};"
-        f" {fmt.seeds(len(design.seeds))}, the same for {fmt.every_arm(design.arms)}. Nothing is claimed beyond it."
+        f"Scope: a {network} network{fmt.activation(design)}, Adam, cross-entropy, {fmt.units(design.epochs, 'epochs')}"
+        f" on {fmt.dataset(design.dataset)}; {'; '.join(grid)}{tuned};"
+        f" {fmt.seeds(len(design.seeds))}, the same for {fmt.every_arm(design.arms)}."
     )
 
 

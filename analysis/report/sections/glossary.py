@@ -9,34 +9,36 @@ from study.spec.arms import BASELINE
 
 TERMS = {
     "arm": "what is compared: training {compared}",
-    "batch normalisation": "each unit is centred and scaled by mean and variance of the batch, then by learned numbers",
-    "cell": "one combination of {factors}",
-    "run": "one training: an arm, a cell, a seed",
-    "pair": "the two runs of a cell and seed that differ in the arm alone",
-    "seed": "what fixes the initial weights and the order of the images; the unit of which n counts",
-    "difference": "test accuracy of the arm minus that of the baseline, in points of a hundred",
-    "interval": "the values that its test does not reject; of 95 % intervals, 95 % hold the true value",
-    "all at once": "simultaneous: the stated confidence that all of the intervals hold together",
+    "batch normalisation": "centres and scales each unit with the batch's mean and variance, then with learned numbers",
+    "setting": "one combination of {factors}",
+    "run": "one training: an arm, a setting, a seed",
+    "pair": "the two runs of a setting and seed that differ in the arm alone",
+    "seed": "fixes the initial weights and the order of the images; n counts seeds",
+    "points": "percentage points of test accuracy",
+    "difference": "test accuracy of the arm minus that of the baseline, in points",
+    "interval": "the values that its test does not reject; 95 % of such intervals hold the true value",
+    "simultaneous": "together: with the stated confidence all of the intervals hold",
     "p": "how often chance alone, by the named test, would give a difference at least this large",
-    "verdict": "what the interval says: better, worse, equivalent, inconclusive; mixed where cells disagree, withheld"
-    " where runs are missing, a description where seeds are too few",
+    "verdict": "what the interval says: better, worse, equivalent or inconclusive; mixed where settings disagree,"
+    " withheld where runs are missing, a description where seeds are too few",
     "tipping rate": "the share of the better arm's runs that would have to collapse for the difference to vanish",
+    "collapse": "a run that ends at chance",
     "margin": "a difference too small to matter",
-    "diverged": "loss or weights that are no longer numbers; it scores chance from there on",
-    "failed to learn": "ended below the learning threshold, a ninth of the way from chance to all right, without having"
-    " diverged",
-    "pairing gain": "how many times as many unpaired seeds would be as good as these paired ones",
-    "A/A": "the analysis run on data in which there is nothing to find",
-    "max-T": "a test of several differences together by the largest of their t statistics",
+    "diverged": "its loss or weights are no longer numbers; it scores chance from there on",
+    "failed": "diverged, or ended below the learning threshold, a ninth of the way from chance to 100 %",
+    "prediction interval": "where one more run would lie",
+    "pairing gain": "how many times as many unpaired seeds would give the same precision",
+    "A/A": "the analysis of data in which there is nothing to find",
+    "max-T": "a test of several differences together, by the largest of their t statistics",
     "sup-t": "intervals of several differences together, by the largest of their t statistics",
-    "running averages": "the statistics kept while training, by which batch normalisation usually predicts",
+    "running averages": "means and variances saved during training, with which batch normalisation usually predicts",
     "calibration error": "how far stated probabilities lie from how often they are right",
     "trial": "one configuration that tuning tried, trained with a few seeds",
-    "search": "so many trials of each arm, and the configuration that it chose for each; several are independent",
+    "search": "a budget of trials for each arm, and the configuration that it chose for each; searches are independent",
     "held out": "training images that no trial trains on and that score the trials",
     "tuned": "in the configuration that an arm's own search found best; {every_arm} have equal budgets",
-    "e-value": "evidence that stays valid after every seed; from 1/alpha on it rejects, at alpha, that each of two arms"
-    " wins half of the pairs",
+    "e-value": "evidence that stays valid after every seed; from 1/alpha on it rejects that each of two arms wins half"
+    " of the pairs",
 }
 
 

@@ -1,7 +1,7 @@
 """Where does it come from? The manifest of the study."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from analysis.findings.looks import Look, looks
@@ -17,7 +17,7 @@ def section(study: StudyData, results: Results) -> Section:
     blocks: list[Block] = [Definitions([*_terms(study, results)])]
     seen = looks(study, results)
     if seen:
-        blocks.append(Paragraph(f"Looks at these data so far, this one too: {'; '.join(map(_look, seen))}."))
+        blocks.append(Paragraph(_analyses(seen)))
     return Section("provenance", "Provenance", details=blocks)
 
 
@@ -67,6 +67,13 @@ def _time(timings: Mapping[str, float]) -> str:
     if "training_seconds" not in timings:
         return "not recorded"
     return f"{timings['training_seconds']:.0f} s of training by the last command"
+
+
+def _analyses(seen: Sequence[Look]) -> str:
+    """Return how often these data were analysed, this time included."""
+    if len(seen) == 1:
+        return f"This is the first analysis of these data ({_look(seen[0])})."
+    return f"Analyses of these data so far, this one included: {'; '.join(map(_look, seen))}."
 
 
 def _look(look: Look) -> str:

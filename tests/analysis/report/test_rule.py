@@ -70,8 +70,8 @@ def test_other_values_are_possible_and_said_on_the_page_and_the_terminal(
     options: tuple[str, ...], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     content, page = said(planted(tmp_path / "s"), *options)
-    assert sentence in content["notices"]
-    assert page.index(sentence) < page.index("1. The answer")
+    assert sentence in content["warnings"]
+    assert page.index(sentence) < page.index("How sure?")
     assert f"! {sentence}\n" in capsys.readouterr().out
     assert "Alpha 0.01 and a margin of 3 points were fixed on 2026-11-30, before the first run." in page
 
@@ -86,11 +86,11 @@ def test_naming_what_was_fixed_changes_no_byte(tmp_path: Path) -> None:
 
 def test_without_a_rule_they_were_chosen_after_looking(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     content, page = said(planted(tmp_path / "s", rule=None))
-    assert AFTER in content["notices"]
-    assert page.index(AFTER) < page.index("1. The answer")
+    assert AFTER in content["warnings"]
+    assert page.index(AFTER) < page.index("How sure?")
     assert "none fixed before the first run: alpha and margin were chosen after looking" in page
     assert f"! {AFTER}\n" in capsys.readouterr().out
-    assert content["scope"][-29:] == "Nothing is claimed beyond it."
+    assert content["scope"].endswith("6 seeds, the same for both arms.")
 
 
 @pytest.mark.parametrize(
