@@ -7,6 +7,7 @@ shares that failed stand in a panel below.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -40,7 +41,7 @@ def robustness(cells: Sequence[ArmCell], medium: Medium = WIDE) -> Figure:
     grid, errors = Grid.over(of.cell for of in cells), _limits(cells)
     arms = list(dict.fromkeys(of.arm for of in cells))
     rows = grid.down(of.cell for of in cells)
-    figure, panels = _panels(rows, {row for row in rows if _has_many_failures(grid, cells, row)}, medium)
+    figure, panels = _panels(rows, _rows_with_shares(cells), medium)
     for panel in panels:
         shown = [_shown(grid, cells, panel.row, arm, place, arms) for place, arm in enumerate(arms)]
         for points in filter(None, shown):
@@ -63,10 +64,19 @@ def _limits(cells: Sequence[ArmCell]) -> Errors:
     return replace(errors, highest=room * errors.highest)
 
 
-def _has_many_failures(grid: Grid, cells: Sequence[ArmCell], row: Levels) -> bool:
-    """Return whether a row has more failing points than can be named, or two at the same place."""
-    places = [grid.column(of.cell) for of in cells if grid.row(of.cell) == row and of.n_failed]
-    return len(places) > min(MAX_NAMED, len(set(places)))
+def has_shares(cells: Sequence[ArmCell]) -> bool:
+    """Return whether the drawing has a panel of the shares that failed."""
+    return bool(_rows_with_shares(cells))
+
+
+def _rows_with_shares(cells: Sequence[ArmCell]) -> set[Levels]:
+    """Return the rows that have more failing points than can be named, or two at the same place."""
+    grid = Grid.over(of.cell for of in cells)
+    places: dict[Levels, list[Any]] = {}
+    for of in cells:
+        if of.n_failed:
+            places.setdefault(grid.row(of.cell), []).append(grid.column(of.cell))
+    return {row for row, at in places.items() if len(at) > min(MAX_NAMED, len(set(at)))}
 
 
 # --- panels
@@ -183,7 +193,7 @@ def _label_arms(panels: Sequence[_Panel], arms: Sequence[str]) -> None:
     it."""
     full, missing = max(panel.place for panel in panels), list(arms)
     for panel in sorted(panels, key=lambda panel: panel.place != full):
-        ends = {line.get_label(): line.get_ydata()[-1] for line in panel.above.get_lines()}  # type: ignore[index]
+        ends = {line.get_label(): float(line.get_ydata()[-1]) for line in panel.above.get_lines()}  # type: ignore
         here = [arm for arm in (arms if panel.place == full else missing) if fmt.side(arm) in ends]
         missing = [arm for arm in missing if arm not in here]
         labels = [Label(fmt.side(arm), ends[fmt.side(arm)], arm_style(arm)["color"]) for arm in here]
