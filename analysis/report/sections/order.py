@@ -18,11 +18,11 @@ from analysis.report.sections import (
     learning,
     methods,
     provenance,
-    robustness,
     speed,
     tuning,
     where,
 )
+from analysis.report.sections.robustness import robustness
 from analysis.report.sections.trust import trust
 
 

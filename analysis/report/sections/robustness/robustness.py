@@ -20,7 +20,7 @@ from analysis.report.columns import (
 )
 from analysis.report.document import Block, Column, Figure, Placeholder, Section, Table
 from analysis.report.figures import rates
-from analysis.report.sections import accuracy_shares, failures, usable_rates
+from analysis.report.sections.robustness import accuracy_shares, failures, usable_rates
 
 MAX_NAMED = 3
 """Failing points that the caption names."""

@@ -12,7 +12,8 @@ from analysis.report.figures import shares
 
 
 def figure(study: StudyData, arms: Sequence[AccuracyShares]) -> Figure:
-    levels = [one.level.what for one in arms[0].reaching]
+    levels, confidence = [one.level.what for one in arms[0].reaching], fmt.level(arms[0].reaching[0].share.level)
+    lines = "line" if len(levels) == 1 else "lines, from below"
     return Figure(
         name="accuracy-shares",
         headline=_headline(arms),
@@ -27,9 +28,8 @@ def figure(study: StudyData, arms: Sequence[AccuracyShares]) -> Figure:
         )
         + ".",
         caption=(
-            f"Dotted {'line' if len(levels) == 1 else 'lines, from below'}: a run {fmt.listing(levels)}. Bars: {fmt.level(arms[0].reaching[0].share.level)}"
-            " limits (Clopper and Pearson) of the share that does; the sample is the seeds, since the runs of a seed"
-            " are alike. A diverged run counts as chance."
+            f"Dotted {lines}: a run {fmt.listing(levels)}. Bars: {confidence} limits (Clopper and Pearson) of the share"
+            " that does; the sample is the seeds, since the runs of a seed are alike. A diverged run counts as chance."
         ),
         table=_table(study, arms),
     )
