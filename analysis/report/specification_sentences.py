@@ -29,7 +29,7 @@ def headline(sensitivity: Sensitivity, arm: str) -> str:
     n, side = len(sensitivity.specifications), fmt.side(arm)
     better, worse = (sensitivity.count(finds) for finds in ("better", "worse"))
     if not better and not worse:
-        return f"None of {n} analyses reaches a verdict"
+        return f"Not one of {n} analyses reaches a verdict"
     first, second = ("higher", "lower") if better >= worse else ("lower", "higher")
     most, least = max(better, worse), min(better, worse)
     if most == n:

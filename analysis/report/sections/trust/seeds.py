@@ -19,7 +19,7 @@ def too_few(of_arm: Findings) -> list[Block]:
         0: "No seed has a pair in every setting",
         1: "One seed shows a difference but cannot say how sure it is",
     }.get(n, f"This study has {fmt.seeds(n)}")
-    return [Paragraph(f"{have}: at least {enough} seeds are needed for p < {of_arm.alpha:g}.")]
+    return [Paragraph(f"{have}; the sign-flip test needs at least {enough} seeds for p < {of_arm.alpha:g}.")]
 
 
 def blocks(study: StudyData, of_arm: Findings) -> list[Block]:
