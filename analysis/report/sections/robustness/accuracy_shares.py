@@ -52,8 +52,9 @@ def _headline(arms: Sequence[AccuracyShares]) -> str:
     if len(counts) == 1:
         k, n, side = counts[0]
         return f"{k:,} of {fmt.units(n, 'runs')} {side} {'reaches' if n == 1 else 'reach'} {level}"
-    runs = " runs" if len(counts) == 2 else ""
-    return f"Reaching {level}: {', '.join(f'{k}/{n}{runs} {side}' for k, n, side in counts)}"
+    of = [fmt.units(n, "runs") if len(counts) == 2 else str(n) for _, n, _ in counts]
+    reached = [f"{k}/{n} {side}" for (k, _, side), n in zip(counts, of, strict=True)]
+    return f"Reaching {level}: {', '.join(reached)}"
 
 
 def _table(study: StudyData, arms: Sequence[AccuracyShares]) -> Table:

@@ -28,7 +28,7 @@ MAX_NAMED = 3
 
 def section(study: StudyData, results: Results) -> Section:
     grid = Grid.of(study.design.factors)
-    blocks: list[Block] = [_figure(study, results.arm_cells)] if results.arm_cells else []
+    blocks: list[Block] = [figure(study, results.arm_cells)] if results.arm_cells else []
     blocks += under_names({arm: usable_rates.evidence(grid, found) for arm, found in results.of_arms.items()})
     blocks += [accuracy_shares.figure(study, results.accuracy_shares)] if results.arm_cells else []
     details = {
@@ -39,7 +39,7 @@ def section(study: StudyData, results: Results) -> Section:
     return Section("robustness", "How robust they are", blocks or [nothing], under_names(details))
 
 
-def _figure(study: StudyData, cells: Sequence[ArmCell]) -> Figure:
+def figure(study: StudyData, cells: Sequence[ArmCell]) -> Figure:
     least, most = (choose(cell.n for cell in cells) for choose in (min, max))
     return Figure(
         name="robustness",

@@ -188,7 +188,7 @@ def say_shares(o: Oracle, say: Expected) -> None:
     say.table("accuracy-shares", ("a run", "arm"), rows)
     what, least = levels_of(of)[min(1, len(levels_of(of)) - 1)]
     found = {row["arm"]: row["runs"].replace(" of ", "/") for row in rows if row["a run"] == what}
-    runs = ", ".join(f"{counted} runs {side}" for side, counted in found.items())
+    runs = ", ".join(f"{k} run{'' if k.endswith('/1') else 's'} {side}" for side, k in found.items())
     say.say("robustness", f"Reaching {percent(least, 1)}: {runs}")
 
 
