@@ -42,7 +42,7 @@ def _estimates(axes: Axes, ordered: Sequence[Specification], size: float) -> Non
         low, estimate, high = (100 * end for end in (one.interval.low, one.interval.estimate, one.interval.high))
         if np.isfinite([low, high]).all():
             axes.plot([x, x], [low, high], color="black", linewidth=1, alpha=0.6)
-        filling = "white" if one.finds == "undecided" else "black"
+        filling = "none" if one.finds == "undecided" else "black"  # white would look full on a dark page
         axes.plot([x], [estimate], "o", color="black", markerfacecolor=filling, markersize=size)
     sizes = [abs(100 * one.interval.estimate) for one in ordered if one.interval.estimate]
     if sizes and max(sizes) > max(FAR_APART * min(sizes), 5):

@@ -40,7 +40,13 @@ def _blocks(study: StudyData, rows: Sequence[Row], n_totals: int, level: str) ->
             " others are not."
         ),
         _part("contrasts-tests", "Every setting: p-values", [*keys, *tests], rows, n_totals),
-        _part("contrasts-sizes", "Every setting: effect sizes", [*keys, *sizes], rows, n_totals),
+        _part(
+            "contrasts-sizes",
+            "Every setting: effect sizes, and failed runs",
+            [*keys, *sizes, _failed(study)],
+            rows,
+            n_totals,
+        ),
     ]
 
 
@@ -86,9 +92,12 @@ def _found(study: StudyData) -> list[Column]:
             ("verdict", "reason"),
             is_text=True,
         ),
-        *([_FAILED] if several else [failed_column(study.baseline, study.treatments[0])]),
         tipping_column(),
     ]
+
+
+def _failed(study: StudyData) -> Column:
+    return _FAILED if len(study.treatments) > 1 else failed_column(study.baseline, study.treatments[0])
 
 
 _FAILED = Column("failed baseline | arm", counts_of, ("n_failed_baseline", "n_failed_arm", "n_runs"))

@@ -37,7 +37,6 @@ def _found(o: Oracle, one: Contrast) -> Row:
         "difference": estimate(one.ci),
         "[simultaneous]": ends(one.joint),
         "verdict": one.verdict + (f" ({one.reason})" if one.reason else ""),
-        "failed without | with": one.failures,
         TIPPING: tipping_text(one.tipping),
     }
 
@@ -60,4 +59,5 @@ def _sizes(o: Oracle, one: Contrast) -> Row:
         "Hodges-Lehmann": estimate(hodges_lehmann(d, o.level)),
         "g_z": estimate(hedges(d, o.level), NUMBER),
         "P(with > without)": decimals(float(np.mean((np.sign(d) + 1) / 2)) if one.n else math.nan),
+        "failed without | with": one.failures,
     }
