@@ -1,58 +1,200 @@
-"""Figure of accuracy and failures over the learning rate, a column for each level of the other factors."""
+"""Figure of accuracy over the learning rate, a panel for each level of the other factors.
+
+A hollow point has runs that failed. Where a panel has one or two such points they say how many; where it has more, the
+shares that failed stand in a panel below.
+"""
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.findings.arms import ArmCell
-from analysis.records.cells import Grid
+from analysis.records.cells import Grid, Levels
 from analysis.report import number_format as fmt
-from analysis.report.figures.style import WIDE, Errors, Medium, arm_style, level_axis, stretched, styled
+from analysis.report.figures.labels import Label, label_ends
+from analysis.report.figures.style import (
+    SMALL,
+    WIDE,
+    Errors,
+    Medium,
+    arm_style,
+    level_axis,
+    stretched,
+    styled,
+)
+
+PER_LINE = 3
+"""Panels beside one another in the wide drawing."""
+MAX_NAMED = 2
+"""Points of a panel with failures that say how many."""
+ACCURACY, FAILURES = 1.9, 1.1
+"""Heights of the panels, in inches."""
 
 
 @styled
 def robustness(cells: Sequence[ArmCell], medium: Medium = WIDE) -> Figure:
-    """Draw mean accuracy with its interval above, the share of runs that failed with its own below."""
-    grid = Grid.over(of_arm.cell for of_arm in cells)
-    rows, rates = grid.down(of_arm.cell for of_arm in cells), grid.across_of(of_arm.cell for of_arm in cells)
-    arms = list(dict.fromkeys(of_arm.arm for of_arm in cells))
-    figure = Figure(figsize=(medium.width, 5.4), layout="constrained")
-    panels = figure.subplots(2, len(rows), sharex=True, sharey="row", squeeze=False, height_ratios=[2, 1])
-    errors = Errors.around(of_arm.accuracy.estimate for of_arm in cells)
-    for row, above, below in zip(rows, *panels, strict=True):
-        for place, arm in enumerate(arms):
-            shown = sorted((c for c in cells if (grid.row(c.cell), c.arm) == (row, arm)), key=lambda c: c.cell)
-            if shown:
-                offset = 1.06 ** (2 * place - len(arms) + 1)  # a factor, so that the arms stand side by side
-                x = [offset * grid.column(of_arm.cell) for of_arm in shown]
-                _accuracy(above, shown, x, errors)
-                _failing(below, shown, x)
-        above.set_title(grid.title(row, separator="\n"))
-        stretched(above, errors)
-        level_axis(below, grid.across, rates)
-        below.set_ylim(-6, 106)
-    panels[0, 0].set_ylabel("test accuracy (%),\nstretched towards 100")
-    panels[1, 0].set_ylabel("runs that fail (%)")
-    panels[0, -1].legend(loc="lower left")
+    """Draw mean accuracy with its interval, and the share of runs that failed where that is needed."""
+    grid, errors = Grid.over(of.cell for of in cells), _limits(cells)
+    arms = list(dict.fromkeys(of.arm for of in cells))
+    rows = grid.down(of.cell for of in cells)
+    figure, panels = _panels(rows, _rows_with_shares(cells), medium)
+    for panel in panels:
+        shown = [_shown(grid, cells, panel.row, arm, place, arms) for place, arm in enumerate(arms)]
+        for points in filter(None, shown):
+            _accuracy(panel.above, points, errors)
+            if panel.below:
+                _failing(panel.below, points)
+        if not panel.below:
+            _name_failures(panel.above, [points for points in shown if points], grid)
+        panel.above.set_title(grid.title(panel.row, separator="\n"))
+        stretched(panel.above, errors)
+        _axes(panel, grid, cells)
+    _label_arms(panels, arms)
     return figure
 
 
-def _accuracy(axes: Axes, cells: Sequence[ArmCell], x: Sequence[float], limits: Errors) -> None:
-    errors = [100 * (1 - cell.accuracy.estimate) for cell in cells]
-    for at, cell in zip(x, cells, strict=True):
-        if math.isfinite(cell.accuracy.low):
-            ends = [max(limits.lowest, 100 * (1 - end)) for end in (cell.accuracy.low, cell.accuracy.high)]
-            axes.plot([at, at], ends, color=arm_style(cell.arm)["color"], linewidth=1.5)
-    axes.plot(
-        x, np.maximum(errors, limits.lowest), **arm_style(cells[0].arm), markersize=5, label=fmt.side(cells[0].arm)
-    )
+def _limits(cells: Sequence[ArmCell]) -> Errors:
+    """Return the limits of the accuracies, with room below for a line of text where some runs failed."""
+    errors = Errors.around(of.accuracy.estimate for of in cells)
+    room = (errors.highest / errors.lowest) ** 0.15 if any(of.n_failed for of in cells) else 1.0
+    return replace(errors, highest=room * errors.highest)
 
 
-def _failing(axes: Axes, cells: Sequence[ArmCell], x: Sequence[float]) -> None:
-    for at, cell in zip(x, cells, strict=True):
-        ends = [100 * end for end in (cell.failing.low, cell.failing.high)]
-        axes.plot([at, at], ends, color=arm_style(cell.arm)["color"], linewidth=1.2, alpha=0.6)
-    axes.plot(x, [100 * cell.failing.estimate for cell in cells], **arm_style(cells[0].arm), markersize=5)
+def has_shares(cells: Sequence[ArmCell]) -> bool:
+    """Return whether the drawing has a panel of the shares that failed."""
+    return bool(_rows_with_shares(cells))
+
+
+def _rows_with_shares(cells: Sequence[ArmCell]) -> set[Levels]:
+    """Return the rows that have more failing points than can be named, or two at the same place."""
+    grid = Grid.over(of.cell for of in cells)
+    places: dict[Levels, list[Any]] = {}
+    for of in cells:
+        if of.n_failed:
+            places.setdefault(grid.row(of.cell), []).append(grid.column(of.cell))
+    return {row for row, at in places.items() if len(at) > min(MAX_NAMED, len(set(at)))}
+
+
+# --- panels
+
+
+@dataclass(frozen=True)
+class _Panel:
+    row: Levels
+    above: Axes
+    below: Axes | None
+    """None where no failures are drawn."""
+    place: int
+    """In its line, from the left."""
+    is_first_below: bool
+    """Whether no panel of its line to the left has one below."""
+
+
+def _panels(rows: Sequence[Levels], counted: set[Levels], medium: Medium) -> tuple[Figure, list[_Panel]]:
+    """Return the panels in lines; a line has a second one below where it has a row that is ``counted``."""
+    width = 1 if medium.stacked else min(len(rows), PER_LINE)
+    lines = [rows[start : start + width] for start in range(0, len(rows), width)]
+    heights = [[ACCURACY, *([FAILURES] if counted & set(line) else [])] for line in lines]
+    every = [height for of_line in heights for height in of_line]
+    figure = Figure(figsize=(medium.width, sum(every)), layout="constrained")
+    grid, panels, at = figure.add_gridspec(len(every), width, height_ratios=every), [], 0
+    for line, of_line in zip(lines, heights, strict=True):
+        for place, row in enumerate(line):
+            above = figure.add_subplot(grid[at, place])
+            below = figure.add_subplot(grid[at + 1, place]) if row in counted else None
+            panels.append(_Panel(row, above, below, place, not counted & set(line[:place])))
+        at += len(of_line)
+    return figure, panels
+
+
+def _axes(panel: _Panel, grid: Grid, cells: Sequence[ArmCell]) -> None:
+    """Give a panel its axes, the learning rate below its last part, the accuracy at the first of a line."""
+    rates = grid.across_of(of.cell for of in cells)
+    margin = 3.0 if len(rates) == 1 else (rates[-1] / rates[0]) ** 0.12
+    for axes in filter(None, (panel.above, panel.below)):
+        level_axis(axes, grid.across, rates)
+        axes.set_xlim(rates[0] / margin, rates[-1] * margin)
+        axes.tick_params(labelleft=panel.place == 0)
+    if panel.below:
+        panel.above.tick_params(labelbottom=False)
+        panel.above.set_xlabel("")
+        panel.below.set(ylim=(-6, 106), yticks=(0, 50, 100))
+        panel.below.set_ylabel("runs that\nfailed (%)" if panel.is_first_below else "")
+        panel.below.tick_params(labelleft=panel.is_first_below)
+    if panel.place == 0:
+        panel.above.set_ylabel("test accuracy (%),\nstretched towards 100")
+
+
+# --- points
+
+
+@dataclass(frozen=True)
+class _Points:
+    """The cells of an arm in a panel, and where they stand."""
+
+    arm: str
+    x: Sequence[float]
+    cells: Sequence[ArmCell]
+
+
+def _shown(
+    grid: Grid, cells: Sequence[ArmCell], row: Levels, arm: str, place: int, arms: Sequence[str]
+) -> _Points | None:
+    shown = sorted((of for of in cells if (grid.row(of.cell), of.arm) == (row, arm)), key=lambda of: of.cell)
+    offset = 1.06 ** (2 * place - len(arms) + 1)  # a factor, so that the arms stand side by side
+    return _Points(arm, [offset * grid.column(of.cell) for of in shown], shown) if shown else None
+
+
+def _accuracy(axes: Axes, points: _Points, limits: Errors) -> None:
+    style = arm_style(points.arm)
+    ys = [max(limits.lowest, 100 * (1 - of.accuracy.estimate)) for of in points.cells]
+    axes.plot(points.x, ys, **style, label=fmt.side(points.arm), clip_on=False)
+    for at, y, of in zip(points.x, ys, points.cells, strict=True):
+        if math.isfinite(of.accuracy.low):
+            errors = [100 * (1 - end) for end in (of.accuracy.low, of.accuracy.high)]
+            ends = [min(max(limits.lowest, error), limits.highest) for error in errors]
+            axes.plot([at, at], ends, color=style["color"], linewidth=1.5)
+        if of.n_failed:
+            axes.plot([at], [y], style["marker"], color=style["color"], markerfacecolor="white", zorder=3)
+
+
+def _failing(axes: Axes, points: _Points) -> None:
+    style = arm_style(points.arm)
+    for at, of in zip(points.x, points.cells, strict=True):
+        ends = [100 * end for end in (of.failing.low, of.failing.high)]
+        axes.plot([at, at], ends, color=style["color"], linewidth=1.2, alpha=0.6)
+    axes.plot(points.x, [100 * of.failing.estimate for of in points.cells], **style)
+
+
+def _name_failures(axes: Axes, shown: Sequence[_Points], grid: Grid) -> None:
+    """Write below each point with failures how many there are, towards the middle."""
+    first = min(grid.column(of.cell) for points in shown for of in points.cells)
+    failing = [(x, of) for points in shown for x, of in zip(points.x, points.cells, strict=True) if of.n_failed]
+    for x, of in failing:
+        side = 1 if grid.column(of.cell) == first else -1
+        axes.annotate(
+            f"{of.n_failed} of {of.n} failed",
+            (x, 100 * (1 - of.accuracy.estimate)),
+            (4 * side, -4),
+            textcoords="offset points",
+            ha="left" if side > 0 else "right",
+            va="top",
+            size=SMALL,
+            color=arm_style(of.arm)["color"],
+        )
+
+
+def _label_arms(panels: Sequence[_Panel], arms: Sequence[str]) -> None:
+    """Name each arm at the end of its line in every last panel of a full line, and in another where none of these has
+    it."""
+    full, missing = max(panel.place for panel in panels), list(arms)
+    for panel in sorted(panels, key=lambda panel: panel.place != full):
+        ends = {line.get_label(): float(line.get_ydata()[-1]) for line in panel.above.get_lines()}  # type: ignore
+        here = [arm for arm in (arms if panel.place == full else missing) if fmt.side(arm) in ends]
+        missing = [arm for arm in missing if arm not in here]
+        labels = [Label(fmt.side(arm), ends[fmt.side(arm)], arm_style(arm)["color"]) for arm in here]
+        label_ends(panel.above, labels, height=ACCURACY - 0.6)

@@ -149,6 +149,9 @@ def stretched(axes: Axes, errors: Errors, which: str = "y") -> None:
     axis = getattr(axes, f"{which}axis")
     marks = (90, 50, 20, 10, 5, 3, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01)
     ticks = [error for error in marks if errors.lowest <= error <= errors.highest]
+    if len(ticks) < 2:
+        even = MaxNLocator(4).tick_values(errors.lowest, errors.highest)
+        ticks = [error for error in even if errors.lowest <= error <= errors.highest]
     axis.set_major_locator(FixedLocator(ticks))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda error, _: f"{100 - error:.4g}"))

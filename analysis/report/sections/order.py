@@ -15,11 +15,11 @@ from analysis.report.sections import (
     methods,
     pairs,
     provenance,
-    robustness,
     speed,
     tuning,
     where,
 )
+from analysis.report.sections.robustness import robustness
 from analysis.report.sections.trust import trust
 
 

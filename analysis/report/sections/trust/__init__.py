@@ -1,1 +1,1 @@
-"""Is it trustworthy? What there is, whether another analysis says otherwise, and whether the methods hold."""
+"""How sure is the answer?"""

@@ -1,4 +1,4 @@
-"""Where does the noise come from, and what did the pairing gain? Of the difference, and of either arm."""
+"""Where does the noise of the difference and of each arm come from, and what did pairing gain?"""
 
 import math
 from typing import Any
@@ -7,6 +7,7 @@ from analysis.findings.arms import ArmCell
 from analysis.findings.results import Findings, Noise, Results
 from analysis.records.tables import StudyData
 from analysis.report import number_format as fmt
+from analysis.report import study_words
 from analysis.report.columns import (
     cell_columns,
     cell_values,
@@ -22,21 +23,26 @@ from analysis.report.document import Block, Column, Paragraph, Table
 def blocks(study: StudyData, of_arm: Findings) -> list[Block]:
     if not of_arm.noise:
         return []
-    return [_about(of_arm), _table(study, of_arm)]
+    return [_about(study, of_arm), _table(study, of_arm)]
 
 
-def _about(of_arm: Findings) -> Paragraph:
-    overall = of_arm.noise[0]
-    gain = overall.pairing.gain
-    bought = "" if math.isnan(gain) else (
-        f" Over all cells pairing was worth {fmt.decimals(gain)} times as many seeds (correlation of the arms over"
-        f" seeds: {fmt.decimals(overall.pairing.rho)}, {fmt.seeds(overall.pairing.n)})."
-    )  # fmt: skip
+def _about(study: StudyData, of_arm: Findings) -> Paragraph:
     return Paragraph(
-        "The difference at the last epoch, from the answers to every test image: its interval for other seeds and"
-        " these images, and for other seeds and other images of the kind (two-way layout). All pairs count; a diverged"
-        f" run has chance for every image.{bought} A gain below 1 says that the shared weights and batches did not help"
-        " here."
+        "Where does the noise come from? The table gives the difference after the last epoch with two intervals: for"
+        " new seeds on these test images, and for new seeds and new images (two-way layout). All pairs count; a"
+        f" diverged run counts as chance on every image.{_gained(study, of_arm)}"
+    )
+
+
+def _gained(study: StudyData, of_arm: Findings) -> str:
+    """Return what pairing was worth, behind a space, where that is known."""
+    pairing = of_arm.noise[0].pairing
+    if math.isnan(pairing.gain):
+        return ""
+    alike = "" if math.isnan(pairing.rho) else f", at a correlation of {fmt.decimals(pairing.rho)} between the arms"
+    return (
+        f" Pairing {fmt.seeds(pairing.n)} was worth {fmt.decimals(pairing.gain)} times as"
+        f" many{study_words.over_all(study)}{alike}. Below 1, the shared weights and batches did not help."
     )
 
 
@@ -46,16 +52,20 @@ def _table(study: StudyData, of_arm: Findings) -> Table:
         count_column("n", "n"),
         interval_column("these test images, points", "these_images"),
         interval_column("new test images, points", "new_images"),
-        Column("sd over seeds, points", _points, ("sd_seeds",)),
-        Column("sd over test images", _points, ("sd_images",)),
+        Column("SD over seeds, points", _points, ("sd_seeds",)),
+        Column("SD over test images, points", _points, ("sd_images",)),
         of_both(
-            "sd over the last epochs,", of_arm.baseline, of_arm.arm, ("sd_epochs_baseline", "sd_epochs_arm"), _both
+            "SD over the last epochs, points,",
+            of_arm.baseline,
+            of_arm.arm,
+            ("sd_epochs_baseline", "sd_epochs_arm"),
+            _both,
         ),
         Column("pairing gain", fmt.decimals, ("pairing_gain",)),
         Column("correlation", fmt.decimals, ("correlation",)),
     ]
     rows = [cell_values(study, noise.cell) | _row(noise) for noise in of_arm.noise]
-    caption = "Standard deviations of one seed's mean difference by cause, and what pairing bought; all pairs"
+    caption = "Standard deviation (SD) of one seed's difference by cause, and the gain from pairing (all pairs)"
     return Table(f"noise-{of_arm.arm}", caption, columns, rows, n_totals=1)
 
 
@@ -90,19 +100,19 @@ def of_arms(study: StudyData, results: Results) -> list[Block]:
     if not results.arm_cells:
         return []
     about = (
-        "Each arm by itself: of the spread of its accuracy over seeds, the binomial noise of the test set is what other"
-        " images would not repeat (Jordan 2023); what is left is the spread on endless images of the kind."
+        "How much of each arm's spread over seeds comes from the finite test set? Its binomial noise would change with"
+        " other test images (Jordan 2023). The rest would remain on endless images of the kind."
     )
     columns = [
         *cell_columns(study),
         text_column("arm", "arm"),
         count_column("n", "n"),
-        Column("sd over seeds, points", _points, ("sd_seeds",)),
-        Column("of the test set's binomial noise", _points, ("sd_binomial",)),
-        Column("left", _points, ("sd_beyond",)),
+        Column("SD over seeds, points", _points, ("sd_seeds",)),
+        Column("SD of binomial test noise, points", _points, ("sd_binomial",)),
+        Column("remaining SD, points", _points, ("sd_beyond",)),
         text_column("note", "note"),
     ]
-    caption = "Standard deviation of an arm's accuracy over seeds, after the last epoch; all runs"
+    caption = "Standard deviation (SD) of each arm's accuracy over seeds after the last epoch (all runs)"
     return [Paragraph(about), Table("seed-noise", caption, columns, [_row_of_arm(study, c) for c in results.arm_cells])]
 
 

@@ -1,4 +1,4 @@
-"""What part 10 must say: all cells."""
+"""What the part "All settings" must say: three tables of the same contrasts."""
 
 import math
 
@@ -7,7 +7,6 @@ import numpy as np
 from tests.analysis.report.oracle.arithmetic import equivalence, hedges, hodges_lehmann, paired_t, sign_flip, wilcoxon
 from tests.analysis.report.oracle.records import TIPPING, Contrast, Oracle, tipping_text
 from tests.analysis.report.oracle.spelling import (
-    ENDPOINTS,
     NUMBER,
     Expected,
     Row,
@@ -16,33 +15,49 @@ from tests.analysis.report.oracle.spelling import (
     estimate,
     p_text,
     percent,
+    place,
 )
+from tests.analysis.report.oracle.trust import endpoint_name
+
+KEYS = ("setting", "endpoint")
 
 
 def say_all_cells(o: Oracle, say: Expected) -> None:
-    rows = [_contrast_row(o, ENDPOINTS[name], one) for name, every in o.contrasts.items() for one in every]
-    say.table("contrasts", ("batch size", "rate", "endpoint"), rows)
+    every = [(endpoint_name(o, name), one) for name, of_endpoint in o.contrasts.items() for one in of_endpoint]
+    for name, row_of in {"contrasts": _found, "contrasts-tests": _tests, "contrasts-sizes": _sizes}.items():
+        keys = ({"setting": place(one.cell), "endpoint": end, "n": str(one.n)} for end, one in every)
+        say.table(name, KEYS, [key | row_of(o, one) for key, (_, one) in zip(keys, every, strict=True)])
 
 
-def _contrast_row(o: Oracle, endpoint: str, one: Contrast) -> Row:
-    d, (a, b) = one.d, one.sides
-    return one.where | {
-        "endpoint": endpoint,
-        "n": str(one.n),
+def _found(o: Oracle, one: Contrast) -> Row:
+    a, b = one.sides
+    return {
         "without BN": percent(float(a.mean()) if one.n else math.nan),
         "with BN": percent(float(b.mean()) if one.n else math.nan),
-        "failed without | with": one.failures,
         "difference": estimate(one.ci),
-        "[all cells at once]": ends(one.joint),
-        "Hodges-Lehmann": estimate(hodges_lehmann(d, o.level)),
+        "[simultaneous]": ends(one.joint),
+        "verdict": one.verdict + (f" ({one.reason})" if one.reason else ""),
+        TIPPING: tipping_text(one.tipping),
+    }
+
+
+def _tests(o: Oracle, one: Contrast) -> Row:
+    d = one.d
+    return {
         "p, paired t": p_text(paired_t(d)),
         "p, sign-flip": sign_flip(d).text,
         "p, Wilcoxon": wilcoxon(d).text,
         "p, adjusted (sup-t)": one.p.text,
         "p, sign-flip with Holm": p_text(one.holm),
+        "p, equivalence (two one-sided t)": p_text(equivalence(d, o.margin)),
+    }
+
+
+def _sizes(o: Oracle, one: Contrast) -> Row:
+    d = one.d
+    return {
+        "Hodges-Lehmann": estimate(hodges_lehmann(d, o.level)),
         "g_z": estimate(hedges(d, o.level), NUMBER),
         "P(with > without)": decimals(float(np.mean((np.sign(d) + 1) / 2)) if one.n else math.nan),
-        "p, equivalence (two one-sided t)": p_text(equivalence(d, o.margin)),
-        TIPPING: tipping_text(one.tipping),
-        "verdict": one.verdict + (f" ({one.reason})" if one.reason else ""),
+        "failed without | with": one.failures,
     }

@@ -1,6 +1,7 @@
-"""What part 9 must say of swapped labels."""
+"""What the part "How sure" must say of swapped labels."""
 
 import math
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -30,14 +31,15 @@ from tests.analysis.report.oracle.spelling import (
 )
 
 IN_ORDER = (
-    "paired t over the grid",
-    "sign-flip over the grid",
-    "Wilcoxon over the grid",
-    "bootstrap-t interval over the grid",
-    "any cell or their mean, sup-t",
-    "any cell, step-down max-T",
-    "any cell, t uncorrected",
+    "mean over all settings, paired t test",
+    "mean over all settings, sign-flip test",
+    "mean over all settings, Wilcoxon test",
+    "mean over all settings, bootstrap-t interval",
+    "any setting or their mean, sup-t",
+    "any setting, step-down max-T",
+    "any setting, uncorrected t test",
 )
+BOOTSTRAP = IN_ORDER[3]
 
 
 def say_swaps_of_labels(o: Oracle, say: Expected) -> None:
@@ -51,44 +53,53 @@ def say_swaps_of_labels(o: Oracle, say: Expected) -> None:
         raise NotImplementedError("beyond 10 seeds the page draws swaps at random; this oracle takes all")
     swaps = [pattern for pattern in signs(n) if pattern[-1] > 0]
     methods: dict[str, Callable[[Floats], bool]] = {
-        "paired t over the grid": lambda D: paired_t(D.mean(1)) <= o.alpha,
-        "sign-flip over the grid": lambda D: sign_flip(D.mean(1)).p <= o.alpha,
-        "Wilcoxon over the grid": lambda D: wilcoxon(snapped(D.mean(1))).p <= o.alpha,
-        "any cell or their mean, sup-t": lambda D: any(
+        IN_ORDER[0]: lambda D: paired_t(D.mean(1)) <= o.alpha,
+        IN_ORDER[1]: lambda D: sign_flip(D.mean(1)).p <= o.alpha,
+        IN_ORDER[2]: lambda D: wilcoxon(snapped(D.mean(1))).p <= o.alpha,
+        IN_ORDER[4]: lambda D: any(
             test.p <= o.alpha for test, _ in one_family(np.column_stack([D, D.mean(1)]), o.alpha)
         ),
-        "any cell, step-down max-T": lambda D: any(test.p <= o.alpha for test in max_t(D)),
-        "any cell, t uncorrected": lambda D: any(not constant(x) and paired_t(x) <= o.alpha for x in D.T),
+        IN_ORDER[5]: lambda D: any(test.p <= o.alpha for test in max_t(D)),
+        IN_ORDER[6]: lambda D: any(not constant(x) and paired_t(x) <= o.alpha for x in D.T),
     }
     rows = [
         _size_row(D, method, str(k := sum(rejects(D * swap[:, None]) for swap in swaps)), percent(k / len(swaps)), 1)
         for method, rejects in methods.items()
     ]
-    head = f"size (wanted: at most {level_text(o.alpha)})"
-    counts = {row["method"]: int(row["rejected"].replace(",", "")) for row in rows}
-    say.say("trust", _above(counts, len(swaps), _bootstrap_counts(D, o.alpha), o.alpha))
-    say.table("sizes-bn", ("method",), ({head: row.pop("size"), **row} for row in (*rows, _bootstrap_row(D, o.alpha))))
+    head = f"share (at most {level_text(o.alpha)} wanted)"
+    counts = {row["method"]: int(row["false positives"].replace(",", "")) for row in rows}
+    alone = len(of.cells) == 1
+    say.say("trust", _above(counts, len(swaps), _bootstrap_counts(D, o.alpha), o.alpha, alone))
+    every = [*rows, _bootstrap_row(D, o.alpha)]
+    named = ({head: row.pop("size"), **row, "method": _name(row["method"], alone)} for row in every)
+    say.table("sizes-bn", ("method",), named)
 
 
-def _above(counts: dict[str, int], n_swaps: int, bootstrap: tuple[range, int], alpha: float) -> str:
+def _name(method: str, alone: bool) -> str:
+    """A method as a study of several settings has it, and of one setting without them."""
+    return re.sub("^(mean over all|any) settings?( or their mean)?, ", "", method) if alone else method
+
+
+def _above(counts: dict[str, int], n_swaps: int, bootstrap: tuple[range, int], alpha: float, alone: bool) -> str:
     """Which methods reject in more than alpha of the swaps, in the order of the page; the bootstrap's count may be any
     of several, and of swaps that were drawn its lower limit counts."""
     (possible, n_used), wanted, spellings = bootstrap, level_text(alpha), []
     for k in possible:
         low = k / n_used if n_used == n_swaps else clopper_pearson(k, n_used, 0.95).low
         sizes = {name: (count / n_swaps, count / n_swaps) for name, count in counts.items()}
-        sizes |= {"bootstrap-t interval over the grid": (k / n_used, low)}
-        above = [f"{name} ({percent(sizes[name][0])})" for name in IN_ORDER if sizes[name][1] > alpha]
+        sizes |= {BOOTSTRAP: (k / n_used, low)}
+        above = [f"{_name(name, alone)} ({percent(sizes[name][0])})" for name in IN_ORDER if sizes[name][1] > alpha]
         finds = "this method finds" if len(above) == 1 else "these methods find"
-        said = f"Above the wanted {wanted}: {'; '.join(above)}. On such data {finds} too often what is not there."
-        spellings += every_spelling(said if above else f"No method is shown to exceed the wanted {wanted}.")
+        said = f"More than {wanted} false positives: {'; '.join(above)}. On data like these, {finds} too many"
+        none = f"No method is shown to have more than {wanted} false positives."
+        spellings += every_spelling(f"{said} differences." if above else none)
     return either(spellings)
 
 
 def _size_row(D: Floats, method: str, rejected: str, size: str | Callable[[Row], str], step: int) -> Row:
     n, n_swaps = len(D), len(range(0, 2 ** (len(D) - 1), step))
-    of = f"{n_swaps}{', all there are' if step == 1 else ' drawn'}"
-    return {"method": method, "seeds": str(n), "rejected": rejected, "of swaps": of, "size": size}
+    of = f"{'all ' if step == 1 else ''}{n_swaps}"
+    return {"method": method, "seeds": str(n), "false positives": rejected, "of swaps": of, "size": size}
 
 
 def _bootstrap_row(D: Floats, alpha: float) -> Row:
@@ -98,11 +109,11 @@ def _bootstrap_row(D: Floats, alpha: float) -> Row:
     step = math.ceil(2 ** (len(D) - 1) / 100)
 
     def size(row: Row) -> str:
-        k = int(row["rejected"].replace(",", ""))
+        k = int(row["false positives"].replace(",", ""))
         return percent(k / n_used) if step == 1 else estimate(clopper_pearson(k, n_used, 0.95), SHARE)
 
     counts = either(str(k) for k in possible)
-    return _size_row(D, "bootstrap-t interval over the grid", counts, size, step)
+    return _size_row(D, BOOTSTRAP, counts, size, step)
 
 
 def _bootstrap_counts(D: Floats, alpha: float) -> tuple[range, int]:

@@ -1,6 +1,7 @@
 """What part 5 must say: each arm on its own, failures, rates."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -25,6 +26,7 @@ from tests.analysis.report.oracle.spelling import (
     ends,
     estimate,
     estimates,
+    level_text,
     p_equals,
     p_text,
     percent,
@@ -45,8 +47,8 @@ def say_robustness(o: Oracle, say: Expected) -> None:
                 continue
             accuracy = estimate(t_interval(of.score["last3"][arm][there, i], o.level), SHARE)
             rows.append(
-                where(cell)
-                | {
+                {
+                    "setting": place(cell),
                     "arm": SIDE[arm],
                     "n": str(n),
                     "test accuracy": accuracy,
@@ -56,14 +58,26 @@ def say_robustness(o: Oracle, say: Expected) -> None:
                 }
             )
             say.say("robustness", f"{place(cell)}, {SIDE[arm]}: {accuracy}, {n_failed} of {n} failed")
-    say.table("robustness", ("batch size", "rate", "arm"), rows)
+    say.table("robustness", ("setting", "arm"), rows)
+    counted = [(int(of.failed[arm][of.there[arm]].sum()), int(of.there[arm].sum()), SIDE[arm]) for arm in of.arms]
+    say.say("robustness", _failed_runs(sorted(counted, key=lambda one: one[0] / one[1], reverse=True)))
+
+
+def _failed_runs(counted: Sequence[tuple[int, int, str]]) -> str:
+    """The headline of two arms, that with more failures first."""
+    (more, n_more, worse), (less, n_less, better) = counted
+    if more + less in (0, n_more + n_less):
+        return f"All {n_more + n_less} runs {'failed' if more else 'learned'}"
+    rest = f"{less} of {n_less} {better}" if less else f"none {better}"
+    return f"{more} of {n_more} run{'s' if n_more > 1 else ''} {worse} failed, {rest}"
 
 
 FAILURES = (
     "batch size", "rate", "failed without | with", "diverged without | with", "only without | only with",
-    "p, McNemar exact; over all cells sign-flip of counts", "p, McNemar mid-p",
-    "difference of the rates, points (Bonett and Price)", "p, worst rank (Wilcoxon)",
-    "pairs in which neither diverged, points", "pairs left out of it", "bounds, whatever diverged runs scored",
+    "p, exact McNemar (all settings: sign-flip of counts)", "p, McNemar mid-p",
+    "difference of the failure rates, points (Bonett and Price)", "p, worst rank (Wilcoxon)",
+    "difference where neither run diverged, points", "pairs left out there",
+    "bounds for any score of diverged runs, points",
 )  # fmt: skip
 
 
@@ -83,9 +97,10 @@ def say_failures(o: Oracle, say: Expected) -> None:
         one[of.paired[:, i], i] = True
         rows.append(where(of.cells[i]) | _failures_in(o, one))
     say.table("failures-bn", ("batch size", "rate"), rows)
-    if complete.any():
-        about = f"(sign-flip test of each seed's counts, {seeds(complete.sum())})"
-        say.say("robustness", f"Over all cells: {p_equals(test.text)} {about}")
+    if complete.sum() > 1:
+        over = " over all settings" if len(of.cells) > 1 else ""
+        about = f"The sign-flip test of each seed's number of failures{over} gives {p_equals(test.text)}"
+        say.say("robustness", f"{about} ({seeds(complete.sum())}).")
 
 
 def _failure_cells(o: Oracle, mask: NDArray, survivors: Interval) -> Row:
@@ -171,6 +186,10 @@ def say_shares(o: Oracle, say: Expected) -> None:
             })  # fmt: skip
             say.say("robustness", f"{SIDE[arm]}, {percent(least, 1)} or above: {k} of {n_runs}")
     say.table("accuracy-shares", ("a run", "arm"), rows)
+    what, least = levels_of(of)[min(1, len(levels_of(of)) - 1)]
+    found = {row["arm"]: row["runs"].replace(" of ", "/") for row in rows if row["a run"] == what}
+    runs = ", ".join(f"{k} run{'' if k.endswith('/1') else 's'} {side}" for side, k in found.items())
+    say.say("robustness", f"Reaching {percent(least, 1)}: {runs}")
 
 
 def _by_seed(share: float, n: int, level: float) -> Interval:
@@ -199,6 +218,9 @@ def say_usable(o: Oracle, say: Expected) -> None:
             for i in range(len(of.lrs) + 1)
         ]
         say.say("robustness", _about_usable(o, level, largest, every))
+    tolerated = _tolerated(o, levels_of(of)[0])
+    if tolerated:
+        say.say("robustness", tolerated)
     say.table("usable-bn", ("a run", "up to rate"), rows)
 
 
@@ -212,26 +234,58 @@ def _about_usable(
     o: Oracle, level: Level, largest: Mapping[str, list[list[int]]], every: Mapping[str, list[int]]
 ) -> str:
     lrs, n_runs = o.of.lrs, len(every["bn"])
-    what = f"{level[0]} ({percent(level[1], 1)} or more after the last epoch)"
+    about = f"A run {level[0]} if it ends at {percent(level[1], 1)} or more."
     none = {arm: every[arm].count(0) for arm in every}
     if any(none.values()):
         sides = f"{none['no_bn']} without BN and {none['bn']} with BN"
-        tried = "have no rate, of those that we tried, at which a run"
-        return f"Of {n_runs} (seeds x batch sizes) an arm, {sides} {tried} {what}: no ratio of rates is given."
-    top = [every[arm].count(len(lrs)) for arm in every]
-    if min(top) == n_runs:
-        return f"A run {what} at every learning rate that we tried, up to {rate(lrs[-1])}, without BN and with BN."
-    shift = snapped([
-        np.mean([math.log10(lrs[b - 1] / lrs[a - 1]) for a, b in zip(*pair, strict=True)])
-        for pair in zip(largest["no_bn"], largest["bn"], strict=True)
-    ])  # fmt: skip
-    ends = [10**end for end in t_interval(shift, o.level)[:3]]
-    ratio = f"{ends[0]:.3g}" if no_spread(shift) else estimate(Interval(*ends), SIZE)
-    above = f" We tried none above {rate(lrs[-1])}." if any(top) else ""
+        never = "have no such run at any learning rate that we tried."
+        return f"{about} No ratio is given: of {n_runs} (seeds x batch sizes) per arm, {sides} {never}"
+    if min(every[arm].count(len(lrs)) for arm in every) == n_runs:
+        top = f"Such runs reach the highest learning rate that we tried, {rate(lrs[-1])}, without BN and with BN."
+        return f"{about} {top}"
+    shift = _shift(o, largest)
+    ratio, ends = _ratio(o, shift)
+    interval = f" [{', '.join(ends)}]" if ends else ""
     return (
-        f"The largest learning rate at which a run {what} is {ratio} times as high with BN as without BN (geometric"
-        f" mean; sign-flip test, {seeds(len(shift))}: {p_equals(sign_flip(shift).text)}).{above}"
+        f"{about} The highest learning rate with such a run is {ratio}{interval} times as high with BN as without BN"
+        f" (geometric mean).{_above(o, every)} Sign-flip test, {seeds(len(shift))}: {p_equals(sign_flip(shift).text)}."
     )
+
+
+def _tolerated(o: Oracle, level: Level) -> str | None:
+    """The sentence in sight, of runs that learn; None where there is no ratio."""
+    largest = {arm: _largest(o.of, arm, level[1]) for arm in ("no_bn", "bn")}
+    every = {arm: [i for seed in largest[arm] for i in seed] for arm in largest}
+    at_the_top = [every[arm].count(len(o.of.lrs)) == len(every[arm]) for arm in every]
+    if any(every[arm].count(0) for arm in every) or all(at_the_top):
+        return None
+    shift = _shift(o, largest)
+    ratio, ends = _ratio(o, shift)
+    interval = f"{level_text(o.level)} CI {' to '.join(ends)}, " if ends else ""
+    return (
+        f"Batch normalisation tolerates learning rates {ratio} times as high as training without BN"
+        f" ({interval}{seeds(len(shift))}).{_above(o, every)}"
+    )
+
+
+def _shift(o: Oracle, largest: Mapping[str, list[list[int]]]) -> Floats:
+    """By seed, the mean over the batch sizes of the arm's largest rate above the baseline's, in powers of ten."""
+    pairs, lrs = zip(largest["no_bn"], largest["bn"], strict=True), o.of.lrs
+    return snapped([np.mean([math.log10(lrs[b - 1] / lrs[a - 1]) for a, b in zip(*two, strict=True)]) for two in pairs])
+
+
+def _ratio(o: Oracle, shift: Floats) -> tuple[str, list[str]]:
+    """Ratio and ends of the interval, none without spread; rounded as an interval is."""
+    ends = [10**end for end in t_interval(shift, o.level)[:3]]
+    if no_spread(shift):
+        return f"{ends[0]:.3g}", []
+    ratio, low, high = re.fullmatch(r"(.*) \[(.*), (.*)\]", estimate(Interval(*ends), SIZE)).groups()  # type: ignore
+    return ratio, [low, high]
+
+
+def _above(o: Oracle, every: Mapping[str, list[int]]) -> str:
+    reached = any(every[arm].count(len(o.of.lrs)) for arm in every)
+    return f" We tried none above {rate(o.of.lrs[-1])}." if reached else ""
 
 
 def say_best(o: Oracle, say: Expected) -> None:
@@ -251,7 +305,7 @@ def say_best(o: Oracle, say: Expected) -> None:
             "best rate without BN": rate(best[0]),
             "best rate with BN": rate(best[1]),
             "n": str(n),
-            "shift, powers of ten (seeds resampled, choice repeated)": shown,
+            "shift, powers of ten (bootstrap over seeds)": shown,
             "ties": _ties(tied),
         })  # fmt: skip
     say.table("best-bn", ("batch size",), rows)

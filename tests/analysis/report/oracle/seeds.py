@@ -1,4 +1,4 @@
-"""What part 9 must say of the number of seeds."""
+"""What the part "How sure" must say of the number of seeds."""
 
 import math
 
@@ -41,27 +41,31 @@ def seeds_needed(d_z: float, alpha: float) -> int:
 
 def say_plan(o: Oracle, say: Expected) -> None:
     d, n, alpha = o.d, len(o.d), o.alpha
-    answers = {f"smallest p that the exact sign-flip test of {seeds(n)} can give": p_text(min(1.0, 2 / 2**n))}
+    answers = {f"smallest p possible in the exact sign-flip test of {seeds(n)}": p_text(min(1.0, 2 / 2**n))}
     questions = (
-        "power of the paired t test to see a difference of the margin",
-        "difference that is seen with 80 % power",
-        "seeds needed to see the margin with 80 % power",
-        "the same, at the upper 80 % limit of the spread",
+        "power of the paired t test to detect a difference of the margin",
+        "difference detected with 80 % power",
+        "seeds needed to detect the margin with 80 % power",
+        "the same, if the spread is at its upper 80 % limit",
     )
     answers |= dict(zip(questions, [NO_NUMBER] * 4 if no_spread(d) else _planned(d, o), strict=True))
     for k in (5, 10, 20, 50, 100):
         half = math.nan if no_spread(d) else float(stats.t.isf(alpha / 2, k - 1)) * d.std(ddof=1) / math.sqrt(k)
-        answers[f"half width of the interval at {k} seeds"] = _in_points(half)
+        answers[f"half-width of the interval with {k} seeds"] = _in_points(half)
     if n:
         better, worse = _decided(o)
         question = f"e-value of {seeds(n)} that one arm is better in more than half of the pairs"
         answers[f"{question} (evidence from {1 / alpha:g} on)"] = _e_value(_sign_evidence(better, worse))
         say.say(
             "trust",
-            "It asks whether more than half of the pairs are better, or worse, with BN; it says nothing of the size of"
-            " the mean.",
-            f"So far {better} of {n} pairs are better with BN, {worse} worse and {n - better - worse} tied.",
+            "It tests whether more than half of the pairs are better, or worse, with BN.",
+            f"So far {better} of {n} pair{'' if n == 1 else 's'} {'is' if better == 1 else 'are'} better with BN,"
+            f" {worse} worse and {n - better - worse} tied.",
         )
+    if n < o.seeds_to_reach:
+        have = {0: "No seed has a pair in every setting"}.get(n, f"This study has {seeds(n)}")
+        have = "One seed shows a difference but cannot say how sure it is" if n == 1 else have
+        say.say("trust", f"{have}; the sign-flip test needs at least {o.seeds_to_reach} seeds for p < {o.alpha:g}.")
     say.table("plan-bn", ("question",), ({"question": key, "answer": text} for key, text in answers.items()))
 
 

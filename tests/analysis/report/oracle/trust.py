@@ -1,4 +1,4 @@
-"""What part 9 must say of completeness, other analyses and noise."""
+"""What the part "How sure" must say of completeness, other analyses and noise."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -86,7 +86,20 @@ class Analysis:
     finds: str
 
 
-HEADS = ("endpoint", "failures", "cells", "test")
+HEADS = ("settings, accuracy", "failures", "test")
+IN_WORDS = {
+    "as they ended": "failures as they ended",
+    "a failed run scores 0": "failures score 0",
+    "pairs in which both learn": "both runs learned",
+    "pairs in which neither diverged": "neither run diverged",
+    "mean over all cells": "mean over all settings",
+    "median over all cells": "median over all settings",
+    "cells without a failure": "settings without failures",
+    "the tutorial's cell": "the tutorial's setting",
+    "t": "t test",
+    "sign-flip": "sign-flip test",
+    "Wilcoxon": "Wilcoxon test",
+}
 
 
 def analyses_of(o: Oracle) -> list[Analysis]:
@@ -115,12 +128,21 @@ def _differences(o: Oracle) -> Iterator[tuple[str, str, str, Floats]]:
             "pairs in which neither diverged": np.where(gone["bn"] | gone["no_bn"], np.nan, d),
         }
         for rule, D in rules.items():
-            yield ENDPOINTS[endpoint], rule, "mean over all cells", _left(D, np.mean)
-            yield ENDPOINTS[endpoint], rule, "median over all cells", _left(D, np.median)
+            name = endpoint_name(o, endpoint)
+            yield name, rule, "mean over all cells", _left(D, np.mean)
+            yield name, rule, "median over all cells", _left(D, np.median)
             if sound.any() and not sound.all():
-                yield ENDPOINTS[endpoint], rule, "cells without a failure", _left(D[:, sound], np.mean)
+                yield name, rule, "cells without a failure", _left(D[:, sound], np.mean)
             if (32, 0.01) in at:
-                yield ENDPOINTS[endpoint], rule, "the tutorial's cell", D[:, at.index((32, 0.01))]
+                yield name, rule, "the tutorial's cell", D[:, at.index((32, 0.01))]
+
+
+def endpoint_name(o: Oracle, endpoint: str) -> str:
+    """As a study of so many epochs can call it."""
+    return ENDPOINTS[endpoint] if o.of.epochs > 2 or endpoint == "final" else SHORT_STUDIES[o.of.epochs]
+
+
+SHORT_STUDIES = {1: "only epoch", 2: "last two epochs"}
 
 
 def _left(D: Floats, over: Callable[[Floats], Any]) -> Floats:
@@ -160,13 +182,18 @@ def specification_sentence(o: Oracle) -> str | None:
     if not analyses:
         return None
     better, worse, undecided = _tally(analyses)
-    low, high = (choose(one.interval.estimate for one in analyses) for choose in (min, max))
+    low, high = (points(choose(one.interval.estimate for one in analyses)) for choose in (min, max))
+    reach = f"Every estimate is {low} points." if low == high else f"Their estimates run from {low} to {high} points."
     return (
-        f"Of {len(analyses)} analyses of the grid (endpoint, failures, cells and test combined), {better} find it"
-        f" better with BN, {worse} worse and {undecided} neither, each at {level_text(o.alpha)}; estimates run from"
-        f" {points(low)} to {points(high)} points. All at once, {seeds(len(analyses[0].scores))}, sign-flip test:"
-        f" {p_equals(joint_of(o, analyses).text)}."
+        f"Of {len(analyses)} analyses of the same data, {better} find higher accuracy with BN, {worse} lower accuracy"
+        f" and {undecided} are undecided, each at a significance level of {level_text(o.alpha)}. {reach}"
+        f" {_joint_sentence(o, analyses)}"
     )
+
+
+def _joint_sentence(o: Oracle, analyses: Sequence[Analysis]) -> str:
+    p, n = p_equals(joint_of(o, analyses).text), seeds(len(analyses[0].scores))
+    return f"One sign-flip test of all of them together gives {p} ({n})."
 
 
 def _tally(analyses: Sequence[Analysis]) -> list[int]:
@@ -179,20 +206,35 @@ def say_specifications(o: Oracle, say: Expected) -> None:
         return
     rows = [
         {
-            **dict(zip(HEADS, one.choices, strict=True)),
+            **_choices_in_words(o, one),
             "n": str(len(one.d)),
             "difference, points": estimate(one.interval),
-            "p, by the test named": one.p_text,
+            "p, from that test": one.p_text,
             "finds": one.finds,
         }
         for one in analyses
     ]
-    say.table("specifications-bn", HEADS, rows)
-    better, worse, undecided = _tally(analyses)
-    head = (
-        f"{len(analyses)} analyses of the same data: better in {better}, worse in {worse} and undecided in {undecided}"
-    )
-    say.say("trust", sentence, head)
+    say.table("specifications-bn", [*_choices_in_words(o, analyses[0])], rows)
+    say.say("trust", sentence, _joint_sentence(o, analyses), _headline(analyses))
+
+
+def _choices_in_words(o: Oracle, one: Analysis) -> Row:
+    """The first three columns; of one setting nothing is said to be over settings."""
+    endpoint, failures, cells, how = one.choices
+    alone = len(o.of.cells) == 1
+    what = endpoint if alone else f"{IN_WORDS[cells]}, {endpoint}"
+    return {"accuracy" if alone else HEADS[0]: what, HEADS[1]: IN_WORDS[failures], HEADS[2]: IN_WORDS[how]}
+
+
+def _headline(analyses: Sequence[Analysis]) -> str:
+    n, (better, worse, _) = len(analyses), _tally(analyses)
+    counts = sorted([(better, "higher"), (worse, "lower")], key=lambda count: -count[0])
+    if counts[0][0] == 0:
+        return f"Not one of {n} analyses reaches a verdict"
+    if counts[0][0] == n:
+        return f"All {n} analyses find {counts[0][1]} accuracy with BN"
+    other = f"{counts[1][0] or 'none'} {counts[1][1]}"
+    return f"{counts[0][0]} of {n} analyses find {counts[0][1]} accuracy with BN, {other}"
 
 
 def say_next_pair(o: Oracle, say: Expected) -> None:
@@ -206,20 +248,25 @@ def say_next_pair(o: Oracle, say: Expected) -> None:
     first, n = rows[0], o.whole.n
     why = no_spread(o.d)
     chance = first[NEXT[1]].replace("< ", "below ")
-    predicted = f"the probability that the next pair is worse with BN is {chance} if differences are normal"
+    predicted = f"If differences are normal, the probability that the next pair is worse with BN is {chance}."
     if why:
-        predicted = f"no probability that the next pair is worse follows from these differences ({why})"
+        predicted = f"No probability that the next pair is worse follows from these differences ({why})."
+    so_far = f"So far {first[NEXT[2]]} {'pair was' if n == 1 else 'pairs were'} worse"
+    if (o.d < 0).all():
+        so_far += "."
+    else:
+        so_far += f"; that excludes only probabilities above {first[NEXT[3]]}, whatever the distribution."
+    over = " over all settings" if len(o.of.cells) > 1 else ""
     say.say(
         "trust",
-        f"the interquartile mean of the seeds' differences (their middle half) is {first[NEXT[0]]} points. From"
-        f" {seeds(n)}, {predicted}; {first[NEXT[2]]} pairs were worse, which excludes only probabilities above"
-        f" {first[NEXT[3]]}",
+        f"The interquartile mean (of the middle half of the seeds){over} is {first[NEXT[0]]} points. {predicted}"
+        f" {so_far}",
     )
 
 
 NEXT = (
-    "interquartile mean of the seeds' differences, points", "P(next pair is worse), normal", "pairs that were worse",
-    "P(worse), upper limit whatever the law",
+    "interquartile mean difference, points", "P(next pair is worse), normal differences", "worse pairs",
+    "P(worse), upper limit for any distribution",
 )  # fmt: skip
 
 
@@ -265,7 +312,7 @@ def say_seed_noise(o: Oracle, say: Expected) -> None:
                 continue
             variances = _variances(x)
             sds = [decimals(100 * math.sqrt(variance)) for variance in variances]
-            heads = ("sd over seeds, points", "of the test set's binomial noise", "left")
+            heads = ("SD over seeds, points", "SD of binomial test noise, points", "remaining SD, points")
             rows.append(where(cell) | {"arm": SIDE[arm], "n": str(len(x)), **dict(zip(heads, sds, strict=True))})
     say.table("seed-noise", ("batch size", "rate", "arm"), rows)
 
@@ -289,13 +336,11 @@ def say_noise(o: Oracle, say: Expected) -> None:
         for i, c in zip(of.common, answered, strict=True)
     ]
     say.table("noise-bn", ("batch size", "rate"), rows)
-    gain = rows[0]["pairing gain"]
+    gain, rho = rows[0]["pairing gain"], rows[0]["correlation"]
     if gain != NO_NUMBER:
-        say.say(
-            "trust",
-            f"Over all cells pairing was worth {gain} times as many seeds (correlation of the arms over seeds:"
-            f" {rows[0]['correlation']}, {seeds(o.whole.n)}).",
-        )
+        over = " over all settings" if len(of.cells) > 1 else ""
+        alike = "" if rho == NO_NUMBER else f", at a correlation of {rho} between the arms"
+        say.say("trust", f"Pairing {seeds(o.whole.n)} was worth {gain} times as many{over}{alike}.")
 
 
 def _noise_row(o: Oracle, cells: Sequence[int], c: Floats, edge: float) -> Row:
@@ -310,9 +355,9 @@ def _noise_row(o: Oracle, cells: Sequence[int], c: Floats, edge: float) -> Row:
         "n": str(len(c)),
         "these test images, points": estimate(these, edge=edge),
         "new test images, points": estimate(new, edge=edge),
-        "sd over seeds, points": decimals(100 * sd_seeds),
-        "sd over test images": decimals(100 * sd_images),
-        "sd over the last epochs, without | with": " | ".join(decimals(100 * sd) for sd in epochs),
+        "SD over seeds, points": decimals(100 * sd_seeds),
+        "SD over test images, points": decimals(100 * sd_images),
+        "SD over the last epochs, points, without | with": " | ".join(decimals(100 * sd) for sd in epochs),
         "pairing gain": decimals(gain),
         "correlation": _correlation(rho),
     }

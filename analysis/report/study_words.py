@@ -1,0 +1,26 @@
+"""What do sentences call what a study averages over? It depends on how many settings and epochs there are."""
+
+from analysis.records.tables import StudyData
+
+
+def over_all(study: StudyData) -> str:
+    """Return what a mean over the settings is over, with a space in front; nothing where there is one setting."""
+    return " over all settings" if len(study.design.cells) > 1 else ""
+
+
+def endpoints(n_epochs: int) -> dict[str, str]:
+    """Return the names of the endpoints.
+
+    >>> endpoints(10)
+    {'last3': 'last three epochs', 'final': 'last epoch'}
+    >>> endpoints(1)["last3"], endpoints(2)["last3"]
+    ('only epoch', 'last two epochs')
+    """
+    last = {1: "only epoch", 2: "last two epochs"}.get(n_epochs, "last three epochs")
+    return {"last3": last, "final": "last epoch"}
+
+
+def primary(study: StudyData) -> str:
+    """Return what the primary endpoint is."""
+    n_epochs = study.design.epochs
+    return f"{'' if n_epochs == 1 else 'mean '}test accuracy of the {endpoints(n_epochs)['last3']}"
