@@ -163,7 +163,7 @@ def _tuned(
         scope=over.scope,
         unit=over.name,
         after=after,
-        pairs=scores_of(over.rows(pairs.tuned)),
+        pairs=scores_of(over.rows(pairs.tuned), unit=over.name),
         inner=inner,
         verdict=verdict,
         reason=reason,

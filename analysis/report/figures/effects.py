@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from analysis.findings.contrasts import Contrast
-from analysis.findings.scores import Scores
+from analysis.findings.scores import Compared, Scores
 from analysis.records.cells import Grid
 from analysis.report import number_format as fmt
 from analysis.report.figures.style import GREY, SMALL, WIDE, Medium, arm_style, heat, styled
@@ -20,7 +20,7 @@ from study.spec.factors import Cell
 
 
 @styled
-def seed_pairs(panels: Sequence[tuple[Scores, Contrast]], medium: Medium = WIDE) -> Figure:
+def seed_pairs(panels: Sequence[tuple[Scores, Contrast | Compared]], medium: Medium = WIDE) -> Figure:
     """Draw each seed's two scores joined by a line, and beside them its difference with the mean and its interval
     (Gardner & Altman 1986); a panel a contrast."""
     figure = Figure(figsize=(medium.width, 4.2), layout="constrained")
@@ -28,11 +28,12 @@ def seed_pairs(panels: Sequence[tuple[Scores, Contrast]], medium: Medium = WIDE)
     for i, (scores, contrast) in enumerate(panels):
         _joined(grid[2 * i], scores, contrast)
         _differences(grid[2 * i + 1], scores, contrast)
-        grid[2 * i].set_title(fmt.cell(contrast.cell))
+        if len(panels) > 1:
+            grid[2 * i].set_title(fmt.cell(contrast.cell))
     return figure
 
 
-def _joined(axes: Axes, scores: Scores, contrast: Contrast) -> None:
+def _joined(axes: Axes, scores: Scores, contrast: Contrast | Compared) -> None:
     sides = np.array([scores.of_baseline, scores.of_arm]) * 100
     axes.plot([0, 1], sides, color=GREY, linewidth=0.8, alpha=0.7)
     for x, arm in enumerate((contrast.baseline, contrast.arm)):
@@ -41,7 +42,7 @@ def _joined(axes: Axes, scores: Scores, contrast: Contrast) -> None:
     axes.set(xlim=(-0.3, 1.3), ylabel="test accuracy (%)")
 
 
-def _differences(axes: Axes, scores: Scores, contrast: Contrast) -> None:
+def _differences(axes: Axes, scores: Scores, contrast: Contrast | Compared) -> None:
     d = 100 * (np.array(scores.of_arm) - np.array(scores.of_baseline))
     axes.axhline(0, color=GREY, linewidth=0.8)
     places, learned = np.linspace(-0.25, 0.25, len(d)) if len(d) > 1 else np.zeros(1), np.array(scores.learned)
@@ -52,7 +53,7 @@ def _differences(axes: Axes, scores: Scores, contrast: Contrast) -> None:
     if math.isfinite(low):
         axes.plot([1, 1], [low, high], color="black", linewidth=2)
     axes.plot([1], [100 * contrast.mean_diff], "D", color="black", markersize=7)
-    axes.set_xticks([0, 1], ["seeds", "mean"])
+    axes.set_xticks([0, 1], [scores.unit, "mean"])
     axes.set(xlim=(-0.5, 1.5), ylabel="difference (points)")
     axes.spines["right"].set_visible(False)
 

@@ -39,14 +39,22 @@ def tuned(before: float, after: float, half: float = 0.2, scope: str = EQUAL, sh
 @pytest.mark.parametrize(
     ("before", "after", "words"),
     [
-        (4.0, 2.0, "After tuning both, the gap is +2.00 points: tuning narrowed it by 2.00 [1.80, 2.20], 50 % [40,"),
+        (
+            4.0,
+            2.0,
+            "the gap is +2.00 points: tuning narrowed it by 2.00 [1.80, 2.20], which is 50 % [40,",
+        ),
         (2.7, 3.7, "After tuning both, the gap is +3.70 points: tuning widened it by 1.00 [0.80, 1.20]."),
         (2.0, -1.0, "After tuning both, the gap is -1.00 points: it has changed its sign."),
-        (-4.0, -2.0, "After tuning both, the gap is -2.00 points: tuning narrowed it by 2.00 [1.80, 2.20], 50 %"),
+        (
+            -4.0,
+            -2.0,
+            "the gap is -2.00 points: tuning narrowed it by 2.00 [1.80, 2.20], which is 50 % [40,",
+        ),
         (-2.7, -3.7, "After tuning both, the gap is -3.70 points: tuning widened it by 1.00 [0.80, 1.20]."),
         (-2.0, 1.0, "After tuning both, the gap is +1.00 points: it has changed its sign."),
-        (2.0, 2.1, "a change of +0.10 [-0.10, +0.30], not told from none."),
-        (2.0, 2.0, "a change of 0.00 [-0.20, +0.20], not told from none."),
+        (2.0, 2.1, "no clear change (+0.10 [-0.10, +0.30])."),
+        (2.0, 2.0, "no clear change (0.00 [-0.20, +0.20])."),
     ],
 )
 def test_the_gap_is_said_to_be_narrower_wider_turned_or_as_it_was(before: float, after: float, words: str) -> None:
@@ -55,7 +63,7 @@ def test_the_gap_is_said_to_be_narrower_wider_turned_or_as_it_was(before: float,
 
 def test_one_search_speaks_of_its_configurations_and_of_how_to_get_more() -> None:
     gap = say.gap(tuned(4.0, 2.0, scope=ONE))
-    needs = "A claim on equal tuning needs --searches 6."
+    needs = "A claim about equal tuning needs 6 searches."
     assert gap.endswith(needs)
     for claim in ("equal tuning", "accounts for"):
         assert claim not in gap.removesuffix(needs)
