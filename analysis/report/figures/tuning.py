@@ -38,8 +38,8 @@ def expected_best(budgets: Sequence[Budget], difference: BestDifference, medium:
     for budget in budgets:
         _budget(scores, budget, errors)
     stretched(scores, errors)
-    scores.set(xlabel="trials", ylabel="expected best score (%)")
-    logarithmic(scores, "x", [1, max(len(budget.expected) for budget in budgets)])
+    scores.set_ylabel("expected best score (%)")
+    _count_trials(scores, max(len(budget.expected) for budget in budgets))
     label_ends(scores, [_label(budget.arm, budget.expected[-1], errors) for budget in budgets], HEIGHT - 0.6)
     _difference(gap, difference)
     gap.set_ylabel(f"{fmt.side(budgets[1].arm)} minus {fmt.side(budgets[0].arm)} (points)")
@@ -58,7 +58,7 @@ def _budget(axes: Axes, budget: Budget, errors: Errors) -> None:
     )
     axes.fill_between(n, low, high, color=style["color"], alpha=0.2, lw=0)
     marks = [int(k) - 1 for k in np.unique(np.geomspace(1, len(n), 7).round())]
-    axes.plot(n, expected, **style, markevery=marks)
+    axes.plot(n, expected, **style, markevery=marks, clip_on=False)
 
 
 def _difference(axes: Axes, difference: BestDifference) -> None:
@@ -69,8 +69,14 @@ def _difference(axes: Axes, difference: BestDifference) -> None:
         low, high = 100 * np.asarray(difference.low), 100 * np.asarray(difference.high)
         axes.fill_between(n[:n_band], low, high, color=GREY, alpha=0.3, lw=0)
     axes.plot(n, estimates, color="black", marker="o" if len(n) == 1 else "")
-    logarithmic(axes, "x", [1, len(n)])
+    _count_trials(axes, len(n))
+
+
+def _count_trials(axes: Axes, n: int) -> None:
+    logarithmic(axes, "x", [1, n])
     axes.set_xlabel("trials")
+    if n == 1:
+        axes.set_xticks([1])
 
 
 @styled
@@ -84,7 +90,7 @@ def trial_scores(trials: Sequence[Trial], chosen: Sequence[Chosen], medium: Medi
     for of_arm in chosen:
         _trials(axes, [trial for trial in trials if trial.arm == of_arm.arm], of_arm, grid, rows, errors)
     decades = 10.0 ** np.arange(np.ceil(np.log10(min(rates)) - 0.2), np.log10(max(rates)) + 0.2)
-    level_axis(axes, grid.across, list(decades) or rates[:1])
+    level_axis(axes, grid.across, list(decades) or [float(f"{rates[0]:.3g}")])
     axes.tick_params(axis="x", rotation=0)
     stretched(axes, errors)
     axes.set_ylabel("score on held-out images (%)")
@@ -100,9 +106,9 @@ def _trials(
     style = arm_style(chosen.arm)
     areas = [_area(rows.index(grid.row(trial.cell)), len(rows)) for trial in trials]
     rates, scores = [grid.column(trial.cell) for trial in trials], [_error(trial.score, errors) for trial in trials]
-    axes.scatter(rates, scores, s=areas, color=style["color"], marker=style["marker"], alpha=0.7, lw=0)
-    ring: dict[str, Any] = {"s": 2.5 * LARGEST, "facecolors": "none", "edgecolors": style["color"], "lw": 1.6}
-    axes.scatter([grid.column(chosen.cell)], [_error(chosen.score, errors)], **ring)
+    axes.scatter(rates, scores, s=areas, color=style["color"], marker=style["marker"], alpha=0.7, lw=0, clip_on=False)
+    ring: dict[str, Any] = {"s": 2.5 * LARGEST, "facecolors": "none", "edgecolors": style["color"], "clip_on": False}
+    axes.scatter([grid.column(chosen.cell)], [_error(chosen.score, errors)], lw=1.6, **ring)
 
 
 def _name_areas(axes: Axes, grid: Grid, rows: Sequence[Levels], figure: Figure) -> None:
@@ -113,7 +119,8 @@ def _name_areas(axes: Axes, grid: Grid, rows: Sequence[Levels], figure: Figure) 
 
 
 def _area(row: int, n_rows: int) -> float:
-    return SMALLEST + (LARGEST - SMALLEST) * row / max(1, n_rows - 1)
+    share = row / (n_rows - 1) if n_rows > 1 else 0.5
+    return SMALLEST + (LARGEST - SMALLEST) * share
 
 
 def _error(accuracy: float, limits: Errors) -> float:

@@ -123,22 +123,26 @@ def _trials_headline(study: StudyData, of_arm: Tuned) -> str:
 
 
 def _have_good_settings(study: StudyData, of_arm: Tuned) -> bool:
-    """Return whether shares of good settings mean something: of trials that cover the space, where each arm learns."""
-    return bool(of_arm.breadths) and all(chosen.score >= study.learning_threshold for chosen in of_arm.chosen)
+    """Return whether shares of good settings mean something: of several that cover the space, where each arm learns."""
+    return bool(of_arm.breadths) and all(
+        chosen.n_trials > 1 and chosen.score >= study.learning_threshold for chosen in of_arm.chosen
+    )
 
 
 def _trials_caption(study: StudyData, of_arm: Tuned) -> Iterator[str]:
-    seeds = fmt.seeds(of_arm.chosen[0].n_seeds)
-    yield f"Ringed: what each arm's search chose. A score is the mean over {seeds} after the last epoch."
+    n = of_arm.chosen[0].n_seeds
+    score = "the accuracy of one seed" if n == 1 else f"the mean accuracy over {fmt.seeds(n)}"
+    yield f"Ringed: what each arm's search chose. A score is {score} after the last epoch."
     if _have_good_settings(study, of_arm):
         yield f"Good: {of_arm.breadths[-1].what}."
 
 
 def _describe_chosen(chosen: Chosen) -> str:
-    failed = f", {chosen.n_diverged} of {chosen.n_trials} trials diverged" if chosen.n_diverged else ""
-    stopped = f", {chosen.n_pruned} were stopped early" if chosen.n_pruned else ""
+    trials = fmt.trials(chosen.n_trials)
+    failed = f", {chosen.n_diverged} of {trials} diverged" if chosen.n_diverged else ""
+    stopped = f", {chosen.n_pruned} of {trials} stopped early" if chosen.n_pruned else ""
     return (
-        f"{fmt.side(chosen.arm)} the best of {fmt.trials(chosen.n_trials)} has {fmt.percent(chosen.score)} at"
+        f"{fmt.side(chosen.arm)} the best of {trials} has {fmt.percent(chosen.score)} at"
         f" {fmt.cell(rounded(chosen.cell))}{failed}{stopped}"
     )
 

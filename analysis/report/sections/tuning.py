@@ -17,8 +17,6 @@ from analysis.report.document import Block, Column, Figure, Paragraph, Placehold
 from analysis.report.figures import effects
 from analysis.report.sections import searches, tuned_tables
 
-NOTHING_TO_COMPARE = "Only one arm was tuned: there is nothing to compare it with."
-
 
 def section(study: StudyData, results: Results) -> Section:
     """Return the paired figure of the tuned arms, their trials and what the budget buys; of a grid, the best settings
@@ -27,12 +25,17 @@ def section(study: StudyData, results: Results) -> Section:
         blocks = under_names({of_arm.arm: [*_evidence(study, of_arm)] for of_arm in results.tuned})
         details = under_names({of_arm.arm: [*_details(study, of_arm)] for of_arm in results.tuned})
     elif study.design.tuned:
-        blocks, details = [Paragraph(NOTHING_TO_COMPARE)], []
+        blocks, details = [Paragraph(_nothing_to_compare(study))], []
     else:
         best = {arm: of_arm.best_cell for arm, of_arm in results.of_arms.items() if of_arm.best_cell}
         grid = {arm: [*_on_the_grid(results.of_arms[arm], found)] for arm, found in best.items()}
         blocks, details = [*under_names(grid), _not_tuned(study)], [Paragraph(CROSS_FITTED)] if best else []
     return Section("tuned", "After tuning both", blocks, details)
+
+
+def _nothing_to_compare(study: StudyData) -> str:
+    there = fmt.listing([fmt.side(arm) for arm in study.design.arms])
+    return f"A comparison takes runs {fmt.side(study.baseline)} and those of another arm; this study has {there} alone."
 
 
 # --- with a budget
@@ -63,19 +66,16 @@ def _details(study: StudyData, of_arm: Tuned) -> Iterator[Block]:
 
 
 def _pairs(of_arm: Tuned) -> Figure:
-    unit, n = of_arm.unit, fmt.units(len(of_arm.pairs.seeds), of_arm.unit)
+    units = fmt.units(len(of_arm.pairs.seeds), of_arm.unit)
+    which = f"in each of {units}" if len(of_arm.pairs.seeds) > 1 else f"in {units}"
     return Figure(
         name=f"tuned-pairs-{of_arm.arm}",
         headline=_headline(of_arm),
-        subtitle=(
-            f"Test accuracy (%) of both tuned arms, joined by a line in each of {n}, and their differences (points)."
-            if len(of_arm.pairs.seeds) > 1
-            else f"Test accuracy (%) of both tuned arms in {n}, joined by a line, and the difference (points)."
-        ),
+        subtitle=f"Test accuracy of both tuned arms {which} (%), joined by a line, and the differences (points).",
         draw=partial(effects.seed_pairs, [(of_arm.pairs, _compared(of_arm))]),
         alt=_alt(of_arm),
         caption=" ".join(_caption(of_arm)),
-        table=tuned_tables.by_search(of_arm) if unit == "searches" else tuned_tables.by_seed(of_arm),
+        table=tuned_tables.by_search(of_arm) if len(of_arm.searches) > 1 else tuned_tables.by_seed(of_arm),
     )
 
 
@@ -94,9 +94,11 @@ def _headline(of_arm: Tuned) -> str:
 
 def _caption(of_arm: Tuned) -> Iterator[str]:
     interval = of_arm.after.interval
-    bar = f" with its {fmt.level(interval.level)} interval" if math.isfinite(interval.low) else ""
-    yield f"Beside the differences: their mean{bar}."
-    if of_arm.unit == "searches":
+    if math.isfinite(interval.low):
+        yield f"Beside the differences: their mean with its {fmt.level(interval.level)} interval."
+    else:
+        yield f"No interval ({interval.reason})."
+    if of_arm.after.n_runs > interval.n:
         yield "Each search is the mean over its fresh seeds."
     if not all(of_arm.pairs.learned):
         yield "Hollow: a run did not learn."

@@ -1,6 +1,7 @@
 """What is said of tuning: of one search, of a few, of enough, and of a gap that it changed."""
 
 import math
+import shlex
 from dataclasses import replace
 from typing import Any, cast
 
@@ -10,6 +11,8 @@ from analysis.findings.tuning import EQUAL, LISTED, ONE, Gap, Tuned
 from analysis.records.tables import StudyData
 from analysis.report import tuning_sentences as say
 from analysis.stats.intervals import Interval
+from study.cli.tune_options import parse
+from study.spec.design import Design
 
 
 class Stub:
@@ -81,6 +84,25 @@ def test_one_search_speaks_of_its_configurations_and_of_how_to_get_more() -> Non
 )
 def test_the_command_that_made_the_study_makes_more_searches(argv: str, command: str) -> None:
     assert say.command(cast(StudyData, Stub(manifest={"argv": argv}))) == command
+
+
+@pytest.mark.parametrize(
+    ("design", "options"),
+    [
+        (Design("digits", epochs=5), "--dataset digits --searches 6"),
+        (Design("mnist", epochs=10, hidden=(64,)), "--dataset mnist --searches 6 --hidden 64 --epochs 10"),
+        (Design("digits", ("no_bn", "layer"), epochs=5), "--dataset digits --searches 6 --arms no_bn layer"),
+        (Design("digits", ("bn",), epochs=5), "--dataset digits --searches 6"),
+    ],
+)
+def test_a_grid_is_tuned_by_a_command_with_its_arms_its_networks_and_its_epochs(design: Design, options: str) -> None:
+    command = say.first_command(design)
+    assert command == f"python -m study.tune {options}"
+    read = parse(shlex.split(command)[3:])
+    assert (read.dataset, read.searches, read.epochs, read.hidden) == (
+        design.dataset, 6, design.epochs, tuple(design.hidden),
+    )  # fmt: skip
+    assert set(design.arms) <= {*read.arms}
 
 
 def test_an_interval_turned_round_keeps_what_else_it_says() -> None:

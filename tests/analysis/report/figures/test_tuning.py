@@ -102,6 +102,13 @@ def test_the_larger_the_batch_of_a_trial_the_larger_its_mark_and_the_ends_are_na
         assert [mark.get_sizes()[0] for mark in named.legend_handles] == pytest.approx([by_size[n] for n in ends])
 
 
+def test_the_rate_of_a_single_trial_is_written_with_three_digits(found: Tuned) -> None:
+    chosen = found.chosen[0]
+    (trial,) = (trial for trial in of(found, chosen.arm) if trial.trial == chosen.trial)
+    (axes,) = drawing.trial_scores([trial], [chosen]).axes
+    assert list(x_ticks(axes).values()) == [f"{rate(trial):.3g}"]
+
+
 def test_trials_of_one_batch_size_need_no_key(found: Tuned) -> None:
     same = [trial for trial in found.trials if size(trial) == size(found.chosen[0])]
     figure = drawing.trial_scores(same, [found.chosen[0]])
@@ -151,8 +158,10 @@ def test_the_budget_of_a_single_trial_is_a_point(found: Tuned) -> None:
     gap = replace(found.gap_by_budget, estimates=found.gap_by_budget.estimates[:1], low=(), high=())
     budgets = [replace(b, expected=b.expected[:1], low=b.low[:1], high=b.high[:1]) for b in found.budgets]
     for medium in MEDIA:
-        _, difference = drawing.expected_best(budgets, gap, medium=medium).axes[1].get_lines()
+        axes = drawing.expected_best(budgets, gap, medium=medium).axes[1]
+        _, difference = axes.get_lines()
         assert difference.get_marker() == "o"
+        assert list(axes.get_xticks()) == [1]
 
 
 @pytest.mark.parametrize("medium", MEDIA)

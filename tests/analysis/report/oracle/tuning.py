@@ -387,7 +387,8 @@ def _every_trial(o: Oracle, say: Expected, made: Trials, sampler: str) -> None:
 def _trials_headline(made: Trials, sampler: str) -> str:
     """Shares of good settings where the trials cover the space and each arm's best one learns; else the best ones."""
     best = {arm: max(one.score for one in made.tried[arm] if not one.pruned) for arm in ARMS}
-    if sampler == "sobol" and not made.stopped and min(best.values()) >= 2 * CHANCE:
+    several = len(made.tried["bn"]) > 1
+    if several and sampler == "sobol" and not made.stopped and min(best.values()) >= 2 * CHANCE:
         good = [float(np.mean(made.scores(arm) >= best[arm] - 0.01 - 1e-12)) for arm in ARMS]
         return f"Good settings: {percent(good[1], 0)} with BN, {percent(good[0], 0)} without BN"
     return f"Best trial: {percent(best['bn'], 1)} with BN, {percent(best['no_bn'], 1)} without BN"
@@ -398,8 +399,8 @@ def _best_words(arm: str, tried: Sequence[Tried]) -> str:
     n_diverged, n_pruned = (
         sum(map(bool, flags)) for flags in zip(*((t.n_diverged, t.pruned) for t in tried), strict=True)
     )
-    failed = f", {n_diverged} of {len(tried)} trials diverged" if n_diverged else ""
-    stopped = f", {n_pruned} were stopped early" if n_pruned else ""
+    failed = f", {n_diverged} of {trials(len(tried))} diverged" if n_diverged else ""
+    stopped = f", {n_pruned} of {trials(len(tried))} stopped early" if n_pruned else ""
     found = f"{percent(best.score)} at {_place(best.cell)}{failed}{stopped}"
     return f"{SIDE[arm]} the best of {trials(len(tried))} has {found}"
 
