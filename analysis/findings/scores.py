@@ -21,12 +21,14 @@ class Scores:
     differences: list[float]
     learned: list[bool]
     """Whether all runs of the unit learn."""
+    unit: str = "seeds"
+    """What the units are, in the plural."""
 
 
-def scores_of(table: pd.DataFrame, cell: Cell | None = None) -> Scores:
+def scores_of(table: pd.DataFrame, cell: Cell | None = None, unit: str = "seeds") -> Scores:
     """Return the scores in a table of pairs, one row a unit, whose ``failed_baseline`` and ``failed_arm`` are the
     numbers, or the shares, of its failed runs."""
     seeds, of_baseline, of_arm = (table[name].tolist() for name in ("seed", "of_baseline", "of_arm"))
     learned = ((table.failed_baseline == 0) & (table.failed_arm == 0)).tolist()
     d = zero_rounding_noise(table.of_arm - table.of_baseline).tolist()
-    return Scores(cell, seeds, of_baseline, of_arm, d, learned)
+    return Scores(cell, seeds, of_baseline, of_arm, d, learned, unit)

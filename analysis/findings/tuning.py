@@ -138,10 +138,10 @@ class Tuned:
 
 
 def tuned(study: StudyData, alpha: float, margin: float) -> list[Tuned]:
-    """Return the result of each arm, none for a study that was not tuned."""
-    searches = load_trials(study)
-    if study.tuned is None:
+    """Return the result of each arm; none for a study that was not tuned, or that has nothing to compare."""
+    if study.tuned is None or not study.treatments:
         return []
+    searches = load_trials(study)
     return [_tuned(study, study.tuned, searches, arm, alpha, margin) for arm in study.treatments]
 
 
@@ -163,7 +163,7 @@ def _tuned(
         scope=over.scope,
         unit=over.name,
         after=after,
-        pairs=scores_of(over.rows(pairs.tuned)),
+        pairs=scores_of(over.rows(pairs.tuned), unit=over.name),
         inner=inner,
         verdict=verdict,
         reason=reason,

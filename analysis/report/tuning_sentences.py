@@ -1,21 +1,42 @@
 """What is left of the difference once both arms were tuned, in sentences: of equal tuning only where searches were
-repeated, else of the configurations that were chosen."""
+repeated, else of the settings that were chosen."""
 
 import math
 import re
+import shlex
 
-from analysis.findings.tuning import MIN_SEARCHES, ONE, Gap, Search, Tuned
+from analysis.findings.tuning import LISTED, MIN_SEARCHES, ONE, Gap, Search, Tuned
 from analysis.records.tables import StudyData
 from analysis.report import number_format as fmt
 from analysis.stats.intervals import Interval
-from study.spec.factors import REFERENCE_SETTING, rounded
+from study.cli.tune_options import Options
+from study.spec.design import Design
+from study.spec.factors import FACTORS, REFERENCE_SETTING, rounded
 
 COMMAND = "python -m study.tune"
 SEARCHES = re.compile(r" --searches[= ]\S+")
+SAMPLERS = {
+    "sobol": "a scrambled Sobol set, the same points for {every_arm}",
+    "tpe": "the sampler TPE, which goes where trials went well",
+    "gp": "a Gaussian process, which goes where trials went well",
+}
+TO_CLAIM = {
+    ONE: f"To compare equally tuned arms, not two settings, run {MIN_SEARCHES} searches:",
+    LISTED: f"A verdict on equal tuning takes {MIN_SEARCHES} searches:",
+}
+"""What is missing before equal tuning may be spoken of, before the command that makes it."""
+ADAPTED = (
+    "These trials went where trials had gone well, or were stopped early. What they say of the search space holds for"
+    " this search alone, so no expected best score by number of trials and no share of good settings is given. The"
+    " sampler sobol without a pruner gives both."
+)
+OF_SEARCH_1 = (
+    "The trials, and all that is said of them, are those of search 1: the trials of several searches are not one longer"
+    " search. The table trials.parquet has them all."
+)
 
 
-def _number(of_arm: Tuned, n: int) -> str:
-    return fmt.seeds(n) if of_arm.scope == ONE else f"{n} searches"
+# --- the gap, before and after
 
 
 def gap(of_arm: Tuned) -> str:
@@ -23,10 +44,8 @@ def gap(of_arm: Tuned) -> str:
     before, setting = of_arm.before.interval, fmt.cell(REFERENCE_SETTING)
     if math.isnan(of_arm.taken_away.estimate):
         return f"No seed has a run of both arms, tuned and at {setting}: what tuning changes is not known."
-    untuned = (
-        f"At {setting}, which nobody tuned, the same seeds differ by {fmt.estimate(*fmt.as_triple(before))} points."
-    )
-    return f"{untuned} {_change(of_arm)}{_of_how_many(of_arm)}"
+    untuned = f"Untuned ({setting}), the gap is {fmt.estimate(*fmt.as_triple(before))} points."
+    return f"{untuned} {_change(of_arm)} {_of_how_many(of_arm)}"
 
 
 def _change(of_arm: Tuned) -> str:
@@ -34,13 +53,13 @@ def _change(of_arm: Tuned) -> str:
     before, taken, tuned = of_arm.before.interval.estimate, of_arm.taken_away, of_arm.after.interval
     after = f"After tuning both, the gap is {fmt.points(tuned.estimate, fmt.digits(tuned.low, tuned.high))} points"
     if taken.low <= 0 <= taken.high or taken.estimate == 0:
-        return f"{after}: a change of {fmt.estimate(*fmt.as_triple(_negative(taken)))}, not told from none."
+        return f"{after}: no clear change ({fmt.estimate(*fmt.as_triple(_negative(taken)))})."
     if before * (before - taken.estimate) < 0:
         return f"{after}: it has changed its sign."
     towards_zero = taken if before > 0 or (before == 0 and taken.estimate < 0) else _negative(taken)
     if towards_zero.estimate < 0:
         return f"{after}: tuning widened it by {_size(_negative(towards_zero))}."
-    share = f", {fmt.share(*fmt.as_triple(of_arm.share))} of it" if of_arm.share else ""
+    share = f", which is {fmt.share(*fmt.as_triple(of_arm.share))} of it" if of_arm.share else ""
     return f"{after}: tuning narrowed it by {_size(towards_zero)}{share}."
 
 
@@ -56,13 +75,48 @@ def _size(interval: Interval) -> str:
 
 def _of_how_many(of_arm: Tuned) -> str:
     """Return over what these numbers are, and what one search does not say."""
-    n = _number(of_arm, of_arm.taken_away.n)
     if of_arm.scope == ONE:
         return (
-            f" This is one search, over {n}: another would choose other configurations. A claim on equal tuning needs"
-            f" --searches {MIN_SEARCHES}."
+            f"This is one search ({fmt.seeds(of_arm.taken_away.n)}); another would choose other settings. A claim about"
+            f" equal tuning needs {MIN_SEARCHES} searches."
         )
-    return f" These are means over {n}."
+    return f"These are means over {of_arm.taken_away.n} searches."
+
+
+# --- how it was tuned, and what the trials say
+
+
+def how(study: StudyData, of_arm: Tuned) -> str:
+    """Return the budget, the space and the sampler, and what scored."""
+    tuning, chosen, every_arm = study.manifest["tuning"], of_arm.chosen[0], fmt.every_arm(study.design.arms)
+    epochs = fmt.units(tuning["epochs"], "epochs")
+    ranges = ((FACTORS[key], levels) for key, levels in of_arm.space.items())
+    space = ", ".join(f"{factor.label} {factor.show(low)} to {factor.show(high)}" for factor, (low, high) in ranges)
+    drawn = SAMPLERS.get(tuning["sampler"], tuning["sampler"]).format(every_arm=every_arm)
+    pruned = f" The pruner {tuning['pruner']} stopped poor trials early, in {every_arm}."
+    n = len(of_arm.searches)
+    repeated = f" All this was done {n} times, with other points and other seeds."
+    return (
+        f"Each arm had {fmt.trials(chosen.n_trials)} of {fmt.seeds(chosen.n_seeds)} and {epochs} in the same space"
+        f" ({space}). The settings came from {drawn}. Each trial was scored on {of_arm.n_held_out:,} training images"
+        " that no trial trained on; a seed that diverged scores 0. The best setting of each arm then trained fresh"
+        " seeds on all training images. The test images had no part in any choice."
+        f"{'' if tuning['pruner'] == 'none' else pruned}{repeated if n > 1 else ''}"
+    )
+
+
+def on_the_trials(of_arm: Tuned) -> str:
+    """Return the difference on the held-out images themselves, cross-fitted over the trials' seeds."""
+    crossfit = of_arm.crossfit
+    if math.isnan(crossfit.interval.estimate):
+        naive = fmt.points(crossfit.naive)
+        return f"On the trials themselves, chosen and scored on the same seed, the tuned arms differ by {naive} points."
+    statement = (
+        "On the trials themselves, chosen on all seeds but one and scored on that one, the tuned arms differ by"
+        f" {fmt.estimate(*fmt.as_triple(crossfit.interval))} points on held-out images"
+    )
+    reason = f" (no interval: {crossfit.interval.reason})" if crossfit.interval.reason else ""
+    return f"{statement}{reason}. Chosen and scored on the same seeds it would be {fmt.points(crossfit.naive)}."
 
 
 def at(search: Search) -> list[str]:
@@ -75,9 +129,23 @@ def failed(gap: Gap) -> dict[str, int]:
     return {name: getattr(gap, name) for name in ("n_failed_baseline", "n_failed_arm", "n_runs")}
 
 
+# --- commands
+
+
 def command(study: StudyData) -> str:
     """Return what extends the study to MIN_SEARCHES: the command, or the call, that made it, asking for so many."""
     made_by = study.manifest["argv"]
     if not made_by.startswith(COMMAND):
         return f"study.optimise(..., searches={MIN_SEARCHES})"
     return f"{SEARCHES.sub('', made_by)} --searches {MIN_SEARCHES}"
+
+
+def first_command(design: Design) -> str:
+    """Return the command that tunes the arms of a grid, with its networks and its epochs."""
+    given = {"hidden": design.hidden, "epochs": design.epochs, "arms": design.arms}
+    words = ["--dataset", design.dataset, "--searches", str(MIN_SEARCHES)]
+    for name, value in given.items():
+        is_single_arm = name == "arms" and len(design.arms) == 1
+        if value != getattr(Options(), name) and not is_single_arm:
+            words += [f"--{name}", *map(str, value if isinstance(value, tuple) else (value,))]
+    return f"{COMMAND} {shlex.join(words)}"

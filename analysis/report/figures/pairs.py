@@ -30,8 +30,6 @@ class Panel:
     difference: Interval
     given_learning: bool
     """Whether only pairs count in which both runs learn; the others are not drawn."""
-    unit: str = "seeds"
-    """Name of a pair, in the plural."""
 
     @property
     def counted(self) -> NDArray[np.bool_]:

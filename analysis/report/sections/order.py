@@ -56,11 +56,14 @@ SECTIONS = (
     Entry("provenance", provenance.section),
     Entry("glossary", glossary.section),
 )
+LEADS_WHERE_TUNED = "tuned"
+"""What a tuned study is about."""
 
 
 def shown(study: StudyData, results: Results) -> list[Entry]:
     """Return the entries that a study's page has, in order."""
-    return [entry for entry in SECTIONS if entry.is_shown(study, results)]
+    every = [entry for entry in SECTIONS if entry.is_shown(study, results)]
+    return sorted(every, key=lambda entry: entry.key != LEADS_WHERE_TUNED) if results.tuned else every
 
 
 def sections(study: StudyData, results: Results) -> list[Section]:

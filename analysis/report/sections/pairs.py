@@ -18,13 +18,13 @@ from analysis.report.figures.pairs import Panel, paired_differences
 
 
 def section(study: StudyData, results: Results) -> Section:
-    """Return the figure of all parts where there are several, and the table of every seed."""
+    """Return the figure of all parts where there are several and tuning draws none; the table of every seed."""
     several = {arm: panels(results, of_arm) for arm, of_arm in results.of_arms.items()}
     tables = {arm: [_table(study, of_arm)] for arm, of_arm in results.of_arms.items() if of_arm.scores[0].seeds}
     figures: dict[str, list[Block]] = {
         arm: [figure(every, f"pairs-{arm}", tables[arm][0])]
         for arm, every in several.items()
-        if len(every) > 1 and arm in tables
+        if len(every) > 1 and arm in tables and not results.tuned
     }
     nothing = [] if any(several.values()) else [_nothing(study)]
     details = under_names({arm: tables[arm] for arm in tables if arm not in figures})
@@ -50,7 +50,7 @@ def _panels(answer: Answer, of_arm: Findings, tuned: Tuned | None) -> Iterator[P
         if scores is not None and scores.seeds and math.isfinite(part.difference.estimate):
             name = PANELS[part.source].format(settings=fmt.settings(answer.n_cells))
             given_learning = part.key == "setting"
-            yield Panel(name, answer.baseline, answer.arm, scores, part.difference, given_learning, part.unit)
+            yield Panel(name, answer.baseline, answer.arm, scores, part.difference, given_learning)
 
 
 PANELS = {
@@ -82,10 +82,10 @@ def figure(every: Sequence[Panel], name: str, table: Table | None) -> Figure:
         headline=_headline(first),
         subtitle=(
             f"Test accuracy of each pair {sides} (%), joined by a line, and the differences in points{where};"
-            f" {fmt.units(len(first.scores.seeds), first.unit)}."
+            f" {fmt.units(len(first.scores.seeds), first.scores.unit)}."
         ),
         draw=partial(paired_differences, every),
-        alt=" ".join(map(_alt, every)),
+        alt=" ".join(map(describe, every)),
         caption=(
             f"Diamond and bar: mean difference and its {fmt.level(first.difference.level)} interval. Zero is level with"
             f" the mean {fmt.side(first.baseline)}.{_hollow(every)}{_left_out(every)}"
@@ -97,7 +97,7 @@ def figure(every: Sequence[Panel], name: str, table: Table | None) -> Figure:
 def _headline(panel: Panel) -> str:
     d = [d for d, counts in zip(panel.scores.differences, panel.counted, strict=True) if counts]
     size = fmt.points(panel.difference.estimate, fmt.digits(panel.difference.low, panel.difference.high))
-    ahead = f"Better {fmt.side(panel.arm)} in {sum(one > 0 for one in d)} of {fmt.units(len(d), panel.unit)}"
+    ahead = f"Better {fmt.side(panel.arm)} in {sum(one > 0 for one in d)} of {fmt.units(len(d), panel.scores.unit)}"
     return f"{ahead}: {size} points"
 
 
@@ -112,9 +112,10 @@ def _left_out(every: Sequence[Panel]) -> str:
     return f" Not drawn at the tutorial's setting: {fmt.units(n, 'pairs')} with a failed run." if n else ""
 
 
-def _alt(panel: Panel) -> str:
+def describe(panel: Panel) -> str:
+    """Return a panel as text, with the numbers of its first 20 pairs."""
     shown = [*zip(panel.scores.seeds, panel.scores.of_baseline, panel.scores.of_arm, strict=True)]
-    one = panel.unit.removesuffix("es") if panel.unit.endswith("ches") else panel.unit.removesuffix("s")
+    one = fmt.units(1, panel.scores.unit).removeprefix("1 ")
     pairs = "; ".join(f"{one} {n}: {fmt.percent(a)} to {fmt.percent(b)}" for n, a, b in shown[:20])
     more = f"; and {len(shown) - 20} more" if len(shown) > 20 else ""
     mean = fmt.estimate(*fmt.as_triple(panel.difference))

@@ -376,6 +376,12 @@ def test_few_trials_or_pruned_ones_tell_no_importance(found: Tuned, tmp_path: Pa
     assert made(tmp_path / "s", tried=points(50), pruned={("bn", 0)}).importances == []
 
 
+@pytest.mark.parametrize("arm", ["bn", "no_bn"])
+def test_one_arm_that_was_tuned_has_nothing_to_be_compared_with(arm: str, tmp_path: Path) -> None:
+    study = load(plant_tuned(tmp_path / "s", in_gains, on_a_hill, points(4), arms=(arm,)))
+    assert tuned(study, 0.05, 0.002) == []
+
+
 def test_a_study_that_nobody_tuned_is_not_tuned_and_the_tuned_cell_is_no_part_of_the_grid(tmp_path: Path) -> None:
     study = load(plant_tuned(tmp_path / "s", in_gains, on_a_hill, points(4)))
     every = analyse(study, 0.05, 0.002)

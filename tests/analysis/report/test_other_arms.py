@@ -160,8 +160,8 @@ def test_of_a_tuned_study_each_search_is_its_own_arm_s(tmp_path: Path) -> None:
     assert of_layer["chosen"][0] == of_bn["chosen"][0]
     assert of_layer["after"]["interval"]["estimate"] == pytest.approx(30 / 360)
     assert page.text.count("at the two configurations that one search with equal budgets chose") == 2
-    assert "Right: with LN minus without BN" in page.text
-    assert "without BN, on average" in page.text
+    assert "and with LN minus without BN (points)" in page.text
+    assert "One trial does no better with LN than without BN" in page.text
     assert set(csv(folder, "trials-layer").arm) == {"no_bn", "layer"}
     assert LAYER.colour in (folder / "figures" / "trials-layer.svg").read_text("utf-8")
 

@@ -1,6 +1,7 @@
 """What is said of tuning: of one search, of a few, of enough, and of a gap that it changed."""
 
 import math
+import shlex
 from dataclasses import replace
 from typing import Any, cast
 
@@ -10,6 +11,8 @@ from analysis.findings.tuning import EQUAL, LISTED, ONE, Gap, Tuned
 from analysis.records.tables import StudyData
 from analysis.report import tuning_sentences as say
 from analysis.stats.intervals import Interval
+from study.cli.tune_options import parse
+from study.spec.design import Design
 
 
 class Stub:
@@ -39,14 +42,22 @@ def tuned(before: float, after: float, half: float = 0.2, scope: str = EQUAL, sh
 @pytest.mark.parametrize(
     ("before", "after", "words"),
     [
-        (4.0, 2.0, "After tuning both, the gap is +2.00 points: tuning narrowed it by 2.00 [1.80, 2.20], 50 % [40,"),
+        (
+            4.0,
+            2.0,
+            "the gap is +2.00 points: tuning narrowed it by 2.00 [1.80, 2.20], which is 50 % [40,",
+        ),
         (2.7, 3.7, "After tuning both, the gap is +3.70 points: tuning widened it by 1.00 [0.80, 1.20]."),
         (2.0, -1.0, "After tuning both, the gap is -1.00 points: it has changed its sign."),
-        (-4.0, -2.0, "After tuning both, the gap is -2.00 points: tuning narrowed it by 2.00 [1.80, 2.20], 50 %"),
+        (
+            -4.0,
+            -2.0,
+            "the gap is -2.00 points: tuning narrowed it by 2.00 [1.80, 2.20], which is 50 % [40,",
+        ),
         (-2.7, -3.7, "After tuning both, the gap is -3.70 points: tuning widened it by 1.00 [0.80, 1.20]."),
         (-2.0, 1.0, "After tuning both, the gap is +1.00 points: it has changed its sign."),
-        (2.0, 2.1, "a change of +0.10 [-0.10, +0.30], not told from none."),
-        (2.0, 2.0, "a change of 0.00 [-0.20, +0.20], not told from none."),
+        (2.0, 2.1, "no clear change (+0.10 [-0.10, +0.30])."),
+        (2.0, 2.0, "no clear change (0.00 [-0.20, +0.20])."),
     ],
 )
 def test_the_gap_is_said_to_be_narrower_wider_turned_or_as_it_was(before: float, after: float, words: str) -> None:
@@ -55,7 +66,7 @@ def test_the_gap_is_said_to_be_narrower_wider_turned_or_as_it_was(before: float,
 
 def test_one_search_speaks_of_its_configurations_and_of_how_to_get_more() -> None:
     gap = say.gap(tuned(4.0, 2.0, scope=ONE))
-    needs = "A claim on equal tuning needs --searches 6."
+    needs = "A claim about equal tuning needs 6 searches."
     assert gap.endswith(needs)
     for claim in ("equal tuning", "accounts for"):
         assert claim not in gap.removesuffix(needs)
@@ -73,6 +84,25 @@ def test_one_search_speaks_of_its_configurations_and_of_how_to_get_more() -> Non
 )
 def test_the_command_that_made_the_study_makes_more_searches(argv: str, command: str) -> None:
     assert say.command(cast(StudyData, Stub(manifest={"argv": argv}))) == command
+
+
+@pytest.mark.parametrize(
+    ("design", "options"),
+    [
+        (Design("digits", epochs=5), "--dataset digits --searches 6"),
+        (Design("mnist", epochs=10, hidden=(64,)), "--dataset mnist --searches 6 --hidden 64 --epochs 10"),
+        (Design("digits", ("no_bn", "layer"), epochs=5), "--dataset digits --searches 6 --arms no_bn layer"),
+        (Design("digits", ("bn",), epochs=5), "--dataset digits --searches 6"),
+    ],
+)
+def test_a_grid_is_tuned_by_a_command_with_its_arms_its_networks_and_its_epochs(design: Design, options: str) -> None:
+    command = say.first_command(design)
+    assert command == f"python -m study.tune {options}"
+    read = parse(shlex.split(command)[3:])
+    assert (read.dataset, read.searches, read.epochs, read.hidden) == (
+        design.dataset, 6, design.epochs, tuple(design.hidden),
+    )  # fmt: skip
+    assert set(design.arms) <= {*read.arms}
 
 
 def test_an_interval_turned_round_keeps_what_else_it_says() -> None:

@@ -301,10 +301,16 @@ def _what_would_change_it(o: Oracle) -> Iterator[str]:
         yield f"{needed:,} detect a mean difference of {margin} points with 80 % power; there are {whole.n}."
 
 
+TUNED = "Both arms tuned"
+
+
 def say_seed_by_seed(o: Oracle, say: Expected) -> None:
     of = o.of
     drawn = [part for part in _parts(o) if part.pairs and not math.isnan(part.difference.estimate)]
-    for where_drawn, every in (("answer", drawn[:1]), ("seeds", drawn if len(drawn) > 1 else [])):
+    for where_drawn, every in (
+        ("answer", drawn[:1]),
+        ("seeds", drawn if len(drawn) > 1 and drawn[0].panel != TUNED else []),
+    ):
         say.say(where_drawn, *map(_panel, every))
         if every:
             say.say(where_drawn, f"Better with BN in {every[0].n_better} of {every[0].counted}: ")

@@ -43,7 +43,6 @@ from tests.analysis.report.oracle.spelling import (
     place,
     places_of,
     points,
-    rate,
     seeds,
     spellings,
     trials,
@@ -79,12 +78,13 @@ def say_tuned(o: Oracle, say: Expected) -> None:
         _budgets(o, say, made)
         _breadths(o, say, made)
     _on_the_trials(o, say, made)
-    _every_trial(say, made)
+    _every_trial(o, say, made, manifest["tuning"]["sampler"])
     n_trials, n_seeds = (max(map(len, sides)) for sides in (made.tried.values(), [made.by_seed("bn")]))
-    say.say("tuned", f"Each arm had {trials(n_trials)} of {seeds(n_seeds)} and {o.of.epochs} epochs")
+    epochs = "1 epoch" if o.of.epochs == 1 else f"{o.of.epochs} epochs"
+    say.say("tuned", f"Each arm had {trials(n_trials)} of {seeds(n_seeds)} and {epochs} in the same space")
     if len(chosen) > 1:
         say.say("tuned", f"All this was done {len(chosen)} times, with other points and other seeds.")
-        say.say("tuned", "What follows is of the trials of search 1")
+        say.say("tuned", "are those of search 1")
 
 
 # --- the runs of the tuned cell, and those of the same seeds that nobody tuned
@@ -157,23 +157,46 @@ def _runs(o: Oracle, say: Expected, made: Searches) -> None:
     before = made.less(made.untuned["bn"], made.untuned["no_bn"], pairs[1])
     whole = made.less(made.untuned["bn"], made.untuned["no_bn"], every)
     away = snapped(whole - made.less(made.tuned["bn"], made.tuned["no_bn"], every))
-    gains = {f"tuned less untuned, {SIDE[arm]}": made.less(made.tuned[arm], made.untuned[arm], every) for arm in ARMS}
-    gains["untuned difference less tuned difference"] = away
+    gains = {f"gain from tuning, {SIDE[arm]}": made.less(made.tuned[arm], made.untuned[arm], every) for arm in ARMS}
+    gains["gap untuned less gap tuned"] = away
     said, _ = tuned_verdict(o, made, after)
     tipping = tipping_text(tuned_tipping(o, made, said, pairs[0]))
     own = [_place(made.chosen[1][arm]) if made.n == 1 else "each search its own" for arm in ARMS]
     rows = [
-        _pair_row(made, "tuned against tuned", own, made.tuned, pairs[0]) | {"verdict": said, TIPPING: tipping},
-        _pair_row(made, "untuned", [place(UNTUNED)] * 2, made.untuned, pairs[1])
+        _pair_row(made, "both tuned", own, made.tuned, pairs[0]) | {"verdict": said, TIPPING: tipping},
+        _pair_row(made, "both untuned", [place(UNTUNED)] * 2, made.untuned, pairs[1])
         | {"verdict": NO_NUMBER, TIPPING: NO_NUMBER},
         *(_gain_row(made, what, d) for what, d in gains.items()),
     ]
     say.table("tuned-bn", ("what",), rows)
     if made.n > 1:
         say.table("searches-bn", ("search",), [_search_row(o, made, s, pairs[0]) for s in sorted(made.chosen)])
+    _say_pairs(say, made, after, before, pairs[0])
     line = _gap(o, made, before, after, away, whole)
     say.say("whole", line)
     say.say("tuned", line)
+
+
+def _say_pairs(say: Expected, made: Searches, after: Floats, before: Floats, these: Sequence[int]) -> None:
+    """The paired figure: its headline, its text with every unit, and of one search its table."""
+    if not these:
+        return
+    tuned, untuned = ("" if not len(d) else either(_without_ends(made.interval(d))) for d in (after, before))
+    ahead = f"After tuning both, the gap is {tuned} points"
+    say.say("tuned", f"{ahead} (untuned {untuned})" if untuned else ahead)
+    sides = [made.by_unit({seed: made.tuned[arm][seed] for seed in these}) for arm in ARMS]
+    numbers = these if made.n == 1 else sorted({made.search_of(seed) for seed in these})
+    one = "seed" if made.n == 1 else "search"
+    each = [f"{one} {k}: {percent(a)} to {percent(b)}" for k, a, b in zip(numbers, *sides, strict=True)]
+    said = "; ".join([*each[:20], *([f"and {len(each) - 20} more"] if len(each) > 20 else [])])
+    say.say("tuned", f"{said}. Mean difference {estimate(made.interval(after))} points.")
+    if made.n > 1:
+        return
+    rows = [
+        {"seed": str(k), "without BN": percent(a), "with BN": percent(b), "difference, points": points(d)}
+        for k, a, b, d in zip(numbers, *sides, after, strict=True)
+    ]
+    say.table("tuned-pairs-bn", ("seed",), rows)
 
 
 def tuned_verdict(o: Oracle, made: Searches, after: Floats) -> tuple[str, str | None]:
@@ -216,8 +239,8 @@ def _pair_row(
 ) -> Row:
     means = [float(made.by_unit({seed: of[arm][seed] for seed in these}).mean()) if these else math.nan for arm in ARMS]
     return _gain_row(made, what, made.less(of["bn"], of["no_bn"], these)) | {
-        "without BN at": at[0],
-        "with BN at": at[1],
+        "setting without BN": at[0],
+        "setting with BN": at[1],
         "without BN": percent(means[0]),
         "with BN": percent(means[1]),
     }
@@ -228,8 +251,8 @@ def _place(cell: Cell) -> str:
 
 
 def _gain_row(made: Searches, what: str, d: Floats) -> Row:
-    nothing = dict.fromkeys(("without BN at", "with BN at", "without BN", "with BN", "verdict", TIPPING), NO_NUMBER)
-    return nothing | {
+    heads = ("setting without BN", "setting with BN", "without BN", "with BN", "verdict", TIPPING)
+    return dict.fromkeys(heads, NO_NUMBER) | {
         "what": what,
         made.unit: str(len(d)),
         "difference, points": estimate(made.interval(d)),
@@ -243,10 +266,9 @@ def _search_row(o: Oracle, made: Searches, search: int, these: Sequence[int]) ->
     of = {arm: np.array([made.tuned[arm][seed] for seed in own]) for arm in ARMS}
     return {
         "search": str(search),
-        "seeds": str(len(own)),
         "difference, points": estimate(t_interval(snapped(of["bn"] - of["no_bn"]), o.level)),
         **{SIDE[arm]: percent(float(of[arm].mean()) if own else math.nan) for arm in ARMS},
-        **{f"{SIDE[arm]} at": _place(made.chosen[search][arm]) for arm in ARMS},
+        **{f"setting {SIDE[arm]}": _place(made.chosen[search][arm]) for arm in ARMS},
     }
 
 
@@ -254,12 +276,12 @@ def _gap(o: Oracle, made: Searches, before: Floats, after: Floats, away: Floats,
     """What tuning made of the gap: narrower, wider, or of the other sign."""
     taken, gap = made.interval(away), float(before.mean())
     told = (
-        f"At {place(UNTUNED)}, which nobody tuned, the same seeds differ by {estimate(made.interval(before))} points."
+        f"Untuned ({place(UNTUNED)}), the gap is {estimate(made.interval(before))} points."
         f" After tuning both, the gap is {either(_without_ends(made.interval(after)))} points"
     )
     left, n = gap - taken.estimate, len(away)
     if taken.low <= 0 <= taken.high or not taken.estimate:
-        change = f"a change of {estimate(_turned(taken))}, not told from none"
+        change = f"no clear change ({estimate(_turned(taken))})"
     elif gap * left < 0:
         change = "it has changed its sign"
     else:
@@ -268,12 +290,12 @@ def _gap(o: Oracle, made: Searches, before: Floats, after: Floats, away: Floats,
         is_share = share is not None and 0 <= share.estimate <= 1 and not made.is_a_list and n > 1
         narrower = abs(left) < abs(gap)
         change = f"tuning {'narrowed' if narrower else 'widened'} it by {size}"
-        change += f", {estimate(share, SHARE)} of it" if narrower and is_share else ""
+        change += f", which is {estimate(share, SHARE)} of it" if narrower and is_share else ""
     if made.n > 1:
         return f"{told}: {change}. These are means over {n} searches."
     return (
-        f"{told}: {change}. This is one search, over {seeds(n)}: another would choose other configurations. A claim on"
-        " equal tuning needs --searches 6."
+        f"{told}: {change}. This is one search ({seeds(n)}); another would choose other settings. A claim about"
+        " equal tuning needs 6 searches."
     )
 
 
@@ -345,13 +367,12 @@ class Trials:
         return any(tried.pruned for arm in ARMS for tried in self.tried[arm])
 
 
-def _every_trial(say: Expected, made: Trials) -> None:
+def _every_trial(o: Oracle, say: Expected, made: Trials, sampler: str) -> None:
     rows = [
         {
             "arm": SIDE[arm],
             "trial": str(tried.trial),
-            "batch size": str(tried.cell[0]),
-            "rate": rate(float(f"{tried.cell[1]:.3g}")),
+            "setting": _place(tried.cell),
             "score": percent(tried.score),
             "seeds that diverged": str(tried.n_diverged),
             "stopped early": "yes" if tried.pruned else "no",
@@ -360,7 +381,17 @@ def _every_trial(say: Expected, made: Trials) -> None:
         for tried in made.tried[arm]
     ]
     say.table("trials-bn", ("arm", "trial"), rows)
-    say.say("tuned", *(_best_words(arm, made.tried[arm]) for arm in ARMS))
+    say.say("tuned", *(_best_words(arm, made.tried[arm]) for arm in ARMS), _trials_headline(made, sampler))
+
+
+def _trials_headline(made: Trials, sampler: str) -> str:
+    """Shares of good settings where the trials cover the space and each arm's best one learns; else the best ones."""
+    best = {arm: max(one.score for one in made.tried[arm] if not one.pruned) for arm in ARMS}
+    several = len(made.tried["bn"]) > 1
+    if several and sampler == "sobol" and not made.stopped and min(best.values()) >= 2 * CHANCE:
+        good = [float(np.mean(made.scores(arm) >= best[arm] - 0.01 - 1e-12)) for arm in ARMS]
+        return f"Good settings: {percent(good[1], 0)} with BN, {percent(good[0], 0)} without BN"
+    return f"Best trial: {percent(best['bn'], 1)} with BN, {percent(best['no_bn'], 1)} without BN"
 
 
 def _best_words(arm: str, tried: Sequence[Tried]) -> str:
@@ -368,8 +399,8 @@ def _best_words(arm: str, tried: Sequence[Tried]) -> str:
     n_diverged, n_pruned = (
         sum(map(bool, flags)) for flags in zip(*((t.n_diverged, t.pruned) for t in tried), strict=True)
     )
-    failed = f", {n_diverged} of {len(tried)} trials diverged" if n_diverged else ""
-    stopped = f", {n_pruned} were stopped early" if n_pruned else ""
+    failed = f", {n_diverged} of {trials(len(tried))} diverged" if n_diverged else ""
+    stopped = f", {n_pruned} of {trials(len(tried))} stopped early" if n_pruned else ""
     found = f"{percent(best.score)} at {_place(best.cell)}{failed}{stopped}"
     return f"{SIDE[arm]} the best of {trials(len(tried))} has {found}"
 
@@ -392,8 +423,11 @@ def _budgets(o: Oracle, say: Expected, made: Trials) -> None:
     ]
     say.table("budget-bn", ("trials",), rows)
     first = next((b for b, score in enumerate(expected[0], 1) if score >= expected[1][0]), None)
-    as_good = "no number of trials without BN that was made" if first is None else f"the best of {first} without BN"
-    say.say("tuned", f"One trial with BN is as good as {as_good}")
+    n = len(expected[0])
+    told = {1: "does no better with BN than without BN", None: f"with BN beats the best of {n} without BN"}
+    if n == 1 and first is None:
+        told[None] = "does better with BN than without BN"
+    say.say("tuned", f"One trial {told.get(first, f'with BN matches the best of {first} without BN')}")
     for arm, best in zip(ARMS, expected, strict=True):
         every = ", ".join(f"{percent(best[b - 1])} after {b}" for b in (2**k for k in range(11)) if b <= len(best))
         say.say("tuned", f"{SIDE[arm]} {every}")
@@ -531,12 +565,10 @@ def _breadths(o: Oracle, say: Expected, made: Trials) -> None:
     for what, target in targets:
         good = [side >= least - 1e-12 for side, least in zip(scores, target, strict=True)]
         shares = [clopper_pearson(int(side.sum()), len(side), o.level) for side in good]
-        rows.append({"good is": what, **_difference_of_shares(o, good)} | {
-            f"of the space {SIDE[arm]}": estimate(share, SHARE) for arm, share in zip(ARMS, shares, strict=True)
+        rows.append({"good": what, **_difference_of_shares(o, good)} | {
+            f"share of settings {SIDE[arm]}": estimate(share, SHARE) for arm, share in zip(ARMS, shares, strict=True)
         })  # fmt: skip
-    say.table("breadth-bn", ("good is",), rows)
-    ours = [f"{percent(share.estimate, 0)} of the space {SIDE[arm]}" for arm, share in zip(ARMS, shares, strict=True)]
-    say.say("tuned", f"{ours[1]} and {ours[0]} is {near}")
+    say.table("breadth-bn", ("good",), rows)
 
 
 def _difference_of_shares(o: Oracle, good: Sequence[NDArray[np.bool_]]) -> Row:
@@ -587,14 +619,18 @@ def say_best_cell(o: Oracle, say: Expected) -> None:
         return
     there = of.complete(of.common)
     scores = [of.score["last3"][arm][there][:, of.common] for arm in ARMS]
-    n, row = int(there.sum()), {}
+    n, row, agree = int(there.sum()), {}, []
     for arm, side in zip(ARMS, scores, strict=True):
-        best, chosen = best_configuration(side.sum(axis=0), n), held_out(side, np.ones((1, n)))[0][0]
-        agree = float(np.mean(chosen == best)) if n > 1 else math.nan
-        head = "folds that agree" + (" (2)" if arm == "bn" else "")
-        row |= {f"best cell {SIDE[arm]}": place(of.cells[of.common[best]]), head: percent(agree)}
+        best, (chosen, own) = best_configuration(side.sum(axis=0), n), held_out(side, np.ones((1, n)))
+        agree.append(percent(float(np.mean(chosen[0] == best)) if n > 1 else math.nan, 0))
+        row |= {f"best setting {SIDE[arm]}": place(of.cells[of.common[best]]), SIDE[arm]: percent(float(own.mean()))}
     difference = either(cross_fitted(*scores, o.level)[0])
-    say.table("best-cell-bn", ("seeds",), [{**row, "seeds": f"{n:,}", "difference, points": difference}])
+    row |= {"seeds": f"{n:,}", "difference, points": difference, "choices that agree without | with": " | ".join(agree)}
+    say.table("best-cell-bn", ("seeds",), [row])
+    if n == 1:
+        say.say("tuned", "One seed cannot both choose each arm's setting and score it")
+    else:
+        say.say("tuned", f"With each arm in its best setting, the gap is {difference} points ({seeds(n)}, each scored")
 
 
 def _on_the_trials(o: Oracle, say: Expected, made: Trials) -> None:
@@ -604,7 +640,7 @@ def _on_the_trials(o: Oracle, say: Expected, made: Trials) -> None:
     if n == 1:
         say.say("tuned", f"chosen and scored on the same seed, the tuned arms differ by {points(naive)} points.")
         return
-    why = f"; no interval: {seeds(n)}: too few to resample, the fewest are 6" if n < 6 else ""
+    why = f" (no interval: {seeds(n)}: too few to resample, the fewest are 6)" if n < 6 else ""
     say.say(
         "tuned",
         f"the tuned arms differ by {either(cross_fitted(*scores, o.level)[0])} points on held-out images{why}."
