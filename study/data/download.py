@@ -40,6 +40,14 @@ def is_present(name: str, data_dir: Path) -> bool:
     return isinstance(source, Bundled) or all((folder_of(source, data_dir) / file).is_file() for file in FILES)
 
 
+def describe_absence(asked: str, name: str, data_dir: Path) -> str | None:
+    """Return what there is to say of the files of ``name`` where they are absent; ``asked`` may be ``auto``."""
+    if is_present(name, data_dir):
+        return None
+    otherwise = f"; if that fails, {FALLBACK} is used instead" if asked == AUTO else ""
+    return f"{name} is not in {data_dir} yet and will be downloaded{otherwise}"
+
+
 class Unreachable(EnvironmentFault):
     """An error of files that are absent and on no mirror that answers; ``reason`` says why."""
 

@@ -42,6 +42,12 @@ was only slow comes too late to tell it."""
 HEARTBEAT_SECONDS = 30.0
 
 
+def search_name(study: str, arm: str, search: int) -> str:
+    """Return the name of an arm's search in its storage."""
+    name = f"{study}/{arm}"
+    return name if search == 1 else f"{name}/{search}"
+
+
 @dataclass(frozen=True)
 class SearchConfiguration:
     """The settings that the searches of all arms share, and that no later command may change."""
