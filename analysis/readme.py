@@ -1,4 +1,4 @@
-"""python -m analysis.readme STUDY_DIR... [--readme README.md]: quotations of studies in the README, printed by code.
+"""python -m analysis.readme: quote the headlines and the main figures of studies in the README.
 
 The text between the two marks is replaced by the headlines of the studies' reports and their figures.
 """
@@ -56,6 +56,7 @@ class Options:
     study_dirs: Annotated[tuple[Path, ...], tyro.conf.Positional]
     """The folders of the studies, in the order in which they are quoted."""
     readme: Path = Path("README.md")
+    """The README to update."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

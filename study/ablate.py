@@ -1,4 +1,4 @@
-"""python -m study.ablate [STUDY_DIR]: how trained networks predict under other statistics and other images."""
+"""python -m study.ablate: evaluate trained networks under other normalisation statistics and on other images."""
 
 import sys
 from collections.abc import Sequence

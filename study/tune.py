@@ -1,4 +1,4 @@
-"""python -m study.tune: the same tuning budget for every arm, then fresh seeds for what each found best."""
+"""python -m study.tune: tune every arm with the same budget, then train fresh seeds of the best configurations."""
 
 import sys
 from collections.abc import Sequence

@@ -42,7 +42,7 @@ def _groups(options: type) -> dict[str, list[tuple[str, str]]]:
     found: dict[str, list[tuple[str, str]]] = defaultdict(list)
     defined = {field.name: field for field in fields(options)}
     for declaring in options.__mro__[:-1]:
-        own = [name for name in declaring.__dict__.get("__annotations__", {}) if name in defined]
+        own = [name for name in inspect.get_annotations(declaring) if name in defined]
         title = "Options" if declaring is options else inspect.getdoc(declaring) or ""
         texts = _texts(declaring) if own else {}
         found[title] += [(head(options, defined[name]), _text(defined[name], texts)) for name in own]

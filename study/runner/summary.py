@@ -91,9 +91,8 @@ def _row(design: Design, mean: ArmMean) -> Iterator[str]:
         yield f"not applicable: {ARMS[mean.arm].reason}"
         return
     yield f"{100 * mean.accuracy:.2f} %"
-    if REFERENCE_SETTING not in design.cells or design.tuned:
-        if len(mean.cells) == 1:
-            yield f"({in_words(rounded(mean.cells[0]))})"
+    if len(mean.cells) == 1 and (design.tuned or REFERENCE_SETTING not in design.cells):
+        yield f"({in_words(rounded(mean.cells[0]))})"
     if mean.n_diverged:
         n = "all" if mean.n_diverged == mean.n_runs else f"{mean.n_diverged} of {mean.n_runs}"
         verb = "run diverged and counts" if mean.n_diverged == mean.n_runs == 1 else "runs diverged and count"

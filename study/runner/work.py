@@ -1,4 +1,4 @@
-"""How much of a phase's work is done? In units of a cost model, of cohorts that train or networks that are evaluated."""
+"""How much of a phase's work is done? In units of a cost model: of cohorts that train, of networks evaluated."""
 
 from collections import Counter
 from collections.abc import Callable

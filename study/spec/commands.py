@@ -4,6 +4,8 @@ import re
 import shlex
 from pathlib import Path
 
+from study.spec.datasets import DATASETS
+
 OUT = Path("results")
 """The folder of studies, unless a command names another."""
 STUDY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -24,9 +26,9 @@ def shown_path(path: Path) -> str:
     return shlex.quote(_path(path))
 
 
-def report_on(study: Path) -> str:
+def report_on(study: Path, *options: str) -> str:
     """Return the command that makes a study's report."""
-    return command("analysis.report", _path(study))
+    return command("analysis.report", _path(study), *options)
 
 
 def evaluate(study: Path) -> str:
@@ -35,12 +37,14 @@ def evaluate(study: Path) -> str:
 
 
 def train_into(study: Path, module: str = "study.run") -> str:
-    """Return the command that trains a study in this folder, on the data set by default.
+    """Return the command that makes a study in this folder, as far as it can have its name.
 
-    >>> train_into(Path("results/mine")), train_into(Path("else where/mine"))
-    ('python -m study.run --study-id mine', "python -m study.run --out 'else where' --study-id mine")
+    >>> train_into(Path("results/mine")), train_into(Path("else where/digits"))
+    ('python -m study.run --study-id mine', "python -m study.run --out 'else where' --dataset digits")
     """
     named = ["--study-id", study.name] if STUDY_ID.fullmatch(study.name) else []
+    if module == "study.run" and study.name in DATASETS:
+        named = ["--dataset", study.name]
     return command(module, *_out(study.parent), *named)
 
 

@@ -63,5 +63,5 @@ def _environment_faults(path: Path) -> Iterator[None]:
     except OSError as error:
         raise EnvironmentFault(
             f"{path} cannot be written: {error.strerror or error}."
-            " What was committed is safe; the same command goes on when this is mended."
+            " Finished runs are saved; repair this, then repeat the command to continue."
         ) from error

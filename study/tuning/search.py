@@ -14,6 +14,7 @@ import time
 import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from study.errors import EnvironmentFault, UsageError, describe_value
@@ -157,7 +158,7 @@ class Search:
                 " --trials; for anything else choose another --study-id."
             )
 
-    def agree_rule(self, asked: AskedRule, study: object, date: str) -> AskedRule:
+    def agree_rule(self, asked: AskedRule, study: Path, date: str) -> AskedRule:
         """Return the rule that the first command of this search fixed, or fixes now; refuses another."""
         if RULE not in self.study.user_attrs:
             self.study.set_user_attr(RULE, asdict(asked.fix(date)))

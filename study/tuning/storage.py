@@ -180,7 +180,7 @@ def faults(url: str | None) -> Iterator[None]:
         cause = error.__cause__ if isinstance(error, StorageInternalError) and error.__cause__ else error
         raise EnvironmentFault(
             f"--storage {without_password(url)} cannot be reached or failed: {_without_secrets(str(cause), url)}."
-            " What was told is kept; the same command goes on."
+            " Finished trials are saved; repeat the command to continue."
         ) from None
 
 

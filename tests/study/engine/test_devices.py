@@ -87,7 +87,7 @@ def test_little_memory_means_fewer_workers_and_then_a_clear_refusal(
     manifest = Folder(tmp_path / "s").read_manifest()
     assert manifest
     assert manifest["device"]["workers"] == 2
-    assert "memory is short: 2 of 4 workers" in capsys.readouterr().err
+    assert "memory is short, so 2 of 4 workers train" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a setting of glibc")

@@ -87,7 +87,7 @@ def test_a_database_that_cannot_be_reached_exits_3_without_its_secrets(url: str,
     code, told = refused(tmp_path, url)
     assert code == 3
     assert "cannot be reached or failed: (psycopg." in told
-    assert told.endswith("What was told is kept; the same command goes on.")
+    assert told.endswith("Finished trials are saved; repeat the command to continue.")
 
 
 @pytest.mark.parametrize(
