@@ -76,7 +76,7 @@ class Options(Experiment, Data, StudyFolder, Judgement, Machine, Advanced, Sitti
       python -m study.run
       # a first look in seconds
       python -m study.run --dataset digits --seeds 3 --epochs 3
-      # your own grid; show the plan only
+      # your own grid; show only the plan
       python -m study.run --batch-sizes 16 64 --lrs 1e-3 1e-2 --seeds 20 --dry-run
     """
 

@@ -78,7 +78,7 @@ class Options(SearchOptions, Confirmation, Data, StudyFolder, Judgement, Machine
       python -m study.tune
       # a first look in seconds
       python -m study.tune --dataset digits --trials 8 --seeds 3 --epochs 2
-      # six searches: an interval for what equal tuning gives; show the plan only
+      # six searches; show only the plan
       python -m study.tune --searches 6 --dry-run
     """
 

@@ -618,7 +618,7 @@ def test_a_study_without_batch_norm_has_nothing_to_compare(
     assert study_run("--arms", "no_bn", "--seeds", "1", "--epochs", "1") == 0
     before = contents(tmp_path / "s")
     assert evaluate(tmp_path / "s") == 2
-    refused("s has no trained run with batch normalisation: there is nothing to compare", capsys)
+    refused("s has no trained run with batch normalisation, so there are no inference modes to compare", capsys)
     assert contents(tmp_path / "s") == before
 
 
@@ -629,7 +629,7 @@ def test_a_folder_without_a_study_is_refused(name: str, tmp_path: Path, capsys: 
     assert evaluate(tmp_path / name) == (3 if name == "file" else 2)
     refused(str(tmp_path / name), capsys)
     assert ablate.main(["--out", str(tmp_path / name)]) == 2
-    refused(f"there is no study with kept networks under {tmp_path / name}", capsys)
+    refused(f"there is no study with trained networks under {tmp_path / name}", capsys)
 
 
 def test_a_disk_that_is_full_is_an_error_in_words(
@@ -651,7 +651,9 @@ def test_a_table_that_cannot_be_read_is_an_error_in_words(few: None, study: Path
     assert table is not None
     path = study / "ablation.parquet"
     path.write_bytes(path.read_bytes()[:-9])
-    with pytest.raises(UsageError, match=r"ablation\.parquet cannot be read: .*run study\.ablate\.$"):
+    with pytest.raises(
+        UsageError, match=r"ablation\.parquet cannot be read: .*Remove it, then evaluate again: python -m study.ablate "
+    ):
         read_table(study, "ablation")
     pq.write_table(table.drop_columns("ece"), path)
     with pytest.raises(UsageError, match=r"its sha256 is not the one in manifest\.json"):
