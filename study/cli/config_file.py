@@ -84,7 +84,7 @@ def _converted(option: str, value: Any, hint: Any) -> Any:
             raise UsageError(f"{option} = {describe_value(item)}: give a number or a text, or a list of these")
     if len({isinstance(item, str) for item in items}) > 1:
         both = f"{describe_value(items[0])}, {describe_value(items[1])}"
-        raise UsageError(f"{option} = {both}: give a list of numbers or of texts alone")
+        raise UsageError(f"{option} = {both}: give a list of numbers or a list of texts")
     kind = get_args(hint)[0] if is_list else arguments.given_kind(hint)
     converted = tuple(arguments.convert(f"--{option}", str(item), kind) for item in items)
     return converted if is_list else converted[0]

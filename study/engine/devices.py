@@ -59,7 +59,7 @@ def check_numerics(numerics: str, of_study: str | None) -> None:
     """Refuse to train one study under two numerics ids."""
     if of_study not in (None, numerics):
         raise UsageError(
-            f"the study was trained by the engine {of_study}, this command would train by {numerics}:"
+            f"the study was trained with the engine {of_study} and this command would use {numerics}:"
             " their records do not mix. Train as before, or choose another --study-id."
         )
 

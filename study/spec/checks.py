@@ -40,7 +40,7 @@ def check_known(what: str, name: str, known: Iterable[str]) -> None:
     """Refuse a name that is not one of ``known``, offering the nearest."""
     names = list(known)
     if not isinstance(name, str):
-        raise UsageError(f"{what} {describe_value(name)} is no name; choose from: {', '.join(names)}")
+        raise UsageError(f"{what} {describe_value(name)} is not a name; choose from: {', '.join(names)}")
     if name not in names:
         near = nearest(name, names)
         hint = f" (did you mean {near}?)" if near else ""

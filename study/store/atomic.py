@@ -39,7 +39,7 @@ def make_subfolder(study: Path, name: str) -> Path:
     """Return the folder ``name`` of a study, made if need be; a link is refused, since it may lead out of the study."""
     path = study / name
     if path.is_symlink():
-        raise UsageError(f"{path} is a link: nothing is written through it. Put a folder in its place.")
+        raise UsageError(f"{path} is a link, so nothing is written to it. Put a folder in its place.")
     if not path.is_dir():
         path.mkdir(exist_ok=True)
         _flush_folder(study)

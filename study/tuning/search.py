@@ -154,8 +154,8 @@ class Search:
         ]
         if changed:
             raise UsageError(
-                f"the search {name} was begun otherwise:\n  " + "\n  ".join(changed) + "\nIt can be extended by more"
-                " --trials; for anything else choose another --study-id."
+                f"the search {name} began with other settings:\n  " + "\n  ".join(changed) + "\nExtend it with more"
+                " --trials; for any other change choose another --study-id."
             )
 
     def agree_rule(self, asked: AskedRule, study: Path, date: str) -> AskedRule:
@@ -165,7 +165,7 @@ class Search:
         entry = self.study.user_attrs[RULE]
         for fault in (*manifest.RULE.missing(RULE, entry), *manifest.RULE.faults(RULE, entry)):
             raise EnvironmentFault(
-                f"the search {self.study.study_name} has a rule that was not fixed by this program: {fault}. Restore"
+                f"the search {self.study.study_name} has a rule that this program did not write: {fault}. Restore"
                 " its storage, or choose another --study-id."
             )
         fixed = FixedRule(**entry)
@@ -208,7 +208,7 @@ class Search:
             return [_finished(index, trial) for index, trial in sorted(trials.items())]
         except (KeyError, TypeError, ValueError) as error:
             raise EnvironmentFault(
-                f"the search {self.study.study_name} has a trial that was not told by this program: {error!r}. Restore"
+                f"the search {self.study.study_name} has a trial that this program did not write: {error!r}. Restore"
                 " its storage, or choose another --study-id."
             ) from None
 

@@ -159,7 +159,7 @@ def test_a_wrong_toml_file_is_refused(text: str, message: str, tmp_path: Path) -
         ('lrs = ["fast"]', "--lrs fast: give a number"),
         ("lrs = [inf]", "--lrs inf: give a number"),
         ('lrs = ["1_0"]', "--lrs 1_0: "),
-        ('lrs = [0.1, "0.2"]', "study.toml: lrs = 0.1, '0.2': give a list of numbers or of texts alone"),
+        ('lrs = [0.1, "0.2"]', "study.toml: lrs = 0.1, '0.2': give a list of numbers or a list of texts"),
         ("lrs = [[0.1]]", "study.toml: lrs = a list: give a number or a text, or a list of these"),
         ("lrs = [true]", "study.toml: lrs = true: "),
         ("seeds = 4.0", "--seeds 4.0: give a whole number"),

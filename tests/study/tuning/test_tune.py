@@ -207,7 +207,7 @@ def test_the_study_is_named_after_its_data(tmp_path: Path, monkeypatch: pytest.M
         ("--seeds 0", "--seeds 0: "),
         ("--at-once 0", "--at-once 0: give a whole number from 1 to 10000"),
         ("--sampler-seed -1", "--sampler-seed -1: give a whole number from 0 to 2147483647"),
-        ("--first-seed 1073741822", "--first-seed 1073741822: seeds from 1073741824 on are the trials'; give a lower"),
+        ("--first-seed 1073741822", "--first-seed 1073741822: seeds from 1073741824 on belong to the trials; give a lower"),
         ("--sampler random", "--sampler 'random' is unknown"),
         ("--sampler spbol", "--sampler 'spbol' is unknown (did you mean sobol?); choose from: sobol, tpe, gp"),
         ("--pruner hyperband", "--pruner 'hyperband' is unknown"),
@@ -218,8 +218,8 @@ def test_the_study_is_named_after_its_data(tmp_path: Path, monkeypatch: pytest.M
         ("--dataset nmist", r"--dataset 'nmist' is unknown (did you mean mnist?)"),
         ("--study-id ../up", "--study-id '../up': "),
         ("--max-time soon", "--max-time soon: "),
-        ("--storage trials.db", "--storage trials:... is no URL of a database; give one such as"),
-        ("--storage sqlite://", "--storage sqlite:// would forget its trials; name a file"),
+        ("--storage trials.db", "--storage trials:... is not a database URL; give one such as"),
+        ("--storage sqlite://", "--storage sqlite:// would lose its trials; name a file"),
     ],
 )  # fmt: skip
 def test_a_wrong_command_exits_2_in_one_sentence_and_makes_nothing(
