@@ -15,6 +15,7 @@ import tyro
 from analysis.errors import AnalysisError
 from analysis.report import number_format as fmt
 from study.cli import arguments
+from study.cli.exits import say_error
 from study.errors import StudyError
 
 BEGIN, END = "<!-- printed by analysis.readme: begin -->", "<!-- printed by analysis.readme: end -->"
@@ -67,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         text = "\n\n".join(quoted(study) for study in options.study_dirs)
         options.readme.write_text(update(options.readme.read_text("utf-8"), text), "utf-8")
     except (AnalysisError, StudyError, OSError) as error:
-        print(f"analysis.readme: {error}", file=sys.stderr)
+        say_error("analysis.readme", error)
         return 2
     return 0
 

@@ -13,11 +13,13 @@ from study.cli.exits import run_command
 from study.cli.option_groups import DataFolder, DryRun, StudiesFolder
 from study.cli.run_options import DEVICE
 from study.data.lazy import ImageSource
+from study.engine import devices
 from study.errors import UsageError
 from study.inference.complete import Extent, complete_evaluation, evaluable
 from study.runner import evaluation_plan
 from study.runner.execution import Execution
 from study.runner.progress import Progress
+from study.runner.session import emit_place
 from study.spec import commands
 from study.spec.commands import shown_path
 from study.store.study_folder import Folder, newest_first
@@ -55,9 +57,11 @@ def run(options: Options) -> int:
     folder = Folder(options.study_dir or _newest(options.out))
     design, runs = evaluable(folder)
     extent, progress = Extent(options.clean), Progress(options.log_format, options.quiet and not options.dry_run)
-    evaluation_plan.announce(folder, design, runs, extent, options.device, n_workers, progress)
+    device = evaluation_plan.announce(folder, design, runs, extent, options.device, n_workers, progress)
     if options.dry_run:
         return 0
+    if device is not None:
+        emit_place(progress, device, devices.numerics_id(device, tf32=False))
     source = ImageSource(design.dataset, options.data_dir)
     try:
         complete_evaluation(folder, design, runs, source, options.device, extent, n_workers, progress)

@@ -22,6 +22,7 @@ def run(options: Options, argv: Sequence[str]) -> int:
         return 0
     name, notice = download.choose(options.dataset, options.data_dir)
     if name != first:
+        progress.emit("notice", f"Warning: {notice}", sys.stderr)
         _announce(options, name, progress)
     design, folder, execution = options.design(name), options.folder(name), options.execution()
     source, command = ImageSource(name, options.data_dir), command_line("study.run", argv)

@@ -23,6 +23,7 @@ def tune(options: Options, argv: Sequence[str]) -> int:
     name, notice = download.choose(options.dataset, options.data_dir)
     optimisation = _optimisation(options, argv, name, notice, progress)
     if name != first:
+        progress.emit("notice", f"Warning: {notice}", sys.stderr)
         _announce(options, name, optimisation)
     return optimisation.complete().exit_code
 

@@ -24,6 +24,7 @@ from study.data import download
 from study.engine.machine import processor
 from study.errors import StudyError, UsageError
 from study.runner import provenance
+from study.runner.console import Console
 from study.spec.design import Design
 
 WINDOW_SECONDS = 0.25
@@ -134,7 +135,7 @@ def run(options: Options) -> None:
         return
     name, notice = download.choose(options.dataset, options.data_dir)
     if notice:
-        print(notice)
+        Console().emit("notice", f"Warning: {notice}", sys.stderr)
     if options.ablation:
         modes = ablation.measure(name, options.data_dir)
         print(ablation.line(modes))

@@ -69,9 +69,9 @@ def choose(name: str, data_dir: Path) -> tuple[str, str | None]:
         obtain(PREFERRED, data_dir)
     except Unreachable as fault:
         return FALLBACK, (
-            "THIS IS NOT MNIST. MNIST was neither in the data folder nor to be downloaded, so this study"
-            " uses scikit-learn's bundled 8x8 digits instead: 1,437 training images. Its numbers say"
-            " nothing about MNIST. With a network, or with the files in place, the same command uses MNIST."
+            "THIS IS NOT MNIST. MNIST is not in the data folder and could not be downloaded, so this study"
+            " uses scikit-learn's 8x8 digits instead: 1,437 training images. Its numbers say nothing about"
+            " MNIST. With a network, or with the files in place, the same command uses MNIST."
             f" The reason: {fault.reason}."
         )
     return PREFERRED, None

@@ -77,7 +77,7 @@ def carry_out(
             damaged, done = folder.quarantine(), folder.done(design)
             plan = make_plan(design, done, execution)
             progress.count(design.epochs, len(done), sum(run.applicable for run in design.runs))
-            _emit_notices(progress, notice, damaged)
+            _emit_damaged(progress, damaged)
             outcome = Outcome()
             if plan or older != design:
                 outcome = Session(design, folder, execution, command, notice, asked).train(plan, source, progress)
@@ -123,9 +123,7 @@ def _is_held(path: Path) -> bool:
         return True
 
 
-def _emit_notices(progress: Progress, notice: str | None, damaged: Sequence[Path]) -> None:
-    if notice:
-        progress.emit("notice", f"Warning: {notice}", sys.stderr)
+def _emit_damaged(progress: Progress, damaged: Sequence[Path]) -> None:
     for path in damaged:
         text = f"{path.name} was damaged and moved to {shown_path(path.parent)}; its runs train again"
         progress.emit("quarantine", f"Warning: {text}", sys.stderr)
@@ -149,6 +147,7 @@ def _evaluate(design: Design, folder: Folder, source: ImageSource, execution: Ex
         n = f"{len(candidates) - len(runs)} of {len(candidates)}"
         progress.emit("notice", f"Warning: {n} networks were not kept; the inference modes omit them", sys.stderr)
     if not any_statistics(runs):
+        progress.expect(inference=0.0)
         return Outcome()
     try:
         extent = shown(folder, design, runs)

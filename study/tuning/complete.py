@@ -72,8 +72,6 @@ class Optimisation:
         """Prepare, search, train the fresh seeds and report how it ended; returns the outcome."""
         design, manifest = self.trial_design(1), tuned_before(self.folder, self.whole_design, self.budget)
         check_rule(self.folder, self.asked)
-        if self.notice:
-            self.progress.emit("notice", f"Warning: {self.notice}", sys.stderr)
         data, job = self._job(design, manifest)
         emit_place(self.progress, job.device, job.engine)
         try:

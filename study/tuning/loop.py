@@ -157,7 +157,9 @@ class Tuning:
                 f"{ARMS[arm].short} {best_so_far(search.finished())}" for arm, search in self.searches.items()
             )
             text = f"{self.which}{n} of {self._n_in_all} trials, {self.progress.clock()}"
-            self.progress.emit("progress", f"{text}. Best on held-out images: {bests}")
+            done: dict[str, Any] = {"trials_done": self.progress.n_told, "trials": self.progress.n_trials}
+            done["fraction"] = round(self.progress.fraction, 4)
+            self.progress.emit("progress", f"{text}. Best on held-out images: {bests}", **done)
 
 
 def best_so_far(finished: Sequence[Finished]) -> str:

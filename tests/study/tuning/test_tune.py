@@ -207,7 +207,7 @@ def test_the_study_is_named_after_its_data(tmp_path: Path, monkeypatch: pytest.M
         ("--seeds 0", "--seeds 0: "),
         ("--at-once 0", "--at-once 0: give a whole number from 1 to 10000"),
         ("--sampler-seed -1", "--sampler-seed -1: give a whole number from 0 to 2147483647"),
-        ("--first-seed 1073741822", "--first-seed 1073741822: seeds from 1073741824 on belong to the trials; give a lower"),
+        ("--first-seed 1073741822", "--first-seed 1073741822: seeds from 1073741824 on are for trials; give a lower"),
         ("--sampler random", "--sampler 'random' is unknown"),
         ("--sampler spbol", "--sampler 'spbol' is unknown (did you mean sobol?); choose from: sobol, tpe, gp"),
         ("--pruner hyperband", "--pruner 'hyperband' is unknown"),
