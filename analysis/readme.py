@@ -1,4 +1,4 @@
-"""python -m analysis.readme STUDY_DIR... [--readme README.md]: what does the README say was found? Printed by code.
+"""python -m analysis.readme STUDY_DIR...: what does the README say was found? Printed by code.
 
 The text between the two marks is replaced by three lines an arm, which quote the answers in the studies' reports: each
 arm at its best, the tutorial's setting, and where an arm does not learn. Every line links the report that it quotes.
@@ -15,6 +15,7 @@ import tyro
 
 from analysis.errors import AnalysisError
 from study.cli import arguments
+from study.cli.exits import say_error
 from study.errors import StudyError
 
 BEGIN, END = "<!-- printed by analysis.readme: begin -->", "<!-- printed by analysis.readme: end -->"
@@ -90,7 +91,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         text = quoted(options.study_dirs)
         options.readme.write_text(update(options.readme.read_text("utf-8"), text), "utf-8")
     except (AnalysisError, StudyError, OSError) as error:
-        print(f"analysis.readme: {error}", file=sys.stderr)
+        say_error("analysis.readme", error)
         return 2
     return 0
 

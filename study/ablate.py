@@ -1,4 +1,4 @@
-"""python -m study.ablate [STUDY_DIR]: how trained networks predict under other statistics and other images."""
+"""python -m study.ablate: evaluate trained networks under other normalisation statistics and on other images."""
 
 import sys
 from collections.abc import Sequence
@@ -10,33 +10,43 @@ import tyro
 
 from study.cli import arguments
 from study.cli.exits import run_command
+from study.cli.option_groups import DataFolder, DryRun, StudiesFolder
 from study.cli.run_options import DEVICE
-from study.data.lazy import DATA_DIR, ImageSource
+from study.data.lazy import ImageSource
+from study.engine import devices
 from study.errors import UsageError
-from study.inference.complete import Extent, Say, complete_evaluation, evaluable
+from study.inference.complete import Extent, complete_evaluation, evaluable
+from study.runner import evaluation_plan
 from study.runner.execution import Execution
+from study.runner.progress import Progress
+from study.runner.session import emit_place
+from study.spec import commands
+from study.spec.commands import shown_path
 from study.store.study_folder import Folder, newest_first
 
 
 @dataclass(frozen=True)
-class Options:
-    """Evaluate the trained networks of a study: every inference mode of batch normalisation on the test images as
-    they are, and the main ones under corruptions, other class priors and the halves of the test set. Resumable."""
+class Options(StudiesFolder, DataFolder, DryRun):
+    """Evaluate the trained networks of a study in every inference mode of batch normalisation on the clean test images.
+    Then evaluate the main modes under corruptions, other class priors and on the halves of the test set.
+
+    Repeat the command to continue; finished evaluations are kept.
+
+    Examples:
+      # the study that was trained last
+      python -m study.ablate
+      # only the clean test images of one study
+      python -m study.ablate results/mnist --clean
+    """
 
     study_dir: Annotated[Path | None, tyro.conf.Positional] = None
-    """The folder of the study; the one under --out that was trained last, unless given."""
+    """Folder of the study. Default: the study under --out that was trained last."""
     clean: bool = False
-    """The test images as they are alone, which takes a fraction of the time."""
-    data_dir: Path = DATA_DIR
-    """As for study.run."""
+    """Evaluate only the clean test images: a fraction of the time."""
     device: str = "cpu"
     """cpu, cuda or cuda:1."""
-    out: Path = Path("results")
-    """The folder of studies."""
     workers: int = 0
-    """Threads on a CPU; 0 is one per core."""
-    quiet: bool = False
-    """Print errors alone."""
+    """Threads on a CPU; 0 means one per core."""
 
 
 def run(options: Options) -> int:
@@ -46,10 +56,19 @@ def run(options: Options) -> int:
         raise UsageError(f"--device {options.device!r}: choose cpu, cuda or cuda:0")
     folder = Folder(options.study_dir or _newest(options.out))
     design, runs = evaluable(folder)
-    say: Say = (lambda text: None) if options.quiet else (lambda text: print(text, flush=True))
+    extent, progress = Extent(options.clean), Progress(options.log_format, options.quiet and not options.dry_run)
+    device = evaluation_plan.announce(folder, design, runs, extent, options.device, n_workers, progress)
+    if options.dry_run:
+        return 0
+    if device is not None:
+        emit_place(progress, device, devices.numerics_id(device, tf32=False))
     source = ImageSource(design.dataset, options.data_dir)
-    complete_evaluation(folder, design, runs, source, options.device, Extent(options.clean), n_workers, say)
-    say(f"{folder.path} is evaluated. Next: python -m analysis.report {folder.path}")
+    try:
+        complete_evaluation(folder, design, runs, source, options.device, extent, n_workers, progress)
+    finally:
+        progress.close()
+    report = commands.report_on(folder.path)
+    progress.emit("done", f"{shown_path(folder.path)} is evaluated. Make the report: {report}")
     return 0
 
 
@@ -57,12 +76,15 @@ def _newest(out: Path) -> Path:
     """Return the study under ``out`` that was trained last."""
     for manifest in newest_first(out, holding="weights"):
         return manifest.parent
-    raise UsageError(f"there is no study with kept networks under {out}; run python -m study.run first")
+    raise UsageError(
+        f"there is no study with trained networks under {shown_path(out)}. Train one first: {commands.train_under(out)}"
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code; every error is one sentence on stderr."""
-    return run_command("study.ablate", lambda: run(arguments.read(Options, argv, "python -m study.ablate")))
+    program = "python -m study.ablate"
+    return run_command("study.ablate", lambda: run(arguments.read(Options, argv, program)), saves="evaluations")
 
 
 if __name__ == "__main__":

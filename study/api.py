@@ -14,7 +14,8 @@ from study.engine import devices, registry
 from study.engine.registry import Engine
 from study.errors import StudyError, UsageError
 from study.inference.complete import Extent, complete_evaluation, evaluable
-from study.runner.complete import check_device, check_free, complete
+from study.runner import plan
+from study.runner.complete import complete
 from study.runner.execution import Execution
 from study.runner.outcome import INTERRUPTED, Outcome
 from study.runner.progress import Progress
@@ -89,11 +90,11 @@ def train(
     """
     folder, asked = Folder(Path(path)), asked_rule(alpha, margin)
     execution = Execution(device=device, engine=engine, workers=workers, inference=inference_modes)
-    check_free(folder)
-    check_device(execution)
+    progress = Progress("text", quiet)
+    plan.announce(design, folder, execution, progress, asked)
     source = ImageSource(design.dataset, Path(data_dir))
     command = f"study.train({folder.path.name!r})"
-    outcome = complete(design, folder, source, execution, Progress("text", quiet), command, asked=asked)
+    outcome = complete(design, folder, source, execution, progress, command, asked=asked)
     return _finished(folder, outcome)
 
 
@@ -133,7 +134,7 @@ def evaluate(
     design, runs = evaluable(folder)
     source, n_workers = ImageSource(design.dataset, Path(data_dir)), Execution(workers=workers).n_workers
     extent = Extent(clean=conditions == "clean")
-    complete_evaluation(folder, design, runs, source, device, extent, n_workers, lambda text: None)
+    complete_evaluation(folder, design, runs, source, device, extent, n_workers, Progress(quiet=True))
     return folder.path
 
 
@@ -197,6 +198,7 @@ def optimise(
     KeyboardInterrupt
         Where it was stopped; the scores so far are kept.
     """
+    from study.tuning import plan as tuning_plan
     from study.tuning.budget import Budget
     from study.tuning.complete import Optimisation
     from study.tuning.space import DEFAULT, Space
@@ -215,6 +217,7 @@ def optimise(
         command=f"study.optimise({dataset!r}, {folder.path.name!r})",
         asked=asked_rule(alpha, margin),
     )
+    tuning_plan.announce(optimisation)
     return _finished(folder, optimisation.complete())
 
 
@@ -296,7 +299,7 @@ def _finished(folder: Folder, outcome: Outcome) -> Path:
     if outcome.stopped == INTERRUPTED:
         raise KeyboardInterrupt
     if outcome != Outcome():
-        raise StudyError(f"{folder.path}: {outcome.failures} cohorts failed; the same call tries them again")
+        raise StudyError(f"{folder.path}: {outcome.failures} groups of runs failed; repeat the call to try them again")
     return folder.path
 
 

@@ -1,4 +1,4 @@
-"""python -m study.tune: the same tuning budget for every arm, then fresh seeds for what each found best."""
+"""python -m study.tune: tune every arm with the same budget, then train fresh seeds of the best configurations."""
 
 import sys
 from collections.abc import Sequence
@@ -9,27 +9,33 @@ from study.data import download
 from study.data.lazy import ImageSource
 from study.runner.progress import Progress
 from study.spec.datasets import first_choice
+from study.tuning import plan
 from study.tuning.complete import Optimisation
 
 
 def tune(options: Options, argv: Sequence[str]) -> int:
     """Make the searches and the runs that follow complete; return the exit code."""
+    progress = Progress(options.log_format, options.quiet and not options.dry_run)
+    first = first_choice(options.dataset)
+    _announce(options, first, _optimisation(options, argv, first, None, progress))
     if options.dry_run:
-        return _show_plan(options)
+        return 0
     name, notice = download.choose(options.dataset, options.data_dir)
-    return _optimisation(options, argv, name, notice).complete().exit_code
+    optimisation = _optimisation(options, argv, name, notice, progress)
+    if name != first:
+        progress.emit("notice", f"Warning: {notice}", sys.stderr)
+        _announce(options, name, optimisation)
+    return optimisation.complete().exit_code
 
 
-def _show_plan(options: Options) -> int:
-    """Print what would be done; use no network and write nothing."""
-    from study.tuning import dry_run
-
-    lines = dry_run.describe(_optimisation(options, (), first_choice(options.dataset), None))
-    sys.stdout.write("".join(f"{line}\n" for line in lines))
-    return 0
+def _announce(options: Options, name: str, optimisation: Optimisation) -> None:
+    """Say what will be done; uses no network and writes nothing."""
+    plan.announce(optimisation, download.describe_absence(options.dataset, name, options.data_dir))
 
 
-def _optimisation(options: Options, argv: Sequence[str], name: str, notice: str | None) -> Optimisation:
+def _optimisation(
+    options: Options, argv: Sequence[str], name: str, notice: str | None, progress: Progress
+) -> Optimisation:
     run_options = options.run_options(name)
     return Optimisation(
         design=run_options.design(name),
@@ -37,7 +43,7 @@ def _optimisation(options: Options, argv: Sequence[str], name: str, notice: str 
         folder=run_options.folder(name),
         source=ImageSource(name, options.data_dir),
         execution=run_options.execution(),
-        progress=Progress(options.log_format, options.quiet),
+        progress=progress,
         command=command_line("study.tune", without_secrets(argv)),
         notice=notice,
         asked=run_options.rule(),

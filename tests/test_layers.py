@@ -10,7 +10,7 @@ import pytest
 
 from tests import ROOT
 
-COMMANDS = ("study.run", "study.ablate", "study.tune", "study.bench", "study.api")
+COMMANDS = ("study.run", "study.ablate", "study.tune", "study.bench", "study.api", "study.__main__")
 LAYERS = [
     ("study.errors",),
     ("study.spec",),
@@ -26,7 +26,7 @@ LAYERS = [
     ("analysis.records",),
     ("analysis.findings",),
     ("analysis.report",),
-    ("analysis.api", "analysis.figures", "analysis.readme", "analysis.picture"),
+    ("analysis.api", "analysis.figures", "analysis.readme", "analysis.picture", "analysis.__main__"),
 ]
 """A module imports from its own package and from those above it here, of ``study`` or of ``analysis``."""
 CROSSING = {
@@ -36,6 +36,7 @@ CROSSING = {
     "analysis.readme": ("study.errors", "study.cli"),
     "analysis.picture": ("study.errors", "study.cli"),
     "analysis.figures": ("study.spec",),
+    "analysis.__main__": ("study.cli",),
 }
 """What the parts of ``analysis`` import of ``study``; ``study`` imports nothing of ``analysis``."""
 

@@ -1,4 +1,4 @@
-"""python -m study.bench: this machine's training speed, as ratios measured in one run.
+"""python -m study.bench: measure this machine's training speed, as ratios within one run.
 
 Every implementation starts from the same weights and sees the same batches; the losses of a run that they share are
 compared before anything is timed. They take turns, and the best of several rounds counts for each, so that a busy
@@ -18,40 +18,43 @@ from pathlib import Path
 from study.bench import ablation, report, scaling
 from study.bench.worker_pool import PEAK, WorkerPool, check_agreement
 from study.cli import arguments
+from study.cli.exits import say_error
+from study.cli.option_groups import Data
 from study.data import download
-from study.data.lazy import DATA_DIR
 from study.engine.machine import processor
 from study.errors import StudyError, UsageError
 from study.runner import provenance
+from study.runner.console import Console
 from study.spec.design import Design
 
 WINDOW_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
-class Options:
-    """Time the engines on all cores against what one would write instead: the tutorial's DataLoader loop, torch.nn
-    with the images in memory, torch.func, JAX where the extra ``bench`` is installed; and against the time that its
-    dense arithmetic takes at this machine's own matrix-product peak."""
+class Options(Data):
+    """Time the engines on all cores. Compare them with other implementations: the tutorial's DataLoader loop, torch.nn
+    with the images in memory, torch.func, and JAX if the extra "bench" is installed. Compare them also with the time of
+    the dense arithmetic at this machine's peak for matrix products.
 
-    dataset: str = "auto"
-    """The data set, as for study.run."""
-    data_dir: Path = DATA_DIR
-    """The data's folder, as for study.run."""
+    Examples:
+      # two rounds, in a minute
+      python -m study.bench --quick
+    """
+
     batch_sizes: tuple[int, ...] = (32, 128, 512)
     """Batch sizes to time."""
     rounds: int = 12
-    """Rounds, of which the best counts."""
+    """Rounds; the best one counts."""
     quick: bool = False
-    """Two rounds instead."""
+    """Take two rounds."""
     scaling: bool = False
-    """Instead, time whole studies of 1 to 50 seeds."""
+    """Time whole studies of 1 to 50 seeds instead."""
     ablation: bool = False
-    """Instead, time the default study's inference modes beside its training, then those that study.ablate adds."""
+    """Time the default study's training and inference modes instead, then those that study.ablate adds."""
     report: bool = False
-    """Instead, time analysis.report over a million made-up records."""
+    """Time analysis.report over a million made-up records instead."""
     out: Path = Path("results")
-    """Where bench/<date>-<device>.json is written."""
+    """Folder in which bench/<date>-<device>.json is written."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +135,7 @@ def run(options: Options) -> None:
         return
     name, notice = download.choose(options.dataset, options.data_dir)
     if notice:
-        print(notice)
+        Console().emit("notice", f"Warning: {notice}", sys.stderr)
     if options.ablation:
         modes = ablation.measure(name, options.data_dir)
         print(ablation.line(modes))
@@ -178,7 +181,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         run(arguments.read(Options, argv, "python -m study.bench"))
     except StudyError as error:
-        print(f"study.bench: {error}", file=sys.stderr)
+        say_error("study.bench", error)
         return error.exit_code
     except KeyboardInterrupt:
         return 130

@@ -1,7 +1,6 @@
 """How a command ends: its exit code, one sentence for every error, and no destructor of a library."""
 
 import os
-import shlex
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -9,24 +8,34 @@ from contextlib import suppress
 from typing import NoReturn
 
 from study.errors import EnvironmentFault, StudyError
-from study.runner.outcome import INTERRUPTED, STOPS, TERMINATED, Terminated
+from study.runner.console import Console
+from study.runner.outcome import INTERRUPTED, STOPS, TERMINATED, Terminated, saved
+from study.spec import commands
 
 
-def run_command(program: str, work: Callable[[], int]) -> int:
-    """Return the exit code of ``work``; every error is one sentence of ``program`` on stderr."""
+def run_command(program: str, work: Callable[[], int], saves: str = "runs") -> int:
+    """Return the exit code of ``work``; every error is one sentence of ``program`` on stderr.
+
+    ``saves``: what a stopped command has saved.
+    """
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
         return work()
     except StudyError as error:
-        print(f"{program}: {error}", file=sys.stderr)
+        say_error(program, error)
         return error.exit_code
     except (KeyboardInterrupt, Terminated) as stop:  # before or after the training, which reports its own stops
-        return _stopped(program, stop)
+        return _stopped(program, stop, saves)
     except OSError as error:  # the disk, the network, permissions: the machine's doing, not the study's
-        print(f"{program}: {error}; what was committed is safe, the same command goes on", file=sys.stderr)
+        say_error(program, f"{error}; {saved(saves)}")
         return EnvironmentFault.exit_code
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def say_error(program: str, error: object) -> None:
+    """Print an error of ``program`` on stderr."""
+    Console().emit("error", f"{program}: {error}", sys.stderr)
 
 
 def exit_now(program: str, command: Callable[[], int]) -> NoReturn:
@@ -51,12 +60,12 @@ def exit_now(program: str, command: Callable[[], int]) -> NoReturn:
 
 def command_line(program: str, argv: Sequence[str]) -> str:
     """Return the text of the command for a manifest."""
-    return shlex.join(["python", "-m", program, *argv])
+    return commands.command(program, *argv)
 
 
-def _stopped(program: str, stop: BaseException) -> int:
+def _stopped(program: str, stop: BaseException, saves: str = "runs") -> int:
     code = INTERRUPTED if isinstance(stop, KeyboardInterrupt) else TERMINATED
-    print(f"{program}: {STOPS[code]}; what was committed is safe, the same command goes on", file=sys.stderr)
+    say_error(program, f"{STOPS[code]}; {saved(saves)}")
     return code
 
 

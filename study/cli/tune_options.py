@@ -1,13 +1,11 @@
 """The command line of ``study.tune`` as one frozen value, checked before anything heavy is imported."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Literal
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
-from study.cli import arguments, run_options
-from study.data.lazy import DATA_DIR
-from study.engine.registry import Engine
+from study.cli import config_file, run_options
+from study.cli.option_groups import Data, Judgement, Machine, Sitting, StudyFolder
 from study.spec.arms import DEFAULT_ARMS
 from study.spec.datasets import first_choice
 from study.spec.factors import REFERENCE_GRID
@@ -15,71 +13,74 @@ from study.tuning import storage
 from study.tuning.budget import Budget
 from study.tuning.space import DEFAULT, Space
 
+PROGRAM = "python -m study.tune"
+
 
 @dataclass(frozen=True)
-class Options:
-    """Tune every arm with the same budget on training images that are held out, then train what each found best with
-    fresh seeds on all training images. The same command again goes on where it was stopped; several at once share the
-    work; more trials, searches or seeds extend the study.
-
-    Exit codes are those of study.run."""
+class SearchOptions:
+    """Search"""
 
     trials: int = 64
-    """Trials of each arm in a search, in all."""
+    """Trials per arm in each search, in total."""
     searches: int = 1
-    """Independent searches, in all, each with seeds of its own: one compares two configurations, six or more what equal
-    tuning gives."""
+    """Independent searches, in total, each with its own seeds. One compares two configurations; six or more show what
+    equal tuning gives."""
     tune_seeds: int = 3
-    """Seeds of each trial; its score is their mean."""
+    """Seeds per trial; a trial's score is their mean."""
+    sampler: str = "sobol"
+    """sobol (evenly spread, the same points for every arm, so trials pair), tpe or gp (near the best trials so far)."""
+    space: str = DEFAULT
+    """Ranges of the learning rate and of the batch size (powers of two); an omitted range keeps its default."""
+    pruner: str = "none"
+    """none, median or halving: stop poor trials early, in all arms. Trials then train one at a time."""
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """What to compare"""
+
+    arms: tuple[str, ...] = DEFAULT_ARMS
+    """Arms to compare; each has the same budget."""
     seeds: int = 10
     """Fresh seeds for the best configuration of each arm and search."""
     first_seed: int = 0
-    """The first of them."""
-    arms: tuple[str, ...] = DEFAULT_ARMS
-    """What is compared; each has the same budget."""
-    sampler: str = "sobol"
-    """sobol: evenly spread, the same points for every arm, so that trials pair; tpe, gp: where it went well so far."""
-    sampler_seed: int = 0
-    """Seed of the sampler's random numbers."""
-    space: str = DEFAULT
-    """The range of the rate, and that of the batch size in powers of two; what is not named is as by default."""
-    pruner: str = "none"
-    """none, median or halving: stop trials of all arms that go badly; trials then train one by one."""
+    """First fresh seed."""
     epochs: int = 5
-    """Passes over the training images, of trials and of what follows."""
+    """Passes over the training images, in trials and in the runs that follow."""
     hidden: tuple[int, ...] = (32, 32)
-    """Units of each hidden layer."""
-    dataset: str = "auto"
-    """mnist, fashion-mnist, kmnist, digits, or auto: MNIST where it can be had, else digits."""
-    margin: str | None = None
-    """As for study.run; fixed before the first trial."""
-    alpha: float | None = None
-    """As for study.run; fixed before the first trial."""
-    data_dir: Path = DATA_DIR
-    """As for study.run."""
-    device: str = "auto"
-    """As for study.run."""
-    engine: Engine = "auto"
-    """As for study.run."""
-    study_id: str | None = None
-    """The name of the study and of its folder; by default the data set's and -tuned."""
-    out: Path = Path("results")
-    """The folder of studies."""
+    """Units in each hidden layer."""
+
+
+@dataclass(frozen=True)
+class Advanced:
+    """Advanced"""
+
+    sampler_seed: int = 0
+    """Seed of the sampler."""
     storage: str | None = None
-    """The URL of a database for the trials, such as postgresql+psycopg://user@host/database; a journal in the study's
-    folder unless given."""
+    """URL of a database for the trials, such as postgresql+psycopg://user@host/database. Default: a journal in the
+    study's folder."""
     at_once: int = 16
-    """Trials of each arm that are asked for at once and train together."""
-    dry_run: bool = False
-    """Show what would be done, and its time, and do nothing."""
-    workers: int = 0
-    """Threads of the kernel, or processes of torch's engine, on a CPU; 0 is one per core."""
-    max_time: str | None = None
-    """Stop after this long, such as 50m or 2h, with exit code 75; the same command goes on."""
-    log_format: Literal["text", "json"] = "text"
-    """json prints one event a line."""
-    quiet: bool = False
-    """Print errors alone."""
+    """Trials per arm that train together."""
+
+
+@dataclass(frozen=True)
+class Options(SearchOptions, Confirmation, Data, StudyFolder, Judgement, Machine, Advanced, Sitting):
+    """Tune every arm with the same budget on held-out training images. Then train the best configuration of each arm
+    with fresh seeds on all training images.
+
+    Repeat the command to continue; several at once share the work. More trials, searches or seeds extend the study.
+
+    Exit codes are those of study.run.
+
+    Examples:
+      # 64 trials per arm on MNIST, then 10 fresh seeds
+      python -m study.tune
+      # a first look in seconds
+      python -m study.tune --dataset digits --trials 8 --seeds 3 --epochs 2
+      # six searches; show only the plan
+      python -m study.tune --searches 6 --dry-run
+    """
 
     def check(self) -> "Options":
         """Refuse what no data set could make right; returns self."""
@@ -91,27 +92,11 @@ class Options:
 
     def run_options(self, dataset: str) -> run_options.Options:
         """Return the options of the runs after the tuning, with the untuned setting as their grid."""
-        return run_options.Options(
-            **REFERENCE_GRID,  # type: ignore[arg-type]
-            seeds=self.seeds,
-            first_seed=self.first_seed,
-            arms=self.arms,
-            epochs=self.epochs,
-            hidden=self.hidden,
-            dataset=dataset,
-            margin=self.margin,
-            alpha=self.alpha,
-            data_dir=self.data_dir,
-            device=self.device,
-            engine=self.engine,
-            study_id=self.study_id or f"{dataset}-tuned",
-            out=self.out,
-            workers=self.workers,
-            max_time=self.max_time,
-            no_ablation=True,
-            log_format=self.log_format,
-            quiet=self.quiet,
-        )
+        shared: dict[str, Any] = {
+            field.name: getattr(self, field.name) for field in fields(run_options.Options) if hasattr(self, field.name)
+        }
+        own = {"dataset": dataset, "study_id": self.study_id or f"{dataset}-tuned", "ablation": False}
+        return run_options.Options(**(shared | REFERENCE_GRID | own))
 
     def budget(self) -> Budget:
         """Return the budget of every arm."""
@@ -129,8 +114,8 @@ class Options:
 
 
 def parse(argv: Sequence[str]) -> Options:
-    """Return the options of the command line; a SystemExit(2) or UsageError otherwise."""
-    return arguments.read(Options, argv, "python -m study.tune").check()
+    """Return the options of the command line over those of ``--config``; a SystemExit or UsageError otherwise."""
+    return config_file.read(Options, argv, PROGRAM).check()
 
 
 def without_secrets(argv: Sequence[str]) -> list[str]:

@@ -40,6 +40,14 @@ def is_present(name: str, data_dir: Path) -> bool:
     return isinstance(source, Bundled) or all((folder_of(source, data_dir) / file).is_file() for file in FILES)
 
 
+def describe_absence(asked: str, name: str, data_dir: Path) -> str | None:
+    """Return what there is to say of the files of ``name`` where they are absent; ``asked`` may be ``auto``."""
+    if is_present(name, data_dir):
+        return None
+    otherwise = f"; if that fails, {FALLBACK} is used instead" if asked == AUTO else ""
+    return f"{name} is not in {data_dir} yet and will be downloaded{otherwise}"
+
+
 class Unreachable(EnvironmentFault):
     """An error of files that are absent and on no mirror that answers; ``reason`` says why."""
 
@@ -61,9 +69,9 @@ def choose(name: str, data_dir: Path) -> tuple[str, str | None]:
         obtain(PREFERRED, data_dir)
     except Unreachable as fault:
         return FALLBACK, (
-            "THIS IS NOT MNIST. MNIST was neither in the data folder nor to be downloaded, so this study"
-            " uses scikit-learn's bundled 8x8 digits instead: 1,437 training images. Its numbers say"
-            " nothing about MNIST. With a network, or with the files in place, the same command uses MNIST."
+            "THIS IS NOT MNIST. MNIST is not in the data folder and could not be downloaded, so this study"
+            " uses scikit-learn's 8x8 digits instead: 1,437 training images. Its numbers say nothing about"
+            " MNIST. With a network, or with the files in place, the same command uses MNIST."
             f" The reason: {fault.reason}."
         )
     return PREFERRED, None

@@ -21,17 +21,21 @@ def choose(option: str, of_study: str | None) -> str:
 
     Raise EnvironmentFault where the GPU is not there, UsageError where the study has another kind of device.
     """
+    check_kind(option, of_study)
     import torch
 
     n_devices = torch.cuda.device_count() if torch.cuda.is_available() else 0
     device = (of_study or ("cuda" if n_devices else "cpu")) if option == "auto" else option
-    if of_study not in (None, kind(device)):
-        raise UsageError(f"--device {option}: the study was trained on {of_study}; choose that, or another --study-id.")
     if device != "cpu" and int(device.partition(":")[2] or 0) >= n_devices:
-        raise EnvironmentFault(
-            f"--device {option}: torch sees {n_devices} CUDA devices here; use --device cpu for a new study."
-        )
+        devices = "1 CUDA device" if n_devices == 1 else f"{n_devices} CUDA devices"
+        raise EnvironmentFault(f"--device {option}: torch sees {devices} here; use --device cpu for a new study.")
     return device
+
+
+def check_kind(option: str, of_study: str | None) -> None:
+    """Refuse a device of another kind than the study's; imports no torch."""
+    if option != "auto" and of_study not in (None, kind(option)):
+        raise UsageError(f"--device {option}: the study was trained on {of_study}; choose that, or another --study-id.")
 
 
 def kind(device: str) -> str:
@@ -55,7 +59,7 @@ def check_numerics(numerics: str, of_study: str | None) -> None:
     """Refuse to train one study under two numerics ids."""
     if of_study not in (None, numerics):
         raise UsageError(
-            f"the study was trained by the engine {of_study}, this command would train by {numerics}:"
+            f"the study was trained with the engine {of_study} and this command would use {numerics}:"
             " their records do not mix. Train as before, or choose another --study-id."
         )
 

@@ -50,8 +50,8 @@ def choose(engine: Engine, design: Design, device: str, tf32: bool, of_study: st
         raise (UsageError if device != "cpu" else EnvironmentFault)(f"--engine kernel: {reason}; choose --engine torch")
     if of_study is not None:
         raise EnvironmentFault(
-            f"the study was trained by the engine {of_study}, and here {reason};"
-            " go on where it began, or choose another --study-id."
+            f"the study was trained with the engine {of_study}, and here {reason};"
+            " continue where it began, or choose another --study-id."
         )
     return torch, f"{reason}: the torch engine trains, several times slower" if device == "cpu" else None
 
@@ -76,7 +76,7 @@ def _wanted(engine: Engine, design: Design, of_study: str | None) -> str:
 def why_no_kernel(design: Design, device: str) -> str | None:
     """Return why the kernel cannot train the design there, None where it can; it is built if need be."""
     if device != "cpu":
-        return "the kernel trains on a CPU alone"
+        return "the kernel trains only on a CPU"
     unknown = _unknown_to_kernel(design)
     if unknown:
         return f"the kernel does not know {unknown}"

@@ -4,8 +4,6 @@ Needs the networks that training kept, and trains nothing. What is evaluated is 
 """
 
 import threading
-import time
-from collections import defaultdict
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from contextlib import closing
@@ -14,14 +12,17 @@ from functools import cache, partial
 from itertools import groupby
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from filelock import FileLock
 
 from study.data.lazy import ImageSource
 from study.engine import devices
+from study.engine.costs import TORCH, CostModel
 from study.errors import UsageError
+from study.spec import commands, conditions
 from study.spec.arms import ARMS
+from study.spec.commands import shown_path
 from study.spec.design import Design
 from study.spec.factors import Cell
 from study.spec.history import OK
@@ -29,6 +30,7 @@ from study.spec.inference_modes import CLEAN, DETAILS, Evaluation, shown_cell
 from study.spec.runs import Run
 from study.store import weights
 from study.store.inference_tables import Store
+from study.store.scores import scores
 from study.store.study_folder import Folder
 
 if TYPE_CHECKING:  # torch is imported by those who evaluate
@@ -36,12 +38,23 @@ if TYPE_CHECKING:  # torch is imported by those who evaluate
 
 NETWORKS_PER_GROUP = 4
 """The most networks that are evaluated together: with the test images they bound the memory, for any number of runs."""
-PROGRESS_SECONDS = 10
-"""Seconds between two lines of progress."""
+ONE_WAY = 0.1
+"""Work of the one way in which a network without statistics predicts, as a share of the main inference modes."""
 
-Say = Callable[[str], None]
 Todo = Mapping[Run, list[Evaluation]]
 """Missing evaluations by run."""
+
+
+class Report(Protocol):
+    """Receiver of the events of an evaluation."""
+
+    def evaluating(self, n_networks: int, work: float) -> None:
+        """It begins; ``work`` in units of ``engine.costs``."""
+        ...
+
+    def evaluated(self, n_networks: int, work: float) -> None:
+        """So many more networks are done."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -55,42 +68,29 @@ class Extent:
 
     def evaluations(self, run: Run) -> list[Evaluation]:
         """Return what is evaluated of a run's network."""
-        conditions = [CLEAN] if self.clean else _all_conditions()
-        main = [Evaluation("ablation", *condition) for condition in conditions]
+        under = [CLEAN] if self.clean else [(each.name, each.severity) for each in conditions.CONDITIONS]
+        main = [Evaluation("ablation", *condition) for condition in under]
         detailed = self.detailed is None or (run.arm, run.cell) in self.detailed
         return [*main, *DETAILS] if detailed and ARMS[run.arm].statistics else main
 
 
 def shown(folder: Folder, design: Design, runs: Sequence[Run]) -> Extent:
     """Return the extent that a report of the clean images shows: each arm's shown cell in detail."""
-    by_run = cache(partial(_scores, folder, design))  # not read where nobody asks
+    by_run = cache(partial(scores, folder, design))  # not read where nobody asks
+    chance = 1 / design.data.n_classes
 
     def score(arm: str, cell: Cell) -> float:
         ids = [design.run_id(run) for run in design.grid if (run.arm, run.cell) == (arm, cell)]
-        return fmean(by_run()[run_id] for run_id in ids if run_id in by_run())
+        values = [by_run()[run_id] for run_id in ids if run_id in by_run()]
+        return fmean(chance if value is None else value for value in values)
 
     cells = {run.arm: sorted({other.cell for other in runs if other.arm == run.arm}) for run in runs}
     return Extent(True, frozenset((arm, shown_cell(of_arm, partial(score, arm))) for arm, of_arm in cells.items()))
 
 
-def _scores(folder: Folder, design: Design) -> dict[str, float]:
-    """Return the primary score by run: mean test accuracy of the last three epochs, chance where the run diverged."""
-    records, last = folder.read("records"), range(max(1, design.epochs - 2), design.epochs + 1)
-    columns = (records[name].to_pylist() for name in ("run_id", "split", "epoch", "accuracy"))
-    by_run: dict[str, list[float | None]] = defaultdict(list)
-    for run_id, split, epoch, accuracy in zip(*columns, strict=True):
-        if split == "test" and epoch in last:
-            by_run[run_id].append(accuracy)
-    chance = 1 / design.data.n_classes
-    return {
-        run_id: chance if None in values else fmean(v for v in values if v is not None)
-        for run_id, values in by_run.items()
-    }
-
-
 def complete_evaluation(
     folder: Folder, design: Design, runs: Sequence[Run], source: ImageSource, device: str, extent: Extent,
-    n_workers: int, say: Say,
+    n_workers: int, report: Report,
 ) -> None:  # fmt: skip
     """Evaluate what is missing of ``runs`` and write the tables; a second process waits, and then has nothing to do."""
     with FileLock(folder.path / ".ablating"):
@@ -98,7 +98,7 @@ def complete_evaluation(
         todo = missing(folder, design, runs, extent)
         if todo:
             chosen = devices.choose(device, of_study=None)
-            _evaluate(folder, design, todo, _images(folder, source, chosen), n_workers, say)
+            _evaluate(folder, design, todo, _images(folder, source, chosen), n_workers, report)
         Store(folder.path).compact(folder.own_manifest()["study_id"], design)
 
 
@@ -116,10 +116,16 @@ def evaluable(folder: Folder) -> tuple[Design, list[Run]]:
     """Return the design of a study and its trained runs; a UsageError where no inference mode can be chosen."""
     design = folder.design()
     if design is None:
-        raise UsageError(f"{folder.path} holds no study (no manifest.json); run python -m study.run first")
+        raise UsageError(
+            f"{shown_path(folder.path)} holds no study (no manifest.json). Train one first:"
+            f" {commands.train_into(folder.path)}"
+        )
     runs = trained(folder, design)
     if not any_statistics(runs):
-        raise UsageError(f"{folder.path} has no trained run with batch normalisation: there is nothing to compare")
+        raise UsageError(
+            f"{shown_path(folder.path)} has no trained run with batch normalisation, so there are no inference modes to"
+            " compare"
+        )
     return design, runs
 
 
@@ -135,10 +141,13 @@ def missing(folder: Folder, design: Design, runs: Sequence[Run], extent: Extent)
     return {run: evaluations for run, evaluations in by_run.items() if evaluations}
 
 
-def _all_conditions() -> list[tuple[str, int]]:
-    from study.inference.corruptions import CONDITIONS
-
-    return [(condition.name, condition.severity) for condition in CONDITIONS]
+def work(design: Design, run: Run, evaluations: Sequence[Evaluation], model: CostModel = TORCH) -> float:
+    """Return the work of evaluating a run's network, in units of ``engine.costs``."""
+    n_details = sum(evaluation in DETAILS for evaluation in evaluations)
+    main = model.cost_per_inference_image * (1 if ARMS[run.arm].statistics else ONE_WAY)
+    details = model.cost_per_detailed_image / len(DETAILS)
+    cost = main * (len(evaluations) - n_details) + details * n_details
+    return cost * design.data.n_test * design.n_parameters(run.arm, run.cell)
 
 
 def _images(folder: Folder, source: ImageSource, device: str) -> "Dataset":
@@ -151,23 +160,20 @@ def _images(folder: Folder, source: ImageSource, device: str) -> "Dataset":
     return images if device == "cpu" else images.to(device)
 
 
-def _evaluate(folder: Folder, design: Design, todo: Todo, images: "Dataset", n_workers: int, say: Say) -> None:
+def _evaluate(folder: Folder, design: Design, todo: Todo, images: "Dataset", n_workers: int, report: Report) -> None:
     """Evaluate group by group: in this thread or, with several groups and workers on a CPU, in several."""
     groups = list(_groups(todo))
     device = images.test.images.device.type
-    n_done, last = 0, time.monotonic()
     job = Job(folder.path, design, devices.numerics_id(device, tf32=False))
     if device != "cpu" or min(n_workers, len(groups)) < 2:
         devices.prepare(job.engine)
-        done: Generator[int] = (job.evaluate(runs, todo[runs[0]], images) for runs in groups)
+        done: Generator[list[Run]] = (job.evaluate(runs, todo[runs[0]], images) for runs in groups)
     else:
         done = _in_threads(job, groups, todo, images, n_workers)
+    report.evaluating(len(todo), sum(work(design, run, evaluations) for run, evaluations in todo.items()))
     with closing(done):  # however this ends, no thread is at work when it has
-        for n_runs in done:
-            n_done += n_runs
-            if time.monotonic() - last > PROGRESS_SECONDS:
-                last = time.monotonic()
-                say(f"{n_done} of {len(todo)} networks evaluated")
+        for runs in done:
+            report.evaluated(len(runs), sum(work(design, run, todo[run]) for run in runs))
 
 
 @dataclass(frozen=True)
@@ -181,8 +187,8 @@ class Job:
     def evaluate(
         self, runs: Sequence[Run], evaluations: Sequence[Evaluation], images: "Dataset",
         check_cancelled: Callable[[], None] = lambda: None,
-    ) -> int:  # fmt: skip
-        """Evaluate a group of networks and commit evaluation by evaluation; returns the number of networks.
+    ) -> list[Run]:  # fmt: skip
+        """Evaluate a group of networks and commit evaluation by evaluation; returns the runs.
 
         ``check_cancelled`` is called several times a second and ends the evaluation by raising.
         """
@@ -196,11 +202,13 @@ class Job:
         with torch.no_grad():
             for evaluation in evaluations:
                 Store(self.study).commit({evaluation.table: group.rows(evaluation)}, self.design)
-        return len(runs)
+        return [*runs]
 
 
-def _in_threads(job: Job, groups: Sequence[list[Run]], todo: Todo, images: "Dataset", n_workers: int) -> Generator[int]:
-    """Evaluate ``groups`` in threads, yielding the number of networks of each as it ends.
+def _in_threads(
+    job: Job, groups: Sequence[list[Run]], todo: Todo, images: "Dataset", n_workers: int
+) -> Generator[list[Run]]:
+    """Evaluate ``groups`` in threads, yielding the runs of each as it ends.
 
     Threads suffice: torch releases the GIL during its operations, which are long here.
     """

@@ -17,9 +17,10 @@ from study.data.dataset import Dataset
 from study.engine import activations, norms, random_streams
 from study.engine.norms import EPS
 from study.inference import metrics, modes, statistics
-from study.inference.corruptions import Condition, apply
+from study.inference.corruptions import apply
 from study.inference.modes import Mode, Networks, Statistics
 from study.spec.arms import ARMS
+from study.spec.conditions import Condition
 from study.spec.design import Design
 from study.spec.inference_modes import (
     CLEAN,

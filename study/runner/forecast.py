@@ -48,7 +48,7 @@ def expected_throughput(model: CostModel, design: Design, studies: Path) -> tupl
     recorded = _recorded_throughput(model.kind, design, studies)
     if recorded is not None:
         return recorded, "the last study on this processor"
-    return model.throughput_per_flop * _flop_per_second(), "a matrix product timed now; rough"
+    return model.throughput_per_flop * _flop_per_second(), "a matrix product timed just now (rough)"
 
 
 def _recorded_throughput(kind: str, design: Design, studies: Path) -> float | None:

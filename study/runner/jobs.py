@@ -88,7 +88,7 @@ def train_here(job: Job, cohorts: Sequence[Cohort], data: "Dataset", report: Rep
             continue
         except torch.AcceleratorError as error:
             raise EnvironmentFault(
-                f"{job.device} failed: {_first_line(error)}. What was committed is safe; the same command goes on."
+                f"{job.device} failed: {_first_line(error)}. Finished runs are saved; repeat the command to continue."
             ) from None
         except Exception as error:
             failures += len(group)

@@ -4,8 +4,13 @@ from dataclasses import dataclass
 
 SOME_FAILED = 1
 OUT_OF_TIME, INTERRUPTED, TERMINATED = 75, 130, 143
-STOPS = {OUT_OF_TIME: "--max-time is over", INTERRUPTED: "interrupted", TERMINATED: "terminated"}
+STOPS = {OUT_OF_TIME: "--max-time has passed", INTERRUPTED: "interrupted", TERMINATED: "terminated"}
 """Early ends by exit code."""
+
+
+def saved(what: str = "runs") -> str:
+    """Return what a stopped command says of its work."""
+    return f"finished {what} are saved; repeat the command to continue"
 
 
 class OutOfTime(BaseException):

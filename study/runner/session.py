@@ -20,8 +20,10 @@ from study.runner.forecast import expected_throughput
 from study.runner.outcome import INTERRUPTED, OUT_OF_TIME, TERMINATED, Outcome, OutOfTime, Terminated
 from study.runner.progress import Progress
 from study.spec.analysis_rule import AS_FIXED, AskedRule, FixedRule, fixed_rule
-from study.spec.cohorts import Cohort
+from study.spec.cohorts import Cohort, cohorts
 from study.spec.design import Design
+from study.spec.runs import Run
+from study.store import inference_tables
 from study.store.manifest import Manifest, session_of
 from study.store.schemas import SCHEMA_VERSION
 from study.store.study_folder import Folder
@@ -56,17 +58,26 @@ class Session:
         """Train ``plan`` and commit each cohort; the manifest records the plan before, and the timings after."""
         older = self.folder.read_manifest()
         place = self._place(plan, older, progress)
+        emit_place(progress, place.device, place.engine)
         data = source.images
         self._write_manifest(data, place)
+        self._expect(plan, place, progress)
         began = time.monotonic()
         progress.start(plan, partial(costs.for_engine(place.engine).work, self.design))
         outcome = self._train_stoppably(plan, data, place, progress)
-        progress.close()
         timings = {"training_seconds": time.monotonic() - began}
         if progress.worker_seconds:
             timings["work_per_second_and_worker"] = progress.worked / progress.worker_seconds
         record_timings(self.folder, self.command, timings)
         return outcome
+
+    def _expect(self, plan: list[Cohort], place: Place, progress: Progress) -> None:
+        """Say how the command's time divides between training and the inference modes that follow it."""
+        model, n_workers = costs.for_engine(place.engine), place.n_workers
+        progress.expect(training=model.seconds(self.design, plan, n_workers, 1.0))
+        if self.execution.inference and self.execution.shard[1] == 1:
+            new = cohorts(_unevaluated(self.folder, self.design))
+            progress.expect(inference=model.inference_seconds(self.design, new, self.execution.n_workers, 1.0))
 
     def _train_stoppably(self, plan: list[Cohort], data: "Dataset", place: Place, progress: Progress) -> Outcome:
         from study.runner import worker_pool
@@ -110,12 +121,13 @@ class Session:
         began_with = older and older["device"].get("engine", "torch-1")
         engine, slower = registry.choose(execution.engine, self.design, device, execution.tf32, began_with)
         if slower:
-            progress.emit("notice", slower, sys.stderr)
+            progress.emit("notice", f"Warning: {slower}", sys.stderr)
         model = costs.for_engine(engine)
         wanted = self._wanted_workers(plan, device, model)
         n_workers = fitting_workers(model, self.design, plan, wanted)
         if n_workers < wanted:
-            progress.emit("notice", f"memory is short: {n_workers} of {wanted} workers", sys.stderr)
+            text = f"Warning: memory is short, so {n_workers} of {wanted} workers train"
+            progress.emit("notice", text, sys.stderr)
         return Place(device, engine, n_workers)
 
     def _wanted_workers(self, plan: list[Cohort], device: str, model: costs.CostModel) -> int:
@@ -175,6 +187,19 @@ class Session:
         device = {"kind": kind, "name": name, "engine": place.engine, "workers": place.n_workers}
         first_layer = registry.first_layer(place.engine, self.design, data)
         return device | ({"first_layer": first_layer} if first_layer else {})
+
+
+def emit_place(progress: Progress, device: str, engine: str) -> None:
+    """Say on what the runs train and by which engine."""
+    what = "C kernel" if engine == registry.KERNEL else "torch engine"
+    name = devices.name(device)
+    progress.emit_once("device", f"device   {name}, {what}", device=devices.kind(device), name=name, engine=engine)
+
+
+def _unevaluated(folder: Folder, design: Design) -> list[Run]:
+    """Return the runs of the grid of which no inference mode is evaluated yet, trained or to be trained."""
+    done = {run_id for run_id, _ in inference_tables.Store(folder.path).done(design)}
+    return [run for run in design.grid if run.applicable and design.run_id(run) not in done]
 
 
 def record_timings(folder: Folder, command: str, timings: dict[str, float]) -> None:

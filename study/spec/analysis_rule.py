@@ -5,9 +5,12 @@ They stand in the manifest beside the design and are no part of it: no digest, r
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
 from typing import Any
 
 from study.errors import UsageError
+from study.spec import commands
 
 ALPHA, MARGIN = 0.05, 0.002
 """What a study fixes whose first command names none: the level of every test, and a difference of accuracy (a fraction)
@@ -49,15 +52,15 @@ class AskedRule:
         values = {"alpha": ALPHA, "margin": MARGIN} | self.named
         return FixedRule(DECISIONS[-1], **values, date=self.since or date)
 
-    def check(self, study: object, fixed: FixedRule | None, has_runs: bool) -> None:
+    def check(self, study: Path, fixed: FixedRule | None, has_runs: bool) -> None:
         """Refuse values other than the study's, or any where its runs began before a rule was fixed."""
         if fixed is not None:
             changed = {name: value for name, value in self.named.items() if value != getattr(fixed, name)}
             has = _in_words({name: getattr(fixed, name) for name in changed})
-            _refuse(changed, f"{study} fixed {has} on {fixed.date}, before its first run", "changed")
+            _refuse(study, changed, f"fixed {has} on {fixed.date}, before its first run", "changed")
         elif has_runs:
             has = " and ".join(f"no {name}" for name in self.named)
-            _refuse(self.named, f"{study} fixed {has} before its first run", "chosen after looking")
+            _refuse(study, self.named, f"fixed {has} before its first run", "chosen after looking")
 
 
 AS_FIXED = AskedRule()
@@ -70,15 +73,16 @@ def fixed_rule(manifest: Mapping[str, Any] | None) -> FixedRule | None:
     return None if entry is None else FixedRule(**entry)
 
 
-def _refuse(named: Mapping[str, float], has: str, consequence: str) -> None:
+def _refuse(study: Path, named: Mapping[str, float], has: str, consequence: str) -> None:
     if named:
         them, they = ("it", "it was") if len(named) == 1 else ("them", "they were")
-        options = _in_words({f"--{name}": value for name, value in named.items()})
+        options = {f"--{name}": str(value) for name, value in named.items()}
+        report = commands.report_on(study, *chain(*options.items()))
         raise UsageError(
-            f"{options}: {has}; leave {them} out, or give {them} to python -m analysis.report, which says that {they}"
-            f" {consequence}"
+            f"{_in_words(options)}: {commands.shown_path(study)} {has}. Leave {them} out, or give {them} to the report"
+            f" alone, which says that {they} {consequence}: {report}"
         )
 
 
-def _in_words(values: Mapping[str, float]) -> str:
+def _in_words(values: Mapping[str, object]) -> str:
     return " and ".join(f"{name} {value}" for name, value in values.items())

@@ -40,11 +40,17 @@ def check_known(what: str, name: str, known: Iterable[str]) -> None:
     """Refuse a name that is not one of ``known``, offering the nearest."""
     names = list(known)
     if not isinstance(name, str):
-        raise UsageError(f"{what} {describe_value(name)} is no name; choose from: {', '.join(names)}")
+        raise UsageError(f"{what} {describe_value(name)} is not a name; choose from: {', '.join(names)}")
     if name not in names:
-        near = difflib.get_close_matches(truncate(name), names, n=1, cutoff=0.4)
-        hint = f" (did you mean {near[0]}?)" if near else ""
+        near = nearest(name, names)
+        hint = f" (did you mean {near}?)" if near else ""
         raise UsageError(f"{what} {truncate(name)!r} is unknown{hint}; choose from: {', '.join(names)}")
+
+
+def nearest(name: str, known: Iterable[str], cutoff: float = 0.4) -> str | None:
+    """Return the one of ``known`` that looks most like ``name``, None where none does; 1 is equal, 0 is anything."""
+    near = difflib.get_close_matches(truncate(name), list(known), n=1, cutoff=cutoff)
+    return near[0] if near else None
 
 
 def listed(values: Iterable[Any]) -> str:

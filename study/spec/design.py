@@ -286,8 +286,8 @@ class Design:
         if changed:
             raise UsageError(
                 "the design differs from the study's:\n  " + "\n  ".join(changed) + "\n"
-                "A study can be extended by longer lists of seeds and levels;"
-                " for anything else choose another --study-id."
+                "Extend a study with longer lists of seeds and levels;"
+                " for any other change choose another --study-id."
             )
 
 

@@ -39,7 +39,7 @@ def make_subfolder(study: Path, name: str) -> Path:
     """Return the folder ``name`` of a study, made if need be; a link is refused, since it may lead out of the study."""
     path = study / name
     if path.is_symlink():
-        raise UsageError(f"{path} is a link: nothing is written through it. Put a folder in its place.")
+        raise UsageError(f"{path} is a link, so nothing is written to it. Put a folder in its place.")
     if not path.is_dir():
         path.mkdir(exist_ok=True)
         _flush_folder(study)
@@ -63,5 +63,5 @@ def _environment_faults(path: Path) -> Iterator[None]:
     except OSError as error:
         raise EnvironmentFault(
             f"{path} cannot be written: {error.strerror or error}."
-            " What was committed is safe; the same command goes on when this is mended."
+            " Finished runs are saved; repair this, then repeat the command to continue."
         ) from error

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from study.errors import UsageError
+from study.spec import commands
 from study.spec.design import Design
 from study.spec.inference_modes import Evaluation, is_main
 from study.store import parts
@@ -147,7 +148,9 @@ def read_table(study: Path, name: str) -> pa.Table | None:
         return None
     except InvalidFile as error:
         path = study / f"{name}.parquet"
-        raise UsageError(f"{path} cannot be read: {error}. Remove it and run study.ablate.") from None
+        raise UsageError(
+            f"{path} cannot be read: {error}. Remove it, then evaluate again: {commands.evaluate(study)}"
+        ) from None
 
 
 def _completed(table: pa.Table, name: str) -> pa.Table:

@@ -109,7 +109,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_number(constant: str) -> float:
-    raise InvalidFile(f"holds {constant}, which is no number of JSON; a manifest has null there")
+    raise InvalidFile(f"holds {constant}, which is not a JSON number; a manifest has null there")
 
 
 def _check_version(path: Path, values: Any) -> None:

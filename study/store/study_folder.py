@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from filelock import FileLock
 
 from study.errors import EnvironmentFault, UsageError
+from study.spec import commands
 from study.spec.cohorts import Cohort
 from study.spec.design import Design, digest
 from study.spec.runs import Run
@@ -144,8 +145,8 @@ class Folder:
         tables = self.path / "runs.parquet"
         if not self.has_runs() and tables.exists() and pc.any(pc.greater(self.read("runs")["n_steps"], 0)).as_py():
             raise UsageError(
-                f"{self.path} holds the tables of a finished study without its parts (a shipped one?)."
-                " Nothing is written there; choose another --study-id."
+                f"{commands.shown_path(self.path)} holds the tables of a finished study without its parts, as studies"
+                " are shipped. Nothing is written there; choose another --study-id."
             )
 
     def compact(self) -> None:
@@ -200,11 +201,17 @@ class Folder:
         try:
             return self.read_table(name, SCHEMAS[name])
         except FileNotFoundError:
-            raise UsageError(f"{path} does not exist; run python -m study.run first") from None
+            raise UsageError(f"{path} does not exist. {self._maker()}") from None
         except InvalidFile as error:
             raise UsageError(
-                f"{path} cannot be read: {error}. Where parts/ is there, the study's own command makes it again."
+                f"{path} cannot be read: {error}. If parts/ is there, repeat the study's own command to make it again."
             ) from None
+
+    def _maker(self) -> str:
+        """Return a sentence on what makes a table that is absent."""
+        if self.manifest.exists():
+            return "Repeat the study's own command to make it; manifest.json names it."
+        return f"Train a study first: {commands.train_into(self.path)}"
 
 
 SCHEMAS: dict[str, Callable[[Iterable[str]], pa.Schema]] = {"records": records_schema, "runs": runs_schema}

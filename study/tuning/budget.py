@@ -71,6 +71,6 @@ class Budget:
         if max(every) >= FIRST_SEED:
             repeated = f" --searches {self.searches}" if self.searches > 1 else ""
             raise UsageError(
-                f"--first-seed {min(seeds)}{repeated}: seeds from {FIRST_SEED} on are the trials'; give a lower one"
+                f"--first-seed {min(seeds)}{repeated}: seeds from {FIRST_SEED} on are for trials; give a lower one"
             )
         return every

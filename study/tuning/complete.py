@@ -14,23 +14,29 @@ from study.data.lazy import ImageSource
 from study.engine import costs, devices, registry
 from study.errors import StudyError, UsageError
 from study.runner import provenance
-from study.runner.complete import check_rule, complete
+from study.runner.complete import carry_out, conclude
+from study.runner.console import Console
 from study.runner.execution import Execution
-from study.runner.outcome import OUT_OF_TIME, STOPS, Outcome, OutOfTime
-from study.runner.progress import Console, Progress, duration
-from study.runner.session import check_same_data, fitting_workers
+from study.runner.outcome import OUT_OF_TIME, STOPS, Outcome, OutOfTime, saved
+from study.runner.plan import check_rule
+from study.runner.progress import Progress, duration
+from study.runner.session import check_same_data, emit_place, fitting_workers
+from study.runner.work import Work
 from study.spec.analysis_rule import AS_FIXED, AskedRule
+from study.spec.arms import ARMS
 from study.spec.cohorts import MAX_RUNS_PER_STACK, Cohort
+from study.spec.commands import shown_path
 from study.spec.design import Design
 from study.spec.factors import Cell
 from study.spec.trial_design import TrialDesign
 from study.store.manifest import Manifest
 from study.store.study_folder import JOURNAL, Folder
-from study.tuning import trials_table
+from study.tuning import plan, trials_table
 from study.tuning.budget import Budget
 from study.tuning.lease import Lease
 from study.tuning.loop import TrialJob, Tuning, best_so_far
-from study.tuning.search import Finished, Search, SearchConfiguration
+from study.tuning.plan import tuned_before
+from study.tuning.search import Finished, Search, SearchConfiguration, search_name
 from study.tuning.storage import faults, open_storage, without_password
 from study.tuning.trials_table import Tuned
 
@@ -66,15 +72,16 @@ class Optimisation:
         """Prepare, search, train the fresh seeds and report how it ended; returns the outcome."""
         design, manifest = self.trial_design(1), tuned_before(self.folder, self.whole_design, self.budget)
         check_rule(self.folder, self.asked)
-        if self.notice:
-            self.progress.emit("notice", self.notice, sys.stderr)
         data, job = self._job(design, manifest)
+        emit_place(self.progress, job.device, job.engine)
         try:
             tuned = self._search(job, data)
+            _emit_chosen(tuned, self.progress, self._seconds)
+            return self._train_chosen(tuned, self._manifest_entry())
         except OutOfTime:
             return self._out_of_time()
-        _emit_chosen(tuned, self.progress, self._seconds)
-        return self._train_chosen(tuned, self._manifest_entry())
+        finally:
+            self.progress.close()
 
     @property
     def whole_design(self) -> Design:
@@ -108,7 +115,7 @@ class Optimisation:
         began_with = manifest and manifest["device"].get("engine")
         engine, slower = registry.choose(self.execution.engine, design, device, tf32=False, of_study=began_with)
         if slower:
-            self.progress.emit("notice", slower, sys.stderr)
+            self.progress.emit("notice", f"Warning: {slower}", sys.stderr)
         data = self.source.images
         if manifest is not None:
             check_same_data(self.folder, manifest, data.sha256)
@@ -152,9 +159,18 @@ class Optimisation:
     def _search(self, job: TrialJob, data: "Dataset") -> Tuned:
         """Return the finished searches, made one after another; raises OutOfTime, and StudyError where cohorts failed
         for good."""
+        self._begin_trials(job)
         with open_storage(self.folder.path, self.budget.storage) as storage:
             rule = self._rule(storage, job, data)
             return Tuned([self._one_search(storage, search, job, data) for search in self.budget.numbers], rule)
+
+    def _begin_trials(self, job: TrialJob) -> None:
+        """Tell the progress how many trials there are, and how the time divides between them and the runs."""
+        model, n_all = costs.for_engine(job.engine), self.budget.trials * self.budget.searches * len(self.design.arms)
+        ahead = plan.ahead(self, model)
+        self.progress.expect(trials=ahead.trials, training=ahead.runs)
+        work = Work(ahead.work_of_trials, partial(model.work, job.design), job.design.epochs)
+        self.progress.begin_trials(sum(plan.told(self).values()), n_all, work)
 
     def _rule(self, storage: "BaseStorage", job: TrialJob, data: "Dataset") -> AskedRule:
         """Return the rule of the study: before its first run that of search 1, which this command may be to fix."""
@@ -170,7 +186,9 @@ class Optimisation:
     ) -> dict[str, Search]:
         alone = self.budget.storage is None
         return {
-            arm: Search(storage, search_name(self.folder, arm, search), configuration, lease, shared_lock=alone)
+            arm: Search(
+                storage, search_name(self.folder.path.name, arm, search), configuration, lease, shared_lock=alone
+            )
             for arm in self.design.arms
         }
 
@@ -185,16 +203,18 @@ class Optimisation:
         self.folder.prepare()
         with lease.hold():
             own = replace(job, design=self.trial_design(search), shared_data=lease.images)
-            failures = self._tune(of_arms, own, data, _which(search, self.budget.searches))
+            failures = self._tune(of_arms, own, data, search)
         if failures:
-            raise StudyError(f"{failures} cohorts of trials failed; the same command tries them again")
+            groups = "1 group" if failures == 1 else f"{failures} groups"
+            raise StudyError(f"{groups} of trials failed; repeat the command to try them again")
         return {arm: of_arm.finished() for arm, of_arm in of_arms.items()}
 
-    def _tune(self, searches: Mapping[str, Search], job: TrialJob, data: "Dataset", which: str) -> int:
+    def _tune(self, searches: Mapping[str, Search], job: TrialJob, data: "Dataset", search: int) -> int:
         """Train trials until all are finished; returns the number of cohorts that failed for good."""
         guard = partial(faults, self.budget.storage)
         ask_lock = FileLock(self.folder.path / ".asking")
-        tuning = Tuning(searches, self.budget.trials, job, ask_lock, guard, self.progress, which)
+        before, which = (search - 1) * len(searches) * self.budget.trials, _which(search, self.budget.searches)
+        tuning = Tuning(searches, self.budget.trials, job, ask_lock, guard, self.progress, before, which)
         try:
             return tuning.run(data, self._n_workers(job), self.budget.trial_batch_size)
         finally:
@@ -221,24 +241,19 @@ class Optimisation:
             execution = replace(execution, max_seconds=left)
         design = replace(self.whole_design, tuned=tuned.chosen)
         with FileLock(self.folder.path / ".confirming"):
-            outcome = complete(
+            ended = carry_out(
                 design, self.folder, self.source, execution, self.progress, self.command, self.notice, tuned.rule
             )
-            if outcome == Outcome():
+            if ended.outcome == Outcome():
                 trials_table.write(self.folder, tuned, tuning)
-                self.progress.emit("tuned", f"tuned and trained in {duration(self._seconds)}")
-        return outcome
+                self.progress.emit("tuned", f"Tuned and trained in {duration(self._seconds)}.")
+        conclude(self.progress, self.folder, design, ended, self.notice)
+        return ended.outcome
 
     def _out_of_time(self) -> Outcome:
-        text = f"{STOPS[OUT_OF_TIME]}: {self.folder.path} keeps what is told; the same command goes on"
+        text = f"{STOPS[OUT_OF_TIME]}: {saved('trials')} ({shown_path(self.folder.path)})"
         self.progress.emit("stopped", text, sys.stderr)
         return Outcome(stopped=OUT_OF_TIME)
-
-
-def search_name(folder: Folder, arm: str, search: int) -> str:
-    """Return the name of an arm's search in its storage."""
-    name = f"{folder.path.name}/{arm}"
-    return name if search == 1 else f"{name}/{search}"
 
 
 def _which(search: int, n_searches: int) -> str:
@@ -246,28 +261,10 @@ def _which(search: int, n_searches: int) -> str:
     return f"search {search} of {n_searches}: " if n_searches > 1 else ""
 
 
-def tuned_before(folder: Folder, design: Design, budget: Budget) -> Manifest | None:
-    """Return the manifest of a tuned study, None for a new one; refuses a study that was not tuned, of more searches or
-    of another design."""
-    folder.check_not_archived()
-    manifest = folder.read_manifest()
-    if manifest is not None:
-        older = Design.from_dict(manifest["design"])
-        if not older.tuned:
-            raise UsageError(f"{folder.path} holds a study that was not tuned; choose another --study-id.")
-        if older.n_searches > budget.searches:
-            raise UsageError(
-                f"--searches {budget.searches}: the study has {older.n_searches} searches already; give"
-                f" {older.n_searches} or more"
-            )
-        design.check_extends(replace(older, tuned=()))
-    return manifest
-
-
 def _emit_chosen(tuned: Tuned, console: Console, seconds: float) -> None:
     n_searches = len(tuned.searches)
     for search, of_arms in enumerate(tuned.searches, 1):
         for arm, finished in of_arms.items():
-            best = f"{best_so_far(finished)}, the best of {len(finished)} trials"
-            console.emit("chosen", f"{_which(search, n_searches)}{arm} is tuned: {best}")
-    console.emit("searched", f"tuned in {duration(seconds)}")
+            best = f"best of {len(finished)} trials {ARMS[arm].short}: {best_so_far(finished)} on held-out images"
+            console.emit("chosen", f"{_which(search, n_searches)}{best}")
+    console.emit("searched", f"Tuned in {duration(seconds)}.")

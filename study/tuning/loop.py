@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from study.runner import jobs
-from study.runner.progress import Console, describe_failure, duration
+from study.runner.progress import TRIALS, Progress, describe_failure
+from study.spec.arms import ARMS
 from study.spec.cohorts import Cohort, cohorts
 from study.spec.design import Design
 from study.spec.factors import Cell, in_words, rounded
@@ -61,14 +62,15 @@ class Tuning:
         job: TrialJob,
         ask_lock: FileLock,
         guard: Guard,
-        console: Console,
+        progress: Progress,
+        n_earlier: int = 0,
         which: str = "",
     ):
         """``ask_lock`` is held while trials are asked for; ``guard`` turns the storage's errors into the command's;
-        ``which`` of several searches begins a line on progress."""
+        ``n_earlier`` trials belong to earlier searches; ``which`` of several begins a line on progress."""
         self.searches, self.n_trials, self.job = searches, n_trials, job
-        self.ask_lock, self.guard, self.console, self.which = ask_lock, guard, console, which
-        self.began, self.n_before = time.monotonic(), self._n_finished()
+        self.ask_lock, self.guard, self.progress = ask_lock, guard, progress
+        self.n_earlier, self.which = n_earlier, which
         self.failures = 0
 
     def run(self, data: "Dataset", n_workers: int, trial_batch_size: int) -> int:
@@ -85,6 +87,7 @@ class Tuning:
                     break
                 if not asked:
                     waited = waited or self._emit_waiting()
+                    self.progress.told(self.n_earlier + self._n_finished())
                     self.job.check_time()
                     time.sleep(WAIT_SECONDS)
                     continue
@@ -129,7 +132,7 @@ class Tuning:
     def _train_together(
         self, asked: dict[TrialKey, Cell], data: "Dataset", n_workers: int, pool: "WorkerPool | None"
     ) -> None:
-        batch = TrialBatch(self.searches, self.job.design, asked, self.guard, self.console)
+        batch = TrialBatch(self.searches, self.job.design, asked, self.guard, self.progress)
         planned = cohorts(batch.runs, n_workers)
         if pool is not None:
             self.failures += pool.train(planned, batch)
@@ -143,16 +146,20 @@ class Tuning:
             pruning.train(self.searches[arm], arm, index, point, self.job, data)
 
     def _emit_waiting(self) -> bool:
-        self.console.emit("waiting", "the trials that are left are with other workers: waiting for them")
+        self.progress.emit("waiting", "Other workers train the trials that are left: waiting for them.")
         return True
 
     def _emit_progress(self) -> None:
-        n, elapsed = self._n_finished(), time.monotonic() - self.began
-        done = n - self.n_before
-        left = duration(elapsed / done * (self._n_in_all - n)) if done else "unknown time"
-        bests = "; ".join(f"{arm} {best_so_far(search.finished())}" for arm, search in self.searches.items())
-        progress = f"{self.which}{n} of {self._n_in_all} trials, {left} left"
-        self.console.emit("progress", f"{progress}. Best on held-out images: {bests}")
+        n = self._n_finished()
+        self.progress.told(self.n_earlier + n)
+        if self.progress.bar is None:
+            bests = "; ".join(
+                f"{ARMS[arm].short} {best_so_far(search.finished())}" for arm, search in self.searches.items()
+            )
+            text = f"{self.which}{n} of {self._n_in_all} trials, {self.progress.clock()}"
+            done: dict[str, Any] = {"trials_done": self.progress.n_told, "trials": self.progress.n_trials}
+            done["fraction"] = round(self.progress.fraction, 4)
+            self.progress.emit("progress", f"{text}. Best on held-out images: {bests}", **done)
 
 
 def best_so_far(finished: Sequence[Finished]) -> str:
@@ -161,7 +168,7 @@ def best_so_far(finished: Sequence[Finished]) -> str:
     if not unpruned:
         return "none yet"
     trial = best(unpruned)
-    return f"{trial.value:.2%} ({in_words(rounded(trial.point))})"
+    return f"{100 * trial.value:.2f} % ({in_words(rounded(trial.point))})"
 
 
 class TrialBatch:
@@ -173,9 +180,9 @@ class TrialBatch:
         design: Design,
         asked: Mapping[TrialKey, Cell],
         guard: Guard,
-        console: Console,
+        progress: Progress,
     ):
-        self.searches, self.n_seeds, self.guard, self.console = searches, len(design.seeds), guard, console
+        self.searches, self.n_seeds, self.guard, self.progress = searches, len(design.seeds), guard, progress
         self.scores: dict[TrialKey, dict[int, Score]] = {trial: {} for trial in asked}
         self.trials_of: dict[Run, list[TrialKey]] = defaultdict(list)
         for (arm, index), point in asked.items():
@@ -191,8 +198,12 @@ class TrialBatch:
         with self.guard():  # else the cohort would seem to have failed
             for search in self.searches.values():
                 search.heartbeat()
+        self.progress.phases[TRIALS].epoch(cohort)
+        self.progress.now_and_then()
 
     def committed(self, cohort: Cohort, seconds: float, result: Any) -> None:
+        self.progress.phases[TRIALS].committed(cohort)
+        self.progress.show()
         for run, score in zip(cohort.runs, result, strict=True):
             for trial in self.trials_of[run]:
                 self.scores[trial][run.seed] = score
@@ -204,8 +215,9 @@ class TrialBatch:
     def _tell(self, arm: str, index: int, scores: Sequence[Score]) -> None:
         with self.guard():
             if not self.searches[arm].tell(index, scores):
-                text = f"trial {index} of {arm} was given up as another worker's: its outcome is not used"
-                self.console.emit("lost", text, sys.stderr)
+                text = f"Warning: another worker has taken over trial {index} of {arm}; this outcome is not used"
+                self.progress.emit("lost", text, sys.stderr)
 
     def failed(self, cohort: Cohort, reason: str, last: bool) -> None:
-        self.console.emit("failed", describe_failure(cohort, reason, last), sys.stderr)
+        self.progress.phases[TRIALS].failed(cohort)
+        self.progress.emit("failed", describe_failure(cohort, reason, last), sys.stderr)

@@ -14,6 +14,7 @@ import time
 import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from study.errors import EnvironmentFault, UsageError, describe_value
@@ -40,6 +41,12 @@ ORPHAN_TIMEOUT = 30.0
 """Seconds after which a running trial without a worker is requeued: its worker died between two writes. A worker that
 was only slow comes too late to tell it."""
 HEARTBEAT_SECONDS = 30.0
+
+
+def search_name(study: str, arm: str, search: int) -> str:
+    """Return the name of an arm's search in its storage."""
+    name = f"{study}/{arm}"
+    return name if search == 1 else f"{name}/{search}"
 
 
 @dataclass(frozen=True)
@@ -147,18 +154,18 @@ class Search:
         ]
         if changed:
             raise UsageError(
-                f"the search {name} was begun otherwise:\n  " + "\n  ".join(changed) + "\nIt can be extended by more"
-                " --trials; for anything else choose another --study-id."
+                f"the search {name} began with other settings:\n  " + "\n  ".join(changed) + "\nExtend it with more"
+                " --trials; for any other change choose another --study-id."
             )
 
-    def agree_rule(self, asked: AskedRule, study: object, date: str) -> AskedRule:
+    def agree_rule(self, asked: AskedRule, study: Path, date: str) -> AskedRule:
         """Return the rule that the first command of this search fixed, or fixes now; refuses another."""
         if RULE not in self.study.user_attrs:
             self.study.set_user_attr(RULE, asdict(asked.fix(date)))
         entry = self.study.user_attrs[RULE]
         for fault in (*manifest.RULE.missing(RULE, entry), *manifest.RULE.faults(RULE, entry)):
             raise EnvironmentFault(
-                f"the search {self.study.study_name} has a rule that was not fixed by this program: {fault}. Restore"
+                f"the search {self.study.study_name} has a rule that this program did not write: {fault}. Restore"
                 " its storage, or choose another --study-id."
             )
         fixed = FixedRule(**entry)
@@ -201,7 +208,7 @@ class Search:
             return [_finished(index, trial) for index, trial in sorted(trials.items())]
         except (KeyError, TypeError, ValueError) as error:
             raise EnvironmentFault(
-                f"the search {self.study.study_name} has a trial that was not told by this program: {error!r}. Restore"
+                f"the search {self.study.study_name} has a trial that this program did not write: {error!r}. Restore"
                 " its storage, or choose another --study-id."
             ) from None
 

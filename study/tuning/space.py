@@ -149,7 +149,7 @@ def _ranges(text: str) -> dict[str, tuple[str, str]]:
     for piece in text.split(","):
         match = RANGE.fullmatch(piece.strip())
         if not match:
-            raise UsageError(f"--space {quote(text)}: {truncate(piece.strip())!r} is no range; {FORM}")
+            raise UsageError(f"--space {quote(text)}: {truncate(piece.strip())!r} is not a range; {FORM}")
         name, low, high = match[1].strip(), match[2].strip(), match[3]
         if name not in ("lr", "batch_size"):
             raise UsageError(f"--space {quote(text)}: {truncate(name)!r} cannot be tuned; {FORM}")

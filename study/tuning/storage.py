@@ -73,7 +73,7 @@ def _journal(path: Path) -> "BaseStorage":
 
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.is_symlink() or (path.exists() and not path.is_file()):
-        raise UsageError(f"{path} is no file of its own: nothing is written through it. Move it away.")
+        raise UsageError(f"{path} is not a regular file, so nothing is written to it. Move it away.")
     lock: Any = _WholeLines(path)
     try:
         backend = JournalFileBackend(str(path), lock)
@@ -152,7 +152,7 @@ def _database(url: str) -> "BaseStorage":
             warnings.simplefilter("ignore")
             return _with_tables(url, {"pool_pre_ping": True, "connect_args": timeout})
     except (ArgumentError, NoSuchModuleError):
-        raise UsageError(f"--storage {without_password(url)} is no URL of a database; give one {EXAMPLE}") from None
+        raise UsageError(f"--storage {without_password(url)} is not a database URL; give one {EXAMPLE}") from None
     except ImportError as error:
         module = getattr(error.__cause__, "name", None) or getattr(error, "name", None) or "of this kind"
         package = DRIVERS.get(module, module)
@@ -180,7 +180,7 @@ def faults(url: str | None) -> Iterator[None]:
         cause = error.__cause__ if isinstance(error, StorageInternalError) and error.__cause__ else error
         raise EnvironmentFault(
             f"--storage {without_password(url)} cannot be reached or failed: {_without_secrets(str(cause), url)}."
-            " What was told is kept; the same command goes on."
+            " Finished trials are saved; repeat the command to continue."
         ) from None
 
 
@@ -224,7 +224,7 @@ def _sqlite_file(url: str) -> str | None:
     try:
         parts = make_url(url)
     except (ArgumentError, ValueError):
-        raise UsageError(f"--storage {without_password(url)} is no URL of a database; give one {EXAMPLE}") from None
+        raise UsageError(f"--storage {without_password(url)} is not a database URL; give one {EXAMPLE}") from None
     if "@" in (parts.host or ""):
         raise UsageError(
             f"--storage {without_password(url)}: a password with an @ in it is not read as one; write it as %40"
@@ -233,6 +233,6 @@ def _sqlite_file(url: str) -> str | None:
         return None
     if not parts.database or parts.database == ":memory:" or parts.database.startswith("file:"):
         raise UsageError(
-            f"--storage {without_password(url)} would forget its trials; name a file, such as sqlite:///trials.db"
+            f"--storage {without_password(url)} would lose its trials; name a file, such as sqlite:///trials.db"
         )
     return parts.database

@@ -177,7 +177,7 @@ def test_the_same_command_leaves_a_whole_study_as_it_is(trainable: Path) -> None
 def test_a_folder_whose_runs_began_without_a_rule_takes_none(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = files(study)
     assert again(study, "--alpha", "0.05") == 2
-    assert f"--alpha 0.05: {study} fixed no alpha before its first run; leave it out" in capsys.readouterr().err
+    assert f"--alpha 0.05: {study} fixed no alpha before its first run. Leave it out" in capsys.readouterr().err
     assert files(study) == before
 
 
@@ -197,7 +197,7 @@ def test_a_damaged_part_is_set_aside_and_its_runs_train_again(
     lost = all_runs.difference(trained(trainable))
     assert 0 < len(lost) < len(all_runs)
     assert again(trainable, "--no-ablation") == 0
-    assert f"{path.name} was damaged: it is kept in {trainable / 'quarantine'}" in capsys.readouterr().err
+    assert f"{path.name} was damaged and moved to {trainable / 'quarantine'}" in capsys.readouterr().err
     assert (trainable / "quarantine" / path.name).read_bytes() == content
     assert_whole(trainable)
     others = {name: kept for name, kept in before.items() if Path(name).stem not in {path.stem, *lost}}

@@ -69,7 +69,7 @@ def test_a_study_is_not_trained_by_two_engines(
     manifest["device"] = {k: v for k, v in (manifest["device"] | {"engine": engine}).items() if v}
     Folder(tmp_path / "s").write_manifest(manifest)
     assert study_run("--seeds", "2") == 2
-    assert f"trained by the engine {engine or 'torch-1'}, this command would train" in capsys.readouterr().err
+    assert f"trained by the engine {engine or 'torch-1'} and this command would use" in capsys.readouterr().err
     assert tables(tmp_path / "s") == before
 
 
@@ -87,7 +87,7 @@ def test_little_memory_means_fewer_workers_and_then_a_clear_refusal(
     manifest = Folder(tmp_path / "s").read_manifest()
     assert manifest
     assert manifest["device"]["workers"] == 2
-    assert "memory is short: 2 of 4 workers" in capsys.readouterr().err
+    assert "memory is short, so 2 of 4 workers train" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a setting of glibc")

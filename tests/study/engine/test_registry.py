@@ -54,7 +54,7 @@ def test_auto_is_what_the_study_began_with_and_the_kernel_for_a_new_one_on_a_cpu
 
 @pytest.mark.parametrize(("asked", "began"), [("torch", registry.KERNEL), ("kernel", TORCH), ("auto", "kernel-0/cpu")])
 def test_a_study_is_not_trained_by_both(asked: registry.Engine, began: str) -> None:
-    with pytest.raises(UsageError, match=f"trained by the engine {began}, this command would train by"):
+    with pytest.raises(UsageError, match=f"trained by the engine {began} and this command would use"):
         registry.choose(asked, DESIGN, "cpu", False, began)
 
 
@@ -67,12 +67,14 @@ def test_without_a_compiler_there_is_a_notice_or_a_reason(no_compiler: None) -> 
     assert registry.choose("torch", DESIGN, "cpu", False, None) == (TORCH, None)
     with pytest.raises(EnvironmentFault, match=r"--engine kernel: there is no C compiler .*; choose --engine torch"):
         registry.choose("kernel", DESIGN, "cpu", False, None)
-    with pytest.raises(EnvironmentFault, match=r"was trained by the engine kernel-1/cpu/float32, and here there is no"):
+    with pytest.raises(
+        EnvironmentFault, match=r"was trained with the engine kernel-1/cpu/float32, and here there is no"
+    ):
         registry.choose("auto", DESIGN, "cpu", False, registry.KERNEL)
 
 
 def test_the_kernel_is_for_a_cpu_and_the_arms_it_knows(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UsageError, match="--engine kernel: the kernel trains on a CPU alone; choose --engine torch"):
+    with pytest.raises(UsageError, match="--engine kernel: the kernel trains only on a CPU; choose --engine torch"):
         registry.choose("kernel", DESIGN, "cuda", False, None)
     monkeypatch.setattr(registry, "KERNEL_NORMS", (None,))
     assert registry.why_no_kernel(DESIGN, "cpu") == "the kernel does not know the arm bn"

@@ -73,7 +73,7 @@ def test_what_was_damaged_is_trained_again_to_the_same_bytes(study: Path, capsys
     paths[1].unlink()
     (study / "records.parquet").write_bytes(b"")
     assert run.main([*SMALL, *SEEDS, "--out", str(study.parent), "--study-id", "s"]) == 0
-    assert f"{paths[0].name} was damaged: it is kept in {study / 'quarantine'}" in capsys.readouterr().err
+    assert f"{paths[0].name} was damaged and moved to {study / 'quarantine'}" in capsys.readouterr().err
     assert tables(study) == before
 
 

@@ -115,7 +115,7 @@ def test_a_manifest_that_is_no_regular_file_of_bounded_size_is_refused(kind: str
         ("[]", UsageError, "holds a list; a manifest is an object"),
         ("null", UsageError, "holds null; a manifest is an object"),
         ('{"schema_version": 1, "schema_version": 1}', UsageError, "has the field 'schema_version' twice"),
-        ('{"timings": NaN}', UsageError, "holds NaN, which is no number of JSON; a manifest has null there"),
+        ('{"timings": NaN}', UsageError, "holds NaN, which is not a JSON number; a manifest has null there"),
         ('{"timings": -Infinity}', UsageError, "holds -Infinity, "),
         ("{}", UsageError, "has schema version null, this program reads 1"),
         ('{"schema_version": true}', UsageError, "has schema version true, this program reads 1"),

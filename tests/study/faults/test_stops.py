@@ -57,7 +57,7 @@ def test_stopped_in_the_middle_and_started_again_gives_equal_bytes(
     assert time.monotonic() - began < 5
     assert process.returncode == code
     assert "Traceback" not in error
-    assert (error.count("\n"), "the same command goes on" in error) == ((0, False) if code == -9 else (1, True))
+    assert (error.count("\n"), "repeat the command to continue" in error) == ((0, False) if code == -9 else (1, True))
     assert run.main([*SMALL, *LONG, "--out", str(tmp_path), "--study-id", "s"]) == 0
     assert tables(tmp_path / "s") == uninterrupted
     assert not list((tmp_path / "s").glob(".data*"))
@@ -105,7 +105,7 @@ def test_a_terminal_interrupt_reaches_workers_and_parent_alike(engine: str, tmp_
     _, error = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "Traceback" not in error
-    assert "the same command goes on" in error
+    assert "repeat the command to continue" in error
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -115,7 +115,7 @@ def test_a_signal_after_the_last_word_of_a_command_is_one_sentence_too(
     ended = Child(tmp_path / "stderr", signal_oneself, number).end()
     assert ended.code == code
     assert ended.error.count("\n") == 1
-    assert "the same command goes on" in ended.error
+    assert "repeat the command to continue" in ended.error
 
 
 def signal_oneself(number: signal.Signals) -> int:
@@ -161,7 +161,7 @@ def test_signals_at_random_moments_end_a_study_soon_in_one_line_and_it_goes_on(
                 break
             assert ended.code == code, ended.error
             assert ended.error.count("\n") == 1
-            assert "the same command goes on" in ended.error
+            assert "repeat the command to continue" in ended.error
             seconds.append(ended.seconds - delay)
         assert results(out / "s") == expected
         assert litter(out / "s") == []
@@ -186,7 +186,7 @@ def test_a_command_with_workers_ends_within_two_seconds(
     _, error = process.communicate(timeout=30)
     seconds = time.monotonic() - began
     assert process.returncode == code
-    assert (error.count("\n"), "the same command goes on" in error) == (1, True)
+    assert (error.count("\n"), "repeat the command to continue" in error) == (1, True)
     assert seconds < 2  # 0.1 to 0.5 on a quiet machine
     say(capsys, f"{number.name} to two workers: ended after {seconds:.2f} s")
 

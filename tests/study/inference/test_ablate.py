@@ -27,8 +27,10 @@ from study import ablate, run
 from study.data import dataset
 from study.data.lazy import ImageSource
 from study.errors import UsageError
-from study.inference import complete, corruptions
+from study.inference import complete
 from study.runner.outcome import Terminated
+from study.runner.progress import Progress
+from study.spec import conditions
 from study.spec.design import Design
 from study.spec.factors import Cell
 from study.store import parts, study_folder, weights
@@ -37,7 +39,7 @@ from study.store.study_folder import Folder
 from tests.conftest import SMALL
 
 HIDDEN = ("--hidden", "12", "9", "--epochs", "1")
-FEW = tuple(corruptions.Condition(*key) for key in (("clean", 0), ("gain", 5), ("background", 2), ("one_class", 0)))
+FEW = tuple(conditions.Condition(*key) for key in (("clean", 0), ("gain", 5), ("background", 2), ("one_class", 0)))
 CLEAN_TABLES = ("statistics", "swaps", "compositions")
 GROUPS = 4  # 2 batch sizes, 2 arms
 PARTS = GROUPS * len(FEW) + 2 * (len(CLEAN_TABLES) + 1)  # with batch norm, the further ways too
@@ -63,7 +65,7 @@ def study(trained: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Four conditions instead of 71: what is to be done is the same."""
-    monkeypatch.setattr(corruptions, "CONDITIONS", FEW)
+    monkeypatch.setattr(conditions, "CONDITIONS", FEW)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +73,7 @@ def whole(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     """The tables of an evaluation by one process that nobody stopped, under four conditions."""
     folder = shutil.copytree(trained, tmp_path_factory.mktemp("whole") / "s")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(corruptions, "CONDITIONS", FEW)
+        patch.setattr(conditions, "CONDITIONS", FEW)
         assert evaluate(folder) == 0
     assert len(committed(folder)) == PARTS
     return tables(folder)
@@ -256,8 +258,11 @@ def test_without_a_folder_the_study_that_was_trained_last_is_taken(
     os.utime(copy / "manifest.json")
     shutil.rmtree(copy / "weights")
     assert ablate.main(["--out", str(tmp_path), "--clean", "--workers", "1"]) == 0
-    said = capsys.readouterr().out
-    assert said == f"{tmp_path / 'newest'} is evaluated. Next: python -m analysis.report {tmp_path / 'newest'}\n"
+    newest = tmp_path / "newest"
+    assert (
+        capsys.readouterr().out.splitlines()[-1]
+        == f"{newest} is evaluated. Make the report: python -m analysis.report {newest}"
+    )
 
 
 # study.run
@@ -358,7 +363,7 @@ def test_study_run_stopped_while_it_evaluates_goes_on(
     assert study_run(*one, "--study-id", "whole") == 0
     stop_after(2, monkeypatch, stop)
     assert study_run(*one) == code
-    assert "the same command goes on" in capsys.readouterr().err
+    assert "repeat the command to continue" in capsys.readouterr().err
     monkeypatch.undo()
     assert len(committed(tmp_path / "s")) == 2
     assert study_run(*one) == 0
@@ -455,15 +460,17 @@ def test_when_the_lock_is_given_back_no_thread_is_at_work(
     folder = Folder(study)
     design, before, during = folder.design(), set(threading.enumerate()), None
 
-    def left(text: str) -> None:
-        raise BrokenPipeError
+    class Left(Progress):
+        def evaluated(self, n_networks: int, work: float) -> None:
+            raise BrokenPipeError
 
     assert design
-    monkeypatch.setattr(complete, "PROGRESS_SECONDS", -1)
     try:
         runs = complete.trained(folder, design)
         extent = complete.Extent()
-        complete.complete_evaluation(folder, design, runs, ImageSource("digits", study), "cpu", extent, 2, left)
+        complete.complete_evaluation(
+            folder, design, runs, ImageSource("digits", study), "cpu", extent, 2, Left(quiet=True)
+        )
     except BrokenPipeError:
         during = set(threading.enumerate())
     assert during == before
@@ -493,7 +500,7 @@ def test_ctrl_c_ends_the_threads_soon_with_130_and_no_traceback(at_work: subproc
     _, error = at_work.communicate(timeout=30)
     assert at_work.returncode == 130
     assert error.count("\n") == 1
-    assert "the same command goes on" in error
+    assert "repeat the command to continue" in error
     assert time.monotonic() - began < 5
 
 
@@ -566,10 +573,10 @@ def spoil_no_study(study: Path) -> None:
         (spoil_missing, 2, "is missing: trained before networks were kept, or removed"),
         (spoil_all_missing, 2, "is missing: trained before networks were kept, or removed"),
         (spoil_other_images, 2, "holds other images than those that"),
-        (spoil_no_runs, 2, "does not exist; run python -m study.run first"),
+        (spoil_no_runs, 2, "does not exist. Repeat the study's own command to make it; manifest.json names it."),
         (spoil_runs, 2, "cannot be read: its sha256 is not the one in manifest.json"),
         (spoil_manifest, 3, "cannot be read"),
-        (spoil_no_study, 2, "holds no study (no manifest.json); run python -m study.run first"),
+        (spoil_no_study, 2, "holds no study (no manifest.json). Train one first: python -m study.run --out "),
     ],
 )
 def test_bad_input_is_one_sentence_and_nothing_is_overwritten(
@@ -611,7 +618,7 @@ def test_a_study_without_batch_norm_has_nothing_to_compare(
     assert study_run("--arms", "no_bn", "--seeds", "1", "--epochs", "1") == 0
     before = contents(tmp_path / "s")
     assert evaluate(tmp_path / "s") == 2
-    refused("s has no trained run with batch normalisation: there is nothing to compare", capsys)
+    refused("s has no trained run with batch normalisation, so there are no inference modes to compare", capsys)
     assert contents(tmp_path / "s") == before
 
 
@@ -622,7 +629,7 @@ def test_a_folder_without_a_study_is_refused(name: str, tmp_path: Path, capsys: 
     assert evaluate(tmp_path / name) == (3 if name == "file" else 2)
     refused(str(tmp_path / name), capsys)
     assert ablate.main(["--out", str(tmp_path / name)]) == 2
-    refused(f"there is no study with kept networks under {tmp_path / name}", capsys)
+    refused(f"there is no study with trained networks under {tmp_path / name}", capsys)
 
 
 def test_a_disk_that_is_full_is_an_error_in_words(
@@ -644,7 +651,9 @@ def test_a_table_that_cannot_be_read_is_an_error_in_words(few: None, study: Path
     assert table is not None
     path = study / "ablation.parquet"
     path.write_bytes(path.read_bytes()[:-9])
-    with pytest.raises(UsageError, match=r"ablation\.parquet cannot be read: .*run study\.ablate\.$"):
+    with pytest.raises(
+        UsageError, match=r"ablation\.parquet cannot be read: .*Remove it, then evaluate again: python -m study.ablate "
+    ):
         read_table(study, "ablation")
     pq.write_table(table.drop_columns("ece"), path)
     with pytest.raises(UsageError, match=r"its sha256 is not the one in manifest\.json"):

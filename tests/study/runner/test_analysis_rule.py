@@ -80,13 +80,14 @@ def test_a_later_command_may_name_what_is_fixed(study_run: StudyRun, tmp_path: P
     [
         (
             ("--alpha", "0.01"),
-            f"--alpha 0.01: {{}} fixed alpha 0.05 on {FIRST}, before its first run; leave it out, or give it to"
-            " python -m analysis.report, which says that it was changed",
+            f"--alpha 0.01: {{0}} fixed alpha 0.05 on {FIRST}, before its first run. Leave it out, or give it to the"
+            " report alone, which says that it was changed: python -m analysis.report {0} --alpha 0.01",
         ),
         (
             ("--margin", "1pt", "--alpha", "0.1"),
-            f"--alpha 0.1 and --margin 0.01: {{}} fixed alpha 0.05 and margin 0.002 on {FIRST}, before its first run;"
-            " leave them out, or give them to python -m analysis.report, which says that they were changed",
+            f"--alpha 0.1 and --margin 0.01: {{0}} fixed alpha 0.05 and margin 0.002 on {FIRST}, before its first run."
+            " Leave them out, or give them to the report alone, which says that they were changed:"
+            " python -m analysis.report {0} --alpha 0.1 --margin 0.01",
         ),
     ],
     ids=["alpha", "both"],
@@ -154,8 +155,8 @@ def test_runs_without_a_rule_get_none_after_the_fact(
     without(folder, "analysis_rule", "date")
     assert study_run(*TWO, "--alpha", "0.05") == 2
     assert capsys.readouterr().err == (
-        f"study.run: --alpha 0.05: {folder} fixed no alpha before its first run; leave it out, or give it to"
-        " python -m analysis.report, which says that it was chosen after looking\n"
+        f"study.run: --alpha 0.05: {folder} fixed no alpha before its first run. Leave it out, or give it to the report"
+        f" alone, which says that it was chosen after looking: python -m analysis.report {folder} --alpha 0.05\n"
     )
     assert study_run(*TWO) == 0
     manifest = manifest_of(folder)

@@ -34,7 +34,7 @@ def test_the_last_study_of_such_networks_on_this_processor_tells_the_throughput(
     (tmp_path / "broken" / "manifest.json").write_text("{")
     write_manifest(tmp_path / "other-engine", DESIGN, 2.0, here, engine=registry.KERNEL)
     throughput, source = expected_throughput(TORCH, DESIGN, tmp_path)
-    assert "a matrix product timed now" in source
+    assert "a matrix product timed just now" in source
     assert throughput > 1e8
     assert expected_throughput(KERNEL, DESIGN, tmp_path) == (2.0, "the last study on this processor")
     write_manifest(tmp_path / "alike", Design("mnist", seeds=(3,)), 7e9, here)
@@ -70,7 +70,7 @@ def test_where_no_study_tells_the_throughput_it_follows_from_the_timed_product(
 ) -> None:
     monkeypatch.setattr(forecast, "_flop_per_second", lambda: 1e9)
     expected = TORCH.throughput_per_flop * 1e9
-    assert expected_throughput(TORCH, DESIGN, tmp_path) == (expected, "a matrix product timed now; rough")
+    assert expected_throughput(TORCH, DESIGN, tmp_path) == (expected, "a matrix product timed just now (rough)")
 
 
 @pytest.mark.parametrize("inference", [False, True])

@@ -28,8 +28,8 @@ def test_finished_epochs_count_by_their_work_and_committed_runs_by_number(capsys
     assert told.fraction == 0.625
     assert (told.worked, told.worker_seconds) == (1.0, 1.5)
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "4 of 10 runs done"
-    assert lines[1].startswith("6 of 10 runs done, 25% of the work, ")
+    assert lines[0] == "4 of 10 runs, 0 % of the work, 0:00 elapsed, unknown time left"
+    assert lines[1].startswith("6 of 10 runs, 25 % of the work, ")
 
 
 class Clock:
@@ -55,27 +55,27 @@ def test_the_time_left_is_what_the_work_left_takes_at_the_pace_so_far(
     told = progress()
     told.start([SMALL, LARGE], WEIGHTS.__getitem__)
     clock.now += 10
-    assert told._left() == "unknown time"
+    assert told.clock() == "0:10 elapsed, unknown time left"
     told.epoch(SMALL)
     clock.now += 10
     told.epoch(SMALL)
     told.committed(SMALL, 20)
-    assert told._left() == "60 s"
+    assert told.clock() == "0:20 elapsed, 1:00 left"
     clock.now += 40
     told.epoch(LARGE)
     assert told.fraction == 0.625
-    assert told._left() == "36 s"
+    assert told.clock() == "1:00 elapsed, 0:36 left"
     clock.now += 3600
-    assert told._left() == "36.6 min"
+    assert told.clock() == "1:01:00 elapsed, 36:36 left"
     told.epoch(LARGE)
     told.committed(LARGE, 3640)
-    assert told._left() == "0 s"
+    assert told.clock() == "1:01:00 elapsed, 0:00 left"
     assert capsys.readouterr().out.splitlines() == [
-        "4 of 10 runs done",
-        "6 of 10 runs done, 25% of the work, 60 s left",
-        "6 of 10 runs done, 62% of the work, 36 s left",
-        "6 of 10 runs done, 100% of the work, 0 s left",
-        "10 of 10 runs done, 100% of the work, 0 s left",
+        "4 of 10 runs, 0 % of the work, 0:00 elapsed, unknown time left",
+        "6 of 10 runs, 25 % of the work, 0:20 elapsed, 1:00 left",
+        "6 of 10 runs, 62 % of the work, 1:00 elapsed, 0:36 left",
+        "6 of 10 runs, 100 % of the work, 1:01:00 elapsed, 0:00 left",
+        "10 of 10 runs, 100 % of the work, 1:01:00 elapsed, 0:00 left",
     ]
 
 
@@ -87,7 +87,11 @@ def test_epochs_are_told_of_now_and_then(clock: Clock, capsys: pytest.CaptureFix
         clock.now += 1
         told.epoch(SMALL)
     lines = capsys.readouterr().out.splitlines()[1:]
-    assert lines == [f"0 of 2 runs done, {n}% of the work, {100 - n} s left" for n in (31, 62, 93)]
+    assert lines == [
+        "0 of 2 runs, 31 % of the work, 0:31 elapsed, 1:09 left",
+        "0 of 2 runs, 62 % of the work, 1:02 elapsed, 0:38 left",
+        "0 of 2 runs, 93 % of the work, 1:33 elapsed, 0:07 left",
+    ]
 
 
 def test_a_cohort_that_is_tried_again_starts_from_nothing(capsys: pytest.CaptureFixture[str]) -> None:
@@ -137,4 +141,4 @@ def test_a_terminal_gets_a_bar_with_the_time_left(
     bar = capsys.readouterr().err
     assert "100 %|" in bar
     assert "6 of 10 runs" in bar
-    assert "left" in bar
+    assert "0:00 elapsed, 0:00 left" in bar

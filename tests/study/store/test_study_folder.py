@@ -292,7 +292,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(
 
 
 def test_foreign_tables_and_manifests_are_refused_with_the_reason(folder: Folder) -> None:
-    with pytest.raises(UsageError, match=r"records.parquet does not exist; run python -m study.run first"):
+    with pytest.raises(UsageError, match=r"records.parquet does not exist. "):
         folder.read("records")
     pq.write_table(pa.table({"x": [1]}), folder.path / "records.parquet")
     with pytest.raises(UsageError, match=r"has the columns \['x'\]; expected"):

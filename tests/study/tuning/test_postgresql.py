@@ -156,7 +156,7 @@ def test_a_server_that_stops_is_one_sentence_and_after_its_restart_the_same_comm
         server.start()
     error = capfd.readouterr().err
     assert error.startswith("study.tune: --storage postgresql+psycopg://ada:***@127.0.0.1:")
-    assert error.endswith("What was told is kept; the same command goes on.\n")
+    assert error.endswith("Finished trials are saved; repeat the command to continue.\n")
     assert error.count("\n") == 1
     assert_no_secret(server, tmp_path, error)
     monkeypatch.setattr(loop, "WAIT_SECONDS", "nobody is at work")

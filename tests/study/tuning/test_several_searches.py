@@ -182,7 +182,7 @@ def test_a_dry_run_says_what_is_told_and_missing_of_all_searches_and_writes_noth
     assert [*tmp_path.iterdir()] == []
     before = tuned_tables(three)
     assert tune.main(tuned_study(three.parent, *SHORT, "--searches", "6", "--dry-run")) == 0
-    assert "48 planned, 24 told, 24 missing" in capsys.readouterr().out
+    assert "48 planned, 24 done, 24 missing" in capsys.readouterr().out
     assert tuned_tables(three) == before
     assert tune.main(tuned_study(three.parent, *SHORT, "--searches", "2", "--dry-run")) == 2
     assert "the study has 3 searches already" in capsys.readouterr().err

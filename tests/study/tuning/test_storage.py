@@ -55,15 +55,15 @@ def refused(folder: Path, url: str | None) -> tuple[int, str]:
 @pytest.mark.parametrize(
     ("url", "sentence"),
     [
-        ("", "--storage :... is no URL of a database; give one such as postgresql+psycopg://user@host/database"),
-        ("trials.db", "--storage trials:... is no URL of a database; give one such as"),
-        ("postgresql://ada:secret@host:port/trials", "--storage postgresql:... is no URL of a database"),
-        ("nosql://ada:secret@host/trials", "--storage nosql://ada:***@host/trials is no URL of a database"),
+        ("", "--storage :... is not a database URL; give one such as postgresql+psycopg://user@host/database"),
+        ("trials.db", "--storage trials:... is not a database URL; give one such as"),
+        ("postgresql://ada:secret@host:port/trials", "--storage postgresql:... is not a database URL"),
+        ("nosql://ada:secret@host/trials", "--storage nosql://ada:***@host/trials is not a database URL"),
         ("postgresql://ada:not@secret@host/db", "a password with an @ in it is not read as one; write it as %40"),
-        ("sqlite://", "--storage sqlite:// would forget its trials; name a file, such as sqlite:///trials.db"),
-        ("sqlite:///:memory:", "would forget its trials; name a file, such as sqlite:///trials.db"),
-        ("sqlite:///file::memory:?uri=true", "would forget its trials; name a file"),
-        ("sqlite:///file:trials?mode=memory&uri=true", "would forget its trials; name a file"),
+        ("sqlite://", "--storage sqlite:// would lose its trials; name a file, such as sqlite:///trials.db"),
+        ("sqlite:///:memory:", "would lose its trials; name a file, such as sqlite:///trials.db"),
+        ("sqlite:///file::memory:?uri=true", "would lose its trials; name a file"),
+        ("sqlite:///file:trials?mode=memory&uri=true", "would lose its trials; name a file"),
     ],
 )
 def test_what_is_no_database_exits_2_in_one_sentence(url: str, sentence: str, tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_a_database_that_cannot_be_reached_exits_3_without_its_secrets(url: str,
     code, told = refused(tmp_path, url)
     assert code == 3
     assert "cannot be reached or failed: (psycopg." in told
-    assert told.endswith("What was told is kept; the same command goes on.")
+    assert told.endswith("Finished trials are saved; repeat the command to continue.")
 
 
 @pytest.mark.parametrize(
@@ -245,7 +245,7 @@ def test_a_trial_that_another_program_told_is_one_sentence(tmp_path: Path) -> No
         search = Search(storage, "s/bn", CONFIGURATION, Lease(tmp_path), True)
         search.enqueue_missing(1, 1)
         search.study.tell(search.study.ask(search.space.distributions), 0.5)
-        with pytest.raises(EnvironmentFault, match="the search s/bn has a trial that was not told by this program"):
+        with pytest.raises(EnvironmentFault, match="the search s/bn has a trial that this program did not write"):
             search.finished()
 
 

@@ -1,0 +1,10 @@
+"""python -m analysis: the commands that conclude."""
+
+import sys
+
+from study.cli import listing
+
+COMMANDS = ("analysis.report", "analysis.readme")
+
+if __name__ == "__main__":
+    sys.exit(listing.main("analysis", COMMANDS))

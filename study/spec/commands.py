@@ -1,0 +1,62 @@
+"""Which command comes next? Its text, as a shell in the working folder takes it: quoted, and with the paths given."""
+
+import re
+import shlex
+from pathlib import Path
+
+from study.spec.datasets import DATASETS
+
+OUT = Path("results")
+"""The folder of studies, unless a command names another."""
+STUDY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+"""What a study may be called."""
+
+
+def command(module: str, *words: str) -> str:
+    """Return a command that can be pasted.
+
+    >>> command("analysis.report", "my results/s")
+    "python -m analysis.report 'my results/s'"
+    """
+    return shlex.join(["python", "-m", module, *words])
+
+
+def shown_path(path: Path) -> str:
+    """Return a path as a sentence or a command names it: in quotation marks where a shell would need them."""
+    return shlex.quote(_path(path))
+
+
+def report_on(study: Path, *options: str) -> str:
+    """Return the command that makes a study's report."""
+    return command("analysis.report", _path(study), *options)
+
+
+def evaluate(study: Path) -> str:
+    """Return the command that evaluates the inference modes of a study."""
+    return command("study.ablate", _path(study))
+
+
+def train_into(study: Path, module: str = "study.run") -> str:
+    """Return the command that makes a study in this folder, as far as it can have its name.
+
+    >>> train_into(Path("results/mine")), train_into(Path("else where/digits"))
+    ('python -m study.run --study-id mine', "python -m study.run --out 'else where' --dataset digits")
+    """
+    named = ["--study-id", study.name] if STUDY_ID.fullmatch(study.name) else []
+    if module == "study.run" and study.name in DATASETS:
+        named = ["--dataset", study.name]
+    return command(module, *_out(study.parent), *named)
+
+
+def train_under(out: Path) -> str:
+    """Return the command that trains a study in a folder of studies."""
+    return command("study.run", *_out(out))
+
+
+def _out(out: Path) -> list[str]:
+    return [] if out == OUT else ["--out", _path(out)]
+
+
+def _path(path: Path) -> str:
+    """Return the path, not to be taken for an option."""
+    return f"./{path}" if str(path).startswith("-") else str(path)
