@@ -24,3 +24,12 @@ def primary(study: StudyData) -> str:
     """Return what the primary endpoint is."""
     n_epochs = study.design.epochs
     return f"{'' if n_epochs == 1 else 'mean '}test accuracy of the {endpoints(n_epochs)['last3']}"
+
+
+def threshold(fraction: float) -> str:
+    """Return a learning threshold in percent, which is no whole number of percent for every number of classes.
+
+    >>> threshold(0.2), threshold(5 / 9)
+    ('20 %', '55.6 %')
+    """
+    return f"{100 * fraction:.3g} %"

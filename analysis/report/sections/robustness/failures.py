@@ -43,7 +43,7 @@ def details(study: StudyData, of_arm: Findings) -> list[Block]:
 
 
 def _about(study: StudyData, of_arm: Findings) -> Paragraph:
-    over, threshold = of_arm.failures[0], fmt.percent(study.learning_threshold, 0)
+    over, threshold = of_arm.failures[0], study_words.threshold(study.learning_threshold)
     about = (
         f"A run fails if it diverges (then it counts as chance) or ends below the learning threshold of {threshold}."
     )

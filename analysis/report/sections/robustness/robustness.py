@@ -98,7 +98,7 @@ def _bars(cells: Sequence[ArmCell]) -> str:
 
 def _hollow(study: StudyData, cells: Sequence[ArmCell]) -> str:
     """Return what a failure is, and where failures are."""
-    threshold, failing = fmt.percent(study.learning_threshold, 0), [cell for cell in cells if cell.n_failed]
+    threshold, failing = study_words.threshold(study.learning_threshold), [cell for cell in cells if cell.n_failed]
     if not failing:
         return f"No run diverged or ended below {threshold}."
     shares = ", and a panel below shows their share with its interval" if rates.has_shares(cells) else ""
