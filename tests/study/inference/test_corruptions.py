@@ -11,7 +11,8 @@ from torch import Tensor
 
 from study.data import dataset
 from study.inference import corruptions
-from study.inference.corruptions import CONDITIONS, STRENGTHS, Condition
+from study.inference.corruptions import CONDITIONS, Condition
+from study.spec.conditions import STRENGTHS
 
 CORRUPTED = [condition for condition in CONDITIONS if condition.name in STRENGTHS]
 PRIORS = ["long_tail", "five_classes", "one_class", "first_half", "second_half"]
