@@ -2,7 +2,7 @@
 comparisons."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from analysis.findings.modes.inference_modes import ModeResult, Modes, SwapResult
 from analysis.findings.modes.mode_comparisons import Compared, Way
@@ -10,17 +10,25 @@ from analysis.report import number_format as fmt
 from study.spec.factors import REFERENCE_SETTING
 from study.spec.inference_modes import parse
 
+ORDERS = {"shuffled": "shuffled", "natural": "file order", "sorted": "sorted by class"}
+"""What a reader calls the order in which test batches are filled."""
+
 
 def name(result: ModeResult) -> str:
     """Return an inference mode as a reader calls it."""
-    if result.eval_batch_size is None:
+    if result.eval_batch_size is None or result.order is None:
         return result.mode.label
     size = "all images at once" if result.eval_batch_size >= 10_000 else f"batches of {result.eval_batch_size}"
-    return f"{result.mode.label}, {size}, {result.order}"
+    return f"{result.mode.label}, {size}, {ORDERS[result.order]}"
 
 
 def condition(shift: str, severity: int) -> str:
-    return shift.replace("_", " ") + (f" {severity}" if severity else "")
+    """Return a condition as a reader calls it.
+
+    >>> condition("gaussian_noise", 3), condition("one_class", 0)
+    ('gaussian noise at severity 3', 'one class')
+    """
+    return shift.replace("_", " ") + (f" at severity {severity}" if severity else "")
 
 
 def where(modes: Modes) -> str:
@@ -32,12 +40,23 @@ def where(modes: Modes) -> str:
     return best if other in (None, cell) else f"{best} (no batch normalisation: at {fmt.cell(other)}, its own best)"
 
 
-def _in_batches(way: Way) -> str:
-    return f"in batches of {way.size}" if way.size else "with all images in one batch"
+def verb(compared: Compared | None) -> str | None:
+    """Return what a way to predict does to accuracy where its interval says so."""
+    return None if compared is None else {"better": "gain", "worse": "cost"}.get(compared.outcome)
 
 
-def _with_statistics(way: Way) -> str:
-    return f"with {parse(way.inference).label}"
+def size(compared: Compared) -> str:
+    """Return how large a difference is, in points, without its interval."""
+    low, high = compared.interval.low, compared.interval.high
+    return f"{100 * abs(compared.interval.estimate):.{fmt.digits(low, high)}f}"
+
+
+def in_batches(way: Way) -> str:
+    return f"batches of {way.size}" if way.size else "batches of all images"
+
+
+def _saved(way: Way) -> str:
+    return parse(way.inference).label
 
 
 @dataclass(frozen=True)
@@ -49,38 +68,31 @@ class Texts:
     worse: str
     within: str
     mixed: str
-    difference: str
-    """What each number is."""
+    against: str
+    """What each difference is from."""
     label: Callable[[Way], str]
 
 
+_SMALL = Texts(
+    "Small test batches of shuffled images",
+    better="predict with the statistics of the test batch",
+    worse="predict with saved statistics",
+    within="statistics of the test batch and saved ones do equally well",
+    mixed="it depends on the size",
+    against="running averages",
+    label=in_batches,
+)
 TEXTS = {
-    "small": Texts(
-        "Small test batches of shuffled images",
-        better="predict with the statistics of the test batch",
-        worse="predict with saved statistics",
-        within="statistics of the test batch and saved ones do equally well",
-        mixed="it depends on the size",
-        difference="Accuracy with the statistics of the test batch minus that with the running averages, in points",
-        label=_in_batches,
-    ),
-    "large": Texts(
-        "Large test batches of shuffled images",
-        better="predict with the statistics of the test batch",
-        worse="predict with saved statistics",
-        within="statistics of the test batch and saved ones do equally well",
-        mixed="it depends on the size",
-        difference="Accuracy with the statistics of the test batch minus that with the running averages, in points",
-        label=_in_batches,
-    ),
+    "small": _SMALL,
+    "large": replace(_SMALL, topic="Large test batches of shuffled images"),
     "sorted": Texts(
         "Test batches sorted by class",
         better="their statistics do more good than those of shuffled ones",
         worse="do not predict with their statistics",
         within="they do as well as shuffled ones",
         mixed="it depends on the size",
-        difference="Accuracy with statistics of sorted test batches minus that with those of shuffled ones, in points",
-        label=_in_batches,
+        against="shuffled ones",
+        label=in_batches,
     ),
     "saved": Texts(
         "Which saved statistics",
@@ -88,47 +100,52 @@ TEXTS = {
         worse="keep the running averages",
         within="all do equally well",
         mixed="it depends on which",
-        difference="Accuracy minus that with the running averages, in points",
-        label=_with_statistics,
+        against="running averages",
+        label=_saved,
     ),
     "no norm": Texts(
-        "Batch normalisation against none",
+        "Batch norm against none",
         better="it helps with these statistics",
         worse="it hurts with these statistics",
         within="it makes no difference that matters",
         mixed="it depends on the statistics",
-        difference="Accuracy with batch normalisation minus that without, in points",
-        label=_with_statistics,
+        against="networks without it",
+        label=_saved,
     ),
 }
-OUTCOMES = {"better": "better", "worse": "worse", "within": "within the margin", "undecided": "undecided"}
 
 
 def ledger(modes: Modes, margin: float) -> list[str]:
     """Return one sentence a rule; rules that the study has no numbers for are left out."""
     by_rule = {key: [c for c in modes.compared if c.rule == key] for key in (*TEXTS, "shifted")}
     lines = [_advice(texts, by_rule[key], margin) for key, texts in TEXTS.items() if by_rule[key]]
-    return [*lines, *_swapped(modes), *([_under_shift(by_rule["shifted"], margin)] if by_rule["shifted"] else [])]
+    return [*lines, *_swapped(modes), *([_under_shift(by_rule["shifted"])] if by_rule["shifted"] else [])]
 
 
 def _advice(texts: Texts, compared: Sequence[Compared], margin: float) -> str:
     """Return the advice that the outcomes agree on, or that there is none, and the numbers."""
     outcomes = {c.outcome for c in compared}
-    agreed = next(iter(outcomes)) if len(outcomes) == 1 else "mixed"
     advice = {
         "better": texts.better,
         "worse": texts.worse,
         "within": f"{texts.within}, to within {_margin(margin)}",
         "undecided": "the data do not decide",
-        "mixed": texts.mixed,
     }
-    said = _too_few(compared) if "too few" in outcomes else advice[agreed]
-    numbers = [f"{_points(c)} {texts.label(c.way)}" + _outcome(c, agreed) for c in compared]
-    return f"{texts.topic}: {said}. {texts.difference}: {'; '.join(numbers)}."
+    agreed = advice[next(iter(outcomes))] if len(outcomes) == 1 and "too few" not in outcomes else texts.mixed
+    said = _too_few(compared) if "too few" in outcomes else agreed
+    numbers = [f"{texts.label(c.way)} {_does(c)}" for c in compared]
+    return f"{texts.topic}: {said}. Against {texts.against}, {fmt.listing(numbers)}."
 
 
-def _outcome(compared: Compared, agreed: str) -> str:
-    return f" ({OUTCOMES[compared.outcome]})" if agreed == "mixed" and compared.outcome in OUTCOMES else ""
+def _does(compared: Compared) -> str:
+    """Return what a way to predict does to accuracy, with its number."""
+    changes = f"({_points(compared)} points)"
+    texts = {
+        "within": f"make no difference that matters {changes}",
+        "undecided": f"may cost or gain {changes}",
+        "too few": f"change accuracy by {_points(compared)} points",
+    }
+    return texts.get(compared.outcome) or f"{verb(compared)} {_unsigned(compared)} points"
 
 
 def _too_few(compared: Sequence[Compared]) -> str:
@@ -140,20 +157,24 @@ def _margin(margin: float) -> str:
     return f"{points} point" if points == "1" else f"{points} points"
 
 
-def _under_shift(compared: Sequence[Compared], margin: float) -> str:
-    topic = "Test images that have changed since training, the statistics of shuffled test batches of 128 against the"
+def _under_shift(compared: Sequence[Compared]) -> str:
+    topic = f"Changed test images, {in_batches(compared[0].way)} against running averages"
     if any(c.outcome == "too few" for c in compared):
-        return f"{topic} running averages: {_too_few(compared)}."
-    found = {outcome: sorted((c for c in compared if c.outcome == outcome), key=_size) for outcome in OUTCOMES}
-    counts = [f"{OUTCOMES[outcome]} in {len(of)}{_extreme(of)}" for outcome, of in found.items() if of]
-    return f"{topic} running averages: of {len(compared)} conditions {fmt.listing(counts)}."
+        return f"{topic}: {_too_few(compared)}."
+    does = {
+        "better": "they gain in",
+        "worse": "they lose in",
+        "within": "they make no difference that matters in",
+        "undecided": "the data do not decide in",
+    }
+    found = {outcome: sorted((c for c in compared if c.outcome == outcome), key=_size) for outcome in does}
+    counts = [f"{does[outcome]} {len(of)}{_extreme(of)}" for outcome, of in found.items() if of]
+    return f"{topic}: of {len(compared)} conditions {fmt.listing(counts)}."
 
 
 def _extreme(compared: Sequence[Compared]) -> str:
-    if not compared or compared[0].outcome not in ("better", "worse"):
-        return ""
     most = compared[-1]
-    return f" (most: {condition(most.shift, most.severity)}, {_points(most)} points)"
+    return f" (most: {condition(most.shift, most.severity)}, {_unsigned(most)} points)" if verb(most) else ""
 
 
 def _size(compared: Compared) -> float:
@@ -161,14 +182,19 @@ def _size(compared: Compared) -> float:
 
 
 def _swapped(modes: Modes) -> Iterator[str]:
-    swap = next((s for s in modes.swaps if (s.eval_batch_size, s.n_swapped) == (8, 2)), None)
+    swap = shown_swap(modes)
     if swap:
+        k, m = swap.n_swapped, swap.eval_batch_size
         yield (
-            "Replace two of an image's seven companions in a test batch of 8: with the statistics of the batch its"
-            f" class changes in {fmt.share(*fmt.as_triple(swap.flip_rate))} of cases, and its normalised values change"
-            f" by {swap.value_change.estimate:.2f} standard deviations (the batch mean by"
-            f" {swap.mean_change.estimate:.3f}; sqrt(2 x 2)/8 = {swap.law:.3f}).{_when_saved(swap)}"
+            f"Replace {k} of an image's {m - 1} companions in a batch of {m}: its predicted class changes in"
+            f" {fmt.share(*fmt.as_triple(swap.flip_rate))} of cases.{_when_saved(swap)}"
         )
+
+
+def shown_swap(modes: Modes) -> SwapResult | None:
+    """Return the tutorial's example, two of eight, else the first."""
+    tutorial = (s for s in modes.swaps if (s.eval_batch_size, s.n_swapped) == (8, 2))
+    return next(tutorial, modes.swaps[0] if modes.swaps else None)
 
 
 def _when_saved(swap: SwapResult) -> str:
@@ -176,9 +202,19 @@ def _when_saved(swap: SwapResult) -> str:
     k, rate = swap.running_flips, swap.running_flip_rate
     if k is None or rate is None:
         return ""
-    limits = f"at most {fmt.percent(rate.high)}" if k == 0 else fmt.share(*fmt.as_triple(rate))
-    return f" With the running averages the class of {k:,} of {rate.n:,} images changes ({limits})."
+    if k == 0:
+        limit = f"true share at most {fmt.percent(rate.high)}"
+        return f" With running averages it never did (0 of {rate.n:,} images; {limit})."
+    share = fmt.share(*fmt.as_triple(rate))
+    return f" With running averages it changes in {share} of cases ({k:,} of {rate.n:,} images)."
 
 
 def _points(compared: Compared) -> str:
     return fmt.estimate(*fmt.as_triple(compared.interval))
+
+
+def _unsigned(compared: Compared) -> str:
+    """Return the size of a difference whose interval lies on one side of zero, and that of its ends."""
+    interval = compared.interval
+    low, high = sorted((abs(interval.low), abs(interval.high)))
+    return fmt.size(100 * abs(interval.estimate), 100 * low, 100 * high)

@@ -65,8 +65,8 @@ FAMILIES = {
         Family("running", "running averages"),
         Family("population", "exact statistics of all training images"),
         Family("precise", "averages over batches with the final weights"),
-        Family("cumulative_all", "averages over the whole training"),
-        Family("cumulative_last", "averages over the last epoch"),
+        Family("cumulative_all", "plain averages over all of training"),
+        Family("cumulative_last", "plain averages over the last epoch"),
         Family("batch", "statistics of the test batch", needs_batch=True),
         Family(
             "blend",

@@ -66,6 +66,17 @@ class ModeResult:
 
 
 @dataclass(frozen=True)
+class NoNormResult:
+    """The networks without normalisation under one condition, which have no statistics to choose."""
+
+    shift: str
+    severity: int
+    n: int
+    accuracy: float
+    ece: float
+
+
+@dataclass(frozen=True)
 class SwapResult:
     """Images in two batches each that share all but ``n_swapped`` of the others."""
 
@@ -125,6 +136,8 @@ class Modes:
     baseline_cell: Cell | None
     """The cell of the networks without normalisation that it is compared with; None where there are none."""
     results: list[ModeResult]
+    no_norm: list[NoNormResult]
+    """In the baseline's cell, a condition each; empty where the study has none."""
     compared: list[Compared]
     """What the sentences are chosen by."""
     drawn_by_seed: bool
@@ -134,6 +147,15 @@ class Modes:
     statistics: list[StatisticResult]
     elsewhere: list[ModeResult]
     """The main ways on the test images as they are, in the other cells."""
+
+    @property
+    def on_clean(self) -> list[ModeResult]:
+        """The results on the test images as they are."""
+        return [result for result in self.results if (result.shift, result.severity) == CLEAN]
+
+    def without(self, condition: tuple[str, int] = CLEAN) -> NoNormResult | None:
+        """Return the networks without normalisation under a condition."""
+        return next((one for one in self.no_norm if (one.shift, one.severity) == condition), None)
 
     def clean(self, inference: str, size: int | None = None, order: str | None = None) -> ModeResult | None:
         """Return the result of one inference mode on the test images as they are."""
@@ -161,6 +183,7 @@ def modes(study: StudyData, ablation: Ablation, alpha: float, margin: float) -> 
         cell=cell,
         baseline_cell=baseline_cell,
         results=sorted(_results(pd.concat([of_arm, of_baseline]), cell, level), key=_place),
+        no_norm=_no_norm(of_baseline),
         compared=compare_all(RULES, of_arm, of_baseline, alpha, margin),
         drawn_by_seed=all((of.draw_seed == of.seed).all() for of in (swaps, compositions) if len(of)),
         swaps=_swaps(swaps, level),
@@ -187,6 +210,15 @@ def _results(table: pd.DataFrame, cell: Cell | None, level: float) -> list[ModeR
         result
         for condition, rows in _groups(table, *CONDITION)
         for result in _results_under((str(condition[0]), int(condition[1])), rows, cell, level)
+    ]
+
+
+def _no_norm(rows: pd.DataFrame) -> list[NoNormResult]:
+    return [
+        NoNormResult(
+            str(shift), int(severity), rows.seed.nunique(), float(rows.accuracy.mean()), float(rows.ece.mean())
+        )
+        for (shift, severity), rows in _groups(rows[rows.inference == NO_NORM], *CONDITION)
     ]
 
 

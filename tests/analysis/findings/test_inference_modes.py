@@ -106,6 +106,14 @@ def test_a_way_to_predict_is_paired_with_the_network_without_batch_norm_by_seed_
     assert running.p_running.pvalue == 1
 
 
+def test_the_networks_without_batch_norm_have_their_own_accuracy_under_every_condition(found: Modes) -> None:
+    assert [(r.shift, r.severity, r.n) for r in found.no_norm] == [("clean", 0, 7), ("gaussian_noise", 5, 7)]
+    without = found.without(("gaussian_noise", 5))
+    assert without
+    assert without.accuracy == pytest.approx((310 + 3) / 360)
+    assert found.without(("invert", 1)) is None
+
+
 def test_the_same_accuracy_is_no_difference(found: Modes) -> None:
     same = found.clean("population")
     assert same
@@ -136,7 +144,7 @@ def test_the_report_carries_the_ablation_in_page_json_and_table(folder: Path) ->
     table = pd.read_csv(folder / "tables" / "modes.csv")
     assert len(table) == len(said["modes"]["results"]) == 10
     assert all(line.split(":")[0].split("'")[0] in page for line in said["ledger"])
-    assert "At test time batch normalisation can use statistics saved in training or those of the test batch" in page
+    assert "At test time, batch norm can use statistics saved in training or those of the test batch" in page
     assert "at batch size 32, rate 0.01, the tutorial" in page
     elsewhere = pd.read_csv(folder / "tables" / "modes-cells.csv")
     assert {*elsewhere.batch_size} == {64}

@@ -1,5 +1,7 @@
 """Every sentence on the inference modes follows its own interval: with the opposite result planted, another is said."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -47,7 +49,15 @@ def said(outcomes: dict[tuple[Rule, Way, tuple[str, int]], str], n: int = 10) ->
 
 
 def modes(**found: object) -> Modes:
-    empty = {"results": [], "compared": [], "swaps": [], "compositions": [], "statistics": [], "elsewhere": []}
+    empty = {
+        "results": [],
+        "no_norm": [],
+        "compared": [],
+        "swaps": [],
+        "compositions": [],
+        "statistics": [],
+        "elsewhere": [],
+    }
     cells = {"cell": Cell(32, 0.01), "baseline_cell": Cell(32, 0.01), "drawn_by_seed": True}
     return Modes(**(cells | empty | found))  # type: ignore[arg-type]
 
@@ -82,22 +92,38 @@ def test_a_rule_whose_comparisons_disagree_names_what_each_found(rule: Rule) -> 
     found = {(rule, way, ("clean", 0)): "worse" if way == first else "better" for way in (first, *others)}
     line = of_rule(rule, said(found))
     assert TEXTS[rule.key].mixed in line
-    assert line.count("(worse)") == 1
-    assert line.count("(better)") == len(others)
-    assert "-3.0" in line
-    assert "+3.0" in line
+    assert line.count(" cost 3.0") == 1
+    assert line.count(" gain 3.0") == len(others)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "words"),
+    [
+        ("better", r"batches of 32 gain 3\.0\d* \[[\d.]+, [\d.]+\] points\."),
+        ("worse", r"batches of 32 cost 3\.0\d* \[[\d.]+, [\d.]+\] points\."),
+        ("within", r"batches of 32 make no difference that matters \(\+0\.020? \[[-+\d.]+, [-+\d.]+\] points\)\."),
+        ("undecided", r"batches of 32 may cost or gain \(\+0\.1\d* \[-[\d.]+, \+[\d.]+\] points\)\."),
+    ],
+)
+def test_a_difference_has_a_side_only_where_its_interval_has_one(outcome: str, words: str) -> None:
+    small = next(rule for rule in RULES if rule.key == "small")
+    (line,) = said({(small, small.ways[1], ("clean", 0)): outcome})
+    assert re.search(f"Against running averages, {words}$", line), line
+    (few,) = said({(small, small.ways[1], ("clean", 0)): outcome}, 3)
+    assert "batches of 32 change accuracy by " in few
+    assert not re.search(r"\b(cost|gain)\b", few)
 
 
 def test_conditions_are_counted_by_what_each_interval_says() -> None:
     (way,) = SHIFTED.ways
     found = dict(zip(((SHIFTED, way, shift) for shift in SHIFTS), ("better", "worse", "within"), strict=True))
     (line,) = said(found)
-    assert "of 3 conditions better in 1 (most: gain 1, +3.0" in line
-    assert "worse in 1 (most: invert 5, -3.0" in line
-    assert "within the margin in 1." in line
+    assert "of 3 conditions they gain in 1 (most: gain at severity 1, 3.0" in line
+    assert "they lose in 1 (most: invert at severity 5, 3.0" in line
+    assert line.endswith("they make no difference that matters in 1.")
     (opposite,) = said({key: "worse" for key in found})
-    assert "of 3 conditions worse in 3" in opposite
-    assert "better" not in opposite
+    assert "of 3 conditions they lose in 3" in opposite
+    assert "they gain" not in opposite
     (few,) = said(found, 3)
     assert few.endswith("3 seeds are too few to say.")
 
@@ -110,10 +136,15 @@ def swap(k: int | None, flips: float) -> SwapResult:
 
 def test_what_saved_statistics_do_to_a_swapped_image_is_counted() -> None:
     (none,), (some,), (not_asked,) = (ledger(modes(swaps=[swap(k, 0.1)]), 0.002) for k in (0, 3, None))
-    assert none.endswith("the class of 0 of 10,000 images changes (at most 0.04 %).")
-    assert "the class of 3 of 10,000 images changes (0.030 % [" in some
+    assert none.endswith("it never did (0 of 10,000 images; true share at most 0.04 %).")
+    assert "it changes in 0.030 % [" in some
+    assert some.endswith("of cases (3 of 10,000 images).")
+    assert "never" not in some
     assert "running averages" not in not_asked
-    assert all("class changes in 10.0 % [9.0, 11.0] of cases" in line for line in (none, some, not_asked))
+    said_of_it = (
+        "Replace 2 of an image's 7 companions in a batch of 8: its predicted class changes in 10.0 % [9.0, 11.0]"
+    )
+    assert all(line.startswith(said_of_it) for line in (none, some, not_asked))
 
 
 def test_a_way_that_is_not_there_is_not_spoken_of() -> None:

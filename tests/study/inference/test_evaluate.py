@@ -17,7 +17,6 @@ from study.engine import random_streams, reference
 from study.engine.lockstep import training
 from study.errors import UsageError
 from study.inference import corruptions, evaluate, modes, statistics
-from study.inference.corruptions import CONDITIONS, Condition
 from study.inference.evaluate import (
     CLEAN_IMAGES,
     NO_NORM,
@@ -31,6 +30,7 @@ from study.inference.evaluate import (
     main_settings,
 )
 from study.spec.arms import ARMS, BATCH_STATISTICS, Arm, Norm
+from study.spec.conditions import CONDITIONS, Condition
 from study.spec.design import Design
 from study.spec.history import History
 from study.spec.inference_modes import is_main

@@ -22,11 +22,21 @@ from tests.analysis.report.oracle.spelling import (
     Interval,
     Unit,
     decimals,
+    either,
     estimate,
+    estimates,
     percent,
     place,
-    where,
 )
+
+ORDERS = {"shuffled": "shuffled", "natural": "file order", "sorted": "sorted by class"}
+KINDS = {
+    "noise": ("gaussian_noise", "shot_noise", "impulse_noise"),
+    "blur": ("gaussian_blur",),
+    "geometry": ("rotate", "translate", "scale", "shear"),
+    "intensity": ("brightness", "contrast", "gain", "invert", "background"),
+}
+CLASS_MIX = ("long_tail", "five_classes", "one_class")
 
 
 @dataclass
@@ -51,20 +61,21 @@ class Way:
         return (self.shift, self.severity) == ("clean", 0)
 
     @property
-    def name(self) -> str:
-        inference, size, order = self.trial
+    def statistics(self) -> str:
+        inference = self.trial[0]
         what = NAMES.get(inference)
         if inference.startswith("blend"):
             what = f"test batch blended with running averages (worth {inference.split('_')[1]} images)"
         if inference.startswith("layer"):
             what = f"statistics of the test batch in layer {int(inference.split('_')[1]) + 1} alone"
-        if size is None:
-            return str(what)
-        return f"{what}, {'all images at once' if size >= 10_000 else f'batches of {size}'}, {order}"
+        return str(what)
 
     @property
-    def condition(self) -> str:
-        return self.shift.replace("_", " ") + (f" {self.severity}" if self.severity else "")
+    def name(self) -> str:
+        what, (_, size, order) = self.statistics, self.trial
+        if size is None:
+            return what
+        return f"{what}, {'all images at once' if size >= 10_000 else f'batches of {size}'}, {ORDERS[str(order)]}"
 
 
 def say_inference(o: Oracle, say: Expected) -> None:
@@ -87,12 +98,10 @@ def say_inference(o: Oracle, say: Expected) -> None:
     _statistics(o, say, cells["bn"])
     say_ledger(o, say, here)
     _elsewhere(o, say, table, cells["bn"])
-    changed = [way for way in ways if not way.clean and way.trial != RUNNING]
-    if changed:
+    if ways:
         _all_ways(say, ways)
-        most = max(changed, key=lambda way: abs(way.running.estimate))
-        size = estimate(most.running)
-        say.say("inference", f"The largest change: {size} points under {most.condition}, with {most.name}")
+    _calibrated(say, clean)
+    _by_kind(say, here)
 
 
 def grouped(table: pd.DataFrame, *columns: str) -> Iterator[tuple[Any, pd.DataFrame]]:
@@ -154,11 +163,7 @@ def _clean_ways(say: Expected, clean: Sequence[Way]) -> None:
             "n": str(way.running.n),
             "accuracy": percent(way.accuracy),
             "against running averages, points": estimate(way.running),
-            "p, all ways together (step-down max-T)": way.p_running.text,
             "against no BN, points": estimate(way.without),
-            "p against no BN, likewise": way.p_without.text,
-            "loss": decimals(way.loss),
-            "calibration error": percent(way.ece),
             "class differs from exact statistics": percent(way.flips),
         }
         for way in clean
@@ -181,11 +186,11 @@ def _clean_ways(say: Expected, clean: Sequence[Way]) -> None:
 def _all_ways(say: Expected, ways: Sequence[Way]) -> None:
     every = [
         {
-            "condition": way.shift,
+            "condition": way.shift.replace("_", " "),
             "severity": str(way.severity),
-            "way": way.trial[0],
+            "way to predict": way.statistics,
             "batch": NO_NUMBER if way.trial[1] is None else f"{way.trial[1]:,}",
-            "order": way.trial[2] or NO_NUMBER,
+            "order": ORDERS[way.trial[2]] if way.trial[2] else NO_NUMBER,
             "n": str(way.running.n),
             "accuracy": percent(way.accuracy),
             "against running averages, points": estimate(way.running),
@@ -195,7 +200,7 @@ def _all_ways(say: Expected, ways: Sequence[Way]) -> None:
         }
         for way in ways
     ]
-    say.table("modes", ("condition", "severity", "way", "batch", "order"), every)
+    say.table("modes", ("condition", "severity", "way to predict", "batch", "order"), every)
 
 
 def _elsewhere(o: Oracle, say: Expected, table: pd.DataFrame, shown: Cell) -> None:
@@ -208,7 +213,7 @@ def _elsewhere(o: Oracle, say: Expected, table: pd.DataFrame, shown: Cell) -> No
     main = clean[(clean.order.isna() & (clean.inference != "precise")) | batches | blends]
     rows = [
         {
-            **where(cell),
+            "setting": place(cell),
             "way to predict": way.name,
             "n": str(way.running.n),
             "accuracy": percent(way.accuracy),
@@ -220,33 +225,39 @@ def _elsewhere(o: Oracle, say: Expected, table: pd.DataFrame, shown: Cell) -> No
         for way in _under(o, "clean", 0, in_cell(main, cell))
     ]
     if rows:
-        say.table("modes-cells", ("batch size", "rate", "way to predict"), rows)
+        say.table("modes-cells", ("setting", "way to predict"), rows)
 
 
 def _swaps(o: Oracle, say: Expected, cell: Cell) -> None:
     """One image in two batches."""
     table = in_cell(pd.read_parquet(o.of.folder / "swaps.parquet"), cell)
+    groups = list(grouped(table, "eval_batch_size", "n_swapped"))
+    replaced = [f"{k:,} of {size:,}" for (size, k), _ in groups]
     rows = [
         {
-            "batch": f"{size:,}",
-            "replaced": f"{k:,}",
+            "replaced": name,
             "n": str(group.seed.nunique()),
-            "batch mean moves, sd": _over_seeds(o, group, "mean_change", SIZE),
-            "expected": decimals(math.sqrt(2 * k) / size, 3),
-            "own value moves, sd": _over_seeds(o, group, "value_change", SIZE),
-            "logits move": _over_seeds(o, group, "logit_change", SIZE),
-            "class flips": _over_seeds(o, group, "flip_rate", SHARE),
+            "class changes": _over_seeds(o, group, "flip_rate", SHARE),
             "with running averages": _counted(group),
+            "batch mean moves, SD": _over_seeds(o, group, "mean_change", SIZE),
+            "expected, SD": decimals(math.sqrt(2 * k) / size, 3),
+            "own value moves, SD": _over_seeds(o, group, "value_change", SIZE),
         }
-        for (size, k), group in grouped(table, "eval_batch_size", "n_swapped")
+        for name, ((size, k), group) in zip(replaced, groups, strict=True)
     ]
-    say.table("swaps", ("batch", "replaced"), rows)
-    shown = next((row for row in rows if (row["batch"], row["replaced"]) == ("8", "2")), rows[0])
-    companions = f"With {shown['replaced']} of {shown['batch']} images replaced"
-    say.say("inference", f"{companions}, {shown['class flips']} change class")
-    if (shown["batch"], shown["replaced"]) == ("8", "2"):
-        say.say("inference", f"its class changes in {shown['class flips']} of cases")
-        _say_saved(o, say, table[(table.eval_batch_size == 8) & (table.n_swapped == 2)])
+    say.table("swaps", ("replaced",), rows)
+    logits = [
+        {"replaced": name, "n": str(group.seed.nunique()), "logits move": _over_seeds(o, group, "logit_change", SIZE)}
+        for name, (_, group) in zip(replaced, groups, strict=True)
+    ]
+    say.table("swaps-logits", ("replaced",), logits)
+    shown = replaced.index("2 of 8") if "2 of 8" in replaced else 0
+    (size, k), group = groups[shown]
+    flips = percent(float(by_seed(group, "flip_rate").mean()))
+    say.say("inference", f"Replacing {replaced[shown]} images changes {flips} of predicted classes")
+    image = f"Replace {k} of an image's {size - 1} companions in a batch of {size}"
+    say.say("inference", f"{image}: its predicted class changes in {rows[shown]['class changes']} of cases.")
+    _say_saved(o, say, group)
 
 
 def _counted(rows: pd.DataFrame) -> str:
@@ -262,8 +273,12 @@ def _say_saved(o: Oracle, say: Expected, rows: pd.DataFrame) -> None:
         return
     k, n = (int(part.replace(",", "")) for part in counted.split(" of "))
     limits = clopper_pearson(k, n, o.level)
-    text = f"at most {percent(limits.high)}" if k == 0 else estimate(limits, SHARE)
-    say.say("inference", f"With the running averages the class of {counted} images changes ({text})")
+    if k == 0:
+        limit = f"true share at most {percent(limits.high)}"
+        say.say("inference", f"With running averages it never did ({counted} images; {limit}).")
+    else:
+        share = estimate(limits, SHARE)
+        say.say("inference", f"With running averages it changes in {share} of cases ({counted} images).")
 
 
 def _compositions(o: Oracle, say: Expected, cell: Cell) -> None:
@@ -273,7 +288,7 @@ def _compositions(o: Oracle, say: Expected, cell: Cell) -> None:
         {
             "batch": f"{size:,}",
             "n": str(group.seed.nunique()),
-            "images whose class ever flips": _over_seeds(o, group, "any_flip", SHARE),
+            "images whose class ever changes": _over_seeds(o, group, "any_flip", SHARE),
             "share of logit variance from companions": _over_seeds(o, group, "mates_share", SHARE),
         }
         for (size,), group in grouped(table, "eval_batch_size")
@@ -298,10 +313,51 @@ def _statistics(o: Oracle, say: Expected, cell: Cell) -> None:
             "statistic": NAMES[inference],
             "layer": str(layer + 1),
             "n": str(group.seed.nunique()),
-            "error of the mean, sd": error,
+            "error of the mean, SD": error,
             "error of the log variance": estimate(log_var, SIZE),
         })  # fmt: skip
-        said = f"{NAMES[inference]}, by {error} standard deviations in layer {layer + 1}"
-        worst = max(worst, (mean.estimate, f"Farthest from the exact mean are {said}"))
+        errors = {text.split(" ")[0] for text in estimates(mean, SIZE)}
+        worst = max(worst, (mean.estimate, f"Least exact: {NAMES[inference]} ({either(errors)} SD off)"))
     say.table("statistics", ("statistic", "layer"), rows)
     say.say("inference", worst[1])
+
+
+def _calibrated(say: Expected, clean: Sequence[Way]) -> None:
+    ece = {way.trial: percent(way.ece) for way in clean}
+    small = ece[("batch", 8, "shuffled")]
+    say.say("inference", f"Calibration error {small} in batches of 8, running averages {ece[RUNNING]}")
+
+
+def _by_kind(say: Expected, here: pd.DataFrame) -> None:
+    """Accuracy over severity: the mean over the corruptions of a kind of the mean over seeds."""
+    drawn = {
+        "running averages": ("running", None, None),
+        "batches of 8": ("batch", 8, "shuffled"),
+        "batches of 128": ("batch", 128, "shuffled"),
+        "no batch norm": ("none", None, None),
+    }
+    means: dict[tuple[str, int], dict[Trial, float]] = {}
+    for (shift, severity, inference, size, order), rows in grouped(
+        here, "shift", "severity", "inference", "eval_batch_size", "order"
+    ):
+        trial = inference, None if pd.isna(size) else int(size), None if pd.isna(order) else order
+        means.setdefault((shift, severity), {})[trial] = float(rows.accuracy.mean())
+
+    def row(images: str, severity: str, conditions: Sequence[tuple[str, int]]) -> dict[str, str]:
+        ways = {name: percent(float(np.mean([means[at][way] for at in conditions]))) for name, way in drawn.items()}
+        return {"images": images, "severity": severity, "conditions": str(len(conditions)), **ways}
+
+    rows = []
+    for kind, names in KINDS.items():
+        known = {s: [(name, s) for name in names if (name, s) in means] for s in range(1, 6)}
+        n = len({name for name in names for s in known if (name, s) in means})
+        if n:
+            title = f"{kind} (mean of {n})" if n > 1 else kind
+            rows.append(row(title, "0", [("clean", 0)]))
+            rows += [row(title, str(s), conditions) for s, conditions in known.items() if conditions]
+    mixes = [name for name in CLASS_MIX if (name, 0) in means]
+    if mixes:
+        rows.append(row("class mix: as is", NO_NUMBER, [("clean", 0)]))
+        rows += [row(f"class mix: {name.replace('_', ' ')}", NO_NUMBER, [(name, 0)]) for name in mixes]
+    if rows:
+        say.table("shifts", ("images", "severity"), rows)

@@ -8,7 +8,16 @@ import pandas as pd
 from tests.analysis.report.oracle.arithmetic import sup_t
 from tests.analysis.report.oracle.records import Oracle
 from tests.analysis.report.oracle.speed import NAMES, RUNNING, Trial
-from tests.analysis.report.oracle.spelling import Expected, Interval, estimate, seeds
+from tests.analysis.report.oracle.spelling import (
+    Expected,
+    Interval,
+    Unit,
+    either,
+    estimate,
+    estimates,
+    percent,
+    seeds,
+)
 
 BATCHES = {size: ("batch", size, "shuffled") for size in (8, 32, 128, 512, 0)}
 NO_NORM: Trial = ("none", None, None)
@@ -22,7 +31,7 @@ QUESTIONS: list[tuple[list[Trial], Trial, dict[str, str]]] = [
             "worse": "predict with saved statistics",
             "within": "statistics of the test batch and saved ones do equally well",
             "mixed": "it depends on the size",
-            "difference": "Accuracy with the statistics of the test batch minus that with the running averages",
+            "against": "Against running averages",
         },
     )
     for sizes in ((8, 32), (128, 512, 0))
@@ -34,7 +43,7 @@ QUESTIONS: list[tuple[list[Trial], Trial, dict[str, str]]] = [
             "better": "their statistics do more good than those of shuffled ones",
             "worse": "do not predict with their statistics",
             "within": "they do as well as shuffled ones",
-            "difference": "Accuracy with statistics of sorted test batches minus that with those of shuffled ones",
+            "against": "Against shuffled ones",
         },
     ),
     (
@@ -45,7 +54,7 @@ QUESTIONS: list[tuple[list[Trial], Trial, dict[str, str]]] = [
             "worse": "keep the running averages",
             "within": "all do equally well",
             "mixed": "it depends on which",
-            "difference": "Accuracy minus that with the running averages",
+            "against": "Against running averages",
         },
     ),
     (
@@ -56,11 +65,21 @@ QUESTIONS: list[tuple[list[Trial], Trial, dict[str, str]]] = [
             "worse": "it hurts with these statistics",
             "within": "it makes no difference that matters",
             "mixed": "it depends on the statistics",
-            "difference": "Accuracy with batch normalisation minus that without",
+            "against": "Against networks without it",
         },
     ),
 ]
-FOUND = {"better": "better", "worse": "worse", "within": "within the margin", "undecided": "undecided"}
+DOES = {
+    "within": "make no difference that matters ({} points)",
+    "undecided": "may cost or gain ({} points)",
+    "too few": "change accuracy by {} points",
+}
+COUNTED = {
+    "better": "they gain in",
+    "worse": "they lose in",
+    "within": "they make no difference that matters in",
+    "undecided": "the data do not decide in",
+}
 
 
 def say_ledger(o: Oracle, say: Expected, table: pd.DataFrame) -> None:
@@ -78,7 +97,28 @@ def say_ledger(o: Oracle, say: Expected, table: pd.DataFrame) -> None:
         own = [(trial, *judged) for (j, trial, _), judged in zip(asked, found, strict=True) if i == j]
         if own:
             say.say("inference", _line(o, own, texts))
+    _headline(say, clean, [(trial, *judged) for (_, trial, _), judged in zip(asked, found, strict=True)])
     _shifted(o, say, scores)
+
+
+def _headline(say: Expected, clean: dict[Trial, pd.Series], judged: Sequence[tuple[Trial, Interval, str]]) -> None:
+    """What test batches of 8 cost or gain, where the simultaneous interval says that they do."""
+    for trial, found, outcome in judged:
+        if trial == BATCHES[8]:
+            size, saved = (percent(float(clean[way].mean())) for way in (trial, RUNNING))
+            if outcome in ("better", "worse"):
+                does = "gain" if outcome == "better" else "cost"
+                say.say("inference", f"Test batches of 8 {does} {unsigned(found)[1]} points ({size} against {saved})")
+            else:
+                say.say("inference", f"Test batches of 8 reach {size}, running averages {saved}")
+
+
+def unsigned(found: Interval) -> tuple[str, str]:
+    """The size of a difference that lies on one side of zero in points, with its interval and without."""
+    low, high = sorted((abs(found.low), abs(found.high)))
+    points = Unit(100, False)
+    both = estimates(Interval(abs(found.estimate), low, high, found.n), points)
+    return either(both), either(text.split(" ")[0] for text in both)
 
 
 def _scores(rows: pd.DataFrame) -> dict[Trial, pd.Series]:
@@ -118,35 +158,58 @@ def _line(o: Oracle, own: Sequence[tuple[Trial, Interval, str]], texts: dict[str
         advice = f"{advice}, to within {100 * o.margin:g} point{'' if o.margin == 0.01 else 's'}"
     if "too few" in outcomes:
         advice = f"{seeds(min(found.n for _, found, _ in own))} are too few to say"
-    numbers = [
-        f"{estimate(found)} {_label(trial)}" + (f" ({FOUND[outcome]})" if mixed and outcome in FOUND else "")
-        for trial, found, outcome in own
-    ]
-    return f"{advice}. {texts['difference']}, in points: {'; '.join(numbers)}."
+    numbers = [f"{_label(trial)} {_does(found, outcome)}" for trial, found, outcome in own]
+    return f"{advice}. {texts['against']}, {listed(numbers)}."
+
+
+def _does(found: Interval, outcome: str) -> str:
+    if outcome in DOES:
+        return DOES[outcome].format(estimate(found))
+    return f"{'gain' if outcome == 'better' else 'cost'} {unsigned(found)[0]} points"
+
+
+def listed(parts: Sequence[str]) -> str:
+    return " and ".join([*filter(None, [", ".join(parts[:-1])]), parts[-1]])
 
 
 def _label(trial: Trial) -> str:
     if trial[1] is None:
-        return f"with {NAMES[trial[0]]}"
-    return f"in batches of {trial[1]}" if trial[1] else "with all images in one batch"
+        return NAMES[trial[0]]
+    return f"batches of {trial[1]}" if trial[1] else "batches of all images"
+
+
+def condition(shift: str, severity: int) -> str:
+    return shift.replace("_", " ") + (f" at severity {severity}" if severity else "")
 
 
 def _shifted(o: Oracle, say: Expected, scores: dict[tuple[str, int], dict[Trial, pd.Series]]) -> None:
-    """Counts of conditions, with the largest change of those that are better or worse."""
+    """Counts of conditions, with the largest change of those in which accuracy gains or loses."""
     asked = {at: of for at, of in scores.items() if {BATCHES[128], RUNNING} <= of.keys()}
     found = _judged(o, [of[BATCHES[128]] - of[RUNNING] for of in asked.values()])
+    _headline_shifted(say, dict(zip(asked, found, strict=True)))
     if not found:
         return
     if any(outcome == "too few" for _, outcome in found):
         say.say("inference", f"{seeds(min(wide.n for wide, _ in found))} are too few to say.")
         return
     parts = []
-    for outcome, text in FOUND.items():
+    for outcome, text in COUNTED.items():
         own = [(at, wide) for at, (wide, judged) in zip(asked, found, strict=True) if judged == outcome]
         if own:
-            (shift, severity), most = max(own, key=lambda one: abs(one[1].estimate))
-            name = shift.replace("_", " ") + (f" {severity}" if severity else "")
-            extreme = f" (most: {name}, {estimate(most)} points)" if outcome in ("better", "worse") else ""
-            parts.append(f"{text} in {len(own)}{extreme}")
-    listed = " and ".join([*filter(None, [", ".join(parts[:-1])]), parts[-1]])
-    say.say("inference", f"of {len(found)} conditions {listed}.")
+            at, most = max(own, key=lambda one: abs(one[1].estimate))
+            sure = outcome in ("better", "worse")
+            parts.append(f"{text} {len(own)}" + (f" (most: {condition(*at)}, {unsigned(most)[0]} points)" * sure))
+    say.say("inference", f"of {len(found)} conditions {listed(parts)}.")
+
+
+def _headline_shifted(say: Expected, found: dict[tuple[str, int], Judged]) -> None:
+    """The largest change that is sure."""
+    sure = {at: (wide, outcome) for at, (wide, outcome) in found.items() if outcome in ("better", "worse")}
+    if not sure:
+        return
+    at = max(sure, key=lambda one: abs(sure[one][0].estimate))
+    wide, outcome = sure[at]
+    name = condition(*at)
+    does = "gain" if outcome == "better" else "lose"
+    said = f"{name[0].upper()}{name[1:]}: test batches of 128 {does} {unsigned(wide)[1]} points"
+    say.say("inference", said)

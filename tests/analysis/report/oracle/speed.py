@@ -72,8 +72,8 @@ def _time_row(threshold: float, pair: Sequence[Floats], d: Floats | None, joint:
 
 NAMES = {
     "running": "running averages",
-    "cumulative_last": "averages over the last epoch",
-    "cumulative_all": "averages over the whole training",
+    "cumulative_last": "plain averages over the last epoch",
+    "cumulative_all": "plain averages over all of training",
     "precise": "averages over batches with the final weights",
     "population": "exact statistics of all training images",
     "batch": "statistics of the test batch",
