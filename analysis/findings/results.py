@@ -25,6 +25,7 @@ from analysis.findings.comparison import Comparison, compare
 from analysis.findings.contrasts import Contrast, compute_contrasts
 from analysis.findings.curves import Curve, DifferenceCurve, arm_curves, difference_curves
 from analysis.findings.failures import Failures, count_failures
+from analysis.findings.generalisation import Generalisation, generalisation
 from analysis.findings.modes.inference_modes import Modes, modes
 from analysis.findings.sensitivity import Sensitivity, sensitivity
 from analysis.findings.tuning import Tuned, tuned
@@ -148,6 +149,8 @@ class Results:
     arm_cells: list[ArmCell]
     accuracy_shares: list[AccuracyShares]
     claims: list[Claim]
+    generalisation: list[Generalisation]
+    """By arm, in the cell that is shown alone."""
     answers: dict[str, Answer]
     of_arms: dict[str, Findings]
     modes: Modes | None
@@ -162,15 +165,16 @@ def analyse(study: StudyData, alpha: float, margin: float, other: StudyData | No
     """Return all that the records say; beside those of ``other``, if there is one."""
     of_study, level = compute_contrasts(study, alpha, margin), 1 - alpha
     of_tuned = tuned(study, alpha, margin)
-    ablation = load_ablation(study)
+    ablation, curves = load_ablation(study), arm_curves(study, level)
     return Results(
         alpha=alpha,
         margin=margin,
         contrasts=of_study,
-        curves=arm_curves(study, level),
+        curves=curves,
         arm_cells=arm_cells(study, level),
         accuracy_shares=accuracy_shares(study, accuracy_levels(study), level),
         claims=claims(study, level),
+        generalisation=generalisation(study, curves, level),
         answers=answers(study, alpha, margin, of_tuned),
         of_arms={arm: findings(study, of_study, arm, alpha, margin) for arm in study.treatments},
         modes=None if ablation is None else modes(study, ablation, alpha, margin),

@@ -48,6 +48,7 @@ def contents(study: StudyData, results: Results) -> dict[str, Any]:
             "arm_cells": results.arm_cells,
             "accuracy_shares": results.accuracy_shares,
             "claims": results.claims,
+            "generalisation": results.generalisation,
             "tuned": results.tuned,
             "comparisons": results.comparisons,
         },
