@@ -71,7 +71,7 @@ class Generalisation:
     gap_gain: Interval
     """The gain on test images minus that on training images: generalisation."""
     verdict: str
-    """One of VERDICTS, or why there is none."""
+    """Which part of the gain in test accuracy is there: one of VERDICTS, or why there is none."""
 
 
 def generalisation(study: StudyData, curves: list[Curve], level: float) -> list[Generalisation]:
@@ -91,7 +91,6 @@ def _of_arm(study: StudyData, arm: str, cell: Cell, level: float) -> Generalisat
     paired = [of.loc[seeds] for of in runs]
     sides = [_measured(of, study.chance) for of in paired]
     d = {key: zero_rounding_noise(sides[1][key] - sides[0][key]) for key in sides[0]}
-    rows = {key: (sides[0][key], sides[1][key], d[key]) for key in d}
     gains = {images: t_interval(-d["error rate", images], level) for images in ("test", "train", "gap")}
     return Generalisation(
         cell=cell,
@@ -101,12 +100,7 @@ def _of_arm(study: StudyData, arm: str, cell: Cell, level: float) -> Generalisat
         n_diverged_baseline=int(paired[0].isna().any(axis=1).sum()),
         n_diverged_arm=int(paired[1].isna().any(axis=1).sum()),
         level=level,
-        measures=[
-            Measure(
-                metric, images, t_interval(of_baseline, level), t_interval(of_arm, level), t_interval(change, level)
-            )
-            for (metric, images), (of_baseline, of_arm, change) in rows.items()
-        ],
+        measures=[Measure(*key, *(t_interval(of[key], level) for of in (*sides, d))) for key in d],
         test_gain=gains["test"],
         training_gain=gains["train"],
         gap_gain=gains["gap"],
@@ -139,14 +133,13 @@ def _with_gap(metric: Metric, table: "pd.Series | pd.DataFrame") -> dict[Key, ND
 
 
 def _verdict(test: Interval, training: Interval, gap: Interval) -> str:
-    if test.n < seeds_to_reach(1 - test.level):
+    has_spread = all(interval.high > interval.low for interval in (test, training, gap))
+    if test.n < seeds_to_reach(1 - test.level) or not has_spread:
         return DESCRIPTION
     side = _side(test)
     return VERDICTS.get((side * _side(training), side * _side(gap)), UNDIVIDED) if side else NO_CHANGE
 
 
 def _side(interval: Interval) -> int:
-    """Return the sign of what the interval excludes zero for; 0 where it does not, or has no width to say it by."""
-    if not interval.high > interval.low:
-        return 0
+    """Return the sign that the interval decides for, 0 where it holds zero."""
     return int(interval.low > 0) - int(interval.high < 0)
