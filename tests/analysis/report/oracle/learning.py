@@ -1,9 +1,8 @@
 """What the part on learning must say: curves, the tutorial's numbers, the difference over epochs, where the gain is."""
 
-import itertools
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from scipy import stats
@@ -65,7 +64,7 @@ def say_curves(o: Oracle, say: Expected) -> None:
         for metric in ("loss", "accuracy")
     ]
     if _trained(each):
-        say.table("curves", ("arm", "images", "metric", "epoch"), itertools.chain(*each))
+        say.table("curves", ("arm", "images", "metric", "epoch"), _without(("setting",), each))
         last = [rows[-1] for rows in each if rows]
         say.say("curves", f"After the last epoch: {'; '.join(map(_last, last))}.")
         tested = [row for row in last if (row["metric"], row["images"]) == ("accuracy", "test")]
@@ -74,6 +73,11 @@ def say_curves(o: Oracle, say: Expected) -> None:
         say.say("curves", "Every run at this setting diverged" if lost else f"Test accuracy ends at {', '.join(ends)}")
     if len(o.of.cells) > 1:
         _curves_by_setting(o, say)
+
+
+def _without(heads: Sequence[str], each: Iterable[Sequence[Row]]) -> Iterator[Row]:
+    """The rows of all, less what is the same in each."""
+    return ({head: text for head, text in row.items() if head not in heads} for rows in each for row in rows)
 
 
 def _trained(each: Iterable[Sequence[Row]]) -> bool:
@@ -102,7 +106,7 @@ def _curves_by_setting(o: Oracle, say: Expected) -> None:
     }
     if not _trained(each.values()):
         return
-    say.table("by-cell", ("setting", "arm", "epoch"), itertools.chain(*each.values()))
+    say.table("by-cell", ("setting", "arm", "epoch"), _without(("images", "metric"), each.values()))
     ends = [f"{place(cell)}, {_last(rows[-1])}" for (cell, _), rows in each.items()]
     say.say("curves", f"After the last epoch: {'; '.join(ends)}.")
     if all(rows[-1]["diverged by then"] == rows[-1]["runs"] for rows in each.values()):
