@@ -204,7 +204,7 @@ def findings(study: StudyData, of_study: Sequence[Contrast], arm: str, alpha: fl
         failures=count_failures(pairs, level),
         typical_pairs=typical_pairs(pairs, level),
         gaps=difference_curves(study, arm, pairs.baseline, level),
-        times=_times(study, pairs, level),
+        times=times(study, pairs, level),
         noise=_noise(study, pairs, level),
         level_differences=_level_differences(study, pairs, level),
         usable_rates=_usable_rates(study, final, level),
@@ -243,7 +243,7 @@ def _scores_in(cell: Cell | None, table: pd.DataFrame) -> Scores:
 # --- speed, noise
 
 
-def _times(study: StudyData, pairs: Pairs, level: float) -> list[time_to_event.TimeToAccuracy]:
+def times(study: StudyData, pairs: Pairs, level: float) -> list[time_to_event.TimeToAccuracy]:
     """Return the times to accuracy over the seeds that have a pair in every cell."""
     if not pairs.cells:
         return []

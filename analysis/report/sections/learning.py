@@ -55,7 +55,8 @@ def _four_plots(study: StudyData, curves: Sequence[Curve]) -> Figure | Paragraph
         name="curves",
         headline=_headline([curve for curve in shown if (curve.metric, curve.split) == ("accuracy", "test")]),
         subtitle=(
-            f"Loss (nats per image) and accuracy (%) after each epoch at {fmt.cell(cell)}; {fmt.seeds(_seeds(shown))}."
+            f"Loss (nats per image) and accuracy (%) after each epoch at {fmt.cell(cell)}; {fmt.seeds(_seeds(shown))}"
+            f"{_lost(shown)}."
         ),
         draw=partial(learning_curves, shown),
         alt="After the last epoch: " + "; ".join(_last(curve) for curve in shown) + ".",
@@ -72,6 +73,13 @@ def _headline(ends: Sequence[Curve]) -> str:
         low, high = (pick(ends, key=lambda curve: curve.mean[-1]) for pick in (min, max))
         return f"Test accuracy of {len(ends)} arms ends between {_end(low)} and {_end(high)}"
     return f"Test accuracy ends at {', '.join(f'{_end(curve)} {fmt.side(curve.arm)}' for curve in ends)}"
+
+
+def _lost(curves: Sequence[Curve]) -> str:
+    """Return by arm how many runs diverged, where any did."""
+    lost = {curve.arm: f"{curve.n_diverged[-1]} of {curve.n}" for curve in curves if curve.n_diverged[-1]}
+    sides = [f"{counts} {fmt.side(arm)}" for arm, counts in lost.items()]
+    return f"; diverged: {fmt.listing(sides)}" if sides else ""
 
 
 def _end(curve: Curve) -> str:
