@@ -25,6 +25,7 @@ from analysis.findings.comparison import Comparison, compare
 from analysis.findings.contrasts import Contrast, compute_contrasts
 from analysis.findings.curves import Curve, DifferenceCurve, arm_curves, difference_curves
 from analysis.findings.failures import Failures, count_failures
+from analysis.findings.generalisation import Generalisation, generalisation
 from analysis.findings.modes.inference_modes import Modes, modes
 from analysis.findings.scores import Scores, scores_of
 from analysis.findings.sensitivity import Sensitivity, sensitivity
@@ -138,6 +139,8 @@ class Results:
     arm_cells: list[ArmCell]
     accuracy_shares: list[AccuracyShares]
     claims: list[Claim]
+    generalisation: list[Generalisation]
+    """By arm, in the cell that is shown alone."""
     answers: dict[str, Answer]
     of_arms: dict[str, Findings]
     modes: Modes | None
@@ -152,15 +155,16 @@ def analyse(study: StudyData, alpha: float, margin: float, other: StudyData | No
     """Return all that the records say; beside those of ``other``, if there is one."""
     of_study, level = compute_contrasts(study, alpha, margin), 1 - alpha
     of_tuned = tuned(study, alpha, margin)
-    ablation = load_ablation(study)
+    ablation, curves = load_ablation(study), arm_curves(study, level)
     return Results(
         alpha=alpha,
         margin=margin,
         contrasts=of_study,
-        curves=arm_curves(study, level),
+        curves=curves,
         arm_cells=arm_cells(study, level),
         accuracy_shares=accuracy_shares(study, accuracy_levels(study), level),
         claims=claims(study, level),
+        generalisation=generalisation(study, curves, level),
         answers=answers(study, alpha, margin, of_tuned),
         of_arms={arm: findings(study, of_study, arm, alpha, margin) for arm in study.treatments},
         modes=None if ablation is None else modes(study, ablation, alpha, margin),
@@ -190,7 +194,7 @@ def findings(study: StudyData, of_study: Sequence[Contrast], arm: str, alpha: fl
         failures=count_failures(pairs, level),
         typical_pairs=typical_pairs(pairs, level),
         gaps=difference_curves(study, arm, pairs.baseline, level),
-        times=_times(study, pairs, level),
+        times=times(study, pairs, level),
         noise=_noise(study, pairs, level),
         level_differences=_level_differences(study, pairs, level),
         usable_rates=_usable_rates(study, final, level),
@@ -222,7 +226,7 @@ def _scores_by_seed(pairs: Pairs) -> list[Scores]:
 # --- speed, noise
 
 
-def _times(study: StudyData, pairs: Pairs, level: float) -> list[time_to_event.TimeToAccuracy]:
+def times(study: StudyData, pairs: Pairs, level: float) -> list[time_to_event.TimeToAccuracy]:
     """Return the times to accuracy over the seeds that have a pair in every cell."""
     if not pairs.cells:
         return []

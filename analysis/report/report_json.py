@@ -56,6 +56,7 @@ def contents(study: StudyData, results: Results, screen: Screen) -> dict[str, An
             "arm_cells": results.arm_cells,
             "accuracy_shares": results.accuracy_shares,
             "claims": results.claims,
+            "generalisation": results.generalisation,
             "tuned": results.tuned,
             "comparisons": results.comparisons,
         },

@@ -1,5 +1,6 @@
-"""Who learns faster?"""
+"""Who learns faster? Runs that have reached an accuracy by epoch, and the difference of the times."""
 
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,53 +15,73 @@ from analysis.stats.time_to_event import TimeToAccuracy
 
 
 def section(study: StudyData, results: Results) -> Section:
-    blocks: dict[str, list[Block]] = {
-        arm: [_about(of_arm.times[0]), _table(of_arm), _figure(of_arm)] if of_arm.times else []
-        for arm, of_arm in results.of_arms.items()
-    }
+    of_arms = {arm: of_arm for arm, of_arm in results.of_arms.items() if of_arm.times}
     nothing = Placeholder(
-        "No seed has a pair in every cell; the study's own command again completes it:", study.manifest["argv"]
+        "No seed has a pair at every setting; the study's own command again completes it:", study.manifest["argv"]
     )
-    return Section("times", "Time to accuracy", under_names(blocks) or [nothing])
+    evidence = under_names({arm: [*_evidence(of_arm)] for arm, of_arm in of_arms.items()})
+    details = under_names({arm: [_about(of_arm.times[0]), _table(of_arm)] for arm, of_arm in of_arms.items()})
+    return Section("times", "How fast they learn", evidence or [nothing], details)
 
 
 def _about(time: TimeToAccuracy) -> Paragraph:
     return Paragraph(
-        "The time is the first epoch at whose end a run that never diverges has reached the accuracy; runs that do not"
-        f" reach it count with all {time.epochs} epochs. Differences are averaged over the cells of a seed. The"
-        " thresholds were fixed before looking."
+        "The time is the first epoch at whose end a run that never diverges has reached the accuracy. A run that does"
+        f" not reach it counts with {fmt.units(time.epochs, 'epochs')}. Times are averaged over the settings of a seed."
+        " The thresholds were fixed before looking."
     )
 
 
-def _figure(of_arm: Findings) -> Figure:
+def _evidence(of_arm: Findings) -> Iterator[Block]:
+    """Yield the figure of the accuracies that some run reached, and the differences of the times to them."""
+    first, known = of_arm.times[0], [time for time in of_arm.times if time.n_reached_arm or time.n_reached_baseline]
+    if not known:
+        lowest = fmt.percent(first.threshold, 0)
+        yield Paragraph(f"No run reaches {lowest} test accuracy within {fmt.units(first.epochs, 'epochs')}.")
+        return
+    yield _figure(of_arm, known)
+    each = [f"{fmt.number(*fmt.as_triple(time.interval))} to {fmt.percent(time.threshold, 0)}" for time in known]
+    yield Paragraph(
+        f"Mean epochs {fmt.side(of_arm.arm)} minus {fmt.side(of_arm.baseline)}: {fmt.listing(each)}"
+        f" ({fmt.seeds(first.interval.n)}). A run that does not get there counts with all {first.epochs}."
+    )
+
+
+def _figure(of_arm: Findings, known: Sequence[TimeToAccuracy]) -> Figure:
     arms = (of_arm.baseline, of_arm.arm)
+    cells = [gap.cell for gap in of_arm.gaps if gap.cell is not None]
+    where = f"at {fmt.cell(cells[0])}" if len(cells) == 1 else f"over all {len(cells)} settings"
+    out_of_reach = [fmt.percent(time.threshold, 0) for time in of_arm.times if time not in known]
     return Figure(
         name=f"reached-{of_arm.arm}",
         headline=_headline(of_arm),
         subtitle=(
-            "Share of runs that have reached a test accuracy by the end of each epoch (%), over all cells;"
-            f" {of_arm.times[0].n_runs} runs an arm."
+            f"Runs that have reached a test accuracy by the end of each epoch (%), {where};"
+            f" {known[0].n_runs:,} runs an arm."
         ),
-        draw=partial(reached, of_arm.times, arms),
-        alt=" ".join(_alt(time, arms) for time in of_arm.times),
-        caption="A run counts from the epoch after which it first stood at or above the accuracy.",
+        draw=partial(reached, known, arms),
+        alt=" ".join(_alt(time, arms) for time in known),
+        caption=(
+            "A run counts from the epoch after which it first stood at or above the accuracy."
+            + (f" No run reaches {out_of_reach[0]}." if out_of_reach else "")
+        ),
         table=_shares(of_arm),
     )
 
 
 def _headline(of_arm: Findings) -> str:
-    """Return the counts at the first threshold that the arms reach in different numbers, else at the first."""
+    """Return the counts at the first accuracy that the arms reach in different numbers, else at the first."""
     time = next((t for t in of_arm.times if t.n_reached_arm != t.n_reached_baseline), of_arm.times[0])
     return (
-        f"{fmt.percent(time.threshold, 0)} is reached by {time.n_reached_arm} of {time.n_runs} runs"
-        f" {fmt.side(of_arm.arm)} and {time.n_reached_baseline} {fmt.side(of_arm.baseline)}"
+        f"{time.n_reached_arm:,} of {time.n_runs:,} runs reach {fmt.percent(time.threshold, 0)} {fmt.side(of_arm.arm)},"
+        f" {time.n_reached_baseline:,} {fmt.tags(of_arm.baseline, of_arm.arm)[0]}"
     )
 
 
 def _alt(time: TimeToAccuracy, arms: tuple[str, str]) -> str:
     sides = zip(arms, (time.share_baseline, time.share_arm), strict=True)
     shares = "; ".join(f"{fmt.side(arm)} {', '.join(fmt.percent(s, 0) for s in share)}" for arm, share in sides)
-    return f"{fmt.percent(time.threshold, 0)} reached after epochs 1 to {time.epochs}: {shares}."
+    return f"{fmt.percent(time.threshold, 0)} reached after each of {fmt.units(time.epochs, 'epochs')}: {shares}."
 
 
 def _shares(of_arm: Findings) -> Table:

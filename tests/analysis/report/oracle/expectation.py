@@ -8,7 +8,7 @@ from tests.analysis.report.oracle.cells import say_all_cells
 from tests.analysis.report.oracle.grid import say_effects, say_levels
 from tests.analysis.report.oracle.inference import say_inference
 from tests.analysis.report.oracle.labels import say_swaps_of_labels
-from tests.analysis.report.oracle.learning import say_claims, say_curves, say_gaps
+from tests.analysis.report.oracle.learning import say_claims, say_curves, say_gaps, say_generalisation
 from tests.analysis.report.oracle.records import Oracle
 from tests.analysis.report.oracle.robustness import say_best, say_failures, say_robustness, say_shares, say_usable
 from tests.analysis.report.oracle.seeds import say_plan
@@ -32,6 +32,7 @@ PARTS = (
     say_curves,
     say_claims,
     say_gaps,
+    say_generalisation,
     say_robustness,
     say_shares,
     say_failures,
@@ -52,7 +53,7 @@ PARTS = (
     say_all_cells,
 )
 """In the order of the page."""
-OF_PAIRS = (say_gaps, say_failures, say_noise)
+OF_PAIRS = (say_gaps, say_generalisation, say_failures, say_noise)
 """Those that have nothing to say where no cell can have a pair."""
 
 

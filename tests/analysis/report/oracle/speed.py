@@ -1,4 +1,4 @@
-"""What part 6 must say: time to accuracy."""
+"""What the part on speed must say: time to accuracy."""
 
 import math
 from collections.abc import Sequence
@@ -17,6 +17,7 @@ from tests.analysis.report.oracle.spelling import (
     Row,
     estimate,
     percent,
+    seeds,
 )
 
 
@@ -35,6 +36,9 @@ def say_times(o: Oracle, say: Expected) -> None:
     joint = dict(zip(reached, max_t(np.column_stack(list(d.values()))) if reached else [], strict=True))
     rows = [_time_row(t, pairs[t], d.get(t), joint.get(t, Exact()), o.level) for t in thresholds]
     say.table("times-bn", ("test accuracy",), rows)
+    if not reached:
+        say.say("times", f"No run reaches {percent(thresholds[0], 0)} test accuracy within")
+        return
     shares = [
         {"test accuracy": percent(t, 0), "epoch": str(epoch)}
         | {
@@ -45,6 +49,15 @@ def say_times(o: Oracle, say: Expected) -> None:
         for epoch in range(1, of.epochs + 1)
     ]
     say.table("reached-bn", ("test accuracy", "epoch"), shares)
+    counts = {t: [int(np.isfinite(side).sum()) for side in pairs[t]] for t in thresholds}
+    t = next((t for t in thresholds if counts[t][0] != counts[t][1]), thresholds[0])
+    without, with_bn = counts[t]
+    n = pairs[t][0].size
+    say.say("times", f"{with_bn:,} of {n:,} runs reach {percent(t, 0)} with BN, {without:,} without")
+    each = [f"{estimate(t_interval(d[t], o.level), NUMBER)} to {percent(t, 0)}" for t in reached]
+    listed = " and ".join([", ".join(each[:-1]), each[-1]] if len(each) > 1 else each)
+    n_seeds = seeds(int(complete.sum()))
+    say.say("times", f"Mean epochs with BN minus without BN: {listed} ({n_seeds}).")
 
 
 def _first(curve: Floats, threshold: float) -> float:
