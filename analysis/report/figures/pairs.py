@@ -17,6 +17,8 @@ from analysis.stats.intervals import Interval
 
 BASELINE, ARM, DIFFERENCES, MEAN = 0.0, 1.0, 2.0, 2.5
 """Places on the x axis."""
+LEFT, RIGHT = "test accuracy (%)", "difference (points)"
+"""What stands at the axes."""
 
 
 @dataclass(frozen=True)
@@ -46,27 +48,34 @@ def paired_differences(panels: Sequence[Panel], medium: Medium = WIDE) -> Figure
     Altman 1986; Ho et al. 2019, the package DABEST).
     """
     figure, every = medium.panels(len(panels), 2.6)
+    side_by_side = len(panels) > 1 and not medium.stacked
     for axes, panel in zip(every, panels, strict=True):
-        _pairs(axes, panel)
+        left, right = (not side_by_side or axes is every[end] for end in (0, -1))
+        _pairs(axes, panel, LEFT if left else "", RIGHT if right else "")
+        _name(axes, panel, two_lines=side_by_side)
         if len(panels) > 1:
             axes.set_title(panel.title)
     return figure
 
 
-def _pairs(axes: Axes, panel: Panel) -> None:
-    keep = panel.counted
-    sides = 100 * np.array([panel.scores.of_baseline, panel.scores.of_arm])[:, keep]
+def _pairs(axes: Axes, panel: Panel, left: str, right: str) -> None:
+    """Draw the pairs and the differences of a panel, with what stands at its axes."""
+    sides = 100 * np.array([panel.scores.of_baseline, panel.scores.of_arm])[:, panel.counted]
     axes.plot([BASELINE, ARM], sides, color=GREY, linewidth=0.6, alpha=0.6)
     for x, arm, of_arm in zip((BASELINE, ARM), (panel.baseline, panel.arm), sides, strict=True):
         axes.plot([x] * len(of_arm), of_arm, **arm_style(arm) | {"linestyle": "none"}, markersize=3.5)
     zero = float(sides[0].mean())
     _differences(axes, panel, zero)
-    axes.set_xticks(
-        [BASELINE, ARM, (DIFFERENCES + MEAN) / 2], [fmt.side(panel.baseline), fmt.side(panel.arm), "difference"]
-    )
-    axes.set(xlim=(-0.3, 2.8), ylabel="test accuracy (%)")
-    right = axes.secondary_yaxis("right", functions=(partial(np.add, -zero), partial(np.add, zero)))
-    right.set_ylabel("difference (points)")
+    axes.set(xlim=(-0.3, 2.8), ylabel=left)
+    of_differences = axes.secondary_yaxis("right", functions=(partial(np.add, -zero), partial(np.add, zero)))
+    of_differences.set_ylabel(right)
+
+
+def _name(axes: Axes, panel: Panel, two_lines: bool) -> None:
+    """Write the names of the sides, on two lines where room is short."""
+    names = [fmt.side(panel.baseline), fmt.side(panel.arm)]
+    shown = [name.replace(" ", "\n") for name in names] if two_lines else names
+    axes.set_xticks([BASELINE, ARM, (DIFFERENCES + MEAN) / 2], [*shown, "difference"])
 
 
 def _differences(axes: Axes, panel: Panel, zero: float) -> None:
