@@ -16,13 +16,13 @@ from analysis.report.sections import (
     glossary,
     inference,
     learning,
-    methods,
     provenance,
     robustness,
     speed,
     tuning,
     where,
 )
+from analysis.report.sections.methods import methods
 from analysis.report.sections.trust import trust
 
 
