@@ -57,9 +57,10 @@ def write_report(
     files["report.json"] = json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
     files["report.html"] = page.render(study, report, sections).encode()
     where = study.path if to is None else to
-    tables.write(where, files)
     if to is None:
-        tables.record_looks(study, report["looks"])
+        _write_into(study, files, report["looks"])
+    else:
+        tables.write(to, files)
     if export is not None:
         folder.write(export, study.name, exported.files(study, results, report, sections))
     numbers = sentences.main_numbers(results)
@@ -72,6 +73,15 @@ def _check_places(study_dir: Path, to: Path | None, export: Path | None) -> None
         raise AnalysisError(f"--to {to} holds another study; name a folder of its own, such as {to}-report")
     if export is not None:
         folder.check(export)
+
+
+def _write_into(study: StudyData, files: Mapping[str, bytes], looks: list[dict[str, Any]]) -> None:
+    """Write into the study's own folder, and record there what was seen."""
+    try:
+        tables.write(study.path, files)
+        tables.record_looks(study, looks)
+    except AnalysisError as error:
+        raise AnalysisError(f"{error}; a report of {study.path} can be written elsewhere too, with --to DIR") from None
 
 
 def _recorded(study: StudyData, looks: list[dict[str, Any]]) -> bool:

@@ -17,16 +17,20 @@ def files(
     study: StudyData, results: Results, report: Mapping[str, Any], sections: Sequence[Section]
 ) -> dict[str, bytes]:
     """Return the files of a study's export; ``report`` is the content of its ``report.json``."""
+    figures = {f"figures/{name}": content for name, content in figure_files(sections).items()}
+    return {name: text.encode() for name, text in texts(study, results, report).items()} | figures
+
+
+def texts(study: StudyData, results: Results, report: Mapping[str, Any]) -> dict[str, str]:
+    """Return the files that are read."""
     passages = methods.of_study(study, results)
     papers = cited(passages)
-    texts = _tables(study, results) | {
+    return _tables(study, results) | {
         "methods.tex": latex.methods(passages),
         "methods.md": markdown.methods(passages, papers),
         "references.bib": bibtex.entries(papers),
         "sentence.txt": _sentences(report),
     }
-    figures = {f"figures/{name}": content for name, content in figure_files(sections).items()}
-    return {name: text.encode() for name, text in texts.items()} | figures
 
 
 def _tables(study: StudyData, results: Results) -> dict[str, str]:

@@ -28,6 +28,7 @@ SPECIAL = {
     "√": r"$\surd$",
     "≥": r"$\ge$",
     "≤": r"$\le$",
+    "ⁿ": "$^n$",
     "ø": r"{\o}",
     "Ø": r"{\O}",
     "æ": r"{\ae}",
@@ -59,16 +60,18 @@ WIDEST = 78
 """Characters of the widest row of a table that a column of 345 points holds at \\footnotesize."""
 SIGNED = re.compile(r"(?<![\w-])-(?=\d)")
 """A minus, which is no hyphen."""
+PERCENT = re.compile(r"(?<=\d) \\%")
+"""A sign that stays on the line of its number."""
 
 
 def escape(text: str) -> str:
-    """Return the text as LaTeX shows it; a character that it may not have by its number.
+    r"""Return the text as LaTeX shows it; a character that it may not have by its number.
 
-    >>> escape("50 %_&#$ {x} ~ Møller"), escape("-0.40"), escape("한")
-    ('50 \\\\%\\\\_\\\\&\\\\#\\\\$ \\\\{x\\\\} \\\\textasciitilde{} M{\\\\o}ller', '$-$0.40', 'U+D55C')
+    >>> print(escape("50 %_&#$ {x} ~ Møller, -0.40, 한"))
+    50~\%\_\&\#\$ \{x\} \textasciitilde{} M{\o}ller, $-$0.40, U+D55C
     """
     minus = SIGNED.sub("−", " ".join(text.split()))
-    return "".join(map(_character, unicodedata.normalize("NFC", minus)))
+    return PERCENT.sub(r"~\%", "".join(map(_character, unicodedata.normalize("NFC", minus))))
 
 
 def _character(character: str) -> str:
@@ -102,6 +105,7 @@ def table(shown: Table, key: str) -> str:
             r"\centering",
             rf"\caption{{{escape(shown.caption)}}}",
             rf"\label{{{key}}}",
+            r"\medskip",
             *_size(shown),
             rf"\begin{{tabular}}{{@{{}}{columns}@{{}}}}",
             r"\toprule",
