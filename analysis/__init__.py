@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from analysis import figures
-    from analysis.api import analyse, answers, contrasts, load, to_frame, write_report
+    from analysis.api import analyse, answers, contrasts, export, load, to_frame, write_report
     from analysis.errors import AnalysisError
     from analysis.records.frames import from_frame
 
@@ -18,6 +18,7 @@ __all__ = [
     "analyse",
     "answers",
     "contrasts",
+    "export",
     "figures",
     "from_frame",
     "load",

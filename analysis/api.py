@@ -114,7 +114,11 @@ def analyse(
 
 
 def write_report(
-    path: StrPath, alpha: float | None = None, margin: float | None = None, compare: StrPath | None = None
+    path: StrPath,
+    alpha: float | None = None,
+    margin: float | None = None,
+    compare: StrPath | None = None,
+    to: StrPath | None = None,
 ) -> Path:
     """Write the report of a study into its folder, as ``python -m analysis.report`` does.
 
@@ -126,6 +130,8 @@ def write_report(
         As for ``contrasts``; the page says where they are not those that the study fixed.
     compare
         The folder of another study to set beside this one.
+    to
+        Another folder to write into; the study's may then be read-only.
 
     Returns
     -------
@@ -139,4 +145,41 @@ def write_report(
     """
     from analysis.report import write
 
-    return write.write_report(Path(path), alpha, margin, None if compare is None else Path(compare)).page
+    other, where = (None if one is None else Path(one) for one in (compare, to))
+    return write.write_report(Path(path), alpha, margin, other, where).page
+
+
+def export(
+    path: StrPath,
+    folder: StrPath,
+    alpha: float | None = None,
+    margin: float | None = None,
+    to: StrPath | None = None,
+) -> Path:
+    """Write what a paper needs of a study, beside its report, as ``python -m analysis.report --export`` does.
+
+    Parameters
+    ----------
+    path
+        The folder of the study.
+    folder
+        Where to write: a folder that is new or empty, or holds an earlier export, which is replaced.
+    alpha, margin, to
+        As for ``write_report``.
+
+    Returns
+    -------
+    Path
+        ``folder``: ``table.tex`` and ``.md``, ``methods.tex`` and ``.md``, ``references.bib``, ``sentence.txt``, and
+        ``figures/`` as PDF and PNG at 3.25 and 6.75 inches.
+
+    Raises
+    ------
+    AnalysisError
+        Where the folder holds what no export wrote, or there is no study.
+    """
+    from analysis.report import write
+
+    where = None if to is None else Path(to)
+    write.write_report(Path(path), alpha, margin, None, where, Path(folder))
+    return Path(folder)

@@ -232,13 +232,14 @@ def load_ablation(study: StudyData) -> Ablation | None:
     return Ablation(*(pd.DataFrame() if table is None else table.to_pandas(use_threads=False) for table in read))
 
 
-def write(study: StudyData, files: Mapping[str, bytes]) -> None:
-    """Write each file into the study's folder, under its name and whole, or not at all."""
+def write(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write each file into a folder, under its name and whole, or not at all."""
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
-            path = study.path / name
-            if path.parent != study.path:
-                make_subfolder(study.path, path.parent.name)
+            path = folder / name
+            if path.parent != folder:
+                make_subfolder(folder, path.parent.name)
             write_atomically(path, content)
     except (StudyError, OSError) as error:
         raise AnalysisError(str(error)) from None

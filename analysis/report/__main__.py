@@ -2,6 +2,7 @@
 
 import sys
 import time
+import webbrowser
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,14 @@ class Options:
     """The folder of studies."""
     compare: Path | None = None
     """The folder of another study to set beside this one."""
+    to: Path | None = None
+    """Write the report into this folder and not into the study's, which may then be read-only."""
+    export: Path | None = None
+    """Write for a paper into this folder, beside the report: the answer as a table (LaTeX and Markdown), the figures as
+    PDF and PNG at 3.25 and 6.75 inches, the methods with references.bib, and the sentences of the answer. It is new or
+    empty, or holds an earlier export, which is replaced; nothing else is overwritten."""
+    open: bool = False
+    """Open the page in a browser."""
     strict: bool = False
     """Exit with 4 where planned runs have no records yet; the report is written all the same."""
 
@@ -63,11 +72,14 @@ class Timed:
 def report(options: Options) -> Timed:
     """Write the report of a study into its folder."""
     asked, began = options.rule(), time.perf_counter()
+    from analysis.report.figures.unconfigured import import_matplotlib
+
+    import_matplotlib()
     from analysis.report.write import write_report  # heavy, and --help needs none of it
 
     imported = time.perf_counter()
     study = options.study_dir or newest(options.out)
-    written = write_report(study, asked.alpha, asked.margin, options.compare)
+    written = write_report(study, asked.alpha, asked.margin, options.compare, options.to, options.export)
     return Timed(written, imported - began, time.perf_counter() - imported)
 
 
@@ -96,12 +108,29 @@ def _lines(timed: Timed) -> Iterator[str]:
         yield f"! The page is larger than {LARGE / 1e6:g} MB; browsers may be slow to show it."
 
 
+def _after(options: Options, page: Path) -> Iterator[str]:
+    """Yield where the export lies, and open the page or say why that cannot be."""
+    if options.export is not None:
+        yield f"{options.export} (for a paper: table, figures, methods, references, sentences)"
+    if options.open and not opened(page):
+        yield f"! No browser could be opened here. The page is {page.resolve()}"
+
+
+def opened(page: Path) -> bool:
+    """Open the page in the user's browser; return whether there is one."""
+    try:
+        return webbrowser.open(page.resolve().as_uri())
+    except webbrowser.Error:
+        return False
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code; every error is one sentence on stderr."""
     try:
         options = arguments.read(Options, argv, "python -m analysis.report")
         timed = report(options)
         print(*_lines(timed), sep="\n")
+        print(*(f"{line}\n" for line in _after(options, timed.written.page)), sep="", end="")
     except (AnalysisError, StudyError) as error:
         print(f"analysis.report: {error}", file=sys.stderr)
         return 2

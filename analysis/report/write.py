@@ -1,4 +1,4 @@
-"""The files of a study's report: report.html, report.json, tables/*.csv, figures/*.svg."""
+"""The files of a study's report: report.html, report.json, tables/*.csv, figures/*.svg; and its export for a paper."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -6,13 +6,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from analysis.errors import AnalysisError
 from analysis.findings.results import analyse
 from analysis.records import completeness, tables
 from analysis.records.rule import rule_of
+from analysis.records.tables import StudyData
 from analysis.report import document, report_json, sentences
+from analysis.report.document import Section
+from analysis.report.export import export as exported
+from analysis.report.export import folder
 from analysis.report.first_screen import screen
 from analysis.report.html import page
 from analysis.report.sections import glossary, order
+
+UNRECORDED = (
+    "This look at the data is not recorded: the study's folder cannot be written. A later report does not know of it."
+)
 
 
 @dataclass(frozen=True)
@@ -28,22 +37,69 @@ class Written:
 
 
 def write_report(
-    study_dir: Path, alpha: float | None = None, margin: float | None = None, compare: Path | None = None
+    study_dir: Path,
+    alpha: float | None = None,
+    margin: float | None = None,
+    compare: Path | None = None,
+    to: Path | None = None,
+    export: Path | None = None,
 ) -> Written:
-    """Write the report of a study into its folder, beside that of ``compare`` if it is named; level and margin are
-    those that the study fixed unless given."""
+    """Write the report of a study into its folder or into ``to``, beside that of ``compare`` if it is named, and its
+    export into ``export``; level and margin are those that the study fixed unless given."""
+    _check_places(study_dir, to, export)
     study = tables.load(study_dir)
     rule = rule_of(study, alpha, margin)
     other = None if compare is None else tables.load(compare)
     results = analyse(study, rule.alpha, rule.margin, other)
     first, sections = screen.screen(study, results), order.sections(study, results)
     report = report_json.contents(study, results, first)
+    if to is not None and not _recorded(study, report["looks"]):
+        report["warnings"].append(UNRECORDED)
+    files = _files(study, report, first, sections)
+    where = study.path if to is None else to
+    if to is None:
+        _write_into(study, files, report["looks"])
+    else:
+        tables.write(to, files)
+    if export is not None:
+        folder.write(export, study.name, exported.files(study, results, report, sections))
+    numbers = sentences.main_numbers(results)
+    return Written(where / "report.html", report, numbers, completeness.n_missing(study))
+
+
+def _files(
+    study: StudyData, report: Mapping[str, Any], first: screen.Screen, sections: Sequence[Section]
+) -> dict[str, bytes]:
+    """Return the files of a report by their paths in its folder."""
     files = {f"figures/{figure.name}.svg": figure.narrow for figure in first.figures}
     files |= {f"figures/{figure.name}.svg": figure.wide for figure in document.figures(sections)}
     files |= {f"tables/{table.name}.csv": table.to_csv().encode() for table in document.tables(sections)}
     files["report.json"] = json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
     files["report.html"] = page.render(study, report, first, sections, glossary.meanings(study)).encode()
-    tables.write(study, files)
-    tables.record_looks(study, report["looks"])
-    numbers = sentences.main_numbers(results)
-    return Written(study.path / "report.html", report, numbers, completeness.n_missing(study))
+    return files
+
+
+def _check_places(study_dir: Path, to: Path | None, export: Path | None) -> None:
+    """Refuse, before anything is computed, folders that hold what no report may overwrite."""
+    if to is not None and (to / "manifest.json").exists() and to.resolve() != study_dir.resolve():
+        raise AnalysisError(f"--to {to} holds another study; name a folder of its own, such as {to}-report")
+    if export is not None:
+        folder.check(export)
+
+
+def _write_into(study: StudyData, files: Mapping[str, bytes], looks: list[dict[str, Any]]) -> None:
+    """Write into the study's own folder, and record there what was seen."""
+    try:
+        tables.write(study.path, files)
+        tables.record_looks(study, looks)
+    except AnalysisError as error:
+        raise AnalysisError(f"{error}; a report of {study.path} can be written elsewhere too, with --to DIR") from None
+
+
+def _recorded(study: StudyData, looks: list[dict[str, Any]]) -> bool:
+    """Record the looks in a study that may be one that is only read; return whether they stand there now."""
+    try:
+        tables.record_looks(study, looks)
+    except AnalysisError:
+        return False
+    return True

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from study.bench.implementations import LR, N_STACKED, Implementation, Task, Turns
-from study.engine.norms import EPS
+from study.spec.constants import NORM_EPS
 
 N_STEPS = 20
 Params = dict[str, Any]
@@ -65,7 +65,7 @@ def _loss(parameters: Params, images: Any, labels: Any) -> Any:
     for index in range(n_linears):
         h = h @ parameters[f"linears.{index}.weight"].T + parameters[f"linears.{index}.bias"]
         if f"norms.{index}.weight" in parameters:
-            h = (h - h.mean(0)) / jnp.sqrt(h.var(0) + EPS)
+            h = (h - h.mean(0)) / jnp.sqrt(h.var(0) + NORM_EPS)
             h = h * parameters[f"norms.{index}.weight"] + parameters[f"norms.{index}.bias"]
         if index < n_linears - 1:
             h = jax.nn.relu(h)

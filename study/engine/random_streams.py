@@ -10,6 +10,8 @@ import hashlib
 import torch
 from torch import Tensor
 
+from study.spec.constants import initial_bound
+
 
 def generator(seed: int, cause: str, index: int) -> torch.Generator:
     """Return a fresh CPU generator at the start of the stream (seed, cause, index).
@@ -29,7 +31,7 @@ def initial_linear(seed: int, layer: int, n_in: int, n_out: int) -> tuple[Tensor
     Drawn in float32 whatever the training's dtype, so that every dtype starts from the same point.
     """
     stream = generator(seed, "init", layer)
-    bound = n_in**-0.5
+    bound = initial_bound(n_in)
     weight = torch.rand(n_out, n_in, generator=stream).mul_(2 * bound).sub_(bound)
     bias = torch.rand(n_out, generator=stream).mul_(2 * bound).sub_(bound)
     return weight.T.contiguous(), bias

@@ -46,7 +46,7 @@ class Network(nn.Module):
 def train(design: Design, run: Run, data: Dataset) -> Iterator[tuple[Network, Tensor]]:
     """Yield (network, loss of its batch before the update) after each step; precision from the data."""
     network = Network(design, run).to(data.train.images.dtype)
-    optimiser = optimisers.for_cell(run.cell).twin(network.parameters(), run.cell.lr)
+    optimiser = optimisers.twin(optimisers.for_cell(run.cell), network.parameters(), run.cell.lr)
     n_images, batch_size = len(data.train.labels), run.cell.batch_size
     for epoch in range(1, design.epochs + 1):
         order = random_streams.image_order(run.seed, epoch, n_images)

@@ -15,12 +15,12 @@ from torch import Tensor
 
 from study.data.dataset import Dataset
 from study.engine import activations, norms, random_streams
-from study.engine.norms import EPS
 from study.inference import metrics, modes, statistics
 from study.inference.corruptions import apply
 from study.inference.modes import Mode, Networks, Statistics
 from study.spec.arms import ARMS
 from study.spec.conditions import Condition
+from study.spec.constants import NORM_EPS
 from study.spec.design import Design
 from study.spec.inference_modes import (
     CLEAN,
@@ -245,8 +245,8 @@ class Group:
             for layer, ((mean, var), (true_mean, true_var)) in enumerate(
                 zip(self.statistics(name), exact, strict=True)
             ):
-                in_sd = ((mean - true_mean).square() / (true_var + EPS)).mean((1, 2)).sqrt()
-                in_log = ((var + EPS).log() - (true_var + EPS).log()).square().mean((1, 2)).sqrt()
+                in_sd = ((mean - true_mean).square() / (true_var + NORM_EPS)).mean((1, 2)).sqrt()
+                in_log = ((var + NORM_EPS).log() - (true_var + NORM_EPS).log()).square().mean((1, 2)).sqrt()
                 for i, key in enumerate(self.keys):
                     errors = {"rms_mean_error": float(in_sd[i]), "rms_log_var_error": float(in_log[i])}
                     yield {**key, "inference": name, "layer": layer, **errors}

@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from study.engine.activations import RELU, Activation
-from study.engine.norms import EPS
+from study.spec.constants import NORM_EPS
 from study.spec.inference_modes import InferenceMode
 
 State = Mapping[str, Tensor]
@@ -265,7 +265,7 @@ def make(mode: InferenceMode, source: Statistics, size: int) -> Mode:
 
 
 def normalised(z: Tensor, mean: Tensor, var: Tensor) -> Tensor:
-    return (z - mean) * (var + EPS).rsqrt()
+    return (z - mean) * (var + NORM_EPS).rsqrt()
 
 
 def batch_moments(batches: Tensor) -> Moments:

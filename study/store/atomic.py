@@ -2,7 +2,8 @@
 
 import os
 import secrets
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,15 +18,38 @@ def write_atomically(path: Path, content: bytes) -> None:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     with _environment_faults(path):
         try:
-            with open(temporary, "xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
+            _write_through(temporary, content)
             os.replace(temporary, path)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
         _flush_folder(path.parent)
+
+
+def replace_folder(path: Path, files: Mapping[str, bytes]) -> None:
+    """Put a folder that holds ``files``, by their names in it, in the place of ``path``: all of it or nothing.
+
+    A process that is killed between the two renames leaves the old folder under its temporary name.
+    """
+    token = secrets.token_hex(8)
+    new, old = (path.with_name(f".{path.name}.{which}.{token}") for which in ("new", "old"))
+    with _environment_faults(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            new.mkdir()
+            for name, content in files.items():
+                (new / name).parent.mkdir(parents=True, exist_ok=True)
+                _write_through(new / name, content)
+            if path.exists():
+                path.rename(old)
+            new.rename(path)
+        except BaseException:
+            if old.exists() and not path.exists():
+                old.rename(path)
+            shutil.rmtree(new, ignore_errors=True)
+            raise
+        _flush_folder(path.parent)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def remove_stale_files(folder: Path, *names: str) -> None:
@@ -44,6 +68,14 @@ def make_subfolder(study: Path, name: str) -> Path:
         path.mkdir(exist_ok=True)
         _flush_folder(study)
     return path
+
+
+def _write_through(path: Path, content: bytes) -> None:
+    """Write a new file and see it on the disk."""
+    with open(path, "xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _flush_folder(path: Path) -> None:

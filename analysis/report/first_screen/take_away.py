@@ -10,13 +10,9 @@ from analysis.findings.results import Results
 from analysis.records.tables import StudyData
 from analysis.report import number_format as fmt
 from analysis.report.answer_sentences import headline
+from analysis.report.export.latex import escape
 
 PROGRAM = "batch-norm-study"
-SPECIAL = re.compile(r"[\\{}$&#^_%~]")
-IN_LATEX = {
-    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "^": r"\^{}", "_": r"\_",
-    "%": r"\%", "~": r"\textasciitilde{}",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -54,15 +50,6 @@ def latex_row(study: StudyData, answer: Answer, part: Part) -> str:
 
 
 PARTS = {"best": "each arm at its best", "setting": "tutorial's setting", "mean": "mean over settings"}
-
-
-def escape(text: str) -> str:
-    r"""Return a text for LaTeX.
-
-    >>> escape("50 % & more_")
-    '50 \\% \\& more\\_'
-    """
-    return SPECIAL.sub(lambda match: IN_LATEX[match.group()], text)
 
 
 def citation(study: StudyData) -> str:

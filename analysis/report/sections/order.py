@@ -12,13 +12,13 @@ from analysis.report.sections import (
     glossary,
     inference,
     learning,
-    methods,
     pairs,
     provenance,
     speed,
     tuning,
     where,
 )
+from analysis.report.sections.methods import methods
 from analysis.report.sections.robustness import robustness
 from analysis.report.sections.trust import trust
 

@@ -1,4 +1,5 @@
-// Adam with torch's defaults (Kingma & Ba 2015, algorithm 1), applied where a gradient is still in the registers.
+// Adam (Kingma & Ba 2015, algorithm 1), applied where a gradient is still in the registers. Its constants are those of
+// study/spec/constants.py, as build.py defines them.
 #ifndef ADAM_H
 #define ADAM_H
 
@@ -13,11 +14,11 @@ typedef struct {
 // Moves the LANES parameters that begin at ``at`` by their gradient g.
 INLINE void move(Adam adam, int64_t at, vec g) {
     vec m = load(adam.m + at), v = load(adam.v + at);
-    m = m + (g - m) * splat(0.1f);
-    v = v * splat(0.999f) + g * g * splat(0.001f);
+    m = m + (g - m) * splat((float)(1 - BETA1));
+    v = v * splat((float)BETA2) + g * g * splat((float)(1 - BETA2));
     store(adam.m + at, m);
     store(adam.v + at, v);
-    vec root = square_root(v) * splat(adam.inverse_root) + splat(1e-8f);
+    vec root = square_root(v) * splat(adam.inverse_root) + splat((float)ADAM_EPS);
     store(adam.w + at, load(adam.w + at) - splat(adam.size) * m / root);
 }
 

@@ -14,10 +14,22 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
+from study.spec.arms import Norm
+from study.spec.constants import ADAM, NORM_EPS
+
 SOURCE = Path(__file__).with_name("kernel.c")
 COMPILERS = ("cc", "gcc", "clang")
 FLAGS = ("-std=gnu11", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math")
-ALWAYS = ("-ffp-contract=off", "-shared", "-fPIC")
+CONSTANTS = {
+    "BETA1": ADAM.beta1,
+    "BETA2": ADAM.beta2,
+    "ADAM_EPS": ADAM.eps,
+    "NORM_EPS": NORM_EPS,
+    "MOMENTUM": Norm("batch").momentum,
+}
+"""The constants of a training by their names in C."""
+DEFINED = tuple(f"-D{name}={value!r}" for name, value in CONSTANTS.items())
+ALWAYS = ("-ffp-contract=off", "-shared", "-fPIC", *DEFINED)
 """Flags of every build: a multiplication and an addition stay two operations on every processor, for equal bits."""
 TIMEOUT = 60
 """Seconds of a compilation, at most; it takes about one."""

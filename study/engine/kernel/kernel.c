@@ -215,8 +215,8 @@ void kernel_train(const Network *net, Run *run, Images images, int64_t n, int64_
     part_scratch(net, n, memory, &scratch);
     find_statistics(net, run, &scratch);
     for (int64_t step = 0; step < steps; step++) {
-        run->beta1_t *= 0.9;
-        run->beta2_t *= 0.999;
+        run->beta1_t *= BETA1;
+        run->beta2_t *= BETA2;
         forward(net, run, &images, n, &scratch);
         losses[step] = cross_entropy(scratch.x[net->n_linears - 1], n, net->widths[net->n_linears], net->n_classes,
                                      images.labels);
@@ -237,7 +237,7 @@ void kernel_fold(const Network *net, const Run *run, float *folded) {
     for (int l = 0; net->batch_norm && l < net->n_linears - 1; l++) {
         Layer layer = layers[l];
         for (int64_t u = 0; u < layer.n_out; u += LANES) {
-            vec gain = load(run->w + layer.gamma + u) / square_root(load(mean + layer.n_out + u) + splat(EPS));
+            vec gain = load(run->w + layer.gamma + u) / square_root(load(mean + layer.n_out + u) + splat((float)NORM_EPS));
             for (int64_t at = layer.weight + u; at < layer.bias; at += layer.n_out)
                 store(folded + at, load(run->w + at) * gain);
             vec centred = load(run->w + layer.bias + u) - load(mean + u);

@@ -4,8 +4,6 @@
 
 #include "adam.h"
 
-static const float EPS = 1e-5f;
-
 typedef struct {
     float *inverse_sd;      // (width) of the batch, for the backward pass
     float *mean, *var;      // (width) running averages; var unbiased
@@ -37,8 +35,9 @@ INLINE vec moment(const float *z, int64_t n, int64_t width, Centre centre, const
 
 INLINE void keep_statistics(const Norm *norm, int64_t u, vec mean, vec var, int64_t n) {
     float unbiased = (float)n / (float)(n - 1);
-    store(norm->mean + u, load(norm->mean + u) * splat(0.9f) + mean * splat(0.1f));
-    store(norm->var + u, load(norm->var + u) * splat(0.9f) + var * splat(unbiased) * splat(0.1f));
+    vec newest = splat((float)MOMENTUM), old = splat((float)(1 - MOMENTUM));
+    store(norm->mean + u, load(norm->mean + u) * old + mean * newest);
+    store(norm->var + u, load(norm->var + u) * old + var * splat(unbiased) * newest);
     for (int i = 0; i < LANES; i++) {
         norm->means[u + i] += (double)mean[i];
         norm->vars[u + i] += (double)var[i];
@@ -53,7 +52,7 @@ static void norm_forward(float *z, int64_t n, int64_t width, const float *gamma,
         centre.mean = moment(z + u, n, width, centre, 1);
         centre.rest = moment(z + u, n, width, centre, 1);
         vec var = moment(z + u, n, width, centre, 2);
-        vec inverse_sd = splat(1) / square_root(var + splat(EPS));
+        vec inverse_sd = splat(1) / square_root(var + splat((float)NORM_EPS));
         keep_statistics(norm, u, centre.mean + centre.rest, var, n);
         store(norm->inverse_sd + u, inverse_sd);
         vec g = load(gamma + u), b = load(beta + u);

@@ -12,9 +12,8 @@ import torch
 from torch import Tensor
 from torch.optim.adam import adam
 
-from study.engine.optimisers import Adam
+from study.spec.constants import ADAM, Adam
 
-ADAM = Adam()
 ALIGNMENT = 64  # elements; every parameter starts at the same alignment whatever the stack holds
 
 

@@ -10,9 +10,6 @@ from torch import Tensor, nn
 from study.engine.lockstep.optimiser import Parameters
 from study.spec.arms import Norm
 
-EPS = 1e-5
-"""Added to every variance, as torch's normalisations do."""
-
 
 class StackedNorm(Protocol):
     """The normalisation of a hidden layer for L runs at once, its vectors padded by units of zero.

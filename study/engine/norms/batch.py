@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from study.engine.lockstep.optimiser import Parameters
-from study.engine.norms import EPS
 from study.spec.arms import BATCH_STATISTICS, Norm
+from study.spec.constants import NORM_EPS
 
 OBEYS, KEEPS = ("momentum",), BATCH_STATISTICS
 
@@ -42,7 +42,7 @@ class BatchNorm:
         self.z = z.flatten(1)
         gamma, beta, mean, var = self.channels
         y, self.mean, self.inverse_sd = torch.native_batch_norm(
-            self.z, gamma, beta, mean, var, True, self.momentum, EPS
+            self.z, gamma, beta, mean, var, True, self.momentum, NORM_EPS
         )
         self.this_epoch[0].add_(self.mean)
         self.this_epoch[1].add_(self.inverse_sd.pow(-2))
@@ -66,7 +66,7 @@ class BatchNorm:
         statistics = {}
         for window, sums, n in (("last", self.this_epoch, 1), ("all", whole, n_epochs)):
             mean, var = sums / (n * n_batches)
-            unbiased = (var - EPS) * (batch_size / (batch_size - 1))
+            unbiased = (var - NORM_EPS) * (batch_size / (batch_size - 1))
             statistics[f"cumulative_{window}_mean"] = mean.to(self.gamma).view_as(self.gamma)
             statistics[f"cumulative_{window}_var"] = unbiased.to(self.gamma).view_as(self.gamma)
         return {name: value for name, value in statistics.items() if name.rpartition("_")[0] in self.kept}
@@ -75,7 +75,7 @@ class BatchNorm:
         """Return dL/dz from dL/dy, both (batch, runs, width); Ioffe & Szegedy 2015, section 3."""
         d_z, d_gamma, d_beta = torch.ops.aten.native_batch_norm_backward(
             d_y.flatten(1), self.z, self.channels[0], None, None,
-            self.mean, self.inverse_sd, True, EPS, [True, True, True],
+            self.mean, self.inverse_sd, True, NORM_EPS, [True, True, True],
         )  # fmt: skip
         self.d_gamma.view(-1).copy_(d_gamma)
         self.d_beta.view(-1).copy_(d_beta)
@@ -84,7 +84,7 @@ class BatchNorm:
     def folded(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
         """Return W gain and (b - mean) gain + beta with gain = gamma / sqrt(var + eps), by the running averages, as
         torch.nn.utils.fusion.fuse_linear_bn_eval does."""
-        gain = self.gamma * (self.running_var + EPS).rsqrt()
+        gain = self.gamma * (self.running_var + NORM_EPS).rsqrt()
         return weight * gain, (bias - self.running_mean) * gain + self.beta
 
     def predict(self, z: Tensor, runs: slice) -> Tensor:
@@ -95,7 +95,7 @@ stacked = BatchNorm
 
 
 def twin(width: int, norm: Norm) -> nn.Module:
-    return nn.BatchNorm1d(width, momentum=norm.momentum)
+    return nn.BatchNorm1d(width, eps=NORM_EPS, momentum=norm.momentum)
 
 
 def by_image(z: Tensor) -> None:

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from study.engine.lockstep.optimiser import Parameters
-from study.engine.norms import EPS
 from study.spec.arms import Norm
+from study.spec.constants import NORM_EPS
 
 OBEYS = KEEPS = ()
 
@@ -73,7 +73,7 @@ stacked = LayerNorm
 
 
 def twin(width: int, norm: Norm) -> nn.Module:
-    return nn.LayerNorm(width)
+    return nn.LayerNorm(width, eps=NORM_EPS)
 
 
 def by_image(z: Tensor) -> Tensor:
@@ -84,5 +84,5 @@ def by_image(z: Tensor) -> Tensor:
 def _normalise(z: Tensor) -> tuple[Tensor, Tensor]:
     """Return x_hat of z (..., width) and 1 / sqrt(var + eps) of each image (equation 3)."""
     var, mean = torch.var_mean(z, -1, correction=0, keepdim=True)
-    inverse_sd = (var + EPS).rsqrt()
+    inverse_sd = (var + NORM_EPS).rsqrt()
     return (z - mean) * inverse_sd, inverse_sd

@@ -110,7 +110,7 @@ def _untold(figure: Figure) -> Iterator[str]:
 
 def words_of(sections: Sequence[Section], report: dict[str, Any]) -> list[Text]:
     """Every text of the answer and of the sections, one a sentence, label or cell."""
-    said = [("notice", notice) for notice in report["notices"]] + [("scope", report["scope"])]
+    said = [("notice", notice) for notice in (*report["warnings"], *report["notes"])] + [("scope", report["scope"])]
     for verdict in report["verdicts"]:
         said += [(f"part {part['key']}", text) for part in verdict["parts"] for text in _told(part)]
         said += [("what would change it", text) for text in verdict["what_would_change_it"]]
@@ -346,7 +346,7 @@ def test_every_text_of_a_block_is_read() -> None:
     blocks = [Paragraph("said"), BulletList(["item"]), Placeholder("missing", "command"), figure]
     part = {"key": "best", "title": "title", "headline": "first", "details": ["detail"]}
     verdict = {"parts": [part], "what_would_change_it": ["change"]}
-    report = {"notices": ["notice"], "scope": "scope", "verdicts": [verdict]}
+    report = {"warnings": ["notice"], "notes": [], "scope": "scope", "verdicts": [verdict]}
     texts = [text.text for text in words_of([Section("map", "Map", blocks[:2], blocks[2:])], report)]
     assert texts == [
         *("notice", "scope", "title", "first", "detail", "change"),

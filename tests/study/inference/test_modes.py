@@ -19,7 +19,6 @@ from torch.nn.utils.fusion import fuse_linear_bn_eval
 from torch.optim.swa_utils import update_bn
 
 from study.data.dataset import Dataset
-from study.engine.norms import EPS
 from study.inference import metrics
 from study.inference.metrics import Flags, composition_sensitivity, flags, measure, swap_pairs, swap_sensitivity
 from study.inference.modes import (
@@ -36,6 +35,7 @@ from study.inference.modes import (
 )
 from study.inference.statistics import population, preactivation_batches, precise, stored_statistics, whole_batches
 from study.spec.arms import Norm
+from study.spec.constants import NORM_EPS
 
 Trained = tuple[list[nn.Sequential], Networks, Tensor, Tensor]
 """Two networks, the stack of them, training images, and test images."""
@@ -361,7 +361,7 @@ def test_blend_nears_the_source_as_n_grows(one: int, other: int, m: int, seed: i
     for n_pseudo in sorted((one, other)):
         x_hat = Blend(source, m, n_pseudo).normalise(0, z)
         sd = (z[:, 0] - z[:, 1]) / (x_hat[:, 0] - x_hat[:, 1])
-        distances.append(torch.stack([5 - (z[:, 0] - sd * x_hat[:, 0]), 9 + EPS - sd.square()]))
+        distances.append(torch.stack([5 - (z[:, 0] - sd * x_hat[:, 0]), 9 + NORM_EPS - sd.square()]))
     assert (distances[1].abs() <= distances[0].abs() + 1e-6).all()
 
 
@@ -521,7 +521,7 @@ def test_a_swap_is_torchs_train_mode_on_two_batches(trained: Trained) -> None:
             assert len(gone) == len(come) == k
             moved = (twin[0](images[gone]) - twin[0](images[come])).sum(0) / m
             x_hat = [
-                ((own := twin[0](images[rows])) - own.mean(0)) / (own.var(0, correction=0) + EPS).sqrt()
+                ((own := twin[0](images[rows])) - own.mean(0)) / (own.var(0, correction=0) + NORM_EPS).sqrt()
                 for rows in (a, b)
             ]
             answers = [twin(images[rows])[0] for rows in (a, b)]

@@ -67,7 +67,7 @@ DIGEST = "259b77fd8c5c6efd"
 def digest(compiler: Sequence[str], flags: Sequence[str], folder: Path, run_by: Sequence[str] = ()) -> str:
     """What the program prints, built so."""
     program = folder / "program"
-    contract = ("-std=gnu11", "-ffp-contract=off", f"-I{build.SOURCE.parent}")
+    contract = ("-std=gnu11", "-ffp-contract=off", *build.DEFINED, f"-I{build.SOURCE.parent}")
     environment = os.environ | {"ZIG_GLOBAL_CACHE_DIR": str(folder), "ZIG_LOCAL_CACHE_DIR": str(folder)}
     command = [*compiler, *flags, *contract, str(PROGRAM), "-lm", "-o", str(program)]
     subprocess.run(command, check=True, env=environment, capture_output=True)

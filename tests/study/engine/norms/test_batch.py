@@ -5,9 +5,9 @@ import torch
 from torch import Tensor
 
 from study.engine.lockstep.optimiser import Parameters
-from study.engine.norms import EPS
 from study.engine.norms.batch import BatchNorm
 from study.spec.arms import Norm
+from study.spec.constants import NORM_EPS
 
 WIDTH, RUNS = 5, 6
 
@@ -65,4 +65,4 @@ def test_a_batch_of_two_normalises_to_plus_and_minus_one() -> None:
     _, norm = stack()
     z = torch.tensor([0.0, 100.0], dtype=torch.float64)[:, None, None].expand(2, RUNS, WIDTH)
     x_hat = (norm.forward(z.contiguous()) - norm.beta[:, 0]) / norm.gamma[:, 0]
-    torch.testing.assert_close(x_hat.abs(), torch.ones_like(x_hat), rtol=EPS, atol=0)
+    torch.testing.assert_close(x_hat.abs(), torch.ones_like(x_hat), rtol=NORM_EPS, atol=0)

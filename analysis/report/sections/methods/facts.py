@@ -1,0 +1,270 @@
+"""The words of the methods: what stands for ``{a name}`` in a statement, from design, records and results."""
+
+from typing import Any
+
+from analysis.findings.modes.inference_modes import CLEAN
+from analysis.records.tables import ENDPOINTS, PRIMARY
+from analysis.report import inference_sentences
+from analysis.report import number_format as fmt
+from analysis.report.sections.methods.conditions import Has
+from analysis.stats.sign_flips import MAX_EXACT_UNITS, MAX_PATTERNS
+from analysis.stats.time_to_event import THRESHOLDS
+from study.spec.arms import ARMS, Norm
+from study.spec.constants import ADAM, NORM_EPS, initial_bound
+from study.spec.factors import FACTORS, Factor, rounded
+from study.spec.history import NOT_APPLICABLE
+
+
+class Facts(Has):
+    """Conditions and words of a study."""
+
+    def __getitem__(self, name: str) -> Any:
+        return getattr(self, name)
+
+    # --- what was trained
+
+    @property
+    def dataset(self) -> str:
+        return fmt.dataset(self.study.design.dataset)
+
+    @property
+    def n_train(self) -> str:
+        return f"{self.study.design.data.n_train:,}"
+
+    @property
+    def n_test(self) -> str:
+        return f"{self.study.design.data.n_test:,}"
+
+    @property
+    def n_features(self) -> int:
+        return self.study.design.data.n_features
+
+    @property
+    def n_classes(self) -> int:
+        return self.study.design.data.n_classes
+
+    @property
+    def widths(self) -> str:
+        return "-".join(map(str, self.study.design.widths))
+
+    @property
+    def activation(self) -> str:
+        return fmt.activation(self.study.design)
+
+    @property
+    def parameters(self) -> str:
+        design = self.study.design
+        counts = [f"{design.n_parameters(arm):,} {fmt.side(arm)}" for arm in design.arms]
+        return fmt.listing(counts)
+
+    @property
+    def bounds(self) -> str:
+        return fmt.listing([f"{initial_bound(n):.3g}" for n in self.study.design.widths[:-1]])
+
+    @property
+    def batch(self) -> Norm:
+        return next(arm.norm for arm in ARMS.values() if arm.norm is not None and arm.norm.kind == "batch")
+
+    @property
+    def norm_eps(self) -> str:
+        return _scientific(NORM_EPS)
+
+    @property
+    def adam(self) -> str:
+        return f"beta1 = {ADAM.beta1:g}, beta2 = {ADAM.beta2:g}, eps = {_scientific(ADAM.eps)}"
+
+    @property
+    def epochs(self) -> str:
+        return fmt.units(self.study.design.epochs, "epochs")
+
+    @property
+    def n_settings(self) -> int:
+        return len(self.study.design.cells)
+
+    @property
+    def levels(self) -> str:
+        """Every factor with its levels."""
+        return "; ".join(self._levels(factor) for factor in self.study.design.factors)
+
+    def _levels(self, factor: Factor) -> str:
+        levels = self.study.design.levels(factor.key)
+        return f"{factor.axis} {fmt.listing([factor.show(level) for level in levels])}"
+
+    @property
+    def setting(self) -> str:
+        return fmt.cell(self.study.design.cells[0])
+
+    @property
+    def seeds(self) -> str:
+        seeds = self.study.design.seeds
+        whole = len(seeds) > 1 and seeds[-1] - seeds[0] == len(seeds) - 1
+        which = f"{seeds[0]} to {seeds[-1]}" if whole else fmt.listing([*map(str, seeds[:20])])
+        more = f" and {len(seeds) - 20:,} more" if not whole and len(seeds) > 20 else ""
+        return f"{len(seeds):,} ({which}{more})"
+
+    @property
+    def seeds_of_a_search(self) -> str:
+        return fmt.seeds(len(self.study.design.seeds_of(1)))
+
+    @property
+    def differ(self) -> str:
+        """What the two runs of a pair differ in."""
+        return " or ".join(fmt.treatments(self.study.design.arms))
+
+    @property
+    def not_applicable_runs(self) -> str:
+        counts = self.study.runs[self.study.runs.status == NOT_APPLICABLE].arm.value_counts(sort=False)
+        parts = [
+            f"{n} runs {fmt.side(str(arm))} (a batch has at least {fmt.units(ARMS[str(arm)].smallest_batch, 'images')})"
+            for arm, n in counts.items()
+        ]
+        return fmt.listing(parts)
+
+    @property
+    def machine(self) -> str:
+        device, versions = self.study.manifest["device"], self.study.manifest["versions"]
+        named = ", ".join(f"{name} {versions[name]}" for name in ("python", "torch") if name in versions)
+        return f"{device['engine']}{f' ({named})' if named else ''}"
+
+    # --- outcome and failures
+
+    @property
+    def primary(self) -> str:
+        return ENDPOINTS[PRIMARY]
+
+    @property
+    def secondary(self) -> str:
+        return next(text for name, text in ENDPOINTS.items() if name != PRIMARY)
+
+    @property
+    def key(self) -> str:
+        return fmt.listing([*(factor.axis for factor in self.study.design.factors), "seed"])
+
+    @property
+    def learns(self) -> str:
+        return fmt.percent(self.study.learning_threshold, 0)
+
+    @property
+    def chance(self) -> str:
+        return fmt.percent(self.study.chance)
+
+    # --- tests
+
+    @property
+    def alpha(self) -> str:
+        return fmt.level(self.results.alpha)
+
+    @property
+    def level(self) -> str:
+        return fmt.level(1 - self.results.alpha)
+
+    @property
+    def inner(self) -> str:
+        return fmt.level(1 - 2 * self.results.alpha)
+
+    @property
+    def margin(self) -> str:
+        return f"{100 * self.results.margin:g}"
+
+    @property
+    def fixed_alpha(self) -> str:
+        assert self.rule.fixed is not None
+        return fmt.level(self.rule.fixed.alpha)
+
+    @property
+    def fixed_margin(self) -> str:
+        assert self.rule.fixed is not None
+        return f"{100 * self.rule.fixed.margin:g}"
+
+    @property
+    def fixed_on(self) -> str:
+        assert self.rule.fixed is not None
+        return self.rule.fixed.date
+
+    @property
+    def n_treatments(self) -> int:
+        return len(self.study.treatments)
+
+    @property
+    def baseline(self) -> str:
+        return fmt.arm_name(self.study.baseline)
+
+    @property
+    def exact_up_to(self) -> int:
+        return MAX_EXACT_UNITS
+
+    @property
+    def patterns(self) -> str:
+        return f"{MAX_PATTERNS:,}"
+
+    @property
+    def thresholds(self) -> str:
+        return fmt.listing([f"{100 * threshold:g}" for threshold in THRESHOLDS])
+
+    # --- tuning
+
+    @property
+    def tuning(self) -> dict[str, Any]:
+        return self.study.manifest["tuning"]
+
+    @property
+    def budget(self) -> str:
+        chosen = self.tuned_arms[0].chosen[0]
+        return f"{fmt.trials(chosen.n_trials)} of {fmt.seeds(chosen.n_seeds)} and {self.tuning['epochs']} epochs"
+
+    @property
+    def space(self) -> str:
+        ranges = ((FACTORS[key], levels) for key, levels in self.tuned_arms[0].space.items())
+        return fmt.listing([f"{f.axis} {f.show(low)} to {f.show(high)}" for f, (low, high) in ranges])
+
+    @property
+    def n_held_out(self) -> str:
+        return f"{self.tuned_arms[0].n_held_out:,}"
+
+    @property
+    def n_left(self) -> str:
+        """Images that trials train on."""
+        return f"{self.study.design.data.n_train - self.tuned_arms[0].n_held_out:,}"
+
+    @property
+    def n_searches(self) -> int:
+        return len(self.tuned_arms[0].searches)
+
+    @property
+    def chosen(self) -> str:
+        every = {one.arm: one.cell for of_arm in self.tuned_arms for one in of_arm.chosen}
+        return fmt.listing([f"{fmt.cell(rounded(cell))} {fmt.side(arm)}" for arm, cell in every.items()])
+
+    # --- inference modes
+
+    @property
+    def mode_names(self) -> str:
+        clean = [r for r in self.mode_results if (r.shift, r.severity) == CLEAN]
+        return "; ".join(dict.fromkeys(result.mode.label for result in clean))
+
+    @property
+    def batch_sizes(self) -> str:
+        """Sizes of test batches, with the orders of their images."""
+        batched = [r for r in self.mode_results if r.eval_batch_size and (r.shift, r.severity) == CLEAN]
+        sizes = sorted({result.eval_batch_size for result in batched if result.eval_batch_size})
+        orders = dict.fromkeys(result.order for result in batched if result.order)
+        return f"{fmt.listing([f'{size:,}' for size in sizes])} images, in {fmt.listing([*orders])} order"
+
+    @property
+    def modes_where(self) -> str:
+        assert self.evaluated is not None
+        return inference_sentences.where(self.evaluated)
+
+    @property
+    def shift_names(self) -> str:
+        shifts = dict.fromkeys(result.shift for result in self.mode_results if result.shift != CLEAN[0])
+        return fmt.listing([inference_sentences.condition(shift, 0) for shift in shifts])
+
+
+def _scientific(value: float) -> str:
+    """Return a small number with its power of ten.
+
+    >>> _scientific(1e-08), _scientific(1e-05)
+    ('1e-8', '1e-5')
+    """
+    return f"{value:.0e}".replace("e-0", "e-")

@@ -1,0 +1,205 @@
+"""What was trained, how, and what came of it: data, networks, arms, settings, seeds, endpoint, failures."""
+
+from analysis.report.sections.methods.conditions import Has
+from analysis.report.sections.methods.statements import Statement, every, no
+
+DATA, NETWORKS, DESIGN, OUTCOME, FAILURES = "Data", "Networks and training", "Design", "Outcome", "Failures"
+
+PAPERS_OF_DATA = {
+    "mnist": "lecun1998",
+    "fashion-mnist": "xiao2017",
+    "kmnist": "clanuwat2018",
+    "digits": "pedregosa2011",
+}
+IMAGES = "{n_train} images to train on and {n_test} to test on, of {n_features} pixels in {n_classes} classes."
+
+
+def _data(key: str, paper: str) -> Statement:
+    return Statement(f"data-{key}", DATA, f"The data are {{dataset}} [@{paper}]: {IMAGES}", lambda f: f.data(key))
+
+
+STATEMENTS = (
+    *(_data(*item) for item in PAPERS_OF_DATA.items()),
+    Statement(
+        "networks", NETWORKS, "Networks have layers of {widths} units{activation}. They are trained on cross-entropy."
+    ),
+    Statement(
+        "norm-batch",
+        NETWORKS,
+        "Batch normalisation [@ioffe2015] stands {batch.placement} the activation of each hidden layer (eps ="
+        " {norm_eps}). Each batch has a weight of {batch.momentum:g} in its running averages. It learns a gain, which"
+        " starts at 1, and a shift, which starts at 0.",
+        lambda f: f.norm("batch"),
+    ),
+    Statement(
+        "norm-layer",
+        NETWORKS,
+        "Layer normalisation [@ba2016] normalises each image over the units of a hidden layer, before the activation"
+        " (eps = {norm_eps}). It learns a gain, which starts at 1, and a shift, which starts at 0.",
+        lambda f: f.norm("layer"),
+    ),
+    Statement("parameters", NETWORKS, "Parameters of a network: {parameters}."),
+    Statement(
+        "initialisation",
+        NETWORKS,
+        "Weights and biases of a layer with m inputs start uniform between -1/√m and 1/√m (from the first layer to the"
+        " last: ±{bounds}).",
+    ),
+    Statement(
+        "adam",
+        NETWORKS,
+        "The optimiser is Adam [@kingma2015] with {adam}, a constant learning rate and no weight decay. A run has"
+        " {epochs}. The last incomplete batch of an epoch is dropped in training, never in evaluation.",
+    ),
+    Statement("machine", NETWORKS, "Engine: {machine}.", Has.engine),
+    Statement(
+        "grid",
+        DESIGN,
+        "The grid has {n_settings} settings, every combination of: {levels}.",
+        Has.several_settings,
+    ),
+    Statement("setting", DESIGN, "The setting is {setting}.", every(no(Has.several_settings), no(Has.tuned))),
+    Statement(
+        "untuned-setting",
+        DESIGN,
+        "The setting that nobody tuned is {setting}.",
+        every(no(Has.several_settings), Has.tuned),
+    ),
+    Statement("seeds", DESIGN, "Seeds: {seeds}.", no(Has.several_searches)),
+    Statement(
+        "seeds-of-searches",
+        DESIGN,
+        "There are {seeds_of_a_search} for each of {n_searches} searches.",
+        Has.several_searches,
+    ),
+    Statement(
+        "pairs",
+        DESIGN,
+        "Both runs of a pair start from the same weights and see the same batches. They differ in {differ} alone.",
+        every(Has.comparisons_of_arms, no(Has.tuned)),
+    ),
+    Statement(
+        "tuned-pairs",
+        DESIGN,
+        "Both runs of a pair start from the same weights and see the images in the same order. Untuned, they differ in"
+        " {differ} alone; tuned, they differ in what tuning chose as well.",
+        every(Has.comparisons_of_arms, Has.tuned),
+    ),
+    Statement(
+        "not-applicable",
+        DESIGN,
+        "Recorded as not applicable: {not_applicable_runs}.",
+        Has.not_applicable,
+    ),
+    Statement(
+        "endpoint",
+        OUTCOME,
+        "The primary endpoint is the {primary}; the secondary one is the {secondary}.",
+        Has.whole_endpoint,
+    ),
+    Statement(
+        "short-endpoint",
+        OUTCOME,
+        "The primary endpoint is the mean test accuracy over the {epochs} of a run; the secondary one is the"
+        " {secondary}.",
+        no(Has.whole_endpoint),
+    ),
+    Statement(
+        "difference",
+        OUTCOME,
+        "A difference is arm minus baseline ({baseline}), in points of accuracy, of two runs with the same {key}.",
+        every(Has.comparisons_of_arms, no(Has.tuned)),
+    ),
+    Statement(
+        "tuned-difference",
+        OUTCOME,
+        "A difference is arm minus baseline ({baseline}), in points of accuracy, of two runs with the same seed.",
+        every(Has.comparisons_of_arms, Has.tuned),
+    ),
+    Statement(
+        "unit-of-a-grid",
+        OUTCOME,
+        "Over all settings, each seed's differences are averaged over the grid first. The seed is the unit, and n"
+        " counts seeds.",
+        every(Has.comparisons_of_arms, Has.several_settings),
+    ),
+    Statement(
+        "unit",
+        OUTCOME,
+        "The seed is the unit, and n counts seeds.",
+        every(Has.comparisons_of_arms, no(Has.several_settings), no(Has.several_searches)),
+    ),
+    Statement(
+        "unit-untuned",
+        OUTCOME,
+        "At the setting that nobody tuned the seed is the unit, and n counts seeds.",
+        Has.several_searches,
+    ),
+    Statement("test-images", OUTCOME, "Test images choose no epoch and no seed."),
+    Statement(
+        "test-images-choose-settings",
+        OUTCOME,
+        "They do choose each arm's best setting, for each seed on the other seeds.",
+        Has.cross_fitted,
+    ),
+    Statement(
+        "fails",
+        FAILURES,
+        "A run fails where it diverges, or ends with a test accuracy below {learns}.",
+    ),
+    Statement("none-failed", FAILURES, "No run failed.", no(Has.failures)),
+    Statement("diverged", FAILURES, "A run that diverged scores chance ({chance}).", Has.divergence),
+    Statement(
+        "two-parts",
+        FAILURES,
+        "Failure is an outcome with two parts [@ich2019; @permutt2017]: whether a run learns, and the difference given"
+        " that both arms learn. The difference of a setting is the second.",
+        every(Has.comparisons_of_arms, Has.failures_on_the_grid),
+    ),
+    Statement(
+        "as-they-ended",
+        FAILURES,
+        "Each arm at its best and the mean over all settings take all pairs, failures as they ended.",
+        every(Has.comparisons_of_arms, Has.failures_on_the_grid, Has.several_settings),
+    ),
+    Statement(
+        "tuned-as-they-ended",
+        FAILURES,
+        "Tuned pairs count with their failures as they ended.",
+        every(Has.tuned, Has.failures),
+    ),
+    Statement(
+        "counts-alone",
+        FAILURES,
+        "Where a run failed and both arms learn in fewer than {enough} pairs, the runs that learn are counted and no"
+        " difference is given.",
+        Has.counts_alone,
+    ),
+    Statement(
+        "mcnemar",
+        FAILURES,
+        "In a setting, failures of the two arms are compared with McNemar's exact test [@mcnemar1947] and an adjusted"
+        " Wald interval [@bonett2012].",
+        every(Has.comparisons_of_arms, Has.failures_on_the_grid),
+    ),
+    Statement(
+        "failures-over-settings",
+        FAILURES,
+        "Over all settings, a sign-flip test compares each seed's counts.",
+        every(Has.comparisons_of_arms, Has.failures_on_the_grid, Has.several_settings),
+    ),
+    Statement(
+        "worst-rank",
+        FAILURES,
+        "Two more analyses look at divergence: Wilcoxon's test with divergence as the worst score [@lachin1999], and"
+        " bounds on the difference whatever a diverged run might have scored [@horowitz2000].",
+        every(Has.comparisons_of_arms, Has.failures_on_the_grid, Has.divergence),
+    ),
+    Statement(
+        "limits-of-shares",
+        FAILURES,
+        "Shares of runs that fail carry exact limits [@clopper1934].",
+        Has.trained,
+    ),
+)
+"""Statements of every study, in order."""

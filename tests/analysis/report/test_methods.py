@@ -1,0 +1,88 @@
+"""The methods: what a study did and no more, the same on the page and in a paper, with the papers that they cite."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from analysis.report.sections.methods import methods
+from analysis.report.sections.methods.facts import Facts
+from analysis.report.sections.methods.references import REFERENCES
+from analysis.report.sections.methods.statements import CITATION
+from study.spec.arms import NORM_KINDS
+from study.spec.datasets import DATASETS
+from tests.analysis.planted import plant
+from tests.analysis.report.exported import MORE, SMALL, STUDIES, Exported, Make, renamed, score
+
+
+def test_the_methods_name_what_this_study_has_and_its_constants(exported: Make) -> None:
+    texts = {name: " ".join(exported(name).texts["methods.md"].replace("\\", "").split()) for name in STUDIES}
+    grid, three, tuned, one = texts.values()
+    for text in texts.values():
+        assert "1,437 images to train on and 360 to test on, of 64 pixels in 10 classes" in text
+        assert "beta1 = 0.9, beta2 = 0.999, eps = 1e-8" in text
+        assert "±0.125, 0.177 and 0.177" in text
+        assert "(eps = 1e-5). Each batch has a weight of 0.1 in its running averages" in text
+    assert "3,594 with BN and 3,466 without BN" in grid
+    assert "3,594 with BN, 3,466 without BN and 3,594 with LN" in three
+    assert "batch size 32 and 64; learning rate 0.01 and 0.1" in grid
+    assert "Seeds: 6 (0 to 5)" in grid
+    assert "A run has 3 epochs" in grid
+    assert "Trials trained on 1,198 of the training images and were scored on the other 239" in tuned
+    for words, where in {
+        "Tuning": [tuned],
+        "Layer normalisation": [three],
+        "scores chance (10.00 %)": [three],
+        "McNemar": [three, tuned],
+        "No run failed": [grid, tuned, one],
+        "No test is corrected": [three],
+        "best on the other seeds": [grid, three, tuned],
+        "Inference modes": [],
+        "Westfall": [grid, three, tuned],
+        "family": [grid, three],
+        "Sobol": [tuned],
+    }.items():
+        assert [text for text in texts.values() if words in text] == where, words
+
+
+@pytest.mark.slow
+def test_every_statement_holds_of_a_study_and_those_with_a_condition_not_of_all(
+    exported: Make,
+) -> None:
+    every = [exported(name) for name in (STUDIES | MORE)]
+    facts = [Facts(one.study, one.results) for one in every]
+    for statement in methods.STATEMENTS:
+        holds = [bool(statement.holds(of)) for of in facts]
+        assert any(holds), statement.key
+        assert not all(holds) or statement.holds.__name__ in ("always", "trained", "norm"), statement.key
+
+
+def test_statements_have_their_own_keys_and_cite_every_paper_and_no_other() -> None:
+    keys = [statement.key for statement in methods.STATEMENTS]
+    assert len(keys) == len({*keys})
+    cited = {
+        key.strip(" @")
+        for statement in methods.STATEMENTS
+        for keys in CITATION.findall(statement.text)
+        for key in keys.split(";")
+    }
+    assert cited == {*REFERENCES}
+    assert {f"data-{dataset}" for dataset in DATASETS} <= {*keys}
+    assert {f"norm-{kind}" for kind in NORM_KINDS} <= {*keys}
+
+
+def test_a_manifest_cannot_cite(tmp_path: Path) -> None:
+    device = {"kind": "cpu", "name": "abacus", "engine": "[@nobody2000] {n_train}", "workers": 1}
+    one = Exported(renamed(plant(tmp_path / "s", SMALL, score), device=device))
+    assert "[@nobody2000] \\{n\\_train\\}" in one.texts["methods.tex"]
+
+
+def test_the_page_has_the_same_methods_and_papers(exported: Make) -> None:
+    one = exported("of three arms with failures")
+    section = methods.section(one.study, one.results)
+    texts, papers = section.details
+    markdown = one.texts["methods.md"].replace("\\", "")
+    assert not section.blocks
+    shown = [(term.term, term.text.replace("\\", "")) for term in texts.terms]  # type: ignore[union-attr]
+    assert re.findall(r"^## (.+)\n\n(.+)$", markdown, re.MULTILINE)[:-1] == shown[: len(shown)]
+    assert re.findall(r"^- (.+)$", markdown, re.MULTILINE) == papers.items  # type: ignore[union-attr]
