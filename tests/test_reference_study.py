@@ -15,7 +15,6 @@ from analysis.findings import contrasts
 from analysis.findings import results as findings
 from analysis.records import tables, trials
 from analysis.report import report_json as contents
-from analysis.report.first_screen.screen import screen
 from tests import ROOT
 
 STUDY = ROOT / "results" / "reference-mnist"
@@ -68,8 +67,7 @@ def test_the_shipped_tables_are_those_of_the_shipped_records(table: pd.DataFrame
 @pytest.mark.parametrize("folder", [STUDY, TUNED], ids=["grid", "tuned"])
 def test_the_shipped_report_says_what_the_program_says_of_the_records(folder: Path) -> None:
     study = tables.load(folder)
-    found = findings.analyse(study, 0.05, 0.002)
-    said = contents.contents(study, found, screen(study, found))
+    said = contents.contents(study, findings.analyse(study, 0.05, 0.002))
     shipped = json.loads((folder / "report.json").read_text("utf-8"))
     for part in ("title", "cards", "warnings", "notes", "verdicts", "scope", "completeness", "unpaired", "looks"):
         assert said[part] == shipped[part]

@@ -14,7 +14,7 @@ from analysis.records.rule import rule_of
 from analysis.records.tables import PRIMARY, StudyData
 from analysis.report import answer_sentences, inference_sentences, rule_sentences, sentences
 from analysis.report import number_format as fmt
-from analysis.report.first_screen.screen import Screen
+from analysis.report.first_screen.screen import screen
 from analysis.report.sections import order
 from analysis.stats.power import attainable_p, seeds_to_reach
 from study.spec.arms import BASELINE
@@ -23,8 +23,9 @@ from study.spec.factors import FACTORS, Cell
 SCHEMA_VERSION = 5
 
 
-def contents(study: StudyData, results: Results, screen: Screen) -> dict[str, Any]:
+def contents(study: StudyData, results: Results) -> dict[str, Any]:
     """Return the content as JSON values alone, NaN and infinity as null."""
+    first = screen(study, results)
     return _json_value(
         {
             "schema_version": SCHEMA_VERSION,
@@ -34,12 +35,12 @@ def contents(study: StudyData, results: Results, screen: Screen) -> dict[str, An
             "margin": results.margin,
             "rule": rule_of(study, results.alpha, results.margin),
             "primary_endpoint": PRIMARY,
-            "title": screen.title,
+            "title": first.title,
             "date": study.manifest.get("date"),
-            "cards": screen.cards,
-            "how_sure": screen.how_sure,
-            "not_tested": screen.not_tested,
-            "take_aways": screen.take_aways,
+            "cards": first.cards,
+            "how_sure": first.how_sure,
+            "not_tested": first.not_tested,
+            "take_aways": first.take_aways,
             "warnings": warnings(study, results),
             "notes": notes(study, results),
             "verdicts": [_verdict(study, results, arm) for arm in study.treatments],

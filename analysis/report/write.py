@@ -52,7 +52,7 @@ def write_report(
     other = None if compare is None else tables.load(compare)
     results = analyse(study, rule.alpha, rule.margin, other)
     first, sections = screen.screen(study, results), order.sections(study, results)
-    report = report_json.contents(study, results, first)
+    report = report_json.contents(study, results)
     if to is not None and not _recorded(study, report["looks"]):
         report["warnings"].append(UNRECORDED)
     files = _files(study, report, first, sections)
