@@ -89,7 +89,10 @@ def to_frame(contrasts: Sequence[Contrast]) -> pd.DataFrame:
 
 
 def analyse(
-    data: StudyData, alpha: float | None = None, margin: float | None = None, other: StudyData | None = None
+    data: StudyData,
+    alpha: float | None = None,
+    margin: float | None = None,
+    other: StudyData | Sequence[StudyData] | None = None,
 ) -> Results:
     """Compute every number of a report.
 
@@ -100,7 +103,7 @@ def analyse(
     alpha, margin
         As for ``contrasts``.
     other
-        Another study to set beside this one.
+        Another study to set beside this one, or several.
 
     Returns
     -------
@@ -110,11 +113,14 @@ def analyse(
     if not isinstance(data, StudyData):
         raise AnalysisError("a whole analysis needs a study's records, from analysis.load; a frame has contrasts alone")
     rule = rule_of(data, alpha, margin)
-    return results.analyse(data, rule.alpha, rule.margin, other)
+    return results.analyse(data, rule.alpha, rule.margin, [other] if isinstance(other, StudyData) else other or ())
 
 
 def write_report(
-    path: StrPath, alpha: float | None = None, margin: float | None = None, compare: StrPath | None = None
+    path: StrPath,
+    alpha: float | None = None,
+    margin: float | None = None,
+    compare: StrPath | Sequence[StrPath] | None = None,
 ) -> Path:
     """Write the report of a study into its folder, as ``python -m analysis.report`` does.
 
@@ -125,7 +131,7 @@ def write_report(
     alpha, margin
         As for ``contrasts``; the page says where they are not those that the study fixed.
     compare
-        The folder of another study to set beside this one.
+        The folder of another study to set beside this one, or several.
 
     Returns
     -------
@@ -139,4 +145,5 @@ def write_report(
     """
     from analysis.report import write
 
-    return write.write_report(Path(path), alpha, margin, None if compare is None else Path(compare)).page
+    others = [compare] if isinstance(compare, str | Path) else compare or ()
+    return write.write_report(Path(path), alpha, margin, [*map(Path, others)]).page

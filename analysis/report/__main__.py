@@ -12,7 +12,7 @@ import tyro
 from analysis.errors import AnalysisError
 from study.cli import arguments
 from study.cli.analysis_rule import asked_rule
-from study.errors import StudyError
+from study.errors import StudyError, UsageError, quote
 from study.spec.analysis_rule import AskedRule
 
 if TYPE_CHECKING:
@@ -40,14 +40,27 @@ class Options:
     run, unless given."""
     out: Path = Path("results")
     """The folder of studies."""
-    compare: Path | None = None
-    """The folder of another study to set beside this one."""
+    compare: tyro.conf.UseAppendAction[tuple[tuple[Path, ...], ...]] = ()
+    """The folders of other studies to set beside this one; name the study itself before."""
     strict: bool = False
     """Exit with 4 where planned runs have no records yet; the report is written all the same."""
 
     def rule(self) -> AskedRule:
         """Return what is named of level and margin; a UsageError where one cannot be."""
         return asked_rule(self.alpha, self.margin)
+
+    def others(self) -> list[Path]:
+        """Return the folders to compare with; a UsageError where none is named, or one may be the study's own."""
+        named = [folder for folders in self.compare for folder in folders]
+        if not all(self.compare):
+            raise UsageError("--compare names no study; give the folder of one, such as --compare results/NAME")
+        if self.study_dir is None and len(named) > 1:
+            words = " ".join(quote(str(folder)) for folder in named)
+            raise UsageError(
+                f"--compare {words}: the study whose report is made comes first; give python -m analysis.report STUDY"
+                f" --compare {words}"
+            )
+        return named
 
 
 @dataclass(frozen=True)
@@ -62,12 +75,12 @@ class Timed:
 
 def report(options: Options) -> Timed:
     """Write the report of a study into its folder."""
-    asked, began = options.rule(), time.perf_counter()
+    asked, others, began = options.rule(), options.others(), time.perf_counter()
     from analysis.report.write import write_report  # heavy, and --help needs none of it
 
     imported = time.perf_counter()
     study = options.study_dir or newest(options.out)
-    written = write_report(study, asked.alpha, asked.margin, options.compare)
+    written = write_report(study, asked.alpha, asked.margin, others)
     return Timed(written, imported - began, time.perf_counter() - imported)
 
 

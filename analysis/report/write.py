@@ -8,8 +8,9 @@ from typing import Any
 
 from analysis.findings.results import analyse
 from analysis.records import completeness, tables
+from analysis.records.other_studies import load_others
 from analysis.records.rule import rule_of
-from analysis.report import document, report_json, sentences
+from analysis.report import comparison_sentences, document, report_json, sentences
 from analysis.report.html import page
 from analysis.report.sections import order
 
@@ -27,14 +28,13 @@ class Written:
 
 
 def write_report(
-    study_dir: Path, alpha: float | None = None, margin: float | None = None, compare: Path | None = None
+    study_dir: Path, alpha: float | None = None, margin: float | None = None, compare: Sequence[Path] = ()
 ) -> Written:
-    """Write the report of a study into its folder, beside that of ``compare`` if it is named; level and margin are
-    those that the study fixed unless given."""
+    """Write the report of a study into its folder, beside those in ``compare``; level and margin are those that
+    the study fixed unless given."""
     study = tables.load(study_dir)
     rule = rule_of(study, alpha, margin)
-    other = None if compare is None else tables.load(compare)
-    results = analyse(study, rule.alpha, rule.margin, other)
+    results = analyse(study, rule.alpha, rule.margin, load_others(compare))
     report, sections = report_json.contents(study, results), order.sections(study, results)
     files = {f"figures/{figure.name}.svg": figure.wide for figure in document.figures(sections)}
     files |= {f"tables/{table.name}.csv": table.to_csv().encode() for table in document.tables(sections)}
@@ -42,5 +42,5 @@ def write_report(
     files["report.html"] = page.render(study, report, sections).encode()
     tables.write(study, files)
     tables.record_looks(study, report["looks"])
-    numbers = sentences.main_numbers(results)
+    numbers = [*sentences.main_numbers(results), *comparison_sentences.numbers(results.comparisons)]
     return Written(study.path / "report.html", report, numbers, completeness.n_missing(study))

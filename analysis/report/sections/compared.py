@@ -1,94 +1,181 @@
-"""Section of two studies side by side, where another was named with ``--compare``."""
+"""Section of this study beside others, where some were named with ``--compare``."""
 
+from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import chain, cycle
 from typing import Any
 
-from analysis.findings.comparison import Comparison, Side
+from analysis.findings.comparison import Comparison
 from analysis.findings.results import Results
 from analysis.records.tables import StudyData
+from analysis.report import comparison_sentences as say
 from analysis.report import number_format as fmt
+from analysis.report.by_arm import under_names
 from analysis.report.columns import (
-    cell_columns,
     cell_values,
     count_column,
     interval_column,
     interval_values,
     p_column,
     pvalue_values,
+    text_column,
 )
-from analysis.report.document import Figure, Section, Table
-from analysis.report.figures import effects
-from analysis.report.figures.style import BLUE, VERMILLION
+from analysis.report.comparison_rows import Beside, Entry, Row, lead, rows
+from analysis.report.document import Block, BulletList, Column, Figure, Paragraph, Section, Table
+from analysis.report.figures import forest
+from analysis.report.figures.style import GREY, PALETTE, PURPLE
+
+FIRST = ("black", "D")
+COLOURS, MARKERS = (PURPLE, PALETTE[5], PALETTE[9], GREY), ("s", "^", "o", "v", "P", "X", "p")
+"""Styles of the study whose page this is, and of the others in order; the colours of the arms are for the arms."""
+TALLEST = 8.0
+"""Inches beyond which a drawing leaves single settings to the table."""
 
 
 def section(study: StudyData, results: Results) -> Section:
-    return Section(
-        "compared", "Beside another study", [_figure(study, comparison) for comparison in results.comparisons]
-    )
+    found = say.by_arm(results.comparisons)
+    figures = {arm: [_figure(study, of_arm)] for arm, of_arm in found.items()}
+    details = {arm: [*_details(study, of_arm)] for arm, of_arm in found.items()}
+    return Section("compared", "Beside other studies", under_names(figures), under_names(details))
 
 
-def _figure(study: StudyData, comparison: Comparison) -> Figure:
-    here, there = (
-        f"{name} ({fmt.dataset(dataset)})"
-        for name, dataset in ((study.name, study.design.dataset), (comparison.name, comparison.dataset))
-    )
-    differ = f" The designs differ too: {'; '.join(comparison.differs)}." if comparison.differs else ""
-    series = [
-        effects.Series("this study", BLUE, "o", [side.here for side in comparison.sides]),
-        effects.Series("the other", VERMILLION, "s", [side.there for side in comparison.sides]),
-    ]
-    overall = comparison.sides[0]
-    labels = [fmt.cell(side.cell) for side in comparison.sides]
+# --- the evidence
+
+
+def _figure(study: StudyData, of_arm: Sequence[Comparison]) -> Figure:
+    every, first = rows(of_arm), of_arm[0]
+    names = [first.study, *(comparison.name for comparison in of_arm)]
+    drawn = every
+    if forest.height([row.label for row in every], len(names)) > TALLEST:
+        drawn = [row for row in every if row.kind != "setting"]
     return Figure(
-        name=f"compared-{comparison.arm}",
-        headline=_headline(overall),
-        subtitle=(
-            f"Test accuracy {fmt.side(comparison.arm)} minus {fmt.side(comparison.baseline)}, in points: {here}"
-            f" beside {there}. {overall.here.n} and {fmt.seeds(overall.there.n)}, of which {comparison.n_common} are in"
-            " both."
-        ),
-        draw=partial(effects.forest, labels, series),
-        alt="; ".join(_alt(label, side) for label, side in zip(labels, comparison.sides, strict=True)) + ".",
-        caption=(
-            f"Bars: Student's {fmt.level(overall.here.level)} intervals, each on its own. The studies are compared"
-            f" within the seeds that both have, since these share their random streams.{differ}"
-        ),
-        table=_table(study, comparison),
+        name=f"compared-{first.arm}",
+        headline=say.headline(of_arm),
+        subtitle=_subtitle(study, of_arm, every),
+        draw=partial(forest.forest, [row.label for row in drawn], _series(drawn, names)),
+        alt=f"{'; '.join(map(_alt, drawn))}.",
+        caption=" ".join(_caption(of_arm, every, len(drawn) < len(every))),
+        table=_table(study, first, every),
     )
 
 
-def _headline(overall: Side) -> str:
-    here, there = (fmt.estimate(*fmt.as_triple(interval)) for interval in (overall.here, overall.there))
-    return f"Over the common cells the difference is {here} points here and {there} there"
+def _series(drawn: Sequence[Row], names: Sequence[str]) -> list[forest.Series]:
+    def intervals(name: str) -> list[Any]:
+        return [entry.interval if (entry := row.of(name)) else None for row in drawn]
+
+    styles = chain([FIRST], zip(cycle(COLOURS), cycle(MARKERS), strict=False))
+    return [forest.Series(name, *style, intervals(name)) for name, style in zip(names, styles, strict=False)]
 
 
-def _alt(label: str, side: Side) -> str:
-    here, there = (fmt.estimate(*fmt.as_triple(interval)) for interval in (side.here, side.there))
-    return f"{label}: {here} here, {there} there"
+def _subtitle(study: StudyData, of_arm: Sequence[Comparison], every: Sequence[Row]) -> str:
+    first = of_arm[0]
+    what = f"Test accuracy {fmt.side(first.arm)} minus {fmt.side(first.baseline)}, in points"
+    if len(of_arm) > 1:
+        return f"{what}, in {len(of_arm) + 1} studies."
+    datasets = (study.design.dataset, first.dataset)
+    both = [
+        f"{entry.study} ({fmt.dataset(dataset)}, {fmt.units(entry.interval.n, entry.unit)})"
+        for entry, dataset in zip(lead(every, first).entries, datasets, strict=True)
+    ]
+    return f"{what}: {' and '.join(both)}."
 
 
-def _table(study: StudyData, comparison: Comparison) -> Table:
+def _alt(row: Row) -> str:
+    sides = [f"{fmt.estimate(*fmt.as_triple(entry.interval))} in {entry.study}" for entry in row.entries]
+    return f"{row.label}: {', '.join(sides)}"
+
+
+def _caption(of_arm: Sequence[Comparison], every: Sequence[Row], left_out: bool) -> Iterator[str]:
+    level = fmt.level(every[0].entries[0].interval.level)
+    yield f"Marks and bars: the mean difference of each study and its {level} interval, each on its own."
+    if len(of_arm) == 1:
+        yield say.common(of_arm[0])
+    else:
+        yield "What the studies have in common, and how their designs differ, stands in the appendix."
+    if left_out:
+        yield "Single settings stand in the table."
+
+
+def _table(study: StudyData, first: Comparison, every: Sequence[Row]) -> Table:
     columns = [
-        *cell_columns(study),
-        interval_column("this study, points", "here"),
-        count_column("n", "n_here"),
-        interval_column("the other, points", "there"),
-        count_column("n", "n_there"),
-        interval_column("this minus the other [cells: all at once]", "difference"),
-        p_column("p, all cells: paired t; cells: adjusted (sup-t)", "p"),
+        text_column("setting", "setting"),
+        text_column("study", "study"),
+        interval_column("difference, points", "difference"),
+        Column("n", fmt.units, ("n", "unit")),
+        interval_column(f"{first.study} minus it, points", "less"),
+    ]
+    found = [_facts(study, row) | _evidence(entry) for row in every for entry in row.entries]
+    return Table(f"studies-{first.arm}", "The difference in each study", columns, found)
+
+
+def _facts(study: StudyData, row: Row) -> dict[str, Any]:
+    return {"setting": row.label, "part": row.kind} | cell_values(study, row.cell)
+
+
+def _evidence(entry: Entry) -> dict[str, Any]:
+    return {
+        "study": entry.study,
+        **interval_values("difference", entry.interval),
+        "n": entry.interval.n,
+        "unit": entry.unit,
+        **interval_values("less", entry.beside.difference if entry.beside else None),
+    }
+
+
+# --- the details
+
+
+def _details(study: StudyData, of_arm: Sequence[Comparison]) -> Iterator[Block]:
+    every, name = rows(of_arm), of_arm[0].study
+    if any(row.kind != "best" for row in every):
+        yield Paragraph(
+            f"{name} is compared with each study by itself. In common settings it is compared within the seeds that"
+            " both have, which share their random streams: over all of them by the paired t test, in single settings"
+            " by sup-t, whose p-values and intervals hold for all settings of a comparison at once."
+        )
+    if any(row.kind == "best" for row in every):
+        yield Paragraph(
+            "With each arm at its best, studies may differ in settings and seeds. The interval of their difference"
+            " reaches from the low end of one less the high end of the other, to the reverse. It holds whatever the"
+            " studies share, and is wide where they share nothing."
+        )
+    if len(of_arm) > 1:
+        yield Paragraph("Nothing is corrected for the number of studies.")
+    yield BulletList([*map(say.common, of_arm), *say.at_best(of_arm)])
+    yield _tests(study, of_arm[0], every)
+
+
+def _tests(study: StudyData, first: Comparison, every: Sequence[Row]) -> Table:
+    columns = [
+        text_column("setting", "setting"),
+        text_column("study", "study"),
+        interval_column("its difference, points", "there"),
+        Column("n", fmt.units, ("n_there", "unit_there")),
+        interval_column(f"{first.study}, points", "here"),
+        Column("n", fmt.units, ("n_here", "unit_here")),
+        interval_column(f"{first.study} minus study [settings: simultaneous]", "difference"),
+        p_column("p, in common: paired t; settings: adjusted (sup-t)", "p"),
         count_column("common seeds", "n_common"),
     ]
-    rows = [cell_values(study, side.cell) | _row(side) for side in comparison.sides]
-    return Table(f"compared-{comparison.arm}", "The difference in both studies", columns, rows, 1)
+    found = [
+        _facts(study, row) | _tested(row.entries[0], entry, entry.beside)
+        for row in every
+        for entry in row.entries
+        if entry.beside is not None
+    ]
+    return Table(f"compared-{first.arm}", "Each study beside this one, with tests", columns, found)
 
 
-def _row(side: Side) -> dict[str, Any]:
+def _tested(here: Entry, there: Entry, beside: Beside) -> dict[str, Any]:
     return {
-        **interval_values("here", side.here),
-        "n_here": side.here.n,
-        **interval_values("there", side.there),
-        "n_there": side.there.n,
-        **interval_values("difference", side.difference),
-        **pvalue_values("p", side.test),
-        "n_common": side.difference.n,
+        "study": there.study,
+        **interval_values("here", here.interval),
+        "n_here": here.interval.n,
+        "unit_here": here.unit,
+        **interval_values("there", there.interval),
+        "n_there": there.interval.n,
+        "unit_there": there.unit,
+        **interval_values("difference", beside.difference),
+        **pvalue_values("p", beside.test),
+        "n_common": beside.n_common,
     }
