@@ -225,17 +225,12 @@ def less(here: Interval, there: Interval) -> Interval:
 
     >>> one, other = (Interval("t", 10, x, x - 1, x + 1, 0.95) for x in (5, 2))
     >>> less(one, other).estimate, less(one, other).low, less(one, other).high
-    (3, 1, 5)
+    (3.0, 1.0, 5.0)
     """
-    return Interval(
-        method="ends of both intervals",
-        n=min(here.n, there.n),
-        estimate=float(zero_rounding_noise(here.estimate - there.estimate)),
-        low=here.low - there.high,
-        high=here.high - there.low,
-        level=here.level,
-        reason=here.reason or there.reason,
-    )
+    ends = (here.estimate, there.estimate), (here.low, there.high), (here.high, there.low)
+    estimate, low, high = zero_rounding_noise([of_here - of_there for of_here, of_there in ends]).tolist()
+    n, reason = min(here.n, there.n), here.reason or there.reason
+    return Interval("ends of both intervals", n, estimate, low, high, here.level, reason)
 
 
 # --- the designs

@@ -160,8 +160,9 @@ class Results:
 
 def analyse(study: StudyData, alpha: float, margin: float, others: Sequence[StudyData] = ()) -> Results:
     """Return all that the records say; beside those of ``others``, if there are any."""
-    of_study, level = compute_contrasts(study, alpha, margin), 1 - alpha
-    of_tuned = tuned(study, alpha, margin)
+    of_tuned, level = tuned(study, alpha, margin), 1 - alpha
+    comparisons = compared(study, others, of_tuned, alpha, margin)  # first, since it may refuse one of them
+    of_study = compute_contrasts(study, alpha, margin)
     ablation = load_ablation(study)
     return Results(
         alpha=alpha,
@@ -175,7 +176,7 @@ def analyse(study: StudyData, alpha: float, margin: float, others: Sequence[Stud
         of_arms={arm: findings(study, of_study, arm, alpha, margin) for arm in study.treatments},
         modes=None if ablation is None else modes(study, ablation, alpha, margin),
         tuned=of_tuned,
-        comparisons=compared(study, others, of_tuned, alpha, margin),
+        comparisons=comparisons,
     )
 
 

@@ -11,7 +11,6 @@ import pandas as pd
 
 from analysis.errors import AnalysisError
 from analysis.records.tables import StudyData, load
-from study.errors import quote
 
 
 def load_others(paths: Sequence[Path]) -> list[StudyData]:
@@ -24,9 +23,14 @@ def _load(path: Path) -> StudyData:
         return load(path)
     except AnalysisError as error:
         raise AnalysisError(
-            f"compare {quote(str(path))}: {error}; to compare, name the folder of a finished study, such as"
+            f"compare {_whole(path)}: {error}; to compare, name the folder of a finished study, such as"
             " results/reference-mnist"
         ) from None
+
+
+def _whole(path: Path) -> str:
+    """Return all of a path as a sentence quotes it: two long ones may differ at their ends."""
+    return str(path) if str(path).isprintable() else repr(str(path))
 
 
 def check_others(study: StudyData, others: Sequence[StudyData]) -> None:
@@ -37,7 +41,7 @@ def check_others(study: StudyData, others: Sequence[StudyData]) -> None:
             if same:
                 why = "a study is not compared with itself" if known is study else "each study is named once"
                 raise AnalysisError(
-                    f"compare {quote(str(other.path))}: it {same} {quote(str(known.path))}, and {why}; name the folder"
+                    f"compare {_whole(other.path)}: it {same} {_whole(known.path)}, and {why}; name the folder"
                     " of another study"
                 )
 

@@ -58,7 +58,7 @@ class Options:
             words = " ".join(quote(str(folder)) for folder in named)
             raise UsageError(
                 f"--compare {words}: the study whose report is made comes first; give python -m analysis.report STUDY"
-                f" --compare {words}"
+                " --compare OTHER OTHER"
             )
         return named
 

@@ -10,9 +10,10 @@ from analysis.findings.results import analyse
 from analysis.records import completeness, tables
 from analysis.records.other_studies import load_others
 from analysis.records.rule import rule_of
-from analysis.report import comparison_sentences, document, report_json, sentences
+from analysis.report import document, report_json, sentences
 from analysis.report.html import page
 from analysis.report.sections import order
+from analysis.report.sections.compared import sentences as of_others
 
 
 @dataclass(frozen=True)
@@ -42,5 +43,5 @@ def write_report(
     files["report.html"] = page.render(study, report, sections).encode()
     tables.write(study, files)
     tables.record_looks(study, report["looks"])
-    numbers = [*sentences.main_numbers(results), *comparison_sentences.numbers(results.comparisons)]
+    numbers = [*sentences.main_numbers(results), *of_others.numbers(results.comparisons)]
     return Written(study.path / "report.html", report, numbers, completeness.n_missing(study))

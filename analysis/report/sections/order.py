@@ -11,7 +11,6 @@ from analysis.records.tables import StudyData
 from analysis.report.document import Section
 from analysis.report.sections import (
     cells,
-    compared,
     evidence,
     glossary,
     inference,
@@ -23,6 +22,7 @@ from analysis.report.sections import (
     tuning,
     where,
 )
+from analysis.report.sections.compared import compared
 from analysis.report.sections.trust import trust
 
 

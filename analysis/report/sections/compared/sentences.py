@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from analysis.findings.comparison import Best, Comparison
 from analysis.report import number_format as fmt
-from analysis.report.comparison_rows import Beside, Entry, Row, lead, rows
+from analysis.report.sections.compared.rows import Beside, Entry, Row, lead, rows
 from study.spec.factors import rounded
 
 CHOSEN = {

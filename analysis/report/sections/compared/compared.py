@@ -8,7 +8,6 @@ from typing import Any
 from analysis.findings.comparison import Comparison
 from analysis.findings.results import Results
 from analysis.records.tables import StudyData
-from analysis.report import comparison_sentences as say
 from analysis.report import number_format as fmt
 from analysis.report.by_arm import under_names
 from analysis.report.columns import (
@@ -20,10 +19,11 @@ from analysis.report.columns import (
     pvalue_values,
     text_column,
 )
-from analysis.report.comparison_rows import Beside, Entry, Row, lead, rows
 from analysis.report.document import Block, BulletList, Column, Figure, Paragraph, Section, Table
 from analysis.report.figures import forest
 from analysis.report.figures.style import GREY, PALETTE, PURPLE
+from analysis.report.sections.compared import sentences as say
+from analysis.report.sections.compared.rows import Beside, Entry, Row, lead, rows
 
 FIRST = ("black", "D")
 COLOURS, MARKERS = (PURPLE, PALETTE[5], PALETTE[9], GREY), ("s", "^", "o", "v", "P", "X", "p")
