@@ -89,7 +89,10 @@ def to_frame(contrasts: Sequence[Contrast]) -> pd.DataFrame:
 
 
 def analyse(
-    data: StudyData, alpha: float | None = None, margin: float | None = None, other: StudyData | None = None
+    data: StudyData,
+    alpha: float | None = None,
+    margin: float | None = None,
+    other: StudyData | Sequence[StudyData] | None = None,
 ) -> Results:
     """Compute every number of a report.
 
@@ -100,7 +103,7 @@ def analyse(
     alpha, margin
         As for ``contrasts``.
     other
-        Another study to set beside this one.
+        Another study to set beside this one, or several.
 
     Returns
     -------
@@ -110,14 +113,14 @@ def analyse(
     if not isinstance(data, StudyData):
         raise AnalysisError("a whole analysis needs a study's records, from analysis.load; a frame has contrasts alone")
     rule = rule_of(data, alpha, margin)
-    return results.analyse(data, rule.alpha, rule.margin, other)
+    return results.analyse(data, rule.alpha, rule.margin, [other] if isinstance(other, StudyData) else other or ())
 
 
 def write_report(
     path: StrPath,
     alpha: float | None = None,
     margin: float | None = None,
-    compare: StrPath | None = None,
+    compare: StrPath | Sequence[StrPath] | None = None,
     to: StrPath | None = None,
 ) -> Path:
     """Write the report of a study into its folder, as ``python -m analysis.report`` does.
@@ -129,7 +132,7 @@ def write_report(
     alpha, margin
         As for ``contrasts``; the page says where they are not those that the study fixed.
     compare
-        The folder of another study to set beside this one.
+        The folder of another study to set beside this one, or several.
     to
         Another folder to write into; the study's may then be read-only.
 
@@ -145,8 +148,9 @@ def write_report(
     """
     from analysis.report import write
 
-    other, where = (None if one is None else Path(one) for one in (compare, to))
-    return write.write_report(Path(path), alpha, margin, other, where).page
+    others = [compare] if isinstance(compare, str | Path) else compare or ()
+    where = None if to is None else Path(to)
+    return write.write_report(Path(path), alpha, margin, [*map(Path, others)], where).page
 
 
 def export(
@@ -181,5 +185,5 @@ def export(
     from analysis.report import write
 
     where = None if to is None else Path(to)
-    write.write_report(Path(path), alpha, margin, None, where, Path(folder))
+    write.write_report(Path(path), alpha, margin, (), where, Path(folder))
     return Path(folder)

@@ -9,6 +9,7 @@ from analysis.findings.contrasts import Contrast, by_cell
 from analysis.findings.curves import arm_curves, default_cell
 from analysis.records.tables import StudyData
 from analysis.report.figures import curves, effects
+from analysis.report.figures import forest as drawing
 from study.spec.factors import Cell, in_words
 
 
@@ -28,8 +29,8 @@ def effect_map(contrasts: Sequence[Contrast], arm: str | None = None) -> Figure:
 def forest(contrasts: Sequence[Contrast], arm: str | None = None) -> Figure:
     """Return the difference in every cell with its interval, one below the other; arguments as for ``effect_map``."""
     cells = _of_arm(contrasts, arm)
-    series = [effects.Series("", "black", "D", [contrast.ci for contrast in cells.values()])]
-    return effects.forest([in_words(cell) for cell in cells], series)
+    series = [drawing.Series("", "black", "D", [contrast.ci for contrast in cells.values()])]
+    return drawing.forest([in_words(cell) for cell in cells], series)
 
 
 def learning_curves(data: StudyData, cell: Cell | None = None) -> Figure:

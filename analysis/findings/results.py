@@ -21,7 +21,7 @@ from analysis.findings.accuracy_shares import (
 )
 from analysis.findings.answer import Answer, answers
 from analysis.findings.arms import ArmCell, Claim, arm_cells, claims
-from analysis.findings.comparison import Comparison, compare
+from analysis.findings.comparison import Comparison, compared
 from analysis.findings.contrasts import Contrast, compute_contrasts
 from analysis.findings.curves import Curve, DifferenceCurve, arm_curves, difference_curves
 from analysis.findings.failures import Failures, count_failures
@@ -148,13 +148,14 @@ class Results:
     tuned: list[Tuned]
     """Results by arm, where the study was tuned."""
     comparisons: list[Comparison]
-    """Comparisons by arm with another study, where one was named."""
+    """Comparisons by arm with each of the other studies that were named."""
 
 
-def analyse(study: StudyData, alpha: float, margin: float, other: StudyData | None = None) -> Results:
-    """Return all that the records say; beside those of ``other``, if there is one."""
-    of_study, level = compute_contrasts(study, alpha, margin), 1 - alpha
-    of_tuned = tuned(study, alpha, margin)
+def analyse(study: StudyData, alpha: float, margin: float, others: Sequence[StudyData] = ()) -> Results:
+    """Return all that the records say; beside those of ``others``, if there are any."""
+    of_tuned, level = tuned(study, alpha, margin), 1 - alpha
+    comparisons = compared(study, others, of_tuned, alpha, margin)  # first, since it may refuse one of them
+    of_study = compute_contrasts(study, alpha, margin)
     ablation, curves = load_ablation(study), arm_curves(study, level)
     return Results(
         alpha=alpha,
@@ -169,14 +170,8 @@ def analyse(study: StudyData, alpha: float, margin: float, other: StudyData | No
         of_arms={arm: findings(study, of_study, arm, alpha, margin) for arm in study.treatments},
         modes=None if ablation is None else modes(study, ablation, alpha, margin),
         tuned=of_tuned,
-        comparisons=[] if other is None else compared(study, other, level),
+        comparisons=comparisons,
     )
-
-
-def compared(study: StudyData, other: StudyData, level: float) -> list[Comparison]:
-    """Return the comparison of every arm that both studies compare with the baseline; refuse two without one."""
-    both = [arm for arm in study.treatments if arm in other.treatments]
-    return [compare(study, other, arm, level) for arm in both or study.treatments]
 
 
 def findings(study: StudyData, of_study: Sequence[Contrast], arm: str, alpha: float, margin: float) -> Findings:

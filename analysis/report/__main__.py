@@ -13,7 +13,7 @@ import tyro
 from analysis.errors import AnalysisError
 from study.cli import arguments
 from study.cli.analysis_rule import asked_rule
-from study.errors import StudyError
+from study.errors import StudyError, UsageError, quote
 from study.spec.analysis_rule import AskedRule
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ class Options:
     run, unless given."""
     out: Path = Path("results")
     """The folder of studies."""
-    compare: Path | None = None
-    """The folder of another study to set beside this one."""
+    compare: tyro.conf.UseAppendAction[tuple[tuple[Path, ...], ...]] = ()
+    """The folders of other studies to set beside this one; name the study itself before."""
     to: Path | None = None
     """Write the report into this folder and not into the study's, which may then be read-only."""
     export: Path | None = None
@@ -58,6 +58,19 @@ class Options:
         """Return what is named of level and margin; a UsageError where one cannot be."""
         return asked_rule(self.alpha, self.margin)
 
+    def others(self) -> list[Path]:
+        """Return the folders to compare with; a UsageError where none is named, or one may be the study's own."""
+        named = [folder for folders in self.compare for folder in folders]
+        if not all(self.compare):
+            raise UsageError("--compare names no study; give the folder of one, such as --compare results/NAME")
+        if self.study_dir is None and len(named) > 1:
+            words = " ".join(quote(str(folder)) for folder in named)
+            raise UsageError(
+                f"--compare {words}: the study whose report is made comes first; give python -m analysis.report STUDY"
+                " --compare OTHER OTHER"
+            )
+        return named
+
 
 @dataclass(frozen=True)
 class Timed:
@@ -71,7 +84,7 @@ class Timed:
 
 def report(options: Options) -> Timed:
     """Write the report of a study into its folder."""
-    asked, began = options.rule(), time.perf_counter()
+    asked, others, began = options.rule(), options.others(), time.perf_counter()
     from analysis.report.figures.unconfigured import import_matplotlib
 
     import_matplotlib()
@@ -79,7 +92,7 @@ def report(options: Options) -> Timed:
 
     imported = time.perf_counter()
     study = options.study_dir or newest(options.out)
-    written = write_report(study, asked.alpha, asked.margin, options.compare, options.to, options.export)
+    written = write_report(study, asked.alpha, asked.margin, others, options.to, options.export)
     return Timed(written, imported - began, time.perf_counter() - imported)
 
 

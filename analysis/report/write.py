@@ -9,6 +9,7 @@ from typing import Any
 from analysis.errors import AnalysisError
 from analysis.findings.results import analyse
 from analysis.records import completeness, tables
+from analysis.records.other_studies import load_others
 from analysis.records.rule import rule_of
 from analysis.records.tables import StudyData
 from analysis.report import document, report_json, sentences
@@ -18,6 +19,7 @@ from analysis.report.export import folder
 from analysis.report.first_screen import screen
 from analysis.report.html import page
 from analysis.report.sections import glossary, order
+from analysis.report.sections.compared import sentences as of_others
 
 UNRECORDED = (
     "This look at the data is not recorded: the study's folder cannot be written. A later report does not know of it."
@@ -40,17 +42,16 @@ def write_report(
     study_dir: Path,
     alpha: float | None = None,
     margin: float | None = None,
-    compare: Path | None = None,
+    compare: Sequence[Path] = (),
     to: Path | None = None,
     export: Path | None = None,
 ) -> Written:
-    """Write the report of a study into its folder or into ``to``, beside that of ``compare`` if it is named, and its
-    export into ``export``; level and margin are those that the study fixed unless given."""
+    """Write the report of a study into its folder or into ``to``, beside those in ``compare``, and its export
+    into ``export``; level and margin are those that the study fixed unless given."""
     _check_places(study_dir, to, export)
     study = tables.load(study_dir)
     rule = rule_of(study, alpha, margin)
-    other = None if compare is None else tables.load(compare)
-    results = analyse(study, rule.alpha, rule.margin, other)
+    results = analyse(study, rule.alpha, rule.margin, load_others(compare))
     first, sections = screen.screen(study, results), order.sections(study, results)
     report = report_json.contents(study, results)
     if to is not None and not _recorded(study, report["looks"]):
@@ -63,7 +64,7 @@ def write_report(
         tables.write(to, files)
     if export is not None:
         folder.write(export, study.name, exported.files(study, results, report, sections))
-    numbers = sentences.main_numbers(results)
+    numbers = [*sentences.main_numbers(results), *of_others.numbers(results.comparisons)]
     return Written(where / "report.html", report, numbers, completeness.n_missing(study))
 
 

@@ -1,20 +1,17 @@
-"""Figures of differences over the grid, and beside other differences."""
+"""Figure of the differences over the grid."""
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
 
 from analysis.findings.contrasts import Contrast
 from analysis.records.cells import Grid
 from analysis.report import number_format as fmt
-from analysis.report.figures.style import GREY, SMALL, TYPE, WIDE, Medium, heat, styled
-from analysis.stats.intervals import Interval
+from analysis.report.figures.style import SMALL, TYPE, WIDE, Medium, heat, styled
 from study.spec.factors import Cell
 
 
@@ -72,54 +69,3 @@ def _write_cell(axes: Axes, at: tuple[int, int], lines: Sequence[str], colour: s
 def joint_ends(cell: Contrast) -> tuple[float, float]:
     """Return the ends of the interval that holds for all cells at once."""
     return (cell.joint.ci.low, cell.joint.ci.high) if cell.joint else (math.nan, math.nan)
-
-
-@dataclass(frozen=True)
-class Series:
-    """Intervals of one style, one a row of a forest plot; None where there is none."""
-
-    label: str
-    colour: str
-    marker: str
-    intervals: Sequence[Interval | None]
-
-
-@styled
-def forest(rows: Sequence[str], series: Sequence[Series], medium: Medium = WIDE) -> Figure:
-    """Draw differences in points with their intervals, one below the other."""
-    figure = Figure(figsize=(medium.width, 1.0 + 0.34 * len(rows) * max(1, len(series) * 0.7)), layout="constrained")
-    axes = figure.subplots()
-    axes.axvline(0, color=GREY, linewidth=0.8)
-    offsets = np.linspace(-0.18, 0.18, len(series)) if len(series) > 1 else [0.0]
-    for offset, one in zip(offsets, series, strict=True):
-        for place, interval in enumerate(one.intervals):
-            if interval is None or math.isnan(interval.estimate):
-                continue
-            y = place + offset
-            if math.isfinite(interval.low) and math.isfinite(interval.high):
-                axes.plot([100 * interval.low, 100 * interval.high], [y, y], color=one.colour, linewidth=2)
-            axes.plot([100 * interval.estimate], [y], one.marker, color=one.colour, markersize=6)
-        axes.plot([], [], one.marker, linestyle="-", color=one.colour, label=one.label)
-    axes.set_yticks(range(len(rows)), rows)
-    axes.set_ylim(len(rows) - 0.5, -0.5)
-    _logarithmic_beyond_a_point(
-        axes, [100 * interval.estimate for one in series for interval in one.intervals if interval]
-    )
-    axes.set_xlabel("difference (points)")
-    axes.grid(axis="x", linewidth=0.4)
-    if len(series) > 1:
-        axes.legend(loc="upper left", bbox_to_anchor=(0, 1.12), ncols=len(series))
-    return figure
-
-
-def _logarithmic_beyond_a_point(axes: Axes, values: Sequence[float]) -> None:
-    """Make an x axis with differences more than ten times others logarithmic beyond a point."""
-    sizes = [abs(value) for value in values if math.isfinite(value) and value != 0]
-    if sizes and max(sizes) > 10 * min(sizes) and max(sizes) > 5:
-        axes.set_xscale("symlog", linthresh=1)
-        limit = max(sizes)
-        ticks = [tick for tick in (-50, -20, -10, -5, -2, -1, 0, 1, 2, 5, 10, 20, 50) if abs(tick) <= 1.5 * limit]
-        low, high = axes.get_xlim()
-        shown = [tick for tick in ticks if low <= tick <= high]
-        axes.set_xticks(shown, [f"{tick:+d}" if tick else "0" for tick in shown])
-        axes.xaxis.set_minor_locator(NullLocator())

@@ -8,7 +8,6 @@ from analysis.records.tables import StudyData
 from analysis.report.document import Section
 from analysis.report.sections import (
     cells,
-    compared,
     glossary,
     inference,
     learning,
@@ -18,6 +17,7 @@ from analysis.report.sections import (
     tuning,
     where,
 )
+from analysis.report.sections.compared import compared
 from analysis.report.sections.methods import methods
 from analysis.report.sections.robustness import robustness
 from analysis.report.sections.trust import trust

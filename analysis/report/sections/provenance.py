@@ -1,6 +1,7 @@
 """Where does it come from? The manifest of the study."""
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -53,8 +54,9 @@ def _dated(term: str, command: Mapping[str, Any]) -> str:
 
 
 def _report(study: StudyData, results: Results) -> str:
-    other = "".join(f" --compare {name}" for name in dict.fromkeys(c.name for c in results.comparisons))
-    return f"python -m analysis.report {study.name} --margin {results.margin:g} --alpha {results.alpha:g}{other}"
+    others = [*dict.fromkeys(comparison.name for comparison in results.comparisons)]
+    compare = shlex.join(["", "--compare", *others])[2:] if others else ""
+    return f"python -m analysis.report {study.name} --margin {results.margin:g} --alpha {results.alpha:g}{compare}"
 
 
 def _program(git: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.findings.results import compared
+from analysis.findings.comparison import compared
 from analysis.records.tables import load
 from analysis.report import number_format as words
 from study.spec.arms import ARMS, Arm
@@ -177,7 +177,7 @@ def test_a_study_without_batch_normalisation_has_no_word_of_runs_with_it(arms: S
 
 def test_beside_a_study_of_fewer_arms_those_are_compared_that_both_have(folder: Path, tmp_path: Path) -> None:
     other = plant(tmp_path / "two", Design("digits", ("layer", "no_bn"), (32,), (0.01,), tuple(range(6)), 3), score)
-    assert [comparison.arm for comparison in compared(load(folder), load(other), 0.95)] == ["layer"]
+    assert [comparison.arm for comparison in compared(load(folder), [load(other)], [], 0.05, 0.002)] == ["layer"]
 
 
 def test_an_arm_that_nobody_registered_is_a_key_error() -> None:

@@ -101,11 +101,9 @@ class Page(html.parser.HTMLParser):
             (self.drawn if drawn else self.prose).append((self.part, text))
 
 
-def differences(
-    text: str, study: Path, alpha: float = 0.05, margin: float = 0.002, other: Path | None = None
-) -> list[str]:
+def differences(text: str, study: Path, alpha: float = 0.05, margin: float = 0.002, *others: Path) -> list[str]:
     """What the page says that the records do not, or the other way round; a line each."""
-    page, expected = Page(text), expectation(study, alpha, margin, other)
+    page, expected = Page(text), expectation(study, alpha, margin, others)
     return [*_in_tables(page, expected), *_in_words(page, expected), *_never(page)]
 
 
@@ -254,7 +252,7 @@ def test_beside_another_study_and_at_another_level_too(tmp_path: Path) -> None:
     assert differences(text, study, 0.1, 0.02, other) == []
     found = Page(text).tables
     assert {"equivalent", "withheld", "counts alone"} <= {row["verdict"] for row in found["effect-bn"]}
-    assert len(found["compared-bn"]) == 3
+    assert len(found["compared-bn"]) == 4
 
 
 def test_differences_that_are_equal_or_cancel_are_so_though_rounding_says_otherwise(tmp_path: Path) -> None:

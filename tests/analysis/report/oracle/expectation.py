@@ -58,8 +58,8 @@ OF_PAIRS = (say_gaps, say_generalisation, say_failures, say_noise)
 
 
 @functools.cache
-def expectation(folder: Path, alpha: float, margin: float, compare: Path | None) -> Expected:
-    oracle, found = Oracle(folder, alpha, margin, compare), Expected()
+def expectation(folder: Path, alpha: float, margin: float, others: tuple[Path, ...] = ()) -> Expected:
+    oracle, found = Oracle(folder, alpha, margin, others), Expected()
     for part in PARTS:
         if oracle.of.common or part not in OF_PAIRS:
             part(oracle, found)

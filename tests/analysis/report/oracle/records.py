@@ -183,9 +183,9 @@ class Tipping:
 class Oracle:
     """Every claim of the page of one study."""
 
-    def __init__(self, folder: Path, alpha: float, margin: float, compare: Path | None):
+    def __init__(self, folder: Path, alpha: float, margin: float, others: Sequence[Path] = ()):
         self.of, self.alpha, self.margin, self.level = Records(folder), alpha, margin, 1 - alpha
-        self.other = None if compare is None else Records(compare)
+        self.others = [Oracle(other, alpha, margin) for other in others]
         self.seeds_to_reach = next(n for n in itertools.count(1) if 2 / 2**n <= alpha)
         self.contrasts = {endpoint: self._contrasts(endpoint) for endpoint in ENDPOINTS}
         self.whole, *self.in_cells = self.contrasts["last3"]

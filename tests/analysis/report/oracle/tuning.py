@@ -649,21 +649,31 @@ def _on_the_trials(o: Oracle, say: Expected, made: Trials) -> None:
 
 
 def cross_fitted(baseline: Floats, arm: Floats, level: float) -> tuple[list[str], Interval]:
-    """Every spelling of the mean over seeds of the score by the choice of the others, and from the lower to the higher
-    of the ends of Student's interval and of the percentiles of resampled seeds; and one such interval."""
+    """Every spelling of what is cross-fitted, and one such interval."""
+    mean, lows, highs = cross_fitted_ends(baseline, arm, level)
+    if math.isnan(lows[0]):
+        return estimates(Interval(mean)), Interval(mean, n=len(baseline))
+    found = Interval(mean, sum(lows) / 2, sum(highs) / 2, len(baseline))
+    return within(mean, lows, highs), found
+
+
+def cross_fitted_ends(
+    baseline: Floats, arm: Floats, level: float
+) -> tuple[float, tuple[float, float], tuple[float, float]]:
+    """The mean over seeds of the score by the choice of the others, and what the ends may be: from the lower to the
+    higher of those of Student's interval and of the percentiles of resampled seeds."""
     n = len(baseline)
     folds = held_out(arm, np.ones((1, n)))[1][0] - held_out(baseline, np.ones((1, n)))[1][0]
     mean = float(folds.mean())
     if n < 6:
-        return estimates(Interval(mean)), Interval(mean, n=n)
+        return mean, (math.nan, math.nan), (math.nan, math.nan)
     drawn = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), MORE_DRAWS)
     copies = drawn[(drawn < n).all(axis=1)].astype(float)
     means = (copies * (held_out(arm, copies)[1] - held_out(baseline, copies)[1])).sum(axis=1) / n
     by_t = t_interval(folds, level)
     low, high = (quantiles(means, tail) for tail in ((1 - level) / 2, (1 + level) / 2))
     lows, highs = [min(by_t.low, end) for end in low], [max(by_t.high, end) for end in high]
-    found = Interval(mean, sum(lows) / 2, sum(highs) / 2, n)
-    return within(mean, (lows[0], lows[1]), (highs[0], highs[1])), found
+    return mean, (lows[0], lows[1]), (highs[0], highs[1])
 
 
 def best_configuration(sums: Floats, n: int) -> NDArray[np.intp]:
