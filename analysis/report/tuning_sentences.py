@@ -9,7 +9,7 @@ from analysis.findings.tuning import LISTED, MIN_SEARCHES, ONE, Gap, Search, Tun
 from analysis.records.tables import StudyData
 from analysis.report import number_format as fmt
 from analysis.stats.intervals import Interval
-from study.cli.tune_options import Options
+from study.spec.arms import DEFAULT_ARMS
 from study.spec.design import Design
 from study.spec.factors import FACTORS, REFERENCE_SETTING, rounded
 
@@ -142,10 +142,9 @@ def command(study: StudyData) -> str:
 
 def first_command(design: Design) -> str:
     """Return the command that tunes the arms of a grid, with its networks and its epochs."""
-    given = {"hidden": design.hidden, "epochs": design.epochs, "arms": design.arms}
-    words = ["--dataset", design.dataset, "--searches", str(MIN_SEARCHES)]
-    for name, value in given.items():
-        is_single_arm = name == "arms" and len(design.arms) == 1
-        if value != getattr(Options(), name) and not is_single_arm:
-            words += [f"--{name}", *map(str, value if isinstance(value, tuple) else (value,))]
-    return f"{COMMAND} {shlex.join(words)}"
+    words: list[object] = ["--dataset", design.dataset, "--searches", MIN_SEARCHES, "--epochs", design.epochs]
+    if design.hidden != Design.hidden:
+        words += ["--hidden", *design.hidden]
+    if len(design.arms) > 1 and design.arms != DEFAULT_ARMS:
+        words += ["--arms", *design.arms]
+    return f"{COMMAND} {shlex.join(map(str, words))}"

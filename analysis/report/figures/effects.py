@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from analysis.findings.contrasts import Contrast
-from analysis.findings.scores import Compared, Scores
 from analysis.records.cells import Grid
+from analysis.records.scores import Compared, Scores
 from analysis.report import number_format as fmt
 from analysis.report.figures.style import GREY, SMALL, WIDE, Medium, arm_style, heat, styled
 from analysis.stats.intervals import Interval

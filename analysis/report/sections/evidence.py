@@ -8,7 +8,7 @@ from analysis.findings import contrasts
 from analysis.findings.contrasts import Contrast
 from analysis.findings.curves import default_cell
 from analysis.findings.results import Findings, Results
-from analysis.findings.scores import Scores
+from analysis.records.scores import Scores
 from analysis.records.tables import StudyData
 from analysis.report import number_format as fmt
 from analysis.report.by_arm import under_names

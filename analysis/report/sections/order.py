@@ -20,10 +20,10 @@ from analysis.report.sections import (
     provenance,
     robustness,
     speed,
-    tuning,
     where,
 )
 from analysis.report.sections.trust import trust
+from analysis.report.sections.tuned import tuning
 
 
 def _always(study: StudyData, results: Results) -> bool:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from analysis.findings import contrasts
 from analysis.findings.contrasts import Contrast
 from analysis.findings.results import Results, analyse
-from analysis.findings.scores import Scores
+from analysis.records.scores import Scores
 from analysis.report import number_format as words
 from analysis.report.figures import effects
 from analysis.report.figures.effects import Series

@@ -6,8 +6,8 @@ from functools import partial
 from typing import Any
 
 from analysis.findings.results import BestCell, Findings, Results
-from analysis.findings.scores import Compared
 from analysis.findings.tuning import EQUAL, Tuned
+from analysis.records.scores import Compared
 from analysis.records.tables import StudyData
 from analysis.report import number_format as fmt
 from analysis.report import tuning_sentences as say
@@ -15,7 +15,7 @@ from analysis.report.by_arm import under_names
 from analysis.report.columns import count_column, interval_column, interval_values, of_both, text_column
 from analysis.report.document import Block, Column, Figure, Paragraph, Placeholder, Section, Table
 from analysis.report.figures import effects
-from analysis.report.sections import searches, tuned_tables
+from analysis.report.sections.tuned import searches, tables
 
 
 def section(study: StudyData, results: Results) -> Section:
@@ -54,7 +54,7 @@ def _evidence(study: StudyData, of_arm: Tuned) -> Iterator[Block]:
 
 def _details(study: StudyData, of_arm: Tuned) -> Iterator[Block]:
     yield Paragraph(say.how(study, of_arm))
-    yield tuned_tables.gains(of_arm)
+    yield tables.gains(of_arm)
     if len(of_arm.searches) > 1:
         yield Paragraph(say.OF_SEARCH_1)
     yield Paragraph(searches.BUDGETS_EXPLAINED if of_arm.gap_by_budget else say.ADAPTED)
@@ -75,7 +75,7 @@ def _pairs(of_arm: Tuned) -> Figure:
         draw=partial(effects.seed_pairs, [(of_arm.pairs, _compared(of_arm))]),
         alt=_alt(of_arm),
         caption=" ".join(_caption(of_arm)),
-        table=tuned_tables.by_search(of_arm) if len(of_arm.searches) > 1 else tuned_tables.by_seed(of_arm),
+        table=tables.by_search(of_arm) if len(of_arm.searches) > 1 else tables.by_seed(of_arm),
     )
 
 
