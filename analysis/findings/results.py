@@ -27,12 +27,12 @@ from analysis.findings.curves import Curve, DifferenceCurve, arm_curves, differe
 from analysis.findings.failures import Failures, count_failures
 from analysis.findings.generalisation import Generalisation, generalisation
 from analysis.findings.modes.inference_modes import Modes, modes
-from analysis.findings.scores import Scores, scores_of
 from analysis.findings.sensitivity import Sensitivity, sensitivity
 from analysis.findings.tuning import Tuned, tuned
 from analysis.findings.typical_pair import TypicalPair, typical_pairs
 from analysis.records.cells import Grid, Levels
 from analysis.records.pairs import Pairs, over_cells, pair, zero_rounding_noise
+from analysis.records.scores import Scores, scores_of
 from analysis.records.tables import PRIMARY, StudyData, load_ablation
 from analysis.stats import evalues, null_calibration, power, time_to_event, variance_components
 from analysis.stats.grid import Axis, BestRate, LargestRate, LevelDifference, best_rate, largest_rate, level_differences

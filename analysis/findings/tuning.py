@@ -15,7 +15,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.findings.family import conclude
-from analysis.findings.scores import Scores, scores_of
 from analysis.findings.tipping import Side, Tipping, tipping
 from analysis.findings.trials import (
     Budget,
@@ -31,6 +30,7 @@ from analysis.findings.trials import (
 )
 from analysis.records.cells import rows_in
 from analysis.records.pairs import join, zero_rounding_noise
+from analysis.records.scores import Scores, scores_of
 from analysis.records.tables import PRIMARY, StudyData
 from analysis.records.trials import Trials, load_trials
 from analysis.stats.intervals import Interval, fieller, t_interval

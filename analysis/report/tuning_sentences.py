@@ -9,7 +9,7 @@ from analysis.findings.tuning import LISTED, MIN_SEARCHES, ONE, Gap, Search, Tun
 from analysis.records.tables import StudyData
 from analysis.report import number_format as fmt
 from analysis.stats.intervals import Interval
-from study.spec.arms import DEFAULT_ARMS, in_order
+from study.spec.arms import DEFAULT_ARMS
 from study.spec.design import Design
 from study.spec.factors import FACTORS, REFERENCE_SETTING, rounded
 
@@ -142,8 +142,9 @@ def command(study: StudyData) -> str:
 
 def first_command(design: Design) -> str:
     """Return the command that tunes the arms of a grid, with its networks and its epochs."""
-    words = ["--dataset", design.dataset, "--searches", str(MIN_SEARCHES), "--epochs", str(design.epochs)]
-    words += ["--hidden", *map(str, design.hidden)]
-    if len(design.arms) > 1 and design.arms != in_order(DEFAULT_ARMS):
+    words: list[object] = ["--dataset", design.dataset, "--searches", MIN_SEARCHES, "--epochs", design.epochs]
+    if design.hidden != Design.hidden:
+        words += ["--hidden", *design.hidden]
+    if len(design.arms) > 1 and design.arms != DEFAULT_ARMS:
         words += ["--arms", *design.arms]
-    return f"{COMMAND} {shlex.join(words)}"
+    return f"{COMMAND} {shlex.join(map(str, words))}"

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from analysis.findings.scores import Scores
+from analysis.records.scores import Scores
 from analysis.report import number_format as fmt
 from analysis.report.figures.style import GREY, WIDE, Medium, arm_style, styled
 from analysis.stats.intervals import Interval

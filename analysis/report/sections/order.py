@@ -14,13 +14,13 @@ from analysis.report.sections import (
     pairs,
     provenance,
     speed,
-    tuning,
     where,
 )
 from analysis.report.sections.compared import compared
 from analysis.report.sections.methods import methods
 from analysis.report.sections.robustness import robustness
 from analysis.report.sections.trust import trust
+from analysis.report.sections.tuned import tuning
 
 
 def _always(study: StudyData, results: Results) -> bool:

@@ -7,8 +7,8 @@ from typing import Any
 
 from analysis.findings.answer import Answer, Part
 from analysis.findings.results import Findings, Results
-from analysis.findings.scores import Scores
 from analysis.findings.tuning import Tuned
+from analysis.records.scores import Scores
 from analysis.records.tables import StudyData
 from analysis.report import number_format as fmt
 from analysis.report.by_arm import under_names

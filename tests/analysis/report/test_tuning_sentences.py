@@ -89,10 +89,10 @@ def test_the_command_that_made_the_study_makes_more_searches(argv: str, command:
 @pytest.mark.parametrize(
     ("design", "options"),
     [
-        (Design("digits", epochs=5), "--dataset digits --searches 6"),
-        (Design("mnist", epochs=10, hidden=(64,)), "--dataset mnist --searches 6 --hidden 64 --epochs 10"),
-        (Design("digits", ("no_bn", "layer"), epochs=5), "--dataset digits --searches 6 --arms no_bn layer"),
-        (Design("digits", ("bn",), epochs=5), "--dataset digits --searches 6"),
+        (Design("digits"), "--dataset digits --searches 6 --epochs 10"),
+        (Design("mnist", epochs=10, hidden=(64,)), "--dataset mnist --searches 6 --epochs 10 --hidden 64"),
+        (Design("digits", ("no_bn", "layer"), epochs=5), "--dataset digits --searches 6 --epochs 5 --arms no_bn layer"),
+        (Design("digits", ("bn",), epochs=5), "--dataset digits --searches 6 --epochs 5"),
     ],
 )
 def test_a_grid_is_tuned_by_a_command_with_its_arms_its_networks_and_its_epochs(design: Design, options: str) -> None:

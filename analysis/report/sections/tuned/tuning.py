@@ -14,7 +14,8 @@ from analysis.report.by_arm import under_names
 from analysis.report.columns import count_column, interval_column, interval_values, of_both, text_column
 from analysis.report.document import Block, Column, Figure, Paragraph, Placeholder, Section, Table
 from analysis.report.figures.pairs import Panel, paired_differences
-from analysis.report.sections import pairs, searches, tuned_tables
+from analysis.report.sections import pairs
+from analysis.report.sections.tuned import searches, tables
 
 
 def section(study: StudyData, results: Results) -> Section:
@@ -53,7 +54,7 @@ def _evidence(study: StudyData, of_arm: Tuned) -> Iterator[Block]:
 
 def _details(study: StudyData, of_arm: Tuned) -> Iterator[Block]:
     yield Paragraph(say.how(study, of_arm))
-    yield tuned_tables.gains(of_arm)
+    yield tables.gains(of_arm)
     if len(of_arm.searches) > 1:
         yield Paragraph(say.OF_SEARCH_1)
     yield Paragraph(searches.BUDGETS_EXPLAINED if of_arm.gap_by_budget else say.ADAPTED)
@@ -74,7 +75,7 @@ def _pairs(of_arm: Tuned) -> Figure:
         draw=partial(paired_differences, [_panel(of_arm)]),
         alt=pairs.describe(_panel(of_arm)),
         caption=" ".join(_caption(of_arm)),
-        table=tuned_tables.by_search(of_arm) if len(of_arm.searches) > 1 else tuned_tables.by_seed(of_arm),
+        table=tables.by_search(of_arm) if len(of_arm.searches) > 1 else tables.by_seed(of_arm),
     )
 
 
