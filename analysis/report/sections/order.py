@@ -15,14 +15,13 @@ from analysis.report.sections import (
     evidence,
     glossary,
     inference,
-    learning,
     methods,
     provenance,
     robustness,
-    speed,
     tuning,
     where,
 )
+from analysis.report.sections.learning import learning, speed
 from analysis.report.sections.trust import trust
 
 
