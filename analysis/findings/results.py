@@ -25,11 +25,11 @@ from analysis.findings.comparison import Comparison, compared
 from analysis.findings.contrasts import Contrast, compute_contrasts
 from analysis.findings.curves import Curve, DifferenceCurve, arm_curves, difference_curves
 from analysis.findings.failures import Failures, count_failures
-from analysis.findings.generalisation import Generalisation, generalisation
 from analysis.findings.modes.inference_modes import Modes, modes
+from analysis.findings.secondary.generalisation import Generalisation, generalisation
+from analysis.findings.secondary.typical_pair import TypicalPair, typical_pairs
 from analysis.findings.sensitivity import Sensitivity, sensitivity
 from analysis.findings.tuning import Tuned, tuned
-from analysis.findings.typical_pair import TypicalPair, typical_pairs
 from analysis.records.cells import Grid, Levels
 from analysis.records.pairs import Pairs, over_cells, pair, zero_rounding_noise
 from analysis.records.scores import Scores, scores_of

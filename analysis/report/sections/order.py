@@ -10,13 +10,12 @@ from analysis.report.sections import (
     cells,
     glossary,
     inference,
-    learning,
     pairs,
     provenance,
-    speed,
     where,
 )
 from analysis.report.sections.compared import compared
+from analysis.report.sections.learning import learning, speed
 from analysis.report.sections.methods import methods
 from analysis.report.sections.robustness import robustness
 from analysis.report.sections.trust import trust

@@ -10,9 +10,9 @@ import pytest
 from scipy import stats
 
 from analysis.findings.curves import arm_curves
-from analysis.findings.generalisation import DESCRIPTION, NO_CHANGE, UNDIVIDED, Generalisation, generalisation
+from analysis.findings.secondary.generalisation import DESCRIPTION, NO_CHANGE, UNDIVIDED, Generalisation, generalisation
 from analysis.records.tables import StudyData
-from analysis.report.sections import generalisation as section
+from analysis.report.sections.learning import generalisation as section
 from study.spec.design import Design
 from study.spec.factors import Cell
 from study.spec.runs import Run

@@ -10,13 +10,13 @@ import pytest
 
 from analysis.findings.arms import claims
 from analysis.findings.curves import arm_curves, difference_curves
-from analysis.findings.generalisation import generalisation
 from analysis.findings.results import times
+from analysis.findings.secondary.generalisation import generalisation
 from analysis.records.pairs import pair
 from analysis.records.tables import PRIMARY, StudyData
 from analysis.report.document import Block, Figure, Paragraph, Section, Table
 from analysis.report.figures.style import MEDIA
-from analysis.report.sections import learning, speed
+from analysis.report.sections.learning import learning, speed
 from study.spec.design import Design
 from study.spec.runs import Run
 from tests.analysis.planted import planted

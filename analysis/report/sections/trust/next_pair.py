@@ -3,7 +3,7 @@
 from typing import Any
 
 from analysis.findings.results import Findings
-from analysis.findings.typical_pair import TypicalPair
+from analysis.findings.secondary.typical_pair import TypicalPair
 from analysis.records.tables import StudyData
 from analysis.report import number_format as fmt
 from analysis.report import study_words

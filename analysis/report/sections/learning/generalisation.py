@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from analysis.findings import generalisation as findings
-from analysis.findings.generalisation import Generalisation, Images, Measure
+from analysis.findings.secondary import generalisation as findings
+from analysis.findings.secondary.generalisation import Generalisation, Images, Measure
 from analysis.report import number_format as fmt
 from analysis.report.columns import count_column, interval_values
 from analysis.report.document import Block, Column, Paragraph, Table

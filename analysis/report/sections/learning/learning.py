@@ -13,7 +13,7 @@ from analysis.report.by_arm import under_names
 from analysis.report.columns import cell_values, count_column, setting_column, text_column
 from analysis.report.document import Block, Column, Figure, Paragraph, Section, Table
 from analysis.report.figures.curves import SPLIT, accuracy_by_setting, drawn_seeds, learning_curves
-from analysis.report.sections import difference_over_epochs, generalisation, tutorial
+from analysis.report.sections.learning import difference_over_epochs, generalisation, tutorial
 
 
 def section(study: StudyData, results: Results) -> Section:
