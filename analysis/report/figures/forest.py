@@ -52,10 +52,10 @@ def forest(rows: Sequence[str], series: Sequence[Series], medium: Medium = WIDE)
     for one in series:
         axes.plot([], [], **_marked(one), linestyle="-", label=fill(one.label, MAX_LABEL))
     _logarithmic_beyond_a_point(axes, series, TICKS[medium.stacked])
-    axes.set_yticks(range(len(rows)), _labels(rows, medium))
+    axes.set_yticks(range(len(rows)), _labels(rows, medium), multialignment="left")  # as any font of a page aligns
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xlabel("difference (points)")
-    axes.grid(axis="x", linewidth=0.4)
+    axes.grid(axis="x", color=GREY, alpha=0.35, linewidth=0.4)
     if len(series) > 1:
         figure.legend(loc="outside upper left", ncols=_columns(series, medium))
     return figure

@@ -129,18 +129,18 @@ def _details(study: StudyData, of_arm: Sequence[Comparison]) -> Iterator[Block]:
     every, name = rows(of_arm), of_arm[0].study
     if any(row.kind != "best" for row in every):
         yield Paragraph(
-            f"{name} is compared with each study by itself. In common settings it is compared within the seeds that"
-            " both have, which share their random streams: over all of them by the paired t test, in single settings"
-            " by sup-t, whose p-values and intervals hold for all settings of a comparison at once."
+            f"{name} is compared with each study by itself, within the seeds that both have: these share their random"
+            " streams. The mean over common settings is tested by the paired t test. Single settings are tested"
+            " together (sup-t): their p-values and intervals hold for all settings of a comparison at once."
         )
     if any(row.kind == "best" for row in every):
         yield Paragraph(
             "With each arm at its best, studies may differ in settings and seeds. The interval of their difference"
-            " reaches from the low end of one less the high end of the other, to the reverse. It holds whatever the"
+            " runs from the low end of one minus the high end of the other, up to the reverse. It holds whatever the"
             " studies share, and is wide where they share nothing."
         )
     if len(of_arm) > 1:
-        yield Paragraph("Nothing is corrected for the number of studies.")
+        yield Paragraph("The tests are not corrected for the number of studies.")
     yield BulletList([*map(say.common, of_arm), *say.at_best(of_arm)])
     yield _tests(study, of_arm[0], every)
 
@@ -163,7 +163,7 @@ def _tests(study: StudyData, first: Comparison, every: Sequence[Row]) -> Table:
         for entry in row.entries
         if entry.beside is not None
     ]
-    return Table(f"compared-{first.arm}", "Each study beside this one, with tests", columns, found)
+    return Table(f"compared-{first.arm}", "Every comparison with its test", columns, found)
 
 
 def _tested(here: Entry, there: Entry, beside: Beside) -> dict[str, Any]:
