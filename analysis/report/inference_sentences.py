@@ -42,7 +42,7 @@ def where(modes: Modes) -> str:
 
 def verb(compared: Compared | None) -> str | None:
     """Return what a way to predict does to accuracy where its interval says so."""
-    return None if compared is None else {"better": "gain", "worse": "cost"}.get(compared.outcome)
+    return DOES[compared.outcome] if compared and compared.outcome in ("better", "worse") else None
 
 
 def size(compared: Compared) -> str:
@@ -114,6 +114,15 @@ TEXTS = {
     ),
 }
 
+DOES = {
+    "better": "gain",
+    "worse": "cost",
+    "within": "make no difference that matters",
+    "undecided": "may cost or gain",
+    "too few": "change accuracy",
+}
+"""What a way to predict does to accuracy, by the outcome of its comparison, in the order in which it is said."""
+
 
 def ledger(modes: Modes, margin: float) -> list[str]:
     """Return one sentence a rule; rules that the study has no numbers for are left out."""
@@ -133,19 +142,19 @@ def _advice(texts: Texts, compared: Sequence[Compared], margin: float) -> str:
     }
     agreed = advice[next(iter(outcomes))] if len(outcomes) == 1 and "too few" not in outcomes else texts.mixed
     said = _too_few(compared) if "too few" in outcomes else agreed
-    numbers = [f"{texts.label(c.way)} {_does(c)}" for c in compared]
-    return f"{texts.topic}: {said}. Against {texts.against}, {fmt.listing(numbers)}."
+    first, *others = (
+        _does([c for c in compared if c.outcome == outcome], texts) for outcome in DOES if outcome in outcomes
+    )
+    numbers = [f"Against {texts.against}, {first}.", *(f"{fmt.sentence(other)}." for other in others)]
+    return f"{texts.topic}: {said}. {' '.join(numbers)}"
 
 
-def _does(compared: Compared) -> str:
-    """Return what a way to predict does to accuracy, with its number."""
-    changes = f"({_points(compared)} points)"
-    texts = {
-        "within": f"make no difference that matters {changes}",
-        "undecided": f"may cost or gain {changes}",
-        "too few": f"change accuracy by {_points(compared)} points",
-    }
-    return texts.get(compared.outcome) or f"{verb(compared)} {_unsigned(compared)} points"
+def _does(compared: Sequence[Compared], texts: Texts) -> str:
+    """Return what ways to predict of one outcome do to accuracy, with their numbers."""
+    does, labels = DOES[compared[0].outcome], [texts.label(c.way) for c in compared]
+    if verb(compared[0]):
+        return fmt.listing([f"{label} {does} {_unsigned(c)} points" for label, c in zip(labels, compared, strict=True)])
+    return f"{fmt.listing(labels)} {does} ({'; '.join(map(_points, compared))} points)"
 
 
 def _too_few(compared: Sequence[Compared]) -> str:
@@ -162,14 +171,15 @@ def _under_shift(compared: Sequence[Compared]) -> str:
     if any(c.outcome == "too few" for c in compared):
         return f"{topic}: {_too_few(compared)}."
     does = {
-        "better": "they gain in",
-        "worse": "they lose in",
-        "within": "they make no difference that matters in",
-        "undecided": "the data do not decide in",
+        "better": "They gain in",
+        "worse": "They lose in",
+        "within": "They make no difference that matters in",
+        "undecided": "The data do not decide in",
     }
     found = {outcome: sorted((c for c in compared if c.outcome == outcome), key=_size) for outcome in does}
-    counts = [f"{does[outcome]} {len(of)}{_extreme(of)}" for outcome, of in found.items() if of]
-    return f"{topic}: of {len(compared)} conditions {fmt.listing(counts)}."
+    counts = [f"{does[outcome]} {len(of)}{_extreme(of)}." for outcome, of in found.items() if of]
+    n = f"{len(compared)} condition{'' if len(compared) == 1 else 's'}"
+    return f"{topic}: {n}. {' '.join(counts)}"
 
 
 def _extreme(compared: Sequence[Compared]) -> str:

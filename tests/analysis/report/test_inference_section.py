@@ -113,7 +113,7 @@ def shown(block: Block) -> Iterator[str]:
 
 
 def test_the_figures_of_any_study_can_be_drawn_and_read(made: Section) -> None:
-    for figure in figures(made).values():
+    for figure in (block for block in made.blocks if isinstance(block, Figure)):
         for medium in MEDIA:
             assert illegible(figure.draw(medium=medium)) == [], (figure.name, medium.name)
 

@@ -110,7 +110,7 @@ def test_a_difference_has_a_side_only_where_its_interval_has_one(outcome: str, w
     (line,) = said({(small, small.ways[1], ("clean", 0)): outcome})
     assert re.search(f"Against running averages, {words}$", line), line
     (few,) = said({(small, small.ways[1], ("clean", 0)): outcome}, 3)
-    assert "batches of 32 change accuracy by " in few
+    assert "batches of 32 change accuracy (" in few
     assert not re.search(r"\b(cost|gain)\b", few)
 
 
@@ -118,12 +118,12 @@ def test_conditions_are_counted_by_what_each_interval_says() -> None:
     (way,) = SHIFTED.ways
     found = dict(zip(((SHIFTED, way, shift) for shift in SHIFTS), ("better", "worse", "within"), strict=True))
     (line,) = said(found)
-    assert "of 3 conditions they gain in 1 (most: gain at severity 1, 3.0" in line
-    assert "they lose in 1 (most: invert at severity 5, 3.0" in line
-    assert line.endswith("they make no difference that matters in 1.")
+    assert "3 conditions. They gain in 1 (most: gain at severity 1, 3.0" in line
+    assert "They lose in 1 (most: invert at severity 5, 3.0" in line
+    assert line.endswith("They make no difference that matters in 1.")
     (opposite,) = said({key: "worse" for key in found})
-    assert "of 3 conditions they lose in 3" in opposite
-    assert "they gain" not in opposite
+    assert "3 conditions. They lose in 3" in opposite
+    assert "They gain" not in opposite
     (few,) = said(found, 3)
     assert few.endswith("3 seeds are too few to say.")
 

@@ -70,15 +70,17 @@ QUESTIONS: list[tuple[list[Trial], Trial, dict[str, str]]] = [
     ),
 ]
 DOES = {
-    "within": "make no difference that matters ({} points)",
-    "undecided": "may cost or gain ({} points)",
-    "too few": "change accuracy by {} points",
+    "better": "gain",
+    "worse": "cost",
+    "within": "make no difference that matters",
+    "undecided": "may cost or gain",
+    "too few": "change accuracy",
 }
 COUNTED = {
-    "better": "they gain in",
-    "worse": "they lose in",
-    "within": "they make no difference that matters in",
-    "undecided": "the data do not decide in",
+    "better": "They gain in",
+    "worse": "They lose in",
+    "within": "They make no difference that matters in",
+    "undecided": "The data do not decide in",
 }
 
 
@@ -158,14 +160,20 @@ def _line(o: Oracle, own: Sequence[tuple[Trial, Interval, str]], texts: dict[str
         advice = f"{advice}, to within {100 * o.margin:g} point{'' if o.margin == 0.01 else 's'}"
     if "too few" in outcomes:
         advice = f"{seeds(min(found.n for _, found, _ in own))} are too few to say"
-    numbers = [f"{_label(trial)} {_does(found, outcome)}" for trial, found, outcome in own]
-    return f"{advice}. {texts['against']}, {listed(numbers)}."
+    numbers = [_does(outcome, [(t, found) for t, found, of in own if of == outcome]) for outcome in DOES]
+    first, *others = [number for number in numbers if number]
+    return " ".join(
+        [f"{advice}. {texts['against']}, {first}.", *(f"{other[0].upper()}{other[1:]}." for other in others)]
+    )
 
 
-def _does(found: Interval, outcome: str) -> str:
-    if outcome in DOES:
-        return DOES[outcome].format(estimate(found))
-    return f"{'gain' if outcome == 'better' else 'cost'} {unsigned(found)[0]} points"
+def _does(outcome: str, own: Sequence[tuple[Trial, Interval]]) -> str:
+    if not own:
+        return ""
+    if outcome in ("better", "worse"):
+        return listed([f"{_label(trial)} {DOES[outcome]} {unsigned(found)[0]} points" for trial, found in own])
+    numbers = "; ".join(estimate(found) for _, found in own)
+    return f"{listed([_label(trial) for trial, _ in own])} {DOES[outcome]} ({numbers} points)"
 
 
 def listed(parts: Sequence[str]) -> str:
@@ -198,8 +206,8 @@ def _shifted(o: Oracle, say: Expected, scores: dict[tuple[str, int], dict[Trial,
         if own:
             at, most = max(own, key=lambda one: abs(one[1].estimate))
             sure = outcome in ("better", "worse")
-            parts.append(f"{text} {len(own)}" + (f" (most: {condition(*at)}, {unsigned(most)[0]} points)" * sure))
-    say.say("inference", f"of {len(found)} conditions {listed(parts)}.")
+            parts.append(f"{text} {len(own)}" + (f" (most: {condition(*at)}, {unsigned(most)[0]} points)" * sure) + ".")
+    say.say("inference", f"{len(found)} condition{'' if len(found) == 1 else 's'}. {' '.join(parts)}")
 
 
 def _headline_shifted(say: Expected, found: dict[tuple[str, int], Judged]) -> None:
