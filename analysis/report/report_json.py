@@ -12,10 +12,13 @@ from analysis.records.cells import levels, row_of
 from analysis.records.completeness import completeness, n_missing
 from analysis.records.rule import rule_of
 from analysis.records.tables import PRIMARY, StudyData
-from analysis.report import answer_sentences, inference_sentences, rule_sentences, sentences
 from analysis.report import number_format as fmt
 from analysis.report.first_screen.screen import screen
 from analysis.report.sections import order
+from analysis.report.sentences import answer as answer_sentences
+from analysis.report.sentences import inference as inference_sentences
+from analysis.report.sentences import rule as rule_sentences
+from analysis.report.sentences import summary as sentences
 from analysis.stats.power import attainable_p, seeds_to_reach
 from study.spec.arms import BASELINE
 from study.spec.factors import FACTORS, Cell

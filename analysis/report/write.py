@@ -12,7 +12,7 @@ from analysis.records import completeness, tables
 from analysis.records.other_studies import load_others
 from analysis.records.rule import rule_of
 from analysis.records.tables import StudyData
-from analysis.report import document, report_json, sentences
+from analysis.report import document, report_json
 from analysis.report.document import Section
 from analysis.report.export import export as exported
 from analysis.report.export import folder
@@ -20,6 +20,7 @@ from analysis.report.first_screen import screen
 from analysis.report.html import page
 from analysis.report.sections import glossary, order
 from analysis.report.sections.compared import sentences as of_others
+from analysis.report.sentences import summary as sentences
 
 UNRECORDED = (
     "This look at the data is not recorded: the study's folder cannot be written. A later report does not know of it."

@@ -10,7 +10,7 @@ from matplotlib.ticker import NullLocator
 
 from analysis.findings.sensitivity import Specification
 from analysis.report.figures.style import GREY, SMALL, WIDE, Medium, styled
-from analysis.report.specification_sentences import in_words
+from analysis.report.sentences.specifications import in_words
 
 CHOICES = ("outcome", "failures", "cells", "how")
 """Fields of a specification, from the top of the matrix down."""

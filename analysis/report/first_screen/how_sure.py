@@ -7,7 +7,7 @@ from analysis.findings.answer import Answer, Part
 from analysis.findings.results import Results
 from analysis.records.tables import StudyData
 from analysis.report import number_format as fmt
-from analysis.report.answer_sentences import tipping
+from analysis.report.sentences.answer import tipping
 from analysis.stats.power import seeds_to_reach
 from study.spec.factors import Level
 

@@ -9,8 +9,8 @@ from analysis.findings.answer import Answer, Part
 from analysis.findings.results import Results
 from analysis.records.tables import StudyData
 from analysis.report import number_format as fmt
-from analysis.report.answer_sentences import headline
 from analysis.report.export.latex import escape
+from analysis.report.sentences.answer import headline
 
 PROGRAM = "batch-norm-study"
 

@@ -8,7 +8,6 @@ from analysis.findings.results import Results
 from analysis.findings.statistics import JOINT, ON_PAGE, STATISTICS, Kind, in_order
 from analysis.records.tables import StudyData
 from analysis.report import number_format as fmt
-from analysis.report import study_words
 from analysis.report.columns import (
     count_column,
     counts_of,
@@ -18,6 +17,7 @@ from analysis.report.columns import (
     tipping_column,
 )
 from analysis.report.document import Block, Column, Paragraph, Placeholder, Row, Section, Table
+from analysis.report.sentences import study_words
 
 
 def section(study: StudyData, results: Results) -> Section:

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from analysis.findings.modes.inference_modes import Modes
 from analysis.findings.results import Results
 from analysis.records.tables import StudyData
-from analysis.report import inference_sentences
 from analysis.report.document import Block, BulletList, Paragraph, Placeholder, Section
 from analysis.report.sections.modes import batch_size, changed_images, companions, every_way, saved
+from analysis.report.sentences import inference as inference_sentences
 
 NAME, TITLE = "inference", "Batch norm at test time"
 

@@ -10,8 +10,8 @@ from analysis.findings.results import Results
 from analysis.records.rule import rule_of
 from analysis.records.tables import StudyData
 from analysis.report import number_format as fmt
-from analysis.report import rule_sentences
 from analysis.report.document import Block, Definition, Definitions, Paragraph, Section
+from analysis.report.sentences import rule as rule_sentences
 
 
 def section(study: StudyData, results: Results) -> Section:

@@ -14,7 +14,7 @@ from analysis.findings.modes import inference_modes as modes
 from analysis.findings.modes.inference_modes import Modes
 from analysis.records.tables import load, load_ablation
 from analysis.report import __main__ as report
-from analysis.report import inference_sentences as mode_words
+from analysis.report.sentences import inference as mode_words
 from study.spec.arms import ARMS
 from study.spec.design import Design
 from study.spec.factors import Cell

@@ -11,7 +11,7 @@ import pytest
 from analysis.findings.sensitivity import Sensitivity, Specification, sensitivity
 from analysis.records.pairs import pair
 from analysis.records.tables import StudyData
-from analysis.report.specification_sentences import of_specifications
+from analysis.report.sentences.specifications import of_specifications
 from study.spec.design import Design
 from study.spec.factors import Cell
 from study.spec.runs import Run

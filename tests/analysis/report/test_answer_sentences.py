@@ -7,7 +7,7 @@ import pytest
 
 from analysis.findings.answer import Answer, answers
 from analysis.findings.tipping import at_rate
-from analysis.report.answer_sentences import headline, tipping, told
+from analysis.report.sentences.answer import headline, tipping, told
 from study.spec.design import Design
 from study.spec.runs import Run
 from tests.analysis.planted import planted

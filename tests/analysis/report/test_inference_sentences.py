@@ -8,7 +8,7 @@ import pytest
 
 from analysis.findings.modes.inference_modes import Modes, SwapResult
 from analysis.findings.modes.mode_comparisons import NO_NORM, RULES, RUNNING, Rule, Way, compare_all
-from analysis.report.inference_sentences import TEXTS, ledger
+from analysis.report.sentences.inference import TEXTS, ledger
 from analysis.stats.intervals import Interval
 from study.spec.factors import Cell
 

@@ -9,7 +9,7 @@ import pytest
 
 from analysis.findings.tuning import EQUAL, LISTED, ONE, Gap, Tuned
 from analysis.records.tables import StudyData
-from analysis.report import tuning_sentences as say
+from analysis.report.sentences import tuning as say
 from analysis.stats.intervals import Interval
 from study.cli.tune_options import parse
 from study.spec.design import Design

@@ -4,9 +4,9 @@ from typing import Any
 
 from analysis.findings.modes.inference_modes import CLEAN
 from analysis.records.tables import ENDPOINTS, PRIMARY
-from analysis.report import inference_sentences
 from analysis.report import number_format as fmt
 from analysis.report.sections.methods.conditions import Has
+from analysis.report.sentences import inference as inference_sentences
 from analysis.stats.sign_flips import MAX_EXACT_UNITS, MAX_PATTERNS
 from analysis.stats.time_to_event import THRESHOLDS
 from study.spec.arms import ARMS, Norm

@@ -6,7 +6,6 @@ from typing import Any
 
 from analysis.findings.modes.inference_modes import ModeResult, Modes, NoNormResult
 from analysis.findings.modes.mode_comparisons import Compared, Way
-from analysis.report import inference_sentences
 from analysis.report import number_format as fmt
 from analysis.report.columns import (
     count_column,
@@ -18,6 +17,7 @@ from analysis.report.columns import (
 from analysis.report.document import Column, Figure, Table
 from analysis.report.figures.mode_looks import BLEND, NO_NORM, ORDERS, SAVED
 from analysis.report.figures.over_batch_size import Level, Line, Point, accuracy_by_size, calibration_by_size
+from analysis.report.sentences import inference as inference_sentences
 from study.spec.inference_modes import MAIN_BLEND, numbered, parse
 
 SHOWN_SIZE = 8

@@ -4,7 +4,6 @@ from typing import Any
 
 from analysis.findings.modes.inference_modes import ModeResult, Modes
 from analysis.records.tables import StudyData
-from analysis.report import inference_sentences
 from analysis.report import number_format as fmt
 from analysis.report.columns import (
     cell_values,
@@ -17,6 +16,7 @@ from analysis.report.columns import (
     text_column,
 )
 from analysis.report.document import Column, Table
+from analysis.report.sentences import inference as inference_sentences
 from study.spec.inference_modes import parse
 
 

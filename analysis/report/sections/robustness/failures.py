@@ -7,7 +7,6 @@ from analysis.findings.failures import Failures
 from analysis.findings.results import Findings
 from analysis.records.tables import StudyData
 from analysis.report import number_format as fmt
-from analysis.report import study_words
 from analysis.report.columns import (
     cell_columns,
     cell_values,
@@ -20,6 +19,7 @@ from analysis.report.columns import (
     pvalue_values,
 )
 from analysis.report.document import Block, Column, Paragraph, Table
+from analysis.report.sentences import study_words
 
 
 def details(study: StudyData, of_arm: Findings) -> list[Block]:

@@ -8,7 +8,6 @@ from analysis.findings.results import Results
 from analysis.records.cells import Grid
 from analysis.records.tables import StudyData
 from analysis.report import number_format as fmt
-from analysis.report import study_words
 from analysis.report.by_arm import under_names
 from analysis.report.columns import (
     cell_values,
@@ -21,6 +20,7 @@ from analysis.report.columns import (
 from analysis.report.document import Block, Column, Figure, Placeholder, Section, Table
 from analysis.report.figures import rates
 from analysis.report.sections.robustness import accuracy_shares, failures, usable_rates
+from analysis.report.sentences import study_words
 
 MAX_NAMED = 3
 """Failing points that the caption names."""

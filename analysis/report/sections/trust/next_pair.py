@@ -6,9 +6,9 @@ from analysis.findings.results import Findings
 from analysis.findings.secondary.typical_pair import TypicalPair
 from analysis.records.tables import StudyData
 from analysis.report import number_format as fmt
-from analysis.report import study_words
 from analysis.report.columns import cell_columns, cell_values, count_column, interval_column, interval_values
 from analysis.report.document import Block, Column, Paragraph, Table
+from analysis.report.sentences import study_words
 
 
 def blocks(study: StudyData, of_arm: Findings) -> list[Block]:

@@ -7,7 +7,6 @@ from analysis.findings.arms import ArmCell
 from analysis.findings.results import Findings, Noise, Results
 from analysis.records.tables import StudyData
 from analysis.report import number_format as fmt
-from analysis.report import study_words
 from analysis.report.columns import (
     cell_columns,
     cell_values,
@@ -18,6 +17,7 @@ from analysis.report.columns import (
     text_column,
 )
 from analysis.report.document import Block, Column, Paragraph, Table
+from analysis.report.sentences import study_words
 
 
 def blocks(study: StudyData, of_arm: Findings) -> list[Block]:

@@ -5,8 +5,8 @@ from typing import Any
 from analysis.findings.results import Findings
 from analysis.records.tables import StudyData
 from analysis.report import number_format as fmt
-from analysis.report import study_words
 from analysis.report.document import Block, Column, Paragraph, Table
+from analysis.report.sentences import study_words
 from analysis.stats.power import seeds_to_reach
 
 

@@ -7,8 +7,6 @@ from analysis.findings.results import Findings
 from analysis.findings.sensitivity import Specification
 from analysis.records.tables import StudyData
 from analysis.report import number_format as fmt
-from analysis.report import specification_sentences as say
-from analysis.report import study_words
 from analysis.report.columns import (
     count_column,
     interval_column,
@@ -18,6 +16,8 @@ from analysis.report.columns import (
 )
 from analysis.report.document import Block, Column, Figure, Paragraph, Table
 from analysis.report.figures.specifications import specification_curve
+from analysis.report.sentences import specifications as say
+from analysis.report.sentences import study_words
 
 
 def evidence(study: StudyData, of_arm: Findings) -> list[Block]:

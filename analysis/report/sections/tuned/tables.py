@@ -5,7 +5,6 @@ from typing import Any
 
 from analysis.findings.tuning import ONE, Gap, Tuned
 from analysis.report import number_format as fmt
-from analysis.report import tuning_sentences as say
 from analysis.report.columns import (
     count_column,
     failed_column,
@@ -18,6 +17,7 @@ from analysis.report.columns import (
     tipping_values,
 )
 from analysis.report.document import Column, Table
+from analysis.report.sentences import tuning as say
 from study.spec.factors import REFERENCE_SETTING
 
 EACH_ITS_OWN = "each search its own"

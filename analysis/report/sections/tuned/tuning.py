@@ -9,13 +9,13 @@ from analysis.findings.results import BestCell, Findings, Results
 from analysis.findings.tuning import EQUAL, Tuned
 from analysis.records.tables import StudyData
 from analysis.report import number_format as fmt
-from analysis.report import tuning_sentences as say
 from analysis.report.by_arm import under_names
 from analysis.report.columns import count_column, interval_column, interval_values, of_both, text_column
 from analysis.report.document import Block, Column, Figure, Paragraph, Placeholder, Section, Table
 from analysis.report.figures.pairs import Panel, paired_differences
 from analysis.report.sections import pairs
 from analysis.report.sections.tuned import searches, tables
+from analysis.report.sentences import tuning as say
 
 
 def section(study: StudyData, results: Results) -> Section:

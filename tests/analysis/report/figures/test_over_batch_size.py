@@ -11,8 +11,8 @@ from analysis.findings.modes.inference_modes import Modes
 from analysis.report.figures.mode_looks import ORDERS
 from analysis.report.figures.over_batch_size import Level, Line, Point, accuracy_by_size, calibration_by_size
 from analysis.report.figures.style import BLUE, MEDIA, NARROW, PURPLE, VERMILLION, WIDE, Errors, Medium
-from analysis.report.inference_sentences import ORDERS as NAMES
 from analysis.report.sections.modes import batch_size
+from analysis.report.sentences.inference import ORDERS as NAMES
 from study.spec.inference_modes import parse
 from tests.analysis.report.figures.drawn import colour, is_close, line, look, reads_as_accuracy, x_ticks, xy
 from tests.analysis.report.figures.legible import illegible

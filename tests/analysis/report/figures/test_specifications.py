@@ -12,7 +12,7 @@ from analysis.findings.sensitivity import Specification
 from analysis.records.tables import ENDPOINTS
 from analysis.report.figures.specifications import specification_curve
 from analysis.report.figures.style import MEDIA
-from analysis.report.specification_sentences import in_words
+from analysis.report.sentences.specifications import in_words
 from analysis.stats.intervals import Interval
 from analysis.stats.paired_tests import Test
 from tests.analysis.report.figures.drawn import is_close, xy, y_ticks

@@ -2,7 +2,7 @@
 
 from analysis.findings.sensitivity import Sensitivity
 from analysis.report import number_format as fmt
-from analysis.report import study_words
+from analysis.report.sentences import study_words
 
 FAILURES = {
     "as they ended": "failures as they ended",

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from analysis.findings.answer import Answer, Part
 from analysis.findings.results import Findings, Results
 from analysis.report import number_format as fmt
-from analysis.report.answer_sentences import TITLES, excluded
-from analysis.report.specification_sentences import of_specifications
+from analysis.report.sentences.answer import TITLES, excluded
+from analysis.report.sentences.specifications import of_specifications
 from analysis.stats.power import seeds_to_reach
 
 

@@ -9,7 +9,7 @@ from analysis.findings.answer import Answer, Learning, LevelShare, Part
 from analysis.findings.tipping import Tipping
 from analysis.findings.tuning import Tuned
 from analysis.report import number_format as fmt
-from analysis.report.tuning_sentences import gap
+from analysis.report.sentences.tuning import gap
 from study.spec.factors import FACTORS, rounded
 
 TITLES = {

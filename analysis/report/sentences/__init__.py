@@ -1,0 +1,1 @@
+"""Findings in words: nothing is typed that follows from records."""
