@@ -20,6 +20,7 @@ from study.runner.execution import Execution
 from study.runner.outcome import INTERRUPTED, Outcome
 from study.runner.progress import Progress
 from study.spec.arms import DEFAULT_ARMS
+from study.spec.checks import counted
 from study.spec.cohorts import Cohort
 from study.spec.design import Design
 from study.spec.factors import REFERENCE_GRID
@@ -299,7 +300,9 @@ def _finished(folder: Folder, outcome: Outcome) -> Path:
     if outcome.stopped == INTERRUPTED:
         raise KeyboardInterrupt
     if outcome != Outcome():
-        raise StudyError(f"{folder.path}: {outcome.failures} groups of runs failed; repeat the call to try them again")
+        raise StudyError(
+            f"{folder.path}: {counted(outcome.failures, 'group')} of runs failed; repeat the call to try them again"
+        )
     return folder.path
 
 

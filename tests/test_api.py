@@ -178,7 +178,7 @@ def test_a_run_that_no_study_could_have_is_refused(run: study.Run, message: str)
         ({"workers": -1}, "--workers -1: give 1 or more"),
         ({"sampler": "foo"}, "--sampler 'foo' is unknown"),
         ({"trials": 0}, "--trials 0: give a whole number from 1"),
-        ({"seeds": (2**30,)}, "seeds from 1073741824 on are the trials'"),
+        ({"seeds": (2**30,)}, "seeds from 1073741824 on are for trials"),
     ],
 )
 def test_a_wrong_budget_or_execution_is_refused_before_anything_is_written(

@@ -9,6 +9,7 @@ import os
 
 from study.engine.machine import processor
 from study.errors import EnvironmentFault, UsageError
+from study.spec.checks import counted
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
@@ -27,8 +28,8 @@ def choose(option: str, of_study: str | None) -> str:
     n_devices = torch.cuda.device_count() if torch.cuda.is_available() else 0
     device = (of_study or ("cuda" if n_devices else "cpu")) if option == "auto" else option
     if device != "cpu" and int(device.partition(":")[2] or 0) >= n_devices:
-        devices = "1 CUDA device" if n_devices == 1 else f"{n_devices} CUDA devices"
-        raise EnvironmentFault(f"--device {option}: torch sees {devices} here; use --device cpu for a new study.")
+        seen = counted(n_devices, "CUDA device")
+        raise EnvironmentFault(f"--device {option}: torch sees {seen} here; use --device cpu for a new study.")
     return device
 
 

@@ -20,6 +20,7 @@ from study.runner.progress import Progress
 from study.runner.session import Session, record_timings
 from study.spec import commands
 from study.spec.analysis_rule import AS_FIXED, AskedRule
+from study.spec.checks import counted
 from study.spec.cohorts import Cohort, missing_runs
 from study.spec.commands import shown_path
 from study.spec.design import Design
@@ -134,8 +135,8 @@ def _check_committed(folder: Folder, plan: list[Cohort], missing: Sequence[Run])
     lost = {run for cohort in plan for run in cohort.runs}.intersection(missing)
     if lost:
         raise EnvironmentFault(
-            f"{len(lost)} finished runs have disappeared from {shown_path(folder.parts)}; repeat the command to train"
-            " them again."
+            f"{counted(len(lost), 'finished run')} disappeared from {shown_path(folder.parts)}; repeat the command to"
+            " train them again."
         )
 
 
@@ -166,8 +167,8 @@ def conclude(progress: Progress, folder: Folder, design: Design, ended: Ended, n
         progress.emit("stopped", f"{STOPS[outcome.stopped]}: {saved()} ({path})", sys.stderr)
         return
     if outcome.failures:
-        groups = "1 group" if outcome.failures == 1 else f"{outcome.failures} groups"
-        progress.emit("failed", f"{groups} of runs failed; repeat the command to try them again", sys.stderr)
+        text = f"{counted(outcome.failures, 'group')} of runs failed; repeat the command to try them again"
+        progress.emit("failed", text, sys.stderr)
         return
     if notice and ended.trained:
         progress.emit("notice", f"Warning: {notice}", sys.stderr)

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 TOKEN = re.compile(r"python -m .*|'[^'\n]*'\S*|\S+")
 """What stays whole: a command to the end of its line, a quoted path, a word."""
-LABEL = re.compile(r"\S+ {2,}|[-*] | *")
+LABEL = re.compile(r"\S+ {2,}| *")
 """The beginning of a line under whose end further lines start: a label and its column, or an indentation."""
 RED, GREEN, YELLOW = "31", "32", "33"
 COLOURS = {"error": RED, "failed": RED, "notice": YELLOW, "stopped": YELLOW, "quarantine": YELLOW, "lost": YELLOW}

@@ -13,6 +13,7 @@ from study.runner.progress import Progress, duration
 from study.spec import commands
 from study.spec.analysis_rule import AS_FIXED, AskedRule, fixed_rule
 from study.spec.arms import ARMS
+from study.spec.checks import counted
 from study.spec.cohorts import Cohort, cohorts, missing_runs, shard
 from study.spec.commands import shown_path
 from study.spec.datasets import DatasetSpec
@@ -113,8 +114,7 @@ def describe_data(data: DatasetSpec, absent: str | None) -> list[str]:
 
 def describe_time(seconds: float, n_workers: int, source: str) -> str:
     """Return the expected time with what it is estimated from."""
-    workers = "1 worker" if n_workers == 1 else f"{n_workers} workers"
-    return f"about {duration(seconds)} with {workers} on the CPU, estimated from {source}"
+    return f"about {duration(seconds)} with {counted(n_workers, 'worker')} on the CPU, estimated from {source}"
 
 
 def _forecast(design: Design, folder: Folder, plan: Sequence[Cohort], n_workers: int, execution: Execution) -> Forecast:

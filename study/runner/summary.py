@@ -11,6 +11,7 @@ from statistics import fmean
 from typing import Any
 
 from study.spec.arms import ARMS
+from study.spec.checks import counted
 from study.spec.design import Design
 from study.spec.factors import REFERENCE_SETTING, Cell, in_words, rounded
 from study.spec.inference_modes import shown_cell
@@ -81,8 +82,7 @@ def _where(design: Design) -> str:
 
 
 def _over(design: Design) -> str:
-    n_seeds, n_epochs = len(design.seeds), len(last_epochs(design))
-    seeds = "1 seed" if n_seeds == 1 else f"{n_seeds} seeds"
+    seeds, n_epochs = counted(len(design.seeds), "seed"), len(last_epochs(design))
     return f"{seeds} and the last {n_epochs} epochs" if n_epochs > 1 else f"{seeds} after the last epoch"
 
 

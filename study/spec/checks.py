@@ -53,6 +53,11 @@ def nearest(name: str, known: Iterable[str], cutoff: float = 0.4) -> str | None:
     return near[0] if near else None
 
 
+def counted(n: int, noun: str) -> str:
+    """Return a number with its noun: ``1 seed``, ``3 seeds``."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
 def listed(values: Iterable[Any]) -> str:
     """Return the values as a sentence lists them, the first of them if they are many."""
     return truncate(format_value([quote(value) if isinstance(value, str) else value for value in [*values][:20]]), 200)

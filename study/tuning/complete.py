@@ -24,6 +24,7 @@ from study.runner.session import check_same_data, emit_place, fitting_workers
 from study.runner.work import Work
 from study.spec.analysis_rule import AS_FIXED, AskedRule
 from study.spec.arms import ARMS
+from study.spec.checks import counted
 from study.spec.cohorts import MAX_RUNS_PER_STACK, Cohort
 from study.spec.commands import shown_path
 from study.spec.design import Design
@@ -205,8 +206,7 @@ class Optimisation:
             own = replace(job, design=self.trial_design(search), shared_data=lease.images)
             failures = self._tune(of_arms, own, data, search)
         if failures:
-            groups = "1 group" if failures == 1 else f"{failures} groups"
-            raise StudyError(f"{groups} of trials failed; repeat the command to try them again")
+            raise StudyError(f"{counted(failures, 'group')} of trials failed; repeat the command to try them again")
         return {arm: of_arm.finished() for arm, of_arm in of_arms.items()}
 
     def _tune(self, searches: Mapping[str, Search], job: TrialJob, data: "Dataset", search: int) -> int:
@@ -265,6 +265,7 @@ def _emit_chosen(tuned: Tuned, console: Console, seconds: float) -> None:
     n_searches = len(tuned.searches)
     for search, of_arms in enumerate(tuned.searches, 1):
         for arm, finished in of_arms.items():
-            best = f"best of {len(finished)} trials {ARMS[arm].short}: {best_so_far(finished)} on held-out images"
-            console.emit("chosen", f"{_which(search, n_searches)}{best}")
+            n_trials, best = counted(len(finished), "trial"), best_so_far(finished)
+            text = f"best of {n_trials} {ARMS[arm].short}: {best} on held-out images"
+            console.emit("chosen", f"{_which(search, n_searches)}{text}")
     console.emit("searched", f"Tuned in {duration(seconds)}.")

@@ -8,6 +8,7 @@ from study.engine import costs, registry
 from study.errors import UsageError
 from study.runner.forecast import expected_throughput
 from study.runner.plan import check_device, check_rule, describe_data, describe_time
+from study.spec.checks import counted
 from study.spec.cohorts import Cohort, cohorts
 from study.spec.commands import shown_path
 from study.spec.design import Design
@@ -43,6 +44,7 @@ def describe(optimisation: "Optimisation", absent: str | None = None) -> list[st
     n_trials = budget.trials * budget.searches * len(design.arms)
     n_runs, n_done = 2 * len(design.seeds) * len(design.arms), _n_done(optimisation)
     searches = "1 search" if budget.searches == 1 else f"{budget.searches} searches"
+    trials = f"{counted(budget.trials, 'trial')} per arm, {counted(budget.seeds, 'seed')} per trial"
     elsewhere = "" if budget.storage is None else "; trials in the database are not counted"
     model = _likely_costs(optimisation)
     throughput, source = expected_throughput(model, design, folder.path.parent)
@@ -51,9 +53,9 @@ def describe(optimisation: "Optimisation", absent: str | None = None) -> list[st
     return [
         *describe_data(design.data, absent),
         f"folder   {shown_path(folder.path)}",
-        f"tuning   {searches} of {budget.trials} trials per arm, {budget.seeds} seeds per trial",
+        f"tuning   {searches} of {trials}",
         f"trials   {n_trials} planned, {n_told} done, {n_trials - n_told} missing{elsewhere}",
-        f"runs     {n_runs} planned, untuned and tuned on {len(design.seeds)} fresh seeds, {n_done} done",
+        f"runs     {n_runs} planned, untuned and tuned on {counted(len(design.seeds), 'fresh seed')}, {n_done} done",
         f"time     {describe_time(seconds, optimisation.execution.n_workers, source)}; it varies with what is chosen",
     ]
 

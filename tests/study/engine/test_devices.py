@@ -69,7 +69,7 @@ def test_a_study_is_not_trained_by_two_engines(
     manifest["device"] = {k: v for k, v in (manifest["device"] | {"engine": engine}).items() if v}
     Folder(tmp_path / "s").write_manifest(manifest)
     assert study_run("--seeds", "2") == 2
-    assert f"trained by the engine {engine or 'torch-1'} and this command would use" in capsys.readouterr().err
+    assert f"trained with the engine {engine or 'torch-1'} and this command would use" in capsys.readouterr().err
     assert tables(tmp_path / "s") == before
 
 

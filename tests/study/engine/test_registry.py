@@ -54,7 +54,7 @@ def test_auto_is_what_the_study_began_with_and_the_kernel_for_a_new_one_on_a_cpu
 
 @pytest.mark.parametrize(("asked", "began"), [("torch", registry.KERNEL), ("kernel", TORCH), ("auto", "kernel-0/cpu")])
 def test_a_study_is_not_trained_by_both(asked: registry.Engine, began: str) -> None:
-    with pytest.raises(UsageError, match=f"trained by the engine {began} and this command would use"):
+    with pytest.raises(UsageError, match=f"trained with the engine {began} and this command would use"):
         registry.choose(asked, DESIGN, "cpu", False, began)
 
 

@@ -169,7 +169,7 @@ def test_other_terms_are_refused_with_the_difference(worker: Worker) -> None:
     with pytest.raises(UsageError) as refusal:
         worker(replace(CONFIGURATION, epochs=6, seeds=(1, 2, 3), sampler="tpe"))
     text = str(refusal.value)
-    assert "the search s/bn was begun otherwise" in text
+    assert "the search s/bn began with other settings" in text
     assert "epochs: the search has 5, the command asks for 6" in text
     assert "seeds: the search has 1 2, the command asks for 1 2 3" in text
     assert "sampler: the search has 'sobol', the command asks for 'tpe'" in text

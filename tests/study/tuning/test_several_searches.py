@@ -168,7 +168,7 @@ def test_progress_says_which_search_is_at_work(tmp_path: Path, capsys: pytest.Ca
     assert tune.main(options) == 0
     printed = capsys.readouterr().out
     assert "search 2 of 2: 2 of 2 trials" in printed
-    assert "search 2 of 2: no_bn is tuned: " in printed
+    assert "search 2 of 2: best of 1 trial without BN: " in printed
 
 
 def test_a_dry_run_says_what_is_told_and_missing_of_all_searches_and_writes_nothing(
@@ -176,8 +176,8 @@ def test_a_dry_run_says_what_is_told_and_missing_of_all_searches_and_writes_noth
 ) -> None:
     assert tune.main(tuned_study(tmp_path, *SHORT, "--searches", "6", "--dry-run")) == 0
     printed = capsys.readouterr().out
-    assert "s on digits: 6 searches of 4 trials of 1 seeds an arm" in printed
-    assert "48 planned, 0 told, 48 missing" in printed
+    assert "tuning   6 searches of 4 trials per arm, 1 seed per trial" in printed
+    assert "48 planned, 0 done, 48 missing" in printed
     assert "48 planned, untuned and tuned on 12 fresh seeds, 0 done" in printed
     assert [*tmp_path.iterdir()] == []
     before = tuned_tables(three)

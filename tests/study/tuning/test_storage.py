@@ -112,7 +112,7 @@ def test_what_a_database_says_is_cut_to_one_line_without_the_password_in_any_for
     with pytest.raises(EnvironmentFault) as fault, faults(url):
         raise OperationalError("select 1", {}, Exception(said))
     assert str(fault.value).startswith("--storage postgresql://ada:***@host/trials cannot be reached or failed: ")
-    assert "no *** *** *** *** ***. What" in str(fault.value)
+    assert "no *** *** *** *** ***. Finished" in str(fault.value)
 
 
 def test_a_value_in_the_query_that_is_none_is_refused(tmp_path: Path) -> None:
@@ -261,7 +261,7 @@ def test_a_journal_that_is_no_file_of_its_own_is_refused(kind: str, tmp_path: Pa
         (folder / JOURNAL).symlink_to(outside)
     code, told = refused(folder, None)
     assert code == 2
-    assert f"{folder / JOURNAL} is no file of its own: nothing is written through it" in told
+    assert f"{folder / JOURNAL} is not a regular file, so nothing is written to it" in told
     assert not outside.exists() or outside.read_bytes() == b""
 
 
