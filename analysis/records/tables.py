@@ -17,6 +17,7 @@ from analysis.errors import AnalysisError
 from analysis.records.cells import cell_key, levels, pair_key, run_key
 from study.errors import StudyError, quote
 from study.spec.arms import BASELINE
+from study.spec.commands import train_into
 from study.spec.design import Design
 from study.spec.factors import Cell, in_words
 from study.spec.history import DIVERGED, NOT_APPLICABLE, OK, SPLITS
@@ -193,7 +194,7 @@ def load(path: Path) -> StudyData:
     try:
         manifest = folder.read_manifest()
         if manifest is None:
-            raise AnalysisError(f"{path} holds no study (no manifest.json); run python -m study.run first")
+            raise AnalysisError(f"{path} holds no study (no manifest.json). To train it: {train_into(path)}")
         design = Design.from_dict(manifest["design"])
         records = folder.read("records").to_pandas(use_threads=False)
         runs = folder.read("runs").to_pandas(use_threads=False)
@@ -262,7 +263,7 @@ def record_looks(study: StudyData, looks: list[dict[str, Any]]) -> None:
 def check(records: pd.DataFrame, runs: pd.DataFrame, study_id: str, design: Design) -> None:
     """Refuse tables that do not say one thing, which can be, about each run of the design; the error names the rows."""
     if records.empty:
-        raise AnalysisError("the records are empty: no run has been committed yet; run python -m study.run again")
+        raise AnalysisError("the records are empty: no run has been committed yet. Repeat the command that trains the study.")
     for name, table, key in (("records", records, _record_key(design)), ("runs", runs, run_key(design))):
         lacking = [column for column in key if column not in table]
         if lacking:

@@ -1,9 +1,9 @@
-"""python -m analysis.report: records -> report.html, report.json, tables/*.csv, figures/*.svg."""
+"""python -m analysis.report: make the report of a study, and what a paper takes from it."""
 
 import sys
 import time
 import webbrowser
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,8 +13,11 @@ import tyro
 from analysis.errors import AnalysisError
 from study.cli import arguments
 from study.cli.analysis_rule import asked_rule
+from study.cli.exits import say, say_error, warn
+from study.cli.option_groups import StudiesFolder
 from study.errors import StudyError, UsageError, quote
 from study.spec.analysis_rule import AskedRule
+from study.spec.commands import shown_path, train_under
 
 if TYPE_CHECKING:
     from analysis.report.write import Written
@@ -28,31 +31,50 @@ LARGE = 5e6
 
 
 @dataclass(frozen=True)
-class Options:
-    """Turn the records of a study into a page: report.html, with report.json and tables/ beside it."""
+class Judgement:
+    """Judgement"""
 
-    study_dir: Annotated[Path | None, tyro.conf.Positional] = None
-    """The folder of the study; the one under --out that was trained last, unless given."""
     margin: str | None = None
-    """A difference of accuracy that would not matter, as a fraction such as 0.002 or in points such as 0.2pt; the one
-    that the study fixed before its first run, unless given."""
+    """Largest difference in accuracy that does not matter, as a fraction (0.002) or in points (0.2pt). Default: the one
+    that the study fixed before its first run."""
     alpha: float | None = None
-    """Significance level: tests use alpha, intervals cover 1 - alpha; the one that the study fixed before its first
-    run, unless given."""
-    out: Path = Path("results")
-    """The folder of studies."""
-    compare: tyro.conf.UseAppendAction[tuple[tuple[Path, ...], ...]] = ()
-    """The folders of other studies to set beside this one; name the study itself before."""
+    """Significance level: tests use alpha, intervals cover 1 - alpha. Default: the one that the study fixed before its
+    first run."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """Output"""
+
     to: Path | None = None
-    """Write the report into this folder and not into the study's, which may then be read-only."""
+    """Write the report into this folder instead of the study's, which may then be read-only."""
     export: Path | None = None
     """Write for a paper into this folder, beside the report: the answer as a table (LaTeX and Markdown), the figures as
-    PDF and PNG at 3.25 and 6.75 inches, the methods with references.bib, and the sentences of the answer. It is new or
-    empty, or holds an earlier export, which is replaced; nothing else is overwritten."""
+    PDF and PNG at 3.25 and 6.75 inches, the methods with references.bib, and the sentences of the answer. The folder is
+    new or empty, or holds an earlier export, which is replaced."""
     open: bool = False
     """Open the page in a browser."""
+
+
+@dataclass(frozen=True)
+class Options(StudiesFolder, Output, Judgement):
+    """Turn the records of a study into a page: report.html, with report.json, tables/ and figures/ beside it.
+
+    Examples:
+      # the study that was trained last
+      python -m analysis.report
+      # two studies beside another
+      python -m analysis.report results/mnist --compare results/digits results/wide
+      # table, figures and methods for a paper
+      python -m analysis.report results/mnist --export paper
+    """
+
+    study_dir: Annotated[Path | None, tyro.conf.Positional] = None
+    """Folder of the study. Default: the study under --out that was trained last."""
+    compare: tyro.conf.UseAppendAction[tuple[tuple[Path, ...], ...]] = ()
+    """Folders of other studies to set beside this one; name the study itself before."""
     strict: bool = False
-    """Exit with 4 where planned runs have no records yet; the report is written all the same."""
+    """Exit with 4 if planned runs have no records yet; the report is written all the same."""
 
     def rule(self) -> AskedRule:
         """Return what is named of level and margin; a UsageError where one cannot be."""
@@ -84,14 +106,16 @@ class Timed:
 
 def report(options: Options) -> Timed:
     """Write the report of a study into its folder."""
-    asked, others, began = options.rule(), options.others(), time.perf_counter()
+    asked, others = options.rule(), options.others()
+    study = options.study_dir or newest(options.out)
+    say(f"Making the report of {shown_path(study)}.")
+    began = time.perf_counter()
     from analysis.report.figures.unconfigured import import_matplotlib
 
     import_matplotlib()
     from analysis.report.write import write_report  # heavy, and --help needs none of it
 
     imported = time.perf_counter()
-    study = options.study_dir or newest(options.out)
     written = write_report(study, asked.alpha, asked.margin, others, options.to, options.export)
     return Timed(written, imported - began, time.perf_counter() - imported)
 
@@ -103,30 +127,28 @@ def newest(out: Path) -> Path:
     for manifest in newest_first(out, holding="parts"):
         return manifest.parent
     raise AnalysisError(
-        f"there is no study under {out}; run python -m study.run --seeds 10 first, or name a study's folder"
+        f"there is no study under {out}. Name a study's folder, or train one first: {train_under(out)} --seeds 10"
     )
 
 
-def _lines(timed: Timed) -> Iterator[str]:
-    """Yield the verdicts, the main numbers, and the page with its size and time."""
+def _say(options: Options, timed: Timed) -> None:
+    """Print the warnings, the answer with its numbers, and where the files are."""
     written, contents = timed.written, timed.written.report
-    yield from (f"! {notice}" for notice in (*contents["warnings"], *contents["notes"]))
+    for notice in (*contents["warnings"], *contents["notes"]):
+        warn(notice)
     for verdict in contents["verdicts"]:
-        yield verdict["headline"]
+        say(verdict["headline"])
     width = max((len(name) for name, _ in written.numbers), default=0)
-    yield from (f"  {name:<{width}}  {text}" for name, text in written.numbers)
+    for name, text in written.numbers:
+        say(f"{name:<{width}}  {text}")
     size = written.page.stat().st_size
-    yield (f"{written.page} ({size / 1e6:.2f} MB, {timed.seconds:.1f} s and {timed.importing:.1f} s of imports)")
+    say(f"{shown_path(written.page)} ({size / 1e6:.2f} MB, made in {timed.importing + timed.seconds:.0f} s)")
     if size > LARGE:
-        yield f"! The page is larger than {LARGE / 1e6:g} MB; browsers may be slow to show it."
-
-
-def _after(options: Options, page: Path) -> Iterator[str]:
-    """Yield where the export lies, and open the page or say why that cannot be."""
+        warn(f"The page is larger than {LARGE / 1e6:g} MB; browsers may be slow to show it.")
     if options.export is not None:
-        yield f"{options.export} (for a paper: table, figures, methods, references, sentences)"
-    if options.open and not opened(page):
-        yield f"! No browser could be opened here. The page is {page.resolve()}"
+        say(f"{shown_path(options.export)} (for a paper: table, figures, methods, references, sentences)")
+    if options.open and not opened(written.page):
+        warn(f"No browser could be opened here. The page is {written.page.resolve()}")
 
 
 def opened(page: Path) -> bool:
@@ -142,13 +164,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         options = arguments.read(Options, argv, "python -m analysis.report")
         timed = report(options)
-        print(*_lines(timed), sep="\n")
-        print(*(f"{line}\n" for line in _after(options, timed.written.page)), sep="", end="")
+        _say(options, timed)
     except (AnalysisError, StudyError) as error:
-        print(f"analysis.report: {error}", file=sys.stderr)
+        say_error("analysis.report", error)
         return 2
     except OSError as error:  # the disk, permissions: the machine's doing
-        print(f"analysis.report: {error}", file=sys.stderr)
+        say_error("analysis.report", error)
         return MACHINE
     except KeyboardInterrupt:
         return 130

@@ -33,6 +33,16 @@ def run_command(program: str, work: Callable[[], int], saves: str = "runs") -> i
         signal.signal(signal.SIGTERM, before)
 
 
+def say(text: str) -> None:
+    """Print a line, wrapped where there is a terminal."""
+    Console().emit("said", text)
+
+
+def warn(text: str) -> None:
+    """Print what a reader must know beside the result, on stderr."""
+    Console().emit("notice", text, sys.stderr)
+
+
 def say_error(program: str, error: object) -> None:
     """Print an error of ``program`` on stderr."""
     Console().emit("error", f"{program}: {error}", sys.stderr)

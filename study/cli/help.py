@@ -63,7 +63,9 @@ def head(options: type, field: "Field[Any]") -> str:
     if hint is bool:
         return f"--no-{name}" if field.default is True else f"--{name}"
     many = get_origin(hint) is tuple
-    return f"--{name} {_kind(get_args(hint)[0])} ..." if many else f"--{name} {_kind(hint)}"
+    while get_origin(hint) is tuple:  # one that may be repeated is a tuple of tuples
+        hint = get_args(hint)[0]
+    return f"--{name} {_kind(hint)} ..." if many else f"--{name} {_kind(hint)}"
 
 
 def is_positional(options: type, name: str) -> bool:
