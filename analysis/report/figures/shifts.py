@@ -11,7 +11,8 @@ from analysis.report.figures.labels import Label, label_ends
 from analysis.report.figures.mode_looks import Look
 from analysis.report.figures.style import SMALL, WIDE, Medium, styled
 
-HEIGHT = 1.7
+HEIGHT, LEGEND = 1.7, 0.5
+"""Inches, of a row of panels and of the names below them."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,9 @@ def accuracy_by_severity(
     has a free place, or else below it."""
     n_columns = columns[medium.name]
     n_rows = math.ceil(len(panels) / n_columns)
-    figure = Figure(figsize=(medium.width, HEIGHT * n_rows + 0.1), layout="constrained")
+    is_room = bool(len(panels) % n_columns) and panels[-1].ordered
+    height = HEIGHT * n_rows + (0.1 if is_room else LEGEND)
+    figure = Figure(figsize=(medium.width, height), layout="constrained")
     grid = [*figure.subplots(n_rows, n_columns, squeeze=False, sharey=True).flat]
     for axes, panel in zip(grid, panels, strict=False):
         _draw(axes, panel, looks)
@@ -46,7 +49,7 @@ def accuracy_by_severity(
     for axes in grid[: len(panels) : n_columns]:
         axes.set_ylabel("test accuracy (%)")
     last = grid[len(panels) - 1]
-    if len(panels) % n_columns and panels[-1].ordered:
+    if is_room:
         _name_behind(last, panels[-1], looks)
     else:
         figure.legend(*last.get_legend_handles_labels(), loc="outside lower left", ncols=2, handlelength=3)

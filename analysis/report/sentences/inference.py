@@ -158,7 +158,8 @@ def _does(compared: Sequence[Compared], texts: Texts) -> str:
 
 
 def _too_few(compared: Sequence[Compared]) -> str:
-    return f"{fmt.seeds(min(c.interval.n for c in compared))} are too few to say"
+    n = min(c.interval.n for c in compared)
+    return f"{fmt.seeds(n)} {'is' if n == 1 else 'are'} too few to say"
 
 
 def _margin(margin: float) -> str:

@@ -72,6 +72,7 @@ CASES: dict[str, tuple[Answers | None, Design]] = {
     "one size that is not 8": (saying({RUNNING: 340, ("batch", 64, "shuffled"): 300}, {("rotate", 2): 20}), SIX),
     "batches of one": (saying({RUNNING: 340, ("batch", 1, "shuffled"): 36}), SIX),
     "sorted batches": (saying({RUNNING: 340, ("batch", 16, "sorted"): 36}), SIX),
+    "blends alone": (saying({RUNNING: 340, ("blend_16", 8, "shuffled"): 300}), SIX),
     "saved statistics alone": (saying({RUNNING: 340, ("population", None, None): 341}, {("invert", 5): 300}), SIX),
     "running averages alone": (saying({RUNNING: 360}), SIX),
     "without the baseline": (modes_study.answers, replace(SIX, arms=("bn",))),
@@ -124,6 +125,11 @@ def test_a_study_that_was_not_evaluated_says_how_to_have_it(tmp_path: Path) -> N
     assert isinstance(block, Placeholder)
     assert block.command == "python -m study.ablate s"
     assert (made.title, made.details) == ("Batch norm at test time", ())
+
+
+def test_a_headline_names_an_order_that_is_not_shuffled(tmp_path: Path) -> None:
+    headline = figures(section(tmp_path / "s", *CASES["sorted batches"]))["modes"].headline
+    assert headline == "Batches of 16, sorted by class: 10.00 %, running averages 94.44 %"
 
 
 def test_what_was_not_evaluated_is_left_out(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def calibration(modes: Modes) -> Figure | None:
         for inference, text, look, corner in asked
         if (points := _points(modes, inference, "shuffled", _ece))
     ]
-    if not drawn:
+    if "test batch" not in {line.text for line in drawn}:
         return None
     levels = _levels(modes, _ece)
     kept = [r for r in modes.on_clean if r.order in (None, "shuffled") and not r.mode.one_layer]
@@ -143,6 +143,9 @@ def _accuracy_headline(modes: Modes) -> str:
     if compared and verb:
         points = inference_sentences.size(compared)
         return f"{subject} {verb} {points} points ({fmt.percent(small.accuracy)} against {saved})"
+    if small.order != "shuffled":
+        order = inference_sentences.ORDERS[str(small.order)]
+        return f"Batches of {small.eval_batch_size:,}, {order}: {fmt.percent(small.accuracy)}, running averages {saved}"
     return f"{subject} reach {fmt.percent(small.accuracy)}, running averages {saved}"
 
 

@@ -128,20 +128,19 @@ def _kind_title(kind: str, names: Sequence[str], series: Sequence[Series]) -> st
 def _panel(title: str, names: Sequence[str], series: Sequence[Series]) -> Panel | None:
     """Return accuracies under changes that are alike, severities averaged over them; None where there are none."""
     corruptions = [name for name in names if CHANGES[name].strengths]
+    common = set.intersection(*({*one.accuracy} for one in series)) if series else set()
     if corruptions:
-        places = [("0", [CLEAN]), *((str(s), [(name, s) for name in corruptions]) for s in SEVERITIES)]
+        asked = [("0", [CLEAN]), *((str(s), [(name, s) for name in corruptions]) for s in SEVERITIES)]
     else:
-        places = [("as is", [CLEAN]), *((_words(name), [(name, 0)]) for name in names)]
-    common = [
-        (text, [at for at in conditions if all(at in one.accuracy for one in series)]) for text, conditions in places
-    ]
-    if not series or not any(conditions for _, conditions in common[1:]):
+        asked = [("as is", [CLEAN]), *((_words(name), [(name, 0)]) for name in names if (name, 0) in common)]
+    places: list[Place] = [(text, [at for at in conditions if at in common]) for text, conditions in asked]
+    if not any(conditions for _, conditions in places[1:]):
         return None
     return Panel(
         title,
-        [text for text, _ in common],
-        {one.name: [_mean(one.accuracy[at] for at in conditions) for _, conditions in common] for one in series},
-        [len(conditions) for _, conditions in common],
+        [text for text, _ in places],
+        {one.name: [_mean(one.accuracy[at] for at in conditions) for _, conditions in places] for one in series},
+        [len(conditions) for _, conditions in places],
         ordered=bool(corruptions),
     )
 

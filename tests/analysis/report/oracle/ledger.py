@@ -159,12 +159,16 @@ def _line(o: Oracle, own: Sequence[tuple[Trial, Interval, str]], texts: dict[str
     if outcomes[0] == "within" and not mixed:
         advice = f"{advice}, to within {100 * o.margin:g} point{'' if o.margin == 0.01 else 's'}"
     if "too few" in outcomes:
-        advice = f"{seeds(min(found.n for _, found, _ in own))} are too few to say"
+        advice = too_few(min(found.n for _, found, _ in own))
     numbers = [_does(outcome, [(t, found) for t, found, of in own if of == outcome]) for outcome in DOES]
     first, *others = [number for number in numbers if number]
     return " ".join(
         [f"{advice}. {texts['against']}, {first}.", *(f"{other[0].upper()}{other[1:]}." for other in others)]
     )
+
+
+def too_few(n: int) -> str:
+    return f"{seeds(n)} {'is' if n == 1 else 'are'} too few to say"
 
 
 def _does(outcome: str, own: Sequence[tuple[Trial, Interval]]) -> str:
@@ -198,7 +202,7 @@ def _shifted(o: Oracle, say: Expected, scores: dict[tuple[str, int], dict[Trial,
     if not found:
         return
     if any(outcome == "too few" for _, outcome in found):
-        say.say("inference", f"{seeds(min(wide.n for wide, _ in found))} are too few to say.")
+        say.say("inference", f"{too_few(min(wide.n for wide, _ in found))}.")
         return
     parts = []
     for outcome, text in COUNTED.items():
