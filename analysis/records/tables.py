@@ -263,7 +263,9 @@ def record_looks(study: StudyData, looks: list[dict[str, Any]]) -> None:
 def check(records: pd.DataFrame, runs: pd.DataFrame, study_id: str, design: Design) -> None:
     """Refuse tables that do not say one thing, which can be, about each run of the design; the error names the rows."""
     if records.empty:
-        raise AnalysisError("the records are empty: no run has been committed yet. Repeat the command that trains the study.")
+        raise AnalysisError(
+            "the records are empty: no run has been committed yet. Repeat the command that trains the study."
+        )
     for name, table, key in (("records", records, _record_key(design)), ("runs", runs, run_key(design))):
         lacking = [column for column in key if column not in table]
         if lacking:
