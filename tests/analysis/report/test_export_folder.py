@@ -188,7 +188,7 @@ def test_a_read_only_study_is_reported_elsewhere_and_page_and_terminal_say_what_
 ) -> None:
     to, before = tmp_path / "elsewhere", content(read_only)
     assert report.main([str(read_only), "--to", str(to)]) == 0
-    assert f"! {UNRECORDED}" in capsys.readouterr().out.splitlines()
+    assert UNRECORDED in capsys.readouterr().err.splitlines()
     assert UNRECORDED in Page((to / "report.html").read_text("utf-8")).text
     assert content(read_only) == before
 
@@ -222,10 +222,14 @@ def test_the_page_is_opened_in_a_browser_or_its_path_is_said(
         return there_is_one
 
     monkeypatch.setattr(webbrowser, "open", opening)
-    monkeypatch.setattr(report, "report", lambda options: Path())
     page = tmp_path / "a b" / "report.html"
-    said = [*report._after(report.Options(open=True), page)]
+    page.parent.mkdir()
+    page.write_text("page", "utf-8")
+    nothing = {"warnings": [], "notes": [], "verdicts": []}
+    made = report.Timed(write.Written(page, nothing, [], 0), 0.0, 0.0)
+    monkeypatch.setattr(report, "report", lambda options: made)
+    assert report.main(["--open"]) == 0
     assert asked == [page.as_uri()]
-    assert said == ([] if there_is_one else [f"! No browser could be opened here. The page is {page}"])
-    assert [*report._after(report.Options(), page)] == []
+    assert capsys.readouterr().err == ("" if there_is_one else f"No browser could be opened here. The page is {page}\n")
+    assert report.main([]) == 0
     assert len(asked) == 1

@@ -25,8 +25,8 @@ from analysis.report.document import (
     figures,
     tables,
 )
-from analysis.report.html import page
 from analysis.report.sections import order
+from analysis.report.write import write_report
 from study.spec.datasets import DATASETS, Bundled, DatasetSpec
 from study.spec.design import Design
 from study.spec.factors import REFERENCE_SETTING
@@ -251,8 +251,9 @@ def test_nothing_that_is_said_of_an_odd_study_is_nonsense(name: str, tmp_path: P
 @pytest.mark.slow
 @pytest.mark.parametrize("name", STUDIES)
 def test_nothing_on_the_page_of_an_odd_study_is_nonsense_nor_in_its_drawings(name: str, tmp_path: Path) -> None:
-    study, report, sections = made(STUDIES[name](tmp_path / "s"))
-    texts = words_in(page.render(study, report, sections))
+    folder = STUDIES[name](tmp_path / "s")
+    study, _, sections = made(folder)
+    texts = words_in(write_report(folder).page.read_text("utf-8"))
     assert faults(sections, texts, has_one_setting=len(study.cells) == 1) == []
 
 

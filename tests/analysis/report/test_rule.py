@@ -48,7 +48,7 @@ def test_a_report_takes_what_the_study_fixed_and_says_when(tmp_path: Path) -> No
     assert "two-part-1, alpha 0.01 and a margin of 3 points, fixed on 2026-11-30" in page
     assert "command, 2026-12-01" in page
     assert "which was fixed" not in page
-    assert "after looking" not in page
+    assert "chosen after looking" not in page
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_other_values_are_possible_and_said_on_the_page_and_the_terminal(
     content, page = said(planted(tmp_path / "s"), *options)
     assert sentence in content["warnings"]
     assert page.index(sentence) < page.index("How sure?")
-    assert f"! {sentence}\n" in capsys.readouterr().out
+    assert f"{sentence}\n" in capsys.readouterr().err
     assert "Alpha 0.01 and a margin of 3 points were fixed on 2026-11-30, before the first run." in page
 
 
@@ -89,7 +89,7 @@ def test_without_a_rule_they_were_chosen_after_looking(tmp_path: Path, capsys: p
     assert AFTER in content["warnings"]
     assert page.index(AFTER) < page.index("How sure?")
     assert "none fixed before the first run: alpha and margin were chosen after looking" in page
-    assert f"! {AFTER}\n" in capsys.readouterr().out
+    assert f"{AFTER}\n" in capsys.readouterr().err
     assert content["scope"].endswith("6 seeds, the same for both arms.")
 
 
