@@ -188,7 +188,7 @@ def test_alpha_and_margin_reach_the_intervals_and_the_words(tmp_path: Path) -> N
     wide = pd.read_csv(folder / "tables" / "contrasts.csv")
     assert (wide.ci_low < narrow.ci_low).all()
     assert "96 % interval [" in page.text
-    assert "the 92 % interval of every cell lies within a margin of 50 points" in page.text
+    assert "the 92 % interval lies within a margin of 50 points" in page.text
     assert "less than the margin of 50 points" in page.text
 
 
