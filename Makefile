@@ -13,7 +13,8 @@ report: $(VENV)/installed
 	$(RUN) -m study.run --seeds 10
 	$(RUN) -m analysis.report
 
-# Those of the page need a browser (apt-get install chromium, or playwright install chromium) and are skipped without.
+# Those of the page need a browser (apt-get install chromium, or playwright install chromium), those of the export LaTeX
+# (apt-get install texlive-latex-recommended); both are skipped without.
 test: $(VENV)/installed-test
 	$(RUN) -m pytest $(SIDE_BY_SIDE)
 

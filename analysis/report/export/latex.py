@@ -56,7 +56,7 @@ ACCENTS = {
     "\u0327": "c",
 }
 """Commands of LaTeX by combining character."""
-WIDEST = 78
+WIDEST = 82
 """Characters of the widest row of a table that a column of 345 points holds at \\footnotesize."""
 SIGNED = re.compile(r"(?<![\w-])-(?=\d)")
 """A minus, which is no hyphen."""
@@ -122,20 +122,24 @@ def table(shown: Table, key: str) -> str:
 
 def _size(shown: Table) -> list[str]:
     """Return the size of type and the space between columns with which a table fits into a column of a page."""
+    heads = [max(map(len, _halves(column.head))) for column in shown.columns]
     rows = [*shown.totals, *shown.body]
-    n_characters = sum(max((len(row[i].text) for row in rows), default=0) for i in range(len(shown.columns)))
-    size, space = (r"\footnotesize", 2) if n_characters <= WIDEST else (r"\scriptsize", 1.5)
+    widths = [max([head, *(len(row[i].text) for row in rows)]) for i, head in enumerate(heads)]
+    size, space = (r"\footnotesize", 2) if sum(widths) <= WIDEST else (r"\scriptsize", 1.5)
     return [size, rf"\setlength{{\tabcolsep}}{{{space}pt}}"]
 
 
-def _head(column: Column) -> str:
+def _halves(head: str) -> tuple[str, ...]:
     """Return the head of a column on two lines of about one length, where it has two words or more."""
-    words = column.head.split()
+    words = head.split()
     halves = [(" ".join(words[:i]), " ".join(words[i:])) for i in range(1, len(words))]
-    if not halves:
-        return escape(column.head)
-    first, second = min(halves, key=lambda lines: max(map(len, lines)))
-    return rf"\shortstack[{_side(column)}]{{{escape(first)}\\{escape(second)}}}"
+    return min(halves, key=lambda lines: max(map(len, lines)), default=(head,))
+
+
+def _head(column: Column) -> str:
+    lines = [*map(escape, _halves(column.head))]
+    stacked = "\\\\".join(lines)
+    return lines[0] if len(lines) == 1 else rf"\shortstack[{_side(column)}]{{{stacked}}}"
 
 
 def _side(column: Column) -> str:

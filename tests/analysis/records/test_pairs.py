@@ -230,7 +230,7 @@ def test_tables_of_the_inference_modes_that_cannot_be_read_are_refused_in_words(
 
 
 def test_a_folder_without_a_study_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(AnalysisError, match=r"holds no study \(no manifest.json\); run python -m study.run first"):
+    with pytest.raises(AnalysisError, match=r"holds no study \(no manifest.json\). To train it: python -m study.run"):
         load(tmp_path)
 
 

@@ -140,8 +140,8 @@ def test_inference_modes_are_compared_with_the_baseline_and_no_other_arm(folder:
 
 def test_the_terminal_says_of_which_arm(made: tuple[Path, str]) -> None:
     for arm in ("bn", "layer"):
-        assert f"  {words.side(arm)}: the mean over the cells" in made[1]
-        assert f"  {words.side(arm)}: runs that did not learn" in made[1]
+        assert f"{words.side(arm)}: the mean over the settings" in made[1]
+        assert f"{words.side(arm)}: runs that did not learn" in made[1]
 
 
 def test_of_a_tuned_study_each_search_is_its_own_arm_s(tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_of_a_tuned_study_each_search_is_its_own_arm_s(tmp_path: Path) -> None:
     assert of_layer["chosen"][1]["score"] == pytest.approx(0.99, abs=1 / 239)
     assert of_layer["chosen"][0] == of_bn["chosen"][0]
     assert of_layer["after"]["interval"]["estimate"] == pytest.approx(30 / 360)
-    assert page.text.count("at the two configurations that one search with equal budgets chose") == 2
+    assert page.text.count("At the two configurations that one search with equal budgets chose") >= 2
     assert "and with LN minus without BN (points)" in page.text
     assert "One trial does no better with LN than without BN" in page.text
     assert set(csv(folder, "trials-layer").arm) == {"no_bn", "layer"}
@@ -170,7 +170,6 @@ def test_of_a_tuned_study_each_search_is_its_own_arm_s(tmp_path: Path) -> None:
 def test_a_study_without_batch_normalisation_has_no_word_of_runs_with_it(arms: Sequence[str], tmp_path: Path) -> None:
     design = Design("digits", tuple(arms), batch_sizes=(32,), lrs=(0.01, 0.1), seeds=tuple(range(6)), epochs=3)
     page = make(plant(tmp_path / "s", design, score))
-    assert "Does layer normalisation help?" in page.text
     assert "with BN" not in page.text
     assert "with batch normalisation" not in page.text.split("Methods")[0]
 

@@ -125,7 +125,6 @@ def test_page_and_figures_call_it_by_its_name(folder: Path) -> None:
         "with BN at batch size 32, rate 0.1, activation sigmoid",
         "batch sizes 32, 64; learning rates 0.01, 0.1; activations relu, tanh, sigmoid; 6 seeds",
         "in points, by batch size, learning rate and activation;",
-        "batch sizes and activations down and learning rates across",
         "by learning rate, batch size and activation; 6 seeds per point",
         "points from activation tanh to sigmoid",
         "share of 36 (seeds x batch sizes x activations)",

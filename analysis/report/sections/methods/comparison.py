@@ -108,7 +108,7 @@ STATEMENTS = (
     Statement(
         "exact-flips",
         BESIDE,
-        "It is exact up to {exact_up_to} pairs, over all 2ⁿ patterns of signs, and never below 2/2ⁿ.",
+        "It is exact up to {exact_up_to} pairs, over all 2ⁿ patterns of signs; its p is never below 2/2ⁿ.",
         Has.exact_flips,
     ),
     Statement(

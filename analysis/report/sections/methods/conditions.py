@@ -67,6 +67,9 @@ class Has:
     def failures_on_the_grid(self) -> bool:
         return bool(self.study.outcomes.failed.any())
 
+    def failures_of_tuned_runs(self) -> bool:
+        return self.study.tuned is not None and bool(self.study.tuned.outcomes.failed.any())
+
     def divergence(self) -> bool:
         return any(diverged for _, diverged in self._outcomes())
 

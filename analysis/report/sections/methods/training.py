@@ -26,7 +26,7 @@ STATEMENTS = (
     Statement(
         "norm-batch",
         NETWORKS,
-        "Batch normalisation [@ioffe2015] stands {batch.placement} the activation of each hidden layer (eps ="
+        "Batch normalisation [@ioffe2015] stands {batch.placement} the nonlinearity of each hidden layer (eps ="
         " {norm_eps}). Each batch has a weight of {batch.momentum:g} in its running averages. It learns a gain, which"
         " starts at 1, and a shift, which starts at 0.",
         lambda f: f.norm("batch"),
@@ -34,7 +34,7 @@ STATEMENTS = (
     Statement(
         "norm-layer",
         NETWORKS,
-        "Layer normalisation [@ba2016] normalises each image over the units of a hidden layer, before the activation"
+        "Layer normalisation [@ba2016] normalises each image over the units of a hidden layer, before the nonlinearity"
         " (eps = {norm_eps}). It learns a gain, which starts at 1, and a shift, which starts at 0.",
         lambda f: f.norm("layer"),
     ),
@@ -166,7 +166,7 @@ STATEMENTS = (
         "tuned-as-they-ended",
         FAILURES,
         "Tuned pairs count with their failures as they ended.",
-        every(Has.tuned, Has.failures),
+        Has.failures_of_tuned_runs,
     ),
     Statement(
         "counts-alone",
