@@ -1,4 +1,4 @@
-"""python -m analysis.picture STUDY_DIR [--to FILE.png]: what does the first screen of a report look like?
+"""python -m analysis.picture STUDY_DIR [--to FILE.png]: take a picture of the first screen of a report.
 
 Chromium opens the page without a window, in light colours, and what it shows in 1200 x 900 pixels becomes a PNG. The
 same page in the same Chromium with the same fonts gives the same bytes.

@@ -14,10 +14,7 @@ from importlib.util import find_spec
 from tests import ROOT
 
 DOCUMENTS = ("README.md", "results/README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
-COMING: Mapping[str, Mapping[str, int]] = {
-    "analysis.report": {"--export": 1, "--to": 1, "--open": 0},
-    "study.run": {"--version": 0},
-}
+COMING: Mapping[str, Mapping[str, int]] = {}
 """Options by command that documents name before it has them, with the number of their values."""
 COMING_FILES: frozenset[str] = frozenset({"results/page.png"})
 """Files that documents name before they are made."""

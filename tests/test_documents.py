@@ -81,8 +81,8 @@ def _faults_of_option(span: str) -> list[str]:
     if not having:
         return [f"no command has {option}"]
     dry = [module for module in having if values and "--dry-run" in documents.options_of(module)]
-    codes = [documents.call(module, [option, *values, "--dry-run"])[0] for module in dry[:1]]
-    return [f"{span} is refused"] if WRONG_USAGE in codes else []
+    codes = {documents.call(module, [option, *values, "--dry-run"])[0] for module in dry}
+    return [f"{span} is refused"] if codes == {WRONG_USAGE} else []
 
 
 def is_file(name: str, document: str) -> bool:

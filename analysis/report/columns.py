@@ -22,7 +22,9 @@ def setting_column(study: StudyData) -> Column:
     """Return one column for all of ``cell_values``, for a table that has no room for more."""
 
     def show(*levels: Level | None) -> str:
-        return fmt.cell(None if levels[0] is None else cell_at(study.cell_key, levels))
+        if levels[0] is None:
+            return fmt.cell(None) if len(study.design.cells) > 1 else "all pairs"
+        return fmt.cell(cell_at(study.cell_key, levels))
 
     return Column("setting", show, study.cell_key, is_text=True)
 
@@ -50,7 +52,7 @@ def failed_column(baseline: str, arm: str) -> Column:
 
 
 def counts_of(of_baseline: int | None, of_arm: int | None, n: int | None) -> str:
-    return fmt.NO_NUMBER if n is None else f"{of_baseline} | {of_arm} of {n}"
+    return f"{of_baseline} | {of_arm} of {n}" if n else fmt.NO_NUMBER
 
 
 def interval_values(name: str, interval: Interval | None) -> dict[str, Any]:

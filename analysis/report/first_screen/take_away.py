@@ -30,12 +30,16 @@ def take_aways(study: StudyData, results: Results) -> list[TakeAway]:
 
 
 def _of_answers(study: StudyData, results: Results) -> Iterator[TakeAway]:
-    known = [a for a in results.answers.values() if math.isfinite(a.first.difference.estimate)]
+    known = [
+        (answer, part)
+        for answer in results.answers.values()
+        for part in answer.parts
+        if math.isfinite(part.difference.estimate)
+    ]
     if known:
-        sentences = [headline(answer, answer.first, study.design.dataset) for answer in known]
+        sentences = [headline(answer, part, study.design.dataset) for answer, part in known if part is answer.first]
         yield TakeAway("sentence", "Copy the sentence", "\n".join(sentences))
-        rows = [latex_row(study, answer, part) for answer in known for part in answer.parts]
-        yield TakeAway("latex", "Copy the LaTeX rows", "\n".join(rows))
+        yield TakeAway("latex", "Copy the LaTeX rows", "\n".join(latex_row(study, *one) for one in known))
 
 
 def latex_row(study: StudyData, answer: Answer, part: Part) -> str:

@@ -114,9 +114,9 @@ def test_where_nothing_is_planted_the_joint_p_is_large_and_the_sentence_says_nei
     assert of.joint.pvalue == 1
     n = len(of.specifications)
     assert f"Of {n} analyses" in of_specifications(of, "bn")
-    assert f"0 find it better with BN, 0 worse and {n} neither" in of_specifications(of, "bn")
+    assert f"0 find higher accuracy with BN, 0 lower accuracy and {n} are undecided" in of_specifications(of, "bn")
     lost = found(tmp_path / "lost", lambda run, epoch: cancelling(run, epoch) - 0.1 * (run.arm == "bn"))
-    assert f"0 find it better with BN, {len(lost.specifications)} worse and 0 neither" in of_specifications(lost, "bn")
+    assert f"0 find higher accuracy with BN, {len(lost.specifications)} lower accuracy" in of_specifications(lost, "bn")
 
 
 def test_a_gain_at_the_tutorial_s_cell_alone_is_told_from_one_over_the_grid(tmp_path: Path) -> None:

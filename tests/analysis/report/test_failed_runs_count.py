@@ -103,4 +103,4 @@ def test_cells_that_are_counted_alone_are_not_said_to_lack_pairs(text: str) -> N
     words = [words for _, words in page.prose]
     assert not any("No setting has a pair" in said for said in words)
     assert any("Too few runs learn to give a difference in any setting" in said for said in words)
-    assert sum("both arms learn in fewer than 6 of 10 pairs" in said.lower() for said in words) == 1
+    assert sum("both arms learn in fewer than 6 of 10 pairs" in said.lower() for said in words) >= 1

@@ -130,7 +130,7 @@ def test_page_and_figures_call_it_by_its_name(folder: Path) -> None:
         "share of 36 (seeds x batch sizes x activations)",
         "by arm, batch size and activation",
         "one combination of batch size, learning rate and activation",
-        "joined by batch size, learning rate, activation and seed",
+        "two runs with the same batch size, learning rate, activation and seed",
     ):
         assert words in page.text, words
     assert "ReLU" not in page.text

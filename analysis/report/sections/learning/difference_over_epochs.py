@@ -78,7 +78,8 @@ def _table(study: StudyData, of_arm: Findings) -> Table:
         Column("[all epochs, simultaneous]", fmt.interval, ("band_low", "band_high")),
     ]
     rows = [cell_values(study, gap.cell) | row for gap in of_arm.gaps for row in _rows(gap)]
-    caption = "The difference over epochs in points, over all settings and at each"
+    several = ", over all settings and at each" if len(study.design.cells) > 1 else ""
+    caption = f"The difference over epochs in points{several}"
     return Table(f"gap-{of_arm.arm}", caption, columns, rows)
 
 

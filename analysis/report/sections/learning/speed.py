@@ -20,15 +20,16 @@ def section(study: StudyData, results: Results) -> Section:
         "No seed has a pair at every setting; the study's own command again completes it:", study.manifest["argv"]
     )
     evidence = under_names({arm: [*_evidence(of_arm)] for arm, of_arm in of_arms.items()})
-    details = under_names({arm: [_about(of_arm.times[0]), _table(of_arm)] for arm, of_arm in of_arms.items()})
+    details = under_names({arm: [_about(study, of_arm.times[0]), _table(of_arm)] for arm, of_arm in of_arms.items()})
     return Section("times", "How fast they learn", evidence or [nothing], details)
 
 
-def _about(time: TimeToAccuracy) -> Paragraph:
+def _about(study: StudyData, time: TimeToAccuracy) -> Paragraph:
+    averaged = " Times are averaged over the settings of a seed." if len(study.design.cells) > 1 else ""
     return Paragraph(
         "The time is the first epoch at whose end a run that never diverges has reached the accuracy. A run that does"
-        f" not reach it counts with {fmt.units(time.epochs, 'epochs')}. Times are averaged over the settings of a seed."
-        " The thresholds were fixed before looking."
+        f" not reach it counts with {fmt.units(time.epochs, 'epochs')}.{averaged} The thresholds were fixed before"
+        " looking."
     )
 
 
@@ -57,7 +58,7 @@ def _figure(of_arm: Findings, known: Sequence[TimeToAccuracy]) -> Figure:
         headline=_headline(of_arm),
         subtitle=(
             f"Runs that have reached a test accuracy by the end of each epoch (%), {where};"
-            f" {known[0].n_runs:,} runs an arm."
+            f" {fmt.units(known[0].n_runs, 'runs')} per arm."
         ),
         draw=partial(reached, known, arms),
         alt=" ".join(_alt(time, arms) for time in known),
@@ -72,10 +73,9 @@ def _figure(of_arm: Findings, known: Sequence[TimeToAccuracy]) -> Figure:
 def _headline(of_arm: Findings) -> str:
     """Return the counts at the first accuracy that the arms reach in different numbers, else at the first."""
     time = next((t for t in of_arm.times if t.n_reached_arm != t.n_reached_baseline), of_arm.times[0])
-    return (
-        f"{time.n_reached_arm:,} of {time.n_runs:,} runs reach {fmt.percent(time.threshold, 0)} {fmt.side(of_arm.arm)},"
-        f" {time.n_reached_baseline:,} {fmt.tags(of_arm.baseline, of_arm.arm)[0]}"
-    )
+    reached = f"{time.n_reached_arm:,} of {fmt.units(time.n_runs, 'runs')} {fmt.side(of_arm.arm)}"
+    others = f"{time.n_reached_baseline:,} {fmt.tags(of_arm.baseline, of_arm.arm)[0]}"
+    return f"{fmt.percent(time.threshold, 0)} reached by {reached}, {others}"
 
 
 def _alt(time: TimeToAccuracy, arms: tuple[str, str]) -> str:

@@ -29,7 +29,7 @@ def details(study: StudyData, of_arm: Findings) -> list[Block]:
         failed_column(*arms),
         of_both("diverged", *arms, ("n_diverged_baseline", "n_diverged_arm"), _both),
         Column(" | ".join(f"only {tag}" for tag in fmt.tags(*arms)), _both, ("n_only_baseline", "n_only_arm")),
-        p_column("p, exact McNemar (all settings: sign-flip of counts)", "p"),
+        p_column("p, exact McNemar (total: sign-flip of counts)", "p"),
         Column("p, McNemar mid-p", fmt.p_value, ("mid_p",)),
         interval_column("difference of the failure rates, points (Bonett and Price)", "difference"),
         p_column("p, worst rank (Wilcoxon)", "p_worst_rank"),

@@ -39,7 +39,8 @@ def page(study: Path, folder: Path, rc: str, **environment: str) -> bytes:
     done = subprocess.run(
         command, cwd=folder, env=os.environ | named | environment, capture_output=True, text=True, check=False
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0, done.stderr
+    assert "matplotlib" not in done.stderr
     return (folder / "report.html").read_bytes()
 
 

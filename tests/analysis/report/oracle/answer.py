@@ -317,7 +317,7 @@ def say_seed_by_seed(o: Oracle, say: Expected) -> None:
     if o.whole.n:
         rows = [
             {
-                "setting": place(cell),
+                "setting": of.setting(cell),
                 "seed": str(seed),
                 "without BN": percent(x),
                 "with BN": percent(y),

@@ -15,7 +15,6 @@ from tests.analysis.report.oracle.spelling import (
     estimate,
     p_text,
     percent,
-    place,
 )
 from tests.analysis.report.oracle.trust import endpoint_name
 
@@ -25,7 +24,7 @@ KEYS = ("setting", "endpoint")
 def say_all_cells(o: Oracle, say: Expected) -> None:
     every = [(endpoint_name(o, name), one) for name, of_endpoint in o.contrasts.items() for one in of_endpoint]
     for name, row_of in {"contrasts": _found, "contrasts-tests": _tests, "contrasts-sizes": _sizes}.items():
-        keys = ({"setting": place(one.cell), "endpoint": end, "n": str(one.n)} for end, one in every)
+        keys = ({"setting": o.of.setting(one.cell), "endpoint": end, "n": str(one.n)} for end, one in every)
         say.table(name, KEYS, [key | row_of(o, one) for key, (_, one) in zip(keys, every, strict=True)])
 
 

@@ -161,7 +161,7 @@ def say_gaps(o: Oracle, say: Expected) -> None:
         bands = sup_t(table, o.level) if len(table) else [Interval(math.nan)] * of.epochs
         rows += [
             {
-                "setting": place(cell),
+                "setting": of.setting(cell),
                 "epoch": str(epoch),
                 "seeds": str(len(table)),
                 "difference [this epoch alone]": estimate(t_interval(table[:, epoch - 1], o.level)),

@@ -32,6 +32,7 @@ from tests.analysis.report.oracle.spelling import (
     Exact,
     Floats,
     Interval,
+    place,
     two_digits,
     where,
 )
@@ -102,6 +103,10 @@ class Records:
         curve = self.curve[arm]
         return np.where(np.isnan(curve) & self.there[arm][:, :, None], CHANCE, curve)
 
+    def setting(self, cell: Cell | None) -> str:
+        """What a row is called; the total of several settings, or of the pairs of one."""
+        return "all pairs" if cell is None and len(self.cells) == 1 else place(cell)
+
     def complete(self, cells: Sequence[int]) -> NDArray[np.bool_]:
         """Which seeds have a pair in each of the cells; none where there is no cell."""
         return self.paired[:, cells].all(axis=1) & bool(len(cells))
@@ -162,7 +167,7 @@ class Contrast:
 
     @property
     def failures(self) -> str:
-        return f"{self.failed[0]} | {self.failed[1]} of {self.n_runs}"
+        return f"{self.failed[0]} | {self.failed[1]} of {self.n_runs}" if self.n_runs else NO_NUMBER
 
     @property
     def shown(self) -> Interval:

@@ -74,7 +74,7 @@ def _failed_runs(counted: Sequence[tuple[int, int, str]]) -> str:
 
 FAILURES = (
     "batch size", "rate", "failed without | with", "diverged without | with", "only without | only with",
-    "p, exact McNemar (all settings: sign-flip of counts)", "p, McNemar mid-p",
+    "p, exact McNemar (total: sign-flip of counts)", "p, McNemar mid-p",
     "difference of the failure rates, points (Bonett and Price)", "p, worst rank (Wilcoxon)",
     "difference where neither run diverged, points", "pairs left out there",
     "bounds for any score of diverged runs, points",
@@ -114,7 +114,7 @@ def _failure_cells(o: Oracle, mask: NDArray, survivors: Interval) -> Row:
         low, high = np.nan_to_num(y, nan=0) - np.nan_to_num(x, nan=1), np.nan_to_num(y, nan=1) - np.nan_to_num(x, nan=0)
         bounds = Interval(0.0, float(low.mean()), float(high.mean()))
     return {
-        FAILURES[2]: f"{a.sum()} | {b.sum()} of {mask.sum()}",
+        FAILURES[2]: f"{a.sum()} | {b.sum()} of {mask.sum()}" if mask.sum() else NO_NUMBER,
         FAILURES[3]: f"{gone[0].sum()} | {gone[1].sum()}",
         FAILURES[4]: f"{(a & ~b).sum()} | {(b & ~a).sum()}",
         FAILURES[9]: estimate(survivors),

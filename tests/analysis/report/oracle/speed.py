@@ -53,7 +53,8 @@ def say_times(o: Oracle, say: Expected) -> None:
     t = next((t for t in thresholds if counts[t][0] != counts[t][1]), thresholds[0])
     without, with_bn = counts[t]
     n = pairs[t][0].size
-    say.say("times", f"{with_bn:,} of {n:,} runs reach {percent(t, 0)} with BN, {without:,} without")
+    runs = "1 run" if n == 1 else f"{n:,} runs"
+    say.say("times", f"{percent(t, 0)} reached by {with_bn:,} of {runs} with BN, {without:,} without")
     each = [f"{estimate(t_interval(d[t], o.level), NUMBER)} to {percent(t, 0)}" for t in reached]
     listed = " and ".join([", ".join(each[:-1]), each[-1]] if len(each) > 1 else each)
     n_seeds = seeds(int(complete.sum()))
