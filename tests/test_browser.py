@@ -342,7 +342,7 @@ def orders(page: "Page", table: str, column: int) -> list[str]:
 
 @pytest.mark.parametrize("key", ["Enter", "Space"])
 def test_a_heading_s_button_sorts_up_and_then_down(key: str, visit: Callable[..., Visit]) -> None:
-    page = visit(PLAIN).page
+    page = visit(PLAIN).unfold().page
     headings = page.locator("#table-contrasts thead th")
     texts = headings.all_inner_texts()
     column = next(i for i, text in enumerate(texts) if text.startswith("difference"))
@@ -405,7 +405,8 @@ def test_all_words_are_on_paper_those_that_are_folded_too_and_the_finding_is_on_
     unfolded.emulate_media(media="print")
     seen = re.findall(r"\w+", unicodedata.normalize("NFKC", unfolded.inner_text("body")))
     paper = " ".join(text for _, text in printed)
-    assert [word for word in seen if word not in paper] == []
+    unbroken = paper.replace(" ", "")  # a digest may go over two lines
+    assert [word for word in seen if word not in paper and word not in unbroken] == []
 
 
 @both_schemes
@@ -426,7 +427,7 @@ def test_a_table_over_many_sheets_has_its_headings_on_each(visit: Callable[..., 
     )
     printed = [text for _, text in sheets(page)]
     assert len(printed) > 2
-    assert all("equivalence" in text for text in printed)
+    assert all("verdict" in text for text in printed)
 
 
 # --- hostile words, and no browser

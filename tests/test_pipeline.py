@@ -26,7 +26,7 @@ def test_two_commands_make_a_report(tmp_path: Path) -> None:
     notice = json.loads((folder / "manifest.json").read_text())["data"]["notice"]
     assert notice.startswith("THIS IS NOT MNIST.")
     assert notice in trained.stderr
-    assert notice in told.stdout
+    assert notice in told.stderr
     assert "THIS IS NOT MNIST." in (folder / "report.html").read_text()
     table = pd.read_csv(folder / "tables" / "contrasts.csv")
     whole = table[table.batch_size.isna() & (table.endpoint == "last3")].iloc[0]

@@ -231,7 +231,7 @@ def test_inference_modes_are_not_evaluated_again_but_for_draws_that_all_networks
 @of("modes")
 def test_a_report_says_that_all_networks_shared_one_draw(study: Path) -> None:
     assert report.main([str(study)]) == 0
-    said = "All networks share one draw of images and companions, made by an earlier program"
+    said = "All networks share one draw, made by an earlier program"
     assert said in (study / "report.html").read_text("utf-8")
     assert ablate.main([str(study), "--workers", "1", "--quiet"]) == 0
     assert report.main([str(study)]) == 0

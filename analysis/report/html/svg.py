@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
-from analysis.report.figures.style import BLUE, GREEN, PALETTE, PURPLE, VERMILLION
+from analysis.report.figures.style import BLUE, GREEN, GREY, PALETTE, PURPLE, VERMILLION
 
 SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 SCALE = 16 / 9
@@ -21,6 +21,7 @@ NAMES = {
     PURPLE: "purple",
     PALETTE[5]: "brown",
     PALETTE[9]: "sky",
+    GREY: "grey",
 }
 COLOURS = {"#000000": "currentColor", "black": "currentColor"}
 COLOURS |= {colour: f"var(--{name}, {colour})" for colour, name in NAMES.items()}

@@ -99,7 +99,7 @@ def _headline(cells: Sequence[Contrast]) -> str:
         return "Too few seeds to test single settings"
     better, worse = (sum(cell.verdict.startswith(side) for cell in cells) for side in ("better", "worse"))
     where = fmt.units(len(cells), "settings")
-    return f"Better in {better}, worse in {worse} of {where} in which both arms learn"
+    return f"Better in {better}, worse in {worse} of {where} compared"
 
 
 def _difference(cell: Contrast) -> str:

@@ -133,7 +133,7 @@ def test_page_and_figures_call_it_by_its_name(folder: Path) -> None:
         "two runs with the same batch size, learning rate, activation and seed",
     ):
         assert words in page.text, words
-    assert "ReLU" not in page.text
+    assert "with ReLU" not in json.loads((folder / "report.json").read_text("utf-8"))["scope"]
     drawn = {name: (folder / "figures" / f"{name}.svg").read_text("utf-8") for name in ("effect-bn", "robustness")}
     assert ">64, tanh<" in drawn["effect-bn"]
     assert ">batch size, activation<" in drawn["effect-bn"]

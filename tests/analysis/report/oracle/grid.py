@@ -38,7 +38,7 @@ def say_effects(o: Oracle, say: Expected) -> None:
     known = [cell for cell in o.in_cells if cell.n]
     better, worse = (sum(cell.verdict.startswith(side) for cell in known) for side in ("better", "worse"))
     settings = "1 setting" if len(known) == 1 else f"{len(known)} settings"
-    tally = f"Better in {better}, worse in {worse} of {settings} in which both arms learn"
+    tally = f"Better in {better}, worse in {worse} of {settings} compared"
     if all(cell.joint is None for cell in known):
         tally = "Too few seeds to test single settings"
     for part in ("answer", "map"):
