@@ -91,3 +91,12 @@ def small_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Names of test cases without addresses of memory, which differ between the processes that share the tests."""
     return argname if " at 0x" in repr(val) else None
+
+
+@pytest.fixture
+def without_drawings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the drawings of pages empty, which are most of the time that a page takes: for tests of their words."""
+    from analysis.report.document import Figure
+
+    empty = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"/>'
+    monkeypatch.setattr(Figure, "drawn", lambda figure, medium: empty)

@@ -6,7 +6,7 @@ import io
 import re
 import shlex
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -14,11 +14,6 @@ from importlib.util import find_spec
 from tests import ROOT
 
 DOCUMENTS = ("README.md", "results/README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
-COMING: Mapping[str, Mapping[str, int]] = {}
-"""Options by command that documents name before it has them, with the number of their values."""
-COMING_FILES: frozenset[str] = frozenset({"results/page.png"})
-"""Files that documents name before they are made."""
-
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 SPAN = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -82,10 +77,10 @@ def call(module: str, argv: Sequence[str]) -> tuple[int, str]:
 
 @cache
 def options_of(module: str) -> frozenset[str]:
-    """The options in the help of a command, and those that it is about to have."""
+    """The options in the help of a command."""
     code, said = call(module, ["--help"])
     assert code == 0, said
-    return frozenset(OPTION.findall(said)) | {*COMING.get(module, {})}
+    return frozenset(OPTION.findall(said))
 
 
 def words_of(line: str) -> tuple[list[str], list[str]]:
@@ -97,20 +92,6 @@ def words_of(line: str) -> tuple[list[str], list[str]]:
     if words[0].removeprefix(".venv/bin/") == "python":
         words[0], n = "python", 3 if words[1] == "-m" else 2
     return words[:n], words[n:]
-
-
-def without_coming(module: str, argv: Sequence[str]) -> list[str]:
-    """The arguments of a command without the options that it does not have yet."""
-    kept: list[str] = []
-    coming, skip = COMING.get(module, {}), 0
-    for word in argv:
-        if word in coming:
-            skip = coming[word]
-        elif skip:
-            skip -= 1
-        else:
-            kept.append(word)
-    return kept
 
 
 def faults_of_line(line: str) -> Iterator[str]:

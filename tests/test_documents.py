@@ -87,7 +87,7 @@ def _faults_of_option(span: str) -> list[str]:
 
 def is_file(name: str, document: str) -> bool:
     """Whether a file, or one that fits its pattern, is here, in a shipped study, or written by the program."""
-    if name in documents.COMING_FILES or _is_example(name):
+    if _is_example(name):
         return True
     pattern = re.sub(r"<[^>]*>", "*", name).strip("/")
     for made, shipped in (("results/mnist-tuned", STUDIES[1]), ("results/mnist", STUDIES[0])):
@@ -124,8 +124,6 @@ def faults_of_link(target: str, document: str) -> list[str]:
     """A link leads to a file of the repository, and to a heading in it."""
     name, _, anchor = target.partition("#")
     path = (ROOT / document).parent / name if name else ROOT / document
-    if name in documents.COMING_FILES:
-        return []
     if not path.exists():
         return [f"no file {target}"]
     if anchor and anchor not in anchors(path.read_text("utf-8")):
@@ -172,14 +170,6 @@ def test_what_a_document_names_exists(document: str, tmp_path: Path, monkeypatch
 def test_a_name_of_nothing_is_seen(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert faults_of_text(text, "README.md")
-
-
-def test_nothing_is_called_coming_that_is_there() -> None:
-    """Else it is to be deleted in ``documents``, so that it is looked for like all that is there."""
-    for module, options in documents.COMING.items():
-        _, said = documents.call(module, ["--help"])
-        assert not {*options} & {*documents.OPTION.findall(said)}, module
-    assert not [name for name in documents.COMING_FILES if (ROOT / name).exists()]
 
 
 def section_of(heading: str) -> str:

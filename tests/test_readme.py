@@ -105,7 +105,7 @@ def run_line(line: str) -> None:
     module, (_, argv) = our_command(line), documents.words_of(line)
     if module:
         dry = ["--dry-run"] if runs_dry(line) and "--dry-run" not in argv else []
-        code, said = documents.call(module, [*documents.without_coming(module, argv), *dry])
+        code, said = documents.call(module, [*argv, *dry])
         assert code == 0, said
 
 

@@ -1,5 +1,6 @@
 """The studies in the repository: what they say."""
 
+import functools
 import io
 import json
 import os
@@ -21,6 +22,11 @@ STUDY = ROOT / "results" / "reference-mnist"
 TUNED = ROOT / "results" / "reference-mnist-tuned"
 
 
+@functools.cache
+def analysed(folder: Path) -> findings.Results:
+    return findings.analyse(tables.load(folder), 0.05, 0.002)
+
+
 @pytest.fixture(scope="module")
 def table() -> pd.DataFrame:
     return pd.read_csv(STUDY / "tables" / "contrasts.csv")
@@ -33,7 +39,7 @@ def test_the_study_is_the_default_design_on_real_mnist() -> None:
     assert len(study.records) == 180 * 11 * 2
     assert study.manifest["data"]["notice"] is None
     assert study.manifest["data"]["sha256"]["t10k-images-idx3-ubyte"].startswith("0fa7898d")
-    found = findings.analyse(study, 0.05, 0.002)
+    found = analysed(STUDY)
     assert contents.warnings(study, found) == []
     assert contents.notes(study, found) == [
         "Some runs did not learn: 8 of 90 without BN and 0 of 90 with BN. Each arm's best and the mean include them at"
@@ -67,7 +73,7 @@ def test_the_shipped_tables_are_those_of_the_shipped_records(table: pd.DataFrame
 @pytest.mark.parametrize("folder", [STUDY, TUNED], ids=["grid", "tuned"])
 def test_the_shipped_report_says_what_the_program_says_of_the_records(folder: Path) -> None:
     study = tables.load(folder)
-    said = contents.contents(study, findings.analyse(study, 0.05, 0.002))
+    said = contents.contents(study, analysed(folder))
     shipped = json.loads((folder / "report.json").read_text("utf-8"))
     for part in ("title", "cards", "warnings", "notes", "verdicts", "scope", "completeness", "unpaired", "looks"):
         assert said[part] == shipped[part]
@@ -86,8 +92,7 @@ def test_the_tuned_study_is_the_default_tuning_on_real_mnist() -> None:
 
 
 def test_of_the_gap_at_the_post_s_setting_about_half_is_tuning() -> None:
-    study = tables.load(TUNED)
-    (found,) = findings.analyse(study, 0.05, 0.002).tuned
+    (found,) = analysed(TUNED).tuned
     assert found.before.interval.estimate == pytest.approx(0.018, abs=0.003)
     assert found.after.interval.estimate == pytest.approx(0.008, abs=0.002)
     assert found.verdict == "better"

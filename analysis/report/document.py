@@ -115,12 +115,16 @@ class Figure:
     @cached_property
     def wide(self) -> bytes:
         """The SVG of the wide drawing."""
-        return style.svg(self.draw(medium=style.WIDE))
+        return self.drawn(style.WIDE)
 
     @cached_property
     def narrow(self) -> bytes:
         """The SVG of the narrow one."""
-        return style.svg(self.draw(medium=style.NARROW))
+        return self.drawn(style.NARROW)
+
+    def drawn(self, medium: style.Medium) -> bytes:
+        """Return the SVG of the drawing for a medium."""
+        return style.svg(self.draw(medium=medium))
 
 
 @dataclass(frozen=True)

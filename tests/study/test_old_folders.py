@@ -29,6 +29,7 @@ from tests import ROOT
 from tests.fixtures.make import SUFFIX
 from tests.study.studies import LOCKS, litter
 
+pytestmark = pytest.mark.usefixtures("without_drawings")
 ARCHIVES = {
     f"{path.parent.name}-{path.name.removesuffix(SUFFIX)}": path
     for path in sorted((ROOT / "tests" / "fixtures").glob(f"*/*{SUFFIX}"))

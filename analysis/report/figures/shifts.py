@@ -62,9 +62,10 @@ def _draw(axes: Axes, panel: Panel, looks: Mapping[str, Look]) -> None:
         look = looks[name] if panel.ordered else {**looks[name], "linestyle": ""}
         axes.plot(places, [100 * value for value in accuracy], label=name, **look)
     axes.set_title(panel.title)
-    axes.set_xticks(places, panel.places)
-    for label in axes.get_xticklabels() if not panel.ordered else ():
-        label.set(rotation=40, ha="right", rotation_mode="anchor", size=SMALL)
+    if panel.ordered:
+        axes.set_xticks(places, panel.places)
+    else:
+        axes.set_xticks(places, panel.places, rotation=90, size=SMALL)
     axes.set(xlim=(-0.4, len(places) - 0.6), ylim=(0, 102))
     axes.set_xlabel("severity" if panel.ordered else "")
 

@@ -102,6 +102,7 @@ def test_the_page_says_what_the_records_say(tmp_path: Path, capsys: pytest.Captu
     assert "All planned pairs are complete." in page.text
 
 
+@pytest.mark.usefixtures("without_drawings")
 def test_report_json_and_the_csv_hold_the_same_numbers(tmp_path: Path) -> None:
     folder = plant(tmp_path / "s", DESIGN, score)
     make(folder)
@@ -124,6 +125,7 @@ def test_the_same_records_give_the_same_bytes_in_any_process(tmp_path: Path) -> 
     assert [(folder / name).read_bytes() for name in FILES] == before
 
 
+@pytest.mark.usefixtures("without_drawings")
 def test_fallback_data_few_seeds_and_gaps_are_said_first(tmp_path: Path) -> None:
     few = Design("digits", batch_sizes=(32,), lrs=(0.01,), seeds=(0, 1, 2), epochs=3)
     page = make(plant(tmp_path / "s", few, score, notice="THIS IS NOT MNIST.", lost={Run(32, 0.01, seed=2, arm="bn")}))
@@ -157,6 +159,7 @@ def test_studies_that_prove_nothing_still_make_an_honest_page(design: Design, wo
     assert words in make(plant(tmp_path / "s", design, score)).text
 
 
+@pytest.mark.usefixtures("without_drawings")
 def test_a_study_in_which_every_run_diverged_makes_a_page(tmp_path: Path) -> None:
     page = make(plant(tmp_path / "s", DESIGN, lambda run, epoch: None if epoch else 0.1))
     learned = "At batch size 32, rate 0.1: 0 of 6 runs without BN (0 % [0, 46]) and 0 of 6 runs with BN (0 % [0, 46])"
@@ -174,6 +177,7 @@ def test_beyond_16_seeds_no_test_is_called_exact(tmp_path: Path) -> None:
     assert "exact sign-flip" not in page.text.split("Methods")[0].lower().replace("the exact sign-flip test of 18", "")
 
 
+@pytest.mark.usefixtures("without_drawings")
 def test_a_study_stopped_in_the_middle_says_nothing_of_all_cells(tmp_path: Path) -> None:
     lost = {run for run in DESIGN.runs if run.cell.batch_size == 64}
     page = make(plant(tmp_path / "s", DESIGN, score, lost=lost))
@@ -182,11 +186,13 @@ def test_a_study_stopped_in_the_middle_says_nothing_of_all_cells(tmp_path: Path)
     assert "0 of 0" not in page.text
 
 
+@pytest.mark.usefixtures("without_drawings")
 def test_hostile_words_in_a_manifest_are_shown_as_text(tmp_path: Path) -> None:
     folder = plant(tmp_path / "s", DESIGN, score, notice='<script>alert("1")</script> & 한국어 {{ 7 * 7 }}')
     assert '<script>alert("1")</script> & 한국어 {{ 7 * 7 }}' in make(folder).text
 
 
+@pytest.mark.usefixtures("without_drawings")
 def test_alpha_and_margin_reach_the_intervals_and_the_words(tmp_path: Path) -> None:
     folder = plant(tmp_path / "s", DESIGN, score)
     make(folder)
@@ -207,6 +213,7 @@ def test_a_wrong_command_exits_2_in_one_sentence(options: list[str], capsys: pyt
     assert "Traceback" not in error
 
 
+@pytest.mark.usefixtures("without_drawings")
 def test_strict_exits_4_where_planned_runs_have_no_records(tmp_path: Path) -> None:
     design = Design("digits", batch_sizes=(32,), lrs=(0.01,), seeds=(0, 1, 2), epochs=3)
     whole = plant(tmp_path / "whole", design, score)
@@ -234,6 +241,7 @@ def test_the_terminal_says_verdict_numbers_path_size_and_time(
     assert streams.err.splitlines()[-1] == "The page is larger than 0.1 MB; browsers may be slow to show it."
 
 
+@pytest.mark.usefixtures("without_drawings")
 def test_of_a_tuned_study_page_terminal_json_and_csv_say_the_same(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -15,6 +15,7 @@ from study.spec.runs import Run
 from tests.analysis.planted import plant
 from tests.analysis.report.test_report import Page
 
+pytestmark = pytest.mark.usefixtures("without_drawings")
 DESIGN = Design("digits", batch_sizes=(32,), lrs=(0.01,), seeds=tuple(range(6)), epochs=3)
 FIXED = AskedRule(alpha=0.01, margin=0.03).fix("2026-11-30")
 AFTER = (

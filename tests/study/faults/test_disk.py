@@ -112,6 +112,7 @@ def test_a_full_disk_at_any_call_is_one_sentence_and_the_same_command_completes(
     assert {*fatal} == {"open", "write", "close", "os.open", "os.mkdir", "os.fsync", "os.replace", "os.utime"}
 
 
+@pytest.mark.slow
 def test_a_folder_that_vanishes_at_any_call_is_one_sentence_and_the_same_command_begins_anew(
     here: Command, tmp_path: Path
 ) -> None:

@@ -49,6 +49,7 @@ def study_and_report(out: Path, world: Mapping[str, str], umask: int = -1) -> Pa
     return out / "s"
 
 
+@pytest.mark.slow
 def test_all_worlds_at_once_give_the_tables_and_the_page_of_this_one(here: tuple[bytes, ...], tmp_path: Path) -> None:
     """A folder with blanks and Korean letters, and a mask that hides everything from others, too."""
     out = tmp_path / "결과 of a study"
