@@ -24,12 +24,14 @@ def effect_map(cells: Mapping[Cell, Contrast], medium: Medium = WIDE) -> Figure:
     places = {cell: (rows.index(grid.row(cell)), columns.index(grid.column(cell))) for cell in cells}
     for cell, place in places.items():
         values[place] = 100 * cells[cell].mean_diff
-    figure = Figure(figsize=(medium.width, 0.8 + 0.6 * len(rows)), layout="constrained")
+    room = 72 * (medium.width - 0.7) / len(columns)
+    lines = {cell: _lines(cells[cell], room) for cell in cells}
+    height = 0.15 + 0.15 * max(map(len, lines.values()))
+    figure = Figure(figsize=(medium.width, 0.7 + height * len(rows)), layout="constrained")
     axes = figure.subplots()
     ink = heat(axes, values)
-    room = 72 * (medium.width - 0.7) / len(columns)
     for cell, (i, j) in places.items():
-        _write_cell(axes, (j, i), _lines(cells[cell], room), ink(values[i, j]))
+        _write_cell(axes, (j, i), lines[cell], ink(values[i, j]), 0.15 / height)
     axes.set_xticks(range(len(columns)), [grid.across.show(level) for level in columns])
     axes.set_yticks(range(len(rows)), [grid.tick(row) for row in rows])
     axes.set(xlabel=grid.across.axis, ylabel=", ".join(factor.axis for factor in grid.others))
@@ -58,12 +60,12 @@ def _width(text: str) -> float:
     return 0.62 * SMALL * len(text)
 
 
-def _write_cell(axes: Axes, at: tuple[int, int], lines: Sequence[str], colour: str) -> None:
-    """Write lines one below the other, the first of them bold."""
+def _write_cell(axes: Axes, at: tuple[int, int], lines: Sequence[str], colour: str, step: float) -> None:
+    """Write lines one below the other, ``step`` of a cell's height apart, the first of them bold."""
     style: dict[str, Any] = {"ha": "center", "va": "center", "color": colour}
     for i, line in enumerate(lines):
         weight = {"weight": "bold", "size": TYPE} if i == 0 else {"size": SMALL}
-        axes.text(at[0], at[1] + 0.24 * (i - (len(lines) - 1) / 2), line, **style, **weight)
+        axes.text(at[0], at[1] + step * (i - (len(lines) - 1) / 2), line, **style, **weight)
 
 
 def joint_ends(cell: Contrast) -> tuple[float, float]:

@@ -30,7 +30,10 @@ class Card:
 
 
 def cards(study: StudyData, answer: Answer) -> list[Card]:
-    """Return the cards of one arm's answer, in the order of its parts; the failures stand before the mean."""
+    """Return the cards of one arm's answer, in the order of its parts; the failures stand before the mean, and alone
+    where every run failed."""
+    if study.outcomes.failed.all():
+        return [card for card in [_failures(study, answer)] if card is not None]
     of_parts = {part.key: _of_part(answer, part) for part in answer.parts}
     ordered = [of_parts.get("best"), of_parts.get("setting"), _failures(study, answer), of_parts.get("mean")]
     return [card for card in ordered if card is not None]
@@ -51,7 +54,7 @@ def _title(answer: Answer, part: Part) -> str:
     if part.key == "best":
         return "Best setting of each arm" if part.source == "cross-fitted" else "Both arms tuned"
     if part.key == "setting":
-        return "Tutorial's setting"
+        return "Tutorial's batch size and rate"
     return "The one setting" if answer.n_cells == 1 else f"Mean of {answer.n_cells} settings"
 
 
@@ -61,7 +64,13 @@ def _lines(answer: Answer, part: Part) -> Iterator[Line]:
     ends = fmt.interval(part.difference.low, part.difference.high)
     if ends != fmt.NO_NUMBER:
         yield Line(f"{fmt.level(part.difference.level)} interval {ends}")
-    yield Line(f"better in {part.n_better} of {fmt.units(part.n, part.unit)}")
+    failed = ", failed runs included" if _includes_failures(part) else ""
+    yield Line(f"better in {part.n_better} of {fmt.units(part.n, part.unit)}{failed}")
+
+
+def _includes_failures(part: Part) -> bool:
+    """Whether runs that failed count in the difference, as they ended."""
+    return part.key != "setting" and bool(part.n_failed_baseline or part.n_failed_arm)
 
 
 def _failures(study: StudyData, answer: Answer) -> Card | None:

@@ -1,27 +1,28 @@
 """How sure is the finding, and what was not tested? A sentence each."""
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from analysis.findings.answer import Answer, Part
 from analysis.findings.results import Results
 from analysis.records.tables import StudyData
 from analysis.report import number_format as fmt
+from analysis.report.first_screen.title import leading
 from analysis.report.sentences.answer import tipping
 from analysis.stats.power import seeds_to_reach
-from study.spec.factors import Level
 
 
-def how_sure(answer: Answer) -> str:
-    """Return what supports the first part of the answer, and what would reverse it."""
-    part = answer.first
-    n = fmt.units(part.n, part.unit)
-    if math.isnan(part.difference.estimate):
-        return f"No difference can be given with {n}."
+def how_sure(answer: Answer, all_failed: bool = False) -> str:
+    """Return what supports the leading part of the answer, and what would reverse it."""
+    part = leading(answer)
+    if all_failed or part is None:
+        return "No run, or too few, learned: nothing can be said of a difference."
+    n, needed = fmt.units(part.n, part.unit), seeds_to_reach(answer.alpha)
     if part.verdict == "withheld":
         return "Missing runs could reverse the sign of the difference."
+    if part.verdict == "description" and part.n < needed:
+        return f"No verdict: {n} {'says' if part.n == 1 else 'say'} nothing of others. At least {needed} are needed."
     if part.verdict == "description":
-        return f"{fmt.sentence(n)} say nothing of other seeds: a verdict needs at least {seeds_to_reach(answer.alpha)}."
+        return f"No verdict: {part.reason}."
     supported = f"{_evidence(part)} from {n}."
     return f"{supported} {tipping(part.tipping)}" if part.tipping is not None else supported
 
@@ -51,10 +52,8 @@ def _untested_levels(study: StudyData, results: Results) -> Iterator[str]:
     for factor in study.design.factors:
         if not factor.is_numeric:
             continue
-        low, high = spaces.get(factor.key) or _ends(study.design.levels(factor.key))
-        of_one = f"{factor.axis}s other than {factor.show(low)}"
-        yield of_one if low == high else f"{factor.axis}s outside {factor.show(low)} to {factor.show(high)}"
-
-
-def _ends(levels: Sequence[Level]) -> tuple[Level, Level]:
-    return levels[0], levels[-1]
+        if factor.key in spaces:
+            low, high = spaces[factor.key]
+            yield f"{factor.axis}s outside {factor.show(low)} to {factor.show(high)}"
+        else:
+            yield f"{factor.axis}s other than {fmt.listing(list(map(factor.show, study.design.levels(factor.key))))}"

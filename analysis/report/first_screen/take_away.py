@@ -10,6 +10,7 @@ from analysis.findings.results import Results
 from analysis.records.tables import StudyData
 from analysis.report import number_format as fmt
 from analysis.report.export.latex import escape
+from analysis.report.first_screen.title import leading
 from analysis.report.sentences.answer import headline
 
 PROGRAM = "batch-norm-study"
@@ -30,6 +31,8 @@ def take_aways(study: StudyData, results: Results) -> list[TakeAway]:
 
 
 def _of_answers(study: StudyData, results: Results) -> Iterator[TakeAway]:
+    if study.outcomes.failed.all():
+        return
     known = [
         (answer, part)
         for answer in results.answers.values()
@@ -37,7 +40,7 @@ def _of_answers(study: StudyData, results: Results) -> Iterator[TakeAway]:
         if math.isfinite(part.difference.estimate)
     ]
     if known:
-        sentences = [headline(answer, part, study.design.dataset) for answer, part in known if part is answer.first]
+        sentences = [headline(answer, part, study.design.dataset) for answer, part in known if part is leading(answer)]
         yield TakeAway("sentence", "Copy the sentence", "\n".join(sentences))
         yield TakeAway("latex", "Copy the LaTeX rows", "\n".join(latex_row(study, *one) for one in known))
 

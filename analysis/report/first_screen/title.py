@@ -7,19 +7,27 @@ from analysis.findings.answer import Answer, Part
 from analysis.report import number_format as fmt
 
 
-def title(answers: Mapping[str, Answer], dataset: str) -> str:
+def title(answers: Mapping[str, Answer], dataset: str, all_failed: bool = False) -> str:
     """Return the finding of a study: of its one arm in words, of several how many are better; that there is nothing to
-    compare where there is none."""
+    compare where there is none, or where every run failed."""
     name = fmt.dataset(dataset)
     if not answers:
         return f"There is nothing to compare: one arm alone was trained on {name}"
+    if all_failed:
+        return f"Every run failed: there is nothing to compare on {name}"
     if len(answers) > 1:
         return _of_several(answers, name)
     (answer,) = answers.values()
-    part = answer.first
-    if math.isnan(part.difference.estimate):
-        return f"Too few runs learn to compare accuracy on {name}" if part.n_runs else f"No pair of runs on {name} yet"
+    part = leading(answer)
+    if part is None:
+        none = answer.first.n_runs == 0
+        return f"No pair of runs on {name} yet" if none else f"Too few runs learn to compare accuracy on {name}"
     return fmt.sentence(TITLES[part.verdict.split(",")[0]](answer, part, name))
+
+
+def leading(answer: Answer) -> Part | None:
+    """Return the first part that has a difference."""
+    return next((part for part in answer.parts if math.isfinite(part.difference.estimate)), None)
 
 
 def _of_several(answers: Mapping[str, Answer], dataset: str) -> str:
@@ -32,10 +40,20 @@ def _of_several(answers: Mapping[str, Answer], dataset: str) -> str:
     return f"{len(better)} of {len(answers)} arms beat {baseline} on {dataset}{which}"
 
 
+WHICH = {
+    "tuned": "both tuned: ",
+    "cross-fitted": "best settings: ",
+    "cell": "tutorial's setting: ",
+    "cells": "on average: ",
+}
+"""What is compared, by what the part is made of."""
+
+
 def _changed(answer: Answer, part: Part, dataset: str) -> str:
     verb = "raised" if part.difference.estimate > 0 else "lowered"
     seen = " in the runs seen" if part.qualified else ""
-    return f"{fmt.arm_name(answer.arm)} {verb} test accuracy on {dataset} by {size(part)} points{seen}"
+    which = WHICH[part.source] if answer.n_cells > 1 or part.source == "tuned" else ""
+    return f"{which}{fmt.arm_name(answer.arm)} {verb} {dataset} accuracy by {size(part)} points{seen}"
 
 
 def _equivalent(answer: Answer, part: Part, dataset: str) -> str:

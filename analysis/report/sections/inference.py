@@ -8,6 +8,7 @@ from analysis.records.tables import StudyData
 from analysis.report.document import Block, BulletList, Paragraph, Placeholder, Section
 from analysis.report.sections.modes import batch_size, changed_images, companions, every_way, saved
 from analysis.report.sentences import inference as inference_sentences
+from study.spec import commands
 
 NAME, TITLE = "inference", "Batch norm at test time"
 
@@ -17,7 +18,7 @@ def section(study: StudyData, results: Results) -> Section:
     modes = results.modes
     if modes is None:
         nothing = "Not measured yet. To add it without retraining:"
-        return Section(NAME, TITLE, [Placeholder(nothing, f"python -m study.ablate {study.name}")])
+        return Section(NAME, TITLE, details=[Placeholder(nothing, commands.evaluate(commands.OUT / study.name))])
     evidence = [
         batch_size.accuracy(modes),
         companions.swaps(modes),

@@ -86,10 +86,7 @@ def figure(every: Sequence[Panel], name: str, table: Table | None) -> Figure:
         ),
         draw=partial(paired_differences, every),
         alt=" ".join(map(describe, every)),
-        caption=(
-            f"Diamond and bar: mean difference and its {fmt.level(first.difference.level)} interval. Zero is level with"
-            f" the mean {fmt.side(first.baseline)}.{_hollow(every)}{_left_out(every)}"
-        ),
+        caption=f"{_marks(first)}{_hollow(every)}{_left_out(every)}",
         table=table,
     )
 
@@ -99,6 +96,12 @@ def _headline(panel: Panel) -> str:
     size = fmt.points(panel.difference.estimate, fmt.digits(panel.difference.low, panel.difference.high))
     ahead = f"Better {fmt.side(panel.arm)} in {sum(one > 0 for one in d)} of {fmt.units(len(d), panel.scores.unit)}"
     return f"{ahead}: {size} points"
+
+
+def _marks(panel: Panel) -> str:
+    interval = f" and its {fmt.level(panel.difference.level)} interval" if math.isfinite(panel.difference.low) else ""
+    marks = "Diamond and bar" if interval else "Diamond"
+    return f"{marks}: mean difference{interval}. Zero is level with the mean {fmt.side(panel.baseline)}."
 
 
 def _hollow(every: Sequence[Panel]) -> str:

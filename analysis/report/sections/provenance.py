@@ -1,7 +1,6 @@
 """Where does it come from? The manifest of the study."""
 
 import json
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,10 +11,13 @@ from analysis.records.tables import StudyData
 from analysis.report import number_format as fmt
 from analysis.report.document import Block, Definition, Definitions, Paragraph, Section
 from analysis.report.sentences import rule as rule_sentences
+from study.spec.commands import OUT, report_on
+
+WHERE = f"The commands on this page run from the folder that holds {OUT}."
 
 
 def section(study: StudyData, results: Results) -> Section:
-    blocks: list[Block] = [Definitions([*_terms(study, results)])]
+    blocks: list[Block] = [Paragraph(WHERE), Definitions([*_terms(study, results)])]
     seen = looks(study, results)
     if seen:
         blocks.append(Paragraph(_analyses(seen)))
@@ -54,9 +56,10 @@ def _dated(term: str, command: Mapping[str, Any]) -> str:
 
 
 def _report(study: StudyData, results: Results) -> str:
-    others = [*dict.fromkeys(comparison.name for comparison in results.comparisons)]
-    compare = shlex.join(["", "--compare", *others])[2:] if others else ""
-    return f"python -m analysis.report {study.name} --margin {results.margin:g} --alpha {results.alpha:g}{compare}"
+    others = [str(OUT / name) for name in dict.fromkeys(comparison.name for comparison in results.comparisons)]
+    compare = ["--compare", *others] if others else []
+    judged = ["--margin", f"{results.margin:g}", "--alpha", f"{results.alpha:g}"]
+    return report_on(OUT / study.name, *judged, *compare)
 
 
 def _program(git: Mapping[str, Any]) -> str:

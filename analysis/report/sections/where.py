@@ -76,12 +76,15 @@ def figure(study: StudyData, arm: str, cells: Mapping[Cell, Contrast], name: str
         ),
         draw=partial(effects.effect_map, cells),
         alt="; ".join(f"{fmt.cell(key)}: {_difference(cell)}{_failed(cell)}" for key, cell in cells.items()) + ".",
-        caption=(
-            f"Brackets: {fmt.level(known[0].ci.level)} intervals that hold for all settings and their mean together."
-            f"{_about_failures(study, arm, cells)}"
-        ),
+        caption=f"{_about_intervals(known)}{_about_failures(study, arm, cells)}",
         table=table,
     )
+
+
+def _about_intervals(cells: Sequence[Contrast]) -> str:
+    if all(cell.joint is None for cell in cells):
+        return "Mean differences, without intervals."
+    return f"Brackets: {fmt.level(cells[0].ci.level)} intervals that hold for all settings and their mean together."
 
 
 def _about_failures(study: StudyData, arm: str, cells: Mapping[Cell, Contrast]) -> str:

@@ -15,7 +15,7 @@ from study.spec.factors import FACTORS, rounded
 TITLES = {
     "best": "Each arm at its best",
     "setting": "At the tutorial's setting",
-    "not_learning": "Where an arm does not learn",
+    "not_learning": "Runs that fail",
     "mean": "The mean over the settings",
 }
 """The questions of the answer, in the order in which they are told."""
@@ -162,7 +162,7 @@ def tipping(found: Tipping) -> str:
     if fmt.rate(found.rate) == fmt.rate(1):
         return f"Only a collapse of nearly every run {fmt.side(found.arm)} would reverse this."
     return (
-        f"This reverses if more than {fmt.rate(found.rate)} of the runs {fmt.side(found.arm)} collapse;"
+        f"The difference vanishes if more than {fmt.rate(found.rate)} of the runs {fmt.side(found.arm)} collapse;"
         f" {excluded(found.n_failed, found.n, found.limit)}."
     )
 
@@ -171,8 +171,8 @@ def excluded(n_failed: int, n: int, limit: float) -> str:
     """Return which shares of failures the seeds with a failed run exclude: those above ``limit``."""
     share = "nothing" if limit >= 1 else f"only shares above {fmt.rate(limit)}"
     if n_failed:
-        return f"{n_failed} of {fmt.seeds(n)} with a failed run exclude{'s' if n_failed == 1 else ''} {share}"
-    return f"{fmt.seeds(n)} without a failed run exclude{'s' if n == 1 else ''} {share}"
+        return f"{n_failed} of {fmt.seeds(n)} with a failed run rule{'s' if n_failed == 1 else ''} out {share}"
+    return f"{fmt.seeds(n)} without a failed run rule{'s' if n == 1 else ''} out {share}"
 
 
 # --- what stands beside it

@@ -44,9 +44,9 @@ def of_specifications(sensitivity: Sensitivity, arm: str) -> str:
         return "No other analysis of these data can be made."
     better, worse, undecided = (sensitivity.count(finds) for finds in ("better", "worse", "undecided"))
     return (
-        f"Of {n} analyses of the same data, {better} find higher accuracy {fmt.side(arm)}, {worse} lower accuracy and"
-        f" {undecided} are undecided, each at a significance level of {fmt.level(sensitivity.alpha)}."
-        f" {_estimates(sensitivity)} {joint(sensitivity)}"
+        f"Of {n} analyses of both arms at the same settings, {better} find higher accuracy {fmt.side(arm)}, {worse}"
+        f" lower accuracy and {undecided} are undecided, each at a significance level of"
+        f" {fmt.level(sensitivity.alpha)}. {_estimates(sensitivity)} {joint(sensitivity)}"
     )
 
 

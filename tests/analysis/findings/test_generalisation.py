@@ -135,7 +135,7 @@ def test_an_arm_without_a_pair_in_the_setting_has_nothing_to_say(tmp_path: Path)
 def test_the_words_say_no_more_than_the_verdict(tmp_path: Path) -> None:
     words = _words(found(tmp_path / "s", 0.03, 0.0))
     assert "+3.00 [+2.87, +3.13] on training images already (optimisation)" in words
-    assert "a matter of optimisation: no change of the gap is told apart from zero" in words
+    assert "a matter of optimisation: no change of the gap in accuracy is told apart from zero" in words
     assert "matter of" not in _words(found(tmp_path / "none", 0.0, 0.0))
 
 

@@ -51,7 +51,7 @@ def test_of_a_failed_run_without_its_partner_nobody_says_that_every_run_learned(
 def test_a_rate_is_reversible_or_not() -> None:
     for rate, start in (
         (0.0, "Not better with BN"),
-        (0.02, "This reverses if more than 2 % of"),
+        (0.02, "The difference vanishes if more than 2 % of"),
         (1.0, "Only a collapse of nearly every run"),
     ):
         assert tipping(at_rate("bn", rate, 0, 10, 0.05)).startswith(start)

@@ -91,7 +91,7 @@ def test_the_page_says_what_the_records_say(tmp_path: Path, capsys: pytest.Captu
     assert headline == best
     assert "batch normalisation raised test accuracy on scikit-learn's digits by 2.2" in best
     assert "At the tutorial's setting (batch size 32, rate 0.01), batch normalisation raised" in setting
-    assert not_learning.startswith("Every run of both arms learned; 6 seeds without a failed run exclude")
+    assert not_learning.startswith("Every run of both arms learned; 6 seeds without a failed run rule out")
     assert f"by {100 * whole.mean_diff:.2f} points" in mean
     assert f"[{100 * whole.ci_sim_low:+.2f}, {100 * whole.ci_sim_high:+.2f}], 6 seeds" in mean
     assert all(part["headline"] in page.text for part in said["verdicts"][0]["parts"])

@@ -212,7 +212,7 @@ def test_failures_are_told_in_a_sentence_and_the_rates_in_another(failing: Made)
     )
     assert isinstance(tolerates, Paragraph)
     assert tolerates.text == (
-        "Batch normalisation tolerates learning rates 6 times as high as training without BN (95 % CI 3 to 11, 6"
+        "Batch normalisation tolerates learning rates 6 times as high as training without BN (95 % interval 3 to 11, 6"
         " seeds). We tried none above 0.1."
     )
 

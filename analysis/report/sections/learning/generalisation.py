@@ -13,7 +13,7 @@ from analysis.stats.intervals import Interval
 IMAGES: dict[Images, str] = {"train": "training images", "test": "test images", "gap": "test minus training"}
 UNITS = {"loss": "loss (nats per image)", "error rate": "error rate (%)"}
 VERDICTS = {
-    "optimisation": "So it is a matter of optimisation: no change of the gap is told apart from zero.",
+    "optimisation": "So it is a matter of optimisation: no change of the gap in accuracy is told apart from zero.",
     "optimisation and generalisation": "So it is a matter of both.",
     "optimisation, against generalisation": "So it is a matter of optimisation; the gap takes some of it back.",
     "generalisation": "So it is a matter of generalisation: no change on training images is told apart from zero.",

@@ -29,7 +29,7 @@ def evidence(claims: Sequence[Claim]) -> list[Block]:
 def details(claims: Sequence[Claim]) -> list[Block]:
     """Return the numbers as a table and what differs; where there are none, what to train for them."""
     if not claims:
-        text = "This study has no runs of the tutorial's network at its setting. To train them:"
+        text = "This study has no runs of the tutorial's network, data and epochs at its setting. To train them:"
         return [Paragraph(_described()), Placeholder(text, COMMAND)]
     columns = [
         text_column("arm", "arm"),

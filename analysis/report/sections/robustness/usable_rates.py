@@ -15,7 +15,7 @@ def evidence(grid: Grid, of_arm: Findings) -> list[Block]:
         return []
     usable, arm = of_arm.usable_rates[0], fmt.sentence(fmt.arm_name(of_arm.arm))
     ratio, ends = _ratio(usable)
-    interval = "" if ends is None else f"{fmt.level(usable.found.interval.level)} CI {' to '.join(ends)}, "
+    interval = "" if ends is None else f"{fmt.level(usable.found.interval.level)} interval {' to '.join(ends)}, "
     return [
         Paragraph(
             f"{arm} tolerates {grid.across.axis}s {ratio} times as high as training {fmt.side(of_arm.baseline)}"

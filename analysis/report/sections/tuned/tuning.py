@@ -30,7 +30,7 @@ def section(study: StudyData, results: Results) -> Section:
         best = {arm: of_arm.best_cell for arm, of_arm in results.of_arms.items() if of_arm.best_cell}
         grid = {arm: [*_on_the_grid(results.of_arms[arm], found)] for arm, found in best.items()}
         blocks, details = [*under_names(grid), _not_tuned(study)], [Paragraph(CROSS_FITTED)] if best else []
-    return Section("tuned", "After tuning both", blocks, details)
+    return Section("tuned", "After tuning both" if results.tuned else "Each arm at its best", blocks, details)
 
 
 def _nothing_to_compare(study: StudyData) -> str:

@@ -13,6 +13,7 @@ from study.spec.design import Design
 from study.spec.runs import Run
 from tests.analysis.planted import in_gains, on_a_hill, plant, plant_tuned, points
 
+MEASURE = "mean test accuracy of the last three epochs"
 DESIGN = Design("digits", batch_sizes=(32, 64), lrs=(0.01, 0.1), seeds=tuple(range(6)), epochs=3)
 
 
@@ -62,10 +63,27 @@ def test_one_setting_has_no_map(tmp_path: Path) -> None:
     assert [card.key for card in found.cards] == ["setting", "failures"]
 
 
+def test_where_every_run_failed_there_is_no_difference_to_take_away(tmp_path: Path) -> None:
+    study = load(plant(tmp_path / "s", DESIGN, lambda run, epoch: None if epoch else 0.1))
+    found = screen(study, analyse(study, 0.05, 0.002))
+    assert found.title == "Every run failed: there is nothing to compare on scikit-learn's digits"
+    assert [card.key for card in found.cards] == ["failures"]
+    assert (found.figures, [one.key for one in found.take_aways]) == ([], ["citation"])
+    assert not any(character.isdigit() for character in found.how_sure)
+
+
+def test_one_seed_is_titled_by_the_part_that_has_a_difference(tmp_path: Path) -> None:
+    study = load(plant(tmp_path / "s", replace(DESIGN, seeds=(0,)), score))
+    title = screen(study, analyse(study, 0.05, 0.002)).title
+    assert title == "1 seed cannot decide: batch normalisation changed scikit-learn's digits accuracy by +2.50 points"
+
+
 def test_a_tuned_study_begins_with_the_tuned_arms(tmp_path: Path) -> None:
     study = load(plant_tuned(tmp_path / "s", in_gains, on_a_hill, points(16)))
     found = screen(study, analyse(study, 0.05, 0.002))
     assert found.cards[0].title == "Both arms tuned"
+    assert [figure.name for figure in found.figures] == ["first-pairs", "first-trials"]
+    assert found.title.startswith("Both tuned: batch normalisation raised")
     assert "both arms tuned" in found.figures[0].subtitle
     assert "learning rates outside 0.0001 to 1" in found.not_tested
     assert "learning rates other than" not in found.not_tested
@@ -73,7 +91,12 @@ def test_a_tuned_study_begins_with_the_tuned_arms(tmp_path: Path) -> None:
 
 def test_study_data_set_and_date_are_said_and_a_missing_date_too(grid: tuple[StudyData, Results]) -> None:
     study, results = grid
-    assert list(screen(study, results).about) == ["Study a_study", "scikit-learn's digits", "trained 2026-12-01"]
+    assert list(screen(study, results).about) == [
+        "Study a_study",
+        "scikit-learn's digits",
+        "trained 2026-12-01",
+        MEASURE,
+    ]
     undated = {key: value for key, value in study.manifest.items() if key != "date"}
     assert screen(replace(study, manifest=undated), results).about[2] == "date not recorded"
 
@@ -81,11 +104,18 @@ def test_study_data_set_and_date_are_said_and_a_missing_date_too(grid: tuple[Stu
 def test_what_was_not_tested_follows_the_design(grid: tuple[StudyData, Results]) -> None:
     assert screen(*grid).not_tested == (
         "Not tested: data other than scikit-learn's digits, networks other than 64-32-32-10, optimisers other than"
-        " Adam, more than 3 epochs, batch sizes outside 32 to 64 or learning rates outside 0.01 to 0.1."
+        " Adam, more than 3 epochs, batch sizes other than 32 and 64 or learning rates other than 0.01 and 0.1."
     )
 
 
-@pytest.mark.parametrize(("n", "said"), [(6, "The 95 % interval is ["), (2, "2 seeds say nothing of other seeds")])
+@pytest.mark.parametrize(
+    ("n", "said"),
+    [
+        (6, "The 95 % interval is ["),
+        (2, "No verdict: 2 seeds say nothing of others. At least 6"),
+        (1, "No verdict: 1 seed says nothing"),
+    ],
+)
 def test_how_sure_names_the_evidence_or_that_there_is_none(n: int, said: str, tmp_path: Path) -> None:
     study = load(plant(tmp_path / "s", replace(DESIGN, seeds=tuple(range(n))), score))
     assert screen(study, analyse(study, 0.05, 0.002)).how_sure.startswith(said)

@@ -43,9 +43,11 @@ def test_every_title_has_at_most_15_words(answer: Answer, verdict: str, dataset:
 
 
 def test_the_verb_follows_the_sign_and_a_qualified_finding_is_one_of_the_runs_seen(answer: Answer) -> None:
-    assert title({"bn": with_verdict(answer, "better")}, "mnist").startswith("Batch normalisation raised test accuracy")
+    assert title({"bn": with_verdict(answer, "better")}, "mnist").startswith(
+        "On average: batch normalisation raised MNIST"
+    )
     lowered = title({"bn": with_verdict(answer, "worse", -0.031)}, "mnist")
-    assert lowered.startswith("Batch normalisation lowered test accuracy on MNIST by 3.")
+    assert lowered.startswith("On average: batch normalisation lowered MNIST accuracy by 3.")
     assert "-" not in lowered
     assert answer.mean
     for qualified, end in ((True, "points in the runs seen"), (False, "points")):

@@ -212,14 +212,16 @@ def _tipping(found: Tipping) -> str:
     if found.rate > 0.995:
         return f"Only a collapse of nearly every run {SIDE[found.arm]} would reverse this."
     runs = f"more than {two_digits(found.rate)} of the runs {SIDE[found.arm]} collapse"
-    return f"This reverses if {runs}; {_excluded(found)}."
+    return f"The difference vanishes if {runs}; {_excluded(found)}."
 
 
 def _excluded(found: Tipping) -> str:
     share = "nothing" if found.limit >= 1 else f"only shares above {two_digits(found.limit)}"
     if not found.n_failed:
-        return f"{seeds(found.n)} without a failed run exclude{'s' if found.n == 1 else ''} {share}"
-    return f"{found.n_failed} of {seeds(found.n)} with a failed run exclude{'s' if found.n_failed == 1 else ''} {share}"
+        return f"{seeds(found.n)} without a failed run rule{'s' if found.n == 1 else ''} out {share}"
+    return (
+        f"{found.n_failed} of {seeds(found.n)} with a failed run rule{'s' if found.n_failed == 1 else ''} out {share}"
+    )
 
 
 def _made_of(o: Oracle) -> Iterator[str]:

@@ -260,7 +260,7 @@ def _whose(o: Oracle, test: Interval, training: Interval, gap: Interval) -> str:
         return "The change in test accuracy is not told apart from zero."
     matter = "So it is a matter of"
     return {
-        (1, 0): f"{matter} optimisation: no change of the gap is told apart from zero.",
+        (1, 0): f"{matter} optimisation: no change of the gap in accuracy is told apart from zero.",
         (1, 1): f"{matter} both.",
         (1, -1): f"{matter} optimisation; the gap takes some of it back.",
         (0, 1): f"{matter} generalisation: no change on training images is told apart from zero.",

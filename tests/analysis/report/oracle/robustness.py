@@ -261,7 +261,7 @@ def _tolerated(o: Oracle, level: Level) -> str | None:
         return None
     shift = _shift(o, largest)
     ratio, ends = _ratio(o, shift)
-    interval = f"{level_text(o.level)} CI {' to '.join(ends)}, " if ends else ""
+    interval = f"{level_text(o.level)} interval {' to '.join(ends)}, " if ends else ""
     return (
         f"Batch normalisation tolerates learning rates {ratio} times as high as training without BN"
         f" ({interval}{seeds(len(shift))}).{_above(o, every)}"

@@ -185,8 +185,8 @@ def specification_sentence(o: Oracle) -> str | None:
     low, high = (points(choose(one.interval.estimate for one in analyses)) for choose in (min, max))
     reach = f"Every estimate is {low} points." if low == high else f"Their estimates run from {low} to {high} points."
     return (
-        f"Of {len(analyses)} analyses of the same data, {better} find higher accuracy with BN, {worse} lower accuracy"
-        f" and {undecided} are undecided, each at a significance level of {level_text(o.alpha)}. {reach}"
+        f"Of {len(analyses)} analyses of both arms at the same settings, {better} find higher accuracy with BN, {worse}"
+        f" lower accuracy and {undecided} are undecided, each at a significance level of {level_text(o.alpha)}. {reach}"
         f" {_joint_sentence(o, analyses)}"
     )
 
