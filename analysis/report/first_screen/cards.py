@@ -54,7 +54,7 @@ def _title(answer: Answer, part: Part) -> str:
     if part.key == "best":
         return "Best setting of each arm" if part.source == "cross-fitted" else "Both arms tuned"
     if part.key == "setting":
-        return "Tutorial's batch size and rate"
+        return "Tutorial's batch and rate"
     return "The one setting" if answer.n_cells == 1 else f"Mean of {answer.n_cells} settings"
 
 

@@ -51,12 +51,20 @@ def latex_row(study: StudyData, answer: Answer, part: Part) -> str:
     difference = f"${fmt.points(part.difference.estimate, places)}$"
     ends = fmt.interval(part.difference.low, part.difference.high)
     interval = "" if ends == fmt.NO_NUMBER else f" ${ends}$"
-    what = escape(f"{fmt.dataset(study.design.dataset)}, {fmt.side(answer.arm)}, {PARTS[part.key]}")
+    what = escape(
+        f"{fmt.dataset(study.design.dataset)}, {fmt.side(answer.arm)}, {PARTS[part.source].format(settings=fmt.settings(answer.n_cells))}"
+    )
     accuracies = " & ".join(f"{100 * mean:.2f}" for mean in (part.mean_baseline, part.mean_arm))
     return rf"{what} & {accuracies} & {difference}{interval} & {fmt.units(part.n, part.unit)} \\"
 
 
-PARTS = {"best": "each arm at its best", "setting": "tutorial's setting", "mean": "mean over settings"}
+PARTS = {
+    "tuned": "both arms tuned",
+    "cross-fitted": "each arm at its best",
+    "cell": "tutorial's setting",
+    "cells": "mean of {settings}",
+}
+"""What a row is of, by what the part is made of."""
 
 
 def citation(study: StudyData) -> str:

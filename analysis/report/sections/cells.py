@@ -23,10 +23,10 @@ from analysis.report.sentences import study_words
 def section(study: StudyData, results: Results) -> Section:
     if not results.contrasts:
         nothing = Placeholder("There is nothing to compare with one arm; train both:", "python -m study.run")
-        return Section("cells", "All settings", details=[nothing])
+        return Section("cells", "Every comparison", details=[nothing])
     rows = contrasts.contrast_rows(results.contrasts, study.cell_key)
     n_totals = sum(contrast.over_all_cells for contrast in results.contrasts)
-    return Section("cells", "All settings", details=_blocks(study, rows, n_totals, fmt.level(1 - results.alpha)))
+    return Section("cells", "Every comparison", details=_blocks(study, rows, n_totals, fmt.level(1 - results.alpha)))
 
 
 def _blocks(study: StudyData, rows: Sequence[Row], n_totals: int, level: str) -> list[Block]:

@@ -21,6 +21,11 @@ TITLES = {
 """The questions of the answer, in the order in which they are told."""
 
 
+def title(answer: Answer, key: str) -> str:
+    """Return the title of a part."""
+    return "The one setting" if key == "mean" and answer.n_cells == 1 else TITLES[key]
+
+
 @dataclass(frozen=True)
 class Told:
     """A part of the answer in words."""
@@ -35,7 +40,7 @@ def told(answer: Answer, dataset: str, tuned: Tuned | None = None) -> list[Told]
     """Return the parts of an answer in words, in order; ``tuned`` is the arm's tuning, where there was one."""
     parts = {part.key: part for part in answer.parts}
     of_key = {
-        key: Told(key, TITLES[key], headline(answer, part, dataset), [*_details(answer, part)])
+        key: Told(key, title(answer, key), headline(answer, part, dataset), [*_details(answer, part)])
         for key, part in parts.items()
     }
     if tuned is not None:

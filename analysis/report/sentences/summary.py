@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from analysis.findings.answer import Answer, Part
 from analysis.findings.results import Findings, Results
 from analysis.report import number_format as fmt
-from analysis.report.sentences.answer import TITLES, excluded
+from analysis.report.sentences.answer import excluded, title
 from analysis.report.sentences.specifications import of_specifications
 from analysis.stats.power import seeds_to_reach
 
@@ -43,7 +43,7 @@ def main_numbers(results: Results) -> list[tuple[str, str]]:
     lines = []
     for arm, answer in results.answers.items():
         which = f"{fmt.side(arm)}: " if len(results.answers) > 1 else ""
-        lines += [(f"{which}{TITLES[part.key].lower()}", _size(part)) for part in answer.parts]
+        lines += [(f"{which}{title(answer, part.key).lower()}", _size(part)) for part in answer.parts]
         lines.append((f"{which}runs that did not learn", _failed(answer)))
     return lines
 
