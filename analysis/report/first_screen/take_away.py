@@ -51,9 +51,8 @@ def latex_row(study: StudyData, answer: Answer, part: Part) -> str:
     difference = f"${fmt.points(part.difference.estimate, places)}$"
     ends = fmt.interval(part.difference.low, part.difference.high)
     interval = "" if ends == fmt.NO_NUMBER else f" ${ends}$"
-    what = escape(
-        f"{fmt.dataset(study.design.dataset)}, {fmt.side(answer.arm)}, {PARTS[part.source].format(settings=fmt.settings(answer.n_cells))}"
-    )
+    which = PARTS[part.source].format(settings=fmt.settings(answer.n_cells))
+    what = escape(f"{fmt.dataset(study.design.dataset)}, {fmt.side(answer.arm)}, {which}")
     accuracies = " & ".join(f"{100 * mean:.2f}" for mean in (part.mean_baseline, part.mean_arm))
     return rf"{what} & {accuracies} & {difference}{interval} & {fmt.units(part.n, part.unit)} \\"
 
