@@ -4,6 +4,7 @@ import difflib
 import re
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
 from study.errors import UsageError, describe_value, quote, truncate
@@ -64,10 +65,14 @@ def listed(values: Iterable[Any]) -> str:
 
 
 def format_value(value: Any) -> str:
-    """Return a value or a list of values as a sentence shows it: ``0 to 9`` for a range."""
+    """Return a value or a list of values as a sentence shows it, however large they are.
+
+    >>> format_value([0, 1, 2, 3]), format_value([1, 10**30, 2, 3])
+    ('0 to 3', '1 1000000000000000000000000000000 2 3')
+    """
     if not isinstance(value, list | tuple):
         return str(value)
     whole = all(isinstance(item, int) for item in value)
-    if whole and len(value) > 3 and list(value) == list(range(value[0], value[-1] + 1)):
+    if whole and len(value) > 3 and all(b - a == 1 for a, b in pairwise(value)):
         return f"{value[0]} to {value[-1]}"
     return " ".join(map(str, value))

@@ -156,7 +156,7 @@ def test_every_look_is_kept_in_the_manifest_once(tmp_path: Path) -> None:
     assert report.main([str(folder)]) == 0
     said = json.loads((folder / "report.json").read_text())
     assert [look["seeds"] for look in said["looks"]] == [6, 8]
-    assert "looked at 2 times, with 6, 8 seeds" in " ".join((folder / "report.html").read_text().split())
+    assert "analysed 2 times, with 6, 8 seeds" in " ".join(said["notes"])
 
 
 def test_a_look_of_an_earlier_program_keeps_its_gaussian_e_value_and_is_no_new_look(tmp_path: Path) -> None:
