@@ -263,6 +263,18 @@ def test_the_first_column_of_a_wide_table_stays(visit: Callable[..., Visit]) -> 
     assert "gradient" in region.evaluate("(region) => getComputedStyle(region).backgroundImage")
 
 
+def test_all_columns_that_say_whose_row_it_is_stay(visit: Callable[..., Visit]) -> None:
+    page = visit(PLAIN, 800).unfold().page
+    table = page.locator("#table-failures-bn")
+    region = page.locator(".scroll", has=table)
+    cells = [table.locator("tbody tr").last.locator("th, td").nth(i) for i in range(3)]
+    before = [cell.bounding_box() for cell in cells]
+    region.evaluate("(region) => region.scrollLeft = 300")
+    after = [cell.bounding_box() for cell in cells]
+    moved = [a["x"] - b["x"] for a, b in zip(before, after, strict=True) if a and b]
+    assert [abs(distance) < 1 for distance in moved] == [True, True, False]
+
+
 # --- what a reader takes away
 
 

@@ -35,7 +35,7 @@ def factor_column(factor: Factor, digits: int | None = None) -> Column:
             return "all"
         return factor.show(float(f"{level:.{digits}g}") if digits and isinstance(level, float) else level)
 
-    return Column(factor.label, show, (factor.key,), is_text=factor.kind is str)
+    return Column(factor.label, show, (factor.key,), is_text=factor.kind is str, is_key=True)
 
 
 def cell_values(study: StudyData, cell: Cell | None) -> dict[str, Level | None]:

@@ -31,6 +31,8 @@ class Column:
     keys: Sequence[str]
     is_text: bool = False
     """Aligned to the left; numbers stand under one another."""
+    is_key: bool = False
+    """Says, with others before it, whose row it is: it stays in sight when the table is scrolled."""
 
 
 @dataclass(frozen=True)

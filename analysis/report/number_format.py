@@ -313,16 +313,6 @@ def both_sides(arm: str) -> str:
     return f"without and with {name}" if is_its_absence(name) else f"with {arm_name(BASELINE)} and with {name}"
 
 
-def question(arms: Sequence[str]) -> str:
-    """Return the question of a study of these arms.
-
-    >>> question(["bn", "no_bn"])
-    'Does batch normalisation help?'
-    """
-    names = treatments(arms)
-    return f"{'Does' if len(names) == 1 else 'Do'} {listing(names)} help?"
-
-
 def activation(design: Design) -> str:
     """Return what stands behind the units of a network, unless the study varies it."""
     return "" if "activation" in dict(design.vary) else " with ReLU"

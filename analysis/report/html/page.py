@@ -10,7 +10,7 @@ import jinja2
 from markupsafe import Markup
 
 from analysis.records.tables import StudyData
-from analysis.report.document import Figure, Section, Table
+from analysis.report.document import Column, Figure, Section, Table
 from analysis.report.first_screen.screen import Screen
 from analysis.report.html import svg
 from analysis.report.html.terms import Terms
@@ -32,7 +32,7 @@ def render(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"drawing": _drawing, "csv_address": _csv_address, "terms": Terms(glossary).mark}
-    environment.globals |= {"new_set": set, "open_rows": OPEN_ROWS}
+    environment.globals |= {"new_set": set, "open_rows": OPEN_ROWS, "class_of": _class_of}
     css, script = _asset("page.css"), _asset("page.js")
     return environment.from_string(_asset("page.html.jinja")).render(
         study=study,
@@ -64,6 +64,12 @@ def _drawing(figure: Figure, kind: str) -> Markup:
     """Return the ``wide`` or ``narrow`` drawing of a figure."""
     words = svg.Words(figure.alt, figure.headline, f"{figure.subtitle} {figure.caption}")
     return Markup(svg.inline(getattr(figure, kind), f"{figure.name}-{kind}", words, kind))
+
+
+def _class_of(column: Column, index: int) -> Markup:
+    """Return the class attribute of a column's cells, empty where they need none."""
+    classes = [*(["words"] if column.is_text else []), *([f"key-{index}"] if column.is_key else [])]
+    return Markup(f' class="{" ".join(classes)}"') if classes else Markup("")
 
 
 def _csv_address(table: Table) -> str:
