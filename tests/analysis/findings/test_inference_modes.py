@@ -157,7 +157,7 @@ def test_a_study_without_an_ablation_says_nothing_of_modes(tmp_path: Path) -> No
     path = plant(tmp_path / "s", DESIGN, lambda run, _: 0.9 + 0.001 * run.seed)
     assert load_ablation(load(path)) is None
     assert report.main([str(path)]) == 0
-    assert "<code>python -m study.ablate s</code>" in (path / "report.html").read_text()
+    assert "<code>python -m study.ablate results/s</code>" in (path / "report.html").read_text()
     assert not (path / "tables" / "modes.csv").exists()
 
 

@@ -20,7 +20,7 @@ WITHOUT = (0.9431, 0.9456, 0.9462, 0.9449, 0.9417)
 SURVIVORS = 100 * np.mean(WITH_BN)
 GAIN = 100 * (np.mean(WITH_BN) - np.mean(WITHOUT))
 ALL_RUNS = (5 * 10 + 5 * SURVIVORS) / 10
-SAYS_SO = re.compile(r"surviv|that learn|both (runs )?learn|neither (run )?diverged|analyses of th")
+SAYS_SO = re.compile(r"surviv|that learn|both (runs )?learn|neither (run )?diverged|analyses of (th|both)")
 NUMBER = re.compile(r"\d+\.\d+")
 
 

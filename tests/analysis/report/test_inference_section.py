@@ -121,10 +121,10 @@ def test_the_figures_of_any_study_can_be_drawn_and_read(made: Section) -> None:
 
 def test_a_study_that_was_not_evaluated_says_how_to_have_it(tmp_path: Path) -> None:
     made = section(tmp_path / "s", None)
-    (block,) = made.blocks
+    (block,) = made.details
     assert isinstance(block, Placeholder)
-    assert block.command == "python -m study.ablate s"
-    assert (made.title, made.details) == ("Batch norm at test time", ())
+    assert block.command == "python -m study.ablate results/s"
+    assert (made.title, made.blocks) == ("Batch norm at test time", ())
 
 
 def test_a_headline_names_an_order_that_is_not_shuffled(tmp_path: Path) -> None:

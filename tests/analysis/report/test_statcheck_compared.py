@@ -68,7 +68,7 @@ def test_studies_have_their_names_and_colours_that_no_arm_has(page: str) -> None
     for drawing in drawings:
         assert {"home", *OTHERS} <= {*re.findall(r"<text[^>]*>([^<]*)<", drawing)}
         assert not [arm.key for arm in ARMS.values() if arm.colour in drawing]
-    assert "--compare part apart tuned" in page
+    assert "--compare results/part results/apart results/tuned" in page
 
 
 @pytest.mark.parametrize(

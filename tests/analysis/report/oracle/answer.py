@@ -46,10 +46,10 @@ def say_answer(o: Oracle, say: Expected) -> None:
         say.say("whole", *part.said(o))
         say.say("answer", *part.on_its_card(o), *part.to_copy(o))
     say.say("whole", *_learning(o), *_what_would_change_it(o))
-    say.say("answer", *_how_sure(o, every[0]))
-    if not math.isnan(every[0].difference.estimate):
-        say.say("answer", next(every[0].said(o)))
-    if every[0].verdict == "mixed":
+    leading = next((part for part in every if not math.isnan(part.difference.estimate)), None)
+    if leading:
+        say.say("answer", *_how_sure(o, leading), next(leading.said(o)))
+    if leading and leading.verdict == "mixed":
         counts = Counter(cell.verdict.split(",")[0] for cell in o.in_cells)
         tally = f"better in {counts['better']}, worse in {counts['worse']} of {len(o.in_cells)} settings"
         for where_said in ("answer", "header"):
