@@ -50,8 +50,13 @@ def study_of(path: Path) -> str:
 
 
 def of(*names: str) -> pytest.MarkDecorator:
-    """A test of these studies, of every commit that left them."""
-    found = [pytest.param(path, id=name) for name, path in ARCHIVES.items() if study_of(path) in names]
+    """A test of these studies, of every commit that left them; the oldest of a kind is tried by the fast tests."""
+    kept = {name: path for name, path in ARCHIVES.items() if study_of(path) in names}
+    oldest = {study_of(path): name for name, path in reversed(kept.items())}
+    found = [
+        pytest.param(path, id=name, marks=[] if name in oldest.values() else [pytest.mark.slow])
+        for name, path in kept.items()
+    ]
     return pytest.mark.parametrize("study", found, indirect=True)
 
 

@@ -15,6 +15,9 @@ OTHERS = ("part", "apart", "tuned")
 UNNAMED = re.compile(r"this study|the other\b|\bhere\b|\bthere\b", re.IGNORECASE)
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("results")

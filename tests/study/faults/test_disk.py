@@ -107,6 +107,7 @@ def here(trained_already: None, capfd: pytest.CaptureFixture[str]) -> Command:
     return lambda disk, out: (on(disk, study(out, *SMALLEST, *UNTRIED)), capfd.readouterr().err)
 
 
+@pytest.mark.slow
 def test_a_full_disk_at_any_call_is_one_sentence_and_the_same_command_completes(here: Command, tmp_path: Path) -> None:
     fatal = trouble_at_every_call(tmp_path, lambda root, at: Failing(root, at, errno.ENOSPC), here)
     assert len(fatal) > 50

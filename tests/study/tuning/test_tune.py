@@ -117,6 +117,11 @@ def test_the_same_command_again_changes_no_byte(study_tune: Tune, tmp_path: Path
     assert kept(tmp_path / "s") == before
 
 
+def slow(*values: object) -> list[object]:
+    """Cases that are like another one."""
+    return [pytest.param(value, marks=pytest.mark.slow) for value in values]
+
+
 @pytest.mark.parametrize(
     "options", [("--at-once", "1"), ("--at-once", "3", "--workers", "2"), ("--device", "cpu", "--at-once", "100")]
 )
@@ -161,7 +166,7 @@ def test_every_seed_that_diverges_is_recorded(study_tune: Tune, tmp_path: Path) 
     assert set(diverged.first_bad_epoch) == {1}
 
 
-@pytest.mark.parametrize("pruner", ["median", "halving"])
+@pytest.mark.parametrize("pruner", ["median", *slow("halving")])
 def test_a_pruner_stops_trials_of_both_arms_which_are_told_and_never_chosen(
     pruner: str, study_tune: Tune, tmp_path: Path
 ) -> None:
@@ -340,7 +345,7 @@ def test_help_and_a_wrong_option_import_neither_torch_nor_optuna(arguments: list
 # --- secrets
 
 
-@pytest.mark.parametrize("form", ["--storage {}", "--storage={}", "--storage sqlite:///x?p=s3cret --storage {}"])
+@pytest.mark.parametrize("form", ["--storage {}", *slow("--storage={}", "--storage sqlite:///x?p=s3cret --storage {}")])
 def test_the_password_of_a_storage_stands_in_no_file_and_in_no_output(
     form: str, study_tune: Tune, tmp_path: Path, capfd: pytest.CaptureFixture[str], whole: dict[str, bytes]
 ) -> None:
@@ -382,7 +387,7 @@ def stop_at(n: int, stop: BaseException) -> Callable[..., None]:
         (OSError(28, "No space left on device"), 3, "study.tune: [Errno 28] No space left on device; finished"),
     ],
 )
-@pytest.mark.parametrize("n", [0, 1, 3])
+@pytest.mark.parametrize("n", [1, *slow(0, 3)])
 def test_a_stop_in_the_searches_is_one_sentence_and_the_same_command_goes_on(
     n: int, stop: BaseException, code: int, sentence: str, study_tune: Tune, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], whole: dict[str, bytes],
@@ -400,7 +405,7 @@ def test_a_stop_in_the_searches_is_one_sentence_and_the_same_command_goes_on(
 
 
 @pytest.mark.parametrize("place", ["ask", "_tell"])
-@pytest.mark.parametrize("n", [0, 1, 3])
+@pytest.mark.parametrize("n", [1, *slow(0, 3)])
 def test_a_stop_while_trials_are_asked_for_or_given_back_holds_nobody_up(
     place: str, n: int, study_tune: Tune, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: dict[str, bytes]
 ) -> None:
@@ -568,7 +573,7 @@ def assert_each_index_was_told_once(folder: Path, n_trials: int) -> None:
     assert Counter(told(folder)) == {(study, index): 1 for study in (0, 1) for index in range(n_trials)}
 
 
-@pytest.mark.parametrize("moment", [1, 7, 12])
+@pytest.mark.parametrize("moment", [7, *slow(1, 12)])
 def test_two_workers_one_of_whom_is_killed_tell_each_index_once_as_one_undisturbed(
     moment: int, tmp_path: Path, whole: dict[str, bytes]
 ) -> None:
