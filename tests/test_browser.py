@@ -51,7 +51,7 @@ def page_of(chromium: "Browser", tmp_path_factory: pytest.TempPathFactory) -> Ca
     @functools.cache
     def made(name: str) -> Path:
         folder = STUDIES[name](tmp_path_factory.mktemp("studies") / "s")
-        return report.report(report.Options(study_dir=folder)).written.page
+        return report.report(report.Options(study_dir=folder)).page
 
     return made
 

@@ -16,6 +16,7 @@ from analysis.findings import contrasts
 from analysis.findings import results as findings
 from analysis.records import tables, trials
 from analysis.report import report_json as contents
+from analysis.report.first_screen.screen import screen
 from tests import ROOT
 
 STUDY = ROOT / "results" / "reference-mnist"
@@ -73,7 +74,8 @@ def test_the_shipped_tables_are_those_of_the_shipped_records(table: pd.DataFrame
 @pytest.mark.parametrize("folder", [STUDY, TUNED], ids=["grid", "tuned"])
 def test_the_shipped_report_says_what_the_program_says_of_the_records(folder: Path) -> None:
     study = tables.load(folder)
-    said = contents.contents(study, analysed(folder))
+    results = analysed(folder)
+    said = contents.contents(study, results, screen(study, results))
     shipped = json.loads((folder / "report.json").read_text("utf-8"))
     for part in ("title", "cards", "warnings", "notes", "verdicts", "scope", "completeness", "unpaired", "looks"):
         assert said[part] == shipped[part]

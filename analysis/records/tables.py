@@ -56,6 +56,11 @@ class StudyData:
         return str(self.manifest["study_id"])
 
     @property
+    def all_failed(self) -> bool:
+        """Whether there are runs and not one of them learned."""
+        return bool(len(self.outcomes)) and bool(self.outcomes.failed.all())
+
+    @property
     def chance(self) -> float:
         """The accuracy of guessing."""
         return 1 / self.design.data.n_classes

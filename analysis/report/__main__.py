@@ -94,30 +94,17 @@ class Options(StudiesFolder, Output, Judgement):
         return named
 
 
-@dataclass(frozen=True)
-class Timed:
-    """A report and the seconds that it took."""
-
-    written: "Written"
-    importing: float
-    seconds: float
-    """Seconds of all but the imports."""
-
-
-def report(options: Options) -> Timed:
+def report(options: Options) -> "Written":
     """Write the report of a study into its folder."""
     asked, others = options.rule(), options.others()
     study = options.study_dir or newest(options.out)
     say(f"Making the report of {shown_path(study)}.")
-    began = time.perf_counter()
     from analysis.report.figures.unconfigured import import_matplotlib
 
     import_matplotlib()
     from analysis.report.write import write_report  # heavy, and --help needs none of it
 
-    imported = time.perf_counter()
-    written = write_report(study, asked.alpha, asked.margin, others, options.to, options.export)
-    return Timed(written, imported - began, time.perf_counter() - imported)
+    return write_report(study, asked.alpha, asked.margin, others, options.to, options.export)
 
 
 def newest(out: Path) -> Path:
@@ -131,9 +118,9 @@ def newest(out: Path) -> Path:
     )
 
 
-def _say(options: Options, timed: Timed) -> None:
+def _say(options: Options, written: "Written", seconds: float) -> None:
     """Print the warnings, the answer with its numbers, and where the files are."""
-    written, contents = timed.written, timed.written.report
+    contents = written.report
     for notice in (*contents["warnings"], *contents["notes"]):
         warn(notice)
     for verdict in contents["verdicts"]:
@@ -142,7 +129,7 @@ def _say(options: Options, timed: Timed) -> None:
     for name, text in written.numbers:
         say(f"{name:<{width}}  {text}")
     size = written.page.stat().st_size
-    say(f"{shown_path(written.page)} ({size / 1e6:.2f} MB, made in {timed.importing + timed.seconds:.0f} s)")
+    say(f"{shown_path(written.page)} ({size / 1e6:.2f} MB, made in {seconds:.0f} s)")
     if size > LARGE:
         warn(f"The page is larger than {LARGE / 1e6:g} MB; browsers may be slow to show it.")
     if options.export is not None:
@@ -163,8 +150,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code; every error is one sentence on stderr."""
     try:
         options = arguments.read(Options, argv, "python -m analysis.report")
-        timed = report(options)
-        _say(options, timed)
+        began = time.perf_counter()
+        written = report(options)
+        _say(options, written, time.perf_counter() - began)
     except (AnalysisError, StudyError) as error:
         say_error("analysis.report", error)
         return 2
@@ -173,7 +161,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return MACHINE
     except KeyboardInterrupt:
         return 130
-    return INCOMPLETE if options.strict and timed.written.n_missing else 0
+    return INCOMPLETE if options.strict and written.n_missing else 0
 
 
 if __name__ == "__main__":

@@ -53,6 +53,11 @@ def points(fraction: float | None, places: int = 2) -> str:
     return signed(math.nan if fraction is None else 100 * fraction, places)
 
 
+def points_of(interval: Interval) -> str:
+    """Return the estimate of an interval in points, with as many digits as its ends allow."""
+    return points(interval.estimate, digits(interval.low, interval.high))
+
+
 def signed(value: float, places: int = 2) -> str:
     if math.isnan(value):
         return NO_NUMBER

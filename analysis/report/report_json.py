@@ -13,7 +13,7 @@ from analysis.records.completeness import completeness, n_missing
 from analysis.records.rule import rule_of
 from analysis.records.tables import PRIMARY, StudyData
 from analysis.report import number_format as fmt
-from analysis.report.first_screen.screen import screen
+from analysis.report.first_screen.screen import Screen
 from analysis.report.sections import order
 from analysis.report.sentences import answer as answer_sentences
 from analysis.report.sentences import inference as inference_sentences
@@ -26,9 +26,8 @@ from study.spec.factors import FACTORS, Cell
 SCHEMA_VERSION = 5
 
 
-def contents(study: StudyData, results: Results) -> dict[str, Any]:
+def contents(study: StudyData, results: Results, first: Screen) -> dict[str, Any]:
     """Return the content as JSON values alone, NaN and infinity as null."""
-    first = screen(study, results)
     return _json_value(
         {
             "schema_version": SCHEMA_VERSION,
@@ -140,13 +139,13 @@ def _few_epochs(study: StudyData, results: Results) -> Iterator[str]:
 
 
 def _all_failed(study: StudyData, results: Results) -> Iterator[str]:
-    if len(study.outcomes) and study.outcomes.failed.all():
+    if study.all_failed:
         yield "EVERY RUN FAILED: all arms are at chance, and the comparison says nothing about learning."
 
 
 def _some_failed(study: StudyData, results: Results) -> Iterator[str]:
     outcomes = study.outcomes
-    if outcomes.failed.any() and not outcomes.failed.all():
+    if outcomes.failed.any() and not study.all_failed:
         baseline_first = sorted(study.design.arms, key=lambda arm: arm != BASELINE)
         of_arm = {arm: outcomes.failed[outcomes.arm == arm] for arm in baseline_first}
         sides = [f"{failed.sum()} of {len(failed)} {fmt.side(arm)}" for arm, failed in of_arm.items()]

@@ -54,7 +54,7 @@ def write_report(
     rule = rule_of(study, alpha, margin)
     results = analyse(study, rule.alpha, rule.margin, load_others(compare))
     first, sections = screen.screen(study, results), order.sections(study, results)
-    report = report_json.contents(study, results)
+    report = report_json.contents(study, results, first)
     if to is not None and not _recorded(study, report["looks"]):
         report["warnings"].append(UNRECORDED)
     files = _files(study, report, first, sections)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from analysis.findings.answer import Answer, Part
 from analysis.records.tables import StudyData
 from analysis.report import number_format as fmt
-from analysis.report.first_screen.title import size
+from analysis.report.sentences.answer import part_name, size
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Card:
 def cards(study: StudyData, answer: Answer) -> list[Card]:
     """Return the cards of one arm's answer, in the order of its parts; the failures stand before the mean, and alone
     where every run failed."""
-    if study.outcomes.failed.all():
+    if study.all_failed:
         return [card for card in [_failures(study, answer)] if card is not None]
     of_parts = {part.key: _of_part(answer, part) for part in answer.parts}
     ordered = [of_parts.get("best"), of_parts.get("setting"), _failures(study, answer), of_parts.get("mean")]
@@ -43,19 +43,11 @@ def _of_part(answer: Answer, part: Part) -> Card:
     known = not math.isnan(part.difference.estimate)
     return Card(
         key=part.key,
-        title=_title(answer, part),
+        title=fmt.sentence(part_name(answer, part)),
         value=size(part, signed=True) if known else fmt.NO_NUMBER,
         unit="points" if known else "",
         lines=[*_lines(answer, part)] if known else [Line(fmt.sentence(part.reason or part.verdict))],
     )
-
-
-def _title(answer: Answer, part: Part) -> str:
-    if part.key == "best":
-        return "Best setting of each arm" if part.source == "cross-fitted" else "Both arms tuned"
-    if part.key == "setting":
-        return "Tutorial's batch and rate"
-    return "The one setting" if answer.n_cells == 1 else f"Mean of {answer.n_cells} settings"
 
 
 def _lines(answer: Answer, part: Part) -> Iterator[Line]:

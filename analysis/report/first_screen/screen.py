@@ -34,15 +34,15 @@ class Screen:
 
 def screen(study: StudyData, results: Results) -> Screen:
     """Return the first screen of a study: of several arms it shows the first, the answer below all."""
-    answers, all_failed = results.answers, bool(len(study.outcomes)) and bool(study.outcomes.failed.all())
+    answers = results.answers
     first = next(iter(answers.values()), None)
-    compared = None if all_failed else first
+    compared = None if study.all_failed else first
     return Screen(
-        title=title(answers, study.design.dataset, all_failed),
+        title=title(answers, study.design.dataset, study.all_failed),
         about=[*_about(study)],
         cards=[] if first is None else cards(study, first),
         figures=[] if compared is None else [*_figures(study, results, results.of_arms[compared.arm])],
-        how_sure="One arm says nothing of a difference." if first is None else how_sure(first, all_failed),
+        how_sure="One arm says nothing of a difference." if first is None else how_sure(first, study.all_failed),
         not_tested=not_tested(study, results),
         take_aways=take_aways(study, results),
     )

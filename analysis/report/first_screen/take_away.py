@@ -11,7 +11,7 @@ from analysis.records.tables import StudyData
 from analysis.report import number_format as fmt
 from analysis.report.export.latex import escape
 from analysis.report.first_screen.title import leading
-from analysis.report.sentences.answer import headline
+from analysis.report.sentences.answer import headline, part_name
 
 PROGRAM = "batch-norm-study"
 
@@ -31,7 +31,7 @@ def take_aways(study: StudyData, results: Results) -> list[TakeAway]:
 
 
 def _of_answers(study: StudyData, results: Results) -> Iterator[TakeAway]:
-    if study.outcomes.failed.all():
+    if study.all_failed:
         return
     known = [
         (answer, part)
@@ -47,23 +47,12 @@ def _of_answers(study: StudyData, results: Results) -> Iterator[TakeAway]:
 
 def latex_row(study: StudyData, answer: Answer, part: Part) -> str:
     """Return a part of the answer as a row of a LaTeX table: what, baseline %, arm %, difference in points, n."""
-    places = fmt.digits(part.difference.low, part.difference.high)
-    difference = f"${fmt.points(part.difference.estimate, places)}$"
+    difference = f"${fmt.points_of(part.difference)}$"
     ends = fmt.interval(part.difference.low, part.difference.high)
     interval = "" if ends == fmt.NO_NUMBER else f" ${ends}$"
-    which = PARTS[part.source].format(settings=fmt.settings(answer.n_cells))
-    what = escape(f"{fmt.dataset(study.design.dataset)}, {fmt.side(answer.arm)}, {which}")
+    what = escape(f"{fmt.dataset(study.design.dataset)}, {fmt.side(answer.arm)}, {part_name(answer, part)}")
     accuracies = " & ".join(f"{100 * mean:.2f}" for mean in (part.mean_baseline, part.mean_arm))
     return rf"{what} & {accuracies} & {difference}{interval} & {fmt.units(part.n, part.unit)} \\"
-
-
-PARTS = {
-    "tuned": "both arms tuned",
-    "cross-fitted": "each arm at its best",
-    "cell": "tutorial's setting",
-    "cells": "mean of {settings}",
-}
-"""What a row is of, by what the part is made of."""
 
 
 def citation(study: StudyData) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 
 from analysis.findings.answer import Answer, Part
 from analysis.report import number_format as fmt
+from analysis.report.sentences.answer import size
 
 
 def title(answers: Mapping[str, Answer], dataset: str, all_failed: bool = False) -> str:
@@ -67,12 +68,13 @@ def _mixed(answer: Answer, part: Part, dataset: str) -> str:
 
 
 def _undecided(answer: Answer, part: Part, dataset: str) -> str:
-    return f"undecided: {fmt.arm_name(answer.arm)} changed test accuracy on {dataset} by {size(part, True)} points"
+    by = f"{size(part, signed=True)} points"
+    return f"undecided: {fmt.arm_name(answer.arm)} changed test accuracy on {dataset} by {by}"
 
 
 def _described(answer: Answer, part: Part, dataset: str) -> str:
     few = f"{fmt.units(part.n, part.unit)} cannot decide"
-    return f"{few}: {fmt.arm_name(answer.arm)} changed {dataset} accuracy by {size(part, True)} points"
+    return f"{few}: {fmt.arm_name(answer.arm)} changed {dataset} accuracy by {size(part, signed=True)} points"
 
 
 def _withheld(answer: Answer, part: Part, dataset: str) -> str:
@@ -88,9 +90,3 @@ TITLES: dict[str, Callable[[Answer, Part, str], str]] = {
     "description": _described,
     "withheld": _withheld,
 }
-
-
-def size(part: Part, signed: bool = False) -> str:
-    """Return the difference in points, with as many digits as its interval allows."""
-    text = fmt.points(part.difference.estimate, fmt.digits(part.difference.low, part.difference.high))
-    return text if signed else text.lstrip("+-")

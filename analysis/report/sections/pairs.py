@@ -15,6 +15,7 @@ from analysis.report.by_arm import under_names
 from analysis.report.columns import cell_values, setting_column, text_column
 from analysis.report.document import Block, Column, Figure, Placeholder, Section, Table
 from analysis.report.figures.pairs import Panel, paired_differences
+from analysis.report.sentences.answer import part_name
 
 
 def section(study: StudyData, results: Results) -> Section:
@@ -48,18 +49,8 @@ def _panels(answer: Answer, of_arm: Findings, tuned: Tuned | None) -> Iterator[P
     for part in answer.parts:
         scores = _scores(part, of_arm, tuned)
         if scores is not None and scores.seeds and math.isfinite(part.difference.estimate):
-            name = PANELS[part.source].format(settings=fmt.settings(answer.n_cells))
             given_learning = part.key == "setting"
-            yield Panel(name, answer.baseline, answer.arm, scores, part.difference, given_learning)
-
-
-PANELS = {
-    "tuned": "both arms tuned",
-    "cross-fitted": "each arm in its best setting",
-    "cell": "tutorial's setting",
-    "cells": "mean of {settings}",
-}
-"""Titles by what a part is made of."""
+            yield Panel(part_name(answer, part), answer.baseline, answer.arm, scores, part.difference, given_learning)
 
 
 def _scores(part: Part, of_arm: Findings, tuned: Tuned | None) -> Scores | None:
@@ -86,19 +77,19 @@ def figure(every: Sequence[Panel], name: str, table: Table | None) -> Figure:
         ),
         draw=partial(paired_differences, every),
         alt=" ".join(map(describe, every)),
-        caption=f"{_marks(first)}{_hollow(every)}{_left_out(every)}",
+        caption=f"{marks(first)}{_hollow(every)}{_left_out(every)}",
         table=table,
     )
 
 
 def _headline(panel: Panel) -> str:
     d = [d for d, counts in zip(panel.scores.differences, panel.counted, strict=True) if counts]
-    size = fmt.points(panel.difference.estimate, fmt.digits(panel.difference.low, panel.difference.high))
     ahead = f"Better {fmt.side(panel.arm)} in {sum(one > 0 for one in d)} of {fmt.units(len(d), panel.scores.unit)}"
-    return f"{ahead}: {size} points"
+    return f"{ahead}: {fmt.points_of(panel.difference)} points"
 
 
-def _marks(panel: Panel) -> str:
+def marks(panel: Panel) -> str:
+    """Return what the marks of a panel mean."""
     interval = f" and its {fmt.level(panel.difference.level)} interval" if math.isfinite(panel.difference.low) else ""
     marks = "Diamond and bar" if interval else "Diamond"
     return f"{marks}: mean difference{interval}. Zero is level with the mean {fmt.side(panel.baseline)}."

@@ -26,6 +26,27 @@ def title(answer: Answer, key: str) -> str:
     return "The one setting" if key == "mean" and answer.n_cells == 1 else TITLES[key]
 
 
+PARTS = {
+    "tuned": "both arms tuned",
+    "cross-fitted": "each arm in its best setting",
+    "cell": "tutorial's setting",
+    "cells": "mean of {settings}",
+}
+"""Names by what a part is made of."""
+
+
+def part_name(answer: Answer, part: Part) -> str:
+    """Return what a part is called on a card, over a panel and in a row."""
+    name = "{settings}" if part.source == "cells" and answer.n_cells == 1 else PARTS[part.source]
+    return name.format(settings=fmt.settings(answer.n_cells))
+
+
+def size(part: Part, signed: bool = False) -> str:
+    """Return the difference in points, with as many digits as its interval allows."""
+    text = fmt.points_of(part.difference)
+    return text if signed else text.lstrip("+-")
+
+
 @dataclass(frozen=True)
 class Told:
     """A part of the answer in words."""
@@ -95,7 +116,7 @@ def _changed(answer: Answer, part: Part, accuracy: str) -> str:
     verb = ("raised" if up else "lowered") if part.qualified else ("raises" if up else "lowers")
     small = f", less than the margin of {fmt.margin(answer.margin)}" if part.verdict.endswith("margin") else ""
     seen = " in the runs seen" if part.qualified else ""
-    return f"{fmt.arm_name(answer.arm)} {verb} {accuracy} by {_size(part)} points{small}{seen}"
+    return f"{fmt.arm_name(answer.arm)} {verb} {accuracy} by {size(part)} points{small}{seen}"
 
 
 def _equivalent(answer: Answer, part: Part, accuracy: str) -> str:
@@ -107,24 +128,22 @@ def _equivalent(answer: Answer, part: Part, accuracy: str) -> str:
 def _mixed(answer: Answer, part: Part, accuracy: str) -> str:
     better, worse = answer.cells["better"], answer.cells["worse"]
     where = f"better in {better} and worse in {worse} of {answer.n_cells} settings"
-    return f"{fmt.arm_name(answer.arm)} is {where}: {_size(part, signed=True)} points on average"
+    return f"{fmt.arm_name(answer.arm)} is {where}: {size(part, signed=True)} points on average"
 
 
 def _undecided(answer: Answer, part: Part, accuracy: str) -> str:
-    size = _size(part, signed=True)
-    return (
-        f"the data do not decide whether {fmt.arm_name(answer.arm)} changes {accuracy}: the difference is {size} points"
-    )
+    found = f"the difference is {size(part, signed=True)} points"
+    return f"the data do not decide whether {fmt.arm_name(answer.arm)} changes {accuracy}: {found}"
 
 
 def _described(answer: Answer, part: Part, accuracy: str) -> str:
-    size = _size(part, signed=True)
-    return f"{accuracy} differs by {size} points with {fmt.arm_name(answer.arm)}: a description, not a verdict"
+    differs = f"{accuracy} differs by {size(part, signed=True)} points with {fmt.arm_name(answer.arm)}"
+    return f"{differs}: a description, not a verdict"
 
 
 def _withheld(answer: Answer, part: Part, accuracy: str) -> str:
-    size, name = _size(part, signed=True), fmt.arm_name(answer.arm)
-    return f"runs are missing, so there is no verdict on {name}: the complete pairs differ by {size} points"
+    found = f"the complete pairs differ by {size(part, signed=True)} points"
+    return f"runs are missing, so there is no verdict on {fmt.arm_name(answer.arm)}: {found}"
 
 
 VERBS = {
@@ -137,15 +156,6 @@ VERBS = {
     "withheld": _withheld,
 }
 """What is said of a difference, by its verdict; a cell whose runs are counted alone has none."""
-
-
-def _size(part: Part, signed: bool = False) -> str:
-    size = fmt.points(part.difference.estimate, _places(part))
-    return size if signed else size.lstrip("+-")
-
-
-def _places(part: Part) -> int:
-    return fmt.digits(part.difference.low, part.difference.high)
 
 
 def _evidence(answer: Answer, part: Part) -> str:

@@ -47,8 +47,7 @@ def verb(compared: Compared | None) -> str | None:
 
 def size(compared: Compared) -> str:
     """Return how large a difference is, in points, without its interval."""
-    low, high = compared.interval.low, compared.interval.high
-    return f"{100 * abs(compared.interval.estimate):.{fmt.digits(low, high)}f}"
+    return fmt.points_of(compared.interval).lstrip("+-")
 
 
 def in_batches(way: Way) -> str:

@@ -51,7 +51,7 @@ def gap(of_arm: Tuned) -> str:
 def _change(of_arm: Tuned) -> str:
     """Return the gap after tuning both, and whether tuning narrowed it, widened it or turned it round."""
     before, taken, tuned = of_arm.before.interval.estimate, of_arm.taken_away, of_arm.after.interval
-    after = f"After tuning both, the gap is {fmt.points(tuned.estimate, fmt.digits(tuned.low, tuned.high))} points"
+    after = f"After tuning both, the gap is {fmt.points_of(tuned)} points"
     if taken.low <= 0 <= taken.high or taken.estimate == 0:
         return f"{after}: no clear change ({fmt.estimate(*fmt.as_triple(_negative(taken)))})."
     if before * (before - taken.estimate) < 0:

@@ -14,6 +14,7 @@ from analysis.records.rule import rule_of
 from analysis.records.tables import StudyData
 from analysis.report import report_json
 from analysis.report.export import export
+from analysis.report.first_screen.screen import screen
 from study.spec.design import Design
 from study.spec.factors import REFERENCE_SETTING
 from study.spec.runs import Run
@@ -104,7 +105,7 @@ class Exported:
         self.results: Results = analyse(self.study, rule.alpha, rule.margin)
         if beside:
             self.results = replace(self.results, comparisons=[beside])
-        self.report = report_json.contents(self.study, self.results)
+        self.report = report_json.contents(self.study, self.results, screen(self.study, self.results))
         self.texts = export.texts(self.study, self.results, self.report)
 
     def write(self, folder: Path) -> Path:

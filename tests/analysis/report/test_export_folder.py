@@ -226,7 +226,7 @@ def test_the_page_is_opened_in_a_browser_or_its_path_is_said(
     page.parent.mkdir()
     page.write_text("page", "utf-8")
     nothing = {"warnings": [], "notes": [], "verdicts": []}
-    made = report.Timed(write.Written(page, nothing, [], 0), 0.0, 0.0)
+    made = write.Written(page, nothing, [], 0)
     monkeypatch.setattr(report, "report", lambda options: made)
     assert report.main(["--open"]) == 0
     assert asked == [page.as_uri()]

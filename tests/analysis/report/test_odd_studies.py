@@ -25,6 +25,7 @@ from analysis.report.document import (
     figures,
     tables,
 )
+from analysis.report.first_screen.screen import screen
 from analysis.report.sections import order
 from analysis.report.write import write_report
 from study.spec.datasets import DATASETS, Bundled, DatasetSpec
@@ -236,7 +237,7 @@ def made(folder: Path) -> tuple[StudyData, dict[str, Any], list[Section]]:
     study = load(folder)
     results = analyse(study, 0.05, 0.002)
     sections = order.sections(study, results)
-    return study, report_json.contents(study, results), sections
+    return study, report_json.contents(study, results, screen(study, results)), sections
 
 
 SOME_ARE_SLOW = [pytest.param(name, marks=[pytest.mark.slow] * (name not in FAST)) for name in STUDIES]

@@ -16,6 +16,7 @@ from analysis.report.figures.pairs import Panel, paired_differences
 from analysis.report.sections import pairs
 from analysis.report.sections.tuned import searches, tables
 from analysis.report.sentences import tuning as say
+from analysis.report.sentences.answer import PARTS
 
 
 def section(study: StudyData, results: Results) -> Section:
@@ -80,26 +81,19 @@ def _pairs(of_arm: Tuned) -> Figure:
 
 
 def _panel(of_arm: Tuned) -> Panel:
-    return Panel("both arms tuned", of_arm.baseline, of_arm.arm, of_arm.pairs, of_arm.after.interval, False)
+    return Panel(PARTS["tuned"], of_arm.baseline, of_arm.arm, of_arm.pairs, of_arm.after.interval, False)
 
 
 def _headline(of_arm: Tuned) -> str:
-    after, before = (
-        fmt.points(interval.estimate, fmt.digits(interval.low, interval.high))
-        for interval in (of_arm.after.interval, of_arm.before.interval)
-    )
+    after, before = (fmt.points_of(change.interval) for change in (of_arm.after, of_arm.before))
     untuned = "" if before == fmt.NO_NUMBER else f" (untuned {before})"
     return f"After tuning both, the gap is {after} points{untuned}"
 
 
 def _caption(of_arm: Tuned) -> Iterator[str]:
     interval = of_arm.after.interval
-    if math.isfinite(interval.low):
-        yield (
-            f"Diamond and bar: mean difference and its {fmt.level(interval.level)} interval. Zero is level with the"
-            f" mean {fmt.side(of_arm.baseline)}."
-        )
-    else:
+    yield pairs.marks(_panel(of_arm))
+    if not math.isfinite(interval.low):
         yield f"No interval ({interval.reason})."
     if of_arm.after.n_runs > interval.n:
         yield "Each search is the mean over its fresh seeds."
