@@ -15,7 +15,7 @@ from study.engine.registry import Engine
 from study.errors import StudyError, UsageError
 from study.inference.complete import Extent, complete_evaluation, evaluable
 from study.runner import plan
-from study.runner.complete import complete
+from study.runner.complete import carry_out, conclude
 from study.runner.execution import Execution
 from study.runner.outcome import INTERRUPTED, Outcome
 from study.runner.progress import Progress
@@ -95,8 +95,8 @@ def train(
     plan.announce(design, folder, execution, progress, asked)
     source = ImageSource(design.dataset, Path(data_dir))
     command = f"study.train({folder.path.name!r})"
-    outcome = complete(design, folder, source, execution, progress, command, asked=asked)
-    return _finished(folder, outcome)
+    ended = carry_out(design, folder, source, execution, progress, command, asked=asked)
+    return _finished(folder, conclude(progress, folder, ended))
 
 
 def evaluate(

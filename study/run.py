@@ -8,7 +8,7 @@ from study.cli.run_options import Options, parse
 from study.data import download
 from study.data.lazy import ImageSource
 from study.runner import plan
-from study.runner.complete import complete
+from study.runner.complete import carry_out, conclude
 from study.runner.progress import Progress
 from study.spec.datasets import first_choice
 
@@ -26,7 +26,8 @@ def run(options: Options, argv: Sequence[str]) -> int:
         _announce(options, name, progress)
     design, folder, execution = options.design(name), options.folder(name), options.execution()
     source, command = ImageSource(name, options.data_dir), command_line("study.run", argv)
-    return complete(design, folder, source, execution, progress, command, notice, options.rule()).exit_code
+    ended = carry_out(design, folder, source, execution, progress, command, notice, options.rule())
+    return conclude(progress, folder, ended).exit_code
 
 
 def _announce(options: Options, name: str, progress: Progress) -> None:

@@ -33,31 +33,12 @@ from study.store.study_folder import Folder
 class Ended:
     """The end of a command's work on a study."""
 
+    design: Design
     outcome: Outcome
     whole: bool
     """Whether no run is missing, of whatever shard."""
-    trained: bool
-    """Whether there was something to train."""
-
-
-def complete(
-    design: Design,
-    folder: Folder,
-    source: ImageSource,
-    execution: Execution,
-    progress: Progress,
-    command: str,
-    notice: str | None = None,
-    asked: AskedRule = AS_FIXED,
-) -> Outcome:
-    """Train what is missing of ``design`` in ``folder`` and report how it ended; returns the outcome.
-
-    ``command`` is recorded in the manifest; ``notice`` says why the data are not those that were asked for; ``asked``
-    is what the command names of the rule by which a study is judged.
-    """
-    ended = carry_out(design, folder, source, execution, progress, command, notice, asked)
-    conclude(progress, folder, design, ended, notice)
-    return ended.outcome
+    notice: str | None
+    """Why the data of what was trained are not those that were asked for."""
 
 
 def carry_out(
@@ -70,7 +51,11 @@ def carry_out(
     notice: str | None = None,
     asked: AskedRule = AS_FIXED,
 ) -> Ended:
-    """Train and evaluate what is missing, as ``complete`` does; returns how it ended, and says nothing of it."""
+    """Train and evaluate what is missing of ``design`` in ``folder``; returns how it ended, for ``conclude`` to say.
+
+    ``command`` is recorded in the manifest; ``notice`` says why the data are not those that were asked for; ``asked``
+    is what the command names of the rule by which a study is judged.
+    """
     try:
         with _sole_worker(folder, execution):
             older = agreed_design(folder, design)
@@ -94,7 +79,7 @@ def carry_out(
                     record_timings(folder, command, {"inference_seconds": time.monotonic() - began})
     finally:
         progress.close()
-    return Ended(outcome, not missing, bool(plan))
+    return Ended(design, outcome, not missing, notice if plan else None)
 
 
 @contextmanager
@@ -160,22 +145,26 @@ def _evaluate(design: Design, folder: Folder, source: ImageSource, execution: Ex
     return Outcome()
 
 
-def conclude(progress: Progress, folder: Folder, design: Design, ended: Ended, notice: str | None) -> None:
-    """Emit how the command ended, what came out and what to do next."""
+def conclude(progress: Progress, folder: Folder, ended: Ended) -> Outcome:
+    """Emit how the command ended, what came out and what to do next; returns the outcome."""
     outcome, path = ended.outcome, shown_path(folder.path)
     if outcome.stopped is not None:
         progress.emit("stopped", f"{STOPS[outcome.stopped]}: {saved()} ({path})", sys.stderr)
-        return
-    if outcome.failures:
+    elif outcome.failures:
         text = f"{counted(outcome.failures, 'group')} of runs failed; repeat the command to try them again"
         progress.emit("failed", text, sys.stderr)
-        return
-    if notice and ended.trained:
-        progress.emit("notice", f"Warning: {notice}", sys.stderr)
+    else:
+        _say_done(progress, folder, ended, path)
+    return outcome
+
+
+def _say_done(progress: Progress, folder: Folder, ended: Ended, path: str) -> None:
+    if ended.notice:
+        progress.emit("notice", f"Warning: {ended.notice}", sys.stderr)
     if not ended.whole:
         progress.emit("shard", f"This shard is complete; {path} waits for the other shards.")
         return
     if not progress.quiet:
-        means = summary.arm_means(folder, design)
-        progress.emit("summary", summary.describe(design, means), arms=[mean.to_dict() for mean in means])
+        means = summary.arm_means(folder, ended.design)
+        progress.emit("summary", summary.describe(ended.design, means), arms=[mean.to_dict() for mean in means])
     progress.emit("done", f"{path} is complete. Make the report: {commands.report_on(folder.path)}")

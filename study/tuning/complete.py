@@ -247,8 +247,7 @@ class Optimisation:
             if ended.outcome == Outcome():
                 trials_table.write(self.folder, tuned, tuning)
                 self.progress.emit("tuned", f"Tuned and trained in {duration(self._seconds)}.")
-        conclude(self.progress, self.folder, design, ended, self.notice)
-        return ended.outcome
+        return conclude(self.progress, self.folder, ended)
 
     def _out_of_time(self) -> Outcome:
         text = f"{STOPS[OUT_OF_TIME]}: {saved('trials')} ({shown_path(self.folder.path)})"
