@@ -19,7 +19,7 @@ from analysis.findings.accuracy_shares import (
     accuracy_levels,
     accuracy_shares,
 )
-from analysis.findings.answer import Answer, answers
+from analysis.findings.answer import Answer, answers, cross_fitted
 from analysis.findings.arms import ArmCell, Claim, arm_cells, claims
 from analysis.findings.comparison import Comparison, compared
 from analysis.findings.contrasts import Contrast, compute_contrasts
@@ -36,10 +36,8 @@ from analysis.records.scores import Scores, scores_of
 from analysis.records.tables import PRIMARY, StudyData, load_ablation
 from analysis.stats import evalues, null_calibration, power, time_to_event, variance_components
 from analysis.stats.grid import Axis, BestRate, LargestRate, LevelDifference, best_rate, largest_rate, level_differences
-from analysis.stats.tuning.cross_fitting import CrossFit, crossfit
+from analysis.stats.tuning.cross_fitting import CrossFit
 from study.spec.factors import Cell, Level
-
-LAST_EPOCHS = 3  # those that the primary endpoint averages
 
 
 @dataclass(frozen=True)
@@ -250,7 +248,7 @@ def _noise_of(study: StudyData, pairs: Pairs, cell: Cell | None, c: NDArray[np.f
     cells = pairs.cells if cell is None else [cell]
     curves = [study.accuracy_curves(arm, cells) for arm in (pairs.baseline, pairs.arm)]
     complete = ~np.isnan(curves).any((0, 2, 3))
-    last = [curve[complete].mean(1)[:, -LAST_EPOCHS:] for curve in curves]  # (seeds, epochs)
+    last = [curve[complete].mean(1)[:, -len(study.last_epochs) :] for curve in curves]  # (seeds, epochs)
     return Noise(
         cell=cell,
         two_way=variance_components.two_way(c[~np.isnan(c).any(1)], level),
@@ -327,8 +325,7 @@ def _best_rates(study: StudyData, pairs: Pairs, level: float) -> list[BestRateAt
 def _best_cell(pairs: Pairs, level: float) -> BestCell | None:
     if len(pairs.cells) < 2 or not len(pairs.rows(pairs.cells)):
         return None
-    of_baseline, of_arm = (pairs.matrix(pairs.cells, f"of_{side}") for side in ("baseline", "arm"))
-    found = crossfit(of_baseline, of_arm, level)
+    found = cross_fitted(pairs, level)
     return BestCell(pairs.cells, found, _held_out(pairs, found))
 
 

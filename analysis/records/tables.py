@@ -25,6 +25,7 @@ from study.spec.runs import Run
 from study.store import inference_tables
 from study.store.atomic import make_subfolder, write_atomically
 from study.store.manifest import Manifest
+from study.store.scores import LAST_EPOCHS, last_epochs
 from study.store.study_folder import Folder
 
 NAMES = ["run_id", "pair_id"]
@@ -59,6 +60,11 @@ class StudyData:
     def all_failed(self) -> bool:
         """Whether there are runs and not one of them learned."""
         return bool(len(self.outcomes)) and bool(self.outcomes.failed.all())
+
+    @property
+    def last_epochs(self) -> range:
+        """The epochs over which the primary endpoint is the mean."""
+        return last_epochs(self.design)
 
     @property
     def chance(self) -> float:
@@ -186,7 +192,7 @@ class StudyData:
         table = self.runs[self.runs.status != NOT_APPLICABLE][[*key, "status"]].set_index(key)
         table["diverged"] = table.status == DIVERGED
         trained = self._test_accuracy.reindex(table.index)
-        for endpoint, last in (("final", 1), ("last3", 3)):
+        for endpoint, last in (("final", 1), ("last3", LAST_EPOCHS)):
             values = trained.iloc[:, -last:].mean(axis=1)
             table[endpoint] = values.mask(table.diverged, self.chance)
         table["failed"] = table.diverged | (table.final < self.learning_threshold)

@@ -22,6 +22,7 @@ from analysis.report.sentences import summary as sentences
 from analysis.stats.power import attainable_p, seeds_to_reach
 from study.spec.arms import BASELINE
 from study.spec.factors import FACTORS, Cell
+from study.store.scores import LAST_EPOCHS
 
 SCHEMA_VERSION = 5
 
@@ -133,7 +134,7 @@ def _few_seeds(study: StudyData, results: Results) -> Iterator[str]:
 
 
 def _few_epochs(study: StudyData, results: Results) -> Iterator[str]:
-    if study.design.epochs < 3:
+    if study.design.epochs < LAST_EPOCHS:
         epochs = fmt.units(study.design.epochs, "epochs")
         yield f"Only {epochs}: the mean of the last three epochs is that of the epochs there are."
 

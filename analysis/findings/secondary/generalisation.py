@@ -21,8 +21,6 @@ from analysis.stats.intervals import Interval, t_interval
 from analysis.stats.power import seeds_to_reach
 from study.spec.factors import Cell
 
-LAST_EPOCHS = 3
-"""The mean of these, as in the primary endpoint."""
 Metric = Literal["loss", "error rate"]
 Images = Literal["train", "test", "gap"]
 """Those of training, those of the test, and the test's value minus that of training."""
@@ -111,7 +109,7 @@ def _of_arm(study: StudyData, arm: str, cell: Cell, level: float) -> Generalisat
 def _last_epochs(study: StudyData, arm: str, cell: Cell) -> pd.DataFrame:
     """Return a row per seed with the means of the last epochs, columns (metric, split); NaN where the run diverged."""
     rows = rows_in(study.trained, cell, study.cell_key)
-    last = rows[(rows.arm == arm) & (rows.epoch > max(0, study.design.epochs - LAST_EPOCHS))]
+    last = rows[(rows.arm == arm) & rows.epoch.isin(study.last_epochs)]
     means = {
         (metric, split): of.pivot(index="seed", columns="epoch", values=metric).mean(axis=1, skipna=False)
         for split, of in last.groupby("split")

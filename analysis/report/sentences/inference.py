@@ -136,7 +136,7 @@ def _advice(texts: Texts, compared: Sequence[Compared], margin: float) -> str:
     advice = {
         "better": texts.better,
         "worse": texts.worse,
-        "within": f"{texts.within}, to within {_margin(margin)}",
+        "within": f"{texts.within}, to within {fmt.margin(margin)}",
         "undecided": "the data do not decide",
     }
     agreed = advice[next(iter(outcomes))] if len(outcomes) == 1 and "too few" not in outcomes else texts.mixed
@@ -159,11 +159,6 @@ def _does(compared: Sequence[Compared], texts: Texts) -> str:
 def _too_few(compared: Sequence[Compared]) -> str:
     n = min(c.interval.n for c in compared)
     return f"{fmt.seeds(n)} {'is' if n == 1 else 'are'} too few to say"
-
-
-def _margin(margin: float) -> str:
-    points = f"{100 * margin:g}"
-    return f"{points} point" if points == "1" else f"{points} points"
 
 
 def _under_shift(compared: Sequence[Compared]) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from analysis.findings.results import Results
 from analysis.records.rule import Rule, rule_of
 from analysis.records.tables import StudyData
+from analysis.report import number_format as fmt
 
 
 def notices(study: StudyData, results: Results) -> Iterator[str]:
@@ -44,7 +45,7 @@ def _in_words(values: Mapping[str, float]) -> str:
 
 def _value(name: str, value: float) -> str:
     """Return a level as it is, a margin in points."""
-    return f"{value:g}" if name == "alpha" else f"{100 * value:g} points"
+    return f"{value:g}" if name == "alpha" else fmt.margin(value)
 
 
 def _begun(text: str) -> str:

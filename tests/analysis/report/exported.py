@@ -92,19 +92,18 @@ MORE: dict[str, Callable[[Path], Path]] = {
 }
 ALPHA = {"of 18 seeds": 0.01}
 """Levels of analyses that are not the one that was fixed."""
-BESIDE = {"of KMNIST": "another study"}
-"""Stands for a comparison, of which the texts say no more than that there is one."""
+BESIDE = {"of KMNIST": DESIGN}
+"""Another study that stands beside it: with a setting in common, and others."""
 
 
 class Exported:
     """The texts of a study's export, with what they were made of."""
 
-    def __init__(self, path: Path, alpha: float | None = None, beside: Any = None):
+    def __init__(self, path: Path, alpha: float | None = None, beside: Path | None = None):
         self.study: StudyData = tables.load(path)
         rule = rule_of(self.study, alpha)
-        self.results: Results = analyse(self.study, rule.alpha, rule.margin)
-        if beside:
-            self.results = replace(self.results, comparisons=[beside])
+        others = [] if beside is None else [tables.load(beside)]
+        self.results: Results = analyse(self.study, rule.alpha, rule.margin, others)
         self.report = report_json.contents(self.study, self.results, screen(self.study, self.results))
         self.texts = export.texts(self.study, self.results, self.report)
 
@@ -116,7 +115,8 @@ class Exported:
 
 def made(name: str, path: Path) -> Exported:
     """The export of a study of this name, planted in ``path``."""
-    return Exported((STUDIES | MORE)[name](path), ALPHA.get(name), BESIDE.get(name))
+    beside = plant(path.with_name(f"{path.name} beside"), BESIDE[name], score) if name in BESIDE else None
+    return Exported((STUDIES | MORE)[name](path), ALPHA.get(name), beside)
 
 
 Make = Callable[[str], Exported]

@@ -61,17 +61,12 @@ def common(comparison: Comparison) -> str:
     if not n:
         found = f"{name} has no setting in common with {comparison.study}: each arm is compared at its best"
     else:
-        settings = "1 setting" if n == 1 else f"{n} settings"
-        found = f"{name} has {settings} in common with {comparison.study}"
+        found = f"{name} has {fmt.units(n, 'settings')} in common with {comparison.study}"
         shared = (
             f"and {fmt.seeds(comparison.n_common)}" if comparison.n_common else "but no seed to compare them within"
         )
         found += f", {shared}"
-    return f"{found}. {differs(comparison)}".rstrip()
-
-
-def differs(comparison: Comparison) -> str:
-    return f"The designs differ: {'; '.join(comparison.differs)}." if comparison.differs else ""
+    return f"{found}. The designs differ: {'; '.join(comparison.differs)}." if comparison.differs else f"{found}."
 
 
 def at_best(comparisons: Sequence[Comparison]) -> Iterator[str]:

@@ -5,9 +5,11 @@ from typing import Any
 
 from analysis.findings.secondary import generalisation as findings
 from analysis.findings.secondary.generalisation import Generalisation, Images, Measure
+from analysis.records.tables import PRIMARY, StudyData
 from analysis.report import number_format as fmt
 from analysis.report.columns import count_column, interval_values
 from analysis.report.document import Block, Column, Paragraph, Table
+from analysis.report.sentences import study_words
 from analysis.stats.intervals import Interval
 
 IMAGES: dict[Images, str] = {"train": "training images", "test": "test images", "gap": "test minus training"}
@@ -23,10 +25,10 @@ VERDICTS = {
     findings.DESCRIPTION: "There are too few seeds, or too little spread, to say which.",
 }
 HOW = (
-    f"Optimisation or generalisation: loss and error rate are means of the last {findings.LAST_EPOCHS} epochs, as in"
-    " the primary endpoint. A seed's change in test accuracy is the sum of two: its change on training images, and that"
-    " of the gap, accuracy on test minus training images. The intervals are paired t intervals, each by itself. A part"
-    " counts where its interval excludes zero. A diverged run counts as guessing throughout."
+    "Optimisation or generalisation: loss and error rate are of the {epochs}, as the primary endpoint is. A seed's"
+    " change in test accuracy is the sum of two: its change on training images, and that of the gap, accuracy on test"
+    " minus training images. The intervals are paired t intervals, each by itself. A part counts where its interval"
+    " excludes zero. A diverged run counts as guessing throughout."
 )
 
 
@@ -37,8 +39,9 @@ def evidence(found: Generalisation) -> list[Block]:
     return [Paragraph(_sentences(found)), _table(found)]
 
 
-def details(found: Sequence[Generalisation]) -> list[Block]:
-    return [Paragraph(HOW)] if found else []
+def details(study: StudyData, found: Sequence[Generalisation]) -> list[Block]:
+    epochs = study_words.endpoints(study.design.epochs)[PRIMARY]
+    return [Paragraph(HOW.format(epochs=epochs))] if found else []
 
 
 def _sentences(found: Generalisation) -> str:

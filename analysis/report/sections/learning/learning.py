@@ -27,7 +27,7 @@ def section(study: StudyData, results: Results) -> Section:
             blocks.append(_by_setting(study, tested))
     elif results.curves:
         blocks.append(Paragraph("No run has a loss or an accuracy after its first epoch: all diverged in it."))
-    details = [*tutorial.details(results.claims), *generalisation.details(results.generalisation)]
+    details = [*tutorial.details(results.claims), *generalisation.details(study, results.generalisation)]
     return Section("curves", "How they learn", blocks, details)
 
 
@@ -88,9 +88,8 @@ def _end(curve: Curve) -> str:
 
 def _last(curve: Curve) -> str:
     ends = (curve.mean[-1], curve.band_low[-1], curve.band_high[-1])
-    value = fmt.size(*ends) if curve.metric == "loss" else fmt.share(*ends)
     where = f"{SPLIT[curve.split].lower()} {curve.metric} {fmt.side(curve.arm)}"
-    return f"{where} {value}, {fmt.seeds(curve.n)}{_diverged(curve)}"
+    return f"{where} {_mean(*ends, curve.metric)}, {fmt.seeds(curve.n)}{_diverged(curve)}"
 
 
 def _diverged(curve: Curve) -> str:

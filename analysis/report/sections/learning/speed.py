@@ -73,9 +73,9 @@ def _figure(of_arm: Findings, known: Sequence[TimeToAccuracy]) -> Figure:
 def _headline(of_arm: Findings) -> str:
     """Return the counts at the first accuracy that the arms reach in different numbers, else at the first."""
     time = next((t for t in of_arm.times if t.n_reached_arm != t.n_reached_baseline), of_arm.times[0])
-    reached = f"{time.n_reached_arm:,} of {fmt.units(time.n_runs, 'runs')} {fmt.side(of_arm.arm)}"
+    runs = f"{time.n_reached_arm:,} of {fmt.units(time.n_runs, 'runs')} {fmt.side(of_arm.arm)}"
     others = f"{time.n_reached_baseline:,} {fmt.tags(of_arm.baseline, of_arm.arm)[0]}"
-    return f"{fmt.percent(time.threshold, 0)} reached by {reached}, {others}"
+    return f"{runs} reached {fmt.percent(time.threshold, 0)}, {others}"
 
 
 def _alt(time: TimeToAccuracy, arms: tuple[str, str]) -> str:

@@ -135,7 +135,7 @@ STATEMENTS = (
         "level-differences",
         FURTHER,
         "Changes of the difference from level to level of the grid are one family, by sup-t [@montielolea2019].",
-        Has.level_differences,
+        every(Has.level_differences, Has.differences),
     ),
     Statement(
         "usable-rates",
@@ -196,10 +196,17 @@ STATEMENTS = (
         Has.evidence,
     ),
     Statement(
-        "beside-another",
+        "beside-in-common",
         FURTHER,
-        "Another study stands beside this one. The two are compared within the seeds that both have.",
-        Has.beside_another,
+        "In settings that another study has too, the two are compared within the seeds that both have.",
+        Has.beside_in_common,
+    ),
+    Statement(
+        "beside-at-best",
+        FURTHER,
+        "Each arm at its best is compared between studies from the ends of both intervals, as wide as if the estimates"
+        " moved against one another [@zou2008]: seeds in common are not needed, and narrow nothing.",
+        Has.beside_at_best,
     ),
     Statement(
         "random-draws",

@@ -26,7 +26,7 @@ STATEMENTS = (
         "verdict",
         ANSWER,
         "A verdict is what the interval says: better or worse where it excludes zero. Equivalent means that the"
-        " {inner} interval lies within a margin of {margin} points, by two one-sided tests [@schuirmann1987].",
+        " {inner} interval lies within a margin of {margin}, by two one-sided tests [@schuirmann1987].",
         Has.verdicts,
     ),
     Statement(
@@ -39,20 +39,20 @@ STATEMENTS = (
     Statement(
         "rule",
         ANSWER,
-        "A significance level of {fixed_alpha} and a margin of {fixed_margin} points were fixed on {fixed_on}, before"
+        "A significance level of {fixed_alpha} and a margin of {fixed_margin} were fixed on {fixed_on}, before"
         " the first run.",
         Has.rule_fixed,
     ),
     Statement(
         "another-rule",
         ANSWER,
-        "This analysis takes {alpha} and {margin} points instead, chosen after looking.",
+        "This analysis takes {alpha} and {margin} instead, chosen after looking.",
         Has.rule_changed,
     ),
     Statement(
         "no-rule",
         ANSWER,
-        "The significance level of {alpha} and the margin of {margin} points were chosen after looking.",
+        "The significance level of {alpha} and the margin of {margin} were chosen after looking.",
         every(Has.comparisons_of_arms, no(Has.rule_fixed)),
     ),
     Statement(
@@ -70,10 +70,15 @@ STATEMENTS = (
     Statement(
         "cross-fitted",
         ANSWER,
-        "Each arm at its best is tested by itself at {alpha}. A seed is scored in the setting that was best on the"
-        " other seeds. The choice is repeated in every resample of the seeds [@davison1997], and the interval is never"
-        " shorter than Student's.",
+        "For each arm at its best, a seed is scored in the setting that was best on the other seeds.",
         Has.cross_fitted,
+    ),
+    Statement(
+        "cross-fitted-interval",
+        ANSWER,
+        "That difference is tested by itself at {alpha}. The choice is repeated in every resample of the seeds"
+        " [@davison1997], and the interval is never shorter than Student's.",
+        Has.cross_fitted_interval,
     ),
     Statement(
         "tipping",

@@ -14,6 +14,7 @@ from analysis.records.tables import StudyData
 from analysis.stats.power import seeds_to_reach
 from analysis.stats.sign_flips import MAX_EXACT_UNITS, is_exact
 from study.spec.arms import ARMS
+from study.store.scores import LAST_EPOCHS
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Has:
 
     def whole_endpoint(self) -> bool:
         """Whether there are as many epochs as the primary endpoint averages."""
-        return self.study.design.epochs >= 3
+        return self.study.design.epochs >= LAST_EPOCHS
 
     # --- failures
 
@@ -112,7 +113,11 @@ class Has:
         return any(part.n >= self.enough for part in self.parts)
 
     def cross_fitted(self) -> bool:
-        return any(part.source == "cross-fitted" for part in self.parts)
+        """Whether seeds are scored in settings that others chose."""
+        return any(part.source == "cross-fitted" and math.isfinite(part.difference.estimate) for part in self.parts)
+
+    def cross_fitted_interval(self) -> bool:
+        return any(part.source == "cross-fitted" and math.isfinite(part.difference.low) for part in self.parts)
 
     def tipping(self) -> bool:
         return any(part.tipping for part in self.parts) or any(contrast.tipping for contrast in self.contrasts)
@@ -253,5 +258,10 @@ class Has:
     def trained(self) -> bool:
         return bool(self.results.arm_cells)
 
-    def beside_another(self) -> bool:
-        return bool(self.results.comparisons)
+    def beside_in_common(self) -> bool:
+        """Whether another study has a setting in common, and seeds to compare them within."""
+        return any(comparison.n_common > 1 for comparison in self.results.comparisons)
+
+    def beside_at_best(self) -> bool:
+        """Whether the arms at their best are compared with those of another study."""
+        return any(of.best and math.isfinite(of.best.difference.low) for of in self.results.comparisons)

@@ -114,9 +114,10 @@ class Facts(Has):
     @property
     def not_applicable_runs(self) -> str:
         counts = self.study.runs[self.study.runs.status == NOT_APPLICABLE].arm.value_counts(sort=False)
+        smallest = {arm: fmt.units(ARMS[arm].smallest_batch, "images") for arm in map(str, counts.index)}
         parts = [
-            f"{n} runs {fmt.side(str(arm))} (a batch has at least {fmt.units(ARMS[str(arm)].smallest_batch, 'images')})"
-            for arm, n in counts.items()
+            f"{fmt.units(n, 'runs')} {fmt.side(arm)} (a batch has at least {smallest[arm]})"
+            for arm, n in zip(smallest, counts, strict=True)
         ]
         return fmt.listing(parts)
 
@@ -164,7 +165,7 @@ class Facts(Has):
 
     @property
     def margin(self) -> str:
-        return f"{100 * self.results.margin:g}"
+        return fmt.margin(self.results.margin)
 
     @property
     def fixed_alpha(self) -> str:
@@ -174,7 +175,7 @@ class Facts(Has):
     @property
     def fixed_margin(self) -> str:
         assert self.rule.fixed is not None
-        return f"{100 * self.rule.fixed.margin:g}"
+        return fmt.margin(self.rule.fixed.margin)
 
     @property
     def fixed_on(self) -> str:
@@ -210,7 +211,8 @@ class Facts(Has):
     @property
     def budget(self) -> str:
         chosen = self.tuned_arms[0].chosen[0]
-        return f"{fmt.trials(chosen.n_trials)} of {fmt.seeds(chosen.n_seeds)} and {self.tuning['epochs']} epochs"
+        epochs = fmt.units(self.tuning["epochs"], "epochs")
+        return f"{fmt.trials(chosen.n_trials)} of {fmt.seeds(chosen.n_seeds)} and {epochs}"
 
     @property
     def space(self) -> str:
@@ -239,16 +241,17 @@ class Facts(Has):
 
     @property
     def mode_names(self) -> str:
-        clean = [r for r in self.mode_results if (r.shift, r.severity) == CLEAN]
-        return "; ".join(dict.fromkeys(result.mode.label for result in clean))
+        assert self.evaluated is not None
+        return "; ".join(dict.fromkeys(result.mode.label for result in self.evaluated.on_clean))
 
     @property
     def batch_sizes(self) -> str:
         """Sizes of test batches, with the orders of their images."""
-        batched = [r for r in self.mode_results if r.eval_batch_size and (r.shift, r.severity) == CLEAN]
+        assert self.evaluated is not None
+        batched = [result for result in self.evaluated.on_clean if result.eval_batch_size]
         sizes = sorted({result.eval_batch_size for result in batched if result.eval_batch_size})
-        orders = dict.fromkeys(result.order for result in batched if result.order)
-        return f"{fmt.listing([f'{size:,}' for size in sizes])} images, in {fmt.listing([*orders])} order"
+        orders = dict.fromkeys(inference_sentences.ORDERS[result.order] for result in batched if result.order)
+        return f"{fmt.listing([f'{size:,}' for size in sizes])} images ({fmt.listing([*orders])})"
 
     @property
     def modes_where(self) -> str:

@@ -235,5 +235,10 @@ REFERENCES = _all(
         "Fashion-MNIST: a novel image dataset for benchmarking machine learning algorithms", 2017,
         "arXiv 1708.07747", kind="misc",
     ),
+    Reference(
+        "zou2008", ("Zou, G. Y.", "Donner, A."),
+        "Construction of confidence limits about effect measures: a general approach", 2008, "Stat. Med.", "27",
+        "1693-1702",
+    ),
 )  # fmt: skip
 """Papers by key, in the order of a list."""

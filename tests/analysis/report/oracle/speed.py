@@ -54,7 +54,7 @@ def say_times(o: Oracle, say: Expected) -> None:
     without, with_bn = counts[t]
     n = pairs[t][0].size
     runs = "1 run" if n == 1 else f"{n:,} runs"
-    say.say("times", f"{percent(t, 0)} reached by {with_bn:,} of {runs} with BN, {without:,} without")
+    say.say("times", f"{with_bn:,} of {runs} with BN reached {percent(t, 0)}, {without:,} without")
     each = [f"{estimate(t_interval(d[t], o.level), NUMBER)} to {percent(t, 0)}" for t in reached]
     listed = " and ".join([", ".join(each[:-1]), each[-1]] if len(each) > 1 else each)
     n_seeds = seeds(int(complete.sum()))
