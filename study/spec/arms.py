@@ -4,11 +4,14 @@ An arm is a normalisation, the smallest batch that it can train on, and how tabl
 one: a value in ``ARMS``, and where its normalisation is new, a kind and the file ``engine/norms/<kind>.py``.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields
+from typing import Any, Literal, Self, TypeVar
 
+from study.errors import UsageError, describe_value
 from study.spec.checks import check_known
+
+T = TypeVar("T")
 
 NORM_KINDS = ("batch", "layer")
 """The kinds of normalisation, each a file of ``study/engine/norms``."""
@@ -67,6 +70,20 @@ class Arm:
     colour: str = "#808080"
     line: str = ":"
     marker: str = "^"
+    dropout: float = 0.0
+    """Share of hidden units that a training step leaves out, after the activation."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the arm as JSON values, without what it has by default."""
+        return _plain(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Return the arm of a manifest or of a file of options; a UsageError where it is none."""
+        given = dict(values)
+        if isinstance(given.get("norm"), Mapping):
+            given["norm"] = _from_plain(Norm, given["norm"], "a normalisation")
+        return _from_plain(cls, given, "an arm")
 
     @property
     def statistics(self) -> tuple[str, ...]:
@@ -104,3 +121,30 @@ def in_order(keys: Sequence[str]) -> tuple[str, ...]:
     for key in keys:
         check_known("--arms", key, ARMS)
     return tuple(sorted(keys, key=[*ARMS].index))
+
+
+def register(arms: Iterable[Arm]) -> None:
+    """Make arms known under their keys; a UsageError where another one has the key."""
+    for arm in arms:
+        if ARMS.setdefault(arm.key, arm) != arm:
+            raise UsageError(f"the arm {arm.key} is known and is another one; give yours another key")
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    """Return the fields of a value that are not the defaults, as JSON values."""
+    given = {f.name: getattr(value, f.name) for f in fields(value) if getattr(value, f.name) != f.default}
+    plain = {name: list(v) if isinstance(v, tuple) else v for name, v in given.items()}
+    return {name: _plain(v) if isinstance(v, Norm) else v for name, v in plain.items()}
+
+
+def _from_plain(kind: type[T], values: Mapping[str, Any], what: str) -> T:
+    known = {f.name: f for f in fields(kind)}  # type: ignore[arg-type]
+    for name in values:
+        check_known(f"{what}:", name, known)
+    missing = [name for name, f in known.items() if f.default is MISSING and name not in values and name != "norm"]
+    if missing:
+        raise UsageError(f"{what} needs {', '.join(missing)}; this one has {describe_value(dict(values))}")
+    listed = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    if "norm" in known:
+        listed.setdefault("norm", None)
+    return kind(**listed)

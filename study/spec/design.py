@@ -17,18 +17,21 @@ from typing import Any, Self
 
 from study.errors import UsageError, describe_value
 from study.spec import arms
-from study.spec.arms import ARMS, DEFAULT_ARMS
+from study.spec.arms import ARMS, DEFAULT_ARMS, Arm
 from study.spec.checks import check_at_most, check_distinct, check_known, check_whole, format_value, listed
 from study.spec.datasets import DATASETS, DatasetSpec
 from study.spec.factors import FACTORS, REFERENCE_SETTING, Cell, Factor, Level, variable
+from study.spec.networks import NetworkSpec
 from study.spec.runs import Configuration, Run
 from study.spec.searches import MAX_SEARCHES, search_of
 
 FACTOR_FIELDS = tuple(factor.field for factor in FACTORS.values() if factor.field)
-EXTENDABLE = (*FACTOR_FIELDS, "seeds")
-ONE_VALUE = ("dataset", "epochs")
-OPTIONAL = ("tuned", "vary")
-"""Fields that a manifest leaves out where they are empty."""
+EXTENDABLE = ("arms", *FACTOR_FIELDS, "seeds")
+ONE_VALUE = ("dataset", "epochs", "own_data", "network", "seed_of", "unpaired_init")
+OPTIONAL = ("tuned", "vary", "own_arms", "own_data", "network", "seed_of", "unpaired_init")
+"""Fields that a manifest leaves out where they have their defaults."""
+SEED_OF = ("both", "weights", "order")
+"""What varies with a seed: initial weights, the order of the images, or both."""
 
 MAX_RUNS = 1_000_000
 MAX_RECORDS = 20_000_000
@@ -66,9 +69,21 @@ class Design:
     alone. Each search has seeds of its own (``study.spec.searches``)."""
     vary: Mapping[str, Iterable[Level]] | Vary = ()
     """The levels of further factors, by their keys."""
+    own_arms: Sequence[Arm] = ()
+    """Arms that a user has spelled out; known in ``ARMS`` as long as the process runs."""
+    own_data: DatasetSpec | None = None
+    """The data set where it is a user's own file; then ``dataset`` is its key."""
+    network: NetworkSpec | None = None
+    """The network where it is not the multilayer perceptron."""
+    seed_of: str = "both"
+    """What varies with a seed, one of SEED_OF."""
+    unpaired_init: bool = False
+    """Whether each arm draws initial weights of its own, as in the tutorial."""
 
     def __post_init__(self) -> None:
-        self._set(**{name: _listed(getattr(self, name)) for name in ("arms", *EXTENDABLE, "hidden", "tuned")})
+        self._set(own_arms=tuple(sorted(self.own_arms, key=lambda arm: arm.key)))
+        arms.register(self.own_arms)
+        self._set(**{name: _listed(getattr(self, name)) for name in (*EXTENDABLE, "hidden", "tuned")})
         self._set(vary=_varied(self.vary))
         self._check_lists()
         self._check_tuned()
@@ -81,14 +96,21 @@ class Design:
             tuned=tuple(sorted(self.tuned, key=lambda chosen: (chosen.search, [*ARMS].index(chosen.arm)))),
         )
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore a pickled design, whose own arms this process may not know."""
+        self.__dict__.update(state)
+        arms.register(self.own_arms)
+
     def _set(self, **values: Any) -> None:
         for name, value in values.items():
             object.__setattr__(self, name, value)
 
     def _check_lists(self) -> None:
-        for name in ("arms", *EXTENDABLE):
+        for name in EXTENDABLE:
             check_distinct("--" + name.replace("_", "-"), getattr(self, name))
-        check_known("--dataset", self.dataset, DATASETS)
+        if self.own_data is None or self.own_data.key != self.dataset:
+            check_known("--dataset", self.dataset, DATASETS)
+        check_known("--seed-of", self.seed_of, SEED_OF)
         arms.in_order(self.arms)
         for factor in reversed(FACTORS.values()):
             for level in (*self._given(factor), *(chosen.cell[factor.key] for chosen in self.tuned)):
@@ -143,7 +165,7 @@ class Design:
     @property
     def data(self) -> DatasetSpec:
         """The shape of the images that it trains and is tested on."""
-        return DATASETS[self.dataset]
+        return self.own_data or DATASETS[self.dataset]
 
     def widths_in(self, cell: Cell) -> tuple[int, ...]:
         """Return features, hidden units by layer and classes of the networks of a cell."""
@@ -225,6 +247,8 @@ class Design:
 
     def n_parameters(self, arm: str, cell: Cell = REFERENCE_SETTING) -> int:
         """Return the number of weights and biases, and of what the arm's normalisation learns for hidden units."""
+        if self.network is not None:
+            return self.network.of(arm).n_parameters
         widths, norm = self.widths_in(cell), ARMS[arm].norm
         affine = sum((n_in + 1) * n_out for n_in, n_out in pairwise(widths))
         return affine + (sum(map(norm.n_parameters, widths[1:-1])) if norm else 0)
@@ -234,7 +258,13 @@ class Design:
     @property
     def training(self) -> dict[str, Any]:
         """The values that a run depends on beside its own key: equal training and key, equal records."""
-        return {"dataset": self.dataset, "epochs": self.epochs, "hidden": list(self.hidden)}
+        values = {"dataset": self.dataset, "epochs": self.epochs, "hidden": list(self.hidden)}
+        if self.network is not None:
+            values["network"] = [self.network.name, self.network.sha256]
+        for name in ("seed_of", "unpaired_init"):
+            if getattr(self, name) != _DEFAULTS[name]:
+                values[name] = getattr(self, name)
+        return values
 
     def pair_id(self, run: Run) -> str:
         """Return such as ``b0032_lr1e-02_s007-<8 hex>``; the digits at the end tell near rates and designs apart."""
@@ -251,15 +281,11 @@ class Design:
     # --- manifests
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the design as JSON values, without ``tuned`` and ``vary`` where they are empty, and without the number
-        of a search where it is 1."""
-        plain = {name: getattr(self, name) for name in _FIELDS - {*OPTIONAL}}
-        values = {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}
-        if self.tuned:
-            values["tuned"] = [_as_json(chosen) for chosen in self.tuned]
-        if self.vary:
-            values["vary"] = {key: list(levels) for key, levels in dict(self.vary).items()}
-        return {field.name: values[field.name] for field in fields(self) if field.name in values}
+        """Return the design as JSON values, without the fields OPTIONAL that have their defaults, and without the
+        number of a search where it is 1."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        given = {name: value for name, value in values.items() if name not in OPTIONAL or value != _DEFAULTS[name]}
+        return {name: _JSON.get(name, _list)(value) for name, value in given.items()}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
@@ -270,8 +296,8 @@ class Design:
             raise UsageError(f"a design has the fields {', '.join(sorted(names))}; this one {given}")
         for name, value in values.items():
             _check_kind(name, value)
-        tuned = [_of_json(**chosen) for chosen in values.get("tuned", ())]
-        return cls(**{**values, "tuned": tuple(tuned)})
+        parsed = {name: parse(values[name]) for name, parse in _PARSE.items() if name in values}
+        return cls(**{**values, **parsed})
 
     def check_extends(self, older: Self) -> None:
         """Refuse, with the difference, a design that is not ``older`` with longer lists.
@@ -292,6 +318,7 @@ class Design:
 
 
 _FIELDS = {field.name for field in fields(Design)}
+_DEFAULTS = {field.name: field.default for field in fields(Design)}
 
 
 def _as_json(chosen: Configuration) -> dict[str, Any]:
@@ -301,6 +328,27 @@ def _as_json(chosen: Configuration) -> dict[str, Any]:
 
 def _of_json(arm: str, search: int = 1, **levels: Level) -> Configuration:
     return Configuration(arm, Cell(**levels), search)
+
+
+def _list(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+_JSON: dict[str, Callable[[Any], Any]] = {
+    "tuned": lambda tuned: [_as_json(chosen) for chosen in tuned],
+    "vary": lambda vary: {key: list(levels) for key, levels in vary},
+    "own_arms": lambda own: [arm.to_dict() for arm in own],
+    "own_data": DatasetSpec.to_dict,
+    "network": NetworkSpec.to_dict,
+}
+"""What makes a field of a design a JSON value, where it is more than a value or a list."""
+_PARSE: dict[str, Callable[[Any], Any]] = {
+    "tuned": lambda tuned: tuple(_of_json(**chosen) for chosen in tuned),
+    "own_arms": lambda own: tuple(Arm.from_dict(arm) for arm in own),
+    "own_data": DatasetSpec.from_dict,
+    "network": NetworkSpec.from_dict,
+}
+"""What makes it a field again."""
 
 
 def _listed(values: Iterable[Any]) -> tuple[Any, ...]:
@@ -320,12 +368,17 @@ def _varied(vary: Mapping[str, Iterable[Level]] | Vary) -> Vary:
 
 def _side_by_side(old: Design, new: Design) -> Iterable[tuple[str, Any, Any]]:
     """Yield (field, old, new) of two designs: tuples may grow, anything else may not change."""
-    for name in ("dataset", "arms", *EXTENDABLE, "epochs", "hidden"):
+    for name in ("dataset", *EXTENDABLE, "epochs", "hidden", "seed_of", "unpaired_init"):
         before, after = getattr(old, name), getattr(new, name)
         grows = name in EXTENDABLE or not isinstance(before, tuple)
         yield (name, before, after) if grows else (name, list(before), list(after))
     tuned = ["a tuned cell" if design.tuned else "none" for design in (old, new)]
     yield "tuned", tuned[0], tuned[1]
+    shown = ["the MLP" if d.network is None else f"{d.network.name} ({d.network.sha256[:12]})" for d in (old, new)]
+    yield "network", shown[0], shown[1]
+    same = {arm.key for arm in old.own_arms} & {arm.key for arm in new.own_arms}
+    yield "own arms", *(sorted(str(a.to_dict()) for a in d.own_arms if a.key in same) for d in (old, new))
+    yield "data", *(None if d.own_data is None else d.own_data.to_dict() for d in (old, new))
     before, after = dict(old.vary), dict(new.vary)
     for key in sorted(before.keys() | after.keys()):
         if key in before and key in after:
@@ -368,6 +421,11 @@ KINDS: dict[str, tuple[Callable[[object], bool], str]] = {
     "seeds": (_is_a(int), "a list of whole numbers such as [0, 1]"),
     "epochs": (_is_a(int), "a whole number such as 10"),
     "hidden": (_is_a(int), "a list of whole numbers such as [32, 32]"),
+    "own_arms": (lambda value: isinstance(value, dict), 'a list of objects such as {"key": "mine", ...}'),
+    "own_data": (lambda value: isinstance(value, dict), "an object"),
+    "network": (lambda value: isinstance(value, dict), "an object"),
+    "seed_of": (_is_a(str), 'a text such as "both"'),
+    "unpaired_init": (_is_a(bool), "true or false"),
     "tuned": (_is_configuration, 'a list of objects such as {"arm": "bn", "batch_size": 32, "lr": 0.01}'),
 }
 """The check of a field of a design in a manifest, or of each item where it is a list, and a valid choice."""
