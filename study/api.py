@@ -6,7 +6,7 @@ the other began.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from study.cli.analysis_rule import asked_rule
 from study.data.lazy import DATA_DIR, ImageSource
@@ -205,7 +205,12 @@ def optimise(
     from study.tuning.space import DEFAULT, Space
 
     design = Design(
-        dataset, arms=tuple(arms), seeds=tuple(seeds), epochs=epochs, hidden=tuple(hidden), **REFERENCE_GRID
+        dataset,
+        arms=tuple(arms),
+        seeds=tuple(seeds),
+        epochs=epochs,
+        hidden=tuple(hidden),
+        **cast(dict[str, Any], REFERENCE_GRID),
     )
     folder = Folder(Path(path))
     optimisation = Optimisation(

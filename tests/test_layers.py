@@ -33,8 +33,8 @@ CROSSING = {
     "analysis.records": ("study.errors", "study.spec", "study.store", "study.tuning"),
     "analysis.findings": ("study.spec",),
     "analysis.report": ("study.errors", "study.spec", "study.store", "study.cli"),
-    "analysis.readme": ("study.errors", "study.cli"),
-    "analysis.picture": ("study.errors", "study.cli"),
+    "analysis.readme": ("study.errors", "study.spec", "study.cli"),
+    "analysis.picture": ("study.errors", "study.spec", "study.cli"),
     "analysis.figures": ("study.spec",),
     "analysis.__main__": ("study.cli",),
 }
