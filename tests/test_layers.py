@@ -26,6 +26,7 @@ LAYERS = [
     ("analysis.records",),
     ("analysis.findings",),
     ("analysis.report",),
+    ("analysis.notebook",),
     ("analysis.api", "analysis.figures", "analysis.readme", "analysis.picture", "analysis.__main__"),
 ]
 """A module imports from its own package and from those above it here, of ``study`` or of ``analysis``."""
