@@ -109,19 +109,21 @@ def compared(
     check_others(study, others)
     name, *names = distinct_names([study, *others])
     here = Named(name, study, of_tuned)
-    known = [Named(name, other, tuned(other, alpha, margin)) for name, other in zip(names, others, strict=True)]
+    alike = [other.against(study.baseline) if study.baseline in other.design.arms else other for other in others]
+    known = [Named(name, other, tuned(other, alpha, margin)) for name, other in zip(names, alike, strict=True)]
     for there in known:
         _check_arms(here, there)
     return [
         compare(here, there, arm, 1 - alpha)
         for arm in study.treatments
         for there in known
-        if arm in there.data.treatments
+        if arm in there.data.treatments and there.data.baseline == study.baseline
     ]
 
 
 def _check_arms(here: Named, there: Named) -> None:
-    if not {*here.data.treatments} & {*there.data.treatments}:
+    common = {*here.data.treatments} & {*there.data.treatments}
+    if not common or here.data.baseline != there.data.baseline:
         arms = " and ".join(f"{', '.join(side.data.treatments) or 'none'} in {side.name!r}" for side in (here, there))
         raise AnalysisError(
             f"compare {there.name!r}: no arm stands against {here.data.baseline!r} in both studies ({arms}); name a"

@@ -20,7 +20,6 @@ from analysis.report.sentences import inference as inference_sentences
 from analysis.report.sentences import rule as rule_sentences
 from analysis.report.sentences import summary as sentences
 from analysis.stats.power import attainable_p, seeds_to_reach
-from study.spec.arms import BASELINE
 from study.spec.factors import FACTORS, Cell
 from study.store.scores import LAST_EPOCHS
 
@@ -147,7 +146,7 @@ def _all_failed(study: StudyData, results: Results) -> Iterator[str]:
 def _some_failed(study: StudyData, results: Results) -> Iterator[str]:
     outcomes = study.outcomes
     if outcomes.failed.any() and not study.all_failed:
-        baseline_first = sorted(study.design.arms, key=lambda arm: arm != BASELINE)
+        baseline_first = sorted(study.design.arms, key=lambda arm: arm != study.baseline)
         of_arm = {arm: outcomes.failed[outcomes.arm == arm] for arm in baseline_first}
         sides = [f"{failed.sum()} of {len(failed)} {fmt.side(arm)}" for arm, failed in of_arm.items()]
         chance = fmt.percent(study.chance, 0)
@@ -169,7 +168,8 @@ def _failed_tuned(study: StudyData, results: Results) -> Iterator[str]:
 
 
 def _looked(study: StudyData, results: Results) -> Iterator[str]:
-    seen = {arm: [look.seeds for look in looks(study, results) if look.arm == arm] for arm in study.treatments}
+    every = [look for look in looks(study, results) if look.baseline == study.changed_baseline]
+    seen = {arm: [look.seeds for look in every if look.arm == arm] for arm in study.treatments}
     most = max(seen.values(), key=len, default=[])
     if len(most) > 1:
         yield (
