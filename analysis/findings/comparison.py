@@ -214,7 +214,7 @@ def _best(side: Named, pairs: Pairs, level: float) -> Best | None:
     if len(cells) == 1:
         interval = t_interval(pairs.cell(cells[0]).difference, level)
         return Best("cell", dict.fromkeys(arms, cells[0]), pairs.units, interval)
-    found = cross_fitted(pairs, level)
+    found = cross_fitted(pairs, level, len(side.data.treatments))
     chosen = [cells[index] for index in (found.best_baseline, found.best_arm) if index is not None]
     return Best("cross-fitted", dict(zip(arms, chosen, strict=True)), pairs.units, found.interval)
 

@@ -192,7 +192,7 @@ def findings(study: StudyData, of_study: Sequence[Contrast], arm: str, alpha: fl
         level_differences=_level_differences(study, pairs, level),
         usable_rates=_usable_rates(study, final, level),
         best_rates=_best_rates(study, pairs, level),
-        best_cell=_best_cell(pairs, level),
+        best_cell=_best_cell(pairs, level, len(study.treatments)),
         plan=power.plan(of_seeds, margin, alpha),
         evidence=_evidence(pairs, alpha),
         sizes=null_calibration.type_i_error_rates(complete, alpha),
@@ -322,10 +322,10 @@ def _best_rates(study: StudyData, pairs: Pairs, level: float) -> list[BestRateAt
     ]
 
 
-def _best_cell(pairs: Pairs, level: float) -> BestCell | None:
+def _best_cell(pairs: Pairs, level: float, n_arms: int) -> BestCell | None:
     if len(pairs.cells) < 2 or not len(pairs.rows(pairs.cells)):
         return None
-    found = cross_fitted(pairs, level)
+    found = cross_fitted(pairs, level, n_arms)
     return BestCell(pairs.cells, found, _held_out(pairs, found))
 
 
