@@ -26,6 +26,7 @@ from analysis.findings.contrasts import Contrast, compute_contrasts
 from analysis.findings.curves import Curve, DifferenceCurve, arm_curves, difference_curves
 from analysis.findings.failures import Failures, count_failures
 from analysis.findings.modes.inference_modes import Modes, modes
+from analysis.findings.secondary.all_pairs import AllPairs, all_pairs
 from analysis.findings.secondary.generalisation import Generalisation, generalisation
 from analysis.findings.secondary.typical_pair import TypicalPair, typical_pairs
 from analysis.findings.sensitivity import Sensitivity, sensitivity
@@ -140,6 +141,8 @@ class Results:
     generalisation: list[Generalisation]
     """By arm, in the cell that is shown alone."""
     answers: dict[str, Answer]
+    all_pairs: AllPairs | None
+    """None for two arms."""
     of_arms: dict[str, Findings]
     modes: Modes | None
     """None where ``study.ablate`` never ran."""
@@ -165,6 +168,7 @@ def analyse(study: StudyData, alpha: float, margin: float, others: Sequence[Stud
         claims=claims(study, level),
         generalisation=generalisation(study, curves, level),
         answers=answers(study, alpha, margin, of_tuned),
+        all_pairs=all_pairs(study, alpha, margin),
         of_arms={arm: findings(study, of_study, arm, alpha, margin) for arm in study.treatments},
         modes=None if ablation is None else modes(study, ablation, alpha, margin),
         tuned=of_tuned,

@@ -49,6 +49,7 @@ def contents(study: StudyData, results: Results, first: Screen) -> dict[str, Any
             "scope": " ".join([_scope(study), *rule_sentences.scope(study)]),
             "answers": results.answers,
             "contrasts": results.contrasts,
+            **({} if results.all_pairs is None else {"baseline": study.baseline, "all_pairs": results.all_pairs}),
             "findings": results.of_arms,
             "modes": results.modes,
             "ledger": [] if results.modes is None else inference_sentences.ledger(results.modes, results.margin),
@@ -110,8 +111,8 @@ def _several_arms(study: StudyData, results: Results) -> Iterator[str]:
     n_arms = len(study.treatments)
     if n_arms > 1:
         yield (
-            f"{n_arms} arms are compared with {fmt.arm_name(study.baseline)}, each at {results.alpha:g}: no test is"
-            " corrected for their number."
+            f"{n_arms} arms are compared with {fmt.arm_name(study.baseline)} as one family: the answers below hold for"
+            f" all of them together at {results.alpha:g}. Speed, rates and sensitivity are told of each arm by itself."
         )
 
 
