@@ -21,13 +21,15 @@ if TYPE_CHECKING:
 StrPath = str | Path
 
 
-def load(path: StrPath) -> StudyData:
+def load(path: StrPath, baseline: str | None = None) -> StudyData:
     """Load a study's records, checked row by row.
 
     Parameters
     ----------
     path
         The folder of the study.
+    baseline
+        The arm that every other one is compared with. None: the study's.
 
     Returns
     -------
@@ -37,9 +39,9 @@ def load(path: StrPath) -> StudyData:
     Raises
     ------
     AnalysisError
-        Where there is no study, or its tables do not say one thing about each run.
+        Where there is no study, its tables do not say one thing about each run, or ``baseline`` is no arm of it.
     """
-    return tables.load(Path(path))
+    return tables.load(Path(path)).against(baseline)
 
 
 def contrasts(data: StudyData | FrameData, alpha: float | None = None, margin: float | None = None) -> list[Contrast]:
@@ -127,6 +129,7 @@ def write_report(
     margin: float | None = None,
     compare: StrPath | Sequence[StrPath] | None = None,
     to: StrPath | None = None,
+    baseline: str | None = None,
 ) -> Path:
     """Write the report of a study into its folder, as ``python -m analysis.report`` does.
 
@@ -140,6 +143,8 @@ def write_report(
         The folder of another study to set beside this one, or several.
     to
         Another folder to write into; the study's may then be read-only.
+    baseline
+        As for ``load``; the page says where it is not the study's.
 
     Returns
     -------
@@ -155,7 +160,7 @@ def write_report(
 
     others = [compare] if isinstance(compare, str | Path) else compare or ()
     where = None if to is None else Path(to)
-    return write.write_report(Path(path), alpha, margin, [*map(Path, others)], where).page
+    return write.write_report(Path(path), alpha, margin, [*map(Path, others)], where, baseline=baseline).page
 
 
 def export(
@@ -164,6 +169,7 @@ def export(
     alpha: float | None = None,
     margin: float | None = None,
     to: StrPath | None = None,
+    baseline: str | None = None,
 ) -> Path:
     """Write what a paper needs of a study, beside its report, as ``python -m analysis.report --export`` does.
 
@@ -173,7 +179,7 @@ def export(
         The folder of the study.
     folder
         Where to write: a folder that is new or empty, or holds an earlier export, which is replaced.
-    alpha, margin, to
+    alpha, margin, to, baseline
         As for ``write_report``.
 
     Returns
@@ -190,5 +196,5 @@ def export(
     from analysis.report import write
 
     where = None if to is None else Path(to)
-    write.write_report(Path(path), alpha, margin, (), where, Path(folder))
+    write.write_report(Path(path), alpha, margin, (), where, Path(folder), baseline)
     return Path(folder)

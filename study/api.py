@@ -48,6 +48,7 @@ def train(
     mixed_numerics: bool = False,
     alpha: float | None = None,
     margin: float | str | None = None,
+    baseline: str | None = None,
     quiet: bool = True,
 ) -> Path:
     """Train what is missing of a study, and commit every cohort of runs as it is done.
@@ -81,6 +82,9 @@ def train(
         Significance level, and the difference of accuracy that would not matter: a fraction, or points such as
         ``"0.2pt"``. Both are fixed before the first run, as 0.05 and 0.002 unless given then; a later call may leave
         them out, and not change them.
+    baseline
+        The arm that every other one is compared with: ``"no_bn"`` where it is an arm, else the first, unless the first
+        call names another.
     quiet
         Whether no progress is printed.
 
@@ -96,7 +100,7 @@ def train(
     KeyboardInterrupt
         Where it was stopped; what was committed is kept.
     """
-    folder, asked = Folder(Path(path)), asked_rule(alpha, margin)
+    folder, asked = Folder(Path(path)), asked_rule(alpha, margin, baseline)
     execution = Execution(
         device=device, engine=engine, workers=workers, inference=inference_modes, networks=networks,
         mixed_numerics=mixed_numerics,
@@ -173,6 +177,7 @@ def optimise(
     mixed_numerics: bool = False,
     alpha: float | None = None,
     margin: float | str | None = None,
+    baseline: str | None = None,
     quiet: bool = True,
 ) -> Path:
     """Tune every arm with the same budget on held-out training images, then train fresh seeds of what each found best.
@@ -199,7 +204,7 @@ def optimise(
         Ranges such as ``"lr=1e-3:1,batch_size=32:256"``.
     sampler
         ``"sobol"``, ``"tpe"`` or ``"gp"``.
-    engine, workers, device, data_dir, mixed_numerics, alpha, margin, quiet
+    engine, workers, device, data_dir, mixed_numerics, alpha, margin, baseline, quiet
         As for ``train``; alpha and margin are fixed before the first trial.
 
     Returns
@@ -238,7 +243,7 @@ def optimise(
         ),
         progress=Progress("text", quiet),
         command=f"study.optimise({dataset!r}, {folder.path.name!r})",
-        asked=asked_rule(alpha, margin),
+        asked=asked_rule(alpha, margin, baseline),
     )
     tuning_plan.announce(optimisation)
     return _finished(folder, optimisation.complete())

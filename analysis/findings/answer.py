@@ -6,16 +6,17 @@ is made of. The page, ``report.json``, the terminal and the README all read this
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from analysis.findings.family import Bounds, Member, conclude, family, samples, tally
+from analysis.findings.family import Bounds, Member, conclude, joint_family, samples, tally
 from analysis.findings.tipping import Tipping, at_rate, tipping_rate
 from analysis.findings.tuning import Tuned
 from analysis.records.pairs import Pairs, Scored, pair
 from analysis.stats.intervals import Interval, proportion, upper_share
+from analysis.stats.multiple_tests import bonferroni_level
 from analysis.stats.power import seeds_for_equivalence
 from analysis.stats.tuning.cross_fitting import CrossFit, crossfit, held_out_bounds
 from study.spec.factors import REFERENCE_SETTING, Cell, Level
@@ -39,7 +40,7 @@ class Part:
     mean_baseline: float
     mean_arm: float
     difference: Interval
-    """Arm minus baseline: simultaneous with the other members of its family, for ``best`` by itself."""
+    """Arm minus baseline: simultaneous with the other members of its family, for ``best`` with those of other arms."""
     inner: Interval
     """Its own interval at 1 - 2 alpha, which decides on equivalence."""
     n_runs: int
@@ -120,21 +121,21 @@ class Answer:
 
 def answers(study: Scored, alpha: float, margin: float, tuned: Sequence[Tuned] = ()) -> dict[str, Answer]:
     """Return the answer of every arm on the first endpoint; ``tuned`` are the results of tuning, if there was one."""
-    found = {}
-    for arm in study.treatments:
-        pairs = pair(study, arm, next(iter(study.endpoints)))
-        members = family(pairs, samples(pairs, study.cells, alpha), alpha, margin)
-        best = next((best_tuned(of_arm) for of_arm in tuned if of_arm.arm == arm), None)
+    found, n_arms = {}, len(study.treatments)
+    every = [pair(study, arm, next(iter(study.endpoints))) for arm in study.treatments]
+    families = joint_family([(pairs, samples(pairs, study.cells, alpha)) for pairs in every], alpha, margin)
+    for pairs, members in zip(every, families, strict=True):
+        best = next((best_tuned(of_arm) for of_arm in tuned if of_arm.arm == pairs.arm), None)
         if best is None and len(pairs.cells) > 1 and len(pairs.rows(pairs.cells)):
-            best = best_on_grid(pairs, cross_fitted(pairs, 1 - alpha), alpha, margin)
-        found[arm] = answer(pairs, members, best)
+            best = best_on_grid(pairs, cross_fitted(pairs, 1 - alpha, n_arms), alpha, margin, n_arms)
+        found[pairs.arm] = answer(pairs, members, best, n_arms)
     return found
 
 
-def answer(pairs: Pairs, members: Sequence[Member], best: Part | None) -> Answer:
+def answer(pairs: Pairs, members: Sequence[Member], best: Part | None, n_arms: int = 1) -> Answer:
     """Return the answer of one arm from its pairs on the primary endpoint, their family and the part ``best``.
 
-    ``members`` are as ``family`` returns them: over all cells first.
+    ``members`` are as ``family`` returns them: over all cells first; ``n_arms`` are compared with the baseline.
     """
     mean, cells = members[0], members[1:]
     setting = next((cell for cell in cells if cell.cell == REFERENCE_SETTING), None)
@@ -156,7 +157,7 @@ def answer(pairs: Pairs, members: Sequence[Member], best: Part | None) -> Answer
         shares=_shares(pairs),
         n_cells=len(cells),
         cells=dict(tally(cells)),
-        seeds_for_equivalence=_seeds_for_equivalence(members),
+        seeds_for_equivalence=_seeds_for_equivalence(members, n_arms),
         qualified=first is not None and first.qualified,
     )
 
@@ -184,11 +185,11 @@ def _part(pairs: Pairs, member: Member, key: str, source: str) -> Part:
     )
 
 
-def best_on_grid(pairs: Pairs, found: CrossFit, alpha: float, margin: float) -> Part:
+def best_on_grid(pairs: Pairs, found: CrossFit, alpha: float, margin: float, n_arms: int = 1) -> Part:
     """Return the part of each arm in its own best cell, chosen on other seeds than it is scored on; ``found`` is the
     cross-fit of all pairs, failures as they ended."""
     missing = _bounds_at_best(pairs)
-    inner = cross_fitted(pairs, 1 - 2 * alpha).interval
+    inner = cross_fitted(pairs, 1 - 2 * alpha, n_arms).interval
     verdict, reason = conclude(found.interval, inner, missing, alpha, margin)
     cells = [pairs.cells[index] for index in (found.best_baseline, found.best_arm) if index is not None]
     tables = [pairs.cell(cell) for cell in cells]
@@ -240,10 +241,12 @@ def best_tuned(tuned: Tuned) -> Part:
     )
 
 
-def cross_fitted(pairs: Pairs, level: float) -> CrossFit:
-    """Return both arms' best cells, each scored on the seeds that did not choose it."""
+def cross_fitted(pairs: Pairs, level: float, n_arms: int = 1) -> CrossFit:
+    """Return both arms' best cells, each scored on the seeds that did not choose it; the interval holds for ``n_arms``
+    together, by Bonferroni's level."""
     of_baseline, of_arm = (pairs.matrix(pairs.cells, column) for column in ("of_baseline", "of_arm"))
-    return crossfit(of_baseline, of_arm, level)
+    found = crossfit(of_baseline, of_arm, bonferroni_level(level, n_arms))
+    return replace(found, interval=replace(found.interval, level=level))
 
 
 def _bounds_at_best(pairs: Pairs) -> Bounds | None:
@@ -295,6 +298,6 @@ def _shares(pairs: Pairs) -> list[LevelShare]:
     ]
 
 
-def _seeds_for_equivalence(members: Sequence[Member]) -> int | None:
-    needed = [seeds_for_equivalence(member.sd_diff, member.margin, member.alpha) for member in members]
+def _seeds_for_equivalence(members: Sequence[Member], n_arms: int) -> int | None:
+    needed = [seeds_for_equivalence(member.sd_diff, member.margin, member.alpha / n_arms) for member in members]
     return max((n for n in needed if n is not None), default=None) if None not in needed else None

@@ -109,19 +109,21 @@ def compared(
     check_others(study, others)
     name, *names = distinct_names([study, *others])
     here = Named(name, study, of_tuned)
-    known = [Named(name, other, tuned(other, alpha, margin)) for name, other in zip(names, others, strict=True)]
+    alike = [other.against(study.baseline) if study.baseline in other.design.arms else other for other in others]
+    known = [Named(name, other, tuned(other, alpha, margin)) for name, other in zip(names, alike, strict=True)]
     for there in known:
         _check_arms(here, there)
     return [
         compare(here, there, arm, 1 - alpha)
         for arm in study.treatments
         for there in known
-        if arm in there.data.treatments
+        if arm in there.data.treatments and there.data.baseline == study.baseline
     ]
 
 
 def _check_arms(here: Named, there: Named) -> None:
-    if not {*here.data.treatments} & {*there.data.treatments}:
+    common = {*here.data.treatments} & {*there.data.treatments}
+    if not common or here.data.baseline != there.data.baseline:
         arms = " and ".join(f"{', '.join(side.data.treatments) or 'none'} in {side.name!r}" for side in (here, there))
         raise AnalysisError(
             f"compare {there.name!r}: no arm stands against {here.data.baseline!r} in both studies ({arms}); name a"
@@ -212,7 +214,7 @@ def _best(side: Named, pairs: Pairs, level: float) -> Best | None:
     if len(cells) == 1:
         interval = t_interval(pairs.cell(cells[0]).difference, level)
         return Best("cell", dict.fromkeys(arms, cells[0]), pairs.units, interval)
-    found = cross_fitted(pairs, level)
+    found = cross_fitted(pairs, level, len(side.data.treatments))
     chosen = [cells[index] for index in (found.best_baseline, found.best_arm) if index is not None]
     return Best("cross-fitted", dict(zip(arms, chosen, strict=True)), pairs.units, found.interval)
 

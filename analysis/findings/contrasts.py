@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
-from analysis.findings.family import Member, family, samples
+from analysis.findings.family import Member, joint_family, samples
 from analysis.findings.statistics import EXACT, IN_CSV, JOINT, STATISTICS, compute, in_order
 from analysis.records.cells import row_of
 from analysis.records.pairs import Pairs, Scored, pair
@@ -61,21 +61,26 @@ COLUMNS = _columns()
 
 
 def compute_contrasts(study: Scored, alpha: float, margin: float) -> list[Contrast]:
-    """Return all contrasts of a study: over all cells first, then cell by cell, for every endpoint and arm."""
-    return [
-        contrast
-        for arm in study.treatments
+    """Return all contrasts of a study: over all cells first, then cell by cell, for every endpoint and arm; those of an
+    endpoint are one family."""
+    of_endpoints = [
+        of_pairs([pair(study, arm, endpoint) for arm in study.treatments], study.cells, alpha, margin)
         for endpoint in study.endpoints
-        for contrast in of_pairs(pair(study, arm, endpoint), study.cells, alpha, margin)
     ]
+    of_arms = zip(*of_endpoints, strict=True)
+    return [contrast for of_arm in of_arms for of_endpoint in of_arm for contrast in of_endpoint]
 
 
-def of_pairs(pairs: Pairs, cells: Sequence[Cell], alpha: float, margin: float) -> list[Contrast]:
-    """Return the contrasts of one arm and endpoint: over all cells, then in each of ``cells``."""
-    of = samples(pairs, cells, alpha)
+def of_pairs(every: Sequence[Pairs], cells: Sequence[Cell], alpha: float, margin: float) -> list[list[Contrast]]:
+    """Return the contrasts of each of ``every``: over all cells, then in each of ``cells``."""
+    of = [samples(pairs, cells, alpha) for pairs in every]
+    members = joint_family([*zip(every, of, strict=True)], alpha, margin)
     return [
-        Contrast(**vars(member) | compute(one.d, 1 - alpha, margin))
-        for member, one in zip(family(pairs, of, alpha, margin), of, strict=True)
+        [
+            Contrast(**vars(member) | compute(one.d, 1 - alpha, margin))
+            for member, one in zip(of_arm, samples_of_arm, strict=True)
+        ]
+        for of_arm, samples_of_arm in zip(members, of, strict=True)
     ]
 
 

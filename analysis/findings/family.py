@@ -1,9 +1,13 @@
-"""What is claimed of one arm on one endpoint: the difference in every cell and their mean, tested as one family.
+"""What is claimed of arms on one endpoint: their differences in every cell and the means, tested as one family.
 
 A cell's member is the difference over the pairs in which both arms learn; how many learn is told beside it (the two
 parts of an estimand where failure is an outcome, ICH E9(R1); Permutt & Li 2017). The mean over the cells takes all
 pairs, failures as they ended, with the seed as its unit: the cells of a seed share weights and images. A verdict is
 what the simultaneous interval says, so that neither contradicts the other.
+
+Several comparisons, of arms with the baseline or of all pairs of arms, are one family too: the sign patterns that flip
+a seed's whole row know how comparisons that share an arm depend (for a control, Dunnett 1955; Westfall & Young 1993).
+What has no such row, an interval at 1 - 2 alpha or of cross-fitted scores, is held over them by Bonferroni's level.
 """
 
 import math
@@ -20,7 +24,7 @@ from analysis.records.cells import rows_in
 from analysis.records.pairs import Pairs, zero_rounding_noise
 from analysis.stats.families import simultaneous_inference
 from analysis.stats.intervals import Interval, t_interval
-from analysis.stats.multiple_tests import holm
+from analysis.stats.multiple_tests import bonferroni_level, holm
 from analysis.stats.paired_tests import Test, sign_flip, why_degenerate
 from analysis.stats.power import seeds_to_reach
 from analysis.stats.scale import rescale, standard_deviation
@@ -42,7 +46,7 @@ VERDICTS = {
 
 @dataclass(frozen=True)
 class SimultaneousInference:
-    """A member of a family that is tested together: the cells of one arm and endpoint, and the mean over them."""
+    """A member of a family that is tested together: the cells of an endpoint and the means over them, of every arm."""
 
     n_members: int
     test: Test
@@ -104,7 +108,8 @@ class Member:
     ci: Interval
     """Student's interval of this difference alone."""
     inner: Interval
-    """The same at 1 - 2 alpha: within the margin it is two one-sided tests of equivalence (Schuirmann 1987)."""
+    """The same at 1 - 2 alpha, for all comparisons of the family together: within the margin it is two one-sided tests
+    of equivalence (Schuirmann 1987)."""
     joint: SimultaneousInference | None
     """None where there are too few pairs, or differences without spread, for a test."""
     bounds: Bounds | None
@@ -172,8 +177,30 @@ def _in_cell(pairs: Pairs, cell: Cell, enough: int) -> Sample:
 
 def family(pairs: Pairs, of: Sequence[Sample], alpha: float, margin: float) -> list[Member]:
     """Return a member for each sample, with its verdict; the first one is over all cells."""
-    joint = _jointly(of, alpha)
-    alone = [_member(pairs, one, together, alpha, margin) for one, together in zip(of, joint, strict=True)]
+    return joint_family([(pairs, of)], alpha, margin)[0]
+
+
+def joint_family(every: Sequence[tuple[Pairs, Sequence[Sample]]], alpha: float, margin: float) -> list[list[Member]]:
+    """Return the members of several comparisons, all of them one family; of each those of its samples, as ``family``
+    does."""
+    joint, inner = iter(_jointly([one for _, of in every for one in of], alpha)), inner_level(alpha, len(every))
+    return [_of_comparison(pairs, of, [next(joint) for _ in of], inner, alpha, margin) for pairs, of in every]
+
+
+def inner_level(alpha: float, n_comparisons: int) -> float:
+    """Return the level of the interval of one comparison that decides on equivalence, where there are so many."""
+    return bonferroni_level(1 - 2 * alpha, n_comparisons)
+
+
+def _of_comparison(
+    pairs: Pairs,
+    of: Sequence[Sample],
+    joint: Sequence[SimultaneousInference | None],
+    inner: float,
+    alpha: float,
+    margin: float,
+) -> list[Member]:
+    alone = [_member(pairs, one, together, inner, alpha, margin) for one, together in zip(of, joint, strict=True)]
     decided = [_decided(member, one, pairs.chance) for member, one in zip(alone, of, strict=True)]
     return [_among(decided[0], decided[1:]), *decided[1:]]
 
@@ -185,14 +212,19 @@ def _jointly(of: Sequence[Sample], alpha: float) -> list[SimultaneousInference |
     columns = {i: pd.Series(of[i].d, index=of[i].seeds) for i in tested}
     matrix = pd.DataFrame(columns).sort_index().to_numpy(float)
     found = dict(zip(tested, simultaneous_inference(matrix, 1 - alpha) if tested else [], strict=True))
-    p_holm = holm([math.nan if one.cell is None else sign_flip(one.d).pvalue for one in of][1:])
+    in_cells = [i for i, one in enumerate(of) if one.cell is not None]
+    p_holm = dict(zip(in_cells, holm([sign_flip(of[i].d).pvalue for i in in_cells]).tolist(), strict=True))
     return [
-        SimultaneousInference(len(tested), found[i].test, float(p), found[i].interval) if i in found else None
-        for i, p in enumerate([math.nan, *p_holm])
+        SimultaneousInference(len(tested), found[i].test, p_holm.get(i, math.nan), found[i].interval)
+        if i in found
+        else None
+        for i in range(len(of))
     ]
 
 
-def _member(pairs: Pairs, one: Sample, joint: SimultaneousInference | None, alpha: float, margin: float) -> Member:
+def _member(
+    pairs: Pairs, one: Sample, joint: SimultaneousInference | None, inner: float, alpha: float, margin: float
+) -> Member:
     d, runs = one.d, one.table
     means = one.sides.mean(0) if len(d) else np.full(2, math.nan)
     return Member(
@@ -216,7 +248,7 @@ def _member(pairs: Pairs, one: Sample, joint: SimultaneousInference | None, alph
         mean_diff=float(d.mean()) if len(d) else math.nan,
         sd_diff=standard_deviation(d),
         ci=t_interval(d, 1 - alpha),
-        inner=t_interval(d, 1 - 2 * alpha),
+        inner=replace(t_interval(d, inner), level=1 - 2 * alpha),
         joint=joint,
         bounds=_bounds(pairs, one),
         tipping=None,

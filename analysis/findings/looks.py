@@ -8,6 +8,9 @@ from analysis.findings import contrasts
 from analysis.findings.results import Results
 from analysis.records.tables import StudyData
 
+OPTIONAL = ("sign_e_value", "e_value", "baseline")
+"""Fields that a recorded look may lack."""
+
 
 @dataclass(frozen=True)
 class Look:
@@ -23,22 +26,22 @@ class Look:
     """That of ``sign_e_process`` after these seeds."""
     e_value: float | None = field(default=None, compare=False)
     """That of a Gaussian mixture, as earlier programs recorded it; it held for normal differences alone."""
+    baseline: str | None = None
+    """What the arm was compared with; None for the study's own baseline."""
 
     def recorded(self) -> dict[str, Any]:
-        """Return the look as the manifest has it: an e-value only where there is one."""
-        return {
-            name: value for name, value in asdict(self).items() if value is not None or not name.endswith("e_value")
-        }
+        """Return the look as the manifest has it: an e-value only where there is one, and another baseline."""
+        return {name: value for name, value in asdict(self).items() if value is not None or name not in OPTIONAL}
 
 
 def looks(study: StudyData, results: Results) -> list[Look]:
     """Return the looks that the manifest has, then this one, unless nothing is new."""
     before = [Look(**look) for look in study.manifest.get("looks", [])]
-    now = [_look(results, arm) for arm in results.of_arms]
+    now = [_look(results, arm, study.changed_baseline) for arm in results.of_arms]
     return [*before, *(look for look in now if look not in before)]
 
 
-def _look(results: Results, arm: str) -> Look:
+def _look(results: Results, arm: str, baseline: str | None) -> Look:
     overall, evidence = contrasts.overall(results.contrasts, arm), results.of_arms[arm].evidence
     return Look(
         arm=arm,
@@ -48,6 +51,7 @@ def _look(results: Results, arm: str) -> Look:
         p_t=_known(overall.t.pvalue),
         p_sign_flip=_known(overall.sign_flip.pvalue),
         sign_e_value=_known(evidence.sign[-1]) if evidence.n else None,
+        baseline=baseline,
     )
 
 

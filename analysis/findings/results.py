@@ -26,6 +26,7 @@ from analysis.findings.contrasts import Contrast, compute_contrasts
 from analysis.findings.curves import Curve, DifferenceCurve, arm_curves, difference_curves
 from analysis.findings.failures import Failures, count_failures
 from analysis.findings.modes.inference_modes import Modes, modes
+from analysis.findings.secondary.all_pairs import AllPairs, all_pairs
 from analysis.findings.secondary.generalisation import Generalisation, generalisation
 from analysis.findings.secondary.typical_pair import TypicalPair, typical_pairs
 from analysis.findings.sensitivity import Sensitivity, sensitivity
@@ -140,6 +141,8 @@ class Results:
     generalisation: list[Generalisation]
     """By arm, in the cell that is shown alone."""
     answers: dict[str, Answer]
+    all_pairs: AllPairs | None
+    """None for two arms."""
     of_arms: dict[str, Findings]
     modes: Modes | None
     """None where ``study.ablate`` never ran."""
@@ -165,6 +168,7 @@ def analyse(study: StudyData, alpha: float, margin: float, others: Sequence[Stud
         claims=claims(study, level),
         generalisation=generalisation(study, curves, level),
         answers=answers(study, alpha, margin, of_tuned),
+        all_pairs=all_pairs(study, alpha, margin),
         of_arms={arm: findings(study, of_study, arm, alpha, margin) for arm in study.treatments},
         modes=None if ablation is None else modes(study, ablation, alpha, margin),
         tuned=of_tuned,
@@ -192,7 +196,7 @@ def findings(study: StudyData, of_study: Sequence[Contrast], arm: str, alpha: fl
         level_differences=_level_differences(study, pairs, level),
         usable_rates=_usable_rates(study, final, level),
         best_rates=_best_rates(study, pairs, level),
-        best_cell=_best_cell(pairs, level),
+        best_cell=_best_cell(pairs, level, len(study.treatments)),
         plan=power.plan(of_seeds, margin, alpha),
         evidence=_evidence(pairs, alpha),
         sizes=null_calibration.type_i_error_rates(complete, alpha),
@@ -322,10 +326,10 @@ def _best_rates(study: StudyData, pairs: Pairs, level: float) -> list[BestRateAt
     ]
 
 
-def _best_cell(pairs: Pairs, level: float) -> BestCell | None:
+def _best_cell(pairs: Pairs, level: float, n_arms: int) -> BestCell | None:
     if len(pairs.cells) < 2 or not len(pairs.rows(pairs.cells)):
         return None
-    found = cross_fitted(pairs, level)
+    found = cross_fitted(pairs, level, n_arms)
     return BestCell(pairs.cells, found, _held_out(pairs, found))
 
 

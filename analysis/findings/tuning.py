@@ -34,6 +34,7 @@ from analysis.records.scores import Scores, scores_of
 from analysis.records.tables import PRIMARY, StudyData
 from analysis.records.trials import Trials, load_trials
 from analysis.stats.intervals import Interval, fieller, t_interval
+from analysis.stats.multiple_tests import bonferroni_level
 from analysis.stats.paired_tests import Test, paired_t
 from analysis.stats.tuning.cross_fitting import CrossFit, crossfit
 from analysis.stats.tuning.tuning_curves import BestDifference, expected_best_difference
@@ -150,8 +151,9 @@ def _tuned(
 ) -> Tuned:
     arms, level, trials = (study.baseline, arm), 1 - alpha, searches[0]
     pairs, over = Pairs.of(study, runs, arm), Unit(len(searches), study.design.search_of, level)
-    after, before = _gap(pairs.tuned, over), _gap(pairs.untuned, over)
-    inner = replace(over, level=1 - 2 * alpha).interval(over.differences(pairs.tuned))
+    claim = replace(over, n_arms=len(study.treatments))
+    after, before = _gap(pairs.tuned, claim), _gap(pairs.untuned, over)
+    inner = replace(claim, level=1 - 2 * alpha).interval(over.differences(pairs.tuned))
     whole = over.differences(pairs.four, "difference_untuned")
     reduction = zero_rounding_noise(whole - over.differences(pairs.four, "difference_tuned"))
     verdict, reason = _verdict(after, inner, over, pairs, alpha, margin)
@@ -251,6 +253,8 @@ class Unit:
     search_of: Callable[[int], int]
     """The search of a seed."""
     level: float
+    n_arms: int = 1
+    """Arms for which the intervals hold together, by Bonferroni's level; p-values are adjusted likewise."""
 
     @property
     def scope(self) -> str:
@@ -275,7 +279,7 @@ class Unit:
 
     def interval(self, d: Differences) -> Interval:
         """Return mean and t interval of ``d`` (n,), one a unit; no ends where there are too few searches."""
-        whole = t_interval(d, self.level)
+        whole = replace(t_interval(d, bonferroni_level(self.level, self.n_arms)), level=self.level)
         if self._suffice(d):
             return whole
         few = f"{whole.n} searches: an interval for equal tuning needs {MIN_SEARCHES}"
@@ -283,7 +287,10 @@ class Unit:
 
     def test(self, d: Differences) -> Test | None:
         """Return the t test of ``d``, None where there is no interval."""
-        return paired_t(d) if self._suffice(d) else None
+        if not self._suffice(d):
+            return None
+        alone = paired_t(d)
+        return alone if self.n_arms == 1 else replace(alone, pvalue=min(self.n_arms * alone.pvalue, 1.0))
 
     def _suffice(self, d: Differences) -> bool:
         return self.n_searches == 1 or len(d) >= MIN_SEARCHES

@@ -137,28 +137,29 @@ def over_cells(D: NDArray[np.float64]) -> NDArray[np.float64]:
     return zero_rounding_noise(D.mean(1)) if D.shape[1] else np.empty(0)
 
 
-def pair(study: Scored, arm: str, endpoint: str) -> Pairs:
-    """Join the runs of ``arm`` and the baseline by cell and seed."""
-    key, cells = [*study.cell_key, "seed"], study.common_cells(arm, study.baseline)
+def pair(study: Scored, arm: str, endpoint: str, baseline: str | None = None) -> Pairs:
+    """Join the runs of ``arm`` and the baseline, or another arm in its place, by cell and seed."""
+    other = study.baseline if baseline is None else baseline
+    key, cells = [*study.cell_key, "seed"], study.common_cells(arm, other)
     return Pairs(
         arm=arm,
-        baseline=study.baseline,
+        baseline=other,
         endpoint=endpoint,
         what=study.endpoints[endpoint],
         units=study.units,
-        table=join(study, arm, endpoint, key),
+        table=join(study, arm, endpoint, key, other),
         cells=cells,
         cell_key=study.cell_key,
-        missing=_missing(study, arm, endpoint, cells),
+        missing=_missing(study, arm, endpoint, cells, other),
         chance=study.chance,
         limits=study.limits,
     )
 
 
-def _missing(study: Scored, arm: str, endpoint: str, cells: Sequence[Cell]) -> pd.DataFrame:
+def _missing(study: Scored, arm: str, endpoint: str, cells: Sequence[Cell], baseline: str) -> pd.DataFrame:
     """Return the pairs that a begun seed lacks, as ``Pairs.missing`` has them."""
     key, flags = [*study.cell_key, "seed"], ["diverged", "failed"]
-    outcomes, of = study.outcomes, {"baseline": study.baseline, "arm": arm}
+    outcomes, of = study.outcomes, {"baseline": baseline, "arm": arm}
     sides = {side: outcomes[outcomes.arm == one] for side, one in of.items()}
     known = [
         runs.set_index(key)[[endpoint, *flags]].rename(columns={endpoint: "of"}).add_suffix(f"_{side}")
@@ -172,12 +173,13 @@ def _missing(study: Scored, arm: str, endpoint: str, cells: Sequence[Cell]) -> p
     return lacking.assign(**{f"{flag}_{side}": lacking[f"{flag}_{side}"].eq(True) for flag in flags for side in of})
 
 
-def join(study: Scored, arm: str, endpoint: str, key: list[str]) -> pd.DataFrame:
-    """Return the ``table`` of pairs whose runs have equal values in ``key``, sorted by it."""
+def join(study: Scored, arm: str, endpoint: str, key: list[str], baseline: str | None = None) -> pd.DataFrame:
+    """Return the ``table`` of pairs whose runs have equal values in ``key``, sorted by it; of another arm in the place
+    of the baseline, where one is named."""
     columns = [*key, endpoint, "diverged", "failed"]
     of_baseline, of_arm = (
         study.outcomes.loc[study.outcomes.arm == name, columns].rename(columns={endpoint: "of"})
-        for name in (study.baseline, arm)
+        for name in (study.baseline if baseline is None else baseline, arm)
     )
     table = of_baseline.merge(of_arm, on=key, suffixes=("_baseline", "_arm"), validate="one_to_one")
     table["difference"] = _differences(table)

@@ -16,7 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 from analysis.errors import AnalysisError
 from analysis.records.cells import cell_key, levels, pair_key, run_key
 from study.errors import StudyError, quote
-from study.spec.arms import BASELINE
+from study.spec.arms import DEFAULT_ARMS, default_baseline
+from study.spec.checks import nearest
 from study.spec.commands import train_into
 from study.spec.design import Design
 from study.spec.factors import Cell, in_words
@@ -24,7 +25,7 @@ from study.spec.history import DIVERGED, NOT_APPLICABLE, OK, SPLITS
 from study.spec.runs import Run
 from study.store import inference_tables
 from study.store.atomic import make_subfolder, write_atomically
-from study.store.manifest import Manifest
+from study.store.manifest import Manifest, baseline_of
 from study.store.scores import LAST_EPOCHS, last_epochs
 from study.store.study_folder import Folder
 
@@ -51,6 +52,8 @@ class StudyData:
     """A row per run of the grid; the records are of the same runs."""
     tuned: "StudyData | None" = None
     """The runs of the tuned cell alone, where there is one."""
+    named_baseline: str | None = None
+    """The baseline of this analysis, where it is named; one of the design's arms."""
 
     @property
     def name(self) -> str:
@@ -104,12 +107,37 @@ class StudyData:
 
     @property
     def treatments(self) -> list[str]:
-        """The arms that are compared with the baseline; none where the baseline was not trained."""
-        return [arm for arm in self.design.arms if arm != BASELINE] if BASELINE in self.design.arms else []
+        """The arms that are compared with the baseline; none in a study of one arm."""
+        return [arm for arm in self.design.arms if arm != self.baseline] if len(self.design.arms) > 1 else []
 
     @property
     def baseline(self) -> str:
-        return BASELINE
+        """The arm that the others are compared with: as this analysis names it, else the study; that of the studies by
+        default where there is one arm."""
+        return self.named_baseline or self.own_baseline
+
+    @property
+    def own_baseline(self) -> str:
+        """The baseline of the study, whatever this analysis names."""
+        return baseline_of(self.manifest) if len(self.design.arms) > 1 else default_baseline(DEFAULT_ARMS)
+
+    @property
+    def changed_baseline(self) -> str | None:
+        """The baseline of this analysis, where it is not the study's."""
+        return None if self.baseline == self.own_baseline else self.baseline
+
+    def against(self, baseline: str | None) -> "StudyData":
+        """Return the study with another baseline, or as it is for None; an AnalysisError where it is no arm of it."""
+        if baseline is None:
+            return self
+        arms = self.design.arms
+        if baseline not in arms:
+            near = nearest(baseline, arms) or arms[0]
+            raise AnalysisError(
+                f"baseline {quote(baseline)}: {self.path} has the arms {', '.join(arms)}; give one of them, such as"
+                f" {near}"
+            )
+        return replace(self, named_baseline=baseline, tuned=self.tuned and self.tuned.against(baseline))
 
     @property
     def trained(self) -> pd.DataFrame:

@@ -40,6 +40,8 @@ class Judgement:
     alpha: float | None = None
     """Significance level: tests use alpha, intervals cover 1 - alpha. Default: the one that the study fixed before its
     first run."""
+    baseline: str | None = None
+    """Arm that every other one is compared with. Default: the study's; the page says where it is another."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ def report(options: Options) -> "Written":
     import_matplotlib()
     from analysis.report.write import write_report  # heavy, and --help needs none of it
 
-    return write_report(study, asked.alpha, asked.margin, others, options.to, options.export)
+    return write_report(study, asked.alpha, asked.margin, others, options.to, options.export, options.baseline)
 
 
 def newest(out: Path) -> Path:

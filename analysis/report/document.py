@@ -170,7 +170,18 @@ class Definitions:
     kind = "definitions"
 
 
-Block = Paragraph | BulletList | Placeholder | Definitions | Table | Figure
+@dataclass(frozen=True)
+class Folded:
+    """Blocks below a title that a reader unfolds."""
+
+    title: str
+    blocks: "Sequence[Block]"
+    is_open: bool = False
+
+    kind = "folded"
+
+
+Block = Paragraph | BulletList | Placeholder | Definitions | Table | Figure | Folded
 
 
 @dataclass(frozen=True)
@@ -200,4 +211,12 @@ def figures(sections: Sequence[Section]) -> Iterator[Figure]:
 
 
 def _blocks(sections: Sequence[Section]) -> Iterator[Block]:
-    return (block for section in sections for block in (*section.blocks, *section.details))
+    """Yield every block of the sections, folded ones too."""
+    return (one for section in sections for block in (*section.blocks, *section.details) for one in _unfolded(block))
+
+
+def _unfolded(block: Block) -> Iterator[Block]:
+    if isinstance(block, Folded):
+        yield from (one for inner in block.blocks for one in _unfolded(inner))
+    else:
+        yield block

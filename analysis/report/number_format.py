@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from analysis.records.tables import ENDPOINTS
 from analysis.stats.intervals import Interval
 from analysis.stats.paired_tests import Test
-from study.spec.arms import ARMS, BASELINE, DEFAULT_ARMS
+from study.spec.arms import ARMS, DEFAULT_ARMS
 from study.spec.datasets import DATASETS
 from study.spec.design import Design
 from study.spec.factors import Cell, in_words
@@ -276,7 +276,7 @@ def side(arm: str) -> str:
 
 def tags(baseline: str, arm: str) -> tuple[str, str]:
     """Return what tells the two arms apart: ``without`` alone where the other one is with the same thing."""
-    if is_its_absence(arm_name(arm)):
+    if is_its_absence(baseline, arm):
         return ARMS[baseline].tag, ARMS[arm].tag
     return side(baseline), side(arm)
 
@@ -294,28 +294,22 @@ def every_arm(arms: Sequence[str]) -> str:
     return "all arms" if len(arms) > 2 else "both arms"
 
 
-def treatments(arms: Sequence[str]) -> list[str]:
+def treatments(arms: Sequence[str], baseline: str) -> list[str]:
     """Return the names of what is asked about; of a baseline alone, of what a study compares it with by default.
 
-    >>> treatments(["bn", "no_bn"]), treatments(["no_bn"])
+    >>> treatments(["bn", "no_bn"], "no_bn"), treatments(["no_bn"], "no_bn")
     (['batch normalisation'], ['batch normalisation'])
     """
-    return [ARMS[arm].name for arm in arms if arm != BASELINE] or treatments(DEFAULT_ARMS)
+    return [ARMS[arm].name for arm in arms if arm != baseline] or treatments(DEFAULT_ARMS, baseline)
 
 
-def is_its_absence(name: str) -> bool:
-    """Return whether the baseline is the same without the thing of this name."""
-    return ARMS[BASELINE].name == f"no {name}"
+def is_its_absence(baseline: str, arm: str) -> bool:
+    """Return whether the baseline is the same without the thing that the arm is.
 
-
-def both_sides(arm: str) -> str:
-    """Return the names of the baseline and an arm as a sentence has them.
-
-    >>> both_sides("bn")
-    'without and with batch normalisation'
+    >>> is_its_absence("no_bn", "bn"), is_its_absence("bn", "no_bn")
+    (True, False)
     """
-    name = arm_name(arm)
-    return f"without and with {name}" if is_its_absence(name) else f"with {arm_name(BASELINE)} and with {name}"
+    return arm_name(baseline) == f"no {arm_name(arm)}"
 
 
 def activation(design: Design) -> str:

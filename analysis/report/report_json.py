@@ -20,7 +20,6 @@ from analysis.report.sentences import inference as inference_sentences
 from analysis.report.sentences import rule as rule_sentences
 from analysis.report.sentences import summary as sentences
 from analysis.stats.power import attainable_p, seeds_to_reach
-from study.spec.arms import BASELINE
 from study.spec.factors import FACTORS, Cell
 from study.store.scores import LAST_EPOCHS
 
@@ -50,6 +49,7 @@ def contents(study: StudyData, results: Results, first: Screen) -> dict[str, Any
             "scope": " ".join([_scope(study), *rule_sentences.scope(study)]),
             "answers": results.answers,
             "contrasts": results.contrasts,
+            **({} if results.all_pairs is None else {"baseline": study.baseline, "all_pairs": results.all_pairs}),
             "findings": results.of_arms,
             "modes": results.modes,
             "ledger": [] if results.modes is None else inference_sentences.ledger(results.modes, results.margin),
@@ -111,8 +111,8 @@ def _several_arms(study: StudyData, results: Results) -> Iterator[str]:
     n_arms = len(study.treatments)
     if n_arms > 1:
         yield (
-            f"{n_arms} arms are compared with {fmt.arm_name(study.baseline)}, each at {results.alpha:g}: no test is"
-            " corrected for their number."
+            f"{n_arms} arms are compared with {fmt.arm_name(study.baseline)} as one family: the answers below hold for"
+            f" all of them together at {results.alpha:g}. Speed, rates and sensitivity are told of each arm by itself."
         )
 
 
@@ -147,7 +147,7 @@ def _all_failed(study: StudyData, results: Results) -> Iterator[str]:
 def _some_failed(study: StudyData, results: Results) -> Iterator[str]:
     outcomes = study.outcomes
     if outcomes.failed.any() and not study.all_failed:
-        baseline_first = sorted(study.design.arms, key=lambda arm: arm != BASELINE)
+        baseline_first = sorted(study.design.arms, key=lambda arm: arm != study.baseline)
         of_arm = {arm: outcomes.failed[outcomes.arm == arm] for arm in baseline_first}
         sides = [f"{failed.sum()} of {len(failed)} {fmt.side(arm)}" for arm, failed in of_arm.items()]
         chance = fmt.percent(study.chance, 0)
@@ -169,7 +169,8 @@ def _failed_tuned(study: StudyData, results: Results) -> Iterator[str]:
 
 
 def _looked(study: StudyData, results: Results) -> Iterator[str]:
-    seen = {arm: [look.seeds for look in looks(study, results) if look.arm == arm] for arm in study.treatments}
+    every = [look for look in looks(study, results) if look.baseline == study.changed_baseline]
+    seen = {arm: [look.seeds for look in every if look.arm == arm] for arm in study.treatments}
     most = max(seen.values(), key=len, default=[])
     if len(most) > 1:
         yield (

@@ -46,11 +46,12 @@ def write_report(
     compare: Sequence[Path] = (),
     to: Path | None = None,
     export: Path | None = None,
+    baseline: str | None = None,
 ) -> Written:
     """Write the report of a study into its folder or into ``to``, beside those in ``compare``, and its export
-    into ``export``; level and margin are those that the study fixed unless given."""
+    into ``export``; level, margin and baseline are those that the study fixed unless given."""
     _check_places(study_dir, to, export)
-    study = tables.load(study_dir)
+    study = tables.load(study_dir).against(baseline)
     rule = rule_of(study, alpha, margin)
     results = analyse(study, rule.alpha, rule.margin, load_others(compare))
     first, sections = screen.screen(study, results), order.sections(study, results)

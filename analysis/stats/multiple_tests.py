@@ -89,6 +89,15 @@ def _step_down_counts(table: NDArray[np.float64], observed: NDArray[np.float64])
     return counts
 
 
+def bonferroni_level(level: float, m: int) -> float:
+    """Return the level of each of ``m`` intervals that hold together with probability ``level`` at least (Dunn 1961).
+
+    >>> bonferroni_level(0.95, 1), round(bonferroni_level(0.95, 5), 6)
+    (0.95, 0.99)
+    """
+    return level if m == 1 else 1 - (1 - level) / m
+
+
 def holm(pvalues: ArrayLike) -> NDArray[np.float64]:
     """Return Holm's step-down adjusted p-values (Holm 1979).
 

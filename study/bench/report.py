@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from study.engine import environment
-from study.spec.arms import BASELINE
+from study.spec.arms import default_baseline
 from study.spec.cohorts import cohorts, missing_runs
 from study.spec.design import Design
 from study.spec.history import History
@@ -87,7 +87,8 @@ def _made_up(path: Path, design: Design) -> Path:
 def _history(design: Design, runs: list[Run], rng: np.random.Generator) -> History:
     """Return accuracies that rise from chance to about 97 %, a little higher under batch norm, with noise by run."""
     epochs = np.arange(design.epochs + 1)
-    top = np.array([0.965 + 0.008 * (run.arm != BASELINE) for run in runs]) + rng.normal(0, 0.002, len(runs))
+    baseline = default_baseline(design.arms)
+    top = np.array([0.965 + 0.008 * (run.arm != baseline) for run in runs]) + rng.normal(0, 0.002, len(runs))
     rise = top[:, None] - (top[:, None] - 0.1) * np.exp(-epochs / 2) + rng.normal(0, 0.001, (len(runs), len(epochs)))
     accuracy = np.stack([rise, rise], axis=-1).clip(0, 1)
     n_examples = [design.data.n_train, design.data.n_test]

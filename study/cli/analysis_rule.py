@@ -11,11 +11,11 @@ POINTS = "pt"
 """The unit of a margin in percentage points: 0.2pt is 0.002."""
 
 
-def asked_rule(alpha: float | None, margin: str | float | None) -> AskedRule:
-    """Return the values that are named; a UsageError where one cannot be."""
+def asked_rule(alpha: float | None, margin: str | float | None, baseline: str | None = None) -> AskedRule:
+    """Return the values that are named; a UsageError where level or margin cannot be."""
     if alpha is not None and not 0 < alpha < 0.5:
         raise UsageError(f"--alpha {alpha}: give a number between 0 and 0.5, such as 0.05")
-    return AskedRule(alpha, None if margin is None else parse_margin(str(margin)))
+    return AskedRule(alpha, None if margin is None else parse_margin(str(margin)), baseline=baseline)
 
 
 def parse_margin(word: str) -> float:

@@ -35,6 +35,9 @@ class Judgement:
     the first command sets it."""
     alpha: float | None = None
     """Significance level: tests use alpha, intervals cover 1 - alpha. 0.05 unless the first command sets it."""
+    baseline: str | None = None
+    """Arm that every other one is compared with: no_bn where it is an arm, else the first, unless the first command
+    sets another."""
 
 
 @dataclass(frozen=True)

@@ -127,7 +127,7 @@ class Options(Experiment, Data, StudyFolder, Judgement, Machine, Advanced, Sitti
 
     def rule(self) -> AskedRule:
         """Return what is named of the rule by which the study is judged."""
-        return asked_rule(self.alpha, self.margin)
+        return asked_rule(self.alpha, self.margin, self.baseline)
 
     def _shard(self) -> tuple[int, int]:
         """Return (i, n) with 1 <= i <= n; (1, 1) is everything."""

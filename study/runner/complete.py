@@ -15,7 +15,7 @@ from study.inference.complete import any_statistics, complete_evaluation, shown,
 from study.runner import summary
 from study.runner.execution import Execution
 from study.runner.outcome import INTERRUPTED, STOPS, TERMINATED, Outcome, Terminated, saved
-from study.runner.plan import agreed_design, check_rule, make_plan
+from study.runner.plan import agreed_design, check_baseline, check_rule, make_plan
 from study.runner.progress import Progress
 from study.runner.session import Session, record_timings
 from study.spec import commands
@@ -60,6 +60,7 @@ def carry_out(
         with _sole_worker(folder, execution):
             older = agreed_design(folder, design)
             check_rule(folder, asked)
+            check_baseline(folder, asked, design)
             damaged, done = folder.quarantine(), folder.done(design)
             plan = make_plan(design, done, execution)
             progress.count(design.epochs, len(done), sum(run.applicable for run in design.runs))

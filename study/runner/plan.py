@@ -19,6 +19,7 @@ from study.spec.commands import shown_path
 from study.spec.datasets import DatasetSpec
 from study.spec.design import Design
 from study.spec.runs import Run
+from study.store.manifest import baseline_of
 from study.store.study_folder import JOURNAL, Folder
 
 
@@ -34,6 +35,7 @@ def announce(
     data set that have to be downloaded."""
     check_free(folder)
     check_rule(folder, asked)
+    check_baseline(folder, asked, design)
     text = "\n".join(describe_plan(design, folder, execution, absent))
     progress.emit("plan", text, dataset=design.dataset, folder=str(folder.path))
     check_device(execution, folder)
@@ -72,6 +74,13 @@ def agreed_design(folder: Folder, design: Design) -> Design | None:
 def check_rule(folder: Folder, asked: AskedRule) -> None:
     """Refuse another level or margin than the study's."""
     asked.check(folder.path, fixed_rule(folder.read_manifest()), folder.has_runs())
+
+
+def check_baseline(folder: Folder, asked: AskedRule, design: Design) -> None:
+    """Refuse a baseline that is no arm of the ``design``, or another than that of a study with runs."""
+    older = folder.read_manifest()
+    fixed = baseline_of(older) if older is not None and folder.has_runs() else None
+    asked.check_baseline(folder.path, design.arms, fixed)
 
 
 # --- planned

@@ -21,9 +21,10 @@ from study.runner.forecast import expected_throughput, unevaluated
 from study.runner.outcome import INTERRUPTED, OUT_OF_TIME, TERMINATED, Outcome, OutOfTime, Terminated
 from study.runner.progress import Progress
 from study.spec.analysis_rule import AS_FIXED, AskedRule, FixedRule, fixed_rule
+from study.spec.arms import default_baseline
 from study.spec.cohorts import Cohort
 from study.spec.design import Design
-from study.store.manifest import Manifest, session_of
+from study.store.manifest import Manifest, baseline_of, session_of
 from study.store.schemas import SCHEMA_VERSION
 from study.store.study_folder import Folder
 
@@ -192,6 +193,9 @@ class Session:
             rule = self._rule(older)
             if rule is not None:
                 manifest["analysis_rule"] = asdict(rule)
+            baseline = self._baseline(older)
+            if baseline is not None:
+                manifest["baseline"] = baseline
             if older and "tuning" in older:
                 manifest["tuning"] = older["tuning"]
             self.folder.write_manifest(cast(Manifest, manifest))
@@ -201,6 +205,13 @@ class Session:
         fixed, has_runs = fixed_rule(older), self.folder.has_runs()
         self.asked.check(self.folder.path, fixed, has_runs)
         return fixed if fixed is not None or has_runs else self.asked.fix(provenance.today())
+
+    def _baseline(self, older: Manifest | None) -> str | None:
+        """Return the study's baseline, which arms that are added leave as it is; None where it is the default."""
+        fixed = baseline_of(older) if older and self.folder.has_runs() else None
+        self.asked.check_baseline(self.folder.path, self.design.arms, fixed)
+        baseline = fixed or self.asked.baseline or (older or {}).get("baseline")
+        return None if baseline == default_baseline(self.design.arms) else baseline
 
     def _device(self, data: "Dataset", place: Place) -> dict[str, Any]:
         kind, name = devices.kind(place.device), devices.name(place.device)

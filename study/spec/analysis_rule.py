@@ -3,14 +3,15 @@
 They stand in the manifest beside the design and are no part of it: no digest, run or record follows from them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from study.errors import UsageError
+from study.errors import UsageError, quote, truncate
 from study.spec import commands
+from study.spec.checks import nearest
 
 ALPHA, MARGIN = 0.05, 0.002
 """What a study fixes whose first command names none: the level of every test, and a difference of accuracy (a fraction)
@@ -40,6 +41,8 @@ class AskedRule:
     margin: float | None = None
     since: str | None = None
     """The date on which they were fixed, where a search did so before its first trial."""
+    baseline: str | None = None
+    """The arm that the others are compared with; None leaves it as it is."""
 
     @property
     def named(self) -> dict[str, float]:
@@ -61,6 +64,24 @@ class AskedRule:
         elif has_runs:
             has = " and ".join(f"no {name}" for name in self.named)
             _refuse(study, self.named, f"fixed {has} before its first run", "chosen after looking")
+
+    def check_baseline(self, study: Path, arms: Sequence[str], fixed: str | None) -> None:
+        """Refuse a baseline that is none of the ``arms``, or another than the one ``fixed`` by a study with runs."""
+        named = self.baseline
+        if named is None:
+            return
+        if named not in arms:
+            near = nearest(named, arms) or arms[0]
+            raise UsageError(
+                f"--baseline {quote(named)}: the baseline is one of the study's arms, which are {', '.join(arms)}; give"
+                f" --baseline {near}, or train it too: --arms {' '.join([*arms, truncate(named)])}"
+            )
+        if fixed not in (None, named):
+            report = commands.report_on(study, "--baseline", named)
+            raise UsageError(
+                f"--baseline {named}: the arms of {commands.shown_path(study)} are compared with {fixed} since its"
+                f" first run. Leave it out, or give it to the report alone, which says so: {report}"
+            )
 
 
 AS_FIXED = AskedRule()

@@ -6,7 +6,7 @@ texts are shown and are never a path: the folder of a study is the one that was 
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any, NotRequired, TypedDict, cast
 
 from study.errors import EnvironmentFault, UsageError, describe_value, truncate
 from study.spec.analysis_rule import DECISIONS
-from study.spec.arms import ARMS
+from study.spec.arms import ARMS, default_baseline
 from study.spec.design import Design
 from study.store.schemas import OLDEST_VERSION, SCHEMA_VERSION
 from study.store.untrusted_parquet import MAX_LENGTH, InvalidFile, file_bytes
@@ -59,6 +59,8 @@ class Manifest(TypedDict):
     """The sha256 of each table that was written; absent in studies of before it was kept."""
     analysis_rule: NotRequired[dict[str, Any]]
     """The fields of ``study.spec.analysis_rule.FixedRule``; absent where none was fixed before the first run."""
+    baseline: NotRequired[str]
+    """The arm that the others are compared with; absent where it is ``default_baseline``."""
     tuning: NotRequired[dict[str, Any]]
     """The search configuration with which ``study.tune`` chose the configurations of the tuned cell."""
     environments: NotRequired[dict[str, dict[str, Any]]]
@@ -78,6 +80,11 @@ SESSION = (
 def session_of(manifest: Manifest) -> dict[str, Any]:
     """Return what the manifest says of the command that last worked on the study."""
     return {name: manifest[name] for name in SESSION if name in manifest}  # type: ignore[literal-required]
+
+
+def baseline_of(manifest: Mapping[str, Any]) -> str:
+    """Return the arm with which a study compares the others."""
+    return str(manifest.get("baseline") or default_baseline(manifest["design"]["arms"]))
 
 
 def read_manifest(path: Path) -> Manifest | None:
@@ -106,9 +113,11 @@ def _check_fields(values: dict[str, Any]) -> None:
     if fault is not None:
         raise InvalidFile(fault)
     try:
-        Design.from_dict(values["design"])
+        arms = Design.from_dict(values["design"]).arms
     except UsageError as error:
         raise InvalidFile(f"has a design that cannot be: {error}") from None
+    if values.get("baseline", arms[0]) not in arms:
+        raise InvalidFile(f"has {describe_value(values['baseline'])} as baseline; one of its arms belongs there")
 
 
 def _json(content: bytes) -> Any:
@@ -318,7 +327,7 @@ LOOK = Fields(
         "p_t": _or_null(NUMBER),
         "p_sign_flip": _or_null(NUMBER),
     },
-    {"sign_e_value": _or_null(NUMBER), "e_value": _or_null(NUMBER)},
+    {"sign_e_value": _or_null(NUMBER), "e_value": _or_null(NUMBER), "baseline": ARM},
 )
 """Kinds of the fields of ``analysis.findings.looks.Look``."""
 RULE = Fields({"rule": DECISION, "alpha": ALPHA, "margin": MARGIN, "date": DATE})
@@ -352,6 +361,7 @@ MANIFEST = Fields(
         "looks": Each(LOOK),
         "tables": Named(TEXT),
         "analysis_rule": RULE,
+        "baseline": NAME,
         "tuning": TUNING,
         "environments": Named(ENVIRONMENT),
         "first_numerics": Named(Named(TEXT)),

@@ -18,7 +18,7 @@ from study.runner.complete import carry_out, conclude
 from study.runner.console import Console
 from study.runner.execution import Execution
 from study.runner.outcome import OUT_OF_TIME, STOPS, Outcome, OutOfTime, saved
-from study.runner.plan import check_rule
+from study.runner.plan import check_baseline, check_rule
 from study.runner.progress import Progress, duration
 from study.runner.session import check_same_data, emit_place, fitting_workers
 from study.runner.work import Work
@@ -73,6 +73,7 @@ class Optimisation:
         """Prepare, search, train the fresh seeds and report how it ended; returns the outcome."""
         design, manifest = self.trial_design(1), tuned_before(self.folder, self.whole_design, self.budget)
         check_rule(self.folder, self.asked)
+        check_baseline(self.folder, self.asked, design)
         data, job = self._job(design, manifest)
         emit_place(self.progress, job.device, job.engine)
         try:

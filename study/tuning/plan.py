@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from study.engine import costs, registry
 from study.errors import UsageError
 from study.runner.forecast import expected_throughput
-from study.runner.plan import check_device, check_rule, describe_data, describe_time
+from study.runner.plan import check_baseline, check_device, check_rule, describe_data, describe_time
 from study.spec.checks import counted
 from study.spec.cohorts import Cohort, cohorts
 from study.spec.commands import shown_path
@@ -32,6 +32,7 @@ def announce(optimisation: "Optimisation", absent: str | None = None) -> None:
     folder, progress = optimisation.folder, optimisation.progress
     lines = describe(optimisation, absent)
     check_rule(folder, optimisation.asked)
+    check_baseline(folder, optimisation.asked, optimisation.design)
     progress.emit("plan", "\n".join(lines), dataset=optimisation.design.dataset, folder=str(folder.path))
     check_device(optimisation.execution, folder)
 

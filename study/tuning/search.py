@@ -173,7 +173,7 @@ class Search:
             )
         fixed = FixedRule(**entry)
         asked.check(study, fixed, has_runs=False)
-        return AskedRule(fixed.alpha, fixed.margin, since=fixed.date)
+        return AskedRule(fixed.alpha, fixed.margin, since=fixed.date, baseline=asked.baseline)
 
     @property
     def prunes(self) -> bool:

@@ -168,16 +168,18 @@ def _key(result: ModeResult) -> tuple[str, int | None, str | None, str, int]:
 
 
 def modes(study: StudyData, ablation: Ablation, alpha: float, margin: float) -> Modes:
-    """Return what the ablation says of the first arm that keeps statistics, and of it against the baseline."""
+    """Return what the ablation says of the first arm that keeps statistics, and of it against the baseline, or where
+    that one normalises against an arm that does not."""
     level, arm = 1 - alpha, next((arm for arm in study.design.arms if ARMS[arm].statistics), None)
     table = ablation.ablation[ablation.ablation.run_id.isin(study.runs.run_id)]
-    cell, baseline_cell = (_shown_cell(study, table, name) for name in (arm, study.baseline))
+    without = next((arm for arm in (study.baseline, *study.design.arms) if ARMS[arm].norm is None), None)
+    cell, baseline_cell = (_shown_cell(study, table, name) for name in (arm, without))
 
     def shown(of: pd.DataFrame, name: str | None, at: Cell | None) -> pd.DataFrame:
         of = of[of.arm == name] if len(of) else of
         return of if at is None or not len(of) else rows_in(of, at, study.cell_key)
 
-    of_arm, of_baseline = shown(table, arm, cell), shown(table, study.baseline, baseline_cell)
+    of_arm, of_baseline = shown(table, arm, cell), shown(table, without, baseline_cell)
     swaps, compositions = (shown(of, arm, cell) for of in (ablation.swaps, ablation.compositions))
     return Modes(
         cell=cell,
@@ -189,7 +191,7 @@ def modes(study: StudyData, ablation: Ablation, alpha: float, margin: float) -> 
         swaps=_swaps(swaps, level),
         compositions=_compositions(compositions, level),
         statistics=_statistics(shown(ablation.statistics, arm, cell), level),
-        elsewhere=_elsewhere(study, table[table.arm.isin((arm, study.baseline))], cell, level),
+        elsewhere=_elsewhere(study, table[table.arm.isin((arm, without))], cell, level),
     )
 
 

@@ -7,6 +7,9 @@ from matplotlib.axes import Axes
 
 from analysis.report.figures.style import TYPE
 
+SMALLEST = 5.0
+"""Points of a label that stands among so many that they have no room."""
+
 
 @dataclass(frozen=True)
 class Label:
@@ -21,11 +24,14 @@ class Label:
 def label_ends(axes: Axes, labels: Sequence[Label], height: float) -> None:
     """Write every label to the right of ``axes``, which are about ``height`` inches high, at the end of its line or as
     near to it as the others leave room; call it when the limits of the axis are set."""
-    gap = 1.2 * TYPE / (72 * height)
+    size = min(TYPE, max(SMALLEST, 72 * height / (1.2 * max(len(labels), 1))))
+    gap = 1.2 * size / (72 * height)
     ordered = sorted(labels, key=lambda label: _fraction(axes, label.y))
     places = _apart([_fraction(axes, label.y) for label in ordered], gap)
     for label, place in zip(ordered, places, strict=True):
-        axes.text(1.02, place, label.text, transform=axes.transAxes, color=label.colour, va="center", clip_on=False)
+        axes.text(
+            1.02, place, label.text, transform=axes.transAxes, color=label.colour, va="center", clip_on=False, size=size
+        )
 
 
 def _fraction(axes: Axes, y: float) -> float:

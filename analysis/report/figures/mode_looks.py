@@ -7,12 +7,13 @@ averages, vermillion one without batch norm. Statistics of the test batch are pu
 from typing import Any
 
 from analysis.report.figures.style import GREY, PALETTE, PURPLE, arm_style
-from study.spec.arms import BASELINE, DEFAULT_ARMS
+from study.spec.arms import ARMS
 
 BLACK, BROWN, SKY = "black", PALETTE[5], PALETTE[9]
 
 Look = dict[str, Any]
-RUNNING, NO_NORM = arm_style(DEFAULT_ARMS[0]), arm_style(BASELINE)
+RUNNING = arm_style(next(arm.key for arm in ARMS.values() if arm.statistics))
+NO_NORM = arm_style(next(arm.key for arm in ARMS.values() if arm.norm is None))
 SAVED: dict[str, Look] = {
     "running": RUNNING,
     "population": {"color": BLACK, "linestyle": "--"},

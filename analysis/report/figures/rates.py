@@ -145,7 +145,8 @@ def _shown(
     grid: Grid, cells: Sequence[ArmCell], row: Levels, arm: str, place: int, arms: Sequence[str]
 ) -> _Points | None:
     shown = sorted((of for of in cells if (grid.row(of.cell), of.arm) == (row, arm)), key=lambda of: of.cell)
-    offset = 1.06 ** (2 * place - len(arms) + 1)  # a factor, so that the arms stand side by side
+    step = 1.06 ** min(1, 3 / len(arms))  # many arms stand closer
+    offset = step ** (2 * place - len(arms) + 1)  # a factor, so that the arms stand side by side
     return _Points(arm, [offset * grid.column(of.cell) for of in shown], shown) if shown else None
 
 

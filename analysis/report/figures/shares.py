@@ -27,7 +27,8 @@ def share_reaching(arms: Sequence[AccuracyShares], medium: Medium = WIDE) -> Fig
         runs = [_error(accuracy, errors) for accuracy in reversed(of.accuracies)]
         shares = 100 * np.arange(of.n_runs + 1) / of.n_runs
         axes.step(shares, [runs[0], *runs], where="pre", color=style["color"], linestyle=style["linestyle"])
-        offset = (errors.highest / errors.lowest) ** (0.008 * (2 * place - len(arms) + 1))  # one below another
+        step = 0.008 * min(1, 4 / len(arms))  # many arms stand closer
+        offset = (errors.highest / errors.lowest) ** (step * (2 * place - len(arms) + 1))  # one below another
         for one in of.reaching:
             at = offset * _error(one.level.accuracy, errors)
             axes.plot([100 * one.share.low, 100 * one.share.high], [at, at], color=style["color"], alpha=0.6)

@@ -21,7 +21,7 @@ from matplotlib.colors import SymLogNorm, to_hex
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from study.spec.arms import ARMS
+from study.spec.arms import ARMS, Arm
 from study.spec.factors import Factor
 
 TYPE, SMALL = 8.0, 7.0
@@ -118,9 +118,21 @@ def saved(figure: Figure, form: str, **options: Any) -> bytes:
     return buffer.getvalue()
 
 
+FREE = {
+    "color": (PURPLE, PALETTE[5], PALETTE[9], PALETTE[1], "#3f5a5a"),
+    "linestyle": ("-", "--", "-.", ":"),
+    "marker": ("v", "^", "P", "X", "<", ">", "p"),
+}
+"""Looks of arms that bring none of their own: lists of lengths without a common divisor, so that 140 arms differ."""
+
+
 def arm_style(arm: str) -> dict[str, Any]:
-    """Return colour, line and marker of an arm."""
-    return {"color": ARMS[arm].colour, "linestyle": ARMS[arm].line, "marker": ARMS[arm].marker}
+    """Return colour, line and marker of an arm; of one that brings none, by its place among those."""
+    own = ARMS[arm]
+    if own.colour != Arm.colour:
+        return {"color": own.colour, "linestyle": own.line, "marker": own.marker}
+    place = [one.key for one in ARMS.values() if one.colour == Arm.colour].index(arm)
+    return {name: looks[place % len(looks)] for name, looks in FREE.items()}
 
 
 def epoch_axis(axes: Axes, most_ticks: int = 10) -> None:

@@ -1,6 +1,6 @@
 """How sure is the finding, and what was not tested? A sentence each."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from analysis.findings.answer import Answer, Part
 from analysis.findings.results import Results
@@ -25,6 +25,24 @@ def how_sure(answer: Answer, all_failed: bool = False) -> str:
         return f"No verdict: {part.reason}."
     supported = f"{_evidence(part)} from {n}."
     return f"{supported} {tipping(part.tipping)}" if part.tipping is not None else supported
+
+
+def how_sure_of_several(answers: Sequence[Answer], all_failed: bool = False) -> str:
+    """Return what supports the leading parts of several arms together, and what would reverse the largest
+    difference."""
+    known = [(answer, part) for answer in answers if (part := leading(answer)) is not None]
+    if all_failed or not known:
+        return "No run, or too few, learned: nothing can be said of a difference."
+    if any(part.verdict == "withheld" for _, part in known):
+        return "Missing runs could reverse the sign of a difference."
+    answer, part = max(known, key=lambda one: one[1].difference.estimate)
+    if all(one.verdict == "description" for _, one in known):
+        return how_sure(answer)
+    level, arms = fmt.level(part.difference.level), fmt.units(len(answers), "arms")
+    together = f"The {level} intervals of all {arms} hold together, from {fmt.units(part.n, part.unit)}."
+    if part.tipping is None:
+        return together
+    return f"{together} {fmt.sentence(fmt.side(answer.arm))}: {tipping(part.tipping)}"
 
 
 def _evidence(part: Part) -> str:

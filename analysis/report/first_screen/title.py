@@ -1,15 +1,18 @@
 """The finding in at most 15 words, which head the page."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from analysis.findings.answer import Answer, Part
 from analysis.report import number_format as fmt
 from analysis.report.sentences.answer import size
 
+MAX_WORDS = 15
+"""Words of a title."""
+
 
 def title(answers: Mapping[str, Answer], dataset: str, all_failed: bool = False) -> str:
-    """Return the finding of a study: of its one arm in words, of several how many are better; that there is nothing to
+    """Return the finding of a study: of its one arm in words, of several which are better; that there is nothing to
     compare where there is none, or where every run failed."""
     name = fmt.dataset(dataset)
     if not answers:
@@ -32,13 +35,24 @@ def leading(answer: Answer) -> Part | None:
 
 
 def _of_several(answers: Mapping[str, Answer], dataset: str) -> str:
-    first = [answer.first for answer in answers.values()]
-    better = [arm for arm, part in zip(answers, first, strict=True) if part.verdict.startswith("better")]
-    baseline = fmt.arm_name(next(iter(answers.values())).baseline)
+    """Return how many arms are compared and which are better than the baseline, as many by name as have room, those
+    with the largest difference first."""
+    parts = {arm: answer.first for arm, answer in answers.items() if answer.first.verdict.startswith("better")}
+    better = sorted(parts, key=lambda arm: -parts[arm].difference.estimate)
+    begun = f"{len(answers) + 1} arms compared on {dataset}:"
+    baseline = fmt.side(next(iter(answers.values())).baseline)
     if not better:
-        return f"None of {len(answers)} arms is shown to beat {baseline} on {dataset}"
-    which = f": {fmt.listing([fmt.side(arm) for arm in better])}" if len(better) < 3 else ""
-    return f"{len(better)} of {len(answers)} arms beat {baseline} on {dataset}{which}"
+        return f"{begun} none is shown to beat {baseline}"
+    beat = f"beat{'s' if len(better) == 1 else ''} {baseline}"
+    seen = " here" if any(parts[arm].qualified for arm in better) else ""  # "in the runs seen" leaves names no room
+    titles = (f"{begun} {_first(better, n)} {beat}{seen}" for n in range(len(better), -1, -1))
+    return next((said for said in titles if len(said.split()) <= MAX_WORDS), f"{begun} {len(better)} {beat}")
+
+
+def _first(arms: Sequence[str], n: int) -> str:
+    """Return the names of the first ``n`` arms and how many there are more."""
+    more = len(arms) - n
+    return fmt.listing([*map(fmt.side, arms[:n]), *([f"{more} more" if n else str(more)] if more else [])])
 
 
 WHICH = {

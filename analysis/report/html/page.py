@@ -2,15 +2,19 @@
 
 import base64
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
 import jinja2
 from markupsafe import Markup
+from matplotlib.colors import to_hex
 
 from analysis.records.tables import StudyData
+from analysis.report.by_arm import MAX_UNFOLDED
 from analysis.report.document import Column, Figure, Section, Table
+from analysis.report.figures import style
 from analysis.report.first_screen.screen import Screen
 from analysis.report.html import svg
 from analysis.report.html.terms import Terms
@@ -32,8 +36,8 @@ def render(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"drawing": _drawing, "csv_address": _csv_address, "terms": Terms(glossary).mark}
-    environment.globals |= {"new_set": set, "open_rows": OPEN_ROWS, "class_of": _class_of}
-    css, script = _asset("page.css"), _asset("page.js")
+    environment.globals |= {"new_set": set, "open_rows": OPEN_ROWS, "class_of": _class_of, "max_unfolded": MAX_UNFOLDED}
+    css, script = _asset("page.css") + _marks(study.design.arms), _asset("page.js")
     return environment.from_string(_asset("page.html.jinja")).render(
         study=study,
         report=report,
@@ -47,6 +51,20 @@ def render(
 
 def _asset(name: str) -> str:
     return files("analysis.report.html").joinpath(name).read_text("utf-8")
+
+
+def _marks(arms: Sequence[str]) -> str:
+    """Return the rules by which a line of a card is marked in its arm's colour."""
+    return "".join(map(_mark, arms))
+
+
+def _mark(arm: str) -> str:
+    look = style.arm_style(arm)
+    shapes = {"o": " border-radius: 50%;", "D": " transform: rotate(45deg);"}
+    selector = re.sub(r"[^A-Za-z0-9_-]", r"\\\g<0>", arm)
+    known = to_hex(look["color"])  # nothing but a colour, whoever wrote the arm
+    colour = svg.COLOURS.get(known, known)
+    return f".card .arm-{selector}::before {{ background: {colour};{shapes.get(look['marker'], '')} }}\n"
 
 
 def _policy(css: str, script: str) -> str:

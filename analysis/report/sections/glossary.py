@@ -5,7 +5,6 @@ from analysis.records.tables import StudyData
 from analysis.report import number_format as fmt
 from analysis.report.document import Definition, Definitions, Section
 from analysis.report.html.terms import anchor
-from study.spec.arms import BASELINE
 
 TERMS = {
     "arm": "what is compared: training {compared}",
@@ -58,7 +57,7 @@ def meanings(study: StudyData) -> dict[str, str]:
 
 
 def _compared(study: StudyData) -> str:
-    names = fmt.treatments(study.design.arms)
-    alone = len(names) == 1 and fmt.is_its_absence(names[0])
-    without = "without it" if alone else f"with {fmt.arm_name(BASELINE)}"
+    names = fmt.treatments(study.design.arms, study.baseline)
+    alone = names == [fmt.arm_name(study.baseline).removeprefix("no ")]
+    without = "without it" if alone else f"with {fmt.arm_name(study.baseline)}"
     return fmt.listing([*(f"with {name}" for name in names), without])

@@ -7,6 +7,7 @@ from analysis.findings.results import Results
 from analysis.records.tables import StudyData
 from analysis.report.document import Section
 from analysis.report.sections import (
+    arms,
     cells,
     glossary,
     inference,
@@ -30,6 +31,10 @@ def _beside_another(study: StudyData, results: Results) -> bool:
     return bool(results.comparisons)
 
 
+def _several_arms(study: StudyData, results: Results) -> bool:
+    return len(study.treatments) > 1
+
+
 @dataclass(frozen=True)
 class Entry:
     """A section in the order of the page."""
@@ -41,6 +46,7 @@ class Entry:
 
 
 SECTIONS = (
+    Entry("arms", arms.section, is_shown=_several_arms),
     Entry("seeds", pairs.section),
     Entry("map", where.section),
     Entry("curves", learning.section),

@@ -28,8 +28,8 @@ def section(study: StudyData, results: Results) -> Section:
         if len(every) > 1 and arm in tables and not results.tuned
     }
     nothing = [] if any(several.values()) else [_nothing(study)]
-    details = under_names({arm: tables[arm] for arm in tables if arm not in figures})
-    return Section("seeds", "Seed by seed", under_names(figures) or nothing, details)
+    details = under_names(study.baseline, {arm: tables[arm] for arm in tables if arm not in figures})
+    return Section("seeds", "Seed by seed", under_names(study.baseline, figures) or nothing, details)
 
 
 def _nothing(study: StudyData) -> Placeholder:

@@ -40,10 +40,10 @@ def section(study: StudyData, results: Results) -> Section:
         if is_drawn(cells):
             figures[arm] = [figure(study, arm, cells, f"effect-{arm}", table)]
         details[arm] = [*_details(study, of_arm, cells, [] if arm in figures else [table])]
-    blocks = under_names(figures)
+    blocks = under_names(study.baseline, figures)
     if not any(details.values()):
         blocks = [Placeholder("No setting has a pair of runs. To train both arms:", "python -m study.run")]
-    return Section("map", "Setting by setting", blocks, under_names(details))
+    return Section("map", "Setting by setting", blocks, under_names(study.baseline, details))
 
 
 def is_drawn(cells: Mapping[Cell, Contrast]) -> bool:

@@ -9,7 +9,11 @@ from analysis.report import number_format as fmt
 
 
 def notices(study: StudyData, results: Results) -> Iterator[str]:
-    """Yield that alpha and margin were chosen or changed after the runs, which a reader must know before the answer."""
+    """Yield that alpha, margin and baseline were chosen or changed after the runs, which a reader must know before the
+    answer."""
+    if study.changed_baseline is not None:
+        now, then = map(fmt.arm_name, (study.baseline, study.own_baseline))
+        yield f"Baseline: {now} instead of {then}, the study's own, chosen after looking."
     rule = rule_of(study, results.alpha, results.margin)
     if rule.fixed is None:
         both = _in_words({"alpha": rule.alpha, "margin": rule.margin})

@@ -36,7 +36,9 @@ def section(study: StudyData, results: Results) -> Section:
     found = say.by_arm(results.comparisons)
     figures = {arm: [_figure(study, of_arm)] for arm, of_arm in found.items()}
     details = {arm: [*_details(study, of_arm)] for arm, of_arm in found.items()}
-    return Section("compared", "Beside other studies", under_names(figures), under_names(details))
+    return Section(
+        "compared", "Beside other studies", under_names(study.baseline, figures), under_names(study.baseline, details)
+    )
 
 
 # --- the evidence

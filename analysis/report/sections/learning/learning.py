@@ -22,7 +22,9 @@ def section(study: StudyData, results: Results) -> Section:
     if _trained(results.curves):
         blocks.append(_four_plots(study, results.curves))
         blocks += tutorial.evidence(results.claims)
-        blocks += under_names({arm: [*_of_arm(study, results, of_arm)] for arm, of_arm in results.of_arms.items()})
+        blocks += under_names(
+            study.baseline, {arm: [*_of_arm(study, results, of_arm)] for arm, of_arm in results.of_arms.items()}
+        )
         if len({curve.cell for curve in tested}) > 1:
             blocks.append(_by_setting(study, tested))
     elif results.curves:

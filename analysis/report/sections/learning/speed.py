@@ -19,8 +19,10 @@ def section(study: StudyData, results: Results) -> Section:
     nothing = Placeholder(
         "No seed has a pair at every setting; the study's own command again completes it:", study.manifest["argv"]
     )
-    evidence = under_names({arm: [*_evidence(of_arm)] for arm, of_arm in of_arms.items()})
-    details = under_names({arm: [_about(study, of_arm.times[0]), _table(of_arm)] for arm, of_arm in of_arms.items()})
+    evidence = under_names(study.baseline, {arm: [*_evidence(of_arm)] for arm, of_arm in of_arms.items()})
+    details = under_names(
+        study.baseline, {arm: [_about(study, of_arm.times[0]), _table(of_arm)] for arm, of_arm in of_arms.items()}
+    )
     return Section("times", "How fast they learn", evidence or [nothing], details)
 
 

@@ -109,7 +109,7 @@ class Facts(Has):
     @property
     def differ(self) -> str:
         """What the two runs of a pair differ in."""
-        return " or ".join(fmt.treatments(self.study.design.arms))
+        return " or ".join(fmt.treatments(self.study.design.arms, self.study.baseline))
 
     @property
     def not_applicable_runs(self) -> str:

@@ -29,14 +29,16 @@ MAX_NAMED = 3
 def section(study: StudyData, results: Results) -> Section:
     grid = Grid.of(study.design.factors)
     blocks: list[Block] = [figure(study, results.arm_cells)] if results.arm_cells else []
-    blocks += under_names({arm: usable_rates.evidence(grid, found) for arm, found in results.of_arms.items()})
+    blocks += under_names(
+        study.baseline, {arm: usable_rates.evidence(grid, found) for arm, found in results.of_arms.items()}
+    )
     blocks += [accuracy_shares.figure(study, results.accuracy_shares)] if results.arm_cells else []
     details = {
         arm: [*failures.details(study, found), *usable_rates.details(grid, found)]
         for arm, found in results.of_arms.items()
     }
     nothing = Placeholder("No run has been trained yet:", "python -m study.run")
-    return Section("robustness", "How robust they are", blocks or [nothing], under_names(details))
+    return Section("robustness", "How robust they are", blocks or [nothing], under_names(study.baseline, details))
 
 
 def figure(study: StudyData, cells: Sequence[ArmCell]) -> Figure:

@@ -19,9 +19,13 @@ MAX_LINES = 50
 def section(study: StudyData, results: Results) -> Section:
     found = results.of_arms.items()
     blocks = under_names(
-        {arm: [*seeds.too_few(of_arm), *specifications.evidence(study, of_arm)] for arm, of_arm in found}
+        study.baseline,
+        {arm: [*seeds.too_few(of_arm), *specifications.evidence(study, of_arm)] for arm, of_arm in found},
     )
-    details = [*_complete(study), *under_names({arm: [*_details(study, of_arm)] for arm, of_arm in found})]
+    details = [
+        *_complete(study),
+        *under_names(study.baseline, {arm: [*_details(study, of_arm)] for arm, of_arm in found}),
+    ]
     return Section("trust", "How sure", blocks, [*details, *noise.of_arms(study, results)])
 
 

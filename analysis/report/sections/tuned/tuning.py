@@ -23,14 +23,17 @@ def section(study: StudyData, results: Results) -> Section:
     """Return the paired figure of the tuned arms, their trials and what the budget buys; of a grid, the best settings
     and how to tune."""
     if results.tuned:
-        blocks = under_names({of_arm.arm: [*_evidence(study, of_arm)] for of_arm in results.tuned})
-        details = under_names({of_arm.arm: [*_details(study, of_arm)] for of_arm in results.tuned})
+        blocks = under_names(study.baseline, {of_arm.arm: [*_evidence(study, of_arm)] for of_arm in results.tuned})
+        details = under_names(study.baseline, {of_arm.arm: [*_details(study, of_arm)] for of_arm in results.tuned})
     elif study.design.tuned:
         blocks, details = [Paragraph(_nothing_to_compare(study))], []
     else:
         best = {arm: of_arm.best_cell for arm, of_arm in results.of_arms.items() if of_arm.best_cell}
         grid = {arm: [*_on_the_grid(results.of_arms[arm], found)] for arm, found in best.items()}
-        blocks, details = [*under_names(grid), _not_tuned(study)], [Paragraph(CROSS_FITTED)] if best else []
+        blocks, details = (
+            [*under_names(study.baseline, grid), _not_tuned(study)],
+            [Paragraph(CROSS_FITTED)] if best else [],
+        )
     return Section("tuned", "After tuning both" if results.tuned else "Each arm at its best", blocks, details)
 
 
