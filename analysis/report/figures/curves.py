@@ -1,7 +1,7 @@
 """Figures over epochs: learning curves, the difference, and how many runs have reached an accuracy."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +36,8 @@ MAX_DRAWN_SEEDS = 20
 """Single seeds drawn as thin lines; more would be a blot."""
 MAX_DRAWN_POINTS = 4000
 """Points of all thin lines of a drawing; more would make the page large."""
+MAX_WIDE = 4
+"""The same in a wide drawing, where the factors across have fewer levels."""
 MAX_ACROSS = 3
 """Small panels beside one another in a narrow drawing; a grid with more across continues below."""
 
@@ -73,13 +75,13 @@ def _label_arms(axes: Axes, ends: Mapping[str, float], height: float) -> None:
 
 
 @styled
-def accuracy_by_setting(curves: Sequence[Curve], medium: Medium = WIDE) -> Figure:
-    """Draw curves of test accuracy, a small panel a cell, in the order of the grid."""
+def accuracy_by_setting(curves: Sequence[Curve], medium: Medium = WIDE, only: Collection[Cell] | None = None) -> Figure:
+    """Draw curves of test accuracy, a small panel a cell, in the order of the grid; of the cells those in ``only``, if
+    it is given, on the axes of all."""
     grid, cells = Grid.over(curve.cell for curve in curves), {curve.cell for curve in curves}
-    across = grid.across_of(cells)
-    ordered = [grid.cell(row, column) for row in grid.down(cells) for column in across]
-    n_columns = min(len(across), MAX_ACROSS) if medium.stacked else len(across)
-    titles = [_in_short(cell, levels_a_line=2 if medium.width / n_columns > 1.8 else 1) for cell in ordered]
+    ordered = [cell for cell in panels_of(curves) if only is None or cell in only]
+    n_columns = _beside_one_another(grid, len(grid.across_of(cells)), len(ordered), medium)
+    titles = [_in_short(grid, cell, levels_a_line=2 if medium.width / n_columns > 1.8 else 1) for cell in ordered]
     arms = list(dict.fromkeys(curve.arm for curve in curves))
     layout = SmallPanels(-(-len(ordered) // n_columns), n_columns, titles[0].count("\n") + 1, -(-len(arms) // 3))
     figure, panels = layout.figure(medium)
@@ -94,6 +96,21 @@ def accuracy_by_setting(curves: Sequence[Curve], medium: Medium = WIDE) -> Figur
     handles = [Line2D([], [], **arm_style(arm), markersize=3, label=fmt.side(arm)) for arm in arms]
     figure.legend(handles=handles, loc="upper left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0.2)
     return figure
+
+
+def panels_of(curves: Sequence[Curve]) -> list[Cell]:
+    """Return the cells that have a panel, in the order of the grid."""
+    cells = {curve.cell for curve in curves}
+    grid = Grid.over(cells)
+    return [grid.cell(row, column) for row in grid.down(cells) for column in grid.across_of(cells)]
+
+
+def _beside_one_another(grid: Grid, n_across: int, n_panels: int, medium: Medium) -> int:
+    """Return how many panels stand in a line: the levels across, and where panels are told apart by more factors as
+    many times these as there is room for."""
+    if medium.stacked:
+        return min(n_across, MAX_ACROSS)
+    return min(n_panels, n_across * max(1, MAX_WIDE // n_across)) if grid.apart else n_across
 
 
 @dataclass(frozen=True)
@@ -140,9 +157,10 @@ def _small_axes(axes: Axes, errors: Errors, epochs: Sequence[int]) -> None:
     axes.yaxis.set_major_locator(FixedLocator(kept))
 
 
-def _in_short(cell: Cell, levels_a_line: int) -> str:
+def _in_short(grid: Grid, cell: Cell, levels_a_line: int) -> str:
     """Return the title of a small panel: of each label the first word."""
-    levels = [f"{FACTORS[key].label.split()[0]} {FACTORS[key].show(level)}" for key, level in cell.said.items()]
+    told = [(FACTORS[key], level) for key, level in cell.said.items() if key not in grid.unsaid]
+    levels = [f"{factor.label.split()[0]} {factor.show(level)}" for factor, level in told]
     lines = [levels[i : i + levels_a_line] for i in range(0, len(levels), levels_a_line)]
     return "\n".join(", ".join(line) for line in lines)
 

@@ -1,11 +1,11 @@
-"""Figure of accuracy over the learning rate, a panel for each level of the other factors.
+"""Figure of accuracy over the learning rate, or another factor with most levels, a panel for each level of the others.
 
 A hollow point has runs that failed. Where a panel has one or two such points they say how many; where it has more, the
 shares that failed stand in a panel below.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from analysis.report.figures.style import (
     WIDE,
     Errors,
     Medium,
+    Scale,
     arm_style,
     level_axis,
     stretched,
@@ -36,14 +37,16 @@ ACCURACY, FAILURES = 1.9, 1.1
 
 
 @styled
-def robustness(cells: Sequence[ArmCell], medium: Medium = WIDE) -> Figure:
-    """Draw mean accuracy with its interval, and the share of runs that failed where that is needed."""
+def robustness(cells: Sequence[ArmCell], medium: Medium = WIDE, only: Collection[Levels] | None = None) -> Figure:
+    """Draw mean accuracy with its interval, and the share of runs that failed where that is needed; of the panels those
+    in ``only``, if it is given, on the axes of all."""
     grid, errors = Grid.over(of.cell for of in cells), _limits(cells)
+    scale = Scale(grid.across, grid.across_of(of.cell for of in cells))
     arms = list(dict.fromkeys(of.arm for of in cells))
-    rows = grid.down(of.cell for of in cells)
+    rows = [row for row in panels_of(cells) if only is None or row in only]
     figure, panels = _panels(rows, _rows_with_shares(cells), medium)
     for panel in panels:
-        shown = [_shown(grid, cells, panel.row, arm, place, arms) for place, arm in enumerate(arms)]
+        shown = [_shown(grid, scale, cells, panel.row, arm, place, arms) for place, arm in enumerate(arms)]
         for points in filter(None, shown):
             _accuracy(panel.above, points, errors)
             if panel.below:
@@ -52,7 +55,7 @@ def robustness(cells: Sequence[ArmCell], medium: Medium = WIDE) -> Figure:
             _name_failures(panel.above, [points for points in shown if points], grid)
         panel.above.set_title(grid.title(panel.row, separator="\n"))
         stretched(panel.above, errors)
-        _axes(panel, grid, cells)
+        _axes(panel, scale)
     _label_arms(panels, arms)
     return figure
 
@@ -64,9 +67,15 @@ def _limits(cells: Sequence[ArmCell]) -> Errors:
     return replace(errors, highest=room * errors.highest)
 
 
-def has_shares(cells: Sequence[ArmCell]) -> bool:
+def panels_of(cells: Sequence[ArmCell]) -> list[Levels]:
+    """Return what the panels of the drawing are told apart by, in order."""
+    return Grid.over(of.cell for of in cells).down(of.cell for of in cells)
+
+
+def has_shares(cells: Sequence[ArmCell], only: Collection[Levels] | None = None) -> bool:
     """Return whether the drawing has a panel of the shares that failed."""
-    return bool(_rows_with_shares(cells))
+    counted = _rows_with_shares(cells)
+    return bool(counted if only is None else counted & {*only})
 
 
 def _rows_with_shares(cells: Sequence[ArmCell]) -> set[Levels]:
@@ -111,13 +120,11 @@ def _panels(rows: Sequence[Levels], counted: set[Levels], medium: Medium) -> tup
     return figure, panels
 
 
-def _axes(panel: _Panel, grid: Grid, cells: Sequence[ArmCell]) -> None:
-    """Give a panel its axes, the learning rate below its last part, the accuracy at the first of a line."""
-    rates = grid.across_of(of.cell for of in cells)
-    margin = 3.0 if len(rates) == 1 else (rates[-1] / rates[0]) ** 0.12
+def _axes(panel: _Panel, scale: Scale) -> None:
+    """Give a panel its axes, the factor across below its last part, the accuracy at the first of a line."""
     for axes in filter(None, (panel.above, panel.below)):
-        level_axis(axes, grid.across, rates)
-        axes.set_xlim(rates[0] / margin, rates[-1] * margin)
+        level_axis(axes, scale.factor, scale.levels)
+        axes.set_xlim(*scale.ends)
         axes.tick_params(labelleft=panel.place == 0)
     if panel.below:
         panel.above.tick_params(labelbottom=False)
@@ -139,21 +146,24 @@ class _Points:
     arm: str
     x: Sequence[float]
     cells: Sequence[ArmCell]
+    line: str
+    """What joins them: nothing where levels are names."""
 
 
 def _shown(
-    grid: Grid, cells: Sequence[ArmCell], row: Levels, arm: str, place: int, arms: Sequence[str]
+    grid: Grid, scale: Scale, cells: Sequence[ArmCell], row: Levels, arm: str, place: int, arms: Sequence[str]
 ) -> _Points | None:
     shown = sorted((of for of in cells if (grid.row(of.cell), of.arm) == (row, arm)), key=lambda of: of.cell)
-    step = 1.06 ** min(1, 3 / len(arms))  # many arms stand closer
-    offset = step ** (2 * place - len(arms) + 1)  # a factor, so that the arms stand side by side
-    return _Points(arm, [offset * grid.column(of.cell) for of in shown], shown) if shown else None
+    closer = min(1, 3 / len(arms))  # many arms stand closer
+    aside = closer * (2 * place - len(arms) + 1)  # so that the arms stand side by side
+    line = str(arm_style(arm)["linestyle"]) if grid.across.is_numeric else "none"
+    return _Points(arm, [scale.place(grid.column(of.cell), aside) for of in shown], shown, line) if shown else None
 
 
 def _accuracy(axes: Axes, points: _Points, limits: Errors) -> None:
     style = arm_style(points.arm)
     ys = [max(limits.lowest, 100 * (1 - of.accuracy.estimate)) for of in points.cells]
-    axes.plot(points.x, ys, **style, label=fmt.side(points.arm), clip_on=False)
+    axes.plot(points.x, ys, **style | {"linestyle": points.line}, label=fmt.side(points.arm), clip_on=False)
     for at, y, of in zip(points.x, ys, points.cells, strict=True):
         if math.isfinite(of.accuracy.low):
             errors = [100 * (1 - end) for end in (of.accuracy.low, of.accuracy.high)]
@@ -168,12 +178,12 @@ def _failing(axes: Axes, points: _Points) -> None:
     for at, of in zip(points.x, points.cells, strict=True):
         ends = [100 * end for end in (of.failing.low, of.failing.high)]
         axes.plot([at, at], ends, color=style["color"], linewidth=1.2, alpha=0.6)
-    axes.plot(points.x, [100 * of.failing.estimate for of in points.cells], **style)
+    axes.plot(points.x, [100 * of.failing.estimate for of in points.cells], **style | {"linestyle": points.line})
 
 
 def _name_failures(axes: Axes, shown: Sequence[_Points], grid: Grid) -> None:
     """Write below each point with failures how many there are, towards the middle."""
-    first = min(grid.column(of.cell) for points in shown for of in points.cells)
+    first = grid.across_of(of.cell for points in shown for of in points.cells)[0]
     failing = [(x, of) for points in shown for x, of in zip(points.x, points.cells, strict=True) if of.n_failed]
     for x, of in failing:
         side = 1 if grid.column(of.cell) == first else -1

@@ -169,14 +169,45 @@ def stretched(axes: Axes, errors: Errors, which: str = "y") -> None:
     axis.set_major_formatter(FuncFormatter(lambda error, _: f"{100 - error:.4g}"))
 
 
-def level_axis(axes: Axes, factor: Factor, levels: Sequence[float]) -> None:
-    """Make a logarithmic x axis with the levels of a factor at their places."""
-    axes.set_xscale("log")
-    axes.set_xticks(levels, [factor.show(level) for level in levels], rotation=45 if len(levels) > 4 else 0)
+@dataclass(frozen=True)
+class Scale:
+    """Where the levels of a factor stand on an axis: at their numbers, logarithmic, where all are numbers above zero;
+    else one step from the next, since a zero has no logarithm and a name no place."""
+
+    factor: Factor
+    levels: Sequence[Any]
+
+    @property
+    def is_logarithmic(self) -> bool:
+        return self.factor.is_numeric and min(self.levels) > 0
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Limits with room beside the first and the last level."""
+        first, last = self.place(self.levels[0]), self.place(self.levels[-1])
+        if not self.is_logarithmic:
+            return first - 0.5, last + 0.5
+        room = 3.0 if len(self.levels) == 1 else (last / first) ** 0.12
+        return first / room, last * room
+
+    def place(self, level: Any, aside: float = 0.0) -> float:
+        """Return where a level stands; ``aside`` moves it by as many steps of what stands side by side."""
+        if self.is_logarithmic:
+            return float(1.06**aside * level)
+        return self.levels.index(level) + 0.05 * aside
+
+
+def level_axis(axes: Axes, factor: Factor, levels: Sequence[Any]) -> None:
+    """Make an x axis with the levels of a factor at their places."""
+    scale = Scale(factor, levels)
+    if scale.is_logarithmic:
+        axes.set_xscale("log")
+    places = [scale.place(level) for level in levels]
+    axes.set_xticks(places, [factor.show(level) for level in levels], rotation=45 if len(levels) > 4 else 0)
     axes.set_xlabel(factor.axis)
     axes.xaxis.set_minor_locator(NullLocator())
     if len(levels) == 1:
-        axes.set_xlim(levels[0] / 3, 3 * levels[0])
+        axes.set_xlim(*scale.ends)
 
 
 def logarithmic(axes: Axes, which: str, values: Sequence[float]) -> None:
@@ -190,13 +221,13 @@ def logarithmic(axes: Axes, which: str, values: Sequence[float]) -> None:
     axis.set_minor_locator(NullLocator())
 
 
-def heat(axes: Axes, values: np.ndarray) -> Callable[[float], str]:
+def heat(axes: Axes, values: np.ndarray, limit: float = 0.0) -> Callable[[float], str]:
     """Draw the cells of a matrix of points in colours, first row on top; return the colour of text by a cell's value.
 
     The scale is linear below half a point and logarithmic beyond, since one matrix holds effects of a tenth of a point
-    and of seventy.
+    and of seventy. It reaches to ``limit`` at least, which panels share.
     """
-    limit = max(float(np.nanmax(np.abs(values), initial=0)), 1.0)
+    limit = max(float(np.nanmax(np.abs(values), initial=0)), 1.0, limit)
     scale = SymLogNorm(linthresh=0.5, vmin=-limit, vmax=limit)
     edges = [np.arange(n + 1) - 0.5 for n in reversed(values.shape)]
     mesh = axes.pcolormesh(*edges, values, cmap="vlag_r", norm=scale, edgecolors="white", linewidth=1.5)

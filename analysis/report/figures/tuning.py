@@ -85,7 +85,7 @@ def trial_scores(trials: Sequence[Trial], chosen: Sequence[Chosen], medium: Medi
     the chosen ones ringed and named at the margin."""
     figure, (axes,) = medium.panels(1, HEIGHT)
     errors = Errors.around(trial.score for trial in trials)
-    grid = Grid.over(trial.cell for trial in trials)
+    grid = Grid.by_rate(trial.cell for trial in trials)
     rows, rates = grid.down(trial.cell for trial in trials), [grid.column(trial.cell) for trial in trials]
     for of_arm in chosen:
         _trials(axes, [trial for trial in trials if trial.arm == of_arm.arm], of_arm, grid, rows, errors)

@@ -83,7 +83,7 @@ def _figures_of(study: StudyData, results: Results, of_arm: Findings) -> Iterato
         yield pairs.figure(panels[:1], "first-pairs", table=None)
     cells = contrasts.by_cell(results.contrasts, of_arm.arm)
     if where.is_drawn(cells):
-        yield where.figure(study, of_arm.arm, cells, "first-map", table=None)
+        yield where.first_figure(study, of_arm.arm, cells)
     for tuned in results.tuned:
         if tuned.arm == of_arm.arm:
             yield replace(searches.tried(study, tuned), name="first-trials", table=None)

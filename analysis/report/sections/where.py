@@ -1,4 +1,4 @@
-"""How does the difference vary over the grid?"""
+"""How does the difference vary over the grid: setting by setting, and from level to level of each factor?"""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,15 +8,16 @@ from typing import Any
 from analysis.findings import contrasts
 from analysis.findings.contrasts import Contrast
 from analysis.findings.results import Findings, Results
+from analysis.records.cells import Grid, Levels
 from analysis.records.tables import StudyData
 from analysis.report import number_format as fmt
+from analysis.report import small_multiples
 from analysis.report.by_arm import under_names
 from analysis.report.columns import (
     cell_values,
     count_column,
     failed_column,
     interval_column,
-    interval_values,
     p_column,
     pvalue_values,
     setting_column,
@@ -25,9 +26,12 @@ from analysis.report.columns import (
 )
 from analysis.report.document import Block, Column, Figure, Paragraph, Placeholder, Section, Table
 from analysis.report.figures import effects
-from analysis.stats.grid import LevelDifference
+from analysis.report.sections import interactions
 from analysis.stats.power import seeds_to_reach
 from study.spec.factors import Cell
+
+FIRST_ROWS = 12
+"""Rows of all panels below one another, their titles counted, that the first screen has room for."""
 
 
 def section(study: StudyData, results: Results) -> Section:
@@ -37,9 +41,10 @@ def section(study: StudyData, results: Results) -> Section:
     for arm, of_arm in results.of_arms.items():
         cells = contrasts.by_cell(results.contrasts, arm)
         table = _table(study, arm, cells)
-        if is_drawn(cells):
-            figures[arm] = [figure(study, arm, cells, f"effect-{arm}", table)]
-        details[arm] = [*_details(study, of_arm, cells, [] if arm in figures else [table])]
+        drawn = _figures(study, arm, cells, table) if is_drawn(cells) else []
+        if drawn:
+            figures[arm] = [drawn[0], *interactions.evidence(study, of_arm)]
+        details[arm] = [*drawn[1:], *_details(study, of_arm, cells, [] if drawn else [table])]
     blocks = under_names(study.baseline, figures)
     if not any(details.values()):
         blocks = [Placeholder("No setting has a pair of runs. To train both arms:", "python -m study.run")]
@@ -58,14 +63,40 @@ def _details(
         yield from table
     elif any(cell.verdict == "counts alone" for cell in cells.values()):
         yield Paragraph("Too few runs learn to give a difference in any setting. The answer counts those that learn.")
-    if of_arm.level_differences:
-        yield _about_levels(study, of_arm)
-        yield _level_table(study, of_arm)
+    yield from interactions.details(study, of_arm)
 
 
-def figure(study: StudyData, arm: str, cells: Mapping[Cell, Contrast], name: str, table: Table | None) -> Figure:
-    """Return the map of the differences."""
+def _figures(study: StudyData, arm: str, cells: Mapping[Cell, Contrast], table: Table) -> list[Figure]:
+    """Return the map, which has the table; then the panels that it leaves for the appendix."""
+    panels = effects.panels_of(cells)
+    first, *rest = small_multiples.parts(study, panels)
+    name, more = f"effect-{arm}", small_multiples.about(study, panels)
+    drawn = [figure(study, arm, cells, f"{name}-{i}", None, only) for i, only in enumerate(rest, 2)]
+    return [figure(study, arm, cells, name, table, first, more), *drawn]
+
+
+def first_figure(study: StudyData, arm: str, cells: Mapping[Cell, Contrast]) -> Figure:
+    """Return the map of the first screen: of many panels those that have room."""
+    panels = effects.panels_of(cells)
+    n_lines = max(1, FIRST_ROWS // (1 + len(Grid.over(cells).down_inside(cells))))
+    shown = panels[: min(small_multiples.MOST, 3 * n_lines)]
+    more = f" {len(panels) - len(shown)} more panels stand below." if len(shown) < len(panels) else ""
+    return figure(study, arm, cells, "first-map", None, shown, more)
+
+
+def figure(
+    study: StudyData,
+    arm: str,
+    cells: Mapping[Cell, Contrast],
+    name: str,
+    table: Table | None,
+    only: Sequence[Levels],
+    more: str = "",
+) -> Figure:
+    """Return the map of the differences, of the panels in ``only``; ``more`` is said of the others."""
     known = [cell for cell in cells.values() if math.isfinite(cell.mean_diff)]
+    grid = Grid.over(cells)
+    drawn = {key: cell for key, cell in cells.items() if grid.panel(key) in only}
     return Figure(
         name=name,
         headline=_headline(known),
@@ -74,9 +105,9 @@ def figure(study: StudyData, arm: str, cells: Mapping[Cell, Contrast], name: str
             f" {fmt.listing([factor.axis for factor in study.design.factors])}; up to"
             f" {fmt.seeds(max(cell.n_pairs for cell in known))} a setting."
         ),
-        draw=partial(effects.effect_map, cells),
-        alt="; ".join(f"{fmt.cell(key)}: {_difference(cell)}{_failed(cell)}" for key, cell in cells.items()) + ".",
-        caption=f"{_about_intervals(known)}{_about_failures(study, arm, cells)}",
+        draw=partial(effects.effect_map, cells, only=only),
+        alt="; ".join(f"{fmt.cell(key)}: {_difference(cell)}{_failed(cell)}" for key, cell in drawn.items()) + ".",
+        caption=f"{_about_intervals(known)}{_about_failures(study, arm, cells)}{more}",
         table=table,
     )
 
@@ -153,41 +184,3 @@ def _row(cell: Contrast) -> dict[str, Any]:
         **tipping_values(cell.tipping),
         "verdict": cell.verdict,
     }
-
-
-def _about_levels(study: StudyData, of_arm: Findings) -> Paragraph:
-    steps = [
-        f"{fmt.estimate(*fmt.as_triple(step.interval))} points from {_levels(study, step)}"
-        for step in of_arm.level_differences
-    ]
-    n, few = of_arm.level_differences[0].interval.n, of_arm.level_differences[0].interval.reason
-    together = f"{fmt.seeds(n)} are too few for intervals" if few else "the intervals are simultaneous"
-    return Paragraph(
-        f"How the difference changes between levels, averaged over the other factors: {'; '.join(steps)}. All pairs"
-        f" count, failures as they ended; {together}."
-    )
-
-
-def _levels(study: StudyData, step: LevelDifference) -> str:
-    factor = next(factor for factor in study.design.factors if factor.key == step.name)
-    return f"{factor.label} {factor.show(step.lower)} to {factor.show(step.upper)}"
-
-
-def _level_table(study: StudyData, of_arm: Findings) -> Table:
-    columns = [
-        text_column("levels", "levels"),
-        count_column("n", "n"),
-        interval_column("change of the difference, points [simultaneous]", "change"),
-        p_column("p, adjusted (sup-t)", "p_adjusted"),
-    ]
-    rows = [
-        {
-            "levels": _levels(study, step),
-            "n": step.interval.n,
-            **interval_values("change", step.interval),
-            **pvalue_values("p_adjusted", step.test),
-        }
-        for step in of_arm.level_differences
-    ]
-    caption = "How the difference changes between levels, averaged over the other factors"
-    return Table(f"levels-{of_arm.arm}", caption, columns, rows)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -9,16 +10,19 @@ from analysis.findings.curves import Curve, default_cell
 from analysis.findings.results import Findings, Results
 from analysis.records.tables import StudyData
 from analysis.report import number_format as fmt
+from analysis.report import small_multiples
 from analysis.report.by_arm import under_names
 from analysis.report.columns import cell_values, count_column, setting_column, text_column
 from analysis.report.document import Block, Column, Figure, Paragraph, Section, Table
-from analysis.report.figures.curves import SPLIT, accuracy_by_setting, drawn_seeds, learning_curves
+from analysis.report.figures.curves import SPLIT, accuracy_by_setting, drawn_seeds, learning_curves, panels_of
 from analysis.report.sections.learning import difference_over_epochs, generalisation, tutorial
+from study.spec.factors import Cell
 
 
 def section(study: StudyData, results: Results) -> Section:
     tested = [curve for curve in results.curves if (curve.metric, curve.split) == ("accuracy", "test")]
     blocks: list[Block] = []
+    more: list[Block] = []
     if _trained(results.curves):
         blocks.append(_four_plots(study, results.curves))
         blocks += tutorial.evidence(results.claims)
@@ -26,10 +30,11 @@ def section(study: StudyData, results: Results) -> Section:
             study.baseline, {arm: [*_of_arm(study, results, of_arm)] for arm, of_arm in results.of_arms.items()}
         )
         if len({curve.cell for curve in tested}) > 1:
-            blocks.append(_by_setting(study, tested))
+            by_setting, *more = _by_settings(study, tested)
+            blocks.append(by_setting)
     elif results.curves:
         blocks.append(Paragraph("No run has a loss or an accuracy after its first epoch: all diverged in it."))
-    details = [*tutorial.details(results.claims), *generalisation.details(study, results.generalisation)]
+    details = [*more, *tutorial.details(results.claims), *generalisation.details(study, results.generalisation)]
     return Section("curves", "How they learn", blocks, details)
 
 
@@ -150,18 +155,32 @@ def _rows(curve: Curve) -> list[dict[str, Any]]:
 # --- every setting
 
 
-def _by_setting(study: StudyData, tested: Sequence[Curve]) -> Figure:
+def _by_settings(study: StudyData, tested: Sequence[Curve]) -> list[Block]:
+    """Return the figure of every setting, which has the table; then the panels that it leaves for the appendix."""
+    panels = panels_of(tested)
+    first, *rest = small_multiples.parts(study, panels)
+    more = small_multiples.about(study, panels)
+    drawn = [
+        replace(_by_setting(study, tested, only), name=f"by-cell-{i}", table=None) for i, only in enumerate(rest, 2)
+    ]
+    return [_by_setting(study, tested, first, more), *drawn]
+
+
+def _by_setting(study: StudyData, tested: Sequence[Curve], only: Sequence[Cell], more: str = "") -> Figure:
+    """Return the figure of the settings in ``only``; ``more`` is said of the others."""
     n_settings = len({curve.cell for curve in tested})
+    of_all = f"all {n_settings}" if not more and len(only) >= n_settings else f"{len(only)} of {n_settings}"
     return Figure(
         name="by-cell",
         headline=_range_headline(tested),
         subtitle=(
-            f"Test accuracy (%) after each epoch at all {n_settings} settings, a panel each;"
-            f" {fmt.seeds(_seeds(tested))}."
+            f"Test accuracy (%) after each epoch at {of_all} settings, a panel each; {fmt.seeds(_seeds(tested))}."
         ),
-        draw=partial(accuracy_by_setting, tested),
-        alt="After the last epoch: " + "; ".join(f"{fmt.cell(c.cell)}, {_last(c)}" for c in tested) + ".",
-        caption=_caption(study, tested),
+        draw=partial(accuracy_by_setting, tested, only=only),
+        alt="After the last epoch: "
+        + "; ".join(f"{fmt.cell(c.cell)}, {_last(c)}" for c in tested if c.cell in only)
+        + ".",
+        caption=f"{_caption(study, tested)}{more}",
         table=_table(study, "by-cell", "Test accuracy over epochs at every setting", tested, has_setting=True),
     )
 

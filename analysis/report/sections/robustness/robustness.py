@@ -1,13 +1,15 @@
 """How does each arm bear the learning rate, and how does it fail?"""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from analysis.findings.arms import ArmCell
 from analysis.findings.results import Results
-from analysis.records.cells import Grid
+from analysis.records.cells import Grid, Levels
 from analysis.records.tables import StudyData
 from analysis.report import number_format as fmt
+from analysis.report import small_multiples
 from analysis.report.by_arm import under_names
 from analysis.report.columns import (
     cell_values,
@@ -28,7 +30,8 @@ MAX_NAMED = 3
 
 def section(study: StudyData, results: Results) -> Section:
     grid = Grid.of(study.design.factors)
-    blocks: list[Block] = [figure(study, results.arm_cells)] if results.arm_cells else []
+    drawn = _figures(study, results.arm_cells) if results.arm_cells else []
+    blocks: list[Block] = [*drawn[:1]]
     blocks += under_names(
         study.baseline, {arm: usable_rates.evidence(grid, found) for arm, found in results.of_arms.items()}
     )
@@ -38,11 +41,23 @@ def section(study: StudyData, results: Results) -> Section:
         for arm, found in results.of_arms.items()
     }
     nothing = Placeholder("No run has been trained yet:", "python -m study.run")
-    return Section("robustness", "How robust they are", blocks or [nothing], under_names(study.baseline, details))
+    more = [*drawn[1:], *under_names(study.baseline, details)]
+    return Section("robustness", "How robust they are", blocks or [nothing], more)
 
 
-def figure(study: StudyData, cells: Sequence[ArmCell]) -> Figure:
+def _figures(study: StudyData, cells: Sequence[ArmCell]) -> list[Figure]:
+    """Return the figure, which has the table; then the panels that it leaves for the appendix."""
+    panels = rates.panels_of(cells)
+    first, *rest = small_multiples.parts(study, panels)
+    more = small_multiples.about(study, panels)
+    drawn = [replace(figure(study, cells, only), name=f"robustness-{i}", table=None) for i, only in enumerate(rest, 2)]
+    return [figure(study, cells, first, more), *drawn]
+
+
+def figure(study: StudyData, cells: Sequence[ArmCell], only: Sequence[Levels], more: str = "") -> Figure:
+    """Return the figure of the panels in ``only``; ``more`` is said of the others."""
     least, most = (choose(cell.n for cell in cells) for choose in (min, max))
+    grid = Grid.over(cell.cell for cell in cells)
     return Figure(
         name="robustness",
         headline=_headline(cells),
@@ -50,21 +65,22 @@ def figure(study: StudyData, cells: Sequence[ArmCell]) -> Figure:
             f"{fmt.sentence(study_words.primary(study))} (%), {_by(study)};"
             f" {'' if least == most else 'up to '}{fmt.seeds(most)} per point."
         ),
-        draw=partial(rates.robustness, cells),
+        draw=partial(rates.robustness, cells, only=only),
         alt="; ".join(
             f"{fmt.cell(cell.cell)}, {fmt.side(cell.arm)}: {fmt.share(*fmt.as_triple(cell.accuracy))},"
             f" {cell.n_failed} of {cell.n} failed"
             for cell in cells
+            if grid.row(cell.cell) in only
         )
         + ".",
-        caption=f"{_bars(cells)} {_hollow(study, cells)}",
+        caption=f"{_bars(cells)} {_hollow(study, cells, only)}{more}",
         table=_table(study, cells),
     )
 
 
 def _by(study: StudyData) -> str:
     """Return the factors that vary, the one across first; the setting where none does."""
-    grid = Grid.of(study.design.factors)
+    grid = Grid.over(study.cells)
     varied = [f for f in (grid.across, *grid.others) if len({cell[f.key] for cell in study.design.cells}) > 1]
     return f"by {fmt.listing([f.axis for f in varied])}" if varied else f"at {fmt.cell(study.design.cells[0])}"
 
@@ -98,12 +114,12 @@ def _bars(cells: Sequence[ArmCell]) -> str:
     return f"{bars}{'; their overlap says nothing about the paired difference' if several else ''}."
 
 
-def _hollow(study: StudyData, cells: Sequence[ArmCell]) -> str:
+def _hollow(study: StudyData, cells: Sequence[ArmCell], only: Sequence[Levels]) -> str:
     """Return what a failure is, and where failures are."""
     threshold, failing = study_words.threshold(study.learning_threshold), [cell for cell in cells if cell.n_failed]
     if not failing:
         return f"No run diverged or ended below {threshold}."
-    shares = ", and a panel below shows their share with its interval" if rates.has_shares(cells) else ""
+    shares = ", and a panel below shows their share with its interval" if rates.has_shares(cells, only) else ""
     hollow = f"Hollow points have failed runs, which diverged (counted as chance) or ended below {threshold}{shares}."
     return f"{hollow} {_where(study, failing)}"
 
