@@ -43,8 +43,9 @@ def train_into(study: Path, module: str = "study.run") -> str:
     ('python -m study.run --study-id mine', "python -m study.run --out 'else where' --dataset digits")
     """
     named = ["--study-id", study.name] if STUDY_ID.fullmatch(study.name) else []
-    if module == "study.run" and study.name in DATASETS:
-        named = ["--dataset", study.name]
+    keys = {data.folder: data.key for data in DATASETS.values()}
+    if module == "study.run" and study.name in keys:
+        named = ["--dataset", keys[study.name]]
     return command(module, *_out(study.parent), *named)
 
 
