@@ -15,7 +15,7 @@ from study.cli.run_options import DEVICE
 from study.data.lazy import ImageSource
 from study.engine import devices
 from study.errors import UsageError
-from study.inference.complete import Extent, complete_evaluation, evaluable
+from study.inference.complete import Extent, complete_evaluation, evaluable, without_networks
 from study.runner import evaluation_plan
 from study.runner.execution import Execution
 from study.runner.progress import Progress
@@ -47,6 +47,8 @@ class Options(StudiesFolder, DataFolder, DryRun):
     """cpu, cuda or cuda:1."""
     workers: int = 0
     """Threads on a CPU; 0 means one per core."""
+    mixed_numerics: bool = False
+    """Evaluate on a machine that computes with other bits than those that the study began with; the report says so."""
 
 
 def run(options: Options) -> int:
@@ -57,6 +59,9 @@ def run(options: Options) -> int:
     folder = Folder(options.study_dir or _newest(options.out))
     design, runs = evaluable(folder)
     extent, progress = Extent(options.clean), Progress(options.log_format, options.quiet and not options.dry_run)
+    if not runs:
+        progress.emit("notice", f"{without_networks(folder)}.", sys.stderr)
+        return 0
     device = evaluation_plan.announce(folder, design, runs, extent, options.device, n_workers, progress)
     if options.dry_run:
         return 0
@@ -64,7 +69,9 @@ def run(options: Options) -> int:
         emit_place(progress, device, devices.numerics_id(device, tf32=False))
     source = ImageSource(design.data, options.data_dir)
     try:
-        complete_evaluation(folder, design, runs, source, options.device, extent, n_workers, progress)
+        complete_evaluation(
+            folder, design, runs, source, options.device, extent, n_workers, progress, options.mixed_numerics
+        )
     finally:
         progress.close()
     report = commands.report_on(folder.path)

@@ -13,7 +13,7 @@ from study.data.lazy import DATA_DIR, ImageSource
 from study.engine import devices, registry
 from study.engine.registry import Engine
 from study.errors import StudyError, UsageError
-from study.inference.complete import Extent, complete_evaluation, evaluable
+from study.inference.complete import Extent, complete_evaluation, evaluable, without_networks
 from study.runner import plan
 from study.runner.complete import carry_out, conclude
 from study.runner.execution import Execution
@@ -44,6 +44,8 @@ def train(
     device: str = "auto",
     data_dir: StrPath = DATA_DIR,
     inference_modes: bool = True,
+    networks: bool = True,
+    mixed_numerics: bool = False,
     alpha: float | None = None,
     margin: float | str | None = None,
     quiet: bool = True,
@@ -70,6 +72,11 @@ def train(
     inference_modes
         Whether the networks of a complete study are evaluated on the clean test images: in the main inference modes, at
         the cell that a report shows in all of them.
+    networks
+        Whether the trained networks are kept; without them no inference mode can be evaluated.
+    mixed_numerics
+        Whether a machine that computes with other bits than those that the study began with trains all the same; the
+        report then says so.
     alpha, margin
         Significance level, and the difference of accuracy that would not matter: a fraction, or points such as
         ``"0.2pt"``. Both are fixed before the first run, as 0.05 and 0.002 unless given then; a later call may leave
@@ -90,7 +97,10 @@ def train(
         Where it was stopped; what was committed is kept.
     """
     folder, asked = Folder(Path(path)), asked_rule(alpha, margin)
-    execution = Execution(device=device, engine=engine, workers=workers, inference=inference_modes)
+    execution = Execution(
+        device=device, engine=engine, workers=workers, inference=inference_modes, networks=networks,
+        mixed_numerics=mixed_numerics,
+    )  # fmt: skip
     progress = Progress("text", quiet)
     plan.announce(design, folder, execution, progress, asked)
     source = ImageSource(design.data, Path(data_dir))
@@ -106,6 +116,7 @@ def evaluate(
     workers: int | None = None,
     device: str = "cpu",
     data_dir: StrPath = DATA_DIR,
+    mixed_numerics: bool = False,
 ) -> Path:
     """Evaluate the trained networks of a study under other statistics and, if asked for, on other images.
 
@@ -118,7 +129,7 @@ def evaluate(
         other class priors and halves of the test set, in the main ones.
     workers
         Threads on a CPU; None is one a core.
-    device, data_dir
+    device, data_dir, mixed_numerics
         As for ``train``.
 
     Returns
@@ -133,9 +144,12 @@ def evaluate(
     """
     folder = Folder(Path(path))
     design, runs = evaluable(folder)
+    if not runs:
+        raise UsageError(without_networks(folder))
     source, n_workers = ImageSource(design.data, Path(data_dir)), Execution(workers=workers).n_workers
     extent = Extent(clean=conditions == "clean")
-    complete_evaluation(folder, design, runs, source, device, extent, n_workers, Progress(quiet=True))
+    progress = Progress(quiet=True)
+    complete_evaluation(folder, design, runs, source, device, extent, n_workers, progress, mixed_numerics)
     return folder.path
 
 
@@ -156,6 +170,7 @@ def optimise(
     workers: int | None = None,
     device: str = "auto",
     data_dir: StrPath = DATA_DIR,
+    mixed_numerics: bool = False,
     alpha: float | None = None,
     margin: float | str | None = None,
     quiet: bool = True,
@@ -184,7 +199,7 @@ def optimise(
         Ranges such as ``"lr=1e-3:1,batch_size=32:256"``.
     sampler
         ``"sobol"``, ``"tpe"`` or ``"gp"``.
-    engine, workers, device, data_dir, alpha, margin, quiet
+    engine, workers, device, data_dir, mixed_numerics, alpha, margin, quiet
         As for ``train``; alpha and margin are fixed before the first trial.
 
     Returns
@@ -213,7 +228,9 @@ def optimise(
         budget=Budget(trials, searches, seeds=trial_seeds, space=Space.parse(space or DEFAULT), sampler=sampler),
         folder=folder,
         source=ImageSource(design.data, Path(data_dir)),
-        execution=Execution(device=device, engine=engine, workers=workers, inference=False),
+        execution=Execution(
+            device=device, engine=engine, workers=workers, inference=False, mixed_numerics=mixed_numerics
+        ),
         progress=Progress("text", quiet),
         command=f"study.optimise({dataset!r}, {folder.path.name!r})",
         asked=asked_rule(alpha, margin),
@@ -230,7 +247,8 @@ def read(path: StrPath, table: str = "records") -> "pd.DataFrame":
     path
         The folder of the study.
     table
-        ``"records"`` (a row per run, epoch and split), ``"runs"``, ``"trials"`` of a tuned study, or ``"ablation"``,
+        ``"records"`` (a row per run, epoch and split), ``"runs"``, ``"labels"`` (the class of each test image, in the
+        order of ``runs.test_correct``), ``"trials"`` of a tuned study, or ``"ablation"``,
         ``"swaps"``, ``"compositions"``, ``"statistics"`` of one whose networks were evaluated.
 
     Returns

@@ -21,9 +21,9 @@ from study.cli import arguments
 from study.cli.exits import say_error
 from study.cli.option_groups import Data
 from study.data import download
+from study.engine import environment
 from study.engine.machine import processor
 from study.errors import StudyError, UsageError
-from study.runner import provenance
 from study.runner.console import Console
 from study.spec.design import Design
 
@@ -171,7 +171,7 @@ def _write(out: Path, kind: str, name: str, results: dict[str, object]) -> None:
     facts = {
         "device": processor(),
         "dataset": name,
-        "versions": provenance.versions(("torch", "torchvision", "numpy", "jax")),
+        "versions": environment.versions(("torch", "torchvision", "numpy", "jax")),
     }
     path.write_text(json.dumps(facts | results, indent=1) + "\n", "utf-8")
     print(path)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from study.runner import provenance
+from study.engine import environment
 from study.spec.arms import BASELINE
 from study.spec.cohorts import cohorts, missing_runs
 from study.spec.design import Design
@@ -73,7 +73,7 @@ def _made_up(path: Path, design: Design) -> Path:
             "digest": design.digest,
             "data": {"name": design.dataset, "sha256": {}, "notice": "Made up, to time the report."},
             "argv": "python -m study.bench --report",
-            "versions": provenance.versions(),
+            "versions": environment.versions(),
             "git": {"commit": None, "dirty": None},
             "device": {"kind": "cpu", "name": "none", "engine": "none", "workers": 1},
             "timings": {},

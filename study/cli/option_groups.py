@@ -50,6 +50,8 @@ class Machine:
     for a new study on a CPU the kernel, if it can be compiled and the layers are narrow. A study keeps its engine."""
     workers: int = 0
     """Threads (kernel) or processes (torch) on a CPU; 0 means one per core."""
+    mixed_numerics: bool = False
+    """Go on where this machine computes with other bits than those that the study began with; the report says so."""
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,8 @@ class Advanced:
     """Train part i of n, given as i/n, while other processes train the other parts."""
     ablation: bool = True
     """Leave the inference modes to study.ablate; by default they follow as soon as the study is complete."""
+    networks: bool = True
+    """Keep no trained networks: no inference mode can be evaluated later. By default weights/ holds them all."""
     on_error: Literal["continue", "stop"] = "continue"
     """After runs that fail for good: continue with the others, or stop."""
 
@@ -138,6 +140,8 @@ class Options(Experiment, Data, StudyFolder, Judgement, Machine, Advanced, Sitti
             on_error=self.on_error,
             shard=self._shard(),
             inference=self.ablation,
+            networks=self.networks,
+            mixed_numerics=self.mixed_numerics,
         )
 
     def rule(self) -> AskedRule:

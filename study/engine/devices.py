@@ -6,6 +6,7 @@ imported by those functions that need it, so that a command with nothing to trai
 
 import ctypes
 import os
+import re
 
 from study.engine.machine import processor
 from study.errors import EnvironmentFault, UsageError
@@ -15,6 +16,8 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
 VERSION = "torch-2"
 """torch's part of a numerics id; to be raised when the bits of a run change."""
+OLD_KERNEL = re.compile(r"(kernel-[0-9]+)/cpu/(\w+)")
+"""The kernel's numerics id until schema version 2: its bits do not depend on the device."""
 
 
 def choose(option: str, of_study: str | None) -> str:
@@ -54,6 +57,15 @@ def numerics_id(device: str, tf32: bool) -> str:
     if tf32 and kind(device) == "cpu":
         raise UsageError("--tf32: only a GPU has it; leave it out, or choose --device cuda")
     return f"{VERSION}/{kind(device)}/{'tf32' if tf32 else 'float32'}"
+
+
+def as_today(numerics: str) -> str:
+    """Return a study's numerics id as it is written today.
+
+    >>> as_today("kernel-1/cpu/float32"), as_today("torch-2/cpu/float32")
+    ('kernel-1/float32', 'torch-2/cpu/float32')
+    """
+    return OLD_KERNEL.sub(r"\1/\2", numerics)
 
 
 def check_numerics(numerics: str, of_study: str | None) -> None:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 Engine = Literal["auto", "torch", "kernel"]
 """The values of ``--engine``."""
 
-KERNEL = "kernel-1/cpu/float32"
-"""The kernel's numerics id; its version is to be raised when the bits of a run change."""
+KERNEL = "kernel-1/float32"
+"""The kernel's numerics id, of any device; its version is to be raised when the bits of a run change."""
 KERNEL_NORMS = (None, Norm("batch", BATCH_STATISTICS))
 """The arms' normalisations that the kernel knows; it knows no factor but those that every study has."""
 MAX_UNITS = 256
@@ -34,6 +34,7 @@ def choose(engine: Engine, design: Design, device: str, tf32: bool, of_study: st
     ``auto`` is the engine that the study began with, by its numerics id ``of_study``; for a new study the kernel where
     it can train and is faster. Raise StudyError where the engine cannot train here, or is not the study's.
     """
+    of_study = of_study and devices.as_today(of_study)
     torch = devices.numerics_id(device, tf32)
     wanted = _wanted(engine, design, of_study)
     unknown = why_not_torch(design)

@@ -3,6 +3,7 @@
 Needs the networks that training kept, and trains nothing. What is evaluated is not evaluated again.
 """
 
+import sys
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
@@ -12,13 +13,14 @@ from functools import cache, partial
 from itertools import groupby
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TextIO, cast
 
 from filelock import FileLock
 
 from study.data.lazy import ImageSource
-from study.engine import devices
+from study.engine import devices, environment, numerics
 from study.engine.costs import TORCH, CostModel
+from study.engine.environment import Machine
 from study.errors import UsageError
 from study.spec import commands, conditions
 from study.spec.arms import ARMS
@@ -31,6 +33,7 @@ from study.spec.inference_modes import CLEAN, DETAILS, Evaluation, shown_cell
 from study.spec.runs import Run
 from study.store import weights
 from study.store.inference_tables import Store
+from study.store.manifest import Manifest
 from study.store.scores import scores
 from study.store.study_folder import Folder
 
@@ -55,6 +58,10 @@ class Report(Protocol):
 
     def evaluated(self, n_networks: int, work: float) -> None:
         """So many more networks are done."""
+        ...
+
+    def emit(self, event: str, text: str, file: TextIO | None = None) -> None:
+        """Say one thing."""
         ...
 
 
@@ -91,15 +98,21 @@ def shown(folder: Folder, design: Design, runs: Sequence[Run]) -> Extent:
 
 def complete_evaluation(
     folder: Folder, design: Design, runs: Sequence[Run], source: ImageSource, device: str, extent: Extent,
-    n_workers: int, report: Report,
+    n_workers: int, report: Report, mixed_numerics: bool = False,
 ) -> None:  # fmt: skip
-    """Evaluate what is missing of ``runs`` and write the tables; a second process waits, and then has nothing to do."""
+    """Evaluate what is missing of ``runs`` and write the tables; a second process waits, and then has nothing to do.
+
+    Refused on a machine that computes with other bits than the study's, unless ``mixed_numerics``.
+    """
     with FileLock(folder.path / ".ablating"):
         Store(folder.path).clear()
         todo = missing(folder, design, runs, extent)
         if todo:
             chosen = devices.choose(device, of_study=None)
-            _evaluate(folder, design, todo, _images(folder, source, chosen), n_workers, report)
+            images = _images(folder, source, chosen)
+            _agree_numerics(folder, design, todo, images, mixed_numerics, report)
+            folder.write_labels(images.test.labels.tolist())
+            _evaluate(folder, design, todo, images, n_workers, report)
         Store(folder.path).compact(folder.own_manifest()["study_id"], design)
 
 
@@ -114,7 +127,8 @@ def trained(folder: Folder, design: Design) -> list[Run]:
 
 
 def evaluable(folder: Folder) -> tuple[Design, list[Run]]:
-    """Return the design of a study and its trained runs; a UsageError where no inference mode can be chosen."""
+    """Return the design of a study and its trained runs but for those of which no network was to be kept; a UsageError
+    where no inference mode can be chosen."""
     design = folder.design()
     if design is None:
         raise UsageError(
@@ -127,7 +141,16 @@ def evaluable(folder: Folder) -> tuple[Design, list[Run]]:
             f"{shown_path(folder.path)} has no trained run with batch normalisation, so there are no inference modes to"
             " compare"
         )
-    return design, runs
+    networks = weights.Networks(folder.path, design)
+    return design, [run for run in runs if not networks.omits(run)]
+
+
+def without_networks(folder: Folder) -> str:
+    """Return a sentence on a study that was to keep no networks."""
+    return (
+        f"{shown_path(folder.path)} kept no networks (--no-networks), so there are no inference modes to evaluate; they"
+        " need the study trained again under another --study-id, without that option"
+    )
 
 
 def any_statistics(runs: Sequence[Run]) -> bool:
@@ -161,11 +184,31 @@ def _images(folder: Folder, source: ImageSource, device: str) -> "Dataset":
     return images if device == "cpu" else images.to(device)
 
 
+def _agree_numerics(folder: Folder, design: Design, todo: Todo, images: "Dataset", mixed: bool, report: Report) -> None:
+    """Refuse, or report, a machine that computes with other bits than the one that began; keep what it adds."""
+    device = images.test.images.device.type
+    engine = devices.numerics_id(device, tf32=False)
+    found = numerics.of_cells(design, {run.cell for run in todo}, images, engine)
+    with folder.lock():
+        manifest = folder.own_manifest()
+        differs = found.check(numerics.first_of(manifest), mixed)
+        machine = Machine(environment.describe(device, engine), found)
+        fields = machine.of_study(manifest, "inference modes")
+        if differs:
+            report.emit("notice", f"Warning: {differs}", sys.stderr)
+        else:  # rows of modes name no environment
+            del fields["environments"]
+        whole = cast(Manifest, {**manifest, **fields})
+        if whole != manifest:
+            folder.write_manifest(whole)
+
+
 def _evaluate(folder: Folder, design: Design, todo: Todo, images: "Dataset", n_workers: int, report: Report) -> None:
     """Evaluate group by group: in this thread or, with several groups and workers on a CPU, in several."""
     groups = list(_groups(todo))
     device = images.test.images.device.type
-    job = Job(folder.path, design, devices.numerics_id(device, tf32=False))
+    networks = weights.Networks(folder.path, design)
+    job = Job(folder.path, design, devices.numerics_id(device, tf32=False), networks, device)
     if device != "cpu" or min(n_workers, len(groups)) < 2:
         devices.prepare(job.engine)
         done: Generator[list[Run]] = (job.evaluate(runs, todo[runs[0]], images) for runs in groups)
@@ -184,6 +227,8 @@ class Job:
     study: Path
     design: Design
     engine: str
+    networks: weights.Networks
+    device: str
 
     def evaluate(
         self, runs: Sequence[Run], evaluations: Sequence[Evaluation], images: "Dataset",
@@ -196,13 +241,18 @@ class Job:
         import torch
 
         from study.inference.evaluate import Group
+        from study.inference.modes import arithmetic
 
-        group = Group(
-            self.design, runs, [weights.read(self.study, self.design, run) for run in runs], images, check_cancelled
-        )
+        group = Group(self.design, runs, [self.networks.read(run) for run in runs], images, check_cancelled)
+        made_by = {
+            self.design.run_id(run): {
+                "network_sha256": self.networks.sha256(run), "arithmetic": arithmetic(self.device)
+            }
+            for run in runs
+        }  # fmt: skip
         with torch.no_grad():
             for evaluation in evaluations:
-                Store(self.study).commit({evaluation.table: group.rows(evaluation)}, self.design)
+                Store(self.study).commit({evaluation.table: group.rows(evaluation)}, self.design, made_by)
         return [*runs]
 
 

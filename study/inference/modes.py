@@ -34,7 +34,14 @@ Moments = tuple[Tensor, Tensor]
 Statistics = Sequence[Moments]
 """Mean and variance (L, 1, width) by layer."""
 
+VERSION = "modes-1"
+"""To be raised when the bits of an evaluation change."""
 PIECE = 500  # images of a matrix product: with the first layer's weights they stay in a core's cache
+
+
+def arithmetic(device: str) -> str:
+    """Return by what networks are evaluated on a device, such as ``modes-1/cpu/torch-2.14.1``."""
+    return f"{VERSION}/{device.partition(':')[0]}/torch-{torch.__version__}"
 
 
 @dataclass(frozen=True)

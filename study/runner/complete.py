@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 
 from study.data.lazy import ImageSource
 from study.errors import EnvironmentFault
-from study.inference.complete import any_statistics, complete_evaluation, shown, trained
+from study.inference.complete import any_statistics, complete_evaluation, shown, trained, without_networks
 from study.runner import summary
 from study.runner.execution import Execution
 from study.runner.outcome import INTERRUPTED, STOPS, TERMINATED, Outcome, Terminated, saved
@@ -127,9 +127,11 @@ def _check_committed(folder: Folder, plan: list[Cohort], missing: Sequence[Run])
 
 def _evaluate(design: Design, folder: Folder, source: ImageSource, execution: Execution, progress: Progress) -> Outcome:
     """Evaluate the networks that were kept on the clean test images: in the main ways, at a shown cell in all."""
-    candidates = trained(folder, design)
-    runs = [run for run in candidates if weights.path_of(folder.path, design.run_id(run)).exists()]
-    if len(runs) < len(candidates):
+    candidates, networks = trained(folder, design), weights.Networks(folder.path, design)
+    runs = [run for run in candidates if networks.has(run)]
+    if not runs and any_statistics(candidates) and all(map(networks.omits, candidates)):
+        progress.emit("notice", f"{without_networks(folder)}.", sys.stderr)
+    elif len(runs) < len(candidates):
         n = f"{len(candidates) - len(runs)} of {len(candidates)}"
         progress.emit("notice", f"Warning: {n} networks were not kept; the inference modes omit them", sys.stderr)
     if not any_statistics(runs):
@@ -137,7 +139,8 @@ def _evaluate(design: Design, folder: Folder, source: ImageSource, execution: Ex
         return Outcome()
     try:
         extent = shown(folder, design, runs)
-        complete_evaluation(folder, design, runs, source, "cpu", extent, execution.n_workers, progress)
+        mixed = execution.mixed_numerics
+        complete_evaluation(folder, design, runs, source, "cpu", extent, execution.n_workers, progress, mixed)
     except KeyboardInterrupt:
         return Outcome(stopped=INTERRUPTED)
     except Terminated:

@@ -26,6 +26,10 @@ class Execution:
     """(i, n): the i-th of n parts of the plan."""
     inference: bool = True
     """Whether a complete study's networks are evaluated on the clean test images, as far as a report shows them."""
+    networks: bool = True
+    """Whether trained networks are kept, which inference modes need."""
+    mixed_numerics: bool = False
+    """Whether a machine that computes with other bits than the study's does so all the same."""
 
     def __post_init__(self) -> None:
         if self.workers is not None and self.workers < 0:

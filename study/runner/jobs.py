@@ -49,12 +49,19 @@ class Job:
     deadline: float | None = None
     """The ``time.monotonic()`` at which to stop."""
     stop_on_error: bool = False
+    environment: str | None = None
+    """The digest of the environment, as the rows of parts name it."""
+    networks: bool = True
+    """Whether trained networks are kept."""
 
     def commit(self, cohort: Cohort, history: "History", data: "Dataset") -> Any:
         """Commit a trained cohort to the study: the networks before the part, which makes them done."""
-        weights.write(self.study, self.design, cohort.runs, history)
         unit = study_folder.unit_id(self.design, cohort, data.digest, self.engine)
-        study_folder.Folder(self.study).commit(unit, part_table(self.design, cohort.runs, history))
+        kept = weights.write(self.study, self.design, unit, cohort.runs, history) if self.networks else []
+        by_whom = {"engine": self.engine, "environment": self.environment}
+        places = (kept[i] if kept else None for i in range(len(cohort.runs)))
+        made_by = [by_whom | (place.to_dict() if place else {}) for place in places]
+        study_folder.Folder(self.study).commit(unit, part_table(self.design, cohort.runs, history, made_by))
 
     def check_time(self) -> None:
         if self.deadline is not None and time.monotonic() > self.deadline:

@@ -1,25 +1,9 @@
-"""Which program and which versions made the numbers? For the manifest."""
+"""Which program made the numbers, and when? For the manifest."""
 
 import subprocess
-import sys
-from collections.abc import Sequence
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
-
-PACKAGES = ("torch", "torchvision", "numpy", "pyarrow", "scikit-learn")
-
-
-def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
-    """Return the versions of Python and the packages, read without importing them."""
-    installed = {"python": sys.version.split()[0]}
-    for package in packages:
-        try:
-            installed[package] = version(package)
-        except PackageNotFoundError:
-            installed[package] = "absent"
-    return installed
 
 
 def today() -> str:

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from study.data.lazy import ImageSource
-from study.engine import costs, devices, registry
+from study.engine import costs, devices, environment, numerics, registry
+from study.engine.environment import Machine
 from study.engine.machine import memory_left
 from study.errors import EnvironmentFault, UsageError
 from study.runner import jobs, provenance
@@ -60,11 +61,13 @@ class Session:
         place = self._place(plan, older, progress)
         emit_place(progress, place.device, place.engine)
         data = source.images
-        self._write_manifest(data, place)
+        machine = self._machine(plan, data, place)
+        self._write_manifest(data, place, machine, progress)
+        self.folder.write_labels(data.test.labels.tolist())
         self._expect(plan, place, progress)
         began = time.monotonic()
         progress.start(plan, partial(costs.for_engine(place.engine).work, self.design))
-        outcome = self._train_stoppably(plan, data, place, progress)
+        outcome = self._train_stoppably(plan, data, place, machine, progress)
         timings = {"training_seconds": time.monotonic() - began}
         if progress.worker_seconds:
             timings["work_per_second_and_worker"] = progress.worked / progress.worker_seconds
@@ -79,7 +82,9 @@ class Session:
             new = cohorts(_unevaluated(self.folder, self.design))
             progress.expect(inference=model.inference_seconds(self.design, new, self.execution.n_workers, 1.0))
 
-    def _train_stoppably(self, plan: list[Cohort], data: "Dataset", place: Place, progress: Progress) -> Outcome:
+    def _train_stoppably(
+        self, plan: list[Cohort], data: "Dataset", place: Place, machine: Machine, progress: Progress
+    ) -> Outcome:
         from study.runner import worker_pool
 
         prefix = f".data{self.execution.shard_suffix}-"
@@ -87,7 +92,7 @@ class Session:
             shutil.rmtree(stale)
         try:
             with tempfile.TemporaryDirectory(prefix=prefix, dir=self.folder.path) as shared:
-                job = self._job(data, place, Path(shared))
+                job = self._job(data, place, machine, Path(shared))
                 if place.n_workers > 1:
                     return Outcome(worker_pool.train(job, plan, place.n_workers, data, progress))
                 if place.device == "cpu":
@@ -101,7 +106,14 @@ class Session:
         except Terminated:
             return Outcome(stopped=TERMINATED)
 
-    def _job(self, data: "Dataset", place: Place, shared: Path) -> jobs.Job:
+    def _machine(self, plan: list[Cohort], data: "Dataset", place: Place) -> Machine:
+        """Return this machine, with the numerics digests of the networks that it is to train."""
+        cells = {cell for cohort in plan for cell in cohort.cells}
+        there = data if place.device == "cpu" else data.to(place.device)
+        described = environment.describe(place.device, place.engine)
+        return Machine(described, numerics.of_cells(self.design, cells, there, place.engine))
+
+    def _job(self, data: "Dataset", place: Place, machine: Machine, shared: Path) -> jobs.Job:
         return jobs.Job(
             design=self.design,
             study=self.folder.path,
@@ -112,6 +124,8 @@ class Session:
             shared_data=shared,
             deadline=self.execution.deadline(),
             stop_on_error=self.execution.on_error == "stop",
+            environment=machine.digest,
+            networks=self.execution.networks,
         )
 
     def _place(self, plan: list[Cohort], older: Manifest | None, progress: Progress) -> Place:
@@ -145,36 +159,44 @@ class Session:
         free, largest = memory_left(device), max(costs.cohort_bytes(self.design, c) for c in plan)
         return max(1, int((free or 0.0) / largest))
 
-    def _write_manifest(self, data: "Dataset", place: Place) -> None:
-        """Record what this command is about to do; the entry of the one before moves to ``earlier``."""
+    def _write_manifest(self, data: "Dataset", place: Place, machine: Machine, progress: Progress) -> None:
+        """Record what this command is about to do; the entry of the one before moves to ``earlier``.
+
+        Refused where this machine computes with other bits than the study's.
+        """
         device = self._device(data, place)
         with self.folder.lock():
             older = self.folder.read_manifest()
             if older is not None:
                 self.design.check_extends(Design.from_dict(older["design"]))
                 check_same_data(self.folder, older, data.sha256)
-            manifest: Manifest = {
+            differs = machine.numerics.check(numerics.first_of(older), self.execution.mixed_numerics)
+            if differs:
+                progress.emit("notice", f"Warning: {differs}", sys.stderr)
+            manifest: dict[str, Any] = {
                 "schema_version": SCHEMA_VERSION,
                 "study_id": older["study_id"] if older else self.folder.path.name,
                 "design": self.design.to_dict(),
                 "digest": self.design.digest,
                 "data": {"name": data.name, "sha256": data.sha256, "notice": self.notice},
                 "argv": self.command,
-                "versions": provenance.versions(),
                 "git": provenance.git(),
                 "device": device,
                 "timings": {},
                 "date": provenance.today(),
+                **machine.entry(),
+                **({} if self.execution.networks else {"networks": False}),
                 "earlier": [*older["earlier"], session_of(older)] if older else [],
                 "looks": older.get("looks", []) if older else [],
                 "tables": older.get("tables", {}) if older else {},
+                **machine.of_study(older, "training"),
             }
             rule = self._rule(older)
             if rule is not None:
                 manifest["analysis_rule"] = asdict(rule)
             if older and "tuning" in older:
                 manifest["tuning"] = older["tuning"]
-            self.folder.write_manifest(manifest)
+            self.folder.write_manifest(cast(Manifest, manifest))
 
     def _rule(self, older: Manifest | None) -> FixedRule | None:
         """Return the rule that the study fixed, or fixes by this command; None where its runs began without one."""

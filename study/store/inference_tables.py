@@ -5,7 +5,7 @@ part is named by the sha256 of its bytes, so one that is damaged is noticed, lef
 part without ``draw_seed``, whose batches were one draw for all networks.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,10 @@ from study.store.schemas import (
     factor_keys,
     for_reading,
     keyed,
+    names_of,
     order_of_runs,
     sort_rows,
+    with_nulls,
 )
 from study.store.study_folder import Folder
 from study.store.untrusted_parquet import InvalidFile
@@ -35,7 +37,7 @@ Row = Mapping[str, Any]
 COLUMNS: dict[str, list[Column]] = {
     "statistics": [
         ("inference", pa.string()),
-        ("layer", pa.int8()),
+        ("layer", pa.int32()),
         ("rms_mean_error", pa.float64()),
         ("rms_log_var_error", pa.float64()),
     ],
@@ -57,12 +59,12 @@ COLUMNS: dict[str, list[Column]] = {
         ("mates_share", pa.float64()),
     ],
     "ablation": [
-        ("epoch", pa.int16()),
+        ("epoch", pa.int32()),
         ("inference", pa.string()),
         ("eval_batch_size", pa.int32()),
         ("order", pa.string()),
         ("shift", pa.string()),
-        ("severity", pa.int8()),
+        ("severity", pa.int32()),
         ("loss", pa.float64()),
         ("accuracy", pa.float64()),
         ("n_correct", pa.int32()),
@@ -77,6 +79,9 @@ COLUMNS: dict[str, list[Column]] = {
 LATER: dict[str, int | None] = {"draw_seed": 0, "n_images": None, "running_flips": None}
 """Columns that the tables of an earlier program lack, and what they would hold there: its batches were one draw, of
 seed 0, for all networks."""
+MADE_BY: list[Column] = [("network_sha256", pa.string()), ("arithmetic", pa.string())]
+"""How a row of a part came about: the sha256 of the file that its network was read from, and by which arithmetic
+(``study.inference.modes.arithmetic``). No table shows these columns; null in parts of schema version 1."""
 EVALUATED = ("shift", "severity", "inference", "order", "eval_batch_size", "n_swapped", "layer")
 """Columns that name what was evaluated of a run: with them, the key of a row is complete."""
 
@@ -91,20 +96,26 @@ class Store:
         """Remove the temporary files of killed commands; for a command that is alone with this folder."""
         remove_stale_files(self.parts, "*")
 
-    def commit(self, rows: Mapping[str, Iterable[Row]], design: Design) -> None:
-        """Commit the rows of one group, by table; a table may have none."""
+    def commit(
+        self, rows: Mapping[str, Iterable[Row]], design: Design, made_by: Mapping[str, Row] | None = None
+    ) -> None:
+        """Commit the rows of one group, by table, a table may have none; ``made_by`` has MADE_BY by run_id."""
         make_subfolder(self.study, "ablation")
-        for name, columns in COLUMNS.items():
-            schema = keyed(columns, first=())(factor_keys(design))
-            table = pa.Table.from_pylist([dict(row) for row in rows.get(name, ())], schema=schema)
+        for name in COLUMNS:
+            whole = [dict(row) | dict((made_by or {}).get(row["run_id"], {})) for row in rows.get(name, ())]
+            table = pa.Table.from_pylist(whole, schema=_part_schema(name)(_whole(design)))
             if len(table):
                 parts.write(self.parts, name, table)
 
     def read(self, name: str, design: Design) -> pa.Table:
-        """Return the rows of a table's sound parts, each once."""
-        schema = keyed(COLUMNS[name], first=())
-        tables = parts.read_all(self.parts, f"{name}-*.parquet", lambda path: parts.read(path, schema))
-        return concat_rows(tables, schema(factor_keys(design)))
+        """Return the rows of a table's sound parts, each once, with all columns of a part."""
+        schema = _part_schema(name)
+
+        def read(path: Path) -> pa.Table | None:
+            table = parts.read(path, schema)
+            return table and with_nulls(table, schema([*table.column_names, *names_of(MADE_BY)]))
+
+        return concat_rows(parts.read_all(self.parts, f"{name}-*.parquet", read), schema(_whole(design)))
 
     def done(self, design: Design) -> set[tuple[str, Evaluation]]:
         """Return what is committed, by run_id."""
@@ -127,12 +138,28 @@ class Store:
         planned = {design.run_id(run) for run in design.runs}
         contents = {}
         for name in COLUMNS:
-            table = _distinct(self.read(name, design), planned)
+            table = _distinct(self.read(name, design), planned).drop_columns(names_of(MADE_BY))
             order = [*order_of_runs(design), *ascending(*_evaluated(table.column_names))]
             contents[name] = parts.encode(for_reading(sort_rows(table, order), study_id))
         folder = Folder(self.study)
         with folder.lock():
             folder.write_tables(contents)
+
+
+def _part_schema(name: str) -> Callable[[Iterable[str]], pa.Schema]:
+    """Return the function from the columns of a part of this table to its schema; MADE_BY may be absent."""
+
+    def schema(columns: Iterable[str]) -> pa.Schema:
+        named = {*columns}
+        made_by = [column for column in MADE_BY if column[0] in named]
+        return keyed(COLUMNS[name], made_by, first=())(named)
+
+    return schema
+
+
+def _whole(design: Design) -> list[str]:
+    """Return the columns of a part of the design that tables may lack."""
+    return [*factor_keys(design), *names_of(MADE_BY)]
 
 
 def read_table(study: Path, name: str) -> pa.Table | None:

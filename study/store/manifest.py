@@ -16,7 +16,7 @@ from study.errors import EnvironmentFault, UsageError, describe_value, truncate
 from study.spec.analysis_rule import DECISIONS
 from study.spec.arms import ARMS
 from study.spec.design import Design
-from study.store.schemas import SCHEMA_VERSION
+from study.store.schemas import OLDEST_VERSION, SCHEMA_VERSION
 from study.store.untrusted_parquet import MAX_LENGTH, InvalidFile, file_bytes
 
 MAX_BYTES = 2**24
@@ -41,6 +41,16 @@ class Manifest(TypedDict):
     timings: dict[str, float]
     date: NotRequired[str]
     """The day (UTC) on which the command began to train; absent in studies of before it was kept."""
+    processor: NotRequired[str]
+    """Absent in schema version 1, as the four that follow."""
+    compiler: NotRequired[dict[str, str]]
+    """name and version of what built the kernel; absent where torch trained."""
+    environment: NotRequired[str]
+    """A key of ``environments``."""
+    numerics: NotRequired[dict[str, str]]
+    """The numerics digests of the command's machine by name (``study.engine.numerics``)."""
+    networks: NotRequired[bool]
+    """False where the command was to keep no networks; absent: kept."""
     earlier: list[dict[str, Any]]
     """The fields SESSION of the commands before."""
     looks: NotRequired[list[dict[str, Any]]]
@@ -51,9 +61,18 @@ class Manifest(TypedDict):
     """The fields of ``study.spec.analysis_rule.FixedRule``; absent where none was fixed before the first run."""
     tuning: NotRequired[dict[str, Any]]
     """The search configuration with which ``study.tune`` chose the configurations of the tuned cell."""
+    environments: NotRequired[dict[str, dict[str, Any]]]
+    """By digest, what the rows of parts name: versions, processor, its instructions, device, compiler."""
+    first_numerics: NotRequired[dict[str, dict[str, str]]]
+    """By engine, the numerics digests of the machine that first trained, or evaluated, such a network."""
+    mixed_numerics: NotRequired[list[dict[str, Any]]]
+    """Work that a machine of other digests did all the same: work (what it did), environment, numerics."""
 
 
-SESSION = ("argv", "versions", "git", "device", "timings", "date")
+SESSION = (
+    "argv", "versions", "git", "device", "timings", "date", "processor", "compiler", "environment", "numerics",
+    "networks",
+)  # fmt: skip
 
 
 def session_of(manifest: Manifest) -> dict[str, Any]:
@@ -116,12 +135,13 @@ def _check_version(path: Path, values: Any) -> None:
     if not isinstance(values, dict):
         raise InvalidFile(f"holds {describe_value(values)}; a manifest is an object")
     version = values.get("schema_version")
+    read = f"{OLDEST_VERSION} to {SCHEMA_VERSION}"
     if type(version) is not int:
-        raise InvalidFile(f"has schema version {describe_value(version)}, this program reads {SCHEMA_VERSION}")
-    versions = f"(schema {describe_value(version)}, this one reads {SCHEMA_VERSION})"
+        raise InvalidFile(f"has schema version {describe_value(version)}, this program reads {read}")
+    versions = f"(schema {describe_value(version)}, this one reads {read})"
     if version > SCHEMA_VERSION:
         raise UsageError(f"{path} was made by a newer program {versions}: update it, or choose another --study-id.")
-    if version < SCHEMA_VERSION:
+    if version < OLDEST_VERSION:
         raise UsageError(
             f"{path} was made by an older program {versions}: read it with that one, or train it again under another"
             " --study-id."
@@ -177,10 +197,11 @@ class Fields:
 class Named:
     """The kind of an object with fields of any name."""
 
-    item: Kind
+    item: "Spec"
 
     def missing(self, name: str, value: Any) -> Iterator[str]:
-        return iter(())
+        for key, item in value.items() if isinstance(value, dict) else ():
+            yield from self.item.missing(_join(name, truncate(key)), item)
 
     def faults(self, name: str, value: Any) -> Iterator[str]:
         if not isinstance(value, dict):
@@ -262,6 +283,7 @@ DEVICE = Kind("cpu or cuda", lambda value: value in ("cpu", "cuda"))
 OBJECT = Kind("an object", lambda value: isinstance(value, dict))
 VERSION = Kind("a whole number", lambda value: type(value) is int)
 
+COMPILER = Fields({"name": TEXT, "version": TEXT})
 COMMANDS = Fields(
     {
         "argv": COMMAND,
@@ -273,9 +295,20 @@ COMMANDS = Fields(
         ),
         "timings": Named(NUMBER),
     },
-    {"date": DATE},
+    {
+        "date": DATE,
+        "processor": TEXT,
+        "compiler": COMPILER,
+        "environment": NAME,
+        "numerics": Named(TEXT),
+        "networks": BOOLEAN,
+    },
 )
 """Kinds of the fields SESSION."""
+ENVIRONMENT = Fields(
+    {"versions": Named(TEXT), "processor": TEXT, "instructions": TEXT, "device": TEXT}, {"compiler": COMPILER}
+)
+MIXED = Fields({"work": TEXT, "environment": NAME, "numerics": Named(TEXT)})
 LOOK = Fields(
     {
         "arm": ARM,
@@ -314,5 +347,14 @@ MANIFEST = Fields(
         **COMMANDS.required,
         "earlier": Each(COMMANDS),
     },
-    {**COMMANDS.optional, "looks": Each(LOOK), "tables": Named(TEXT), "analysis_rule": RULE, "tuning": TUNING},
+    {
+        **COMMANDS.optional,
+        "looks": Each(LOOK),
+        "tables": Named(TEXT),
+        "analysis_rule": RULE,
+        "tuning": TUNING,
+        "environments": Named(ENVIRONMENT),
+        "first_numerics": Named(Named(TEXT)),
+        "mixed_numerics": Each(MIXED),
+    },
 )

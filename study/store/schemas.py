@@ -8,15 +8,26 @@ come apart. One immutable file,
 The unit id is the sha256 of everything that the numbers follow from; the footer repeats it and counts the runs. No
 times, hosts or process ids stand in it: the same work has the same name, and a part written twice is one.
 
-**In which order.** The networks (``weights/``) first, then the part; each written under a temporary name that nobody
-reads, flushed to the disk, renamed, and its folder flushed. The rename of the part is the commit.
+Beside the numbers each row says how it came about (``MADE_BY``): the engine; the environment, a digest that
+``manifest.json`` spells out under ``environments``; the file of its network and that file's sha256. No table shows
+these columns, and two parts that differ in them alone agree.
+
+**In which order.** The networks (``weights/<unit id>.safetensors``, see ``weights.py``) first, then the part; each
+written under a temporary name that nobody reads, flushed to the disk, renamed, and its folder flushed. The rename of
+the part is the commit.
 
 **What counts as done.** A run that stands in a part whose bytes match its name. Any other part is set aside in
 ``quarantine/``, never deleted, and its runs are trained again. Two parts that disagree on a run are an error.
 
 **What a reader may see.** ``runs.parquet`` is the parts without their epochs, ``records.parquet`` the epochs unnested:
 the sorted union of the parts, written in the same way, so a reader sees the old table or the new one. They can be made
-again at any time; parts are never deleted, and the tables are never the only copy.
+again at any time; parts are never deleted, and the tables are never the only copy. (A program that merges parts may
+delete only what a durable merged part holds.) ``labels.parquet`` has the labels of the test images, once a study.
+
+**Versions.** This program writes schema version 2 and reads 1 too, whose tables and parts have ``epoch``,
+``first_bad_epoch``, ``severity`` and ``layer`` in 8 or 16 bits, whose parts lack ``MADE_BY``, and which has a file a
+network. A command that adds to a folder of version 1 writes its tables and its manifest as version 2; its parts and its
+networks stay as they are.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -32,7 +43,9 @@ from study.spec.factors import FACTORS
 from study.spec.history import DIVERGED, NOT_APPLICABLE, OK, SPLITS, History
 from study.spec.runs import Run
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+OLDEST_VERSION = 1
+"""The oldest version that is read."""
 
 Column = tuple[str, pa.DataType]
 TYPES = {int: pa.int32(), float: pa.float64(), str: pa.string()}
@@ -45,7 +58,7 @@ RUN: list[Column] = [
     ("seed", pa.int32()),
 ]
 EPOCH: list[Column] = [
-    ("epoch", pa.int16()),
+    ("epoch", pa.int32()),
     ("split", pa.string()),
     ("loss", pa.float64()),
     ("accuracy", pa.float64()),
@@ -55,12 +68,22 @@ EPOCH: list[Column] = [
 ]
 OUTCOME: list[Column] = [
     ("status", pa.string()),
-    ("first_bad_epoch", pa.int16()),
+    ("first_bad_epoch", pa.int32()),
     ("n_steps", pa.int32()),
     ("n_parameters", pa.int32()),
     ("test_correct", pa.binary()),
 ]
-PART: list[Column] = [*OUTCOME, ("history", pa.list_(pa.struct(EPOCH)))]
+MADE_BY: list[Column] = [
+    ("engine", pa.string()),
+    ("environment", pa.string()),
+    ("network_file", pa.string()),
+    ("network_sha256", pa.string()),
+]
+"""How a row of a part came about; null in parts of version 1. ``network_file`` is null where the run diverged or the
+command kept no networks."""
+HISTORY: list[Column] = [("history", pa.list_(pa.struct(EPOCH)))]
+LABELS: list[Column] = [("index", pa.int32()), ("label", pa.int32())]
+"""A test image by its place, which is that of its bit in ``test_correct``, and its class."""
 
 
 def key_columns(columns: Iterable[str]) -> list[Column]:
@@ -76,7 +99,35 @@ def keyed(*parts: Sequence[Column], first: Sequence[Column] = STUDY_ID) -> Calla
     return lambda columns: pa.schema([*first, *key_columns(columns), *(column for part in parts for column in part)])
 
 
-records_schema, runs_schema, part_schema = keyed(EPOCH), keyed(OUTCOME), keyed(PART, first=())
+records_schema, runs_schema = keyed(EPOCH), keyed(OUTCOME)
+
+
+def part_schema(columns: Iterable[str]) -> pa.Schema:
+    """Return the schema of a part with these columns, of which ``MADE_BY`` may be absent."""
+    named = {*columns}
+    made_by = [column for column in MADE_BY if column[0] in named]
+    return keyed(OUTCOME, made_by, HISTORY, first=())(named)
+
+
+def whole_part_schema(factors: Iterable[str]) -> pa.Schema:
+    """Return the schema of a part of these factors as this program writes it."""
+    return part_schema([*factors, *names_of(MADE_BY)])
+
+
+def labels_schema(columns: Iterable[str] = ()) -> pa.Schema:
+    return pa.schema(LABELS)
+
+
+def names_of(columns: Iterable[Column]) -> list[str]:
+    return [name for name, _ in columns]
+
+
+def with_nulls(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Return the table with all columns of ``schema``, in its order: those that it lacks are null."""
+    for field in schema:
+        if field.name not in table.column_names:
+            table = table.append_column(field, pa.nulls(len(table), field.type))
+    return table.select(schema.names)
 
 
 def factor_keys(design: Design) -> list[str]:
@@ -94,15 +145,18 @@ def order_of_runs(design: Design) -> list[tuple[str, str]]:
     return ascending(*factor_keys(design), "seed", "arm")
 
 
-def part_table(design: Design, runs: Sequence[Run], history: History) -> pa.Table:
-    """Return the part of a cohort: one row of ``part_schema`` for each of ``runs``, in the history's order."""
+def part_table(
+    design: Design, runs: Sequence[Run], history: History, made_by: Sequence[Mapping[str, str | None]] = ()
+) -> pa.Table:
+    """Return the part of a cohort: one row for each of ``runs``, in the history's order, with its ``made_by``."""
     rows = []
     for i, (run, bad) in enumerate(zip(runs, history.first_bad_epoch, strict=True)):
         epochs = _epochs(design, history.loss[i], history.n_correct[i], bad, DIVERGED)
         status = OK if bad is None else DIVERGED
         test_correct = np.packbits(history.test_correct[i]).tobytes() if bad is None else None
-        rows.append(_row(design, run, status, bad, history.n_steps, test_correct, epochs))
-    return pa.Table.from_pylist(rows, schema=part_schema(factor_keys(design)))
+        row = _row(design, run, status, bad, history.n_steps, test_correct, epochs)
+        rows.append(row | dict(made_by[i]) if made_by else row)
+    return pa.Table.from_pylist(rows, schema=whole_part_schema(factor_keys(design)))
 
 
 def not_applicable_table(design: Design) -> pa.Table:
@@ -113,7 +167,7 @@ def not_applicable_table(design: Design) -> pa.Table:
         for run in design.runs
         if not run.applicable
     ]
-    return pa.Table.from_pylist(rows, schema=part_schema(factor_keys(design)))
+    return pa.Table.from_pylist(rows, schema=whole_part_schema(factor_keys(design)))
 
 
 def _row(
@@ -162,12 +216,14 @@ def _epochs(
 
 
 def merge_parts(parts: Iterable[pa.Table], design: Design) -> pa.Table:
-    """Return the parts' rows, each run once, sorted by key; the same run with other numbers is a StudyError."""
-    table = concat_rows(parts, part_schema(factor_keys(design)))
+    """Return the parts' rows, each run once, sorted by key; the same run with other numbers is a StudyError, whoever
+    made them."""
+    table = concat_rows(parts, whole_part_schema(factor_keys(design)))
+    numbers = table.drop_columns(names_of(MADE_BY))
     rows: dict[str, int] = {}
     for row, run_id in enumerate(table.column("run_id").to_pylist()):
         first = rows.setdefault(run_id, row)
-        if first != row and not table.slice(first, 1).equals(table.slice(row, 1)):
+        if first != row and not numbers.slice(first, 1).equals(numbers.slice(row, 1)):
             raise StudyError(
                 f"two parts hold different numbers for {run_id}: trained on different machines or versions?"
                 " Move one of them out of parts/ and run again."
@@ -200,5 +256,16 @@ def explode_epochs(table: pa.Table, design: Design) -> pa.Table:
 def for_reading(table: pa.Table, study_id: str, metadata: Mapping[str, str] | None = None) -> pa.Table:
     """Return a table for readers: the study's name in front, and in the metadata the version of the schema."""
     named = table.add_column(0, "study_id", pa.repeat(study_id, len(table)))
-    facts = {"study.schema_version": str(SCHEMA_VERSION), "study.study_id": study_id}
-    return named.replace_schema_metadata(facts | dict(metadata or {}))
+    return named.replace_schema_metadata(table_facts(study_id) | dict(metadata or {}))
+
+
+def labels_table(labels: Iterable[int], study_id: str) -> pa.Table:
+    """Return ``labels.parquet``: the test images' labels in their order."""
+    values = [*labels]
+    table = pa.table([pa.array(range(len(values))), pa.array(values, pa.int64())], names_of(LABELS))
+    return table.cast(labels_schema()).replace_schema_metadata(table_facts(study_id))
+
+
+def table_facts(study_id: str) -> dict[str, str]:
+    """Return what the metadata of every table say."""
+    return {"study.schema_version": str(SCHEMA_VERSION), "study.study_id": study_id}

@@ -26,7 +26,7 @@ def scores(folder: Folder, design: Design, run_ids: Iterable[str] | None = None)
     """
     records = folder.read("records").select(["run_id", "split", "epoch", "accuracy"])
     kept = pc.and_(
-        pc.equal(records["split"], "test"), pc.is_in(records["epoch"], pa.array(last_epochs(design), pa.int16()))
+        pc.equal(records["split"], "test"), pc.is_in(records["epoch"], pa.array(last_epochs(design), pa.int32()))
     )
     if run_ids is not None:
         kept = pc.and_(kept, pc.is_in(records["run_id"], pa.array([*run_ids], pa.string())))

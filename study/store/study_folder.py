@@ -23,14 +23,21 @@ from study.store import parts
 from study.store.atomic import make_subfolder, remove_stale_files, write_atomically
 from study.store.manifest import Manifest, read_manifest
 from study.store.schemas import (
+    HISTORY,
+    MADE_BY,
     SCHEMA_VERSION,
     explode_epochs,
     for_reading,
+    labels_schema,
+    labels_table,
     merge_parts,
+    names_of,
     not_applicable_table,
     part_schema,
     records_schema,
     runs_schema,
+    whole_part_schema,
+    with_nulls,
 )
 from study.store.untrusted_parquet import Expected, InvalidFile, file_bytes, read_bytes
 
@@ -39,17 +46,19 @@ JOURNAL = "tuning.journal"
 
 
 def unit_id(design: Design, cohort: Cohort, data_sha256: str, engine: str) -> str:
-    """Return the sha256 of what a cohort's numbers follow from: equal ids are the same work."""
-    runs = [design.run_id(run) for run in cohort.runs]
-    return digest(
-        {
-            "schema_version": SCHEMA_VERSION,
-            "engine": engine,
-            "training": design.training,
-            "data": data_sha256,
-            "runs": runs,
-        }
-    )
+    """Return the sha256 of what a cohort's numbers follow from: equal ids are the same work.
+
+    Of an arm that is not one of the program's the id has the values, since its key is the user's.
+    """
+    inputs = {
+        "schema_version": SCHEMA_VERSION,
+        "engine": engine,
+        "training": design.training,
+        "data": data_sha256,
+        "runs": [design.run_id(run) for run in cohort.runs],
+    }
+    own = [arm.to_dict() for arm in getattr(design, "own_arms", ()) if arm.key in cohort.arms]
+    return digest(inputs | ({"own_arms": own} if own else {}))
 
 
 def newest_first(studies: Path, holding: str = ".") -> list[Path]:
@@ -165,7 +174,8 @@ class Folder:
                 "study.digest": design.digest,
                 "study.design": json.dumps(design.to_dict(), sort_keys=True),
             }
-            tables = {"runs": table.drop_columns("history"), "records": explode_epochs(table, design)}
+            runs = table.drop_columns(names_of([*MADE_BY, *HISTORY]))
+            tables = {"runs": runs, "records": explode_epochs(table, design)}
             self.write_tables(
                 {name: parts.encode(for_reading(rows, study_id, metadata)) for name, rows in tables.items()}
             )
@@ -183,8 +193,15 @@ class Folder:
         manifest = self.own_manifest()
         digests = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
         tables = manifest.get("tables", {}) | digests
-        if tables != manifest.get("tables"):
-            self.write_manifest({**manifest, "tables": tables})
+        current: Manifest = {**manifest, "schema_version": SCHEMA_VERSION, "tables": tables}
+        if current != manifest:
+            self.write_manifest(current)
+
+    def write_labels(self, labels: Iterable[int]) -> None:
+        """Write ``labels.parquet``, the classes of the test images."""
+        with self.lock():
+            table = labels_table(labels, self.own_manifest()["study_id"])
+            self.write_tables({"labels": parts.encode(table)})
 
     def read_table(self, name: str, schema: Expected) -> pa.Table:
         """Return a table as it was written; an InvalidFile where it is another, a FileNotFoundError where absent."""
@@ -196,7 +213,7 @@ class Folder:
         return read_bytes(content, schema)
 
     def read(self, name: str) -> pa.Table:
-        """Return the table ``name`` (records or runs); a UsageError where it is absent or not what was written."""
+        """Return the table records, runs or labels; a UsageError where it is absent or not what was written."""
         path = self.path / f"{name}.parquet"
         try:
             return self.read_table(name, SCHEMAS[name])
@@ -214,15 +231,20 @@ class Folder:
         return f"Train a study first: {commands.train_into(self.path)}"
 
 
-SCHEMAS: dict[str, Callable[[Iterable[str]], pa.Schema]] = {"records": records_schema, "runs": runs_schema}
+SCHEMAS: dict[str, Callable[[Iterable[str]], pa.Schema]] = {
+    "records": records_schema,
+    "runs": runs_schema,
+    "labels": labels_schema,
+}
 
 
 def _read_part(path: Path) -> pa.Table | None:
-    """Return the rows of a part, None where its bytes or its footer are not those that its name promises."""
+    """Return the rows of a part with all columns, None where its bytes or its footer are not those that its name
+    promises."""
     table = parts.read(path, part_schema)
     if table is None:
         return None
     metadata, n_runs = table.schema.metadata or {}, str(len(table)).encode()
     unit = path.stem.partition("-")[0].encode()
     sound = metadata.get(b"study.unit_id") == unit and metadata.get(b"study.n_runs", n_runs) == n_runs
-    return table if sound else None
+    return with_nulls(table, whole_part_schema(table.column_names)) if sound else None

@@ -11,9 +11,10 @@ import io
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -56,6 +57,17 @@ def file_bytes(path: Path, most: int | None = None) -> bytes:
 
     Links are not followed, nothing waits on a pipe. An OSError where the machine does not let it be read.
     """
+    most = MAX_BYTES if most is None else most
+    with regular_file(path) as file:
+        n_bytes = os.fstat(file.fileno()).st_size
+        if n_bytes > most:
+            raise InvalidFile(f"it has {n_bytes:,} bytes, at most {most:,} are read")
+        return file.read(most)
+
+
+@contextmanager
+def regular_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a regular file to read, for the time of a ``with`` block; refused as by ``file_bytes``, but for its size."""
     try:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
     except OSError as error:
@@ -63,31 +75,47 @@ def file_bytes(path: Path, most: int | None = None) -> bytes:
             raise InvalidFile("it is a link or a socket, not a regular file") from None
         raise
     try:
-        status = os.fstat(handle)
-        if not stat.S_ISREG(status.st_mode):
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
             raise InvalidFile("it is not a regular file")
-        most = MAX_BYTES if most is None else most
-        if status.st_size > most:
-            raise InvalidFile(f"it has {status.st_size:,} bytes, at most {most:,} are read")
         with open(handle, "rb", closefd=False) as file:
-            return file.read(most)
+            yield file
     finally:
         os.close(handle)
 
 
 def read_bytes(content: bytes, expected: Expected) -> pa.Table:
-    """Return the table with its metadata; an InvalidFile where the bytes are not one of the schema, within bounds."""
+    """Return the table with its metadata; an InvalidFile where the bytes are not one of the schema, within bounds.
+
+    Whole numbers in fewer bits than the schema's are widened to its type.
+    """
     _check(content, footer(content))
     try:
         given = pq.ParquetFile(io.BytesIO(content)).schema_arrow
         schema = expected if isinstance(expected, pa.Schema) else expected(given.names)
-        if not given.equals(schema):
+        if given.names != schema.names or not all(map(_fits, given, schema)):
             raise InvalidFile(f"it has the columns {given.names}; expected {schema.names} in their types")
         strings = [field.name for field in schema if pa.types.is_string(field.type)]
         table = pq.ParquetFile(io.BytesIO(content), read_dictionary=strings).read(use_threads=False)
-        return _with_plain_strings(table, schema)
+        plain = _with_plain_strings(table, schema)
+        return plain if given.equals(schema) else plain.cast(schema.with_metadata(plain.schema.metadata))
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise InvalidFile(f"it is not a parquet file: {' '.join(str(error).split())[:200]}") from None
+
+
+def _fits(given: pa.Field, expected: pa.Field) -> bool:
+    """Whether a column is of the type that is expected, or of whole numbers in fewer bits, as an earlier program wrote
+    them; also in the structures of a list."""
+    one, other = given.type, expected.type
+    if given.nullable != expected.nullable:
+        return False
+    if pa.types.is_list(one) and pa.types.is_list(other):
+        return _fits(one.value_field, other.value_field)
+    if pa.types.is_struct(one) and pa.types.is_struct(other):
+        names = [[field.name for field in kind] for kind in (one, other)]
+        return names[0] == names[1] and all(map(_fits, one, other))
+    if pa.types.is_signed_integer(one) and pa.types.is_signed_integer(other):
+        return bool(one.bit_width <= other.bit_width)
+    return bool(one == other)
 
 
 def _check(content: bytes, facts: Struct) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from study.data.lazy import ImageSource
-from study.engine import costs, devices, registry
+from study.engine import costs, devices, numerics, registry
 from study.errors import StudyError, UsageError
 from study.runner import provenance
 from study.runner.complete import carry_out, conclude
@@ -120,9 +120,17 @@ class Optimisation:
         data = self.source.images
         if manifest is not None:
             check_same_data(self.folder, manifest, data.sha256)
+            self._check_numerics(manifest, data, device, engine)
         path, deadline = self.folder.path, self.execution.deadline()
         job = TrialJob(design, path, device, engine, data.name, data.sha256, shared_data=path, deadline=deadline)
         return hold_out(data).to(device) if device != "cpu" else hold_out(data), job
+
+    def _check_numerics(self, manifest: Manifest, data: "Dataset", device: str, engine: str) -> None:
+        """Refuse to train trials with other bits than those of the study's runs, at the setting that every tuned study
+        has trained; the runs that follow are checked as those of any study."""
+        there, cells = data if device == "cpu" else data.to(device), self.design.cells
+        found = numerics.of_cells(self.design, cells, there, engine)
+        found.check(numerics.first_of(manifest), self.execution.mixed_numerics)
 
     def _configuration(self, search: int, data: "Dataset", engine: str) -> SearchConfiguration:
         return SearchConfiguration(

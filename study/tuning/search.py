@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from study.engine import devices
 from study.errors import EnvironmentFault, UsageError, describe_value
 from study.spec.analysis_rule import AskedRule, FixedRule
 from study.spec.factors import Cell
@@ -147,6 +148,8 @@ class Search:
         if "terms" not in self.study.user_attrs:
             self.study.set_user_attr("terms", wanted)
         has = self.study.user_attrs["terms"]
+        if isinstance(has, dict) and isinstance(has.get("engine"), str):
+            has = has | {"engine": devices.as_today(has["engine"])}
         changed = [
             f"{key}: the search has {_describe(has.get(key))}, the command asks for {_describe(value)}"
             for key, value in wanted.items()

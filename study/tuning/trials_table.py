@@ -16,7 +16,7 @@ from study.spec.factors import FACTORS
 from study.spec.history import DIVERGED, OK
 from study.spec.runs import Configuration
 from study.store.parts import encode
-from study.store.schemas import SCHEMA_VERSION, TYPES
+from study.store.schemas import TYPES, table_facts
 from study.store.study_folder import Folder
 from study.tuning.search import Finished, Score, best
 
@@ -34,13 +34,13 @@ def trials_schema(columns: Iterable[str]) -> pa.Schema:
             ("trial", pa.int32()),
             ("seed", pa.int32()),
             *((factor.key, TYPES[factor.kind]) for factor in FACTORS.values() if factor.always),
-            ("epoch", pa.int16()),
+            ("epoch", pa.int32()),
             ("loss", pa.float64()),
             ("accuracy", pa.float64()),
             ("n_correct", pa.int32()),
             ("n_examples", pa.int32()),
             ("status", pa.string()),
-            ("first_bad_epoch", pa.int16()),
+            ("first_bad_epoch", pa.int32()),
         ]
     )
 
@@ -73,8 +73,7 @@ class Tuned:
             for score in trial.scores
         ]
         table = pa.Table.from_pylist(rows, schema=trials_schema([SEARCH] if len(self.searches) > 1 else []))
-        metadata = {"study.schema_version": str(SCHEMA_VERSION), "study.study_id": study_id}
-        return encode(table.replace_schema_metadata(metadata))
+        return encode(table.replace_schema_metadata(table_facts(study_id)))
 
 
 def _best(arm: str, trials: Sequence[Finished]) -> Finished:
