@@ -66,7 +66,7 @@ def run(options: Options) -> int:
         return 0
     if device is not None:
         emit_place(progress, device, devices.numerics_id(device, tf32=False))
-    source = ImageSource(design.dataset, options.data_dir)
+    source = ImageSource(design.data, options.data_dir)
     try:
         complete_evaluation(
             folder, design, runs, source, options.device, extent, n_workers, progress, options.mixed_numerics

@@ -107,7 +107,7 @@ def train(
     )  # fmt: skip
     progress = Progress("text", quiet)
     plan.announce(design, folder, execution, progress, asked)
-    source = ImageSource(design.dataset, Path(data_dir))
+    source = ImageSource(design.data, Path(data_dir))
     command = f"study.train({folder.path.name!r})"
     ended = carry_out(design, folder, source, execution, progress, command, asked=asked)
     return _finished(folder, conclude(progress, folder, ended))
@@ -150,7 +150,7 @@ def evaluate(
     design, runs = evaluable(folder)
     if not runs:
         raise UsageError(without_networks(folder))
-    source, n_workers = ImageSource(design.dataset, Path(data_dir)), Execution(workers=workers).n_workers
+    source, n_workers = ImageSource(design.data, Path(data_dir)), Execution(workers=workers).n_workers
     extent = Extent(clean=conditions == "clean")
     progress = Progress(quiet=True)
     complete_evaluation(folder, design, runs, source, device, extent, n_workers, progress, mixed_numerics)
@@ -237,7 +237,7 @@ def optimise(
         design=design,
         budget=Budget(trials, searches, seeds=trial_seeds, space=Space.parse(space or DEFAULT), sampler=sampler),
         folder=folder,
-        source=ImageSource(dataset, Path(data_dir)),
+        source=ImageSource(design.data, Path(data_dir)),
         execution=Execution(
             device=device, engine=engine, workers=workers, inference=False, mixed_numerics=mixed_numerics
         ),
@@ -318,7 +318,7 @@ def fit(design: Design, run: Run, *, engine: Engine = "auto", data_dir: StrPath 
 
     name, _ = registry.choose(engine, design, "cpu", tf32=False, of_study=None)
     devices.prepare(name)
-    data = ImageSource(design.dataset, Path(data_dir)).images
+    data = ImageSource(design.data, Path(data_dir)).images
     cohort = Cohort((run.cell,), (run.arm,), (run.seed,))
     (history,) = train_together(design, [cohort], data, make=registry.trainer_factory(name))
     return history

@@ -25,7 +25,7 @@ def run(options: Options, argv: Sequence[str]) -> int:
         progress.emit("notice", f"Warning: {notice}", sys.stderr)
         _announce(options, name, progress)
     design, folder, execution = options.design(name), options.folder(name), options.execution()
-    source, command = ImageSource(name, options.data_dir), command_line("study.run", argv)
+    source, command = ImageSource(design.data, options.data_dir), command_line("study.run", argv)
     ended = carry_out(design, folder, source, execution, progress, command, notice, options.rule())
     return conclude(progress, folder, ended).exit_code
 

@@ -37,11 +37,12 @@ def _optimisation(
     options: Options, argv: Sequence[str], name: str, notice: str | None, progress: Progress
 ) -> Optimisation:
     run_options = options.run_options(name)
+    design = run_options.design(name)
     return Optimisation(
-        design=run_options.design(name),
+        design=design,
         budget=options.budget(),
         folder=run_options.folder(name),
-        source=ImageSource(name, options.data_dir),
+        source=ImageSource(design.data, options.data_dir),
         execution=run_options.execution(),
         progress=progress,
         command=command_line("study.tune", without_secrets(argv)),

@@ -72,7 +72,7 @@ class StudyData:
     @property
     def chance(self) -> float:
         """The accuracy of guessing."""
-        return 1 / self.design.data.n_classes
+        return self.design.data.chance
 
     @property
     def learning_threshold(self) -> float:

@@ -318,7 +318,7 @@ def activation(design: Design) -> str:
 
 
 def dataset(key: str) -> str:
-    return DATASETS[key].name
+    return DATASETS[key].name if key in DATASETS else key
 
 
 def endpoint(name: str) -> str:

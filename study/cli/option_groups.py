@@ -23,7 +23,9 @@ class Data(DataFolder):
     """Data"""
 
     dataset: str = "auto"
-    """mnist, fashion-mnist, kmnist, digits, or auto: MNIST if it is present or can be downloaded, otherwise digits."""
+    """mnist, fashion-mnist, kmnist, cifar10, digits, sklearn:breast_cancer, sklearn:wine, sklearn:iris, your own
+    FILE.npz of X_train, y_train, X_test and y_test, or auto: MNIST if it is present or can be downloaded, otherwise
+    digits."""
 
 
 @dataclass(frozen=True)

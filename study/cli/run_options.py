@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from study.cli import arguments, config_file
@@ -14,7 +15,7 @@ from study.spec.analysis_rule import AskedRule
 from study.spec.arms import DEFAULT_ARMS
 from study.spec.checks import check_known
 from study.spec.commands import STUDY_ID
-from study.spec.datasets import AUTO, DATASETS
+from study.spec.datasets import AUTO, DATASETS, DatasetSpec, OwnFile, check_dataset, is_file
 from study.spec.design import MAX_SEED, MAX_SEEDS, Design
 from study.spec.factors import FACTORS, Level, variable
 from study.store.study_folder import Folder
@@ -93,22 +94,40 @@ class Options(Experiment, Data, StudyFolder, Judgement, Machine, Advanced, Sitti
         _check_pattern("--device", self.device, DEVICE, "auto, cpu, cuda or cuda:0")
         if self.tf32 and self.device == "cpu":
             raise UsageError("--tf32: only a GPU has it; leave it out, or choose --device cuda")
-        check_known("--dataset", self.dataset, [AUTO, *DATASETS])
+        if self.dataset != AUTO:
+            self.data(self.dataset)
         self.execution()  # parsed here for its errors, as the rule is
         self.rule()
         return self
 
+    def data(self, dataset: str) -> DatasetSpec:
+        """Return a data set by its name or its file; a UsageError names what is wrong with it."""
+        if is_file(dataset):
+            from study.data import own_file
+
+            return own_file.describe(Path(dataset))
+        check_dataset(dataset, AUTO)
+        return DATASETS[dataset]
+
     def design(self, dataset: str) -> Design:
         """Return the design on ``dataset``; a UsageError names what is wrong with it."""
+        data = self.data(dataset)
         grid = {factor.field: getattr(self, factor.field) for factor in FACTORS.values() if factor.field}
         seeds = tuple(range(self.first_seed, self.first_seed + self.seeds))
         return Design(
-            dataset, self.arms, seeds=seeds, epochs=self.epochs, hidden=self.hidden, vary=_parse_vary(self.vary), **grid
+            data.key,
+            self.arms,
+            seeds=seeds,
+            epochs=self.epochs,
+            hidden=self.hidden,
+            vary=_parse_vary(self.vary),
+            own_data=data if isinstance(data.source, OwnFile) else None,
+            **grid,
         )
 
     def folder(self, dataset: str) -> Folder:
         """Return the study's folder, named by the data set unless there is a --study-id."""
-        return Folder(self.out / (self.study_id or dataset))
+        return Folder(self.out / (self.study_id or self.data(dataset).folder))
 
     def execution(self) -> Execution:
         """Return where, by what and for how long to train."""

@@ -95,8 +95,8 @@ class Options(SearchOptions, Confirmation, Data, StudyFolder, Judgement, Machine
         shared: dict[str, Any] = {
             field.name: getattr(self, field.name) for field in fields(run_options.Options) if hasattr(self, field.name)
         }
-        own = {"dataset": dataset, "study_id": self.study_id or f"{dataset}-tuned", "ablation": False}
-        return run_options.Options(**(shared | REFERENCE_GRID | own))
+        plain = run_options.Options(**(shared | REFERENCE_GRID | {"dataset": dataset, "ablation": False}))
+        return replace(plain, study_id=self.study_id or f"{plain.data(dataset).folder}-tuned")
 
     def budget(self) -> Budget:
         """Return the budget of every arm."""

@@ -4,26 +4,27 @@ Left out on purpose: no augmentation, no normalisation beside [0, 1], no loader.
 index into these tensors.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from study.data import download
+from study.data import bundled, download, own_file
+from study.data.arrays import Arrays
 from study.data.images import Images, from_images, from_shared
-from study.errors import EnvironmentFault
-from study.spec.datasets import DATASETS, Torchvision
+from study.errors import EnvironmentFault, UsageError
+from study.spec.datasets import DATASETS, Bundled, Cifar, DatasetSpec, OwnFile, Torchvision
 from study.spec.design import digest
 
 
 @dataclass(frozen=True)
 class Split:
     images: Tensor
-    """(n, features) in [0, 1]."""
+    """(n, features), in [0, 1] where they are pixels."""
     labels: Tensor
     """(n,) int64, 0 to n_classes - 1."""
     form: Images | None = None
@@ -56,58 +57,92 @@ class Dataset:
         return Dataset(self.name, train, test, self.sha256)
 
 
-def load(name: str, data_dir: Path) -> Dataset:
-    """Return the data set ``name`` (a key of DATASETS), downloaded if need be; float32 on the CPU.
+def load(data: str | DatasetSpec, data_dir: Path) -> Dataset:
+    """Return a data set, given as a value or as a key of DATASETS, downloaded if need be; float32 on the CPU.
 
     Raises EnvironmentFault where it is absent and not to be downloaded, or is not what it should be.
     """
-    spec = DATASETS[name]
-    data = _load_idx(spec.key, spec.source, data_dir) if isinstance(spec.source, Torchvision) else load_digits()
-    shape = (*data.train.images.shape, *data.test.images.shape)
+    spec = DATASETS[data] if isinstance(data, str) else data
+    loaded = load_digits() if spec.key == "digits" else _from_arrays(spec, _READERS[type(spec.source)](spec, data_dir))
+    shape = (*loaded.train.images.shape, *loaded.test.images.shape)
     if shape != (spec.n_train, spec.n_features, spec.n_test, spec.n_features):
-        raise EnvironmentFault(f"{name} has the shape {shape}, expected {spec}")
-    return data
+        raise EnvironmentFault(f"{spec.key} has the shape {shape}, expected {spec}")
+    return loaded
 
 
 def load_digits() -> Dataset:
     """Return scikit-learn's 1,797 digits of 8x8 pixels, four fifths to train, stratified by class."""
-    from sklearn.datasets import load_digits
-    from sklearn.model_selection import train_test_split
-
-    images, labels = load_digits(return_X_y=True)
-    parts = train_test_split(images / 16, labels, test_size=360, stratify=labels, random_state=0)
-    x_train, x_test, y_train, y_test = (np.ascontiguousarray(part) for part in parts)
-    sha256 = {
-        "digits-images": digest(images.astype(int).tolist()),
-        "digits-split": digest([y_train.tolist(), y_test.tolist(), (x_train * 16).astype(int).tolist()]),
-    }
-    return Dataset("digits", _split(x_train, y_train), _split(x_test, y_test), sha256)
+    return _from_arrays(DATASETS["digits"], bundled.read(DATASETS["digits"]))
 
 
-def _load_idx(name: str, source: Torchvision, data_dir: Path) -> Dataset:
-    download.obtain(name, data_dir)
-    sha256 = download.verify(name, source, data_dir)
+def _from_arrays(spec: DatasetSpec, arrays: Arrays) -> Dataset:
+    train, test = (Split(*map(torch.from_numpy, split)) for split in (arrays.train, arrays.test))
+    return Dataset(spec.key, train, test, arrays.sha256)
+
+
+def _read_idx(spec: DatasetSpec, data_dir: Path) -> Arrays:
+    assert isinstance(spec.source, Torchvision)
+    download.obtain(spec.key, data_dir)
+    sha256 = download.verify(spec.key, spec.source, data_dir)
     from torchvision.datasets.mnist import read_image_file, read_label_file
 
     # The readers, not the class: it would prefer an unchecked processed/training.pt if one lies about.
-    folder = download.folder_of(source, data_dir)
-    images, labels = _reader(folder, read_image_file), _reader(folder, read_label_file)
-    train = Split(_unit_interval(images("train-images-idx3-ubyte")), labels("train-labels-idx1-ubyte"))
-    test = Split(_unit_interval(images("t10k-images-idx3-ubyte")), labels("t10k-labels-idx1-ubyte"))
-    return Dataset(name, train, test, sha256)
+    folder = download.folder_of(spec.source, data_dir)
+
+    def split(name: str) -> Any:
+        pixels = read_image_file(str(folder / f"{name}-images-idx3-ubyte"))
+        return _unit_interval(pixels).numpy(), read_label_file(str(folder / f"{name}-labels-idx1-ubyte")).numpy()
+
+    return Arrays(split("train"), split("t10k"), sha256)
 
 
-def _reader(folder: Path, read: Callable[[str], Tensor]) -> Callable[[str], Tensor]:
-    return lambda file: read(str(folder / file))
+def _read_cifar(spec: DatasetSpec, data_dir: Path) -> Arrays:
+    """Return the pixels, channels first. The files are pickles: torchvision opens them, once each has its md5."""
+    assert isinstance(spec.source, Cifar)
+    download.obtain(spec.key, data_dir)
+    sha256 = download.verify(spec.key, spec.source, data_dir)
+    import torchvision.datasets
+
+    def split(train: bool) -> Any:
+        read = getattr(torchvision.datasets, spec.source.class_name)(root=data_dir, train=train)
+        pixels = torch.from_numpy(read.data.transpose(0, 3, 1, 2))
+        return _unit_interval(pixels).numpy(), np.array(read.targets, np.int64)
+
+    return Arrays(split(True), split(False), sha256)
+
+
+def _read_own(spec: DatasetSpec, data_dir: Path) -> Arrays:
+    """Return the arrays of the file that the data set was made of, or of one of its name in the data folder."""
+    assert isinstance(spec.source, OwnFile)
+    file = f"{spec.name}.npz"
+    places = [spec.source.path, data_dir / file] if spec.source.path else [data_dir / file, Path(file)]
+    path = next((place for place in places if place.is_file()), None)
+    if path is None:
+        looked = " nor in ".join(str(place.parent) for place in places)
+        raise UsageError(
+            f"{file}, the data of this study, is neither in {looked}; name its folder, such as --data-dir my-data"
+        )
+    found = own_file.read(path)
+    if found.data.source != spec.source:
+        raise UsageError(
+            f"{path} is not the file of this study: its sha256 is {next(iter(found.arrays.sha256.values()))}, the"
+            f" study's is {spec.source.sha256}; name the folder of the right one with --data-dir"
+        )
+    return found.arrays
+
+
+_READERS = {
+    Torchvision: _read_idx,
+    Cifar: _read_cifar,
+    Bundled: lambda spec, data_dir: bundled.read(spec),
+    OwnFile: _read_own,
+}
+"""What reads the arrays of a data set, by the kind of its source."""
 
 
 def _unit_interval(pixels: Tensor) -> Tensor:
-    """Return uint8 (n, 28, 28) as float32 (n, 784) in [0, 1]."""
+    """Return uint8 (n, ...) as float32 (n, features) in [0, 1]."""
     return pixels.flatten(1).to(torch.float32).div_(255)
-
-
-def _split(images: np.ndarray, labels: np.ndarray) -> Split:
-    return Split(torch.from_numpy(images).to(torch.float32), torch.from_numpy(labels).to(torch.int64))
 
 
 def share(data: Dataset, folder: Path) -> None:

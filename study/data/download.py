@@ -1,14 +1,15 @@
 """Where a data set's files come from: present, downloaded by torchvision, or unreachable.
 
-torchvision checks the md5 of the archives that it downloads and never the files that it extracts, so
-every start checks those here, by sha256.
+torchvision checks the md5 of the archives that it downloads and of MNIST's kin never the files that it extracts, so
+every start checks those here, by sha256. The files of CIFAR-10 are pickles, so they have their md5 before torchvision
+opens them.
 """
 
 import gzip
 import hashlib
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from study.errors import EnvironmentFault
-from study.spec.datasets import AUTO, DATASETS, FALLBACK, PREFERRED, Bundled, Torchvision
+from study.spec.datasets import AUTO, DATASETS, FALLBACK, PREFERRED, Cifar, Torchvision
 
 PROBE_SECONDS = 5  # of a mirror that answers at all
 STALL_SECONDS = 10  # of a download in which nothing arrives
@@ -29,15 +30,25 @@ FILES = (
 )
 
 
-def folder_of(source: Torchvision, data_dir: Path) -> Path:
+def _files(source: Torchvision | Cifar) -> Sequence[str]:
+    return source.files if isinstance(source, Cifar) else FILES
+
+
+def folder_of(source: Torchvision | Cifar, data_dir: Path) -> Path:
     """Return where torchvision keeps the files of a data set."""
-    return data_dir / source.class_name / "raw"
+    return data_dir / source.folder if isinstance(source, Cifar) else data_dir / source.class_name / "raw"
+
+
+def _downloaded(name: str) -> Torchvision | Cifar | None:
+    """Return the source of a data set that is downloaded, None of one that is bundled or a file of one's own."""
+    source = DATASETS[name].source if name in DATASETS else None
+    return source if isinstance(source, Torchvision | Cifar) else None
 
 
 def is_present(name: str, data_dir: Path) -> bool:
     """Whether a data set needs no download."""
-    source = DATASETS[name].source
-    return isinstance(source, Bundled) or all((folder_of(source, data_dir) / file).is_file() for file in FILES)
+    source = _downloaded(name)
+    return source is None or all((folder_of(source, data_dir) / file).is_file() for file in _files(source))
 
 
 def describe_absence(asked: str, name: str, data_dir: Path) -> str | None:
@@ -79,24 +90,33 @@ def choose(name: str, data_dir: Path) -> tuple[str, str | None]:
 
 def obtain(name: str, data_dir: Path) -> None:
     """Make the files of ``name`` present, by torchvision's download where they are absent."""
-    source = DATASETS[name].source
-    if isinstance(source, Bundled) or is_present(name, data_dir):
+    source = _downloaded(name)
+    if source is None or is_present(name, data_dir):
         return
     torchvision_class = _torchvision_class(source)
-    reason = _unreachable(torchvision_class.mirrors, torchvision_class.resources[0][0])
+    reason = _unreachable(_addresses(source, torchvision_class))
     if reason is None:
         reason = _download(torchvision_class, data_dir)
     if reason is not None:
         text = (
             f"{name} is not in {folder_of(source, data_dir)} and cannot be downloaded ({reason})."
-            f" Put {', '.join(FILES)} there, or use --dataset {FALLBACK}, which needs no network."
+            f" Put {', '.join(_files(source))} there, or use --dataset {FALLBACK}, which needs no network."
         )
         raise Unreachable(text, reason)
 
 
-def verify(name: str, source: Torchvision, data_dir: Path) -> dict[str, str]:
+def _addresses(source: Torchvision | Cifar, torchvision_class: Any) -> list[str]:
+    """Return the address of a file at every mirror."""
+    if isinstance(source, Cifar):
+        return [torchvision_class.url]
+    return [mirror + torchvision_class.resources[0][0] for mirror in torchvision_class.mirrors]
+
+
+def verify(name: str, source: Torchvision | Cifar, data_dir: Path) -> dict[str, str]:
     """Return the sha256 of every file of ``name``; an EnvironmentFault names one that is not what it should be."""
     folder = folder_of(source, data_dir)
+    if isinstance(source, Cifar):
+        return _verify_md5(name, source, folder)
     expected = source.sha256 or _digests_of_archives(source, folder)
     digests = {file: hashlib.sha256((folder / file).read_bytes()).hexdigest() for file in FILES}
     for file in FILES:
@@ -105,6 +125,24 @@ def verify(name: str, source: Torchvision, data_dir: Path) -> dict[str, str]:
                 f"{folder / file} is damaged: its sha256 is {digests[file]}, {name}'s is {expected[file]}."
                 " Delete it to have it downloaded again, or name another folder with --data-dir."
             )
+    return digests
+
+
+def _verify_md5(name: str, source: Cifar, folder: Path) -> dict[str, str]:
+    """Return the sha256 of every file, each of which has the md5 that torchvision's class lists."""
+    of_class = _torchvision_class(source)
+    listed = {file: md5 for file, md5 in (*of_class.train_list, *of_class.test_list)}
+    expected = listed | {of_class.meta["filename"]: of_class.meta["md5"]}
+    digests = {}
+    for file in source.files:
+        content = (folder / file).read_bytes()
+        md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+        if md5 != expected[file]:
+            raise EnvironmentFault(
+                f"{folder / file} is damaged: its md5 is {md5}, {name}'s is {expected[file]}. Delete it to have it"
+                " unpacked again, or name another folder with --data-dir."
+            )
+        digests[file] = hashlib.sha256(content).hexdigest()
     return digests
 
 
@@ -124,7 +162,7 @@ def _digests_of_archives(source: Torchvision, folder: Path) -> dict[str, str]:
     return digests
 
 
-def _torchvision_class(source: Torchvision) -> Any:
+def _torchvision_class(source: Torchvision | Cifar) -> Any:
     import torchvision.datasets
 
     return getattr(torchvision.datasets, source.class_name)
@@ -140,7 +178,7 @@ def _download(torchvision_class: Any, data_dir: Path) -> str | None:
     return None
 
 
-def _unreachable(mirrors: list[str], file: str) -> str | None:
+def _unreachable(addresses: list[str]) -> str | None:
     """Return the reason why no mirror answers within PROBE_SECONDS, None where one does.
 
     torchvision connects without a time limit, and a name look-up has none: so each mirror is probed in a
@@ -156,16 +194,17 @@ def _unreachable(mirrors: list[str], file: str) -> str | None:
             pass  # a server that answers is a server
         except OSError as error:
             errors.append(f"{urlsplit(url).hostname}: {getattr(error, 'reason', error)}")
-            if len(errors) == len(mirrors):
+            if len(errors) == len(addresses):
                 answered.set()
             return
         answered.set()
 
-    for mirror in mirrors:
-        threading.Thread(target=probe, args=(mirror + file,), daemon=True).start()
+    for address in addresses:
+        threading.Thread(target=probe, args=(address,), daemon=True).start()
     if not answered.wait(PROBE_SECONDS):
-        return f"no answer from {', '.join(mirrors)} within {PROBE_SECONDS} s"
-    return "; ".join(sorted(errors)) if len(errors) == len(mirrors) else None
+        hosts = ", ".join(address.rpartition("/")[0] + "/" for address in addresses)
+        return f"no answer from {hosts} within {PROBE_SECONDS} s"
+    return "; ".join(sorted(errors)) if len(errors) == len(addresses) else None
 
 
 @contextmanager

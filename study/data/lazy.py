@@ -6,6 +6,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from study.spec.datasets import DatasetSpec
+
 if TYPE_CHECKING:
     from study.data.dataset import Dataset
 
@@ -15,9 +17,9 @@ DATA_DIR = Path(os.environ.get("STUDY_DATA_DIR", "data"))
 
 @dataclass(frozen=True)
 class ImageSource:
-    """The place of the images: a key of DATASETS, and the folder."""
+    """The place of the images: the data set, and the folder."""
 
-    name: str
+    data: DatasetSpec
     data_dir: Path
 
     @cached_property
@@ -25,4 +27,4 @@ class ImageSource:
         """The images that ``dataset.load`` returns; an EnvironmentFault where it cannot."""
         from study.data.dataset import load
 
-        return load(self.name, self.data_dir)
+        return load(self.data, self.data_dir)

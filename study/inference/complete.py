@@ -25,6 +25,7 @@ from study.errors import UsageError
 from study.spec import commands, conditions
 from study.spec.arms import ARMS
 from study.spec.commands import shown_path
+from study.spec.datasets import DatasetSpec
 from study.spec.design import Design
 from study.spec.factors import Cell
 from study.spec.history import OK
@@ -73,9 +74,9 @@ class Extent:
     detailed: frozenset[tuple[str, Cell]] | None = None
     """Arms and cells whose networks have the ``DETAILS`` beside the main ways; None: all."""
 
-    def evaluations(self, run: Run) -> list[Evaluation]:
+    def evaluations(self, run: Run, data: DatasetSpec) -> list[Evaluation]:
         """Return what is evaluated of a run's network."""
-        under = [CLEAN] if self.clean else [(each.name, each.severity) for each in conditions.CONDITIONS]
+        under = [CLEAN] if self.clean else [(each.name, each.severity) for each in conditions.conditions_of(data)]
         main = [Evaluation("ablation", *condition) for condition in under]
         detailed = self.detailed is None or (run.arm, run.cell) in self.detailed
         return [*main, *DETAILS] if detailed and ARMS[run.arm].statistics else main
@@ -84,7 +85,7 @@ class Extent:
 def shown(folder: Folder, design: Design, runs: Sequence[Run]) -> Extent:
     """Return the extent that a report of the clean images shows: each arm's shown cell in detail."""
     by_run = cache(partial(scores, folder, design))  # not read where nobody asks
-    chance = 1 / design.data.n_classes
+    chance = design.data.chance
 
     def score(arm: str, cell: Cell) -> float:
         ids = [design.run_id(run) for run in design.grid if (run.arm, run.cell) == (arm, cell)]
@@ -159,8 +160,8 @@ def any_statistics(runs: Sequence[Run]) -> bool:
 
 def missing(folder: Folder, design: Design, runs: Sequence[Run], extent: Extent) -> Todo:
     """Return what is not evaluated yet of ``extent``, by run."""
-    done = Store(folder.path).done(design)
-    by_run = {run: [one for one in extent.evaluations(run) if (design.run_id(run), one) not in done] for run in runs}
+    done, of = Store(folder.path).done(design), partial(extent.evaluations, data=design.data)
+    by_run = {run: [one for one in of(run) if (design.run_id(run), one) not in done] for run in runs}
     return {run: evaluations for run, evaluations in by_run.items() if evaluations}
 
 

@@ -2,7 +2,7 @@
 
 Corruptions in the spirit of MNIST-C (Mu & Gilmer 2019) and ImageNet-C (Hendrycks & Dietterich 2019) at severities
 1 (barely visible) to 5 (strong), a background that betrays the class, and class priors. Images are (n, features)
-in [0, 1], square pictures row by row, and remain so; nothing is changed in place.
+in [0, 1], pictures of any size and number of channels, and remain so; nothing is changed in place.
 
 All randomness has one source: noise on image i comes from the stream (0, "shift/<corruption>", i), drawn on the CPU. So
 severities, data sets, runs and devices share their draws, and a chunk of the test set gets, on a CPU to the bit, the
@@ -12,7 +12,9 @@ Left out: corruptions that need files or libraries (fog, frost, JPEG), and any m
 """
 
 from collections.abc import Callable
-from math import ceil, cos, isqrt, radians, sin, sqrt
+from dataclasses import dataclass
+from math import ceil, cos, isqrt, prod, radians, sin, sqrt
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -20,60 +22,85 @@ from torch.nn import functional
 
 from study.engine import random_streams
 from study.spec.conditions import STRENGTHS, Condition
+from study.spec.datasets import DatasetSpec
 
 REFERENCE_SIDE = 28
-N_CLASSES = 10
 IMBALANCE = 100
 """Images of the first class for each one of the last, in the long tail."""
 
 
-def apply(condition: Condition, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+@dataclass(frozen=True)
+class Form:
+    """What must be known of a test set to change it."""
+
+    n_classes: int = 10
+    image: tuple[int, ...] | None = None
+    """Channels, height and width; None of square pictures of one channel."""
+
+    @classmethod
+    def of(cls, data: DatasetSpec) -> Self:
+        """Return the form of a data set; to what is only selected, an example of a table has channels alone."""
+        return cls(data.n_classes, data.image or (data.n_features, 1, 1))
+
+    def pictures(self, images: Tensor) -> Tensor:
+        """Return images (n, features) as (n, channels, height, width)."""
+        side = isqrt(images.shape[1])
+        return images.reshape(-1, *(self.image or (1, side, side)))
+
+
+GREY_SQUARES = Form()
+
+
+def apply(condition: Condition, images: Tensor, labels: Tensor, form: Form = GREY_SQUARES) -> tuple[Tensor, Tensor]:
     """Return a whole test set, (n, features) and (n,), under ``condition``: (m, features) and (m,), m <= n.
 
     A condition either selects images (``select_rows``) or corrupts them (``corrupt``).
     """
     if condition.name in _PRIORS:
-        rows = select_rows(condition, labels)
+        rows = select_rows(condition, labels, form.n_classes)
         return images[rows], labels[rows]
-    return corrupt(condition, images, labels), labels
+    return corrupt(condition, images, labels, form=form), labels
 
 
-def select_rows(condition: Condition, labels: Tensor) -> Tensor:
+def select_rows(condition: Condition, labels: Tensor, n_classes: int = 10) -> Tensor:
     """Return the indices (m,), ascending, that ``condition`` keeps of a whole test set with ``labels`` (n,)."""
-    _check_labels(labels)
+    _check_labels(labels, n_classes)
     prior = _PRIORS.get(condition.name)
-    rows = torch.arange(len(labels)) if prior is None else prior(labels.cpu())
+    rows = torch.arange(len(labels)) if prior is None else prior(labels.cpu(), n_classes)
     return rows.to(labels.device)
 
 
-def corrupt(condition: Condition, images: Tensor, labels: Tensor, first: int = 0) -> Tensor:
+def corrupt(condition: Condition, images: Tensor, labels: Tensor, first: int = 0, form: Form = GREY_SQUARES) -> Tensor:
     """Return images (n, features) with labels (n,), corrupted; ``first`` is the index of the first in the test set.
 
     Under the clean condition and the class priors they are returned as they are.
     """
-    _check_images(images, labels)
+    _check_images(images, labels, form)
     name = condition.name
     if name not in STRENGTHS:
         return images
     strength = STRENGTHS[name][condition.severity - 1]
     if name == "background":
-        return background(images, strength, labels)
+        return background(images, strength, labels, form.n_classes)
+    if name in _GEOMETRIC:
+        return _GEOMETRIC[name](images, strength, form)
     return _NOISES[name](images, strength, first) if name in _NOISES else _FIXED[name](images, strength)
 
 
-def _check_images(images: Tensor, labels: Tensor) -> None:
-    _check_labels(labels)
+def _check_images(images: Tensor, labels: Tensor, form: Form) -> None:
+    _check_labels(labels, form.n_classes)
     shape = tuple(images.shape)
-    if len(shape) != 2 or isqrt(shape[1]) ** 2 != shape[1] or not images.is_floating_point():
+    whole = len(shape) == 2 and shape[1] == (prod(form.image) if form.image else isqrt(shape[1]) ** 2)
+    if not whole or not images.is_floating_point():
         raise ValueError(f"images of {images.dtype} {shape}: give floats (n, side * side), such as (10000, 784)")
     if len(images) != len(labels):
         raise ValueError(f"{len(images)} images with {len(labels)} labels: give one label for each image")
 
 
-def _check_labels(labels: Tensor) -> None:
-    invalid = labels[(labels < 0) | (labels >= N_CLASSES)]
+def _check_labels(labels: Tensor, n_classes: int) -> None:
+    invalid = labels[(labels < 0) | (labels >= n_classes)]
     if len(invalid):
-        raise ValueError(f"label {invalid[0].item()}: choose one of 0 to {N_CLASSES - 1}")
+        raise ValueError(f"label {invalid[0].item()}: choose one of 0 to {n_classes - 1}")
 
 
 def _drawn(name: str, first: int, rows: Tensor, draw: Callable[[Tensor, torch.Generator], Tensor]) -> Tensor:
@@ -126,9 +153,9 @@ def invert(images: Tensor, share: float) -> Tensor:
     return images * (1 - 2 * share) + share
 
 
-def background(images: Tensor, strength: float, labels: Tensor) -> Tensor:
+def background(images: Tensor, strength: float, labels: Tensor, n_classes: int = 10) -> Tensor:
     """Lighten the background in proportion to the class: a black pixel gets its level, a white one stays."""
-    level = labels.to(images)[:, None] * (strength / (N_CLASSES - 1))
+    level = labels.to(images)[:, None] * (strength / (n_classes - 1))
     return images + level * (1 - images)
 
 
@@ -143,69 +170,63 @@ def blur_weights(sd: float) -> Tensor:
     return weights / weights.sum()
 
 
-def gaussian_blur(images: Tensor, sd: float) -> Tensor:
+def gaussian_blur(images: Tensor, sd: float, form: Form = GREY_SQUARES) -> Tensor:
     """Blur with ``sd`` in pixels of 28; black beyond the edge.
 
     A sum of shifted pictures: a matrix product or a library's convolution rounds by the size of the chunk.
     """
-    pictures = _pictures(images)
-    side = pictures.shape[-1]
-    weights = blur_weights(sd * side / REFERENCE_SIDE).tolist()
-    radius = len(weights) // 2
-    for dim, margin in ((-1, (radius, radius)), (-2, (0, 0, radius, radius))):
-        padded = functional.pad(pictures, margin)
+    pictures = form.pictures(images)
+    for dim in (-1, -2):
+        side = pictures.shape[dim]
+        weights = blur_weights(sd * side / REFERENCE_SIDE).tolist()
+        radius = len(weights) // 2
+        padded = functional.pad(pictures, (radius, radius) if dim == -1 else (0, 0, radius, radius))
         pictures = torch.zeros_like(pictures)
         for start, weight in enumerate(weights):
             pictures += padded.narrow(dim, start, side) * weight
     return pictures.flatten(1).clamp_(0, 1)
 
 
-def rotate(images: Tensor, degrees: float) -> Tensor:
-    """Rotate counterclockwise about the centre."""
+def rotate(images: Tensor, degrees: float, form: Form = GREY_SQUARES) -> Tensor:
+    """Rotate counterclockwise about the centre; a picture that is not square is taken for one that is stretched."""
     c, s = cos(radians(degrees)), sin(radians(degrees))
-    return _warp(images, ((c, -s, 0), (s, c, 0)))
+    return _warp(form.pictures(images), ((c, -s, 0), (s, c, 0)))
 
 
-def translate(images: Tensor, distance: float) -> Tensor:
+def translate(images: Tensor, distance: float, form: Form = GREY_SQUARES) -> Tensor:
     """Move to the right and down, by ``distance`` pixels of 28 each."""
     offset = -2 * distance / REFERENCE_SIDE  # a picture reaches from -1 to 1
-    return _warp(images, ((1, 0, offset), (0, 1, offset)))
+    return _warp(form.pictures(images), ((1, 0, offset), (0, 1, offset)))
 
 
-def scale(images: Tensor, factor: float) -> Tensor:
+def scale(images: Tensor, factor: float, form: Form = GREY_SQUARES) -> Tensor:
     """Scale to ``factor`` times the size, about the centre."""
-    return _warp(images, ((1 / factor, 0, 0), (0, 1 / factor, 0)))
+    return _warp(form.pictures(images), ((1 / factor, 0, 0), (0, 1 / factor, 0)))
 
 
-def shear(images: Tensor, slope: float) -> Tensor:
+def shear(images: Tensor, slope: float, form: Form = GREY_SQUARES) -> Tensor:
     """Shear to the right about the centre, like italics."""
-    return _warp(images, ((1, slope, 0), (0, 1, 0)))
+    return _warp(form.pictures(images), ((1, slope, 0), (0, 1, 0)))
 
 
-def _warp(images: Tensor, source: tuple[tuple[float, ...], ...]) -> Tensor:
-    """Resample bilinearly, black beyond the edge; ``source`` (2, 3) maps an output place (x, y, 1) to its source."""
-    pictures = _pictures(images)
+def _warp(pictures: Tensor, source: tuple[tuple[float, ...], ...]) -> Tensor:
+    """Return pictures (n, channels, height, width) as images, resampled bilinearly, black beyond the edge; ``source``
+    (2, 3) maps an output place (x, y, 1) to its source."""
     theta = torch.tensor(source, dtype=torch.float64)[None]
-    grid = functional.affine_grid(theta, [1, *pictures.shape[1:]], align_corners=False).to(images)
-    grid = grid.expand(len(images), -1, -1, -1)
+    grid = functional.affine_grid(theta, [1, *pictures.shape[1:]], align_corners=False).to(pictures)
+    grid = grid.expand(len(pictures), -1, -1, -1)
     warped = functional.grid_sample(pictures, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
     return warped.flatten(1).clamp_(0, 1)
 
 
-def _pictures(images: Tensor) -> Tensor:
-    """Return images (n, features) as (n, 1, side, side)."""
-    side = isqrt(images.shape[1])
-    return images.reshape(-1, 1, side, side)
-
-
-def _long_tail(labels: Tensor) -> Tensor:
+def _long_tail(labels: Tensor, n_classes: int) -> Tensor:
     """Return the rows of classes whose sizes fall geometrically from 1 to 1/IMBALANCE: the largest that the labels
     allow, at least 1 each.
 
     Rows are evenly spaced among those of a class: its first ones would come from one half of the file.
     """
-    members = [(labels == c).nonzero()[:, 0] for c in range(N_CLASSES)]
-    shares = [IMBALANCE ** (-c / (N_CLASSES - 1)) for c in range(N_CLASSES)]
+    members = [(labels == c).nonzero()[:, 0] for c in range(n_classes)]
+    shares = [IMBALANCE ** (-c / (n_classes - 1)) for c in range(n_classes)]
     head = min((len(rows) / share for rows, share in zip(members, shares, strict=True) if len(rows)), default=0)
     sizes = [min(len(rows), max(1, round(head * share))) for rows, share in zip(members, shares, strict=True)]
     kept = [rows[torch.arange(size) * len(rows) // size] for rows, size in zip(members, sizes, strict=True) if size]
@@ -216,13 +237,16 @@ _NOISES: dict[str, Callable[[Tensor, float, int], Tensor]] = {
     noise.__name__: noise for noise in (gaussian_noise, shot_noise, impulse_noise)
 }
 _FIXED: dict[str, Callable[[Tensor, float], Tensor]] = {
-    fixed.__name__: fixed
-    for fixed in (brightness, contrast, gain, gaussian_blur, rotate, translate, scale, shear, invert)
+    fixed.__name__: fixed for fixed in (brightness, contrast, gain, invert)
 }
-_PRIORS: dict[str, Callable[[Tensor], Tensor]] = {
+_GEOMETRIC: dict[str, Callable[[Tensor, float, Form], Tensor]] = {
+    change.__name__: change for change in (gaussian_blur, rotate, translate, scale, shear)
+}
+"""Changes that need to know which pixels are neighbours."""
+_PRIORS: dict[str, Callable[[Tensor, int], Tensor]] = {
     "long_tail": _long_tail,
-    "five_classes": lambda labels: (labels < 5).nonzero()[:, 0],
-    "one_class": lambda labels: (labels == 0).nonzero()[:, 0],
-    "first_half": lambda labels: torch.arange(len(labels) // 2),
-    "second_half": lambda labels: torch.arange(len(labels) // 2, len(labels)),
+    "five_classes": lambda labels, n_classes: (labels < (n_classes + 1) // 2).nonzero()[:, 0],
+    "one_class": lambda labels, n_classes: (labels == 0).nonzero()[:, 0],
+    "first_half": lambda labels, n_classes: torch.arange(len(labels) // 2),
+    "second_half": lambda labels, n_classes: torch.arange(len(labels) // 2, len(labels)),
 }

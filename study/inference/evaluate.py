@@ -16,7 +16,7 @@ from torch import Tensor
 from study.data.dataset import Dataset
 from study.engine import activations, norms, random_streams
 from study.inference import metrics, modes, statistics
-from study.inference.corruptions import apply
+from study.inference.corruptions import Form, apply
 from study.inference.modes import Mode, Networks, Statistics
 from study.spec.arms import ARMS
 from study.spec.conditions import Condition
@@ -170,7 +170,8 @@ class Group:
 
     def _asked(self, condition: Condition) -> Ordered:
         """Return the test images under a condition, in the file's order."""
-        images, labels = apply(condition, self.data.test.images, self.data.test.labels)
+        test, form = self.data.test, Form.of(self.design.data)
+        images, labels = apply(condition, test.images, test.labels, form)
         z = modes.first_preactivation(self.networks, images)
         reference = None
         if self.kept:

@@ -24,12 +24,17 @@ def announce(
     throughput, source = expected_throughput(model, design, folder.path.parent)
     units = sum(work(design, run, evaluations, model) for run, evaluations in todo.items())
     seconds = model.start_seconds + units / throughput / n_workers
-    what = "clean test images" if extent.clean else "clean, corrupted and selected test images"
+    noun = f"test {design.data.noun}s"
+    changed = "clean, corrupted and selected" if design.data.has_pictures else "clean and selected"
+    what = f"clean {noun}" if extent.clean else f"{changed} {noun}"
+    why = "tables are" if design.data.image is None else "images outside of [0, 1] are"
+    left_out = [] if extent.clean or design.data.has_pictures else [f"         {why} not corrupted"]
     lack = f"{len(todo)} of {len(runs)} lack evaluations" if todo else f"all {len(runs)} are evaluated"
     lines = [
         *describe_data(design.data, None),
         f"folder   {shown_path(folder.path)}",
         f"networks {lack} on {what}",
+        *left_out,
         *([f"time     {describe_time(seconds, n_workers, source)}"] if todo else []),
     ]
     progress.emit("plan", "\n".join(lines), dataset=design.dataset, folder=str(folder.path))

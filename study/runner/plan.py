@@ -114,7 +114,7 @@ def describe_plan(design: Design, folder: Folder, execution: Execution, absent: 
 
 def describe_data(data: DatasetSpec, absent: str | None) -> list[str]:
     """Return the line on the data set, and one on files that have to be downloaded."""
-    lines = [f"data     {data.name}: {data.n_train:,} training and {data.n_test:,} test images"]
+    lines = [f"data     {data.name}: {data.n_train:,} training and {data.n_test:,} test {data.noun}s"]
     return [*lines, f"         {absent}"] if absent else lines
 
 

@@ -47,9 +47,9 @@ def train_into(study: Path, module: str = "study.run") -> str:
     'python -m study.tune --dataset digits'
     """
     named = ["--study-id", study.name] if STUDY_ID.fullmatch(study.name) else []
-    dataset = next((key for key in DATASETS if study.name == key + SUFFIXES.get(module, "")), None)
-    if dataset is not None:
-        named = ["--dataset", dataset]
+    keys = {data.folder + SUFFIXES.get(module, ""): data.key for data in DATASETS.values()}
+    if study.name in keys:
+        named = ["--dataset", keys[study.name]]
     return command(module, *_out(study.parent), *named)
 
 

@@ -5,6 +5,7 @@
 
 from dataclasses import dataclass
 
+from study.spec.datasets import DatasetSpec
 from study.spec.inference_modes import CLEAN
 
 SEVERITIES = (1, 2, 3, 4, 5)
@@ -42,7 +43,7 @@ CHANGES = {
             "background", "intensity", (0.1, 0.2, 0.3, 0.45, 0.6)
         ),  # level behind the last class; 0 behind the first
         Change("long_tail", "class mix"),
-        Change("five_classes", "class mix"),
+        Change("five_classes", "class mix"),  # the first half of the classes, of however many
         Change("one_class", "class mix"),
         Change("first_half", "half of the file"),
         Change("second_half", "half of the file"),
@@ -82,3 +83,14 @@ CONDITIONS: tuple[Condition, ...] = (
     *(Condition(name) for name in CHANGES if name not in STRENGTHS),
 )
 """Every condition under which networks are evaluated, the images as they are first."""
+
+
+def conditions_of(data: DatasetSpec) -> tuple[Condition, ...]:
+    """Return the conditions that a data set can be under: corruptions are of pictures, and half of two classes is one.
+
+    >>> from study.spec.datasets import DATASETS
+    >>> [condition.name for condition in conditions_of(DATASETS["sklearn:breast_cancer"])]
+    ['clean', 'long_tail', 'one_class', 'first_half', 'second_half']
+    """
+    left_out = {*(() if data.has_pictures else STRENGTHS), *(("five_classes",) if data.n_classes == 2 else ())}
+    return tuple(condition for condition in CONDITIONS if condition.name not in left_out)

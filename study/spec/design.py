@@ -19,7 +19,7 @@ from study.errors import UsageError, describe_value
 from study.spec import arms
 from study.spec.arms import ARMS, DEFAULT_ARMS, Arm
 from study.spec.checks import check_at_most, check_distinct, check_known, check_whole, format_value, listed
-from study.spec.datasets import DATASETS, DatasetSpec
+from study.spec.datasets import DATASETS, DatasetSpec, OwnFile, check_dataset
 from study.spec.factors import FACTORS, REFERENCE_SETTING, Cell, Factor, Level, variable
 from study.spec.networks import NetworkSpec
 from study.spec.runs import Configuration, Run
@@ -108,8 +108,7 @@ class Design:
     def _check_lists(self) -> None:
         for name in EXTENDABLE:
             check_distinct("--" + name.replace("_", "-"), getattr(self, name))
-        if self.own_data is None or self.own_data.key != self.dataset:
-            check_known("--dataset", self.dataset, DATASETS)
+        check_dataset(self.dataset, *([] if self.own_data is None else [self.own_data.key]))
         check_known("--seed-of", self.seed_of, SEED_OF)
         arms.in_order(self.arms)
         for factor in reversed(FACTORS.values()):
@@ -259,6 +258,8 @@ class Design:
     def training(self) -> dict[str, Any]:
         """The values that a run depends on beside its own key: equal training and key, equal records."""
         values = {"dataset": self.dataset, "epochs": self.epochs, "hidden": list(self.hidden)}
+        if self.own_data is not None:
+            values["data"] = self.own_data.to_dict()["sha256"]
         if self.network is not None:
             values["network"] = [self.network.name, self.network.sha256]
         for name in ("seed_of", "unpaired_init"):
@@ -366,6 +367,12 @@ def _varied(vary: Mapping[str, Iterable[Level]] | Vary) -> Vary:
     return tuple(checked.items())
 
 
+def _shown_data(design: Design) -> str:
+    """Return the name of the data set, and of a file of one's own its digest."""
+    source = design.data.source
+    return f"{design.data.name} ({source.sha256[:12]})" if isinstance(source, OwnFile) else design.data.name
+
+
 def _side_by_side(old: Design, new: Design) -> Iterable[tuple[str, Any, Any]]:
     """Yield (field, old, new) of two designs: tuples may grow, anything else may not change."""
     for name in ("dataset", *EXTENDABLE, "epochs", "hidden", "seed_of", "unpaired_init"):
@@ -379,7 +386,7 @@ def _side_by_side(old: Design, new: Design) -> Iterable[tuple[str, Any, Any]]:
     same = {arm.key for arm in old.own_arms} & {arm.key for arm in new.own_arms}
     spelled = [sorted(str(arm.to_dict()) for arm in d.own_arms if arm.key in same) for d in (old, new)]
     yield "own arms", spelled[0], spelled[1]
-    yield "own data", old.own_data and old.own_data.to_dict(), new.own_data and new.own_data.to_dict()
+    yield "own data", _shown_data(old), _shown_data(new)
     before, after = dict(old.vary), dict(new.vary)
     for key in sorted(before.keys() | after.keys()):
         if key in before and key in after:

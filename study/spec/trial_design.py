@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields, replace
 from typing import Self
 
-from study.spec.datasets import DATASETS, DatasetSpec
+from study.spec.datasets import DatasetSpec
 from study.spec.design import Design
 
 HELD_OUT = 6
@@ -21,6 +21,6 @@ class TrialDesign(Design):
 
     @property
     def data(self) -> DatasetSpec:
-        whole = DATASETS[self.dataset]
+        whole = super().data
         n_held_out = whole.n_train // HELD_OUT
         return replace(whole, n_train=whole.n_train - n_held_out, n_test=n_held_out)

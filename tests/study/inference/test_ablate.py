@@ -469,7 +469,7 @@ def test_when_the_lock_is_given_back_no_thread_is_at_work(
         runs = complete.trained(folder, design)
         extent = complete.Extent()
         complete.complete_evaluation(
-            folder, design, runs, ImageSource("digits", study), "cpu", extent, 2, Left(quiet=True)
+            folder, design, runs, ImageSource(design.data, study), "cpu", extent, 2, Left(quiet=True)
         )
     except BrokenPipeError:
         during = set(threading.enumerate())
