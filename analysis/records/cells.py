@@ -163,9 +163,11 @@ class Grid:
         named = zip(self.others, row, strict=False)
         return separator.join(f"{of.label} {of.show(level)}" for of, level in named if of.key not in self.unsaid)
 
-    def short(self, panel: Levels) -> list[str]:
-        """Return the levels of a panel with a word where they need one: names speak for themselves."""
-        named = [(of, level) for of, level in zip(self.others, panel, strict=False) if of.key not in self.unsaid]
+    def short(self, places: Levels) -> list[str]:
+        """Return the levels of a panel, of a row or of a row and its column, with a word where they need one: names
+        speak for themselves."""
+        levels = zip((*self.others, self.across), places, strict=False)
+        named = [(of, level) for of, level in levels if of.key not in self.unsaid]
         return [f"{of.label} {of.show(level)}" if of.is_numeric else of.show(level) for of, level in named]
 
     def tick(self, inside: Levels) -> str:

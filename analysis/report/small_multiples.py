@@ -37,7 +37,7 @@ def about(study: StudyData, panels: Sequence[T]) -> str:
         return ""
     folded = f" {fmt.units(n_folded, 'more panels')} {'is' if n_folded == 1 else 'are'} in the appendix, folded."
     rest = f" The numbers of {n_nowhere:,} others are in the table." if n_nowhere else ""
-    return f"{folded}{rest} One level alone: {_command(study)}."
+    return f"{folded}{rest} {_command(study)} shows one level alone."
 
 
 def _command(study: StudyData) -> str:

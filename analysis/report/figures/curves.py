@@ -23,6 +23,7 @@ from analysis.report.figures.style import (
     Medium,
     arm_style,
     epoch_axis,
+    lines_of,
     stretched,
     styled,
 )
@@ -81,9 +82,10 @@ def accuracy_by_setting(curves: Sequence[Curve], medium: Medium = WIDE, only: Co
     grid, cells = Grid.over(curve.cell for curve in curves), {curve.cell for curve in curves}
     ordered = [cell for cell in panels_of(curves) if only is None or cell in only]
     n_columns = _beside_one_another(grid, len(grid.across_of(cells)), len(ordered), medium)
-    titles = [_in_short(grid, cell, levels_a_line=2 if medium.width / n_columns > 1.8 else 1) for cell in ordered]
+    titles = [_in_short(grid, cell, medium.width / n_columns) for cell in ordered]
     arms = list(dict.fromkeys(curve.arm for curve in curves))
-    layout = SmallPanels(-(-len(ordered) // n_columns), n_columns, titles[0].count("\n") + 1, -(-len(arms) // 3))
+    n_lines = max(title.count("\n") + 1 for title in titles)
+    layout = SmallPanels(-(-len(ordered) // n_columns), n_columns, n_lines, -(-len(arms) // 3))
     figure, panels = layout.figure(medium)
     errors, n_seeds = Errors.around(_accuracies(curves)), drawn_seeds(curves)
     for i, (axes, cell, title) in enumerate(zip(panels, ordered, titles, strict=False)):
@@ -157,12 +159,14 @@ def _small_axes(axes: Axes, errors: Errors, epochs: Sequence[int]) -> None:
     axes.yaxis.set_major_locator(FixedLocator(kept))
 
 
-def _in_short(grid: Grid, cell: Cell, levels_a_line: int) -> str:
-    """Return the title of a small panel: of each label the first word."""
-    told = [(FACTORS[key], level) for key, level in cell.said.items() if key not in grid.unsaid]
-    levels = [f"{factor.label.split()[0]} {factor.show(level)}" for factor, level in told]
-    lines = [levels[i : i + levels_a_line] for i in range(0, len(levels), levels_a_line)]
-    return "\n".join(", ".join(line) for line in lines)
+def _in_short(grid: Grid, cell: Cell, width: float) -> str:
+    """Return the title of a panel of ``width`` inches: of each label the first word; where many factors tell panels
+    apart, names without labels."""
+    if grid.apart:
+        return lines_of(grid.short((*grid.row(cell), grid.column(cell))), 72 * width - 20)
+    levels = [f"{FACTORS[key].label.split()[0]} {FACTORS[key].show(level)}" for key, level in cell.said.items()]
+    a_line = 2 if width > 1.8 else 1
+    return "\n".join(", ".join(levels[i : i + a_line]) for i in range(0, len(levels), a_line))
 
 
 def _accuracies(curves: Sequence[Curve]) -> Iterator[float]:

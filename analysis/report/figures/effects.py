@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from analysis.findings.contrasts import Contrast
 from analysis.records.cells import Grid, Levels
 from analysis.report import number_format as fmt
-from analysis.report.figures.style import SMALL, TYPE, WIDE, Medium, heat, styled
+from analysis.report.figures.style import SMALL, TYPE, WIDE, Medium, heat, lines_of, small_width, styled
 from study.spec.factors import Cell
 
 
@@ -80,10 +80,7 @@ class _Layout:
 
     def title(self, panel: Levels) -> str:
         """Return what stands above a panel where there are several, in as many lines as fit its width."""
-        if self.n_panels == 1:
-            return ""
-        levels = self.grid.short(panel)
-        return _fitting([", ".join(levels), "\n".join(levels)], self.room * len(self.columns))
+        return lines_of(self.grid.short(panel), self.room * len(self.columns)) if self.n_panels > 1 else ""
 
     def figure(self, height: float, n_lines: int) -> tuple[Figure, list[Axes]]:
         """Return the panels, whose cells are ``height`` inches high, below titles of so many lines; those without a
@@ -133,17 +130,12 @@ def _lines(cell: Contrast, room: float) -> list[str]:
     if cell.n_failed_baseline or cell.n_failed_arm:
         counts = f"{cell.n_failed_baseline} | {cell.n_failed_arm}"
         lines.append(_fitting([f"failed {counts} of {cell.n_runs}", f"failed {counts}", counts], room))
-    return [line for line in lines if _width(line) <= room] or lines[:1]
+    return [line for line in lines if small_width(line) <= room] or lines[:1]
 
 
 def _fitting(texts: Sequence[str], room: float) -> str:
     """Return the first of the texts that is at most ``room`` points wide, else the last."""
-    return next((text for text in texts if _width(text) <= room), texts[-1])
-
-
-def _width(text: str) -> float:
-    """Return an estimate of the width of small text, in points."""
-    return 0.62 * SMALL * len(text)
+    return next((text for text in texts if small_width(text) <= room), texts[-1])
 
 
 def _write_cell(axes: Axes, at: tuple[int, int], lines: Sequence[str], colour: str, step: float) -> None:

@@ -5,7 +5,7 @@ shares that failed stand in a panel below.
 """
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,6 +24,7 @@ from analysis.report.figures.style import (
     Scale,
     arm_style,
     level_axis,
+    lines_of,
     stretched,
     styled,
 )
@@ -32,8 +33,8 @@ PER_LINE = 3
 """Panels beside one another in the wide drawing."""
 MAX_NAMED = 2
 """Points of a panel with failures that say how many."""
-ACCURACY, FAILURES = 1.9, 1.1
-"""Heights of the panels, in inches."""
+ACCURACY, FAILURES, LINE = 1.9, 1.1, 0.14
+"""Heights of the panels, and of each line of a title after the first, in inches."""
 
 
 @styled
@@ -44,7 +45,8 @@ def robustness(cells: Sequence[ArmCell], medium: Medium = WIDE, only: Collection
     scale = Scale(grid.across, grid.across_of(of.cell for of in cells))
     arms = list(dict.fromkeys(of.arm for of in cells))
     rows = [row for row in panels_of(cells) if only is None or row in only]
-    figure, panels = _panels(rows, _rows_with_shares(cells), medium)
+    titles = {row: _title(grid, row, medium) for row in rows}
+    figure, panels = _panels(titles, _rows_with_shares(cells), medium)
     for panel in panels:
         shown = [_shown(grid, scale, cells, panel.row, arm, place, arms) for place, arm in enumerate(arms)]
         for points in filter(None, shown):
@@ -53,7 +55,7 @@ def robustness(cells: Sequence[ArmCell], medium: Medium = WIDE, only: Collection
                 _failing(panel.below, points)
         if not panel.below:
             _name_failures(panel.above, [points for points in shown if points], grid)
-        panel.above.set_title(grid.title(panel.row, separator="\n"))
+        panel.above.set_title(titles[panel.row])
         stretched(panel.above, errors)
         _axes(panel, scale)
     _label_arms(panels, arms)
@@ -103,11 +105,20 @@ class _Panel:
     """Whether no panel of its line to the left has one below."""
 
 
-def _panels(rows: Sequence[Levels], counted: set[Levels], medium: Medium) -> tuple[Figure, list[_Panel]]:
+def _title(grid: Grid, row: Levels, medium: Medium) -> str:
+    """Return what stands above a panel, in as many lines as its width takes."""
+    if not grid.apart:
+        return grid.title(row)
+    return lines_of(grid.short(row), 72 * (medium.width if medium.stacked else medium.width / PER_LINE) - 60)
+
+
+def _panels(titles: Mapping[Levels, str], counted: set[Levels], medium: Medium) -> tuple[Figure, list[_Panel]]:
     """Return the panels in lines; a line has a second one below where it has a row that is ``counted``."""
+    rows = [*titles]
     width = 1 if medium.stacked else min(len(rows), PER_LINE)
     lines = [rows[start : start + width] for start in range(0, len(rows), width)]
-    heights = [[ACCURACY, *([FAILURES] if counted & set(line) else [])] for line in lines]
+    above = ACCURACY + LINE * max(title.count("\n") for title in titles.values())
+    heights = [[above, *([FAILURES] if counted & set(line) else [])] for line in lines]
     every = [height for of_line in heights for height in of_line]
     figure = Figure(figsize=(medium.width, sum(every)), layout="constrained")
     grid, panels, at = figure.add_gridspec(len(every), width, height_ratios=every), [], 0

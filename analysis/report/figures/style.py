@@ -210,6 +210,20 @@ def level_axis(axes: Axes, factor: Factor, levels: Sequence[Any]) -> None:
         axes.set_xlim(*scale.ends)
 
 
+def lines_of(words: Sequence[str], room: float) -> str:
+    """Return the words, separated by commas, in as few lines of small text as are ``room`` points wide each."""
+    lines: list[str] = []
+    for word in words:
+        longer = f"{lines[-1]}, {word}" if lines else word
+        lines[-1:] = [longer] if not lines or small_width(longer) <= room else [*lines[-1:], word]
+    return "\n".join(lines)
+
+
+def small_width(text: str) -> float:
+    """Return an estimate of the width of small text, in points."""
+    return 0.62 * SMALL * len(text)
+
+
 def logarithmic(axes: Axes, which: str, values: Sequence[float]) -> None:
     """Make an axis logarithmic, its ticks plain numbers; leave it linear where all values are one."""
     if len(set(values)) < 2 or min(values) <= 0:

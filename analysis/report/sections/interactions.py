@@ -1,5 +1,6 @@
 """How does the difference change from level to level of each factor? Neighbouring numbers, every two names."""
 
+import math
 from collections.abc import Iterator, Sequence
 from functools import partial
 
@@ -32,8 +33,8 @@ def details(study: StudyData, of_arm: Findings) -> Iterator[Block]:
 
 
 def _is_drawn(study: StudyData, of_arm: Findings) -> bool:
-    known = of_arm.level_differences and of_arm.level_differences[0].interval.reason is None
-    return bool(known) and small_multiples.has_panels(study)
+    known = any(math.isfinite(step.interval.low) for step in of_arm.level_differences)
+    return known and small_multiples.has_panels(study)
 
 
 def _figure(study: StudyData, of_arm: Findings) -> Figure:
