@@ -13,7 +13,7 @@ from analysis.report.by_arm import under_names
 from analysis.report.columns import cell_values, count_column, setting_column, text_column
 from analysis.report.document import Block, Column, Figure, Paragraph, Section, Table
 from analysis.report.figures.curves import SPLIT, accuracy_by_setting, drawn_seeds, learning_curves
-from analysis.report.sections.learning import difference_over_epochs, generalisation, tutorial
+from analysis.report.sections.learning import balanced_accuracy, difference_over_epochs, generalisation, tutorial
 
 
 def section(study: StudyData, results: Results) -> Section:
@@ -27,7 +27,8 @@ def section(study: StudyData, results: Results) -> Section:
             blocks.append(_by_setting(study, tested))
     elif results.curves:
         blocks.append(Paragraph("No run has a loss or an accuracy after its first epoch: all diverged in it."))
-    details = [*tutorial.details(results.claims), *generalisation.details(study, results.generalisation)]
+    of_classes = balanced_accuracy.details(study, results.balanced)
+    details = [*tutorial.details(results.claims), *of_classes, *generalisation.details(study, results.generalisation)]
     return Section("curves", "How they learn", blocks, details)
 
 
@@ -106,7 +107,7 @@ def _caption(study: StudyData, curves: Sequence[Curve]) -> str:
     seeds = "Thin: single seeds" if n <= n_drawn else f"Thin: the first {n_drawn} of {n} seeds"
     if any(curve.n_diverged[-1] for curve in curves):
         metrics = {curve.metric for curve in curves}
-        guessing = {"accuracy": fmt.percent(study.chance, 0), "loss": f"{-math.log(study.chance):.2f}"}
+        guessing = {"accuracy": fmt.percent(study.chance, 0), "loss": f"{study.guessing_loss:.2f}"}
         scores = ", ".join(f"{name} {score}" for name, score in guessing.items() if name in metrics)
         seeds += f", up to where a run diverges; from there on it counts as guessing ({scores})"
     return " ".join([*marks, f"{seeds}."])
