@@ -68,7 +68,7 @@ class DifferenceCurve:
 def arm_curves(study: StudyData, level: float) -> list[Curve]:
     """Return every curve of the study, sorted by cell, arm, split and metric."""
     key = study.cell_key
-    guessing = {"loss": -math.log(study.chance), "accuracy": study.chance}
+    guessing = {"loss": study.guessing_loss, "accuracy": study.chance}
     curves = [
         _curve(
             (cell_at(key, levels), str(arm), str(split), metric),

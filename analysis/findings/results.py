@@ -27,6 +27,7 @@ from analysis.findings.curves import Curve, DifferenceCurve, arm_curves, differe
 from analysis.findings.failures import Failures, count_failures
 from analysis.findings.modes.inference_modes import Modes, modes
 from analysis.findings.secondary.all_pairs import AllPairs, all_pairs
+from analysis.findings.secondary.balanced_accuracy import BalancedAccuracy, balanced_accuracies
 from analysis.findings.secondary.generalisation import Generalisation, generalisation
 from analysis.findings.secondary.typical_pair import TypicalPair, typical_pairs
 from analysis.findings.sensitivity import Sensitivity, sensitivity
@@ -150,6 +151,8 @@ class Results:
     """Results by arm, where the study was tuned."""
     comparisons: list[Comparison]
     """Comparisons by arm with each of the other studies that were named."""
+    balanced: list[BalancedAccuracy]
+    """By arm, where the classes are not of equal size."""
 
 
 def analyse(study: StudyData, alpha: float, margin: float, others: Sequence[StudyData] = ()) -> Results:
@@ -173,6 +176,7 @@ def analyse(study: StudyData, alpha: float, margin: float, others: Sequence[Stud
         modes=None if ablation is None else modes(study, ablation, alpha, margin),
         tuned=of_tuned,
         comparisons=comparisons,
+        balanced=balanced_accuracies(study, level),
     )
 
 

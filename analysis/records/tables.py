@@ -3,6 +3,7 @@
 A run that diverged is an outcome and scores chance; what has no records, or says two things of one run, is named.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -71,13 +72,18 @@ class StudyData:
 
     @property
     def chance(self) -> float:
-        """The accuracy of guessing."""
+        """The accuracy of guessing: one class of all, or always the largest where classes are not of equal size."""
         return self.design.data.chance
+
+    @property
+    def guessing_loss(self) -> float:
+        """The loss, in nats, of who gives every class the same probability."""
+        return -math.log(1 / self.design.data.n_classes)
 
     @property
     def learning_threshold(self) -> float:
         """The final test accuracy from which a run counts as having learned: a ninth of the way from guessing to all
-        right, 20 % of ten classes and 56 % of two."""
+        right, 20 % of ten classes, 56 % of two and 87 % of two of which one has 85 %."""
         return (1 + 8 * self.chance) / 9
 
     @property

@@ -15,6 +15,7 @@ from analysis.records.tables import PRIMARY, StudyData
 from analysis.report import number_format as fmt
 from analysis.report.first_screen.screen import Screen
 from analysis.report.sections import order
+from analysis.report.sections.learning import balanced_accuracy
 from analysis.report.sentences import answer as answer_sentences
 from analysis.report.sentences import inference as inference_sentences
 from analysis.report.sentences import rule as rule_sentences
@@ -63,6 +64,7 @@ def contents(study: StudyData, results: Results, first: Screen) -> dict[str, Any
             "generalisation": results.generalisation,
             "tuned": results.tuned,
             "comparisons": results.comparisons,
+            **({"balanced_accuracy": results.balanced} if results.balanced else {}),
         },
         study.cell_key,
     )
@@ -91,7 +93,7 @@ def warnings(study: StudyData, results: Results) -> list[str]:
 
 def notes(study: StudyData, results: Results) -> list[str]:
     """Return what a reader must know before the answer is quoted: how failures count, earlier analyses."""
-    rules = (_several_arms, _few_epochs, _some_failed, _failed_tuned, _looked)
+    rules = (_several_arms, _few_epochs, _unequal_classes, _some_failed, _failed_tuned, _looked)
     return [note for rule in rules for note in rule(study, results)]
 
 
@@ -137,6 +139,10 @@ def _few_epochs(study: StudyData, results: Results) -> Iterator[str]:
     if study.design.epochs < LAST_EPOCHS:
         epochs = fmt.units(study.design.epochs, "epochs")
         yield f"Only {epochs}: the mean of the last three epochs is that of the epochs there are."
+
+
+def _unequal_classes(study: StudyData, results: Results) -> Iterator[str]:
+    yield from balanced_accuracy.notes(study, results.balanced)
 
 
 def _all_failed(study: StudyData, results: Results) -> Iterator[str]:

@@ -21,6 +21,7 @@ from analysis.report.html import page
 from analysis.report.sections import glossary, order
 from analysis.report.sections.compared import sentences as of_others
 from analysis.report.sentences import summary as sentences
+from analysis.report.wording import for_data
 
 UNRECORDED = (
     "This look at the data is not recorded: the study's folder cannot be written. A later report does not know of it."
@@ -54,8 +55,9 @@ def write_report(
     study = tables.load(study_dir).against(baseline)
     rule = rule_of(study, alpha, margin)
     results = analyse(study, rule.alpha, rule.margin, load_others(compare))
-    first, sections = screen.screen(study, results), order.sections(study, results)
-    report = report_json.contents(study, results, first)
+    plain, data = screen.screen(study, results), study.design.data
+    first, sections = for_data(plain, data), for_data(order.sections(study, results), data)
+    report = for_data(report_json.contents(study, results, plain), data)
     if to is not None and not _recorded(study, report["looks"]):
         report["warnings"].append(UNRECORDED)
     files = _files(study, report, first, sections)
@@ -78,7 +80,8 @@ def _files(
     files |= {f"figures/{figure.name}.svg": figure.wide for figure in document.figures(sections)}
     files |= {f"tables/{table.name}.csv": table.to_csv().encode() for table in document.tables(sections)}
     files["report.json"] = json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
-    files["report.html"] = page.render(study, report, first, sections, glossary.meanings(study)).encode()
+    meanings = for_data(glossary.meanings(study), study.design.data)
+    files["report.html"] = page.render(study, report, first, sections, meanings).encode()
     return files
 
 

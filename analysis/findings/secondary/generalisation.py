@@ -5,7 +5,6 @@ An arm's gain in test accuracy is its gain on training images (optimisation) plu
 images shrinks by (generalisation), seed by seed; paired intervals decide which of both is there.
 """
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -87,7 +86,7 @@ def _of_arm(study: StudyData, arm: str, cell: Cell, level: float) -> Generalisat
     if seeds.empty:
         return None
     paired = [of.loc[seeds] for of in runs]
-    sides = [_measured(of, study.chance) for of in paired]
+    sides = [_measured(of, study) for of in paired]
     d = {key: zero_rounding_noise(sides[1][key] - sides[0][key]) for key in sides[0]}
     gains = {images: t_interval(-d["error rate", images], level) for images in ("test", "train", "gap")}
     return Generalisation(
@@ -118,10 +117,10 @@ def _last_epochs(study: StudyData, arm: str, cell: Cell) -> pd.DataFrame:
     return pd.DataFrame(means)
 
 
-def _measured(runs: pd.DataFrame, chance: float) -> dict[Key, NDArray[np.float64]]:
+def _measured(runs: pd.DataFrame, study: StudyData) -> dict[Key, NDArray[np.float64]]:
     """Return every measure by seed; a diverged run has those of guessing."""
-    loss = runs["loss"].fillna(-math.log(chance))
-    errors = 1 - runs["accuracy"].fillna(chance)
+    loss = runs["loss"].fillna(study.guessing_loss)
+    errors = 1 - runs["accuracy"].fillna(study.chance)
     return {**_with_gap("loss", loss), **_with_gap("error rate", errors)}
 
 

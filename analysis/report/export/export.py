@@ -11,6 +11,7 @@ from analysis.report.export.figure_files import figure_files
 from analysis.report.export.results_table import results_table
 from analysis.report.sections.methods import methods
 from analysis.report.sections.methods.statements import cited
+from analysis.report.wording import for_data
 
 
 def files(
@@ -23,7 +24,7 @@ def files(
 
 def texts(study: StudyData, results: Results, report: Mapping[str, Any]) -> dict[str, str]:
     """Return the files that are read."""
-    passages = methods.of_study(study, results)
+    passages = for_data(methods.of_study(study, results), study.design.data)
     papers = cited(passages)
     return _tables(study, results) | {
         "methods.tex": latex.methods(passages),

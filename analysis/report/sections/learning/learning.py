@@ -15,7 +15,7 @@ from analysis.report.by_arm import under_names
 from analysis.report.columns import cell_values, count_column, setting_column, text_column
 from analysis.report.document import Block, Column, Figure, Paragraph, Section, Table
 from analysis.report.figures.curves import SPLIT, accuracy_by_setting, drawn_seeds, learning_curves, panels_of
-from analysis.report.sections.learning import difference_over_epochs, generalisation, tutorial
+from analysis.report.sections.learning import balanced_accuracy, difference_over_epochs, generalisation, tutorial
 from study.spec.factors import Cell
 
 
@@ -34,7 +34,9 @@ def section(study: StudyData, results: Results) -> Section:
             blocks.append(by_setting)
     elif results.curves:
         blocks.append(Paragraph("No run has a loss or an accuracy after its first epoch: all diverged in it."))
-    details = [*more, *tutorial.details(results.claims), *generalisation.details(study, results.generalisation)]
+    of_classes = balanced_accuracy.details(study, results.balanced)
+    details = [*more, *tutorial.details(results.claims), *of_classes]
+    details += generalisation.details(study, results.generalisation)
     return Section("curves", "How they learn", blocks, details)
 
 
@@ -113,7 +115,7 @@ def _caption(study: StudyData, curves: Sequence[Curve]) -> str:
     seeds = "Thin: single seeds" if n <= n_drawn else f"Thin: the first {n_drawn} of {n} seeds"
     if any(curve.n_diverged[-1] for curve in curves):
         metrics = {curve.metric for curve in curves}
-        guessing = {"accuracy": fmt.percent(study.chance, 0), "loss": f"{-math.log(study.chance):.2f}"}
+        guessing = {"accuracy": fmt.percent(study.chance, 0), "loss": f"{study.guessing_loss:.2f}"}
         scores = ", ".join(f"{name} {score}" for name, score in guessing.items() if name in metrics)
         seeds += f", up to where a run diverges; from there on it counts as guessing ({scores})"
     return " ".join([*marks, f"{seeds}."])

@@ -29,6 +29,12 @@ class Has:
     def data(self, key: str) -> bool:
         return self.study.design.dataset == key
 
+    def own_data(self) -> bool:
+        return self.study.design.own_data is not None
+
+    def unequal_classes(self) -> bool:
+        return self.study.design.data.counts is not None
+
     def norm(self, kind: str) -> bool:
         """Whether an arm normalises in this way."""
         return any(

@@ -11,6 +11,7 @@ from analysis.stats.sign_flips import MAX_EXACT_UNITS, MAX_PATTERNS
 from analysis.stats.time_to_event import THRESHOLDS
 from study.spec.arms import ARMS, Norm
 from study.spec.constants import ADAM, NORM_EPS, initial_bound
+from study.spec.datasets import OwnFile
 from study.spec.factors import FACTORS, Factor, rounded
 from study.spec.history import NOT_APPLICABLE
 
@@ -26,6 +27,11 @@ class Facts(Has):
     @property
     def dataset(self) -> str:
         return fmt.dataset(self.study.design.dataset)
+
+    @property
+    def own_sha256(self) -> str:
+        source = self.study.design.data.source
+        return source.sha256 if isinstance(source, OwnFile) else ""
 
     @property
     def n_train(self) -> str:

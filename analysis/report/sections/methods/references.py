@@ -65,6 +65,10 @@ REFERENCES = _all(
         "J. Educ. Behav. Stat.", "37", "479-488",
     ),
     Reference(
+        "brodersen2010", ("Brodersen, K. H.", "Ong, C. S.", "Stephan, K. E.", "Buhmann, J. M."),
+        "The balanced accuracy and its posterior distribution", 2010, "ICPR", "", "3121-3124", "inproceedings",
+    ),
+    Reference(
         "clanuwat2018",
         ("Clanuwat, T.", "Bober-Irizar, M.", "Kitamoto, A.", "Lamb, A.", "Yamamoto, K.", "Ha, D."),
         "Deep learning for classical Japanese literature", 2018, "arXiv 1812.01718", kind="misc",
@@ -148,6 +152,10 @@ REFERENCES = _all(
         "korn1998", ("Korn, E. L.", "Graubard, B. I."),
         "Confidence intervals for proportions with small expected number of positive counts estimated from survey data",
         1998, "Surv. Methodol.", "24", "193-201",
+    ),
+    Reference(
+        "krizhevsky2009", ("Krizhevsky, A.",), "Learning multiple layers of features from tiny images", 2009,
+        "University of Toronto", kind="misc",
     ),
     Reference(
         "lachin1999", ("Lachin, J. M.",),

@@ -2,6 +2,7 @@
 
 from analysis.report.sections.methods.conditions import Has
 from analysis.report.sections.methods.statements import Statement, every, no
+from study.spec.datasets import DATASETS, SKLEARN
 
 DATA, NETWORKS, DESIGN, OUTCOME, FAILURES = "Data", "Networks and training", "Design", "Outcome", "Failures"
 
@@ -10,16 +11,30 @@ PAPERS_OF_DATA = {
     "fashion-mnist": "xiao2017",
     "kmnist": "clanuwat2018",
     "digits": "pedregosa2011",
+    "cifar10": "krizhevsky2009",
+    **{key: "pedregosa2011" for key in DATASETS if key.startswith(SKLEARN)},
 }
 IMAGES = "{n_train} images to train on and {n_test} to test on, of {n_features} pixels in {n_classes} classes."
 
 
 def _data(key: str, paper: str) -> Statement:
-    return Statement(f"data-{key}", DATA, f"The data are {{dataset}} [@{paper}]: {IMAGES}", lambda f: f.data(key))
+    return Statement(
+        f"data-{key.replace(':', '-')}", DATA, f"The data are {{dataset}} [@{paper}]: {IMAGES}", lambda f: f.data(key)
+    )
 
 
 STATEMENTS = (
     *(_data(*item) for item in PAPERS_OF_DATA.items()),
+    Statement(
+        "data-own", DATA, f"The data are {{dataset}}, a file of our own (sha256 {{own_sha256}}): {IMAGES}", Has.own_data
+    ),
+    Statement(
+        "unequal-classes",
+        DATA,
+        "The test classes are not of equal size: the largest is {chance} of all. Balanced accuracy is the mean over the"
+        " classes of the share of a class's images that is answered correctly [@brodersen2010].",
+        Has.unequal_classes,
+    ),
     Statement(
         "networks", NETWORKS, "Networks have layers of {widths} units{activation}. They are trained on cross-entropy."
     ),
