@@ -12,7 +12,6 @@ from study.runner.forecast import Forecast, forecast
 from study.runner.progress import Progress, duration
 from study.spec import commands
 from study.spec.analysis_rule import AS_FIXED, AskedRule, fixed_rule
-from study.spec.arms import ARMS
 from study.spec.checks import counted
 from study.spec.cohorts import Cohort, cohorts, missing_runs, shard
 from study.spec.commands import shown_path
@@ -92,7 +91,7 @@ def describe_plan(design: Design, folder: Folder, execution: Execution, absent: 
     n_workers = min(execution.n_workers, max(1, len(plan)))
     expected = _forecast(design, folder, plan, n_workers, execution)
     impossible = [run for run in runs if not run.applicable]
-    reasons = sorted({ARMS[run.arm].reason for run in impossible})
+    reasons = sorted({run.why_not or "" for run in impossible})
     now = sum(len(cohort.runs) for cohort in plan)
     n_missing = len(runs) - len(impossible) - len(done)
     return [
