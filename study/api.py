@@ -313,7 +313,7 @@ def fit(design: Design, run: Run, *, engine: Engine = "auto", data_dir: StrPath 
     """
     design = design.of_run(run)
     if not run.applicable:
-        raise UsageError(f"{run} cannot be trained: the batch is smaller than {run.arm} takes; choose a larger one")
+        raise UsageError(f"{run} cannot be trained: {run.why_not}; choose another batch size")
     from study.engine.lockstep.training import train_together
 
     name, _ = registry.choose(engine, design, "cpu", tf32=False, of_study=None)

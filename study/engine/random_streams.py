@@ -1,6 +1,6 @@
 """Every random number of a training, from a stream named by its cause.
 
-A stream is addressed by (seed, cause, index): initial weights by layer, the order of the images by
+A stream is addressed by (seed, cause, index): initial weights, noise and dropout by layer, the order of the images by
 epoch. Arms, learning rates and batch sizes are not part of the address, so they share the stream:
 that is what makes two runs of a seed a pair. torch's global generator is never used.
 """
@@ -35,6 +35,12 @@ def initial_linear(seed: int, layer: int, n_in: int, n_out: int) -> tuple[Tensor
     weight = torch.rand(n_out, n_in, generator=stream).mul_(2 * bound).sub_(bound)
     bias = torch.rand(n_out, generator=stream).mul_(2 * bound).sub_(bound)
     return weight.T.contiguous(), bias
+
+
+def layer_noise(seed: int, layer: int, cause: str) -> torch.Generator:
+    """Return the stream of what a hidden layer draws anew in every training step: "noise" or "dropout", from a CPU
+    generator on every device."""
+    return generator(seed, cause, layer)
 
 
 def image_order(seed: int, epoch: int, n_images: int) -> Tensor:

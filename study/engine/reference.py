@@ -11,35 +11,42 @@ import torch
 from torch import Tensor, nn
 
 from study.data.dataset import Dataset
-from study.engine import activations, norms, optimisers, random_streams
+from study.engine import activations, dropout, norms, optimisers, random_streams
 from study.spec.arms import ARMS
 from study.spec.design import Design
 from study.spec.runs import Run
 
 
 class Network(nn.Module):
-    """The network of one run: linear, the arm's norm, the activation for every hidden layer; then a linear layer."""
+    """The network of one run: for every hidden layer linear, the activation, before or after it the arm's norm, its
+    dropout; then a linear layer."""
 
     def __init__(self, design: Design, run: Run):
         super().__init__()
         widths = design.widths_in(run.cell)
-        linears = [nn.Linear(*sizes) for sizes in pairwise(widths)]
+        arm, self.activation = ARMS[run.arm], activations.for_cell(run.cell)
+        linears = [nn.Linear(*sizes, bias=arm.bias) for sizes in pairwise(widths[:-1])]
+        linears.append(nn.Linear(*widths[-2:]))
         self.linears = nn.ModuleList(linears)
-        norm, self.activation = ARMS[run.arm].norm, activations.for_cell(run.cell)
-        self.norms = nn.ModuleList(norms.module_of(norm).twin(width, norm) for width in widths[1:-1] if norm)
+        of_layers, norm = enumerate(widths[1:-1]), arm.norm
+        self.norms = nn.ModuleList(norms.module_of(norm).twin(n, norm, run.seed, i) for i, n in of_layers if norm)
+        self.after = norm is not None and norm.placement == "after"
+        dropouts = (dropout.Twin(arm.dropout, run.seed, i) for i in range(len(widths) - 2) if arm.dropout)
+        self.dropouts = nn.ModuleList(dropouts)
         with torch.no_grad():
             for index, linear in enumerate(linears):
                 weight, bias = random_streams.initial_linear(run.seed, index, *widths[index : index + 2])
                 linear.weight.copy_(weight.T)
-                linear.bias.copy_(bias)
+                if linear.bias is not None:
+                    linear.bias.copy_(bias)
 
     def forward(self, images: Tensor) -> Tensor:
         h = images
         for index, linear in enumerate(self.linears[:-1]):
             h = linear(h)
-            if self.norms:
-                h = self.norms[index](h)
-            h = self.activation.apply(h)
+            nonlinear = [*self.norms[index : index + 1], self.activation.apply]
+            for function in (*(nonlinear[::-1] if self.after else nonlinear), *self.dropouts[index : index + 1]):
+                h = function(h)
         return self.linears[-1](h)
 
 

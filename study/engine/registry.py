@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from study.engine import costs, devices
 from study.errors import EnvironmentFault, UsageError
-from study.spec.arms import ARMS, BATCH_STATISTICS, Norm
+from study.spec.arms import ARMS, Arm, Norm
 from study.spec.design import Design
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ Engine = Literal["auto", "torch", "kernel"]
 
 KERNEL = "kernel-1/float32"
 """The kernel's numerics id, of any device; its version is to be raised when the bits of a run change."""
-KERNEL_NORMS = (None, Norm("batch", BATCH_STATISTICS))
+KERNEL_NORMS = (None, Norm("batch"))
 """The arms' normalisations that the kernel knows; it knows no factor but those that every study has."""
 MAX_UNITS = 256
 """The widest layer that ``auto`` gives to the kernel; in wider ones torch's products are as fast (results/LOG.md)."""
@@ -37,9 +37,6 @@ def choose(engine: Engine, design: Design, device: str, tf32: bool, of_study: st
     of_study = of_study and devices.as_today(of_study)
     torch = devices.numerics_id(device, tf32)
     wanted = _wanted(engine, design, of_study)
-    unknown = why_not_torch(design)
-    if unknown:
-        raise UsageError(f"the torch engine cannot train this: {unknown}; choose another --arms")
     if wanted == "torch":
         devices.check_numerics(torch, of_study)
         return torch, None
@@ -91,16 +88,14 @@ def why_no_kernel(design: Design, device: str) -> str | None:
 
 
 def _unknown_to_kernel(design: Design) -> str | None:
-    arms = [f"the arm {arm}" for arm in design.arms if ARMS[arm].norm not in KERNEL_NORMS]
+    arms = [f"the arm {arm}" for arm in design.arms if not _knows(ARMS[arm])]
     factors = [f"the factor {factor.key}" for factor in design.factors if not factor.always]
     return next(iter([*arms, *factors]), None)
 
 
-def why_not_torch(design: Design) -> str | None:
-    """Return why torch's engine cannot train the design, None where it can."""
-    from study.engine import norms
-
-    return next((reason for arm in design.arms if (reason := norms.why_not(ARMS[arm].norm))), None)
+def _knows(arm: Arm) -> bool:
+    """Whether the kernel trains the arm."""
+    return arm.norm in KERNEL_NORMS and not arm.dropout
 
 
 def first_layer(numerics: str, design: Design, data: "Dataset") -> dict[str, Any] | None:

@@ -103,14 +103,16 @@ class Group:
         self.design, self.runs, self.data, self.check_cancelled = design, runs, data, check_cancelled
         device = data.test.images.device
         self.states = [{name: torch.from_numpy(value).to(device) for name, value in state.items()} for state in weights]
-        self.norm, self.kept = ARMS[runs[0].arm].norm, ARMS[runs[0].arm].statistics
-        self.networks = Networks.from_states(self.states, activations.for_cell(runs[0].cell))
+        arm = ARMS[runs[0].arm]
+        self.norm, self.kept = arm.norm, arm.statistics
+        self.networks = Networks.from_states(self.states, activations.for_cell(runs[0].cell), arm)
         self.keys = [keys_of(design, run) for run in runs]
         self._statistics: dict[str, Statistics] = {}
 
     def statistics(self, name: str) -> Statistics:
         """Return statistics that the networks keep, or that follow from the training images and the final weights:
-        ``population`` and ``precise``, which sees the images in the file's order, by the runs' batch size."""
+        ``population`` and ``precise``, which sees the images in the file's order, as many at a time as shared a mean
+        in training."""
         if name not in self._statistics:
             self._statistics[name] = self._make_statistics(name)
         return self._statistics[name]
@@ -121,6 +123,7 @@ class Group:
         if name == "population":
             return statistics.population(self.networks, lambda: self._each(self._trained(statistics.CHUNK)))
         n, size = len(self.data.train.images), self.runs[0].cell.batch_size
+        size = self.norm.images_of(size) if self.norm else size
         batches = statistics.whole_batches(self._trained, n, size)
         return statistics.precise(self.networks, self._each(batches), size)
 
@@ -203,7 +206,7 @@ class Group:
     def _mode(self, setting: EvalSetting, images: Ordered) -> Mode | None:
         """Return the mode of a setting; by test batches, with the running statistics as its source."""
         if setting == NO_NORM:
-            return None if self.norm is None else modes.ByImage(norms.module_of(self.norm).by_image)
+            return None if self.norm is None else modes.ByImage(norms.module_of(self.norm).by_image, self.norm)
         if setting.order is None:
             return modes.FixedStatistics(self.statistics(setting.inference))
         return modes.make(parse(setting.inference), self.statistics("running"), setting.size or images.z.shape[1])

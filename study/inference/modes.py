@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from study.engine.activations import RELU, Activation
+from study.spec.arms import Arm, Norm
 from study.spec.constants import NORM_EPS
 from study.spec.inference_modes import InferenceMode
 
@@ -46,27 +47,35 @@ def arithmetic(device: str) -> str:
 
 @dataclass(frozen=True)
 class Networks:
-    """L networks: for every hidden layer linear, norm if there is any, activation; then a linear layer."""
+    """L networks: for every hidden layer linear, norm if there is any, activation; then a linear layer. Where norms
+    stand ``after`` the activation, z of a hidden layer is the activation's value: z is what a norm is given."""
 
     linears: list[tuple[Tensor, Tensor]]
     """Weight (L, in, out) and bias (L, 1, out)."""
     norms: list[tuple[Tensor, Tensor]]
     """Gamma and beta (L, 1, width) of every hidden layer; empty without a norm."""
     activation: Activation = RELU
+    after: bool = False
 
     @classmethod
-    def from_states(cls, states: Sequence[State], activation: Activation = RELU) -> Self:
-        """Return the networks of state dicts; ValueError where they are not of one shape, or not of this one."""
+    def from_states(cls, states: Sequence[State], activation: Activation = RELU, arm: Arm | None = None) -> Self:
+        """Return the networks of state dicts; ValueError where they are not of one shape, or not of this one.
+
+        ``arm`` says where their norms stand, and what they do not learn: a gain of 1, a shift or a bias of 0. None:
+        they learn all, and norms stand before the activation.
+        """
         n_linears, n_norms = layer_counts(states)
-        linears = [
-            (_stack(states, f"linears.{i}.weight").mT, stack_vectors(states, f"linears.{i}.bias"))
-            for i in range(n_linears)
-        ]
-        norms = [
-            (stack_vectors(states, f"norms.{i}.weight"), stack_vectors(states, f"norms.{i}.bias"))
-            for i in range(n_norms)
-        ]
-        return cls(linears, norms, activation)
+        norm = arm.norm if arm else (Norm("batch") if n_norms else None)
+        linears, norms = [], []
+        for i in range(n_linears):
+            weight, is_hidden = _stack(states, f"linears.{i}.weight").mT, i < n_linears - 1
+            zeros = torch.zeros_like(weight[:, :1])
+            has_bias = not is_hidden or norm is None or norm.bias
+            linears.append((weight, stack_vectors(states, f"linears.{i}.bias") if has_bias else zeros))
+            if norm and is_hidden:
+                gamma = stack_vectors(states, f"norms.{i}.weight") if norm.gamma else zeros + 1
+                norms.append((gamma, stack_vectors(states, f"norms.{i}.bias") if norm.beta else zeros))
+        return cls(linears, norms, activation, norm is not None and norm.placement == "after")
 
 
 def layer_counts(states: Sequence[State]) -> tuple[int, int]:
@@ -105,8 +114,9 @@ def stack_vectors(states: Sequence[State], name: str) -> Tensor:
 def first_preactivation(networks: Networks, images: Tensor) -> Tensor:
     """Return the first layer's z (L, n, width) of images (n, features), which is the same in every mode."""
     weight, bias = networks.linears[0]
+    given = networks.activation.apply if networks.after else torch.nn.Identity()
     # the images of a piece are still in the cache for the next network
-    pieces = (_affine(some.expand(len(weight), -1, -1), weight, bias) for some in torch.split(images, PIECE))
+    pieces = (given(_affine(some.expand(len(weight), -1, -1), weight, bias)) for some in torch.split(images, PIECE))
     return torch.cat([*pieces], 1)
 
 
@@ -148,8 +158,11 @@ def next_preactivation(networks: Networks, layer: int, x_hat: Tensor) -> Tensor:
     if networks.norms:
         gamma, beta = networks.norms[layer]
         x_hat = torch.addcmul(beta, gamma, x_hat)
-    weight, bias = networks.linears[layer + 1]
-    return _affine(networks.activation.apply(x_hat), weight, bias)
+    linear, activate = networks.linears[layer + 1], networks.activation.apply
+    if not networks.after:
+        return _affine(activate(x_hat), *linear)
+    z = _affine(x_hat, *linear)
+    return z if layer == len(networks.linears) - 2 else activate(z)
 
 
 def logits(networks: Networks, z: Tensor, mode: Mode | None) -> Tensor:
@@ -248,10 +261,11 @@ class OneLayer:
 class ByImage:
     """Each image by itself, for a norm without statistics to choose; ``x_hat`` is ``by_image`` of its module."""
 
-    x_hat: Callable[[Tensor], Tensor | None]
+    x_hat: Callable[[Tensor, Norm], Tensor | None]
+    norm: Norm
 
     def normalise(self, layer: int, z: Tensor) -> Tensor:
-        normalised = self.x_hat(z)
+        normalised = self.x_hat(z, self.norm)
         assert normalised is not None, "batch norm has statistics to choose"
         return normalised
 

@@ -12,7 +12,6 @@ from study.runner.forecast import forecast, unevaluated
 from study.runner.progress import Progress, duration
 from study.spec import commands
 from study.spec.analysis_rule import AS_FIXED, AskedRule, fixed_rule
-from study.spec.arms import ARMS
 from study.spec.checks import counted
 from study.spec.cohorts import Cohort, cohorts, missing_runs, shard
 from study.spec.commands import shown_path
@@ -99,7 +98,7 @@ def describe_plan(design: Design, folder: Folder, execution: Execution, absent: 
     runs, done = design.runs, folder.done(design)
     plan = make_plan(design, done, execution)
     impossible = [run for run in runs if not run.applicable]
-    reasons = sorted({ARMS[run.arm].reason for run in impossible})
+    reasons = sorted({run.why_not or "" for run in impossible})
     now = sum(len(cohort.runs) for cohort in plan)
     n_missing = len(runs) - len(impossible) - len(done)
     return [

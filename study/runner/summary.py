@@ -88,7 +88,7 @@ def _over(design: Design) -> str:
 
 def _row(design: Design, mean: ArmMean) -> Iterator[str]:
     if mean.accuracy is None:
-        yield f"not applicable: {ARMS[mean.arm].reason}"
+        yield f"not applicable: {next(run.why_not for run in design.runs if run.arm == mean.arm)}"
         return
     yield f"{100 * mean.accuracy:.2f} %"
     if len(mean.cells) == 1 and (design.tuned or REFERENCE_SETTING not in design.cells):

@@ -58,7 +58,8 @@ class Design:
     """
 
     dataset: str
-    arms: Sequence[str] = DEFAULT_ARMS
+    arms: Sequence[str | Arm] = DEFAULT_ARMS  # type: ignore[assignment]
+    """Keys of arms, or arms that a user has spelled out; kept as keys."""
     batch_sizes: Sequence[int] = FACTORS["batch_size"].default  # type: ignore[assignment]
     lrs: Sequence[float] = FACTORS["lr"].default  # type: ignore[assignment]
     seeds: Sequence[int] = tuple(range(10))
@@ -70,7 +71,7 @@ class Design:
     vary: Mapping[str, Iterable[Level]] | Vary = ()
     """The levels of further factors, by their keys."""
     own_arms: Sequence[Arm] = ()
-    """Arms that a user has spelled out; known in ``ARMS`` as long as the process runs."""
+    """Those of ``arms`` that a user has spelled out; known in ``ARMS`` as long as the process runs."""
     own_data: DatasetSpec | None = None
     """The data set where it is a user's own file; then ``dataset`` is its key."""
     network: NetworkSpec | None = None
@@ -81,8 +82,8 @@ class Design:
     """Whether each arm draws initial weights of its own, as in the tutorial."""
 
     def __post_init__(self) -> None:
-        self._set(own_arms=tuple(sorted(self.own_arms, key=lambda arm: arm.key)))
-        arms.register(self.own_arms)
+        arms.register([*self.own_arms, *(arm for arm in self.arms if isinstance(arm, Arm))])
+        self._set(arms=[arm.key if isinstance(arm, Arm) else arm for arm in self.arms])
         self._set(**{name: _listed(getattr(self, name)) for name in (*EXTENDABLE, "hidden", "tuned")})
         self._set(vary=_varied(self.vary))
         self._check_lists()
@@ -93,7 +94,8 @@ class Design:
             seeds=tuple(sorted(self.seeds)),
             vary=tuple((key, self.levels(key)) for key in FACTORS if key in dict(self.vary)),
             arms=arms.in_order(self.arms),
-            tuned=tuple(sorted(self.tuned, key=lambda chosen: (chosen.search, [*ARMS].index(chosen.arm)))),
+            own_arms=tuple(ARMS[key] for key in sorted(self.arms) if arms.is_own(key)),
+            tuned=tuple(sorted(self.tuned, key=lambda chosen: (chosen.search, arms.place(chosen.arm)))),
         )
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -156,6 +158,9 @@ class Design:
         n_records = 2 * n_runs * (self.epochs + 1)
         check_at_most(f"{n_runs:,} runs of --epochs {self.epochs}", n_records, MAX_RECORDS, "records")
         check_at_most("--hidden", len(self.hidden), MAX_LAYERS, "layers")
+        for cell, arm in product(self.shapes, self.arms):
+            if (norm := ARMS[arm].norm) and self.network is None:
+                norm.check_widths(self.widths_in(cell)[1:-1])
         most = max(self.n_parameters(arm, cell) for arm in self.arms for cell in self.shapes)
         check_at_most("--hidden", most, MAX_PARAMETERS, "weights")
 
@@ -249,8 +254,9 @@ class Design:
         if self.network is not None:
             return self.network.of(arm).n_parameters
         widths, norm = self.widths_in(cell), ARMS[arm].norm
-        affine = sum((n_in + 1) * n_out for n_in, n_out in pairwise(widths))
-        return affine + (sum(map(norm.n_parameters, widths[1:-1])) if norm else 0)
+        weights, biases = sum(n_in * n_out for n_in, n_out in pairwise(widths)), widths[-1]
+        biases += sum(widths[1:-1]) if ARMS[arm].bias else 0
+        return weights + biases + (sum(map(norm.n_parameters, widths[1:-1])) if norm else 0)
 
     # --- names
 

@@ -30,7 +30,12 @@ class Run:
     @property
     def applicable(self) -> bool:
         """Whether its arm can train on batches of this size: one image has no variance."""
-        return bool(self.cell.batch_size >= ARMS[self.arm].smallest_batch)
+        return self.why_not is None
+
+    @property
+    def why_not(self) -> str | None:
+        """Why its arm cannot train on batches of this size; None where it can."""
+        return ARMS[self.arm].why_not(self.cell.batch_size)
 
 
 @dataclass(frozen=True)

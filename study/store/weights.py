@@ -216,11 +216,12 @@ def shapes(design: Design, arm: str, cell: Cell) -> dict[str, tuple[int, ...]]:
     expected: dict[str, tuple[int, ...]] = {}
     widths = design.widths_in(cell)
     for index, (n_in, n_out) in enumerate(pairwise(widths)):
-        expected |= {f"linears.{index}.weight": (n_out, n_in), f"linears.{index}.bias": (n_out,)}
+        expected[f"linears.{index}.weight"] = (n_out, n_in)
+        if ARMS[arm].bias or index == len(widths) - 2:
+            expected[f"linears.{index}.bias"] = (n_out,)
     norm = ARMS[arm].norm
     if norm is not None:
-        learnt = [name for name, there in (("weight", norm.gamma), ("bias", norm.beta)) if there]
-        kept = [*learnt, *(f"{name}_{what}" for name in norm.statistics for what in ("mean", "var"))]
+        kept = [*norm.learnt, *(f"{name}_{what}" for name in norm.statistics for what in ("mean", "var"))]
         expected |= {f"norms.{i}.{what}": (n,) for i, n in enumerate(widths[1:-1]) for what in kept}
     return expected
 

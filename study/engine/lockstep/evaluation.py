@@ -37,16 +37,10 @@ def _logits(networks: Predictor, runs: slice, first: tuple[Tensor, Tensor], imag
     weight, bias = first
     z = images.times(weight)[:, 0].add_(bias).transpose(0, 1)
     *hidden, (readout, offset) = ((w[runs], b[runs]) for w, b in networks.linears[1:])
-    h = _activated(networks, runs, 0, z)
+    h = networks.hidden(0, z, runs)
     for layer, (weight, bias) in enumerate(hidden, start=1):
-        h = _activated(networks, runs, layer, torch.baddbmm(bias, h, weight))
+        h = networks.hidden(layer, torch.baddbmm(bias, h, weight), runs)
     return torch.baddbmm(offset, readout, h.mT)
-
-
-def _activated(networks: Predictor, runs: slice, layer: int, z: Tensor) -> Tensor:
-    """Map z (L, batch, width) of a hidden layer to h; may overwrite z."""
-    norm = networks.norms[layer]
-    return networks.activation.apply_(z if norm is None else norm.predict(z, runs))
 
 
 def _first_largest(logits: Tensor) -> Tensor:

@@ -23,11 +23,12 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from study.data.images import ImageBatch
-from study.engine import activations, norms, optimisers, random_streams
+from study.engine import activations, dropout, norms, optimisers, random_streams
 from study.engine.activations import Activation
+from study.engine.lockstep.hidden import HiddenLayer
 from study.engine.lockstep.optimiser import Parameters, by_run
 from study.engine.norms import StackedNorm
-from study.spec.arms import ARMS
+from study.spec.arms import ARMS, Arm
 from study.spec.factors import Cell
 
 VECTOR = 32  # units; torch sums columns by so many at once, and the rest in another order
@@ -49,7 +50,7 @@ class FirstLinear:
 
     def __init__(self, parameters: Parameters):
         self.parameters, self.grid = parameters, parameters.first.shape[::2]
-        self.bias, self.d_bias = parameters.values["linears.0.bias"], parameters.gradients["linears.0.bias"]
+        self.bias, self.d_bias = _bias(parameters, "linears.0", parameters.first.shape[-1])
 
     def forward(self, images: ImageBatch) -> Tensor:
         """Map X (batch, S, in) to z (batch, L, out)."""
@@ -71,7 +72,7 @@ class Linear:
 
     def __init__(self, parameters: Parameters, name: str):
         self.weight, self.d_weight = parameters.values[f"{name}.weight"], parameters.gradients[f"{name}.weight"]
-        self.bias, self.d_bias = parameters.values[f"{name}.bias"], parameters.gradients[f"{name}.bias"]
+        self.bias, self.d_bias = _bias(parameters, name, self.weight.shape[-1])
 
     def forward(self, h: Tensor) -> Tensor:
         """Map h (batch, L, in) to z (batch, L, out)."""
@@ -84,6 +85,14 @@ class Linear:
         d_z = d_z.transpose(0, 1)
         torch.bmm(self.h.mT, d_z, out=self.d_weight)
         return torch.bmm(d_z, self.weight.mT).transpose(0, 1)
+
+
+def _bias(parameters: Parameters, name: str, n_out: int) -> tuple[Tensor, Tensor]:
+    """Return bias and gradient (L, 1, out) of a hidden layer; zeros that nothing moves where it has no bias."""
+    if f"{name}.bias" in parameters.values:
+        return parameters.values[f"{name}.bias"], parameters.gradients[f"{name}.bias"]
+    zeros = parameters.scale.new_zeros(len(parameters.scale), 1, n_out)
+    return zeros, torch.zeros_like(zeros)
 
 
 class Activate:
@@ -100,6 +109,20 @@ class Activate:
 
     def backward(self, d_h: Tensor) -> Tensor:
         return self.activation.backward(d_h, self.h)
+
+
+class Drop:
+    """Dropout, h m with m = 0 or 1 / (1 - p)."""
+
+    def __init__(self, layer: HiddenLayer, p: float):
+        self.p, self.draws = p, layer.draws(dropout.CAUSE, dropout.drawn)
+
+    def forward(self, h: Tensor) -> Tensor:
+        self.factor = dropout.factor(self.draws.next(len(h)), self.p)
+        return h * self.factor
+
+    def backward(self, d: Tensor) -> Tensor:
+        return d * self.factor
 
 
 class Readout:
@@ -146,8 +169,19 @@ class Predictor:
     """Weight (L, in, out) and bias (L, 1, out) by layer; the last one transposed, (L, classes, in) and (L, classes, 1).
     """
     norms: Sequence[StackedNorm | None]
-    """The norm of each hidden layer that normalises each image by itself; None where it is folded or there is none."""
+    """The norm of each hidden layer; None where it is folded or there is none."""
     activation: Activation
+    after: bool = False
+    """Whether the norms stand after the activation."""
+
+    def hidden(self, layer: int, z: Tensor, runs: slice) -> Tensor:
+        """Map z (some runs, batch, width) of a hidden layer to what the next linear layer takes; may overwrite z."""
+        norm = self.norms[layer]
+        if norm is None:
+            return self.activation.apply_(z)
+        if self.after:
+            return norm.predict(self.activation.apply_(z), runs)
+        return self.activation.apply_(norm.predict(z, runs))
 
 
 class Stack:
@@ -158,27 +192,40 @@ class Stack:
         says what else the runs have in common."""
         self.widths, self.n_linears, self.activation = tuple(widths), len(widths) - 1, activations.for_cell(cell)
         self.padded = (widths[0], *(-(-width // VECTOR) * VECTOR for width in widths[1:-1]), widths[-1])
-        norm = ARMS[arm].norm
-        normed = widths[1:-1] if norm else ()
-        shapes = _other_shapes(self.padded, len(normed))
-        self.parameters = Parameters(self.padded[:2], shapes, lrs, optimisers.for_cell(cell))
-        self.norms = [
-            norms.module_of(norm).stacked(self.parameters, f"norms.{index}", width, norm)
-            for index, width in enumerate(normed)
-            if norm
+        self.arm = ARMS[arm]
+        self.parameters = Parameters(self.padded[:2], _other_shapes(self.padded, self.arm), lrs, optimisers.for_cell(cell))
+        self.hidden = [
+            HiddenLayer(self.parameters, index, width, self.padded[index + 1], seeds)
+            for index, width in enumerate(widths[1:-1])
         ]
+        norm = self.arm.norm
+        self.norms = [norms.module_of(norm).stacked(layer, norm) for layer in self.hidden if norm]
         self.first, self.layers = FirstLinear(self.parameters), self._layers()
         for index in range(self.n_linears):
             self._initialise(index, seeds, n_rates=lrs.shape[1])
 
     def _layers(self) -> list[Layer]:
-        """Return the layers after the first: the arm's norm and the activation of every hidden layer, then linear."""
+        """Return the layers after the first: the activation of every hidden layer, before or after it the arm's norm,
+        dropout, then linear."""
         layers: list[Layer] = []
-        for index in range(1, self.n_linears):
+        for hidden in self.hidden:
+            index = hidden.index + 1
             linear = Linear if index < self.n_linears - 1 else Readout
-            activate = Activate(self.activation, self.widths[index])
-            layers += [*self.norms[index - 1 : index], activate, linear(self.parameters, f"linears.{index}")]
+            nonlinear: list[Layer] = [*self.norms[hidden.index : index], Activate(self.activation, hidden.width)]
+            dropped = [Drop(hidden, self.arm.dropout)] if self.arm.dropout else []
+            layers += [*(nonlinear[::-1] if self.after else nonlinear), *dropped]
+            layers.append(linear(self.parameters, f"linears.{index}"))
         return layers
+
+    @property
+    def after(self) -> bool:
+        """Whether the norms stand after the activation."""
+        return self.arm.norm is not None and self.arm.norm.placement == "after"
+
+    @property
+    def draws(self) -> bool:
+        """Whether a training step draws random numbers, which it does on the host."""
+        return bool(self.arm.dropout) or any(hasattr(norm, "draws") for norm in self.norms)
 
     def _initialise(self, index: int, seeds: Sequence[int], n_rates: int) -> None:
         """Set a linear layer to what the seeds draw, equal over rates; padding is zero."""
@@ -191,7 +238,8 @@ class Stack:
             self.parameters.assign(f"linears.{index}.weight", weight.mT if last else weight)
         else:
             self.parameters.assign_first(weight)
-        self.parameters.assign(f"linears.{index}.bias", bias[..., None] if last else bias[:, None])
+        if last or self.arm.bias:
+            self.parameters.assign(f"linears.{index}.bias", bias[..., None] if last else bias[:, None])
 
     def forward(self, images: ImageBatch) -> Tensor:
         """Map images (batch, S, features) to logits (L, classes, batch), as while training."""
@@ -213,19 +261,21 @@ class Stack:
             norm.begin_epoch()
 
     def predictor(self) -> "Predictor":
-        """Return the networks as they predict; a norm that is affine then is folded into the linear layer in front."""
+        """Return the networks as they predict; a norm that is affine then is folded into the linear layer in front,
+        unless the activation stands between them."""
         self.parameters.refresh()
         value = self.parameters.values
         weights = [self.parameters.first_value(), *(value[f"linears.{i}.weight"] for i in range(1, self.n_linears))]
-        linears = [(weight, value[f"linears.{i}.bias"]) for i, weight in enumerate(weights)]
-        by_image: list[StackedNorm | None] = [None] * (self.n_linears - 1)
+        biases = [layer.bias for layer in (self.first, *self.layers) if isinstance(layer, FirstLinear | Linear | Readout)]
+        linears = list(zip(weights, biases, strict=True))
+        between: list[StackedNorm | None] = [None] * (self.n_linears - 1)
         for index, norm in enumerate(self.norms):
-            folded = norm.folded(*linears[index])
+            folded = None if self.after else norm.folded(*linears[index])
             if folded is None:
-                by_image[index] = norm
+                between[index] = norm
             else:
                 linears[index] = folded
-        return Predictor(linears, by_image, self.activation)
+        return Predictor(linears, between, self.activation, self.after)
 
     def finite(self) -> Tensor:
         """Return (L,) whether every parameter and running average of a run is finite."""
@@ -268,14 +318,15 @@ class Stack:
         return state
 
 
-def _other_shapes(widths: Sequence[int], n_norms: int) -> dict[str, tuple[int, int]]:
+def _other_shapes(widths: Sequence[int], arm: Arm) -> dict[str, tuple[int, int]]:
     """Return (rows, columns) of one run's parameters but for the first weight, by the names of torch.nn."""
     shapes = {}
     for index, (n_in, n_out) in enumerate(pairwise(widths)):
         last = index == len(widths) - 2
         if index:
             shapes[f"linears.{index}.weight"] = (n_out, n_in) if last else (n_in, n_out)
-        shapes[f"linears.{index}.bias"] = (n_out, 1) if last else (1, n_out)
-        if index < n_norms:
-            shapes[f"norms.{index}.weight"] = shapes[f"norms.{index}.bias"] = (1, n_out)
+        if last or arm.bias:
+            shapes[f"linears.{index}.bias"] = (n_out, 1) if last else (1, n_out)
+        if arm.norm and not last:
+            shapes |= {f"norms.{index}.{name}": (1, n_out) for name in arm.norm.learnt}
     return shapes

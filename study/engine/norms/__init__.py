@@ -1,18 +1,20 @@
-"""The normalisations, one file a kind: the stacked layer, its twin in torch.nn, what it keeps, how it predicts."""
+"""The normalisations, one file a kind: the stacked layer, its twin in torch.nn, what it keeps, how it predicts.
+
+``affine`` and ``averages`` are what several of them have in common.
+"""
 
 from collections.abc import Sequence
-from dataclasses import fields
 from importlib import import_module
 from typing import Protocol, cast
 
 from torch import Tensor, nn
 
-from study.engine.lockstep.optimiser import Parameters
-from study.spec.arms import Norm
+from study.engine.lockstep.hidden import HiddenLayer
+from study.spec.norms import Norm
 
 
 class StackedNorm(Protocol):
-    """The normalisation of a hidden layer for L runs at once, its vectors padded by units of zero.
+    """The normalisation of a hidden layer for L runs at once, its vectors padded by units of zero, which stay zero.
 
     ``forward`` keeps what ``backward`` needs; ``backward`` leaves the gradients of the parameters in place.
     """
@@ -43,27 +45,23 @@ class StackedNorm(Protocol):
         ...
 
     def predict(self, z: Tensor, runs: slice) -> Tensor:
-        """Map z (some runs, batch, width) to y where it is not affine, each image by itself."""
+        """Map z (some runs, batch, width) to y where it is not folded."""
         ...
 
 
 class NormModule(Protocol):
     """The file of a kind."""
 
-    OBEYS: Sequence[str]
-    """The fields of a ``Norm`` that its layers obey; another value of the others is refused."""
-    KEEPS: Sequence[str]
-    """The statistics that its layers can keep; the first is kept by all of them."""
-
-    def stacked(self, parameters: Parameters, name: str, width: int, norm: Norm) -> StackedNorm:
-        """Return the layer ``name`` of a stack, whose units beyond ``width`` pad its vectors."""
+    def stacked(self, layer: HiddenLayer, norm: Norm) -> StackedNorm:
+        """Return the normalisation of a hidden layer of a stack."""
         ...
 
-    def twin(self, width: int, norm: Norm) -> nn.Module:
-        """Return torch.nn's layer for one run."""
+    def twin(self, width: int, norm: Norm, seed: int = 0, layer: int = 0) -> nn.Module:
+        """Return torch.nn's layer for one run, or the paper's where torch has none; ``seed`` and the number of the
+        hidden ``layer`` name the stream of what it draws."""
         ...
 
-    def by_image(self, z: Tensor) -> Tensor | None:
+    def by_image(self, z: Tensor, norm: Norm) -> Tensor | None:
         """Return x_hat of z (..., width) where each image is normalised by itself; None where statistics are chosen."""
         ...
 
@@ -71,15 +69,3 @@ class NormModule(Protocol):
 def module_of(norm: Norm) -> NormModule:
     """Return the file of a normalisation's kind."""
     return cast(NormModule, import_module(f"study.engine.norms.{norm.kind}"))
-
-
-def why_not(norm: Norm | None) -> str | None:
-    """Return why these layers cannot train a normalisation, None where they can."""
-    if norm is None:
-        return None
-    plain, module = Norm(norm.kind), module_of(norm)
-    others = (field.name for field in fields(Norm) if field.name not in ("statistics", *module.OBEYS))
-    unknown = [f"{name}={getattr(norm, name)!r}" for name in others if getattr(norm, name) != getattr(plain, name)]
-    if norm.statistics[:1] != tuple(module.KEEPS[:1]) or not {*norm.statistics} <= {*module.KEEPS}:
-        unknown.append(f"statistics={norm.statistics!r}")
-    return f"it does not know a normalisation with {', '.join(unknown)}" if unknown else None

@@ -9,94 +9,99 @@ is (batch, channels), and a channel's numbers are made from that channel alone.
 import torch
 from torch import Tensor, nn
 
-from study.engine.lockstep.optimiser import Parameters
-from study.spec.arms import BATCH_STATISTICS, Norm
+from study.engine.lockstep.hidden import HiddenLayer
+from study.engine.norms.affine import Affine, unlearnt
+from study.engine.norms.averages import Averages
 from study.spec.constants import NORM_EPS
+from study.spec.norms import CUMULATIVE, Norm
 
-OBEYS, KEEPS = ("momentum",), BATCH_STATISTICS
+
+class ByBatch:
+    """What normalisations by the batch have in common: what they keep, and how they predict."""
+
+    def __init__(self, layer: HiddenLayer, norm: Norm):
+        self.affine, self.kept = Affine(layer, norm), Averages(layer, norm)
+        self.begin_epoch, self.averages = self.kept.begin_epoch, self.kept.finite
+        self.running, self.cumulative = self.kept.running, self.kept.cumulative
+
+    def folded(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+        """Return W gain and (b - mean) gain + beta with gain = gamma / sqrt(var + eps), by the running averages, as
+        torch.nn.utils.fusion.fuse_linear_bn_eval does."""
+        gain = self._gain(slice(None))
+        shifted = (bias - self.kept.running_mean) * gain
+        return weight * gain, shifted if self.affine.beta is None else shifted + self.affine.beta
+
+    def predict(self, z: Tensor, runs: slice) -> Tensor:
+        """Map z (some runs, batch, width) to y by the running averages, where no linear layer stands in front."""
+        y = (z - self.kept.running_mean[runs]) * self._gain(runs)
+        return y if self.affine.beta is None else y + self.affine.beta[runs]
+
+    def _gain(self, runs: slice) -> Tensor:
+        gain = (self.kept.running_var[runs] + NORM_EPS).rsqrt()
+        return gain if self.affine.gamma is None else self.affine.gamma[runs] * gain
 
 
-class BatchNorm:
-    """The layer y = gamma (z - mean) / sqrt(var + eps) + beta, by the batch's own mean and biased variance.
+class BatchNorm(ByBatch):
+    """The layer y = gamma (z - mean) / sqrt(var + eps) + beta, by the batch's own mean and biased variance."""
 
-    Gamma and beta (runs, 1, width) start at 1 and 0, the running averages (runs, 1, width) at (0, 1); these
-    move by the momentum in every forward pass. Beside them the plain sums over the batches of this epoch, and of the
-    epochs before, are kept in float64: the "cumulative" statistics are made of them.
-    """
-
-    def __init__(self, parameters: Parameters, name: str, width: int, norm: Norm):
-        self.momentum, self.kept = norm.momentum, norm.statistics
-        self.gamma, self.d_gamma = parameters.values[f"{name}.weight"], parameters.gradients[f"{name}.weight"]
-        self.beta, self.d_beta = parameters.values[f"{name}.bias"], parameters.gradients[f"{name}.bias"]
-        parameters.assign(f"{name}.weight", torch.ones(()))
-        self.running_mean = torch.zeros_like(self.gamma)
-        self.running_var = torch.ones_like(self.gamma)
-        self.channels = [t.view(-1) for t in (self.gamma, self.beta, self.running_mean, self.running_var)]
-        self.this_epoch, self.earlier = (
-            torch.zeros(2, self.gamma.numel(), dtype=torch.float64, device=self.gamma.device) for _ in range(2)
-        )
-        self.n_earlier_epochs = -1
+    def __init__(self, layer: HiddenLayer, norm: Norm):
+        super().__init__(layer, norm)
+        own = (self.affine.gamma, self.affine.beta, self.kept.running_mean, self.kept.running_var)
+        self.channels = [None if t is None else t.view(-1) for t in own]
 
     def forward(self, z: Tensor) -> Tensor:
         """Map z (batch, runs, width) to y of the same shape (algorithm 1)."""
         self.z = z.flatten(1)
         gamma, beta, mean, var = self.channels
-        y, self.mean, self.inverse_sd = torch.native_batch_norm(
-            self.z, gamma, beta, mean, var, True, self.momentum, NORM_EPS
-        )
-        self.this_epoch[0].add_(self.mean)
-        self.this_epoch[1].add_(self.inverse_sd.pow(-2))
+        if self.kept.norm.momentum == CUMULATIVE:
+            y, self.mean, self.inverse_sd, *moments = normalise(self.z, gamma, beta)
+            self.kept.move(*(moment[None] for moment in moments))
+        else:
+            y, self.mean, self.inverse_sd = torch.native_batch_norm(
+                self.z, gamma, beta, mean, var, True, self.kept.norm.momentum, NORM_EPS
+            )
+        self.kept.add(self.mean, self.inverse_sd)
         return y.view(z.shape)
-
-    def begin_epoch(self) -> None:
-        self.earlier.add_(self.this_epoch)
-        self.this_epoch.zero_()
-        self.n_earlier_epochs += 1
-
-    def averages(self) -> list[Tensor]:
-        return [self.running_mean, self.running_var]
-
-    def running(self) -> dict[str, Tensor]:
-        return {"running_mean": self.running_mean, "running_var": self.running_var}
-
-    def cumulative(self, batch_size: int, n_batches: int) -> dict[str, Tensor]:
-        """Return the plain averages of batch means and unbiased batch variances (runs, 1, width), over the last
-        epoch of ``n_batches`` and over the whole training, as far as they are kept; NaN before the first epoch."""
-        whole, n_epochs = self.earlier + self.this_epoch, self.n_earlier_epochs + 1
-        statistics = {}
-        for window, sums, n in (("last", self.this_epoch, 1), ("all", whole, n_epochs)):
-            mean, var = sums / (n * n_batches)
-            unbiased = (var - NORM_EPS) * (batch_size / (batch_size - 1))
-            statistics[f"cumulative_{window}_mean"] = mean.to(self.gamma).view_as(self.gamma)
-            statistics[f"cumulative_{window}_var"] = unbiased.to(self.gamma).view_as(self.gamma)
-        return {name: value for name, value in statistics.items() if name.rpartition("_")[0] in self.kept}
 
     def backward(self, d_y: Tensor) -> Tensor:
         """Return dL/dz from dL/dy, both (batch, runs, width); Ioffe & Szegedy 2015, section 3."""
+        gamma, affine = self.channels[0], self.affine
         d_z, d_gamma, d_beta = torch.ops.aten.native_batch_norm_backward(
-            d_y.flatten(1), self.z, self.channels[0], None, None,
-            self.mean, self.inverse_sd, True, NORM_EPS, [True, True, True],
-        )  # fmt: skip
-        self.d_gamma.view(-1).copy_(d_gamma)
-        self.d_beta.view(-1).copy_(d_beta)
+            d_y.flatten(1), self.z, gamma, None, None, self.mean, self.inverse_sd, True, NORM_EPS, [True, True, True]
+        )
+        for learnt, gradient in ((affine.d_gamma, d_gamma), (affine.d_beta, d_beta)):
+            if learnt is not None:
+                learnt.view(-1).copy_(gradient)
         return d_z.view(d_y.shape)
 
-    def folded(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-        """Return W gain and (b - mean) gain + beta with gain = gamma / sqrt(var + eps), by the running averages, as
-        torch.nn.utils.fusion.fuse_linear_bn_eval does."""
-        gain = self.gamma * (self.running_var + NORM_EPS).rsqrt()
-        return weight * gain, (bias - self.running_mean) * gain + self.beta
 
-    def predict(self, z: Tensor, runs: slice) -> Tensor:
-        raise NotImplementedError("batch norm predicts folded into the linear layer in front")
+def normalise(z: Tensor, gamma: Tensor | None = None, beta: Tensor | None = None) -> tuple[Tensor, ...]:
+    """Return y, mean, 1 / sqrt(var + eps), and mean and unbiased variance once more, of z (batch, channels)."""
+    moments = z.new_zeros(2, z.shape[1])  # where torch keeps running averages: those of this batch alone
+    y, mean, inverse_sd = torch.native_batch_norm(z, gamma, beta, *moments, True, 1.0, NORM_EPS)
+    return y, mean, inverse_sd, *moments
+
+
+def d_normalise(d_x_hat: Tensor, z: Tensor, mean: Tensor, inverse_sd: Tensor) -> Tensor:
+    """Return dL/dz of ``normalise`` without gamma and beta, all of (batch, channels)."""
+    return torch.ops.aten.native_batch_norm_backward(
+        d_x_hat, z, None, None, None, mean, inverse_sd, True, NORM_EPS, [True, False, False]
+    )[0]
 
 
 stacked = BatchNorm
 
 
-def twin(width: int, norm: Norm) -> nn.Module:
-    return nn.BatchNorm1d(width, eps=NORM_EPS, momentum=norm.momentum)
+def torchs(width: int, norm: Norm, layer: type[nn.BatchNorm1d] = nn.BatchNorm1d) -> nn.BatchNorm1d:
+    """Return torch's layer for one run, or one that extends it; what is not learnt is no parameter."""
+    made = layer(width, NORM_EPS, None if isinstance(norm.momentum, str) else norm.momentum)
+    unlearnt(made, norm)
+    return made
 
 
-def by_image(z: Tensor) -> None:
+def twin(width: int, norm: Norm, seed: int = 0, layer: int = 0) -> nn.Module:
+    return torchs(width, norm)
+
+
+def by_image(z: Tensor, norm: Norm) -> None:
     return None

@@ -5,49 +5,44 @@ and the biased variance over the units of a layer, as in torch.nn.LayerNorm. Not
 pad a vector take no part: they stay zero.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from study.engine.lockstep.optimiser import Parameters
-from study.spec.arms import Norm
+from study.engine.lockstep.hidden import HiddenLayer
+from study.engine.norms.affine import Affine, unlearnt
 from study.spec.constants import NORM_EPS
+from study.spec.norms import Norm
 
-OBEYS = KEEPS = ()
 
+class ByImage:
+    """What normalisations of an image by its own units have in common: ``normalise`` is their formula, ``gradient`` its
+    derivative."""
 
-class LayerNorm:
-    """The layer y = gamma (z - mean) / sqrt(var + eps) + beta, by image.
-
-    Gamma and beta (runs, 1, width) start at 1 and 0.
-    """
-
-    def __init__(self, parameters: Parameters, name: str, width: int, norm: Norm):
-        self.gamma, self.d_gamma = parameters.values[f"{name}.weight"], parameters.gradients[f"{name}.weight"]
-        self.beta, self.d_beta = parameters.values[f"{name}.bias"], parameters.gradients[f"{name}.bias"]
-        parameters.assign(f"{name}.weight", torch.ones(()))
-        self.width, self.n_more = width, self.gamma.shape[-1] - width
+    def __init__(
+        self,
+        layer: HiddenLayer,
+        norm: Norm,
+        normalise: Callable[[Tensor], tuple[Tensor, Tensor]],
+        gradient: Callable[[Tensor, Tensor, Tensor], Tensor],
+    ):
+        """``normalise`` maps z (..., width) to (x_hat, 1 / sd); ``gradient`` maps (dL/dx_hat, x_hat, 1 / sd) to dL/dz."""
+        self.affine, self.width, self.n_more = Affine(layer, norm), layer.width, layer.padded - layer.width
+        self.normalise, self.gradient = normalise, gradient
 
     def forward(self, z: Tensor) -> Tensor:
-        """Map z (batch, runs, width) to y of the same shape (equations 3 and 4)."""
-        own = z[..., : self.width]
-        self.x_hat, self.inverse_sd = _normalise(own)
-        return self._affine(self.x_hat, self.gamma[:, 0], self.beta[:, 0])
+        """Map z (batch, runs, width) to y of the same shape."""
+        own, self.inverse_sd = self.normalise(z[..., : self.width])
+        self.x_hat = pad(own, (0, self.n_more))
+        return self.affine.forward(self.x_hat)
 
     def backward(self, d_y: Tensor) -> Tensor:
-        """Return dL/dz = (d - mean(d) - x_hat mean(d x_hat)) / sqrt(var + eps) of d = gamma dL/dy, by image."""
-        d_y = d_y[..., : self.width]
-        self.d_gamma.zero_()
-        self.d_gamma[:, 0, : self.width] = (d_y * self.x_hat).sum(0)
-        self.d_beta.zero_()
-        self.d_beta[:, 0, : self.width] = d_y.sum(0)
-        d = d_y * self.gamma[:, 0, : self.width]
-        d = d - d.mean(-1, keepdim=True) - self.x_hat * (d * self.x_hat).mean(-1, keepdim=True)
-        return pad(d * self.inverse_sd, (0, self.n_more))
-
-    def _affine(self, x_hat: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
-        y = torch.addcmul(beta[..., : self.width], gamma[..., : self.width], x_hat)
-        return pad(y, (0, self.n_more))
+        """Return dL/dz from dL/dy, both (batch, runs, width)."""
+        d = self.affine.backward(d_y, self.x_hat)
+        own = self.gradient(d[..., : self.width], self.x_hat[..., : self.width], self.inverse_sd)
+        return pad(own, (0, self.n_more))
 
     def begin_epoch(self) -> None:
         pass
@@ -66,23 +61,30 @@ class LayerNorm:
 
     def predict(self, z: Tensor, runs: slice) -> Tensor:
         """Map z (some runs, batch, width) to y of the same shape."""
-        return self._affine(by_image(z[..., : self.width]), self.gamma[runs], self.beta[runs])
+        return self.affine.predict(pad(self.normalise(z[..., : self.width])[0], (0, self.n_more)), runs)
 
 
-stacked = LayerNorm
+def stacked(layer: HiddenLayer, norm: Norm) -> ByImage:
+    return ByImage(layer, norm, normalise, gradient)
 
 
-def twin(width: int, norm: Norm) -> nn.Module:
-    return nn.LayerNorm(width, eps=NORM_EPS)
+def twin(width: int, norm: Norm, seed: int = 0, layer: int = 0) -> nn.Module:
+    return unlearnt(nn.LayerNorm(width, eps=NORM_EPS), norm)
 
 
-def by_image(z: Tensor) -> Tensor:
+def by_image(z: Tensor, norm: Norm) -> Tensor:
     """Return x_hat of z (..., width)."""
-    return _normalise(z)[0]
+    return normalise(z)[0]
 
 
-def _normalise(z: Tensor) -> tuple[Tensor, Tensor]:
+def normalise(z: Tensor) -> tuple[Tensor, Tensor]:
     """Return x_hat of z (..., width) and 1 / sqrt(var + eps) of each image (equation 3)."""
     var, mean = torch.var_mean(z, -1, correction=0, keepdim=True)
     inverse_sd = (var + NORM_EPS).rsqrt()
     return (z - mean) * inverse_sd, inverse_sd
+
+
+def gradient(d: Tensor, x_hat: Tensor, inverse_sd: Tensor) -> Tensor:
+    """Return dL/dz = (d - mean(d) - x_hat mean(d x_hat)) / sqrt(var + eps) of d = dL/dx_hat, by image."""
+    d = d - d.mean(-1, keepdim=True) - x_hat * (d * x_hat).mean(-1, keepdim=True)
+    return d * inverse_sd
