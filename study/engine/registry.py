@@ -23,7 +23,9 @@ Engine = Literal["auto", "torch", "kernel"]
 KERNEL = "kernel-1/cpu/float32"
 """The kernel's numerics id; its version is to be raised when the bits of a run change."""
 KERNEL_NORMS = (None, Norm("batch", BATCH_STATISTICS))
-"""The arms' normalisations that the kernel knows; it knows no factor but those that every study has."""
+"""The arms' normalisations that the kernel knows."""
+KERNEL_FACTORS = ("batch_size", "lr", "depth", "width", "init", "n_train", "label_noise", "scale")
+"""The factors that the kernel knows: of shapes, of first weights and of data, and none of its arithmetic."""
 MAX_UNITS = 256
 """The widest layer that ``auto`` gives to the kernel; in wider ones torch's products are as fast (results/LOG.md)."""
 
@@ -91,15 +93,17 @@ def why_no_kernel(design: Design, device: str) -> str | None:
 
 def _unknown_to_kernel(design: Design) -> str | None:
     arms = [f"the arm {arm}" for arm in design.arms if ARMS[arm].norm not in KERNEL_NORMS]
-    factors = [f"the factor {factor.key}" for factor in design.factors if not factor.always]
+    factors = [f"the factor {factor.key}" for factor in design.factors if factor.key not in KERNEL_FACTORS]
     return next(iter([*arms, *factors]), None)
 
 
 def why_not_torch(design: Design) -> str | None:
     """Return why torch's engine cannot train the design, None where it can."""
-    from study.engine import norms
+    from study.engine import norms, optimisers
 
-    return next((reason for arm in design.arms if (reason := norms.why_not(ARMS[arm].norm))), None)
+    return next(
+        (reason for arm in design.arms if (reason := norms.why_not(ARMS[arm].norm))), optimisers.why_not(design)
+    )
 
 
 def first_layer(numerics: str, design: Design, data: "Dataset") -> dict[str, Any] | None:
