@@ -332,7 +332,8 @@ def check(records: pd.DataFrame, runs: pd.DataFrame, study_id: str, design: Desi
 
 def _check_metrics(records: pd.DataFrame, design: Design) -> None:
     """Refuse a record, taken by itself, outside of the design's epochs and splits or with numbers that cannot be."""
-    n_examples = records.split.map({"train": design.data.n_train, "test": design.data.n_test})
+    n_train = records.n_train if "n_train" in records else design.data.n_train
+    n_examples = pd.Series(np.where(records.split == "train", n_train, design.data.n_test), records.index)
     ok, metrics = records.status == OK, records[["loss", "accuracy", "n_correct"]]
     rules = {
         f"an epoch lies outside of 0 to {design.epochs}": ~records.epoch.between(0, design.epochs),

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NoReturn
 
 from study.cli import arguments, config_file
 from study.cli.analysis_rule import asked_rule
@@ -13,11 +13,10 @@ from study.errors import UsageError, quote, truncate
 from study.runner.execution import Execution
 from study.spec.analysis_rule import AskedRule
 from study.spec.arms import DEFAULT_ARMS
-from study.spec.checks import check_known
 from study.spec.commands import STUDY_ID
 from study.spec.datasets import AUTO, DATASETS, DatasetSpec, OwnFile, check_dataset, is_file
 from study.spec.design import MAX_SEED, MAX_SEEDS, Design
-from study.spec.factors import FACTORS, Level, variable
+from study.spec.factors import FACTORS, Level, check_variable
 from study.store.study_folder import Folder
 
 PROGRAM = "python -m study.run"
@@ -39,13 +38,19 @@ class Experiment:
     batch_sizes: tuple[int, ...] = (32, 128, 512)
     """Images per training step. Batch norm needs at least 2 images per batch; size 1 is recorded as not applicable."""
     lrs: tuple[float, ...] = (0.001, 0.01, 0.1)
-    """Learning rates of Adam."""
+    """Learning rates."""
     vary: tuple[str, ...] = ()
-    """Further factors, each as KEY=LEVEL,LEVEL, such as activation=relu,tanh."""
+    """Further factors, each as KEY=LEVEL,LEVEL, such as depth=2,5,10: activation (relu, tanh, sigmoid), depth and width
+    (equal hidden layers), optimizer (adam, adamw, sgd, momentum), weight_decay, init (torch, kaiming, xavier), n_train
+    (training images), label_noise (share of wrong training labels), scale (none, standard)."""
     epochs: int = 10
     """Passes over the training images."""
     hidden: tuple[int, ...] = (32, 32)
     """Units in each hidden layer."""
+    seed_of: Literal["both", "weights", "order"] = "both"
+    """What varies with a seed: the first weights, the order of the images, or both. What does not is that of seed 0."""
+    unpaired_init: bool = False
+    """Draw first weights of its own for every arm but no_bn, as the tutorial does. By default arms start alike."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +127,8 @@ class Options(Experiment, Data, StudyFolder, Judgement, Machine, Advanced, Sitti
             hidden=self.hidden,
             vary=_parse_vary(self.vary),
             own_data=data if isinstance(data.source, OwnFile) else None,
+            seed_of=self.seed_of,
+            unpaired_init=self.unpaired_init,
             **grid,
         )
 
@@ -159,14 +166,25 @@ class Options(Experiment, Data, StudyFolder, Judgement, Machine, Advanced, Sitti
 def _parse_vary(pairs: Sequence[str]) -> dict[str, tuple[Level, ...]]:
     """Return the levels of further factors by key, from pairs such as ``activation=relu,tanh``."""
     varied: dict[str, tuple[Level, ...]] = {}
-    for pair in pairs:
+    for i, pair in enumerate(pairs):
         key, equals, levels = pair.partition("=")
-        check_known("--vary", key, variable())
+        if not equals and "=" in "".join(pairs[:i]):
+            _refuse_blanks(pairs, i)
+        check_variable(key)
         if not equals or key in varied:
             raise UsageError(f"--vary {quote(pair)}: give each factor once, as KEY=LEVEL,LEVEL")
         factor = FACTORS[key]
+        if levels.endswith(",") and len(pairs) > i + 1 and "=" not in pairs[i + 1]:
+            _refuse_blanks(pairs, i + 1)
         varied[key] = tuple(arguments.convert(factor.option, level, factor.kind) for level in levels.split(","))
     return varied
+
+
+def _refuse_blanks(pairs: Sequence[str], i: int) -> NoReturn:
+    """Refuse levels that blanks separate, of which ``pairs[i]`` is the second, with the words to type."""
+    end = next((j for j in range(i, len(pairs)) if "=" in pairs[j]), len(pairs))
+    meant = ",".join(word.strip(",") for word in pairs[i - 1 : end])
+    raise UsageError(f"--vary {quote(' '.join(pairs[i - 1 : end]))} takes commas and no blanks: --vary {quote(meant)}")
 
 
 def seconds_of(max_time: str | None) -> float | None:

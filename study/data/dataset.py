@@ -49,6 +49,11 @@ class Dataset:
         """One sha256 for all files."""
         return digest(self.sha256)
 
+    @cached_property
+    def variants(self) -> "dict[tuple[object, ...], Dataset]":
+        """What ``study.data.variants`` has made of it; it goes when the data set goes."""
+        return {}
+
     def to(self, device: torch.device | str, dtype: torch.dtype = torch.float32) -> "Dataset":
         """Return the same images on another device or in another precision."""
         train, test = (

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from study.spec.arms import ARMS
 from study.spec.cohorts import Cohort
 from study.spec.design import Design
+from study.spec.factors import MAX_VARIANTS, REFERENCE_SETTING
 
 PROCESS_BYTES = 600e6
 """torch as it comes from PyPI, imported."""
@@ -42,8 +43,8 @@ class CostModel:
 
     def work(self, design: Design, cohort: Cohort) -> float:
         """Return the work of a cohort, evaluation included."""
-        steps = design.epochs * design.steps_per_epoch(cohort.batch_size)
-        evaluated = (design.epochs + 1) * (design.data.n_train + design.data.n_test)
+        steps = design.epochs * design.steps_per_epoch(cohort.cell)
+        evaluated = (design.epochs + 1) * (design.n_train_in(cohort.cell) + design.data.n_test)
         images = steps * (cohort.batch_size + self.cost_per_run_step) + self.cost_per_evaluated_image * evaluated
         n_runs = len(cohort.seeds) * len(cohort.cells)
         per_parameter = n_runs * images + steps * self.cost_per_arm_step
@@ -70,10 +71,11 @@ class CostModel:
         """Return the bytes of the command while it trains: the data once, and for each worker its largest cohort; of
         processes each has torch as well."""
         data = 4.0 * (design.data.n_train + design.data.n_test) * design.data.n_features
+        variants = variant_bytes(design)
         largest = max((cohort_bytes(design, cohort) for cohort in cohorts), default=0.0)
         if self.in_threads:  # with the images in the kernel's own form
-            return PROCESS_BYTES + 2 * data + workers * largest
-        return PROCESS_BYTES + data + workers * (PROCESS_BYTES + largest)
+            return PROCESS_BYTES + 2 * (data + variants) + workers * largest
+        return PROCESS_BYTES + data + workers * (PROCESS_BYTES + variants + largest)
 
 
 TORCH = CostModel("torch-", 28, 300, 0.4, 7, 36, throughput_per_flop=0.33, start_seconds=8, in_threads=False)
@@ -97,6 +99,20 @@ def cohort_bytes(design: Design, cohort: Cohort) -> float:
     return per_run + 4.0 * len(cohort.seeds) * cohort.batch_size * design.data.n_features
 
 
+def variant_bytes(design: Design) -> float:
+    """Return the bytes of the images of the cells' own data that a process keeps (``study.data.variants``): fewer of
+    them, or at another scale."""
+    plain = REFERENCE_SETTING
+    own = {(design.n_train_in(cell), cell.scale) for cell in design.shapes} - {(design.data.n_train, plain.scale)}
+    n_images = [n + (design.data.n_test if scale != plain.scale else 0) for n, scale in own]
+    return 4.0 * sum(sorted(n_images)[-MAX_VARIANTS:]) * design.data.n_features
+
+
+def all_widths(design: Design) -> set[tuple[int, ...]]:
+    """Return the widths of the networks of any cell."""
+    return {design.widths_in(cell) for cell in design.shapes}
+
+
 def widest(design: Design) -> int:
     """Return the units of the widest hidden layer of any network."""
-    return max(width for cell in design.shapes for width in design.widths_in(cell)[1:-1])
+    return max(width for widths in all_widths(design) for width in widths[1:-1])

@@ -5,35 +5,37 @@ epoch. Arms, learning rates and batch sizes are not part of the address, so they
 that is what makes two runs of a seed a pair. torch's global generator is never used.
 """
 
-import hashlib
-
 import torch
 from torch import Tensor
 
-from study.spec.constants import initial_bound
+from study.data import streams
+from study.spec.constants import INITS
+from study.spec.design import Design
+from study.spec.runs import Run
+
+generator = streams.generator
+"""A fresh CPU generator at the start of the stream (seed, cause, index)."""
 
 
-def generator(seed: int, cause: str, index: int) -> torch.Generator:
-    """Return a fresh CPU generator at the start of the stream (seed, cause, index).
+def initial_weights(design: Design, run: Run, layer: int) -> tuple[Tensor, Tensor]:
+    """Return the weight (n_in, n_out) and the bias (n_out,) with which a linear layer of a run begins."""
+    n_in, n_out = design.widths_in(run.cell)[layer : layer + 2]
+    seed, cause = design.weights_seed(run.seed), design.init_cause(run.arm)
+    return initial_linear(seed, layer, n_in, n_out, run.cell.init, cause)
 
-    >>> a, b = generator(0, "order", 1), generator(0, "order", 1)
-    >>> torch.equal(torch.rand(3, generator=a), torch.rand(3, generator=b))
-    True
+
+def initial_linear(
+    seed: int, layer: int, n_in: int, n_out: int, init: str = "torch", cause: str = "init"
+) -> tuple[Tensor, Tensor]:
+    """Return weight (n_in, n_out) and bias (n_out,), uniform within the bounds of ``init``, a key of INITS.
+
+    Drawn in float32 whatever the training's dtype, so that every dtype starts from the same point; each ``init`` scales
+    the same draws.
     """
-    name = f"{seed}/{cause}/{index}".encode()
-    state = int.from_bytes(hashlib.sha256(name).digest()[:8], "big")
-    return torch.Generator().manual_seed(state)
-
-
-def initial_linear(seed: int, layer: int, n_in: int, n_out: int) -> tuple[Tensor, Tensor]:
-    """Return weight (n_in, n_out) and bias (n_out,), uniform on +-1/sqrt(n_in) as in torch.nn.Linear.
-
-    Drawn in float32 whatever the training's dtype, so that every dtype starts from the same point.
-    """
-    stream = generator(seed, "init", layer)
-    bound = initial_bound(n_in)
+    stream, rule = generator(seed, cause, layer), INITS[init]
+    bound, bias_bound = rule.weight(n_in, n_out), rule.bias(n_in)
     weight = torch.rand(n_out, n_in, generator=stream).mul_(2 * bound).sub_(bound)
-    bias = torch.rand(n_out, generator=stream).mul_(2 * bound).sub_(bound)
+    bias = torch.rand(n_out, generator=stream).mul_(2 * bias_bound).sub_(bias_bound)
     return weight.T.contiguous(), bias
 
 

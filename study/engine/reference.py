@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from study.data.dataset import Dataset
+from study.data.variants import variant
 from study.engine import activations, dropout, norms, optimisers, random_streams
 from study.spec.arms import ARMS
 from study.spec.design import Design
@@ -28,14 +29,14 @@ class Network(nn.Module):
         linears = [nn.Linear(*sizes, bias=arm.bias) for sizes in pairwise(widths[:-1])]
         linears.append(nn.Linear(*widths[-2:]))
         self.linears = nn.ModuleList(linears)
-        of_layers, norm = enumerate(widths[1:-1]), arm.norm
-        self.norms = nn.ModuleList(norms.module_of(norm).twin(n, norm, run.seed, i) for i, n in of_layers if norm)
+        of_layers, norm, seed = enumerate(widths[1:-1]), arm.norm, design.order_seed(run.seed)
+        self.norms = nn.ModuleList(norms.module_of(norm).twin(n, norm, seed, i) for i, n in of_layers if norm)
         self.after = norm is not None and norm.placement == "after"
-        dropouts = (dropout.Twin(arm.dropout, run.seed, i) for i in range(len(widths) - 2) if arm.dropout)
+        dropouts = (dropout.Twin(arm.dropout, seed, i) for i in range(len(widths) - 2) if arm.dropout)
         self.dropouts = nn.ModuleList(dropouts)
         with torch.no_grad():
             for index, linear in enumerate(linears):
-                weight, bias = random_streams.initial_linear(run.seed, index, *widths[index : index + 2])
+                weight, bias = random_streams.initial_weights(design, run, index)
                 linear.weight.copy_(weight.T)
                 if linear.bias is not None:
                     linear.bias.copy_(bias)
@@ -51,13 +52,15 @@ class Network(nn.Module):
 
 
 def train(design: Design, run: Run, data: Dataset) -> Iterator[tuple[Network, Tensor]]:
-    """Yield (network, loss of its batch before the update) after each step; precision from the data."""
+    """Yield (network, loss of its batch before the update) after each step; precision from the data, of which the run's
+    cell makes what it trains on."""
+    data = variant(data, run.cell)
     network = Network(design, run).to(data.train.images.dtype)
     optimiser = optimisers.twin(optimisers.for_cell(run.cell), network.parameters(), run.cell.lr)
     n_images, batch_size = len(data.train.labels), run.cell.batch_size
     for epoch in range(1, design.epochs + 1):
-        order = random_streams.image_order(run.seed, epoch, n_images)
-        for step in range(design.steps_per_epoch(batch_size)):
+        order = random_streams.image_order(design.order_seed(run.seed), epoch, n_images)
+        for step in range(n_images // batch_size):
             rows = order[step * batch_size : (step + 1) * batch_size]
             network.train()
             loss = nn.functional.cross_entropy(network(data.train.images[rows]), data.train.labels[rows])

@@ -23,7 +23,9 @@ Engine = Literal["auto", "torch", "kernel"]
 KERNEL = "kernel-1/float32"
 """The kernel's numerics id, of any device; its version is to be raised when the bits of a run change."""
 KERNEL_NORMS = (None, Norm("batch"))
-"""The arms' normalisations that the kernel knows; it knows no factor but those that every study has."""
+"""The arms' normalisations that the kernel knows."""
+KERNEL_FACTORS = ("batch_size", "lr", "depth", "width", "init", "n_train", "label_noise", "scale")
+"""The factors that the kernel knows: of shapes, of first weights and of data, and none of its arithmetic."""
 MAX_UNITS = 256
 """The widest layer that ``auto`` gives to the kernel; in wider ones torch's products are as fast (results/LOG.md)."""
 
@@ -89,7 +91,7 @@ def why_no_kernel(design: Design, device: str) -> str | None:
 
 def _unknown_to_kernel(design: Design) -> str | None:
     arms = [f"the arm {arm}" for arm in design.arms if not _knows(ARMS[arm])]
-    factors = [f"the factor {factor.key}" for factor in design.factors if not factor.always]
+    factors = [f"the factor {factor.key}" for factor in design.factors if factor.key not in KERNEL_FACTORS]
     return next(iter([*arms, *factors]), None)
 
 

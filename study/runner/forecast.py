@@ -63,13 +63,13 @@ def expected_throughput(model: CostModel, design: Design, studies: Path) -> tupl
 
 
 def _recorded_throughput(kind: str, design: Design, studies: Path) -> float | None:
-    """Return the throughput of the newest study under ``studies`` with this data set, widths, processor and kind of
-    engine, None where there is none."""
+    """Return the throughput of the newest study under ``studies`` with this data set, these widths of networks,
+    processor and kind of engine, None where there is none."""
     for path in newest_first(studies):
         try:
             manifest = json.loads(file_bytes(path, MAX_BYTES))
             other = Design.from_dict(manifest["design"])
-            alike = (other.dataset, other.widths) == (design.dataset, design.widths)
+            alike = (other.dataset, costs.all_widths(other)) == (design.dataset, costs.all_widths(design))
             throughput = float(manifest["timings"]["work_per_second_and_worker"])
             alike = alike and manifest["device"].get("engine", TORCH.kind).startswith(kind)
             if alike and manifest["device"]["name"] == processor() and 0 < throughput < math.inf:

@@ -17,10 +17,20 @@ from typing import Any, Self
 
 from study.errors import UsageError, describe_value
 from study.spec import arms
-from study.spec.arms import ARMS, DEFAULT_ARMS, Arm
+from study.spec.arms import ARMS, BASELINE, DEFAULT_ARMS, Arm
 from study.spec.checks import check_at_most, check_distinct, check_known, check_whole, format_value, listed
 from study.spec.datasets import DATASETS, DatasetSpec, OwnFile, check_dataset
-from study.spec.factors import FACTORS, REFERENCE_SETTING, Cell, Factor, Level, variable
+from study.spec.factors import (
+    FACTORS,
+    MAX_LAYERS,
+    MAX_UNITS,
+    REFERENCE_SETTING,
+    Cell,
+    Factor,
+    Level,
+    check_variable,
+    variable,
+)
 from study.spec.networks import NetworkSpec
 from study.spec.runs import Configuration, Run
 from study.spec.searches import MAX_SEARCHES, search_of
@@ -40,8 +50,6 @@ MAX_CELLS = 10_000
 MAX_SEEDS = 100_000
 MAX_SEED = 2**31 - 1  # int32 in the tables
 MAX_EPOCHS = 2**15 - 1  # int16 in the tables
-MAX_LAYERS = 100
-MAX_UNITS = 2**15
 MAX_PARAMETERS = 2**31 - 1  # int32 in the tables
 
 Vary = tuple[tuple[str, tuple[Level, ...]], ...]
@@ -114,13 +122,51 @@ class Design:
         check_known("--seed-of", self.seed_of, SEED_OF)
         arms.in_order(self.arms)
         for factor in reversed(FACTORS.values()):
-            for level in (*self._given(factor), *(chosen.cell[factor.key] for chosen in self.tuned)):
+            given = self._given(factor) if factor in self.factors else ()
+            tuned = [chosen.cell[factor.key] for chosen in self.tuned if factor.key in chosen.cell.identity]
+            for level in (*given, *tuned):
                 factor.check(factor.option, level, self.data)
         check_whole("--seeds", self.seeds, 0, MAX_SEED, "for a seed")
         check_whole("--epochs", (self.epochs,), 1, MAX_EPOCHS, "epochs")
         if not self.hidden:
             raise UsageError("--hidden: the list is empty; give at least one layer, such as --hidden 32 32")
         check_whole("--hidden", self.hidden, 1, MAX_UNITS, "units")
+        self._check_network()
+        self._check_batches()
+
+    def _check_network(self) -> None:
+        """Refuse a factor of layers that ``hidden``, or a network of one's own, contradicts.
+
+        Where depth or width varies, ``hidden`` has the default of it: so a cell's ids and its widths follow from the
+        cell and ``hidden`` alone."""
+        of_mlp = [key for key in dict(self.vary) if FACTORS[key].of_mlp]
+        if self.network is not None and of_mlp:
+            raise UsageError(
+                f"--vary {of_mlp[0]}=: {self.network.name} has layers of its own; leave out --network, or that factor"
+            )
+        (depth, *_), (width, *_) = FACTORS["depth"].default, FACTORS["width"].default
+        given = f"--hidden {' '.join(map(str, self.hidden))}"
+        if "depth" in of_mlp and [*self.hidden] != [self.hidden[0]] * int(depth):
+            two = " ".join([str(self.hidden[0])] * int(depth))
+            raise UsageError(
+                f"{given}: where --vary depth= sets the number of layers, --hidden sets their units by {depth} equal"
+                f" numbers, such as --hidden {two}"
+            )
+        if "width" in of_mlp and {*self.hidden} != {width}:
+            layers = " ".join([str(width)] * len(self.hidden))
+            raise UsageError(
+                f"{given}: where --vary width= sets the units, --hidden sets the number of layers by as many times"
+                f" {width}, such as --hidden {layers}"
+            )
+
+    def _check_batches(self) -> None:
+        """Refuse batches larger than the fewest training images."""
+        fewest, largest = min(dict(self.vary).get("n_train", (self.data.n_train,))), max(self.batch_sizes)
+        if largest > fewest:
+            raise UsageError(
+                f"--batch-sizes {largest}: no batch is that large with --vary n_train={fewest}; give sizes up to"
+                f" {fewest}"
+            )
 
     def _check_tuned(self) -> None:
         self._check_searches()
@@ -162,7 +208,8 @@ class Design:
             if (norm := ARMS[arm].norm) and self.network is None:
                 norm.check_widths(self.widths_in(cell)[1:-1])
         most = max(self.n_parameters(arm, cell) for arm in self.arms for cell in self.shapes)
-        check_at_most("--hidden", most, MAX_PARAMETERS, "weights")
+        by = [f"--vary {key}=" for key in ("depth", "width") if key in dict(self.vary)]
+        check_at_most(" times ".join(by) or "--hidden", most, MAX_PARAMETERS, "weights")
 
     # --- what it spans
 
@@ -173,7 +220,14 @@ class Design:
 
     def widths_in(self, cell: Cell) -> tuple[int, ...]:
         """Return features, hidden units by layer and classes of the networks of a cell."""
-        return (self.data.n_features, *self.hidden, self.data.n_classes)
+        varied = cell.identity.keys() & {"depth", "width"}
+        depth = cell.depth if "depth" in varied else len(self.hidden)
+        hidden = (cell.width if "width" in varied else self.hidden[0],) * depth if varied else self.hidden
+        return (self.data.n_features, *hidden, self.data.n_classes)
+
+    def n_train_in(self, cell: Cell) -> int:
+        """Return the number of training images of a cell."""
+        return int(cell.n_train or self.data.n_train)
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -245,9 +299,9 @@ class Design:
         vary = {key: (level,) for key, level in run.cell.identity.items() if not FACTORS[key].always}
         return replace(self, arms=(run.arm,), seeds=(run.seed,), tuned=(), vary=vary, **grid)  # type: ignore[arg-type]
 
-    def steps_per_epoch(self, batch_size: int) -> int:
+    def steps_per_epoch(self, cell: Cell) -> int:
         """Return the number of whole batches: the last incomplete one is dropped while training."""
-        return self.data.n_train // batch_size
+        return self.n_train_in(cell) // int(cell.batch_size)
 
     def n_parameters(self, arm: str, cell: Cell = REFERENCE_SETTING) -> int:
         """Return the number of weights and biases, and of what the arm's normalisation learns for hidden units."""
@@ -257,6 +311,20 @@ class Design:
         weights, biases = sum(n_in * n_out for n_in, n_out in pairwise(widths)), widths[-1]
         biases += sum(widths[1:-1]) if ARMS[arm].bias else 0
         return weights + biases + (sum(map(norm.n_parameters, widths[1:-1])) if norm else 0)
+
+    # --- chance
+
+    def weights_seed(self, seed: int) -> int:
+        """Return the seed of the first weights of a run of ``seed``."""
+        return 0 if self.seed_of == "order" else seed
+
+    def order_seed(self, seed: int) -> int:
+        """Return the seed of the order of the images, and of all else that training draws, of a run of ``seed``."""
+        return 0 if self.seed_of == "weights" else seed
+
+    def init_cause(self, arm: str) -> str:
+        """Return the name of the stream of an arm's first weights: one for all arms, unless they are unpaired."""
+        return f"init/{arm}" if self.unpaired_init and arm != BASELINE else "init"
 
     # --- names
 
@@ -275,8 +343,14 @@ class Design:
 
     def pair_id(self, run: Run) -> str:
         """Return such as ``b0032_lr1e-02_s007-<8 hex>``; the digits at the end tell near rates and designs apart."""
-        key = self.training | run.cell.identity | {"seed": run.seed}
-        return f"{run.cell.tag}_s{run.seed:03d}-{digest(key)[:8]}"
+        cell = self._plain(run.cell)
+        key = self.training | cell.identity | {"seed": run.seed}
+        return f"{cell.tag}_s{run.seed:03d}-{digest(key)[:8]}"
+
+    def _plain(self, cell: Cell) -> Cell:
+        """Return the cell with the default in the place of what the data set has of itself: ids are made of it."""
+        natural = {key: f.natural(self.data) for key, f in FACTORS.items() if f.natural}
+        return cell.but(**{key: FACTORS[key].default[0] for key, level in natural.items() if cell[key] == level})
 
     def run_id(self, run: Run) -> str:
         return f"{run.arm}_{self.pair_id(run)}"
@@ -367,8 +441,8 @@ def _varied(vary: Mapping[str, Iterable[Level]] | Vary) -> Vary:
     """Return the levels of further factors by key, checked."""
     checked: dict[str, tuple[Level, ...]] = {}
     for key, levels in dict(vary).items():
-        check_known("--vary", key, variable())
-        checked[key] = (levels,) if isinstance(levels, str) else _listed(levels)
+        check_variable(key)
+        checked[key] = _listed(levels if isinstance(levels, Iterable) and not isinstance(levels, str) else (levels,))
         check_distinct(FACTORS[key].option, checked[key])
     return tuple(checked.items())
 

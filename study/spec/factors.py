@@ -6,18 +6,28 @@ one: a value in ``FACTORS``, and the code that obeys it. A factor without an opt
 neither digests nor ids nor tables know of it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import total_ordering
 from typing import Any
 
 from study.errors import UsageError, describe_value
-from study.spec.checks import check_known, check_whole
+from study.spec.checks import check_known
 from study.spec.datasets import DatasetSpec
+from study.spec.levels import (
+    Check,
+    check_batch_size,
+    check_decay,
+    check_n_train,
+    check_rate,
+    check_share,
+    in_full,
+    in_ids,
+    one_of,
+    whole,
+)
 
 Level = int | float | str
-Check = Callable[[str, Any, DatasetSpec], None]
-"""A function that refuses a wrong level: (its option, the level, the data set)."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +53,11 @@ class Factor:
     """The field of a design, and the option, that holds its levels; None: ``vary``."""
     stacked: bool = False
     """Whether runs of several levels take their steps together."""
+    of_mlp: bool = False
+    """Whether it changes the multilayer perceptron, so that a network of one's own has no levels of it."""
+    natural: Callable[[DatasetSpec], Level] | None = None
+    """The level that a data set has where nobody varies it, if its number differs from one to the next: the default
+    stands for it."""
 
     @property
     def option(self) -> str:
@@ -61,10 +76,10 @@ class Factor:
 
     def level(self, value: Any) -> Level:
         """Return ``value`` as a level, a whole number as a float where the levels are; unchanged where it is none."""
-        if self.kind is not float or not isinstance(value, int) or isinstance(value, bool):
+        if self.kind is not float or not isinstance(value, int | float) or isinstance(value, bool):
             return value
         try:
-            return float(value)
+            return float(value) + 0.0  # -0.0 is 0.0
         except OverflowError:  # 10**400: ``check`` refuses it
             return value
 
@@ -73,47 +88,56 @@ class Factor:
         return level if self.is_numeric else self.default.index(level)
 
 
-def _check_batch_size(option: str, size: Any, data: DatasetSpec) -> None:
-    check_whole(option, (size,), 1, data.n_train, f"images, as {data.key} has")
-
-
-def _check_rate(option: str, lr: Any, data: DatasetSpec) -> None:
-    if not isinstance(lr, int | float) or not 1e-30 <= lr <= 1e30:  # NaN neither; engines store weights over rates
-        raise UsageError(
-            f"{option} {describe_value(lr)}: a learning rate is a finite number above 0 (1e-30 to 1e30), such as 0.01"
-        )
-
-
-def one_of(names: Sequence[str]) -> Check:
-    """Return the check of a factor whose levels are names."""
-    return lambda option, name, data: check_known(option, name, names)
-
-
-def in_full(number: float) -> str:
-    """Return a number without an exponent as far as that can be read: 0.001, never 1e-03."""
-    return f"{number:.12f}".rstrip("0") if 1e-6 <= number < 1 else f"{number:g}"
-
-
-def _tag_of_rate(lr: float) -> str:
-    mantissa, exponent = f"{lr:e}".split("e")
-    return f"lr{mantissa.rstrip('0').rstrip('.')}e{exponent}"
-
-
 ACTIVATIONS = ("relu", "tanh", "sigmoid")
 """The activations, each a value of ``study/engine/activations.py``."""
+OPTIMIZERS = ("adam", "adamw", "sgd", "momentum")
+"""The optimisers, each a value of ``study/engine/optimisers.py``."""
+INITS = ("torch", "kaiming", "xavier")
+"""The distributions of the first weights, each a bound in ``study/spec/constants.py``."""
+SCALES = ("none", "standard")
+"""What is done with the features of the images in ``study/data/variants.py``."""
+MAX_LAYERS = 100
+MAX_UNITS = 2**15
+MAX_VARIANTS = 4
+"""Data of cells (``study/data/variants.py``) that a process keeps; another one takes the place of the oldest."""
+ALL_IMAGES = 0
+"""The level of ``n_train`` in a study that leaves it alone: as many as the data set has."""
 
 FACTORS: dict[str, Factor] = {
     factor.key: factor
     for factor in (
         Factor(
-            "batch_size", int, "batch size", "batch size", (32, 128, 512), _check_batch_size,
+            "batch_size", int, "batch size", "batch size", (32, 128, 512), check_batch_size,
             tag="b{:04d}".format, field="batch_sizes",
         ),
         Factor(
-            "lr", float, "rate", "learning rate", (0.001, 0.01, 0.1), _check_rate,
-            tag=_tag_of_rate, show=in_full, field="lrs", stacked=True,
+            "lr", float, "rate", "learning rate", (0.001, 0.01, 0.1), check_rate,
+            tag=in_ids("lr"), show=in_full, field="lrs", stacked=True,
         ),
-        Factor("activation", str, "activation", "activation", ACTIVATIONS, one_of(ACTIVATIONS)),
+        Factor("activation", str, "activation", "activation", ACTIVATIONS, one_of(ACTIVATIONS), of_mlp=True),
+        Factor(
+            "depth", int, "depth", "hidden layers", (2,), whole(MAX_LAYERS, "hidden layers"),
+            tag="depth{}".format, of_mlp=True,
+        ),
+        Factor(
+            "width", int, "width", "units of a layer", (32,), whole(MAX_UNITS, "units of each hidden layer"),
+            tag="width{}".format, of_mlp=True,
+        ),
+        Factor("optimizer", str, "optimiser", "optimiser", OPTIMIZERS, one_of(OPTIMIZERS)),
+        Factor(
+            "weight_decay", float, "weight decay", "weight decay", (0.0,), check_decay,
+            tag=in_ids("wd"), show=in_full,
+        ),
+        Factor("init", str, "first weights", "first weights", INITS, one_of(INITS), of_mlp=True),
+        Factor(
+            "n_train", int, "training images", "training images", (ALL_IMAGES,), check_n_train,
+            tag="n{}".format, natural=lambda data: data.n_train,
+        ),
+        Factor(
+            "label_noise", float, "label noise", "share of wrong labels", (0.0,), check_share,
+            tag="noise{:g}".format, show=in_full,
+        ),
+        Factor("scale", str, "scaling", "scaling", SCALES, one_of(SCALES)),
     )
 }  # fmt: skip
 """Known factors by key, in the order of columns and ids."""
@@ -128,7 +152,9 @@ class Cell(Mapping[str, Level]):
     (True, 0.01, 32, True)
     """
 
-    __slots__ = ("_levels", "_said", "factors")
+    __slots__ = ("_key", "_levels", "_said", "factors")
+    _key: tuple[Any, ...] | None
+    """What cells are sorted by, once it was asked for."""
     _levels: dict[str, Level]
     _said: frozenset[str]
     factors: Mapping[str, Factor]
@@ -141,7 +167,7 @@ class Cell(Mapping[str, Level]):
         missing = [key for key, factor in FACTORS.items() if factor.always and key not in given]
         if missing:
             raise UsageError(f"a cell needs {missing[0]}, such as {missing[0]}={FACTORS[missing[0]].default[0]}")
-        self.factors = FACTORS
+        self.factors, self._key = FACTORS, None
         self._levels = {key: factor.level(given.get(key, factor.default[0])) for key, factor in FACTORS.items()}
         self._said = frozenset(self.identity)
 
@@ -149,7 +175,7 @@ class Cell(Mapping[str, Level]):
     def of(cls, factors: Mapping[str, Factor], levels: Mapping[str, Level]) -> "Cell":
         """Return a cell of other factors than ``FACTORS``; sentences and tables name all its levels."""
         cell = cls.__new__(cls)
-        cell.factors, cell._levels, cell._said = factors, dict(levels), frozenset(levels)
+        cell.factors, cell._key, cell._levels, cell._said = factors, None, dict(levels), frozenset(levels)
         return cell
 
     def __getitem__(self, key: str) -> Any:
@@ -173,7 +199,7 @@ class Cell(Mapping[str, Level]):
         return self._levels == other._levels if isinstance(other, Cell) else NotImplemented
 
     def __lt__(self, other: "Cell") -> bool:
-        return self._places() < other._places()
+        return self._sorted_by < other._sorted_by
 
     def __repr__(self) -> str:
         return f"Cell({', '.join(f'{key}={level!r}' for key, level in self.said.items())})"
@@ -183,6 +209,12 @@ class Cell(Mapping[str, Level]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _remade, (self._levels, self._said, None if self.factors is FACTORS else self.factors)
+
+    @property
+    def _sorted_by(self) -> tuple[Any, ...]:
+        if self._key is None:  # made once: a large grid is sorted often
+            self._key = self._places()
+        return self._key
 
     def _places(self, stacked: bool = True) -> tuple[Any, ...]:
         factors = (self.factors[key] for key in self._levels)
@@ -247,6 +279,21 @@ def rounded(cell: Cell, digits: int = 3) -> Cell:
 def variable() -> list[str]:
     """Return the keys of the factors that ``--vary`` takes."""
     return [key for key, factor in FACTORS.items() if not factor.always]
+
+
+def check_variable(key: Any) -> None:
+    """Refuse what ``--vary`` does not take: say which option does, or how a factor is added."""
+    factor = FACTORS.get(key) if isinstance(key, str) else None
+    if factor is not None and factor.always:
+        levels = " ".join(map(factor.show, factor.default))
+        raise UsageError(f"--vary {key}: the {factor.axis} has an option of its own: {factor.option} {levels}")
+    try:
+        check_known("--vary", key, variable())
+    except UsageError as unknown:
+        raise UsageError(
+            f"{unknown}; to add a factor, put Factor({describe_value(key)}, ...) into FACTORS in study/spec/factors.py"
+            " and write the code that obeys it, as CONTRIBUTING.md shows"
+        ) from None
 
 
 REFERENCE_SETTING = Cell(32, 0.01)

@@ -151,7 +151,7 @@ def part_table(
     """Return the part of a cohort: one row for each of ``runs``, in the history's order, with its ``made_by``."""
     rows = []
     for i, (run, bad) in enumerate(zip(runs, history.first_bad_epoch, strict=True)):
-        epochs = _epochs(design, history.loss[i], history.n_correct[i], bad, DIVERGED)
+        epochs = _epochs(design, run, history.loss[i], history.n_correct[i], bad, DIVERGED)
         status = OK if bad is None else DIVERGED
         test_correct = np.packbits(history.test_correct[i]).tobytes() if bad is None else None
         row = _row(design, run, status, bad, history.n_steps, test_correct, epochs)
@@ -163,7 +163,7 @@ def not_applicable_table(design: Design) -> pa.Table:
     """Return rows like a part's, with null metrics, for the runs that cannot be trained."""
     nothing = np.zeros((design.epochs + 1, len(SPLITS)))
     rows = [
-        _row(design, run, NOT_APPLICABLE, None, 0, None, _epochs(design, nothing, nothing, 0, NOT_APPLICABLE))
+        _row(design, run, NOT_APPLICABLE, None, 0, None, _epochs(design, run, nothing, nothing, 0, NOT_APPLICABLE))
         for run in design.runs
         if not run.applicable
     ]
@@ -201,10 +201,10 @@ def keys_of(design: Design, run: Run) -> dict[str, Any]:
 
 
 def _epochs(
-    design: Design, loss: np.ndarray, n_correct: np.ndarray, first_bad: int | None, bad_status: str
+    design: Design, run: Run, loss: np.ndarray, n_correct: np.ndarray, first_bad: int | None, bad_status: str
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows of one run from arrays (epochs + 1, splits); null metrics from the first bad epoch on."""
-    n_examples = (design.data.n_train, design.data.n_test)
+    n_examples = (design.n_train_in(run.cell), design.data.n_test)
     for epoch, i in np.ndindex(loss.shape):
         row = {"epoch": epoch, "split": SPLITS[i], "n_examples": n_examples[i]}
         if first_bad is not None and epoch >= first_bad:

@@ -22,6 +22,7 @@ from study.engine.kernel.library import Run as State
 from study.spec.arms import ARMS
 from study.spec.cohorts import Cohort
 from study.spec.design import Design
+from study.spec.factors import MAX_VARIANTS, Cell
 from study.spec.history import History
 from study.spec.runs import Run
 
@@ -48,7 +49,7 @@ class Training:
         self.buffer = ScratchBuffer()
         self.n_images = len(data.train.labels)
         self.n_steps = 0
-        self.steps_of_a_piece = steps_at_once(design, cohort.batch_size, self.n_images)
+        self.steps_of_a_piece = steps_at_once(design, cohort.cell, self.n_images)
         self.loss: list[NDArray[np.float64]] = []
         self.n_correct: list[NDArray[np.int64]] = []
         self.finite: list[NDArray[np.bool_]] = []
@@ -67,7 +68,9 @@ class Training:
         """Train on a seed's images piece by piece; yield by run the loss of each batch before its step."""
         size, piece = self.cohort.batch_size, self.steps_of_a_piece * self.cohort.batch_size
         for seed in self.cohort.seeds:
-            order = random_streams.image_order(seed, epoch, self.n_images)[: self.n_images // size * size]
+            order = random_streams.image_order(self.design.order_seed(seed), epoch, self.n_images)[
+                : self.n_images // size * size
+            ]
             for some in torch.split(order.to(torch.int32), piece):
                 images = self.images.train.piece(some.numpy(), size, self.buffer)
                 runs = [Run(cell, seed=seed, arm=arm) for arm, cell in product(self.cohort.arms, self.cohort.cells)]
@@ -92,7 +95,7 @@ class Training:
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Return mean losses (runs,) and correct (runs, n): some images by all networks, while the cache has them."""
         losses, correct = np.zeros(len(networks)), []
-        for some in split.chunks(max(1, _at_once(self.design, PIECE) // BLOCK) * BLOCK):
+        for some in split.chunks(max(1, _at_once(self.design, self.cohort.cell) // BLOCK) * BLOCK):
             of_chunk = []
             for i, (network, own) in enumerate(zip(networks, folded, strict=True)):
                 self.check_cancelled()
@@ -123,10 +126,10 @@ class Network:
         self.layout = Layout(widths, ARMS[run.arm].norm is not None)
         self.state = State(self.layout, run.cell.lr)
         self.batch_size = run.cell.batch_size
-        self.n_batches = design.steps_per_epoch(self.batch_size)
+        self.n_batches = design.steps_per_epoch(run.cell)
         self.earlier, self.n_earlier_epochs = np.zeros_like(self.state.sums), -1
         for index in range(len(widths) - 1):
-            weight, bias = random_streams.initial_linear(run.seed, index, *widths[index : index + 2])
+            weight, bias = random_streams.initial_weights(design, run, index)
             self.parameter(f"linears.{index}.weight")[:] = weight.numpy()
             self.parameter(f"linears.{index}.bias")[:] = bias.numpy()
         for name, place in self.layout.statistics.items():
@@ -165,26 +168,28 @@ class Network:
             return (sums * correction / n if n else np.full_like(sums, np.nan)).astype(np.float32)
 
 
-def steps_at_once(design: Design, batch_size: int, n_images: int) -> int:
+def steps_at_once(design: Design, cell: Cell, n_images: int) -> int:
     """Return the steps of one call; at least one, and an epoch of ``n_images`` parted evenly."""
-    n_steps = n_images // batch_size
-    max_steps = max(1, _at_once(design, PIECE) // batch_size)
+    n_steps = n_images // cell.batch_size
+    max_steps = max(1, _at_once(design, cell) // cell.batch_size)
     return -(-n_steps // -(-n_steps // max_steps)) if n_steps else 1
 
 
-def _at_once(design: Design, max_images: int) -> int:
+def _at_once(design: Design, cell: Cell) -> int:
     """Return how many images one call may train on or evaluate."""
-    return int(min(max_images, WORK / max(map(design.n_parameters, design.arms))))
+    return int(min(PIECE, WORK / max(design.n_parameters(arm, cell) for arm in design.arms)))
 
 
-_latest: tuple[weakref.ref[Dataset], Prepared] | None = None
+_kept: list[tuple[weakref.ref[Dataset], Prepared]] = []
 _preparing = threading.Lock()
 
 
 def prepared(design: Design, data: Dataset) -> Prepared:
-    """Return the images of the data set in use, which all cohorts of a process share."""
-    global _latest
+    """Return the images of the data in use, which all cohorts of a process share."""
     with _preparing:
-        if _latest is None or _latest[0]() is not data:
-            _latest = (weakref.ref(data), prepare(load(), data, design.widths))
-        return _latest[1]
+        _kept[:] = [(whose, images) for whose, images in _kept if whose() is not None][-MAX_VARIANTS:]
+        for whose, images in _kept:
+            if whose() is data:
+                return images
+        _kept.append((weakref.ref(data), prepare(load(), data, design.widths)))
+        return _kept[-1][1]

@@ -187,22 +187,30 @@ class Predictor:
 class Stack:
     """The networks of one arm, S seeds x R rates."""
 
-    def __init__(self, arm: str, cell: Cell, widths: Sequence[int], lrs: Tensor, seeds: Sequence[int]):
-        """``lrs`` (S, R) is the rate of each run, its dtype and device those of all tensors; ``seeds`` (S,); ``cell``
-        says what else the runs have in common."""
+    def __init__(
+        self, arm: str, cell: Cell, widths: Sequence[int], lrs: Tensor, seeds: Sequence[int], cause: str = "init",
+        noise_seeds: Sequence[int] | None = None,
+    ):  # fmt: skip
+        """``lrs`` (S, R) is the rate of each run, its dtype and device those of all tensors; ``seeds`` (S,) and
+        ``cause`` name the streams of the first weights, ``noise_seeds`` (S,), the same unless given, those of what
+        training draws; ``cell`` says what else the runs have in common."""
         self.widths, self.n_linears, self.activation = tuple(widths), len(widths) - 1, activations.for_cell(cell)
         self.padded = (widths[0], *(-(-width // VECTOR) * VECTOR for width in widths[1:-1]), widths[-1])
         self.arm = ARMS[arm]
         self.parameters = Parameters(self.padded[:2], _other_shapes(self.padded, self.arm), lrs, optimisers.for_cell(cell))
         self.hidden = [
-            HiddenLayer(self.parameters, index, width, self.padded[index + 1], seeds)
+            HiddenLayer(self.parameters, index, width, self.padded[index + 1], noise_seeds or seeds)
             for index, width in enumerate(widths[1:-1])
         ]
         norm = self.arm.norm
         self.norms = [norms.module_of(norm).stacked(layer, norm) for layer in self.hidden if norm]
         self.first, self.layers = FirstLinear(self.parameters), self._layers()
         for index in range(self.n_linears):
-            self._initialise(index, seeds, n_rates=lrs.shape[1])
+            drawn = [
+                random_streams.initial_linear(seed, index, *widths[index : index + 2], cell.init, cause)
+                for seed in seeds
+            ]
+            self._initialise(index, drawn, n_rates=lrs.shape[1])
 
     def _layers(self) -> list[Layer]:
         """Return the layers after the first: the activation of every hidden layer, before or after it the arm's norm,
@@ -227,9 +235,8 @@ class Stack:
         """Whether a training step draws random numbers, which it does on the host."""
         return bool(self.arm.dropout) or any(hasattr(norm, "draws") for norm in self.norms)
 
-    def _initialise(self, index: int, seeds: Sequence[int], n_rates: int) -> None:
-        """Set a linear layer to what the seeds draw, equal over rates; padding is zero."""
-        drawn = [random_streams.initial_linear(seed, index, *self.widths[index : index + 2]) for seed in seeds]
+    def _initialise(self, index: int, drawn: Sequence[tuple[Tensor, Tensor]], n_rates: int) -> None:
+        """Set a linear layer to the weight and the bias that each seed draws, equal over rates; padding is zero."""
         weight, bias = (torch.stack(tensors).repeat_interleave(n_rates, dim=0) for tensors in zip(*drawn, strict=True))
         n_in, n_out = (self.padded[i] - self.widths[i] for i in (index, index + 1))
         weight, bias = pad(weight, (0, n_out, 0, n_in)), pad(bias, (0, n_out))

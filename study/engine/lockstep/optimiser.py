@@ -3,6 +3,7 @@
 **A learning rate per run from one Adam.** Adam multiplies its rate with a step that follows from the
 gradients alone (Kingma & Ba 2015, algorithm 1). So what is stored is u = w / lr, and Adam is handed dL/dw
 with a rate of 1: u moves by that step, hence w = lr u by lr times it. One step then serves every rate.
+The same holds of every rule in ``engine.optimisers``; weight decay, which w itself is part of, knows each rate.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,10 +11,10 @@ from math import prod
 
 import torch
 from torch import Tensor
-from torch.optim.adam import adam
 
-from study.spec.constants import ADAM, Adam
+from study.engine.optimisers import OPTIMISERS, Rule
 
+ADAM = Rule(OPTIMISERS["adam"])
 ALIGNMENT = 64  # elements; every parameter starts at the same alignment whatever the stack holds
 
 
@@ -24,7 +25,7 @@ class Parameters:
     (S R, rows, columns) is w of each of the others, valid since the last ``refresh``.
     """
 
-    def __init__(self, first: Sequence[int], others: Mapping[str, tuple[int, int]], lrs: Tensor, rule: Adam = ADAM):
+    def __init__(self, first: Sequence[int], others: Mapping[str, tuple[int, int]], lrs: Tensor, rule: Rule = ADAM):
         """Take the shapes of one run's parameters, and ``lrs`` (S, R), whose dtype and device all tensors have."""
         self.rule = rule
         n_seeds, n_rates = lrs.shape
@@ -40,7 +41,8 @@ class Parameters:
             view.copy_(self.scale.expand_as(view))
         self.stored, self.gradients, self.values = map(self._named, (self._stored, self._d_stored, self._values))
         self.moved = [self.first, self._stored]
-        self.moments = [[torch.zeros_like(tensor) for tensor in self.moved] for _ in range(2)]
+        self.rates = [lrs[:, None, :, None], self._scales]
+        self.kept = [[torch.zeros_like(tensor) for tensor in self.moved] for _ in range(rule.optimiser.n_kept)]
         self.n_steps = [lrs.new_zeros((), dtype=torch.float32) for _ in self.moved]
 
     def _named(self, buffer: Tensor) -> dict[str, Tensor]:
@@ -65,13 +67,15 @@ class Parameters:
         torch.mul(self._stored, self._scales, out=self._values)
 
     def step(self) -> None:
-        """Take one step of Adam on ``d_first`` and ``gradients``."""
-        rule = self.rule
-        adam(
-            self.moved, [self.d_first, self._d_stored], self.moments[0], self.moments[1], [], self.n_steps,
-            lr=1.0, beta1=rule.beta1, beta2=rule.beta2, eps=rule.eps,
-            weight_decay=0.0, amsgrad=False, maximize=False, fused=True,
-        )  # fmt: skip
+        """Take one step on ``d_first`` and ``gradients``."""
+        optimiser, d_w = self.rule.optimiser, [self.d_first, self._d_stored]
+        assert optimiser.step is not None, "optimisers.why_not says which a stack takes"
+        if self.rule.weight_decay:
+            decayed = self.moved if optimiser.decoupled else d_w
+            sign = -1 if optimiser.decoupled else 1
+            for tensor, u, lr in zip(decayed, self.moved, self.rates, strict=True):
+                tensor.addcmul_(u, lr, value=sign * self.rule.weight_decay)  # lr u is w
+        optimiser.step(self.moved, d_w, self.kept, self.n_steps)
 
 
 def by_run(first: Tensor) -> Tensor:

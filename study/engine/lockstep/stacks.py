@@ -50,7 +50,8 @@ class Lockstep:
         self.slots = Slots.fixed_shape(cohort) if fixed_shape or device.type != "cpu" else Slots.shared(cohort)
         lrs = torch.tensor(self.slots.lrs, dtype=dtype, device=device)
         cell, widths = cohort.cell, design.widths_in(cohort.cell)
-        self.stacks = [Stack(arm, cell, widths, lrs, self.slots.seeds) for arm in cohort.arms]
+        seeds, noise = (list(map(of, self.slots.seeds)) for of in (design.weights_seed, design.order_seed))
+        self.stacks = [Stack(arm, cell, widths, lrs, seeds, design.init_cause(arm), noise) for arm in cohort.arms]
 
     def step(self, images: ImageBatch, labels: Tensor) -> None:
         """Update every run once from images (batch, S, features), labels (S, batch)."""

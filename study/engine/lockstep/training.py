@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from study.data.dataset import Dataset
+from study.data.variants import variant
 from study.engine import random_streams
 from study.engine.lockstep.epochs import CudaGraphEpoch, EagerEpoch, EpochRunner
 from study.engine.lockstep.evaluation import evaluate
@@ -41,9 +42,9 @@ def train_together(
 ) -> list[History]:
     """Train cohorts side by side, which a GPU needs to be busy; their numbers do not depend on one another.
 
-    ``make`` is another engine than torch's.
+    ``make`` is another engine than torch's. A trainer is handed what a cohort's cells make of ``data``.
     """
-    trainings = [(make or Training)(design, cohort, data) for cohort in cohorts]
+    trainings = [(make or Training)(design, cohort, variant(data, cohort.cell)) for cohort in cohorts]
     for epoch in range(1, design.epochs + 1):
         for training in trainings:  # only queues the work of a GPU
             training.epoch(epoch)
@@ -100,7 +101,10 @@ class Training:
         with self._own_stream():
             for stack in self.lockstep.stacks:
                 stack.begin_epoch()
-            self.epoch_runner.run(image_orders(self.lockstep.slots.seeds, number, self.cohort, self.data))
+            self.epoch_runner.run(image_orders(self._order_seeds(), number, self.cohort, self.data))
+
+    def _order_seeds(self) -> list[int]:
+        return [self.design.order_seed(seed) for seed in self.lockstep.slots.seeds]
 
     def evaluate(self) -> None:
         """Record losses and correct answers on all images of both splits."""
@@ -113,14 +117,14 @@ class Training:
             n_correct=np.stack([snapshot.n_correct for snapshot in self.snapshots], axis=1),
             finite=np.stack([snapshot.finite for snapshot in self.snapshots], axis=1),
             test_correct=self.snapshots[-1].test_correct,
-            n_steps=self.design.epochs * self.design.steps_per_epoch(self.cohort.batch_size),
+            n_steps=self.design.epochs * self.design.steps_per_epoch(self.cohort.cell),
             weights=self._weights(),
         )
 
     def _weights(self) -> list[dict[str, NDArray[np.float32]]]:
         """Return the trained networks, runs in the cohort's order."""
         size, n_runs = self.cohort.batch_size, len(self.cohort.seeds) * len(self.cohort.cells)
-        n_batches = self.design.steps_per_epoch(size)
+        n_batches = self.design.steps_per_epoch(self.cohort.cell)
         states = [stack.trained(run, size, n_batches) for stack in self.lockstep.stacks for run in range(n_runs)]
         return [{name: value.float().cpu().numpy() for name, value in state.items()} for state in states]
 

@@ -7,8 +7,8 @@ argument is the number of groups, width / g. Gamma and beta are learnt by unit.
 from torch import Tensor, nn
 
 from study.engine.lockstep.hidden import HiddenLayer
-from study.engine.norms.affine import unlearnt
 from study.engine.norms import layer as layer_norm
+from study.engine.norms.affine import unlearnt
 from study.engine.norms.layer import ByImage
 from study.spec.constants import NORM_EPS
 from study.spec.norms import Norm

@@ -8,7 +8,8 @@ import pytest
 from study.cli.run_options import parse
 from study.errors import UsageError
 from study.spec.design import Design
-from study.spec.factors import FACTORS, Cell, Factor, in_words, one_of
+from study.spec.factors import FACTORS, Cell, Factor, in_words
+from study.spec.levels import one_of
 from study.store.schemas import part_schema, records_schema
 
 COLOURS = ("red", "green", "blue")
@@ -90,7 +91,19 @@ def test_the_command_line_varies_it(colour: Factor) -> None:
         (["colour"], "--vary colour: give each factor once, as KEY=LEVEL,LEVEL"),
         (["colour=red", "colour=blue"], "--vary colour=blue: give each factor once"),
         (["color=red"], r"--vary 'color' is unknown \(did you mean colour\?\); choose from: "),
-        (["lr=0.1"], "--vary 'lr' is unknown"),
+        (["lr=0.1"], "--vary lr: the learning rate has an option of its own: --lrs 0.001 0.01 0.1$"),
+        (
+            ["shape=round"],
+            r"--vary 'shape' is unknown.*put Factor\('shape', \.\.\.\) into FACTORS in study/spec/factors.py",
+        ),
+        (
+            ["colour=red", "blue", "green"],
+            "--vary colour=red blue green takes commas and no blanks: --vary colour=red,blue,green$",
+        ),
+        (
+            ["colour=red,", "blue", "depth=2"],
+            "--vary colour=red, blue takes commas and no blanks: --vary colour=red,blue$",
+        ),
     ],
 )
 def test_what_cannot_be_varied_is_said(colour: Factor, words: list[str], message: str) -> None:

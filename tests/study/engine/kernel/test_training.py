@@ -21,6 +21,7 @@ from study.engine.kernel.library import Run as State
 from study.engine.lockstep.training import Training, train, train_together
 from study.spec.cohorts import Cohort
 from study.spec.design import Design
+from study.spec.factors import Cell
 from study.spec.history import History
 from study.spec.runs import Run
 from study.store.study_folder import Folder
@@ -224,7 +225,7 @@ def test_the_form_is_in_the_manifest(study_run: Callable[..., int], tmp_path: Pa
 def test_a_call_is_short_or_a_single_step(hidden: tuple[int, ...], batch_size: int) -> None:
     """Signals wait for it: WORK takes a fraction of a second. An epoch is parted evenly."""
     design = Design("mnist", batch_sizes=(batch_size,), hidden=hidden)
-    n_steps = training.steps_at_once(design, batch_size, 60_000)
+    n_steps = training.steps_at_once(design, Cell(batch_size, 0.01), 60_000)
     assert n_steps == 1 or n_steps * batch_size * design.n_parameters("bn") <= training.WORK
     n_pieces = -(-(60_000 // batch_size) // n_steps)
     assert 0 <= n_pieces * n_steps - 60_000 // batch_size < n_pieces
