@@ -47,6 +47,8 @@ class Options(StudiesFolder, DataFolder, DryRun):
     """cpu, cuda or cuda:1."""
     workers: int = 0
     """Threads on a CPU; 0 means one per core."""
+    network: str | None = None
+    """FILE.py:make of a study of your own network: its code is run. A copy is in the study's folder, network/."""
 
 
 def run(options: Options) -> int:
@@ -55,13 +57,13 @@ def run(options: Options) -> int:
     if not DEVICE.fullmatch(options.device):
         raise UsageError(f"--device {options.device!r}: choose cpu, cuda or cuda:0")
     folder = Folder(options.study_dir or _newest(options.out))
-    design, runs = evaluable(folder)
+    design, runs = evaluable(folder, options.network)
     extent, progress = Extent(options.clean), Progress(options.log_format, options.quiet and not options.dry_run)
     device = evaluation_plan.announce(folder, design, runs, extent, options.device, n_workers, progress)
     if options.dry_run:
         return 0
     if device is not None:
-        emit_place(progress, device, devices.numerics_id(device, tf32=False))
+        emit_place(progress, device, devices.numerics_id(device, tf32=False), "torch engine")
     source = ImageSource(design.dataset, options.data_dir)
     try:
         complete_evaluation(folder, design, runs, source, options.device, extent, n_workers, progress)

@@ -60,7 +60,8 @@ def train(
     path
         The folder of the study; its name is the study's.
     engine
-        ``"torch"``, ``"kernel"`` (C, on a CPU) or ``"auto"``: what the study began with, for a new one the faster.
+        ``"torch"``, ``"kernel"`` (C, on a CPU), ``"plain"`` (a loop of torch.nn) or ``"auto"``: what the study began
+        with; for a new one the faster, or ``"plain"`` where the design has a network of your own.
     workers
         Threads or processes on a CPU; None is one a core.
     device
@@ -106,6 +107,7 @@ def evaluate(
     workers: int | None = None,
     device: str = "cpu",
     data_dir: StrPath = DATA_DIR,
+    network: str | None = None,
 ) -> Path:
     """Evaluate the trained networks of a study under other statistics and, if asked for, on other images.
 
@@ -120,6 +122,8 @@ def evaluate(
         Threads on a CPU; None is one a core.
     device, data_dir
         As for ``train``.
+    network
+        ``"FILE.py:make"`` of a study of your own network: its code is run. A copy is in the study's folder.
 
     Returns
     -------
@@ -132,7 +136,7 @@ def evaluate(
         Where there is no study, or no network with statistics to choose.
     """
     folder = Folder(Path(path))
-    design, runs = evaluable(folder)
+    design, runs = evaluable(folder, network)
     source, n_workers = ImageSource(design.dataset, Path(data_dir)), Execution(workers=workers).n_workers
     extent = Extent(clean=conditions == "clean")
     complete_evaluation(folder, design, runs, source, device, extent, n_workers, Progress(quiet=True))

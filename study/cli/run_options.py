@@ -17,6 +17,7 @@ from study.spec.commands import STUDY_ID
 from study.spec.datasets import AUTO, DATASETS
 from study.spec.design import MAX_SEED, MAX_SEEDS, Design
 from study.spec.factors import FACTORS, Level, variable
+from study.spec.networks import NetworkSpec
 from study.store.study_folder import Folder
 
 PROGRAM = "python -m study.run"
@@ -45,6 +46,9 @@ class Experiment:
     """Passes over the training images."""
     hidden: tuple[int, ...] = (32, 32)
     """Units in each hidden layer."""
+    network: str | None = None
+    """Network of your own, as FILE.py:make, a function that is given the arm and returns a torch.nn.Module; or one that
+    comes with the program: cnn, residual. The file is run."""
 
 
 @dataclass(frozen=True)
@@ -99,10 +103,19 @@ class Options(Experiment, Data, StudyFolder, Judgement, Machine, Advanced, Sitti
     def design(self, dataset: str) -> Design:
         """Return the design on ``dataset``; a UsageError names what is wrong with it."""
         grid = {factor.field: getattr(self, factor.field) for factor in FACTORS.values() if factor.field}
+        network = None if self.network is None else self._network(dataset)
         seeds = tuple(range(self.first_seed, self.first_seed + self.seeds))
         return Design(
-            dataset, self.arms, seeds=seeds, epochs=self.epochs, hidden=self.hidden, vary=_parse_vary(self.vary), **grid
-        )
+            dataset, self.arms, seeds=seeds, epochs=self.epochs, hidden=self.hidden, vary=_parse_vary(self.vary),
+            network=network, **grid,
+        )  # fmt: skip
+
+    def _network(self, dataset: str) -> NetworkSpec:
+        """Return the network that is named, which is loaded and tried."""
+        from study.engine.plain.probing import network
+
+        assert self.network is not None
+        return network(self.network, dataset, self.arms)
 
     def folder(self, dataset: str) -> Folder:
         """Return the study's folder, named by the data set unless there is a --study-id."""

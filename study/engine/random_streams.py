@@ -2,10 +2,13 @@
 
 A stream is addressed by (seed, cause, index): initial weights by layer, the order of the images by
 epoch. Arms, learning rates and batch sizes are not part of the address, so they share the stream:
-that is what makes two runs of a seed a pair. torch's global generator is never used.
+that is what makes two runs of a seed a pair. torch's global generator is used by a user's own modules alone, which
+draw from it whatever one does: each time from the start of a stream, and it is given back as it was.
 """
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -23,6 +26,21 @@ def generator(seed: int, cause: str, index: int) -> torch.Generator:
     name = f"{seed}/{cause}/{index}".encode()
     state = int.from_bytes(hashlib.sha256(name).digest()[:8], "big")
     return torch.Generator().manual_seed(state)
+
+
+@contextmanager
+def global_generator(seed: int, cause: str, index: int) -> Iterator[None]:
+    """Have torch's global generator at the start of the stream (seed, cause, index) inside a ``with`` block, and as it
+    was after it; of one thread at a time, since a process has one.
+
+    >>> with global_generator(0, "modules", 0):
+    ...     a = torch.rand(3)
+    >>> torch.equal(a, torch.rand(3, generator=generator(0, "modules", 0)))
+    True
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(generator(seed, cause, index).initial_seed())
+        yield
 
 
 def initial_linear(seed: int, layer: int, n_in: int, n_out: int) -> tuple[Tensor, Tensor]:

@@ -21,14 +21,13 @@ from study.engine import devices
 from study.engine.costs import TORCH, CostModel
 from study.errors import UsageError
 from study.spec import commands, conditions
-from study.spec.arms import ARMS
 from study.spec.commands import shown_path
 from study.spec.design import Design
 from study.spec.factors import Cell
 from study.spec.history import OK
 from study.spec.inference_modes import CLEAN, DETAILS, Evaluation, shown_cell
 from study.spec.runs import Run
-from study.store import weights
+from study.store import network_files, weights
 from study.store.inference_tables import Store
 from study.store.scores import scores
 from study.store.study_folder import Folder
@@ -66,12 +65,12 @@ class Extent:
     detailed: frozenset[tuple[str, Cell]] | None = None
     """Arms and cells whose networks have the ``DETAILS`` beside the main ways; None: all."""
 
-    def evaluations(self, run: Run) -> list[Evaluation]:
+    def evaluations(self, design: Design, run: Run) -> list[Evaluation]:
         """Return what is evaluated of a run's network."""
         under = [CLEAN] if self.clean else [(each.name, each.severity) for each in conditions.CONDITIONS]
         main = [Evaluation("ablation", *condition) for condition in under]
         detailed = self.detailed is None or (run.arm, run.cell) in self.detailed
-        return [*main, *DETAILS] if detailed and ARMS[run.arm].statistics else main
+        return [*main, *DETAILS] if detailed and design.statistics(run.arm) else main
 
 
 def shown(folder: Folder, design: Design, runs: Sequence[Run]) -> Extent:
@@ -112,8 +111,11 @@ def trained(folder: Folder, design: Design) -> list[Run]:
     return [run for run in design.grid if status.get(design.run_id(run)) == OK]
 
 
-def evaluable(folder: Folder) -> tuple[Design, list[Run]]:
-    """Return the design of a study and its trained runs; a UsageError where no inference mode can be chosen."""
+def evaluable(folder: Folder, network: str | None = None) -> tuple[Design, list[Run]]:
+    """Return the design of a study and its trained runs; a UsageError where no inference mode can be chosen.
+
+    ``network`` names the file of the study's network, which is run.
+    """
     design = folder.design()
     if design is None:
         raise UsageError(
@@ -121,30 +123,32 @@ def evaluable(folder: Folder) -> tuple[Design, list[Run]]:
             f" {commands.train_into(folder.path)}"
         )
     runs = trained(folder, design)
-    if not any_statistics(runs):
+    if not any_statistics(design, runs):
         raise UsageError(
             f"{shown_path(folder.path)} has no trained run with batch normalisation, so there are no inference modes to"
             " compare"
         )
-    return design, runs
+    return network_files.named_again(folder.path, design, network), runs
 
 
-def any_statistics(runs: Sequence[Run]) -> bool:
+def any_statistics(design: Design, runs: Sequence[Run]) -> bool:
     """Whether an arm of ``runs`` has statistics to choose."""
-    return any(ARMS[run.arm].statistics for run in runs)
+    return any(design.statistics(run.arm) for run in runs)
 
 
 def missing(folder: Folder, design: Design, runs: Sequence[Run], extent: Extent) -> Todo:
     """Return what is not evaluated yet of ``extent``, by run."""
     done = Store(folder.path).done(design)
-    by_run = {run: [one for one in extent.evaluations(run) if (design.run_id(run), one) not in done] for run in runs}
+    by_run = {
+        run: [one for one in extent.evaluations(design, run) if (design.run_id(run), one) not in done] for run in runs
+    }
     return {run: evaluations for run, evaluations in by_run.items() if evaluations}
 
 
 def work(design: Design, run: Run, evaluations: Sequence[Evaluation], model: CostModel = TORCH) -> float:
     """Return the work of evaluating a run's network, in units of ``engine.costs``."""
     n_details = sum(evaluation in DETAILS for evaluation in evaluations)
-    main = model.cost_per_inference_image * (1 if ARMS[run.arm].statistics else ONE_WAY)
+    main = model.cost_per_inference_image * (1 if design.statistics(run.arm) else ONE_WAY)
     details = model.cost_per_detailed_image / len(DETAILS)
     cost = main * (len(evaluations) - n_details) + details * n_details
     return cost * design.data.n_test * design.n_parameters(run.arm, run.cell)
@@ -162,7 +166,7 @@ def _images(folder: Folder, source: ImageSource, device: str) -> "Dataset":
 
 def _evaluate(folder: Folder, design: Design, todo: Todo, images: "Dataset", n_workers: int, report: Report) -> None:
     """Evaluate group by group: in this thread or, with several groups and workers on a CPU, in several."""
-    groups = list(_groups(todo))
+    groups = list(_groups(todo, NETWORKS_PER_GROUP if design.network is None else 1))
     device = images.test.images.device.type
     job = Job(folder.path, design, devices.numerics_id(device, tf32=False))
     if device != "cpu" or min(n_workers, len(groups)) < 2:
@@ -228,12 +232,12 @@ def _check(stopped: threading.Event) -> None:
         raise CancelledError
 
 
-def _groups(todo: Todo) -> Iterator[list[Run]]:
-    """Yield networks of one arm and shape (batch size, activation) that lack the same evaluations, a few at a time."""
+def _groups(todo: Todo, size: int) -> Iterator[list[Run]]:
+    """Yield networks of one arm and shape (batch size, activation) that lack the same evaluations, some at a time."""
 
     def alike(run: Run) -> tuple[object, ...]:
         return run.arm, run.cell.shape, todo[run]
 
     for _, group in groupby(sorted(todo, key=alike), alike):
         runs = list(group)
-        yield from (runs[start : start + NETWORKS_PER_GROUP] for start in range(0, len(runs), NETWORKS_PER_GROUP))
+        yield from (runs[start : start + size] for start in range(0, len(runs), size))

@@ -132,7 +132,7 @@ def _evaluate(design: Design, folder: Folder, source: ImageSource, execution: Ex
     if len(runs) < len(candidates):
         n = f"{len(candidates) - len(runs)} of {len(candidates)}"
         progress.emit("notice", f"Warning: {n} networks were not kept; the inference modes omit them", sys.stderr)
-    if not any_statistics(runs):
+    if not any_statistics(design, runs):
         progress.expect(inference=0.0)
         return Outcome()
     try:

@@ -23,7 +23,7 @@ from study.spec.analysis_rule import AS_FIXED, AskedRule, FixedRule, fixed_rule
 from study.spec.cohorts import Cohort, cohorts
 from study.spec.design import Design
 from study.spec.runs import Run
-from study.store import inference_tables
+from study.store import inference_tables, network_files
 from study.store.manifest import Manifest, session_of
 from study.store.schemas import SCHEMA_VERSION
 from study.store.study_folder import Folder
@@ -58,8 +58,10 @@ class Session:
         """Train ``plan`` and commit each cohort; the manifest records the plan before, and the timings after."""
         older = self.folder.read_manifest()
         place = self._place(plan, older, progress)
-        emit_place(progress, place.device, place.engine)
+        emit_place(progress, place.device, place.engine, registry.why_engine(place.engine, self.design))
         data = source.images
+        if self.design.network is not None:
+            network_files.keep(self.folder.path, self.design.network)
         self._write_manifest(data, place)
         self._expect(plan, place, progress)
         began = time.monotonic()
@@ -117,8 +119,9 @@ class Session:
     def _place(self, plan: list[Cohort], older: Manifest | None, progress: Progress) -> Place:
         """Return device, engine and workers as asked for and as the study began; a StudyError if these do not agree."""
         execution = self.execution
-        device = devices.choose(execution.device, older and older["device"]["kind"])
         began_with = older and older["device"].get("engine", "torch-1")
+        asked = registry.likely_device(execution.device, execution.engine, self.design, began_with)
+        device = devices.choose(asked, older and older["device"]["kind"])
         engine, slower = registry.choose(execution.engine, self.design, device, execution.tf32, began_with)
         if slower:
             progress.emit("notice", f"Warning: {slower}", sys.stderr)
@@ -189,9 +192,8 @@ class Session:
         return device | ({"first_layer": first_layer} if first_layer else {})
 
 
-def emit_place(progress: Progress, device: str, engine: str) -> None:
-    """Say on what the runs train and by which engine."""
-    what = "C kernel" if engine == registry.KERNEL else "torch engine"
+def emit_place(progress: Progress, device: str, engine: str, what: str) -> None:
+    """Say on what the runs train and by which engine, in a few words."""
     name = devices.name(device)
     progress.emit_once("device", f"device   {name}, {what}", device=devices.kind(device), name=name, engine=engine)
 

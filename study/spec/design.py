@@ -17,7 +17,7 @@ from typing import Any, Self
 
 from study.errors import UsageError, describe_value
 from study.spec import arms
-from study.spec.arms import ARMS, DEFAULT_ARMS, Arm
+from study.spec.arms import ARMS, BATCH_STATISTICS, DEFAULT_ARMS, Arm
 from study.spec.checks import check_at_most, check_distinct, check_known, check_whole, format_value, listed
 from study.spec.datasets import DATASETS, DatasetSpec
 from study.spec.factors import FACTORS, REFERENCE_SETTING, Cell, Factor, Level, variable
@@ -112,6 +112,7 @@ class Design:
             check_known("--dataset", self.dataset, DATASETS)
         check_known("--seed-of", self.seed_of, SEED_OF)
         arms.in_order(self.arms)
+        self._check_network()
         for factor in reversed(FACTORS.values()):
             for level in (*self._given(factor), *(chosen.cell[factor.key] for chosen in self.tuned)):
                 factor.check(factor.option, level, self.data)
@@ -120,6 +121,20 @@ class Design:
         if not self.hidden:
             raise UsageError("--hidden: the list is empty; give at least one layer, such as --hidden 32 32")
         check_whole("--hidden", self.hidden, 1, MAX_UNITS, "units")
+
+    def _check_network(self) -> None:
+        """Refuse what a network of one's own cannot obey, and an arm for which it was not loaded."""
+        if self.network is None:
+            return
+        for arm in self.arms:
+            self.network.of(arm)
+        shaping = [key for key in dict(self.vary) if FACTORS[key].of_mlp]
+        if shaping or tuple(self.hidden) != Design.hidden:
+            what = f"--vary {shaping[0]}=" if shaping else "--hidden"
+            raise UsageError(
+                f"{what}: the network {self.network.name} decides that itself; leave it out, or make one network for"
+                " each in a file of its own: --network OTHER.py:make --study-id other"
+            )
 
     def _check_tuned(self) -> None:
         self._check_searches()
@@ -253,6 +268,16 @@ class Design:
         affine = sum((n_in + 1) * n_out for n_in, n_out in pairwise(widths))
         return affine + (sum(map(norm.n_parameters, widths[1:-1])) if norm else 0)
 
+    def statistics(self, arm: str) -> tuple[str, ...]:
+        """Return the statistics that an arm's networks keep, among which a prediction may choose."""
+        if self.network is not None:
+            return BATCH_STATISTICS if self.network.of(arm).n_norms else ()
+        return ARMS[arm].statistics
+
+    def with_network(self, network: NetworkSpec) -> "Design":
+        """Return the same design, whose network is found elsewhere."""
+        return replace(self, network=network)
+
     # --- names
 
     @property
@@ -374,7 +399,7 @@ def _side_by_side(old: Design, new: Design) -> Iterable[tuple[str, Any, Any]]:
         yield (name, before, after) if grows else (name, list(before), list(after))
     tuned = ["a tuned cell" if design.tuned else "none" for design in (old, new)]
     yield "tuned", tuned[0], tuned[1]
-    shown = ["the MLP" if d.network is None else f"{d.network.name} ({d.network.sha256[:12]})" for d in (old, new)]
+    shown = ["the multilayer perceptron" if d.network is None else d.network.words for d in (old, new)]
     yield "network", shown[0], shown[1]
     same = {arm.key for arm in old.own_arms} & {arm.key for arm in new.own_arms}
     yield "own arms", *(sorted(str(a.to_dict()) for a in d.own_arms if a.key in same) for d in (old, new))

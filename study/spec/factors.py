@@ -43,6 +43,8 @@ class Factor:
     """The field of a design, and the option, that holds its levels; None: ``vary``."""
     stacked: bool = False
     """Whether runs of several levels take their steps together."""
+    of_mlp: bool = False
+    """Whether it changes the multilayer perceptron, so that a network of one's own has no levels of it."""
 
     @property
     def option(self) -> str:
@@ -113,7 +115,9 @@ FACTORS: dict[str, Factor] = {
             "lr", float, "rate", "learning rate", (0.001, 0.01, 0.1), _check_rate,
             tag=_tag_of_rate, show=in_full, field="lrs", stacked=True,
         ),
-        Factor("activation", str, "activation", "activation", ACTIVATIONS, one_of(ACTIVATIONS)),
+        Factor(
+            "activation", str, "activation", "activation", ACTIVATIONS, one_of(ACTIVATIONS), of_mlp=True
+        ),
     )
 }  # fmt: skip
 """Known factors by key, in the order of columns and ids."""

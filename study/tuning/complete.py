@@ -74,7 +74,7 @@ class Optimisation:
         design, manifest = self.trial_design(1), tuned_before(self.folder, self.whole_design, self.budget)
         check_rule(self.folder, self.asked)
         data, job = self._job(design, manifest)
-        emit_place(self.progress, job.device, job.engine)
+        emit_place(self.progress, job.device, job.engine, registry.why_engine(job.engine, self.design))
         try:
             tuned = self._search(job, data)
             _emit_chosen(tuned, self.progress, self._seconds)
