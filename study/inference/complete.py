@@ -199,10 +199,10 @@ class Job:
         import torch
 
         from study.inference.evaluate import Group
+        from study.inference.own import expected_shapes
 
-        group = Group(
-            self.design, runs, [weights.read(self.study, self.design, run) for run in runs], images, check_cancelled
-        )
+        tensors = [weights.read(self.study, self.design, run, expected_shapes(self.design, run)) for run in runs]
+        group = Group(self.design, runs, tensors, images, check_cancelled)
         with torch.no_grad():
             for evaluation in evaluations:
                 Store(self.study).commit({evaluation.table: group.rows(evaluation)}, self.design)

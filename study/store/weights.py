@@ -40,8 +40,13 @@ def write(study: Path, design: Design, runs: Sequence[Run], history: History) ->
             write_atomically(path_of(study, design.run_id(run)), save(in_rows, {"run_id": design.run_id(run)}))
 
 
-def read(study: Path, design: Design, run: Run) -> dict[str, NDArray[np.float32]]:
-    """Return the network of a run; a UsageError where its file is missing, damaged, or of another design."""
+def read(
+    study: Path, design: Design, run: Run, expected: Mapping[str, tuple[int, ...]] | None = None
+) -> dict[str, NDArray[np.float32]]:
+    """Return the network of a run; a UsageError where its file is missing, damaged, or of another design.
+
+    ``expected``: the shapes of its tensors, where it is none of the program's own networks.
+    """
     path = path_of(study, design.run_id(run))
     try:
         tensors = load(file_bytes(path, MAX_BYTES))
@@ -52,7 +57,7 @@ def read(study: Path, design: Design, run: Run) -> dict[str, NDArray[np.float32]
         ) from None
     except (OSError, SafetensorError, InvalidFile) as error:
         raise UsageError(f"{path} cannot be read: {error}. Restore it, or train under another --study-id.") from None
-    _check(path, tensors, shapes(design, run.arm, run.cell))
+    _check(path, tensors, shapes(design, run.arm, run.cell) if expected is None else expected)
     return tensors
 
 

@@ -120,9 +120,8 @@ class Tried:
             if wrong is None:
                 return images
             errors.append(f"given {_shape(asked)} it returned {wrong}")
-        raise UsageError(
-            f"{self.what} does not return logits (images, {self.data.n_classes}): {'; '.join(errors)}. {self._example()}"
-        )
+        wanted = f"logits (images, {self.data.n_classes})"
+        raise UsageError(f"{self.what} does not return {wanted}: {'; '.join(errors)}. {self._example()}")
 
     def _wrong(self, answer: Any) -> str | None:
         if not isinstance(answer, Tensor):
