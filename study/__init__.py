@@ -19,24 +19,28 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from study.api import evaluate, fit, optimise, read, train
+    from study.engine.plain.layers import norm_layer
+    from study.engine.plain.probing import network
     from study.errors import StudyError
     from study.spec.arms import ARMS, BASELINE, Arm, Norm
-    from study.spec.datasets import DATASETS
+    from study.spec.datasets import DATASETS, DatasetSpec
     from study.spec.design import Design
     from study.spec.factors import FACTORS, Cell, Factor
     from study.spec.history import History
     from study.spec.runs import Run
 
 __all__ = [
-    "ARMS", "BASELINE", "DATASETS", "FACTORS", "Arm", "Cell", "Design", "Factor", "History", "Norm", "Run",
-    "StudyError", "evaluate", "fit", "optimise", "read", "train",
+    "ARMS", "BASELINE", "DATASETS", "FACTORS", "Arm", "Cell", "DatasetSpec", "Design", "Factor", "History", "Norm",
+    "Run", "StudyError", "evaluate", "fit", "network", "norm_layer", "optimise", "read", "train",
 ]  # fmt: skip
 
 _HOME = {
     "StudyError": "errors",
     **dict.fromkeys(("ARMS", "BASELINE", "Arm", "Norm"), "spec.arms"),
     **dict.fromkeys(("FACTORS", "Cell", "Factor"), "spec.factors"),
-    "DATASETS": "spec.datasets",
+    **dict.fromkeys(("DATASETS", "DatasetSpec"), "spec.datasets"),
+    "network": "engine.plain.probing",
+    "norm_layer": "engine.plain.layers",
     "Design": "spec.design",
     "History": "spec.history",
     "Run": "spec.runs",

@@ -49,6 +49,8 @@ class Options(StudiesFolder, DataFolder, DryRun):
     """Threads on a CPU; 0 means one per core."""
     mixed_numerics: bool = False
     """Evaluate on a machine that computes with other bits than those that the study began with; the report says so."""
+    network: str | None = None
+    """FILE.py:make of a study of your own network: its code is run. A copy is in the study's folder, network/."""
 
 
 def run(options: Options) -> int:
@@ -57,7 +59,7 @@ def run(options: Options) -> int:
     if not DEVICE.fullmatch(options.device):
         raise UsageError(f"--device {options.device!r}: choose cpu, cuda or cuda:0")
     folder = Folder(options.study_dir or _newest(options.out))
-    design, runs = evaluable(folder)
+    design, runs = evaluable(folder, options.network)
     extent, progress = Extent(options.clean), Progress(options.log_format, options.quiet and not options.dry_run)
     if not runs:
         progress.emit("notice", f"{without_networks(folder)}.", sys.stderr)
@@ -66,7 +68,7 @@ def run(options: Options) -> int:
     if options.dry_run:
         return 0
     if device is not None:
-        emit_place(progress, device, devices.numerics_id(device, tf32=False))
+        emit_place(progress, device, devices.numerics_id(device, tf32=False), "torch engine")
     source = ImageSource(design.data, options.data_dir)
     try:
         complete_evaluation(

@@ -63,7 +63,8 @@ def train(
     path
         The folder of the study; its name is the study's.
     engine
-        ``"torch"``, ``"kernel"`` (C, on a CPU) or ``"auto"``: what the study began with, for a new one the faster.
+        ``"torch"``, ``"kernel"`` (C, on a CPU), ``"plain"`` (a loop of torch.nn) or ``"auto"``: what the study began
+        with; for a new one the faster, or ``"plain"`` where the design has a network of your own.
     workers
         Threads or processes on a CPU; None is one a core.
     device
@@ -121,6 +122,7 @@ def evaluate(
     device: str = "cpu",
     data_dir: StrPath = DATA_DIR,
     mixed_numerics: bool = False,
+    network: str | None = None,
 ) -> Path:
     """Evaluate the trained networks of a study under other statistics and, if asked for, on other images.
 
@@ -135,6 +137,8 @@ def evaluate(
         Threads on a CPU; None is one a core.
     device, data_dir, mixed_numerics
         As for ``train``.
+    network
+        ``"FILE.py:make"`` of a study of your own network: its code is run. A copy is in the study's folder.
 
     Returns
     -------
@@ -147,7 +151,7 @@ def evaluate(
         Where there is no study, or no network with statistics to choose.
     """
     folder = Folder(Path(path))
-    design, runs = evaluable(folder)
+    design, runs = evaluable(folder, network)
     if not runs:
         raise UsageError(without_networks(folder))
     source, n_workers = ImageSource(design.data, Path(data_dir)), Execution(workers=workers).n_workers

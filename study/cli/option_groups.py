@@ -49,10 +49,11 @@ class Machine:
     device: str = "auto"
     """cpu, cuda, cuda:1, or auto: the device on which the study began; for a new study the first GPU, if any."""
     engine: Engine = "auto"
-    """kernel (C code, compiled at first use; faster, CPU only), torch, or auto: the engine with which the study began;
-    for a new study on a CPU the kernel, if it can be compiled and the layers are narrow. A study keeps its engine."""
+    """kernel (C code, compiled at first use; faster, CPU only), torch, plain (a loop of torch.nn, slow, for any
+    network), or auto: the engine with which the study began; for a new study plain for a network of your own, else on a
+    CPU the kernel, if it can be compiled and the layers are narrow. A study keeps its engine."""
     workers: int = 0
-    """Threads (kernel) or processes (torch) on a CPU; 0 means one per core."""
+    """Threads (kernel) or processes (torch, plain) on a CPU; 0 means one per core."""
     mixed_numerics: bool = False
     """Go on where this machine computes with other bits than those that the study began with; the report says so."""
 

@@ -17,6 +17,7 @@ from study.spec.commands import STUDY_ID
 from study.spec.datasets import AUTO, DATASETS, DatasetSpec, OwnFile, check_dataset, is_file
 from study.spec.design import MAX_SEED, MAX_SEEDS, Design
 from study.spec.factors import FACTORS, Level, check_variable
+from study.spec.networks import NetworkSpec
 from study.store.study_folder import Folder
 
 PROGRAM = "python -m study.run"
@@ -51,6 +52,9 @@ class Experiment:
     """What varies with a seed: the first weights, the order of the images, or both. What does not is that of seed 0."""
     unpaired_init: bool = False
     """Draw first weights of its own for every arm but no_bn, as the tutorial does. By default arms start alike."""
+    network: str | None = None
+    """Network of your own, as FILE.py:make, a function that is given the arm and returns a torch.nn.Module; or one that
+    comes with the program: cnn, residual. The file is run."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +122,7 @@ class Options(Experiment, Data, StudyFolder, Judgement, Machine, Advanced, Sitti
         """Return the design on ``dataset``; a UsageError names what is wrong with it."""
         data = self.data(dataset)
         grid = {factor.field: getattr(self, factor.field) for factor in FACTORS.values() if factor.field}
+        network = None if self.network is None else self._network(data)
         seeds = tuple(range(self.first_seed, self.first_seed + self.seeds))
         return Design(
             data.key,
@@ -127,10 +132,18 @@ class Options(Experiment, Data, StudyFolder, Judgement, Machine, Advanced, Sitti
             hidden=self.hidden,
             vary=_parse_vary(self.vary),
             own_data=data if isinstance(data.source, OwnFile) else None,
+            network=network,
             seed_of=self.seed_of,
             unpaired_init=self.unpaired_init,
             **grid,
         )
+
+    def _network(self, data: DatasetSpec) -> NetworkSpec:
+        """Return the network that is named, which is loaded and tried."""
+        from study.engine.plain.probing import network
+
+        assert self.network is not None
+        return network(self.network, data, self.arms)
 
     def folder(self, dataset: str) -> Folder:
         """Return the study's folder, named by the data set unless there is a --study-id."""

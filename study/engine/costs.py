@@ -9,10 +9,9 @@ a machine, its throughput makes good (``runner.forecast``).
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from study.spec.arms import ARMS
 from study.spec.cohorts import Cohort
 from study.spec.design import Design
-from study.spec.factors import MAX_VARIANTS, REFERENCE_SETTING
+from study.spec.factors import MAX_VARIANTS, REFERENCE_SETTING, Cell
 
 PROCESS_BYTES = 600e6
 """torch as it comes from PyPI, imported."""
@@ -24,6 +23,8 @@ INFERENCE_FEATURES = 100
 class CostModel:
     """The cost of training by one of the engines, in units of work: images."""
 
+    engine: str
+    """The value of ``--engine``."""
     kind: str
     """The prefix of the engine's numerics ids."""
     cost_per_run_step: float
@@ -61,7 +62,7 @@ class CostModel:
     def inference_seconds(self, design: Design, cohorts: Iterable[Cohort], workers: int, throughput: float) -> float:
         """Return the wall time of the inference modes on the clean test images, of the networks of ``cohorts``; one
         cell of an arm is evaluated in detail."""
-        runs = [run for cohort in cohorts for run in cohort.runs if ARMS[run.arm].statistics]
+        runs = [run for cohort in cohorts for run in cohort.runs if design.statistics(run.arm)]
         n_cells = len({run.cell for run in runs})
         cost = self.cost_per_inference_image + self.cost_per_detailed_image / max(1, n_cells)
         n_parameters = sum(design.n_parameters(run.arm, run.cell) for run in runs)
@@ -78,13 +79,15 @@ class CostModel:
         return PROCESS_BYTES + data + workers * (PROCESS_BYTES + variants + largest)
 
 
-TORCH = CostModel("torch-", 28, 300, 0.4, 7, 36, throughput_per_flop=0.33, start_seconds=8, in_threads=False)
-KERNEL = CostModel("kernel-", 27, 0, 0.5, 22, 118, throughput_per_flop=0.8, start_seconds=4, in_threads=True)
+TORCH = CostModel("torch", "torch-", 28, 300, 0.4, 7, 36, throughput_per_flop=0.33, start_seconds=8, in_threads=False)
+KERNEL = CostModel("kernel", "kernel-", 27, 0, 0.5, 22, 118, throughput_per_flop=0.8, start_seconds=4, in_threads=True)
+PLAIN = CostModel("plain", "plain-", 300, 0, 0.4, 7, 36, throughput_per_flop=0.1, start_seconds=8, in_threads=False)
+MODELS = (TORCH, KERNEL, PLAIN)
 
 
 def for_engine(numerics: str) -> CostModel:
     """Return the cost model of an engine, by its numerics id."""
-    return KERNEL if numerics.startswith(KERNEL.kind) else TORCH
+    return next((model for model in MODELS if numerics.startswith(model.kind)), TORCH)
 
 
 def inference_bytes(design: Design, workers: int) -> float:
@@ -94,7 +97,7 @@ def inference_bytes(design: Design, workers: int) -> float:
 
 def cohort_bytes(design: Design, cohort: Cohort) -> float:
     """Return the bytes of parameters, gradient, Adam's two moments; each layer's features four times; the batch."""
-    features = 4 * sum(design.widths_in(cohort.cell)[1:]) * cohort.batch_size
+    features = 4 * sum(_widths(design, cohort.cell)[1:]) * cohort.batch_size
     per_run = sum(4.0 * (4 * design.n_parameters(run.arm, run.cell) + features) for run in cohort.runs)
     return per_run + 4.0 * len(cohort.seeds) * cohort.batch_size * design.data.n_features
 
@@ -110,9 +113,17 @@ def variant_bytes(design: Design) -> float:
 
 def all_widths(design: Design) -> set[tuple[int, ...]]:
     """Return the widths of the networks of any cell."""
-    return {design.widths_in(cell) for cell in design.shapes}
+    return {_widths(design, cell) for cell in design.shapes}
 
 
 def widest(design: Design) -> int:
     """Return the units of the widest hidden layer of any network."""
     return max(width for widths in all_widths(design) for width in widths[1:-1])
+
+
+def _widths(design: Design, cell: Cell) -> tuple[int, ...]:
+    """Return the widths of a network; of a user's own, whose features nobody has counted, some four times its input."""
+    if design.network is None:
+        return design.widths_in(cell)
+    n, n_classes = design.data.n_features, design.data.n_classes
+    return (n, 2 * n, 2 * n, n_classes)

@@ -61,10 +61,10 @@ class Machine:
 
     def entry(self) -> dict[str, Any]:
         """Return the fields of a command's entry."""
-        facts = {
+        facts: dict[str, Any] = {
             name: self.environment[name] for name in ("versions", "processor", "compiler") if name in self.environment
         }
-        return {**facts, "environment": self.digest, "numerics": dict(self.numerics.digests)}
+        return facts | {"environment": self.digest, "numerics": dict(self.numerics.digests)}
 
     def of_study(self, manifest: Mapping[str, Any] | None, work: str) -> dict[str, Any]:
         """Return the fields of the study, to which this machine's are added; ``work``: what it does."""

@@ -2,8 +2,12 @@
 
 A stream is addressed by (seed, cause, index): initial weights, noise and dropout by layer, the order of the images by
 epoch. Arms, learning rates and batch sizes are not part of the address, so they share the stream:
-that is what makes two runs of a seed a pair. torch's global generator is never used.
+that is what makes two runs of a seed a pair. torch's global generator is used by a user's own modules alone, which
+draw from it whatever one does: each time from the start of a stream, and it is given back as it was.
 """
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -15,6 +19,21 @@ from study.spec.runs import Run
 
 generator = streams.generator
 """A fresh CPU generator at the start of the stream (seed, cause, index)."""
+
+
+@contextmanager
+def global_generator(seed: int, cause: str, index: int) -> Iterator[None]:
+    """Have torch's global generator at the start of the stream (seed, cause, index) inside a ``with`` block, and as it
+    was after it; of one thread at a time, since a process has one.
+
+    >>> with global_generator(0, "modules", 0):
+    ...     a = torch.rand(3)
+    >>> torch.equal(a, torch.rand(3, generator=generator(0, "modules", 0)))
+    True
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(generator(seed, cause, index).initial_seed())
+        yield
 
 
 def initial_weights(design: Design, run: Run, layer: int) -> tuple[Tensor, Tensor]:

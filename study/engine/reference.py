@@ -51,6 +51,19 @@ class Network(nn.Module):
         return self.linears[-1](h)
 
 
+def one_pass(
+    network: nn.Module, optimiser: torch.optim.Optimizer, images: Tensor, labels: Tensor, order: Tensor, batch_size: int
+) -> Iterator[Tensor]:
+    """Train on the images in ``order``, whole batches of them; yield the loss of each before the update."""
+    for rows in order[: len(order) // batch_size * batch_size].split(batch_size):
+        network.train()
+        loss = nn.functional.cross_entropy(network(images[rows]), labels[rows])
+        optimiser.zero_grad()
+        torch.autograd.backward(loss)
+        optimiser.step()
+        yield loss.detach()
+
+
 def train(design: Design, run: Run, data: Dataset) -> Iterator[tuple[Network, Tensor]]:
     """Yield (network, loss of its batch before the update) after each step; precision from the data, of which the run's
     cell makes what it trains on."""
@@ -60,14 +73,8 @@ def train(design: Design, run: Run, data: Dataset) -> Iterator[tuple[Network, Te
     n_images, batch_size = len(data.train.labels), run.cell.batch_size
     for epoch in range(1, design.epochs + 1):
         order = random_streams.image_order(design.order_seed(run.seed), epoch, n_images)
-        for step in range(n_images // batch_size):
-            rows = order[step * batch_size : (step + 1) * batch_size]
-            network.train()
-            loss = nn.functional.cross_entropy(network(data.train.images[rows]), data.train.labels[rows])
-            optimiser.zero_grad()
-            torch.autograd.backward(loss)
-            optimiser.step()
-            yield network, loss.detach()
+        for loss in one_pass(network, optimiser, data.train.images, data.train.labels, order, batch_size):
+            yield network, loss
 
 
 @torch.no_grad()

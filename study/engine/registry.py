@@ -1,6 +1,7 @@
-"""Which engine trains: torch's, which knows every device and arm, or the kernel in C, which is faster on a CPU.
+"""Which engine trains: torch's, which knows every device and arm, the kernel in C, which is faster on a CPU, or the
+plain loop, which knows every network.
 
-A study keeps to the engine that it began with, since their bits differ. Both have one contract
+A study keeps to the engine that it began with, since their bits differ. All have one contract
 (``lockstep.training.Training``), so whoever trains asks here by the numerics id and needs to know no more.
 """
 
@@ -17,11 +18,13 @@ if TYPE_CHECKING:
     from study.data.dataset import Dataset
     from study.engine.lockstep.training import TrainerFactory
 
-Engine = Literal["auto", "torch", "kernel"]
+Engine = Literal["auto", "torch", "kernel", "plain"]
 """The values of ``--engine``."""
 
 KERNEL = "kernel-1/float32"
 """The kernel's numerics id, of any device; its version is to be raised when the bits of a run change."""
+PLAIN = "plain-1/cpu/float32"
+"""The plain loop's numerics id; its version is to be raised when the bits of a run change."""
 KERNEL_NORMS = (None, Norm("batch"))
 """The arms' normalisations that the kernel knows."""
 KERNEL_FACTORS = ("batch_size", "lr", "depth", "width", "init", "n_train", "label_noise", "scale")
@@ -39,6 +42,20 @@ def choose(engine: Engine, design: Design, device: str, tf32: bool, of_study: st
     of_study = of_study and devices.as_today(of_study)
     torch = devices.numerics_id(device, tf32)
     wanted = _wanted(engine, design, of_study)
+    unknown = _unknown_to_stacks(design)
+    if unknown and engine == "auto":
+        wanted = "plain"
+    if wanted == "plain":
+        devices.check_numerics(PLAIN, of_study)
+        check_plain_device(device)
+        return PLAIN, None
+    if design.network is not None:
+        raise UsageError(
+            f"--engine {engine}: it knows the multilayer perceptron alone, and the network is {design.network.name};"
+            " leave --engine out: the plain loop trains any network"
+        )
+    if unknown:
+        raise UsageError(f"--engine {engine}: {unknown}; leave --engine out: the plain loop trains by any optimiser")
     if wanted == "torch":
         devices.check_numerics(torch, of_study)
         return torch, None
@@ -61,6 +78,8 @@ def likely_costs(engine: Engine, design: Design, device: str, of_study: str | No
     from study.engine.kernel import build
 
     wanted = _wanted(engine, design, of_study)
+    if wanted == "plain":
+        return costs.PLAIN
     able = not device.startswith("cuda") and _unknown_to_kernel(design) is None and build.has_compiler()
     return costs.KERNEL if wanted == "kernel" and able else costs.TORCH
 
@@ -69,8 +88,31 @@ def _wanted(engine: Engine, design: Design, of_study: str | None) -> str:
     if engine != "auto":
         return engine
     if of_study is not None:
-        return "kernel" if costs.for_engine(of_study) is costs.KERNEL else "torch"
+        return costs.for_engine(of_study).engine
+    if design.network is not None:
+        return "plain"
     return "kernel" if costs.widest(design) <= MAX_UNITS else "torch"
+
+
+def check_plain_device(device: str) -> None:
+    """Refuse another device than a CPU to the plain loop, whose bits elsewhere nobody has looked at."""
+    if devices.kind(device) != "cpu":
+        raise UsageError(f"--device {device}: the plain loop trains on a CPU; choose --device cpu")
+
+
+def likely_device(device: str, engine: Engine, design: Design, of_study: str | None) -> str:
+    """Return ``--device``: that of the plain loop is a CPU where it is ``auto``."""
+    return "cpu" if device == "auto" and _wanted(engine, design, of_study) == "plain" else device
+
+
+def why_engine(numerics: str, design: Design) -> str:
+    """Return the engine of a study in a few words, with the reason where it is not a matter of speed."""
+    if numerics == KERNEL:
+        return "C kernel"
+    if not numerics.startswith(costs.PLAIN.kind):
+        return "torch engine"
+    own = f", since the network is {design.network.name}" if design.network is not None else ""
+    return f"plain loop of torch.nn{own}"
 
 
 def why_no_kernel(design: Design, device: str) -> str | None:
@@ -87,6 +129,12 @@ def why_no_kernel(design: Design, device: str) -> str | None:
     except build.NoKernel as none:
         return str(none)
     return None
+
+
+def _unknown_to_stacks(design: Design) -> str | None:
+    from study.engine import optimisers
+
+    return optimisers.why_not(design)
 
 
 def _unknown_to_kernel(design: Design) -> str | None:
@@ -117,6 +165,10 @@ def trainer_factory(numerics: str, check_cancelled: Callable[[], None] | None = 
         from study.engine.kernel.training import Training
 
         return partial(Training, check_cancelled=check_cancelled) if check_cancelled else Training
+    if numerics == PLAIN:
+        from study.engine.plain.training import Training as Plain
+
+        return Plain
     from study.engine.lockstep import training
 
     return training.Training

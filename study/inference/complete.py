@@ -23,15 +23,13 @@ from study.engine.costs import TORCH, CostModel
 from study.engine.environment import Machine
 from study.errors import UsageError
 from study.spec import commands, conditions
-from study.spec.arms import ARMS
 from study.spec.commands import shown_path
-from study.spec.datasets import DatasetSpec
 from study.spec.design import Design
 from study.spec.factors import Cell
 from study.spec.history import OK
 from study.spec.inference_modes import CLEAN, DETAILS, Evaluation, shown_cell
 from study.spec.runs import Run
-from study.store import weights
+from study.store import network_files, weights
 from study.store.inference_tables import Store
 from study.store.manifest import Manifest
 from study.store.scores import scores
@@ -74,12 +72,12 @@ class Extent:
     detailed: frozenset[tuple[str, Cell]] | None = None
     """Arms and cells whose networks have the ``DETAILS`` beside the main ways; None: all."""
 
-    def evaluations(self, run: Run, data: DatasetSpec) -> list[Evaluation]:
+    def evaluations(self, design: Design, run: Run) -> list[Evaluation]:
         """Return what is evaluated of a run's network."""
-        under = [CLEAN] if self.clean else [(each.name, each.severity) for each in conditions.conditions_of(data)]
+        under = [CLEAN] if self.clean else [(each.name, each.severity) for each in conditions.conditions_of(design.data)]
         main = [Evaluation("ablation", *condition) for condition in under]
         detailed = self.detailed is None or (run.arm, run.cell) in self.detailed
-        return [*main, *DETAILS] if detailed and ARMS[run.arm].statistics else main
+        return [*main, *DETAILS] if detailed and design.statistics(run.arm) else main
 
 
 def shown(folder: Folder, design: Design, runs: Sequence[Run]) -> Extent:
@@ -126,9 +124,12 @@ def trained(folder: Folder, design: Design) -> list[Run]:
     return [run for run in design.grid if status.get(design.run_id(run)) == OK]
 
 
-def evaluable(folder: Folder) -> tuple[Design, list[Run]]:
+def evaluable(folder: Folder, network: str | None = None) -> tuple[Design, list[Run]]:
     """Return the design of a study and its trained runs but for those of which no network was to be kept; a UsageError
-    where no inference mode can be chosen."""
+    where no inference mode can be chosen.
+
+    ``network`` names the file of the study's network, which is run.
+    """
     design = folder.design()
     if design is None:
         raise UsageError(
@@ -136,13 +137,14 @@ def evaluable(folder: Folder) -> tuple[Design, list[Run]]:
             f" {commands.train_into(folder.path)}"
         )
     runs = trained(folder, design)
-    if not any_statistics(runs):
+    if not any_statistics(design, runs):
         raise UsageError(
             f"{shown_path(folder.path)} has no trained run with batch normalisation, so there are no inference modes to"
             " compare"
         )
     networks = weights.Networks(folder.path, design)
-    return design, [run for run in runs if not networks.omits(run)]
+    kept = [run for run in runs if not networks.omits(run)]
+    return network_files.named_again(folder.path, design, network) if kept else design, kept
 
 
 def without_networks(folder: Folder) -> str:
@@ -153,14 +155,14 @@ def without_networks(folder: Folder) -> str:
     )
 
 
-def any_statistics(runs: Sequence[Run]) -> bool:
+def any_statistics(design: Design, runs: Sequence[Run]) -> bool:
     """Whether an arm of ``runs`` has statistics to choose."""
-    return any(ARMS[run.arm].statistics for run in runs)
+    return any(design.statistics(run.arm) for run in runs)
 
 
 def missing(folder: Folder, design: Design, runs: Sequence[Run], extent: Extent) -> Todo:
     """Return what is not evaluated yet of ``extent``, by run."""
-    done, of = Store(folder.path).done(design), partial(extent.evaluations, data=design.data)
+    done, of = Store(folder.path).done(design), partial(extent.evaluations, design)
     by_run = {run: [one for one in of(run) if (design.run_id(run), one) not in done] for run in runs}
     return {run: evaluations for run, evaluations in by_run.items() if evaluations}
 
@@ -168,7 +170,7 @@ def missing(folder: Folder, design: Design, runs: Sequence[Run], extent: Extent)
 def work(design: Design, run: Run, evaluations: Sequence[Evaluation], model: CostModel = TORCH) -> float:
     """Return the work of evaluating a run's network, in units of ``engine.costs``."""
     n_details = sum(evaluation in DETAILS for evaluation in evaluations)
-    main = model.cost_per_inference_image * (1 if ARMS[run.arm].statistics else ONE_WAY)
+    main = model.cost_per_inference_image * (1 if design.statistics(run.arm) else ONE_WAY)
     details = model.cost_per_detailed_image / len(DETAILS)
     cost = main * (len(evaluations) - n_details) + details * n_details
     return cost * design.data.n_test * design.n_parameters(run.arm, run.cell)
@@ -205,7 +207,7 @@ def _agree_numerics(folder: Folder, design: Design, todo: Todo, images: "Dataset
 
 def _evaluate(folder: Folder, design: Design, todo: Todo, images: "Dataset", n_workers: int, report: Report) -> None:
     """Evaluate group by group: in this thread or, with several groups and workers on a CPU, in several."""
-    groups = list(_groups(todo))
+    groups = list(_groups(todo, NETWORKS_PER_GROUP if design.network is None else 1))
     device = images.test.images.device.type
     networks = weights.Networks(folder.path, design)
     job = Job(folder.path, design, devices.numerics_id(device, tf32=False), networks, device)
@@ -242,8 +244,10 @@ class Job:
 
         from study.inference.evaluate import Group
         from study.inference.modes import arithmetic
+        from study.inference.own import expected_shapes
 
-        group = Group(self.design, runs, [self.networks.read(run) for run in runs], images, check_cancelled)
+        tensors = [self.networks.read(run, expected_shapes(self.design, run)) for run in runs]
+        group = Group(self.design, runs, tensors, images, check_cancelled)
         made_by = {
             self.design.run_id(run): {
                 "network_sha256": self.networks.sha256(run), "arithmetic": arithmetic(self.device)
@@ -279,12 +283,12 @@ def _check(stopped: threading.Event) -> None:
         raise CancelledError
 
 
-def _groups(todo: Todo) -> Iterator[list[Run]]:
-    """Yield networks of one arm and shape (batch size, activation) that lack the same evaluations, a few at a time."""
+def _groups(todo: Todo, size: int) -> Iterator[list[Run]]:
+    """Yield networks of one arm and shape (batch size, activation) that lack the same evaluations, some at a time."""
 
     def alike(run: Run) -> tuple[object, ...]:
         return run.arm, run.cell.shape, todo[run]
 
     for _, group in groupby(sorted(todo, key=alike), alike):
         runs = list(group)
-        yield from (runs[start : start + NETWORKS_PER_GROUP] for start in range(0, len(runs), NETWORKS_PER_GROUP))
+        yield from (runs[start : start + size] for start in range(0, len(runs), size))

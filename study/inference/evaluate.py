@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from study.data.dataset import Dataset
-from study.engine import activations, norms, random_streams
-from study.inference import metrics, modes, statistics
+from study.engine import random_streams
+from study.inference import metrics, modes, predictors
 from study.inference.corruptions import Form, apply
-from study.inference.modes import Mode, Networks, Statistics
-from study.spec.arms import ARMS
+from study.inference.modes import Mode, Statistics
 from study.spec.conditions import Condition
 from study.spec.constants import NORM_EPS
 from study.spec.design import Design
@@ -102,10 +101,8 @@ class Group:
         """``check_cancelled`` is called several times a second and ends the evaluation by raising."""
         self.design, self.runs, self.data, self.check_cancelled = design, runs, data, check_cancelled
         device = data.test.images.device
-        self.states = [{name: torch.from_numpy(value).to(device) for name, value in state.items()} for state in weights]
-        arm = ARMS[runs[0].arm]
-        self.norm, self.kept = arm.norm, arm.statistics
-        self.networks = Networks.from_states(self.states, activations.for_cell(runs[0].cell), arm)
+        states = [{name: torch.from_numpy(value).to(device) for name, value in state.items()} for state in weights]
+        self.networks, self.kept = predictors.of(design, runs, states, data), design.statistics(runs[0].arm)
         self.keys = [keys_of(design, run) for run in runs]
         self._statistics: dict[str, Statistics] = {}
 
@@ -114,23 +111,8 @@ class Group:
         ``population`` and ``precise``, which sees the images in the file's order, as many at a time as shared a mean
         in training."""
         if name not in self._statistics:
-            self._statistics[name] = self._make_statistics(name)
+            self._statistics[name] = self.networks.statistics(name, self._each)
         return self._statistics[name]
-
-    def _make_statistics(self, name: str) -> Statistics:
-        if name in self.kept:
-            return statistics.stored_statistics(self.states, name)
-        if name == "population":
-            return statistics.population(self.networks, lambda: self._each(self._trained(statistics.CHUNK)))
-        n, size = len(self.data.train.images), self.runs[0].cell.batch_size
-        size = self.norm.images_of(size) if self.norm else size
-        batches = statistics.whole_batches(self._trained, n, size)
-        return statistics.precise(self.networks, self._each(batches), size)
-
-    @cached_property
-    def _trained(self) -> Callable[[int], Iterable[Tensor]]:
-        """The first layer's pre-activations of the training images, so many at a time."""
-        return statistics.preactivation_batches(self.networks, self.data.train.images)
 
     def _each(self, items: Iterable[Item]) -> Iterator[Item]:
         for item in items:
@@ -150,7 +132,7 @@ class Group:
         clean ones, which have no further ones, ``precise`` stands beside the main ones."""
         main = main_settings(self.kept)
         if further:
-            return self.setting_rows(condition, further_settings(len(self.networks.norms)))
+            return self.setting_rows(condition, further_settings(self.networks.n_norms))
         beside = [PRECISE] if self.kept and condition != CLEAN_IMAGES else []
         return self.setting_rows(condition, [*main, *beside])
 
@@ -175,11 +157,11 @@ class Group:
         """Return the test images under a condition, in the file's order."""
         test, form = self.data.test, Form.of(self.design.data)
         images, labels = apply(condition, test.images, test.labels, form)
-        z = modes.first_preactivation(self.networks, images)
+        z = self.networks.inputs(images)
         reference = None
         if self.kept:
             exact = modes.FixedStatistics(self.statistics("population"))
-            reference = metrics.predicted_labels(modes.logits(self.networks, z, exact))
+            reference = metrics.predicted_labels(self.networks.logits(z, exact))
         return Ordered(z, labels.expand(len(self.runs), -1), reference)
 
     def _ordered(self, order: str | None, asked: Ordered) -> Ordered:
@@ -201,12 +183,12 @@ class Group:
         mode, n = self._mode(setting, images), images.z.shape[1]
         size = setting.size or (n if setting.order else 1)
         pieces = torch.split(images.z, max(1, metrics.CHUNK // size) * size, dim=1)
-        return torch.cat([modes.logits(self.networks, piece, mode) for piece in pieces], 1)
+        return torch.cat([self.networks.logits(piece, mode) for piece in pieces], 1)
 
     def _mode(self, setting: EvalSetting, images: Ordered) -> Mode | None:
         """Return the mode of a setting; by test batches, with the running statistics as its source."""
         if setting == NO_NORM:
-            return None if self.norm is None else modes.ByImage(norms.module_of(self.norm).by_image, self.norm)
+            return self.networks.by_itself
         if setting.order is None:
             return modes.FixedStatistics(self.statistics(setting.inference))
         return modes.make(parse(setting.inference), self.statistics("running"), setting.size or images.z.shape[1])

@@ -7,18 +7,34 @@ out: which mode is used and which statistics, see ``modes``.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from study.inference import modes
-from study.inference.modes import BatchStatistics, Mode, Networks
+from study.inference.modes import BatchStatistics, InBatches, Mode
 
 Each = Callable[[Iterable[Any]], Iterator[Any]]
 
 BINS = 15  # of the top probability, equally wide
 CHUNK = 2000  # images at a time, in whole batches: four networks' features of them stay in a core's cache
+
+
+class Predicts(Protocol):
+    """L networks that predict n images, z (L, n, ...), of which the first layers' share is known."""
+
+    def logits(self, z: Tensor, mode: Mode | None) -> Tensor:
+        """Return the logits (L, n, classes); mode None for networks without statistics to choose."""
+        ...
+
+    def units(self, z: Tensor) -> Tensor:
+        """Return what the first norm is given of each image, (L, n, units)."""
+        ...
+
+    def in_batches(self, z: Tensor, size: int) -> InBatches:
+        """Return what whole batches of ``size`` show of their first images."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -143,26 +159,27 @@ def _distinct(n: int, n_rows: int, k: int, generator: torch.Generator) -> Tensor
     return drawn.T.long()
 
 
-def swap_sensitivity(networks: Networks, z: Tensor, drawn: Tensor, each: Each = iter) -> SwapSensitivity:
+def swap_sensitivity(networks: Predicts, z: Tensor, drawn: Tensor, each: Each = iter) -> SwapSensitivity:
     """Return what changes between the two batches of each pair: ``drawn`` (L, 2, q, size) are, of each network, rows
     of its z (L, n, width).
 
     ``each`` iterates over the parts of the work, and may end it.
     """
     chunks = _pieces(drawn)
-    sd = ((z - z.mean(1, keepdim=True)).square_().sum(1, keepdim=True) / (z.shape[1] - 1)).sqrt()
+    units = networks.units(z)
+    sd = ((units - units.mean(1, keepdim=True)).square_().sum(1, keepdim=True) / (units.shape[1] - 1)).sqrt()
     parts = [_changes(networks, z, sd, pair.to(z.device)) for pair in each(chunks)]
     mean, value, logit, flips = torch.cat(parts, -1).mean(-1)
     return SwapSensitivity(mean.sqrt(), value.sqrt(), logit.sqrt(), flips)
 
 
-def swap_flips(networks: Networks, z: Tensor, drawn: Tensor, mode: Mode, each: Each = iter) -> Tensor:
+def swap_flips(networks: Predicts, z: Tensor, drawn: Tensor, mode: Mode, each: Each = iter) -> Tensor:
     """Return of how many images (L,) the class changes between the two batches of each pair when ``mode`` predicts;
     all as for ``swap_sensitivity``."""
     flips = torch.zeros(len(z), dtype=torch.int64, device=z.device)
     for pair in each(_pieces(drawn)):
         batches = modes.take(z, pair.to(z.device).flatten(1, 2)).flatten(1, 2)
-        before, after = predicted_labels(modes.logits(networks, batches, mode)[:, :: pair.shape[-1]]).chunk(2, 1)
+        before, after = predicted_labels(networks.logits(batches, mode)[:, :: pair.shape[-1]]).chunk(2, 1)
         flips += (before != after).sum(1)
     return flips
 
@@ -171,30 +188,15 @@ def _pieces(drawn: Tensor) -> Sequence[Tensor]:
     return torch.split(drawn, max(1, CHUNK // drawn.shape[-1]), dim=2)
 
 
-def _changes(networks: Networks, z: Tensor, sd: Tensor, pair: Tensor) -> Tensor:
+def _changes(networks: Predicts, z: Tensor, sd: Tensor, pair: Tensor) -> Tensor:
     """Return (4, L, q): squared changes of mean, value and logit, and whether the class flips, by image."""
     size = pair.shape[-1]
     batches = modes.take(z, pair.flatten(1, 2))
-    means = batches.mean(2) / sd
-    values, logits = _own_values(networks, batches.flatten(1, 2), size)
-    halves = [one.chunk(2, 1) for one in (means, values, logits)]
-    squares = [(a - b).double().square().mean(-1) for a, b in halves]
+    means, values, logits = networks.in_batches(batches.flatten(1, 2), size)
+    halves = [one.chunk(2, 1) for one in (means / sd, values, logits)]
+    squares = [(a - b).double().square().flatten(2).mean(-1) for a, b in halves]
     before, after = predicted_labels(logits).chunk(2, 1)
     return torch.stack([*squares, (before != after).double()])
-
-
-def _own_values(networks: Networks, z: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Return the first layer's x_hat and the logits, (L, batches, ...), of the first image of every batch of ``size``.
-
-    The others matter up to the last layer's moments: what follows is computed for the first ones alone.
-    """
-    batch, n_layers = BatchStatistics(size), len(networks.norms)
-    values = z
-    for layer in range(n_layers):
-        x_hat = batch.normalise(layer, z)
-        values = x_hat[:, ::size] if layer == 0 else values
-        z = modes.next_preactivation(networks, layer, x_hat[:, ::size] if layer == n_layers - 1 else x_hat)
-    return values, z
 
 
 @dataclass(frozen=True)
@@ -209,7 +211,7 @@ class CompositionSensitivity:
 
 
 def composition_sensitivity(
-    networks: Networks, z: Tensor, size: int, generators: Sequence[torch.Generator], n_compositions: int = 32,
+    networks: Predicts, z: Tensor, size: int, generators: Sequence[torch.Generator], n_compositions: int = 32,
     each: Each = iter,
 ) -> CompositionSensitivity:  # fmt: skip
     """Return how the predictions of n images, z (L, n, width), vary over ``n_compositions`` random batches of ``size``,
@@ -234,7 +236,7 @@ def composition_sensitivity(
     return CompositionSensitivity(flipped.double().mean(-1), within / (within + between))
 
 
-def _composed_logits(networks: Networks, z: Tensor, size: int, generators: Sequence[torch.Generator]) -> Tensor:
+def _composed_logits(networks: Predicts, z: Tensor, size: int, generators: Sequence[torch.Generator]) -> Tensor:
     """Return logits (L, n, classes), float64, of all images in random batches.
 
     The last batch is padded with images of the first, whose second logits are dropped.
@@ -244,6 +246,6 @@ def _composed_logits(networks: Networks, z: Tensor, size: int, generators: Seque
     rows = torch.cat([orders, orders[:, : -n % size]], 1)
     whole_batches = torch.split(rows, max(1, CHUNK // size) * size, dim=1)
     mode = BatchStatistics(size)
-    logits = torch.cat([modes.logits(networks, modes.take(z, chunk), mode) for chunk in whole_batches], 1)
+    logits = torch.cat([networks.logits(modes.take(z, chunk), mode) for chunk in whole_batches], 1)
     places = torch.empty_like(orders).scatter_(1, orders, torch.arange(n, device=z.device).expand_as(orders))
     return modes.take(logits, places).double()

@@ -14,8 +14,8 @@ variance (L, 1, width) a layer. Left out: training, gradients, and the order of 
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol, Self
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Protocol, Self
 
 import torch
 from torch import Tensor
@@ -76,6 +76,38 @@ class Networks:
                 gamma = stack_vectors(states, f"norms.{i}.weight") if norm.gamma else zeros + 1
                 norms.append((gamma, stack_vectors(states, f"norms.{i}.bias") if norm.beta else zeros))
         return cls(linears, norms, activation, norm is not None and norm.placement == "after")
+
+    def logits(self, z: Tensor, mode: "Mode | None") -> Tensor:
+        """Return the logits (L, n, classes) of the first layer's z (L, n, width)."""
+        return logits(self, z, mode)
+
+    def units(self, z: Tensor) -> Tensor:
+        """Return what the first norm is given of each image, (L, n, width)."""
+        return z
+
+    def in_batches(self, z: Tensor, size: int) -> "InBatches":
+        """Return what whole batches of ``size`` of z (L, n, width) show of their first images.
+
+        The others matter up to the last layer's moments: what follows is computed for the first ones alone.
+        """
+        batch, n_layers = BatchStatistics(size), len(self.norms)
+        means, first = torch.unflatten(z, 1, (-1, size)).mean(2), z
+        for layer in range(n_layers):
+            x_hat = batch.normalise(layer, z)
+            first = x_hat[:, ::size] if layer == 0 else first
+            z = next_preactivation(self, layer, x_hat[:, ::size] if layer == n_layers - 1 else x_hat)
+        return InBatches(means, first, z)
+
+
+class InBatches(NamedTuple):
+    """What batches show, under their own statistics, of the first image of each."""
+
+    means: Tensor
+    """The batch means of the units that the first norm is given, (L, batches, units)."""
+    x_hat: Tensor
+    """The image's own values behind the first norm, (L, batches, ...)."""
+    logits: Tensor
+    """The image's logits, (L, batches, classes)."""
 
 
 def layer_counts(states: Sequence[State]) -> tuple[int, int]:
@@ -144,6 +176,11 @@ class Mode(Protocol):
         """Return x_hat of z (L, n, width), of the same shape, before gamma and beta."""
         ...
 
+    def of_layer(self, positions: int, eps: float) -> "Mode":
+        """Return the same mode for a layer that has ``positions`` rows of each image, such as its pixels, one image
+        after the other, and adds ``eps`` to the variance."""
+        ...
+
 
 def pre_activations(networks: Networks, z: Tensor, mode: Mode | None) -> Iterator[Tensor]:
     """Yield z (L, n, width) of one layer after another, from the first, which is given, to the logits."""
@@ -180,9 +217,13 @@ class FixedStatistics:
     """Statistics that do not depend on the test images: an affine map, which folds into the linear layer."""
 
     statistics: Statistics
+    eps: float = NORM_EPS
 
     def normalise(self, layer: int, z: Tensor) -> Tensor:
-        return normalised(z, *_source(self.statistics, layer, z))
+        return normalised(z, *_source(self.statistics, layer, z), self.eps)
+
+    def of_layer(self, positions: int, eps: float) -> "FixedStatistics":
+        return replace(self, eps=eps)
 
 
 @dataclass(frozen=True)
@@ -193,9 +234,13 @@ class BatchStatistics:
     """
 
     size: int
+    eps: float = NORM_EPS
 
     def normalise(self, layer: int, z: Tensor) -> Tensor:
-        return _by_batch(z, self.size, lambda mean, var, m: (mean, var))
+        return _by_batch(z, self.size, lambda mean, var, m: (mean, var), self.eps)
+
+    def of_layer(self, positions: int, eps: float) -> "BatchStatistics":
+        return BatchStatistics(self.size * positions, eps)
 
 
 @dataclass(frozen=True)
@@ -208,6 +253,7 @@ class Blend:
     statistics: Statistics
     size: int
     n_pseudo: float
+    eps: float = NORM_EPS
 
     def normalise(self, layer: int, z: Tensor) -> Tensor:
         source_mean, source_var = _source(self.statistics, layer, z[:, None])
@@ -218,7 +264,10 @@ class Blend:
 
         if not self.n_pseudo >= 0:
             raise ValueError(f"n_pseudo is {self.n_pseudo}; it is a number of images, 0 or more")
-        return _by_batch(z, self.size, blended)
+        return _by_batch(z, self.size, blended, self.eps)
+
+    def of_layer(self, positions: int, eps: float) -> "Blend":
+        return replace(self, size=self.size * positions, n_pseudo=self.n_pseudo * positions, eps=eps)
 
 
 @dataclass(frozen=True)
@@ -227,10 +276,14 @@ class MeanOnly:
 
     statistics: Statistics
     size: int
+    eps: float = NORM_EPS
 
     def normalise(self, layer: int, z: Tensor) -> Tensor:
         _, source_var = _source(self.statistics, layer, z[:, None])
-        return _by_batch(z, self.size, lambda mean, var, m: (mean, source_var))
+        return _by_batch(z, self.size, lambda mean, var, m: (mean, source_var), self.eps)
+
+    def of_layer(self, positions: int, eps: float) -> "MeanOnly":
+        return replace(self, size=self.size * positions, eps=eps)
 
 
 @dataclass(frozen=True)
@@ -239,10 +292,14 @@ class VarOnly:
 
     statistics: Statistics
     size: int
+    eps: float = NORM_EPS
 
     def normalise(self, layer: int, z: Tensor) -> Tensor:
         source_mean, _ = _source(self.statistics, layer, z[:, None])
-        return _by_batch(z, self.size, lambda mean, var, m: (source_mean, var))
+        return _by_batch(z, self.size, lambda mean, var, m: (source_mean, var), self.eps)
+
+    def of_layer(self, positions: int, eps: float) -> "VarOnly":
+        return replace(self, size=self.size * positions, eps=eps)
 
 
 @dataclass(frozen=True)
@@ -256,6 +313,9 @@ class OneLayer:
     def normalise(self, layer: int, z: Tensor) -> Tensor:
         return (self.inside if layer == self.layer else self.outside).normalise(layer, z)
 
+    def of_layer(self, positions: int, eps: float) -> "OneLayer":
+        return OneLayer(self.layer, self.inside.of_layer(positions, eps), self.outside.of_layer(positions, eps))
+
 
 @dataclass(frozen=True)
 class ByImage:
@@ -268,6 +328,9 @@ class ByImage:
         normalised = self.x_hat(z, self.norm)
         assert normalised is not None, "batch norm has statistics to choose"
         return normalised
+
+    def of_layer(self, positions: int, eps: float) -> "ByImage":
+        return self
 
 
 MAKERS: dict[str, Callable[[int, Statistics, int], Mode]] = {
@@ -285,8 +348,8 @@ def make(mode: InferenceMode, source: Statistics, size: int) -> Mode:
     return MAKERS[mode.family.key](mode.number or 0, source, size)
 
 
-def normalised(z: Tensor, mean: Tensor, var: Tensor) -> Tensor:
-    return (z - mean) * (var + NORM_EPS).rsqrt()
+def normalised(z: Tensor, mean: Tensor, var: Tensor, eps: float = NORM_EPS) -> Tensor:
+    return (z - mean) * (var + eps).rsqrt()
 
 
 def batch_moments(batches: Tensor) -> Moments:
@@ -301,7 +364,7 @@ def _source(statistics: Statistics, layer: int, z: Tensor) -> Moments:
     return mean, var
 
 
-def _by_batch(z: Tensor, size: int, choose: Callable[[Tensor, Tensor, int], Moments]) -> Tensor:
+def _by_batch(z: Tensor, size: int, choose: Callable[[Tensor, Tensor, int], Moments], eps: float) -> Tensor:
     """Return x_hat of z (L, n, width) in batches of ``size``; ``choose`` maps a batch's mean, biased variance and m to
     the moments that normalise it."""
     if size < 1:
@@ -313,5 +376,5 @@ def _by_batch(z: Tensor, size: int, choose: Callable[[Tensor, Tensor, int], Mome
     for batches in (equal, z[:, None, whole:]):
         if batches.numel():
             moments = choose(*batch_moments(batches), batches.shape[2])
-            parts.append(normalised(batches, *moments).flatten(1, 2))
+            parts.append(normalised(batches, *moments, eps).flatten(1, 2))
     return parts[0] if len(parts) == 1 else torch.cat(parts, 1)

@@ -75,7 +75,7 @@ def population(networks: Networks, z: Callable[[], Iterable[Tensor]]) -> Statist
     for layer in range(len(networks.norms)):
         mode = FixedStatistics(exact)
         by_chunk = (pre_activations(networks, chunk, mode) for chunk in z())
-        exact.append(_pooled(next(islice(zs, layer, None)) for zs in by_chunk))
+        exact.append(pooled(next(islice(zs, layer, None)) for zs in by_chunk))
     return exact
 
 
@@ -86,7 +86,7 @@ def _moments(z: Tensor) -> Moments:
     return mean, (z - mean).square_().mean(-2, keepdim=True)  # torch.var_mean takes 4 times as long on a CPU
 
 
-def _pooled(parts: Iterable[Tensor]) -> Moments:
+def pooled(parts: Iterable[Tensor]) -> Moments:
     """Return mean and biased variance (L, 1, width) over the images of all parts (L, n_i, width); Chan et al. 1983."""
     n, mean, squares = 0, torch.zeros(()), torch.zeros(())
     for part in parts:

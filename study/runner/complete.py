@@ -130,12 +130,12 @@ def _evaluate(design: Design, folder: Folder, source: ImageSource, execution: Ex
     """Evaluate the networks that were kept on the clean test images: in the main ways, at a shown cell in all."""
     candidates, networks = trained(folder, design), weights.Networks(folder.path, design)
     runs = [run for run in candidates if networks.has(run)]
-    if not runs and any_statistics(candidates) and all(map(networks.omits, candidates)):
+    if not runs and any_statistics(design, candidates) and all(map(networks.omits, candidates)):
         progress.emit("notice", f"{without_networks(folder)}.", sys.stderr)
     elif len(runs) < len(candidates):
         n = f"{len(candidates) - len(runs)} of {len(candidates)}"
         progress.emit("notice", f"Warning: {n} networks were not kept; the inference modes omit them", sys.stderr)
-    if not any_statistics(runs):
+    if not any_statistics(design, runs):
         progress.expect(inference=0.0)
         return Outcome()
     try:

@@ -70,6 +70,7 @@ def _recorded_throughput(kind: str, design: Design, studies: Path) -> float | No
             manifest = json.loads(file_bytes(path, MAX_BYTES))
             other = Design.from_dict(manifest["design"])
             alike = (other.dataset, costs.all_widths(other)) == (design.dataset, costs.all_widths(design))
+            alike = alike and _same_network(other, design)
             throughput = float(manifest["timings"]["work_per_second_and_worker"])
             alike = alike and manifest["device"].get("engine", TORCH.kind).startswith(kind)
             if alike and manifest["device"]["name"] == processor() and 0 < throughput < math.inf:
@@ -77,6 +78,11 @@ def _recorded_throughput(kind: str, design: Design, studies: Path) -> float | No
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, StudyError):
             continue  # a folder that is not ours, or that has not trained yet, does not count
     return None
+
+
+def _same_network(one: Design, other: Design) -> bool:
+    sha256 = [None if design.network is None else design.network.sha256 for design in (one, other)]
+    return sha256[0] == sha256[1]
 
 
 def _flop_per_second() -> float:

@@ -13,7 +13,7 @@ from study.runner.progress import Progress, duration
 from study.spec import commands
 from study.spec.analysis_rule import AS_FIXED, AskedRule, fixed_rule
 from study.spec.checks import counted
-from study.spec.cohorts import Cohort, cohorts, missing_runs, shard
+from study.spec.cohorts import MAX_RUNS_PER_STACK, Cohort, cohorts, missing_runs, shard
 from study.spec.commands import shown_path
 from study.spec.datasets import DatasetSpec
 from study.spec.design import Design
@@ -37,7 +37,7 @@ def announce(
     check_baseline(folder, asked, design)
     text = "\n".join(describe_plan(design, folder, execution, absent))
     progress.emit("plan", text, dataset=design.dataset, folder=str(folder.path))
-    check_device(execution, folder)
+    check_device(design, execution, folder)
 
 
 # --- refused
@@ -53,11 +53,13 @@ def check_free(folder: Folder) -> None:
         )
 
 
-def check_device(execution: Execution, folder: Folder) -> None:
+def check_device(design: Design, execution: Execution, folder: Folder) -> None:
     """Refuse a device that is not there, or is not the study's, before anything is written."""
     manifest = folder.read_manifest()
     of_study = manifest and manifest["device"]["kind"]
     devices.check_kind(execution.device, of_study)
+    if design.network is not None or execution.engine == "plain":
+        registry.check_plain_device("cpu" if execution.device == "auto" else execution.device)
     if execution.tf32 or execution.device.startswith("cuda"):
         devices.numerics_id(devices.choose(execution.device, of_study), execution.tf32)
 
@@ -89,7 +91,8 @@ def make_plan(design: Design, done: set[Run], execution: Execution) -> list[Coho
     """Return the cohorts that this command trains: the missing runs of its shard."""
     own = shard(design, *execution.shard)
     missing = [run for run in missing_runs(design, done) if run in own]
-    return cohorts(missing, execution.n_workers)
+    one_by_one = design.network is not None or execution.engine == "plain"
+    return cohorts(missing, execution.n_workers, 1 if one_by_one else MAX_RUNS_PER_STACK)
 
 
 def describe_plan(design: Design, folder: Folder, execution: Execution, absent: str | None = None) -> list[str]:
@@ -103,6 +106,7 @@ def describe_plan(design: Design, folder: Folder, execution: Execution, absent: 
     n_missing = len(runs) - len(impossible) - len(done)
     return [
         *describe_data(design.data, absent),
+        *([f"network  {design.network.words}"] if design.network else []),
         f"folder   {shown_path(folder.path)}, design {design.digest[:12]}",
         f"runs     {len(runs)} planned, {len(done)} done, {n_missing} missing"
         + (f", {len(impossible)} not applicable ({', '.join(reasons)})" if impossible else ""),

@@ -24,6 +24,7 @@ from study.spec.analysis_rule import AS_FIXED, AskedRule, FixedRule, fixed_rule
 from study.spec.arms import default_baseline
 from study.spec.cohorts import Cohort
 from study.spec.design import Design
+from study.store import network_files
 from study.store.manifest import Manifest, baseline_of, session_of
 from study.store.schemas import SCHEMA_VERSION
 from study.store.study_folder import Folder
@@ -58,9 +59,11 @@ class Session:
         """Train ``plan`` and commit each cohort; the manifest records the plan before, and the timings after."""
         older = self.folder.read_manifest()
         place = self._place(plan, older, progress)
-        emit_place(progress, place.device, place.engine)
+        emit_place(progress, place.device, place.engine, registry.why_engine(place.engine, self.design))
         data = source.images
         machine = self._machine(plan, data, place)
+        if self.design.network is not None:
+            network_files.keep(self.folder.path, self.design.network)
         self._write_manifest(data, place, machine, progress)
         self.folder.write_labels(data.test.labels.tolist())
         self._expect(plan, place, progress)
@@ -130,8 +133,9 @@ class Session:
     def _place(self, plan: list[Cohort], older: Manifest | None, progress: Progress) -> Place:
         """Return device, engine and workers as asked for and as the study began; a StudyError if these do not agree."""
         execution = self.execution
-        device = devices.choose(execution.device, older and older["device"]["kind"])
         began_with = older and older["device"].get("engine", "torch-1")
+        asked = registry.likely_device(execution.device, execution.engine, self.design, began_with)
+        device = devices.choose(asked, older and older["device"]["kind"])
         engine, slower = registry.choose(execution.engine, self.design, device, execution.tf32, began_with)
         if slower:
             progress.emit("notice", f"Warning: {slower}", sys.stderr)
@@ -210,7 +214,7 @@ class Session:
         """Return the study's baseline, which arms that are added leave as it is; None where it is the default."""
         fixed = baseline_of(older) if older and self.folder.has_runs() else None
         self.asked.check_baseline(self.folder.path, self.design.arms, fixed)
-        baseline = fixed or self.asked.baseline or (older or {}).get("baseline")
+        baseline = fixed or self.asked.baseline or (older.get("baseline") if older else None)
         return None if baseline == default_baseline(self.design.arms) else baseline
 
     def _device(self, data: "Dataset", place: Place) -> dict[str, Any]:
@@ -220,9 +224,8 @@ class Session:
         return device | ({"first_layer": first_layer} if first_layer else {})
 
 
-def emit_place(progress: Progress, device: str, engine: str) -> None:
-    """Say on what the runs train and by which engine."""
-    what = "C kernel" if engine == registry.KERNEL else "torch engine"
+def emit_place(progress: Progress, device: str, engine: str, what: str) -> None:
+    """Say on what the runs train and by which engine, in a few words."""
     name = devices.name(device)
     progress.emit_once("device", f"device   {name}, {what}", device=devices.kind(device), name=name, engine=engine)
 

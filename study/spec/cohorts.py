@@ -51,8 +51,9 @@ def missing_runs(design: Design, done: Iterable[Run]) -> list[Run]:
     return [run for run in design.runs if run.applicable and run not in finished]
 
 
-def cohorts(missing: Iterable[Run], workers: int = 1) -> list[Cohort]:
-    """Cover the missing runs, each once, by cohorts; enough of them for every worker to have one.
+def cohorts(missing: Iterable[Run], workers: int = 1, most: int = MAX_RUNS_PER_STACK) -> list[Cohort]:
+    """Cover the missing runs, each once, by cohorts of at most so many runs of an arm; enough of them for every worker
+    to have one.
 
     >>> runs = Design("digits", lrs=(0.01,), seeds=(0, 1, 2), batch_sizes=(32,)).runs
     >>> [cohort.seeds for cohort in cohorts(runs, workers=2)]
@@ -61,8 +62,8 @@ def cohorts(missing: Iterable[Run], workers: int = 1) -> list[Cohort]:
     planned = [
         Cohort(cells, arms, seeds)
         for (all_cells, arms), all_seeds in _blocks(missing).items()
-        for cells in _chunks(all_cells, MAX_RUNS_PER_STACK)
-        for seeds in _chunks(all_seeds, min(MAX_RUNS_PER_STACK // len(cells), -(-len(all_seeds) // workers)))
+        for cells in _chunks(all_cells, most)
+        for seeds in _chunks(all_seeds, min(most // len(cells), -(-len(all_seeds) // workers)))
     ]
     return sorted(planned, key=lambda cohort: (cohort.seeds, cohort.cells, cohort.arms))
 

@@ -17,7 +17,7 @@ from typing import Any, Self
 
 from study.errors import UsageError, describe_value
 from study.spec import arms
-from study.spec.arms import ARMS, BASELINE, DEFAULT_ARMS, Arm
+from study.spec.arms import ARMS, BASELINE, BATCH_STATISTICS, DEFAULT_ARMS, Arm
 from study.spec.checks import check_at_most, check_distinct, check_known, check_whole, format_value, listed
 from study.spec.datasets import DATASETS, DatasetSpec, OwnFile, check_dataset
 from study.spec.factors import (
@@ -66,7 +66,7 @@ class Design:
     """
 
     dataset: str
-    arms: Sequence[str | Arm] = DEFAULT_ARMS  # type: ignore[assignment]
+    arms: Sequence[str] = DEFAULT_ARMS
     """Keys of arms, or arms that a user has spelled out; kept as keys."""
     batch_sizes: Sequence[int] = FACTORS["batch_size"].default  # type: ignore[assignment]
     lrs: Sequence[float] = FACTORS["lr"].default  # type: ignore[assignment]
@@ -121,6 +121,7 @@ class Design:
         check_dataset(self.dataset, *([] if self.own_data is None else [self.own_data.key]))
         check_known("--seed-of", self.seed_of, SEED_OF)
         arms.in_order(self.arms)
+        self._check_network()
         for factor in reversed(FACTORS.values()):
             given = self._given(factor) if factor in self.factors else ()
             tuned = [chosen.cell[factor.key] for chosen in self.tuned if factor.key in chosen.cell.identity]
@@ -131,19 +132,15 @@ class Design:
         if not self.hidden:
             raise UsageError("--hidden: the list is empty; give at least one layer, such as --hidden 32 32")
         check_whole("--hidden", self.hidden, 1, MAX_UNITS, "units")
-        self._check_network()
+        self._check_layers()
         self._check_batches()
 
-    def _check_network(self) -> None:
-        """Refuse a factor of layers that ``hidden``, or a network of one's own, contradicts.
+    def _check_layers(self) -> None:
+        """Refuse a factor of layers that ``hidden`` contradicts.
 
         Where depth or width varies, ``hidden`` has the default of it: so a cell's ids and its widths follow from the
         cell and ``hidden`` alone."""
         of_mlp = [key for key in dict(self.vary) if FACTORS[key].of_mlp]
-        if self.network is not None and of_mlp:
-            raise UsageError(
-                f"--vary {of_mlp[0]}=: {self.network.name} has layers of its own; leave out --network, or that factor"
-            )
         (depth, *_), (width, *_) = FACTORS["depth"].default, FACTORS["width"].default
         given = f"--hidden {' '.join(map(str, self.hidden))}"
         if "depth" in of_mlp and [*self.hidden] != [self.hidden[0]] * int(depth):
@@ -166,6 +163,20 @@ class Design:
             raise UsageError(
                 f"--batch-sizes {largest}: no batch is that large with --vary n_train={fewest}; give sizes up to"
                 f" {fewest}"
+            )
+
+    def _check_network(self) -> None:
+        """Refuse what a network of one's own cannot obey, and an arm for which it was not loaded."""
+        if self.network is None:
+            return
+        for arm in self.arms:
+            self.network.of(arm)
+        shaping = [key for key in dict(self.vary) if FACTORS[key].of_mlp]
+        if shaping or tuple(self.hidden) != Design.hidden:
+            what = f"--vary {shaping[0]}=" if shaping else "--hidden"
+            raise UsageError(
+                f"{what}: the network {self.network.name} decides that itself; leave it out, or make one network for"
+                " each in a file of its own: --network OTHER.py:make --study-id other"
             )
 
     def _check_tuned(self) -> None:
@@ -326,6 +337,16 @@ class Design:
         """Return the name of the stream of an arm's first weights: one for all arms, unless they are unpaired."""
         return f"init/{arm}" if self.unpaired_init and arm != BASELINE else "init"
 
+    def statistics(self, arm: str) -> tuple[str, ...]:
+        """Return the statistics that an arm's networks keep, among which a prediction may choose."""
+        if self.network is not None:
+            return BATCH_STATISTICS if self.network.of(arm).n_norms else ()
+        return ARMS[arm].statistics
+
+    def with_network(self, network: NetworkSpec) -> "Design":
+        """Return the same design, whose network is found elsewhere."""
+        return replace(self, network=network)
+
     # --- names
 
     @property
@@ -461,7 +482,7 @@ def _side_by_side(old: Design, new: Design) -> Iterable[tuple[str, Any, Any]]:
         yield (name, before, after) if grows else (name, list(before), list(after))
     tuned = ["a tuned cell" if design.tuned else "none" for design in (old, new)]
     yield "tuned", tuned[0], tuned[1]
-    shown = ["the MLP" if d.network is None else f"{d.network.name} ({d.network.sha256[:12]})" for d in (old, new)]
+    shown = ["the multilayer perceptron" if d.network is None else d.network.words for d in (old, new)]
     yield "network", shown[0], shown[1]
     same = {arm.key for arm in old.own_arms} & {arm.key for arm in new.own_arms}
     spelled = [sorted(str(arm.to_dict()) for arm in d.own_arms if arm.key in same) for d in (old, new)]

@@ -34,7 +34,7 @@ def announce(optimisation: "Optimisation", absent: str | None = None) -> None:
     check_rule(folder, optimisation.asked)
     check_baseline(folder, optimisation.asked, optimisation.design)
     progress.emit("plan", "\n".join(lines), dataset=optimisation.design.dataset, folder=str(folder.path))
-    check_device(optimisation.execution, folder)
+    check_device(optimisation.design, optimisation.execution, folder)
 
 
 def describe(optimisation: "Optimisation", absent: str | None = None) -> list[str]:
