@@ -6,7 +6,7 @@ A run that diverged is an outcome and scores chance; what has no records, or say
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -369,15 +369,17 @@ def _check_together(records: pd.DataFrame, runs: pd.DataFrame, design: Design) -
 def _check_runs(runs: pd.DataFrame, design: Design) -> None:
     """Refuse a run, taken by itself, without the design's key or without what its status says that it has."""
     key, cell = run_key(design), cell_key(design)
+    size = cache(design.n_parameters)
     rows = [
-        (*levels(run.cell, cell), run.seed, run.arm, run.applicable, design.run_id(run), design.pair_id(run))
+        (*levels(run.cell, cell), run.seed, run.arm, design.run_id(run), design.pair_id(run))
+        + (run.applicable, size(run.arm, run.cell))
         for run in design.runs
     ]
-    planned = pd.DataFrame(rows, columns=[*key, "applicable", *NAMES])
+    planned = pd.DataFrame(rows, columns=[*key, *NAMES, "applicable", "n_parameters"])
     _refuse_others_keys("runs", runs, planned, key)
-    applicable = runs.run_id.map(planned.set_index("run_id").applicable)
+    of_run = planned.set_index("run_id").loc[runs.run_id]
+    applicable, n_parameters = of_run.applicable.to_numpy(), of_run.n_parameters.to_numpy()
     diverged, bad = runs.status == DIVERGED, runs.first_bad_epoch
-    n_parameters = runs.arm.map({arm: design.n_parameters(arm) for arm in design.arms})
     n_bytes = np.where(runs.status == OK, -(-design.data.n_test // 8), -1)
     rules = {
         "not_applicable does not go with the run": (runs.status == NOT_APPLICABLE) == applicable,
