@@ -371,10 +371,12 @@ def _check_runs(runs: pd.DataFrame, design: Design) -> None:
     key, cell = run_key(design), cell_key(design)
     size = cache(design.n_parameters)
     rows = [
-        (*levels(run.cell, cell), run.seed, run.arm, design.run_id(run), design.pair_id(run))
-        + (run.applicable, size(run.arm, run.cell))
+        (
+            *levels(run.cell, cell), run.seed, run.arm, design.run_id(run), design.pair_id(run),
+            run.applicable, size(run.arm, run.cell),
+        )
         for run in design.runs
-    ]
+    ]  # fmt: skip
     planned = pd.DataFrame(rows, columns=[*key, *NAMES, "applicable", "n_parameters"])
     _refuse_others_keys("runs", runs, planned, key)
     of_run = planned.set_index("run_id").loc[runs.run_id]
