@@ -92,7 +92,7 @@ def _files(networks: Mapping[str, Tensors]) -> list[list[str]]:
 def _content(networks: Mapping[str, Tensors], unit: str) -> bytes:
     # save takes bytes as they lie
     in_rows = {
-        f"{run_id}/{name}": np.ascontiguousarray(tensor)
+        f"{run_id}/{name}": np.asarray(tensor, order="C")
         for run_id, tensors in networks.items()
         for name, tensor in tensors.items()
     }
