@@ -68,9 +68,7 @@ def test_without_a_compiler_there_is_a_notice_or_a_reason(no_compiler: None) -> 
     assert registry.choose("torch", DESIGN, "cpu", False, None) == (TORCH, None)
     with pytest.raises(EnvironmentFault, match=r"--engine kernel: there is no C compiler .*; choose --engine torch"):
         registry.choose("kernel", DESIGN, "cpu", False, None)
-    with pytest.raises(
-        EnvironmentFault, match=r"was trained with the engine kernel-1/float32, and here there is no"
-    ):
+    with pytest.raises(EnvironmentFault, match=r"was trained with the engine kernel-1/float32, and here there is no"):
         registry.choose("auto", DESIGN, "cpu", False, registry.KERNEL)
 
 

@@ -133,9 +133,17 @@ def test_a_manifest_that_is_no_regular_file_of_bounded_size_is_refused(kind: str
         ('{"schema_version": true}', UsageError, "has schema version true, this program reads 1 to 2"),
         ('{"schema_version": 1.0}', UsageError, "has schema version 1.0, this program reads 1 to 2"),
         ('{"schema_version": "1"}', UsageError, "has schema version '1', this program reads 1 to 2"),
-        ('{"schema_version": 99}', UsageError, r"made by a newer program \(schema 99, this one reads 1 to 2\): update it"),
+        (
+            '{"schema_version": 99}',
+            UsageError,
+            r"made by a newer program \(schema 99, this one reads 1 to 2\): update it",
+        ),
         (f'{{"schema_version": 1{"0" * 4000}}}', UsageError, r"made by a newer program \(schema a number of"),
-        ('{"schema_version": 0}', UsageError, r"made by an older program \(schema 0, this one reads 1 to 2\): read it with"),
+        (
+            '{"schema_version": 0}',
+            UsageError,
+            r"made by an older program \(schema 0, this one reads 1 to 2\): read it with",
+        ),
         ('{"schema_version": 1}', UsageError, "lacks argv, data, design, device, digest, earlier, git, study_id"),
     ],
 )

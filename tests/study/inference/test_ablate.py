@@ -31,8 +31,6 @@ from study.inference import complete
 from study.runner.outcome import Terminated
 from study.runner.progress import Progress
 from study.spec import conditions
-from study.spec.design import Design
-from study.spec.factors import Cell
 from study.store import parts, study_folder, weights
 from study.store.inference_tables import COLUMNS, LATER, Store, read_table
 from study.store.study_folder import Folder

@@ -397,7 +397,9 @@ def test_foreign_tables_and_manifests_are_refused_with_the_reason(folder: Folder
     folder.manifest.unlink()
     assert folder.read_manifest() is None
     folder.manifest.write_text('{"schema_version": 99}')
-    with pytest.raises(UsageError, match=r"was made by a newer program \(schema 99, this one reads 1 to 2\): update it"):
+    with pytest.raises(
+        UsageError, match=r"was made by a newer program \(schema 99, this one reads 1 to 2\): update it"
+    ):
         folder.read_manifest()
     folder.manifest.write_text('{"schema_version": 1, "data": {"name": "digits"}}')
     with pytest.raises(UsageError, match=r"lacks argv, data.notice, data.sha256, design"):
