@@ -146,6 +146,7 @@ def test_a_study_without_networks_says_so_wherever_they_would_be_needed(
         study.evaluate(path)
     page = page_of(path)
     assert "none kept (--no-networks): inference modes cannot be evaluated without them" in page
+    assert "different bits" not in page
     assert study_run(*SOON, "--study-id", "whole") == 0
     assert tables(path) != tables(tmp_path / "whole"), "the name stands in the tables"
     assert study.read(path).drop(columns="study_id").equals(study.read(tmp_path / "whole").drop(columns="study_id"))
