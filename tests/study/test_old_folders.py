@@ -178,6 +178,7 @@ def test_the_same_command_leaves_a_whole_study_as_it_is(trainable: Path) -> None
     assert_whole(trainable)
     assert again(trainable) == 0
     assert_whole(trainable)
+    assert len(read(trainable, "labels")) == design_of(trainable).data.n_test
     assert before.items() <= committed(trainable).items()
     assert all("ablation" in Path(name).parts for name in committed(trainable).keys() - before.keys())
     assert sessions(trainable) == said
