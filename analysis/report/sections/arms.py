@@ -24,9 +24,8 @@ from analysis.report.columns import (
     text_column,
 )
 from analysis.report.document import Column, Figure, Paragraph, Placeholder, Section, Table
-from analysis.report.figures.arms import Entry, matrix
-from analysis.report.figures.forest import Series, forest
-from analysis.report.figures.style import BLUE
+from analysis.report.figures.arms import MAX_HIGH, Entry, Ranked, matrix
+from analysis.report.figures.arms import ranking as ranked_arms
 
 NAME = "arms"
 TITLE = "Arms against one another"
@@ -66,10 +65,11 @@ def _about(study: StudyData, results: Results, found: AllPairs) -> str:
 
 def ranking(study: StudyData, results: Results, found: AllPairs, name: str, table: Table | None) -> Figure:
     """Return the figure of the arms, the most accurate first, each against the baseline."""
-    rows = [_label(study, one) for one in found.ranked]
     members = [_against_baseline(study, results, found, one.arm) for one in found.ranked]
-    intervals = [None if member is None else member.shown for member in members]
-    series = Series("difference", BLUE, "o", intervals)
+    rows = [
+        Ranked(one.arm, _label(one), None if member is None else member.shown)
+        for one, member in zip(found.ranked, members, strict=True)
+    ]
     known = [member for member in members if member is not None]
     return Figure(
         name=name,
@@ -78,7 +78,7 @@ def ranking(study: StudyData, results: Results, found: AllPairs, name: str, tabl
             f"Test accuracy of each arm minus {fmt.side(study.baseline)} in points at {fmt.cell(found.cell)}, the most"
             f" accurate first; {fmt.seeds(max((member.n_pairs for member in known), default=0))}."
         ),
-        draw=partial(forest, rows, [series]),
+        draw=partial(ranked_arms, rows),
         alt="; ".join(_in_words(one, member) for one, member in zip(found.ranked, members, strict=True)) + ".",
         caption=_about_intervals(study, known),
         table=table,
@@ -91,9 +91,8 @@ def _against_baseline(study: StudyData, results: Results, found: AllPairs, arm: 
     return contrasts.by_cell(results.contrasts, arm)[study.cell(found.cell)]
 
 
-def _label(study: StudyData, one: RankedArm) -> str:
-    is_baseline = ", baseline" if one.arm == study.baseline else ""
-    return f"{fmt.side(one.arm)} ({fmt.percent(one.accuracy)}{is_baseline})"
+def _label(one: RankedArm) -> str:
+    return f"{fmt.side(one.arm)}, {fmt.percent(one.accuracy)}"
 
 
 def _headline(study: StudyData, found: AllPairs, known: Sequence[Member]) -> str:
@@ -165,6 +164,8 @@ def pair_matrix(study: StudyData, found: AllPairs, name: str, table: Table | Non
     arms = [one.arm for one in found.ranked]
     members = found.in_setting
     decided = sum(_is_decided(member) for member in members)
+    or_sign = ", or a sign where numbers have no room" if len(arms) > MAX_HIGH else ""
+    over = " and all settings" if len(study.design.cells) > 1 else ""
     return Figure(
         name=name,
         headline=f"{decided} of {fmt.units(len(members), 'pairs')} of arms are told apart",
@@ -175,8 +176,8 @@ def pair_matrix(study: StudyData, found: AllPairs, name: str, table: Table | Non
         draw=partial(matrix, [*map(fmt.side, arms)], partial(_entry, found, arms)),
         alt="; ".join(f"{fmt.side(m.arm)} minus {fmt.side(m.baseline)} {_estimate(m)}" for m in members) + ".",
         caption=(
-            f"Bold: the interval excludes 0. The {fmt.level(members[0].ci.level)} intervals of all {found.n_pairs}"
-            f" pairs{' and all settings' if len(study.design.cells) > 1 else ''} hold together (sup-t)."
+            f"Bold{or_sign}: the interval excludes 0. The {fmt.level(members[0].ci.level)} intervals of all"
+            f" {found.n_pairs} pairs{over} hold together (sup-t)."
         ),
         table=table,
     )
