@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -26,6 +27,7 @@ from analysis.report.columns import (
 from analysis.report.document import Column, Figure, Paragraph, Placeholder, Section, Table
 from analysis.report.figures.arms import MAX_HIGH, Entry, Ranked, matrix
 from analysis.report.figures.arms import ranking as ranked_arms
+from analysis.stats.intervals import Interval
 
 NAME = "arms"
 TITLE = "Arms against one another"
@@ -67,7 +69,7 @@ def ranking(study: StudyData, results: Results, found: AllPairs, name: str, tabl
     """Return the figure of the arms, the most accurate first, each against the baseline."""
     members = [_against_baseline(study, results, found, one.arm) for one in found.ranked]
     rows = [
-        Ranked(one.arm, _label(one), None if member is None else member.shown)
+        Ranked(one.arm, _label(one), None if member is None else _simultaneous(member))
         for one, member in zip(found.ranked, members, strict=True)
     ]
     known = [member for member in members if member is not None]
@@ -97,6 +99,8 @@ def _label(one: RankedArm) -> str:
 
 def _headline(study: StudyData, found: AllPairs, known: Sequence[Member]) -> str:
     first = found.ranked[0].arm
+    if all(member.joint is None for member in known):
+        return f"Most accurate {fmt.side(first)}; too few seeds to test"
     better = sum(member.verdict.startswith("better") for member in known)
     return f"Most accurate {fmt.side(first)}; {better} of {fmt.units(len(known), 'arms')} beat the baseline"
 
@@ -116,8 +120,14 @@ def _in_words(one: RankedArm, member: Member | None) -> str:
 def _estimate(member: Member, sign: int = 1) -> str:
     if math.isnan(member.mean_diff):
         return fmt.NO_NUMBER
-    ends = sorted((sign * member.shown.low, sign * member.shown.high))
+    interval = _simultaneous(member)
+    ends = sorted((sign * interval.low, sign * interval.high))
     return fmt.estimate(sign * member.mean_diff, *ends)
+
+
+def _simultaneous(member: Member) -> Interval:
+    """Return the interval that holds with those of all others; without ends where there is none."""
+    return replace(member.ci, low=math.nan, high=math.nan) if member.joint is None else member.joint.ci
 
 
 def ranking_table(study: StudyData, results: Results, found: AllPairs) -> Table:
@@ -147,7 +157,7 @@ def ranking_table(study: StudyData, results: Results, found: AllPairs) -> Table:
 
 def _of_member(member: Member | None) -> dict[str, Any]:
     test = None if member is None or member.joint is None else member.joint.test
-    shown = None if member is None or math.isnan(member.mean_diff) else member.shown
+    shown = None if member is None or math.isnan(member.mean_diff) else _simultaneous(member)
     return {
         "n": None if member is None else member.n_pairs,
         **interval_values("difference", shown),
@@ -163,12 +173,16 @@ def pair_matrix(study: StudyData, found: AllPairs, name: str, table: Table | Non
     """Return the matrix of all pairs, in the order of the ranking."""
     arms = [one.arm for one in found.ranked]
     members = found.in_setting
-    decided = sum(_is_decided(member) for member in members)
+    decided, tested = sum(map(_is_decided, members)), any(member.joint for member in members)
     or_sign = ", or a sign where numbers have no room" if len(arms) > MAX_HIGH else ""
     over = " and all settings" if len(study.design.cells) > 1 else ""
     return Figure(
         name=name,
-        headline=f"{decided} of {fmt.units(len(members), 'pairs')} of arms are told apart",
+        headline=(
+            f"{decided} of {fmt.units(len(members), 'pairs')} of arms are told apart"
+            if tested
+            else "Too few seeds to tell arms apart"
+        ),
         subtitle=(
             f"Test accuracy of a row's arm minus a column's in points at {fmt.cell(found.cell)};"
             f" {fmt.seeds(max(member.n_pairs for member in members))}."
@@ -178,6 +192,8 @@ def pair_matrix(study: StudyData, found: AllPairs, name: str, table: Table | Non
         caption=(
             f"Bold{or_sign}: the interval excludes 0. The {fmt.level(members[0].ci.level)} intervals of all"
             f" {found.n_pairs} pairs{over} hold together (sup-t)."
+            if tested
+            else "Mean differences, without intervals."
         ),
         table=table,
     )

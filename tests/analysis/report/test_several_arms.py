@@ -169,6 +169,17 @@ def test_arms_without_a_look_of_their_own_are_told_apart() -> None:
         assert arm_style("mine") == {"color": "#123456", "linestyle": "-", "marker": "x"}
 
 
+def test_too_few_seeds_decide_nothing_and_draw_no_intervals(tmp_path: Path, without_drawings: None) -> None:
+    made = write.write_report(plant_arms(tmp_path / "s", SIX[:3], n_seeds=3, lrs=(0.01,)))
+    assert made.report["title"] == "3 arms compared on scikit-learn's digits: 3 seeds cannot decide"
+    page = text_of(made)
+    assert "Most accurate with BN; too few seeds to test" in page
+    assert "Too few seeds to tell arms apart" in page
+    assert "beat" not in page.split("The whole answer")[0]
+    assert csv(made, "arms").difference_low.isna().all()
+    assert csv(made, "pairs-of-arms").p_adjusted.isna().all()
+
+
 def test_a_setting_that_an_arm_lacks_is_not_the_ranking_s(tmp_path: Path) -> None:
     """Batch norm cannot train on batches of one, where the others are best."""
     from study.spec.design import Design
