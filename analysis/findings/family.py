@@ -183,7 +183,7 @@ def family(pairs: Pairs, of: Sequence[Sample], alpha: float, margin: float) -> l
 def joint_family(every: Sequence[tuple[Pairs, Sequence[Sample]]], alpha: float, margin: float) -> list[list[Member]]:
     """Return the members of several comparisons, all of them one family; of each those of its samples, as ``family``
     does."""
-    joint, inner = iter(_jointly([one for _, of in every for one in of], alpha)), inner_level(alpha, len(every))
+    joint, inner = iter(_jointly([one for _, of in every for one in of], alpha)), inner_level(alpha, max(1, len(every)))
     return [_of_comparison(pairs, of, [next(joint) for _ in of], inner, alpha, margin) for pairs, of in every]
 
 

@@ -19,7 +19,7 @@ from analysis.records.cells import cell_key, levels, pair_key, run_key
 from study.errors import StudyError, quote
 from study.spec.arms import DEFAULT_ARMS, default_baseline
 from study.spec.checks import nearest
-from study.spec.commands import train_into
+from study.spec.commands import report_on, train_into
 from study.spec.design import Design
 from study.spec.factors import Cell, in_words
 from study.spec.history import DIVERGED, NOT_APPLICABLE, OK, SPLITS
@@ -140,8 +140,8 @@ class StudyData:
         if baseline not in arms:
             near = nearest(baseline, arms) or arms[0]
             raise AnalysisError(
-                f"baseline {quote(baseline)}: {self.path} has the arms {', '.join(arms)}; give one of them, such as"
-                f" {near}"
+                f"baseline {quote(baseline)}: {self.path} has the arms {', '.join(arms)}; name one of them:"
+                f" {report_on(self.path, '--baseline', near)}"
             )
         return replace(self, named_baseline=baseline, tuned=self.tuned and self.tuned.against(baseline))
 

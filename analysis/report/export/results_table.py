@@ -34,7 +34,12 @@ def _caption(study: StudyData, results: Results, rows: Sequence[Row]) -> str:
 
 def _sentences(study: StudyData, results: Results, rows: Sequence[Row]) -> Iterator[str]:
     yield f"Test accuracy on {fmt.dataset(study.design.dataset)} (study {study.name}), {fmt.endpoint(PRIMARY)}."
-    together = "; those of the settings and their mean hold at once" if len(study.design.cells) > 1 else ""
+    whose = (
+        "of all arms, in the settings and on average,"
+        if len(study.treatments) > 1
+        else "of the settings and their mean"
+    )
+    together = f"; those {whose} hold at once" if len(study.design.cells) > 1 else ""
     yield f"Differences are in points, with {fmt.level(1 - results.alpha)} intervals{together}."
     learns = fmt.percent(study.learning_threshold, 0)
     yield f"Failed: runs that diverged or ended below {learns}, of the runs of each arm."

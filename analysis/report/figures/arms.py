@@ -1,4 +1,4 @@
-"""Figure of all pairs of arms: a matrix of differences, row minus column."""
+"""Figures of several arms: ranked by their difference from the baseline, and a matrix of all pairs."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -8,12 +8,48 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from analysis.report import number_format as fmt
-from analysis.report.figures.style import SMALL, WIDE, Medium, heat, styled
+from analysis.report.figures.style import GREY, SMALL, WIDE, Medium, arm_style, heat, styled
+from analysis.stats.intervals import Interval
 
 LETTER = 0.62 * SMALL / 72
 """Inches that a letter takes."""
-CELL = 0.3
-"""Height of a row, in inches."""
+MAX_HIGH = 8
+"""Arms that get high rows."""
+
+
+def _row(n: int) -> float:
+    """Return the height of a row of ``n``, in inches."""
+    return 0.28 if n <= MAX_HIGH else 0.19
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """An arm in its row."""
+
+    arm: str
+    label: str
+    difference: Interval | None
+    """From the baseline; None for the baseline itself."""
+
+
+@styled
+def ranking(rows: Sequence[Ranked], medium: Medium = WIDE) -> Figure:
+    """Draw each arm's difference from the baseline in points with its interval, in the arm's look."""
+    figure = Figure(figsize=(medium.width, 0.6 + _row(len(rows)) * len(rows)), layout="constrained")
+    axes = figure.subplots()
+    axes.axvline(0, color=GREY, linewidth=0.8)
+    for place, row in enumerate(rows):
+        style = arm_style(row.arm)
+        mean, low, high = (0.0, 0.0, 0.0) if row.difference is None else fmt.as_triple(row.difference)
+        if math.isfinite(low) and math.isfinite(high):
+            axes.plot([100 * low, 100 * high], [place, place], color=style["color"], linewidth=1.6)
+        axes.plot([100 * mean], [place], style["marker"], color=style["color"], markersize=5)
+    axes.set_yticks(range(len(rows)), [row.label for row in rows])
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_xlabel("difference from the baseline (points)")
+    axes.grid(axis="x", color=GREY, alpha=0.35, linewidth=0.4)
+    axes.tick_params(axis="y", length=0)
+    return figure
 
 
 @dataclass(frozen=True)
@@ -34,7 +70,7 @@ def matrix(names: Sequence[str], entry: Callable[[int, int], Entry], medium: Med
     """
     n, margin = len(names), LETTER * max(map(len, names)) + 0.15
     room = (medium.width - margin - 0.2) / n
-    figure = Figure(figsize=(medium.width, margin + CELL * n + 0.1), layout="constrained")
+    figure = Figure(figsize=(medium.width, margin + _row(n) * n + 0.1), layout="constrained")
     axes = figure.subplots()
     entries = {(i, j): entry(i, j) for i in range(n) for j in range(n) if i != j}
     values = np.full((n, n), np.nan)

@@ -142,7 +142,10 @@ class SmallPanels:
             },
         )  # fmt: skip
         figure.supxlabel("epoch", size="medium", y=0.06 / height, va="bottom")
-        figure.supylabel("test accuracy (%), stretched towards 100", size="medium", x=0.05 / medium.width, ha="left")
+        label, place = "test accuracy (%), stretched towards 100", 0.5
+        if self.key_lines > 1:  # a long key moves the panels down
+            label, place = label.replace(", ", ",\n"), (self.BOTTOM + top) / 2 / height
+        figure.supylabel(label, size="medium", x=0.05 / medium.width, y=place, ha="left")
         return figure, [*panels.flat]
 
 

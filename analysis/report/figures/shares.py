@@ -27,7 +27,7 @@ def share_reaching(arms: Sequence[AccuracyShares], medium: Medium = WIDE) -> Fig
         runs = [_error(accuracy, errors) for accuracy in reversed(of.accuracies)]
         shares = 100 * np.arange(of.n_runs + 1) / of.n_runs
         axes.step(shares, [runs[0], *runs], where="pre", color=style["color"], linestyle=style["linestyle"])
-        step = 0.008 * min(1, 4 / len(arms))  # many arms stand closer
+        step = 0.008 * min(1, 8 / len(arms))  # many arms stand closer
         offset = (errors.highest / errors.lowest) ** (step * (2 * place - len(arms) + 1))  # one below another
         for one in of.reaching:
             at = offset * _error(one.level.accuracy, errors)

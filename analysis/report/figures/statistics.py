@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.findings.modes.inference_modes import StatisticResult
-from analysis.report.figures.mode_looks import BLACK, BROWN, SKY
+from analysis.report.figures.modes.mode_looks import BLACK, BROWN, SKY
 from analysis.report.figures.style import PURPLE, WIDE, Medium, logarithmic, styled
 from analysis.stats.intervals import Interval
 

@@ -119,7 +119,7 @@ def saved(figure: Figure, form: str, **options: Any) -> bytes:
 
 
 FREE = {
-    "color": (PURPLE, PALETTE[5], PALETTE[9], PALETTE[1], "#3f5a5a"),
+    "color": (PURPLE, PALETTE[5], "#b58900", "#5f7f8f", "#7a8500"),
     "linestyle": ("-", "--", "-.", ":"),
     "marker": ("v", "^", "P", "X", "<", ">", "p"),
 }

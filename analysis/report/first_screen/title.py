@@ -41,6 +41,10 @@ def _of_several(answers: Mapping[str, Answer], dataset: str) -> str:
     better = sorted(parts, key=lambda arm: -parts[arm].difference.estimate)
     begun = f"{len(answers) + 1} arms compared on {dataset}:"
     baseline = fmt.side(next(iter(answers.values())).baseline)
+    if all(answer.first.verdict in ("description", "withheld") for answer in answers.values()):
+        few = fmt.units(max(answer.first.n for answer in answers.values()), next(iter(answers.values())).first.unit)
+        missing = any(answer.first.verdict == "withheld" for answer in answers.values())
+        return f"{begun} {'runs are missing for a verdict' if missing else f'{few} cannot decide'}"
     if not better:
         return f"{begun} none is shown to beat {baseline}"
     beat = f"beat{'s' if len(better) == 1 else ''} {baseline}"

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -24,9 +25,9 @@ from analysis.report.columns import (
     text_column,
 )
 from analysis.report.document import Column, Figure, Paragraph, Placeholder, Section, Table
-from analysis.report.figures.arms import Entry, matrix
-from analysis.report.figures.forest import Series, forest
-from analysis.report.figures.style import BLUE
+from analysis.report.figures.arms import MAX_HIGH, Entry, Ranked, matrix
+from analysis.report.figures.arms import ranking as ranked_arms
+from analysis.stats.intervals import Interval
 
 NAME = "arms"
 TITLE = "Arms against one another"
@@ -66,10 +67,11 @@ def _about(study: StudyData, results: Results, found: AllPairs) -> str:
 
 def ranking(study: StudyData, results: Results, found: AllPairs, name: str, table: Table | None) -> Figure:
     """Return the figure of the arms, the most accurate first, each against the baseline."""
-    rows = [_label(study, one) for one in found.ranked]
     members = [_against_baseline(study, results, found, one.arm) for one in found.ranked]
-    intervals = [None if member is None else member.shown for member in members]
-    series = Series("difference", BLUE, "o", intervals)
+    rows = [
+        Ranked(one.arm, _label(one), None if member is None else _simultaneous(member))
+        for one, member in zip(found.ranked, members, strict=True)
+    ]
     known = [member for member in members if member is not None]
     return Figure(
         name=name,
@@ -78,7 +80,7 @@ def ranking(study: StudyData, results: Results, found: AllPairs, name: str, tabl
             f"Test accuracy of each arm minus {fmt.side(study.baseline)} in points at {fmt.cell(found.cell)}, the most"
             f" accurate first; {fmt.seeds(max((member.n_pairs for member in known), default=0))}."
         ),
-        draw=partial(forest, rows, [series]),
+        draw=partial(ranked_arms, rows),
         alt="; ".join(_in_words(one, member) for one, member in zip(found.ranked, members, strict=True)) + ".",
         caption=_about_intervals(study, known),
         table=table,
@@ -91,13 +93,14 @@ def _against_baseline(study: StudyData, results: Results, found: AllPairs, arm: 
     return contrasts.by_cell(results.contrasts, arm)[study.cell(found.cell)]
 
 
-def _label(study: StudyData, one: RankedArm) -> str:
-    is_baseline = ", baseline" if one.arm == study.baseline else ""
-    return f"{fmt.side(one.arm)} ({fmt.percent(one.accuracy)}{is_baseline})"
+def _label(one: RankedArm) -> str:
+    return f"{fmt.side(one.arm)}, {fmt.percent(one.accuracy)}"
 
 
 def _headline(study: StudyData, found: AllPairs, known: Sequence[Member]) -> str:
     first = found.ranked[0].arm
+    if all(member.joint is None for member in known):
+        return f"Most accurate {fmt.side(first)}; too few seeds to test"
     better = sum(member.verdict.startswith("better") for member in known)
     return f"Most accurate {fmt.side(first)}; {better} of {fmt.units(len(known), 'arms')} beat the baseline"
 
@@ -117,8 +120,14 @@ def _in_words(one: RankedArm, member: Member | None) -> str:
 def _estimate(member: Member, sign: int = 1) -> str:
     if math.isnan(member.mean_diff):
         return fmt.NO_NUMBER
-    ends = sorted((sign * member.shown.low, sign * member.shown.high))
+    interval = _simultaneous(member)
+    ends = sorted((sign * interval.low, sign * interval.high))
     return fmt.estimate(sign * member.mean_diff, *ends)
+
+
+def _simultaneous(member: Member) -> Interval:
+    """Return the interval that holds with those of all others; without ends where there is none."""
+    return replace(member.ci, low=math.nan, high=math.nan) if member.joint is None else member.joint.ci
 
 
 def ranking_table(study: StudyData, results: Results, found: AllPairs) -> Table:
@@ -148,7 +157,7 @@ def ranking_table(study: StudyData, results: Results, found: AllPairs) -> Table:
 
 def _of_member(member: Member | None) -> dict[str, Any]:
     test = None if member is None or member.joint is None else member.joint.test
-    shown = None if member is None or math.isnan(member.mean_diff) else member.shown
+    shown = None if member is None or math.isnan(member.mean_diff) else _simultaneous(member)
     return {
         "n": None if member is None else member.n_pairs,
         **interval_values("difference", shown),
@@ -164,10 +173,16 @@ def pair_matrix(study: StudyData, found: AllPairs, name: str, table: Table | Non
     """Return the matrix of all pairs, in the order of the ranking."""
     arms = [one.arm for one in found.ranked]
     members = found.in_setting
-    decided = sum(_is_decided(member) for member in members)
+    decided, tested = sum(map(_is_decided, members)), any(member.joint for member in members)
+    or_sign = ", or a sign where numbers have no room" if len(arms) > MAX_HIGH else ""
+    over = " and all settings" if len(study.design.cells) > 1 else ""
     return Figure(
         name=name,
-        headline=f"{decided} of {fmt.units(len(members), 'pairs')} of arms are told apart",
+        headline=(
+            f"{decided} of {fmt.units(len(members), 'pairs')} of arms are told apart"
+            if tested
+            else "Too few seeds to tell arms apart"
+        ),
         subtitle=(
             f"Test accuracy of a row's arm minus a column's in points at {fmt.cell(found.cell)};"
             f" {fmt.seeds(max(member.n_pairs for member in members))}."
@@ -175,8 +190,10 @@ def pair_matrix(study: StudyData, found: AllPairs, name: str, table: Table | Non
         draw=partial(matrix, [*map(fmt.side, arms)], partial(_entry, found, arms)),
         alt="; ".join(f"{fmt.side(m.arm)} minus {fmt.side(m.baseline)} {_estimate(m)}" for m in members) + ".",
         caption=(
-            f"Bold: the interval excludes 0. The {fmt.level(members[0].ci.level)} intervals of all {found.n_pairs}"
-            f" pairs{' and all settings' if len(study.design.cells) > 1 else ''} hold together (sup-t)."
+            f"Bold{or_sign}: the interval excludes 0. The {fmt.level(members[0].ci.level)} intervals of all"
+            f" {found.n_pairs} pairs{over} hold together (sup-t)."
+            if tested
+            else "Mean differences, without intervals."
         ),
         table=table,
     )

@@ -36,8 +36,8 @@ def _blocks(study: StudyData, rows: Sequence[Row], n_totals: int, level: str) ->
         Paragraph(_about(study, level)),
         Table("contrasts", f"Every setting{over}: accuracies and differences", [*keys, *_found(study)], rows, n_totals),
         Paragraph(
-            "All p-values are two-sided. The adjusted one and Holm's are corrected for the number of settings, the"
-            " others are not."
+            "All p-values are two-sided. The adjusted one and Holm's are corrected for the number of"
+            f" {'arms and settings' if len(study.treatments) > 1 else 'settings'}, the others are not."
         ),
         _part("contrasts-tests", "Every setting: p-values", [*keys, *tests], rows, n_totals),
         _part(

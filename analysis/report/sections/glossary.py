@@ -40,6 +40,13 @@ TERMS = {
     " of the pairs",
 }
 
+OF_SEVERAL_ARMS = {
+    "baseline": "the arm that every other one is compared with: {baseline}",
+    "family": "differences that are tested together, so that all claims on them are right at once",
+    "ranked": "in the order of accuracy in the best setting that all arms have",
+}
+"""Terms of a study of more than two arms."""
+
 
 def section(study: StudyData, results: Results) -> Section:
     terms = [Definition(term, text, anchor=anchor(term)) for term, text in meanings(study).items()]
@@ -52,8 +59,10 @@ def meanings(study: StudyData) -> dict[str, str]:
         "compared": _compared(study),
         "factors": fmt.listing([factor.axis for factor in study.design.factors]),
         "every_arm": fmt.every_arm(study.design.arms),
+        "baseline": fmt.arm_name(study.baseline),
     }
-    return {term: text.format(**of_study) for term, text in TERMS.items()}
+    terms = TERMS | (OF_SEVERAL_ARMS if len(study.treatments) > 1 else {})
+    return {term: text.format(**of_study) for term, text in terms.items()}
 
 
 def _compared(study: StudyData) -> str:

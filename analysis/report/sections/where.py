@@ -155,13 +155,14 @@ def _failed(cell: Contrast) -> str:
 
 def _table(study: StudyData, arm: str, cells: Mapping[Cell, Contrast]) -> Table:
     inner = 1 - 2 * next(iter(cells.values())).alpha
+    alone = " of all arms" if len(study.treatments) > 1 else " alone"
     columns = [
         setting_column(study),
         count_column("n", "n"),
         interval_column("difference, points [simultaneous]", "difference"),
         p_column("p, adjusted (sup-t)", "p_adjusted"),
         failed_column(study.baseline, arm),
-        Column(f"[{fmt.level(inner)}, this setting alone]", fmt.interval, ("inner_low", "inner_high")),
+        Column(f"[{fmt.level(inner)}, this setting{alone}]", fmt.interval, ("inner_low", "inner_high")),
         text_column("verdict", "verdict"),
     ]
     rows = [cell_values(study, key) | _row(cell) for key, cell in cells.items()]

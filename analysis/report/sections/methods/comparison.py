@@ -98,9 +98,18 @@ STATEMENTS = (
     Statement(
         "several-arms",
         ANSWER,
-        "Each of the {n_treatments} arms is compared with the baseline at its own {alpha}. No test is corrected for"
-        " their number.",
+        "The {n_treatments} arms are compared with {baseline} as one family [@dunnett1955]: |t| is the largest over all"
+        " arms, settings and means, and a seed's whole row changes its signs. The intervals of arms at their best and"
+        " those that decide on equivalence hold for all arms by Bonferroni's level [@dunn1961]. Times, rates, noise and"
+        " sensitivity are told of each arm by itself.",
         Has.several_treatments,
+    ),
+    Statement(
+        "all-pairs",
+        ANSWER,
+        "All {n_pairs_of_arms} pairs of arms are another such family, over the settings and their mean. Arms are ranked"
+        " at {ranking_setting}, where their mean accuracy is largest.",
+        Has.all_pairs,
     ),
     Statement(
         "paired-t",

@@ -51,6 +51,10 @@ class Has:
     def several_treatments(self) -> bool:
         return len(self.study.treatments) > 1
 
+    def all_pairs(self) -> bool:
+        """Whether every pair of arms is compared."""
+        return self.results.all_pairs is not None
+
     def not_applicable(self) -> bool:
         return any(not run.applicable for run in self.study.design.runs)
 

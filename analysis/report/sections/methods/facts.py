@@ -197,6 +197,16 @@ class Facts(Has):
         return fmt.arm_name(self.study.baseline)
 
     @property
+    def n_pairs_of_arms(self) -> int:
+        assert self.results.all_pairs is not None
+        return self.results.all_pairs.n_pairs
+
+    @property
+    def ranking_setting(self) -> str:
+        assert self.results.all_pairs is not None
+        return fmt.cell(self.results.all_pairs.cell)
+
+    @property
     def exact_up_to(self) -> int:
         return MAX_EXACT_UNITS
 

@@ -88,6 +88,14 @@ REFERENCES = _all(
         "inproceedings",
     ),
     Reference(
+        "dunn1961", ("Dunn, O. J.",), "Multiple comparisons among means", 1961, "J. Am. Stat. Assoc.", "56", "52-64",
+    ),
+    Reference(
+        "dunnett1955", ("Dunnett, C. W.",),
+        "A multiple comparison procedure for comparing several treatments with a control", 1955,
+        "J. Am. Stat. Assoc.", "50", "1096-1121",
+    ),
+    Reference(
         "fieller1954", ("Fieller, E. C.",), "Some problems in interval estimation", 1954, "J. R. Stat. Soc. B",
         "16", "175-185",
     ),

@@ -15,8 +15,8 @@ from analysis.report.columns import (
     text_column,
 )
 from analysis.report.document import Column, Figure, Table
-from analysis.report.figures.mode_looks import BLEND, NO_NORM, ORDERS, SAVED
-from analysis.report.figures.over_batch_size import Level, Line, Point, accuracy_by_size, calibration_by_size
+from analysis.report.figures.modes.mode_looks import BLEND, NO_NORM, ORDERS, SAVED
+from analysis.report.figures.modes.over_batch_size import Level, Line, Point, accuracy_by_size, calibration_by_size
 from analysis.report.sentences import inference as inference_sentences
 from study.spec.inference_modes import MAIN_BLEND, numbered, parse
 

@@ -11,8 +11,8 @@ from analysis.findings.modes.inference_modes import CLEAN, ModeResult, Modes
 from analysis.report import number_format as fmt
 from analysis.report.columns import count_column, text_column
 from analysis.report.document import Column, Figure, Table
-from analysis.report.figures.mode_looks import LARGE_BATCH, NO_NORM, RUNNING, SMALL_BATCH, Look
-from analysis.report.figures.shifts import Panel, accuracy_by_severity
+from analysis.report.figures.modes.mode_looks import LARGE_BATCH, NO_NORM, RUNNING, SMALL_BATCH, Look
+from analysis.report.figures.modes.shifts import Panel, accuracy_by_severity
 from analysis.report.sections.modes.batch_size import counted
 from analysis.report.sentences import inference as inference_sentences
 from study.spec.conditions import CHANGES, KINDS, SEVERITIES

@@ -7,7 +7,7 @@ from analysis.findings.modes.inference_modes import Modes, SwapResult
 from analysis.report import number_format as fmt
 from analysis.report.columns import count_column, interval_column, interval_values
 from analysis.report.document import Column, Figure, Table
-from analysis.report.figures.swaps import swap_sensitivity
+from analysis.report.figures.modes.swaps import swap_sensitivity
 from analysis.report.sentences import inference as inference_sentences
 
 

@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 
 from analysis.findings.modes.inference_modes import Modes
-from analysis.report.figures.mode_looks import ORDERS
-from analysis.report.figures.over_batch_size import Level, Line, Point, accuracy_by_size, calibration_by_size
+from analysis.report.figures.modes.mode_looks import ORDERS
+from analysis.report.figures.modes.over_batch_size import Level, Line, Point, accuracy_by_size, calibration_by_size
 from analysis.report.figures.style import BLUE, MEDIA, NARROW, PURPLE, VERMILLION, WIDE, Errors, Medium
 from analysis.report.sections.modes import batch_size
 from analysis.report.sentences.inference import ORDERS as NAMES

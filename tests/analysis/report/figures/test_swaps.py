@@ -7,8 +7,8 @@ import pytest
 from matplotlib.axes import Axes
 
 from analysis.findings.modes.inference_modes import Modes, SwapResult
+from analysis.report.figures.modes.swaps import swap_sensitivity
 from analysis.report.figures.style import BLUE, MEDIA, WIDE, Medium
-from analysis.report.figures.swaps import swap_sensitivity
 from analysis.stats.intervals import Interval
 from tests.analysis.report.figures.drawn import colour, is_close, line, texts, xy
 from tests.analysis.report.figures.legible import illegible

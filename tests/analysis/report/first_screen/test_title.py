@@ -71,11 +71,11 @@ def test_where_there_is_no_difference_the_title_says_so(answer: Answer) -> None:
 @pytest.mark.parametrize(
     ("verdicts", "said"),
     [
-        (("better", "worse"), "1 of 2 arms beat no batch normalisation on MNIST: with BN"),
-        (("worse", "inconclusive"), "None of 2 arms is shown to beat no batch normalisation on MNIST"),
+        (("better", "worse"), "3 arms compared on MNIST: with BN beats without BN here"),
+        (("worse", "inconclusive"), "3 arms compared on MNIST: none is shown to beat without BN"),
     ],
 )
-def test_of_several_arms_it_says_how_many_are_better(answer: Answer, verdicts: tuple[str, ...], said: str) -> None:
+def test_of_several_arms_it_says_which_are_better(answer: Answer, verdicts: tuple[str, ...], said: str) -> None:
     assert (
         title({arm: with_verdict(answer, v) for arm, v in zip(("bn", "layer"), verdicts, strict=True)}, "mnist") == said
     )

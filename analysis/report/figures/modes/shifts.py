@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.report.figures.labels import Label, label_ends
-from analysis.report.figures.mode_looks import Look
+from analysis.report.figures.modes.mode_looks import Look
 from analysis.report.figures.style import SMALL, WIDE, Medium, styled
 
 HEIGHT, LEGEND = 1.7, 0.5

@@ -9,7 +9,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 from analysis.report import number_format as fmt
 from analysis.report.figures.labels import Label, label_ends
-from analysis.report.figures.mode_looks import Look
+from analysis.report.figures.modes.mode_looks import Look
 from analysis.report.figures.style import WIDE, Errors, Medium, logarithmic, stretched, styled
 
 HEIGHT, LEGEND = 3.4, 0.8

@@ -9,7 +9,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 from analysis.findings.modes.inference_modes import SwapResult
 from analysis.report.figures.labels import Label, label_ends
-from analysis.report.figures.mode_looks import BLACK, BROWN, RUNNING, SKY, Look
+from analysis.report.figures.modes.mode_looks import BLACK, BROWN, RUNNING, SKY, Look
 from analysis.report.figures.style import GREY, PURPLE, WIDE, Medium, logarithmic, styled
 from analysis.stats.intervals import Interval
 
