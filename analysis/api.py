@@ -1,7 +1,8 @@
 """The analysis as functions: load or frame records, contrast the arms, analyse, write the report."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -10,7 +11,7 @@ from analysis.findings import answer, results, tuning
 from analysis.findings.answer import Answer
 from analysis.findings.contrasts import Contrast, compute_contrasts, contrast_rows
 from analysis.findings.results import Results
-from analysis.records import tables
+from analysis.records import slices, tables
 from analysis.records.frames import FrameData
 from analysis.records.rule import rule_of
 from analysis.records.tables import StudyData
@@ -18,13 +19,15 @@ from analysis.records.tables import StudyData
 StrPath = str | Path
 
 
-def load(path: StrPath) -> StudyData:
+def load(path: StrPath, at: Mapping[str, Any] | None = None) -> StudyData:
     """Load a study's records, checked row by row.
 
     Parameters
     ----------
     path
         The folder of the study.
+    at
+        The levels of a slice by factor, such as ``{"depth": 2}``: its settings alone. None: the whole study.
 
     Returns
     -------
@@ -34,9 +37,9 @@ def load(path: StrPath) -> StudyData:
     Raises
     ------
     AnalysisError
-        Where there is no study, or its tables do not say one thing about each run.
+        Where there is no study, or its tables do not say one thing about each run, or it lacks a level.
     """
-    return tables.load(Path(path))
+    return slices.sliced(tables.load(Path(path)), at or {})
 
 
 def contrasts(data: StudyData | FrameData, alpha: float | None = None, margin: float | None = None) -> list[Contrast]:
@@ -122,6 +125,7 @@ def write_report(
     margin: float | None = None,
     compare: StrPath | Sequence[StrPath] | None = None,
     to: StrPath | None = None,
+    at: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write the report of a study into its folder, as ``python -m analysis.report`` does.
 
@@ -135,6 +139,8 @@ def write_report(
         The folder of another study to set beside this one, or several.
     to
         Another folder to write into; the study's may then be read-only.
+    at
+        As for ``load``. The report of a slice stands in a folder of its own in the study's.
 
     Returns
     -------
@@ -150,7 +156,7 @@ def write_report(
 
     others = [compare] if isinstance(compare, str | Path) else compare or ()
     where = None if to is None else Path(to)
-    return write.write_report(Path(path), alpha, margin, [*map(Path, others)], where).page
+    return write.write_report(Path(path), alpha, margin, [*map(Path, others)], where, at=at).page
 
 
 def export(

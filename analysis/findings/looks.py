@@ -1,7 +1,7 @@
 """Every look at a study's data: a p-value of a later look is not what it seems, so looks are recorded and reported."""
 
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from analysis.findings import contrasts
@@ -24,17 +24,23 @@ class Look:
     e_value: float | None = field(default=None, compare=False)
     """That of a Gaussian mixture, as earlier programs recorded it; it held for normal differences alone."""
 
+    at: str | None = None
+    """The levels of the slice that was looked at; None of a whole study."""
+
     def recorded(self) -> dict[str, Any]:
-        """Return the look as the manifest has it: an e-value only where there is one."""
+        """Return the look as the manifest has it: an e-value and a slice only where there is one."""
         return {
-            name: value for name, value in asdict(self).items() if value is not None or not name.endswith("e_value")
+            name: value
+            for name, value in asdict(self).items()
+            if value is not None or not (name == "at" or name.endswith("e_value"))
         }
 
 
 def looks(study: StudyData, results: Results) -> list[Look]:
-    """Return the looks that the manifest has, then this one, unless nothing is new."""
-    before = [Look(**look) for look in study.manifest.get("looks", [])]
-    now = [_look(results, arm) for arm in results.of_arms]
+    """Return the looks that the manifest has of this study, or of this slice, then this one, unless nothing is new."""
+    at = study.where or None
+    before = [look for look in (Look(**recorded) for recorded in study.manifest.get("looks", [])) if look.at == at]
+    now = [replace(_look(results, arm), at=at) for arm in results.of_arms]
     return [*before, *(look for look in now if look not in before)]
 
 

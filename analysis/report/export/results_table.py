@@ -33,7 +33,7 @@ def _caption(study: StudyData, results: Results, rows: Sequence[Row]) -> str:
 
 
 def _sentences(study: StudyData, results: Results, rows: Sequence[Row]) -> Iterator[str]:
-    yield f"Test accuracy on {fmt.dataset(study.design.dataset)} (study {study.name}), {fmt.endpoint(PRIMARY)}."
+    yield f"Test accuracy on {fmt.dataset(study.design.dataset)} (study {study.title}), {fmt.endpoint(PRIMARY)}."
     together = "; those of the settings and their mean hold at once" if len(study.design.cells) > 1 else ""
     yield f"Differences are in points, with {fmt.level(1 - results.alpha)} intervals{together}."
     learns = fmt.percent(study.learning_threshold, 0)

@@ -49,7 +49,7 @@ def screen(study: StudyData, results: Results) -> Screen:
 
 
 def _about(study: StudyData) -> Iterator[str]:
-    yield f"Study {study.name}"
+    yield f"Study {study.title}"
     yield fmt.dataset(study.design.dataset)
     yield f"trained {study.manifest['date']}" if "date" in study.manifest else "date not recorded"
     yield study_words.primary(study)

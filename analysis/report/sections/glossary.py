@@ -40,6 +40,7 @@ TERMS = {
     "e-value": "evidence that stays valid after every seed; from 1/alpha on it rejects that each of two arms wins half"
     " of the pairs",
 }
+OF_SLICES = {"slice": "the settings of a study that have the levels named, with statistics and a family of their own"}
 
 
 def section(study: StudyData, results: Results) -> Section:
@@ -54,7 +55,8 @@ def meanings(study: StudyData) -> dict[str, str]:
         "factors": fmt.listing([factor.axis for factor in study.design.factors]),
         "every_arm": fmt.every_arm(study.design.arms),
     }
-    return {term: text.format(**of_study) for term, text in TERMS.items()}
+    terms = TERMS | OF_SLICES if study.at else TERMS
+    return {term: text.format(**of_study) for term, text in terms.items()}
 
 
 def _compared(study: StudyData) -> str:
