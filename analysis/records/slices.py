@@ -53,14 +53,15 @@ def sliced(study: StudyData, at: Mapping[str, Any]) -> StudyData:
             f"{_typed(at)}: {study.name} is a tuned study, whose arms were tuned over all levels; it has no slices."
             " Leave --at out"
         )
-    levels = {key: _level(study, _factor(study, key, at), at[key]) for key in at}
+    given = {key: _level(study, _factor(study, key, at), at[key]) for key in at}
+    levels = {factor.key: given[factor.key] for factor in study.design.factors if factor.key in given}
     design = _design(study.design, levels)
     if len(design.cells) == len(study.design.cells):
         raise AnalysisError(f"{_typed(at)}: every setting of {study.name} has it, so there is nothing to leave out")
     inside = next(iter(design.cells))
     records, runs = (_rows(table, inside.but(**levels), levels) for table in (study.records, study.runs))
     if records.empty:
-        raise AnalysisError(f"{_typed(at)}: no run of {study.name} at {_typed(at).partition(' ')[2]} has records yet")
+        raise AnalysisError(f"{_typed(at)}: no run of {study.name} there has records yet")
     return replace(study, design=design, records=records, runs=runs, whole=study, at=levels)
 
 

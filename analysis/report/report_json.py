@@ -73,7 +73,8 @@ def contents(study: StudyData, results: Results, first: Screen) -> dict[str, Any
 def _verdict(study: StudyData, results: Results, arm: str) -> dict[str, Any]:
     answer = results.answers[arm]
     searched = next((tuned for tuned in results.tuned if tuned.arm == arm), None)
-    parts = answer_sentences.told(answer, study.design.dataset, searched)
+    cells = study.common_cells(arm, study.baseline)
+    parts = answer_sentences.told(answer, study.design.dataset, searched, cells)
     return {
         "arm": arm,
         "verdict": answer.first.verdict,
