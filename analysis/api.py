@@ -1,8 +1,8 @@
 """The analysis as functions: load or frame records, contrast the arms, analyse, write the report."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -10,7 +10,7 @@ from analysis.errors import AnalysisError
 from analysis.findings import answer, results, tuning
 from analysis.findings.contrasts import Contrast, compute_contrasts, contrast_rows
 from analysis.findings.results import Results
-from analysis.records import tables
+from analysis.records import slices, tables
 from analysis.records.frames import FrameData
 from analysis.records.rule import rule_of
 from analysis.records.tables import StudyData
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 StrPath = str | Path
 
 
-def load(path: StrPath, baseline: str | None = None) -> StudyData:
+def load(path: StrPath, baseline: str | None = None, at: Mapping[str, Any] | None = None) -> StudyData:
     """Load a study's records, checked row by row.
 
     Parameters
@@ -30,6 +30,8 @@ def load(path: StrPath, baseline: str | None = None) -> StudyData:
         The folder of the study.
     baseline
         The arm that every other one is compared with. None: the study's.
+    at
+        The levels of a slice by factor, such as ``{"depth": 2}``: its settings alone. None: the whole study.
 
     Returns
     -------
@@ -39,9 +41,10 @@ def load(path: StrPath, baseline: str | None = None) -> StudyData:
     Raises
     ------
     AnalysisError
-        Where there is no study, its tables do not say one thing about each run, or ``baseline`` is no arm of it.
+        Where there is no study, its tables do not say one thing about each run, ``baseline`` is no arm of it, or it
+        lacks a level.
     """
-    return tables.load(Path(path)).against(baseline)
+    return slices.sliced(tables.load(Path(path)).against(baseline), at or {})
 
 
 def contrasts(data: StudyData | FrameData, alpha: float | None = None, margin: float | None = None) -> list[Contrast]:
@@ -130,6 +133,7 @@ def write_report(
     compare: StrPath | Sequence[StrPath] | None = None,
     to: StrPath | None = None,
     baseline: str | None = None,
+    at: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write the report of a study into its folder, as ``python -m analysis.report`` does.
 
@@ -145,6 +149,8 @@ def write_report(
         Another folder to write into; the study's may then be read-only.
     baseline
         As for ``load``; the page says where it is not the study's.
+    at
+        As for ``load``. The report of a slice stands in a folder of its own in the study's.
 
     Returns
     -------
@@ -160,7 +166,9 @@ def write_report(
 
     others = [compare] if isinstance(compare, str | Path) else compare or ()
     where = None if to is None else Path(to)
-    return write.write_report(Path(path), alpha, margin, [*map(Path, others)], where, baseline=baseline).page
+    return write.write_report(
+        Path(path), alpha, margin, [*map(Path, others)], where, baseline=baseline, at=at
+    ).page
 
 
 def export(

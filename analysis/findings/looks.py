@@ -1,14 +1,14 @@
 """Every look at a study's data: a p-value of a later look is not what it seems, so looks are recorded and reported."""
 
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from analysis.findings import contrasts
 from analysis.findings.results import Results
 from analysis.records.tables import StudyData
 
-OPTIONAL = ("sign_e_value", "e_value", "baseline")
+OPTIONAL = ("sign_e_value", "e_value", "baseline", "at")
 """Fields that a recorded look may lack."""
 
 
@@ -28,16 +28,19 @@ class Look:
     """That of a Gaussian mixture, as earlier programs recorded it; it held for normal differences alone."""
     baseline: str | None = None
     """What the arm was compared with; None for the study's own baseline."""
+    at: str | None = None
+    """The levels of the slice that was looked at; None of a whole study."""
 
     def recorded(self) -> dict[str, Any]:
-        """Return the look as the manifest has it: an e-value only where there is one, and another baseline."""
+        """Return the look as the manifest has it: an e-value, another baseline and a slice only where there is one."""
         return {name: value for name, value in asdict(self).items() if value is not None or name not in OPTIONAL}
 
 
 def looks(study: StudyData, results: Results) -> list[Look]:
-    """Return the looks that the manifest has, then this one, unless nothing is new."""
-    before = [Look(**look) for look in study.manifest.get("looks", [])]
-    now = [_look(results, arm, study.changed_baseline) for arm in results.of_arms]
+    """Return the looks that the manifest has of this study, or of this slice, then this one, unless nothing is new."""
+    at = study.where or None
+    before = [look for look in (Look(**recorded) for recorded in study.manifest.get("looks", [])) if look.at == at]
+    now = [replace(_look(results, arm, study.changed_baseline), at=at) for arm in results.of_arms]
     return [*before, *(look for look in now if look not in before)]
 
 

@@ -5,7 +5,7 @@ A run that diverged is an outcome and scores chance; what has no records, or say
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from study.spec.arms import DEFAULT_ARMS, default_baseline
 from study.spec.checks import nearest
 from study.spec.commands import report_on, train_into
 from study.spec.design import Design
-from study.spec.factors import Cell, in_words
+from study.spec.factors import FACTORS, Cell, Level, in_words
 from study.spec.history import DIVERGED, NOT_APPLICABLE, OK, SPLITS
 from study.spec.runs import Run
 from study.store import inference_tables
@@ -55,10 +55,29 @@ class StudyData:
     """The runs of the tuned cell alone, where there is one."""
     named_baseline: str | None = None
     """The baseline of this analysis, where it is named; one of the design's arms."""
+    whole: "StudyData | None" = None
+    """The study of which this is a slice; None of a whole one."""
+    at: Mapping[str, Level] = field(default_factory=dict)
+    """Of a slice, the level of each factor that it has one of."""
 
     @property
     def name(self) -> str:
         return str(self.manifest["study_id"])
+
+    @property
+    def at_words(self) -> list[str]:
+        """A slice's levels as the command takes them, such as ``depth=2``."""
+        return [f"{key}={FACTORS[key].show(level)}" for key, level in self.at.items()]
+
+    @property
+    def where(self) -> str:
+        """A slice's levels in words, such as ``depth 2, activation tanh``; nothing of a whole study."""
+        return ", ".join(f"{FACTORS[key].label} {FACTORS[key].show(level)}" for key, level in self.at.items())
+
+    @property
+    def title(self) -> str:
+        """The study's name, and of a slice where it is."""
+        return f"{self.name} at {self.where}" if self.at else self.name
 
     @property
     def all_failed(self) -> bool:
@@ -291,18 +310,35 @@ def write(folder: Path, files: Mapping[str, bytes]) -> None:
         raise AnalysisError(str(error)) from None
 
 
+def make_folder(path: Path, name: str) -> None:
+    """Make a folder in a study's; a link is refused, since it may lead out of it."""
+    try:
+        make_subfolder(path, name)
+    except (StudyError, OSError) as error:
+        raise AnalysisError(str(error)) from None
+
+
 def record_looks(study: StudyData, looks: list[dict[str, Any]]) -> None:
-    """Record in the manifest what was seen of the study so far; write nothing where nothing is new."""
-    if study.manifest.get("looks", []) == looks:
+    """Record in the manifest what was seen of the study, or of the slice, so far; write nothing where nothing is
+    new."""
+    if _beside_others(study.manifest, study, looks) == study.manifest.get("looks", []):
         return
     folder = Folder(study.path)
     try:
         with folder.lock():
             manifest = folder.read_manifest()
-            if manifest is not None and manifest.get("looks", []) != looks:
-                folder.write_manifest({**manifest, "looks": looks})
+            if manifest is not None and manifest.get("looks", []) != _beside_others(manifest, study, looks):
+                folder.write_manifest({**manifest, "looks": _beside_others(manifest, study, looks)})
     except (StudyError, OSError) as error:
         raise AnalysisError(f"the look could not be recorded in {study.path}: {error}") from None
+
+
+def _beside_others(manifest: Manifest, study: StudyData, looks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the looks at the whole study, then those at each slice: ``looks`` in the place of this one's."""
+    by_slice: dict[str | None, list[dict[str, Any]]] = {None: []}
+    for look in manifest.get("looks", []):
+        by_slice.setdefault(look.get("at"), []).append(look)
+    return [look for of in (by_slice | {study.where or None: looks}).values() for look in of]
 
 
 def check(records: pd.DataFrame, runs: pd.DataFrame, study_id: str, design: Design) -> None:

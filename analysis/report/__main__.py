@@ -67,6 +67,8 @@ class Options(StudiesFolder, Output, Judgement):
       python -m analysis.report
       # two studies beside another
       python -m analysis.report results/mnist --compare results/digits results/wide
+      # one level of a factor alone, of a study that varies it
+      python -m analysis.report results/smooth --at activation=tanh
       # table, figures and methods for a paper
       python -m analysis.report results/mnist --export paper
     """
@@ -75,12 +77,23 @@ class Options(StudiesFolder, Output, Judgement):
     """Folder of the study. Default: the study under --out that was trained last."""
     compare: tyro.conf.UseAppendAction[tuple[tuple[Path, ...], ...]] = ()
     """Folders of other studies to set beside this one; name the study itself before."""
+    at: tuple[str, ...] = ()
+    """Report the slice of the study at these levels alone, one a factor, such as depth=2 activation=tanh: all
+    statistics are the slice's. The report stands in the study's folder, in report-depth=2_activation=tanh."""
     strict: bool = False
     """Exit with 4 if planned runs have no records yet; the report is written all the same."""
 
     def rule(self) -> AskedRule:
         """Return what is named of level and margin; a UsageError where one cannot be."""
         return asked_rule(self.alpha, self.margin)
+
+    def slice(self) -> dict[str, str]:
+        """Return the levels of the slice; an AnalysisError where one is not named as levels are."""
+        if self.at and self.compare:
+            raise AnalysisError("--at and --compare: whole studies are compared; give one of the two")
+        from analysis.records.slices import parse  # heavy, and --help needs none of it
+
+        return parse(self.at)
 
     def others(self) -> list[Path]:
         """Return the folders to compare with; a UsageError where none is named, or one may be the study's own."""
@@ -98,7 +111,7 @@ class Options(StudiesFolder, Output, Judgement):
 
 def report(options: Options) -> "Written":
     """Write the report of a study into its folder."""
-    asked, others = options.rule(), options.others()
+    asked, others, at = options.rule(), options.others(), options.slice()
     study = options.study_dir or newest(options.out)
     say(f"Making the report of {shown_path(study)}.")
     from analysis.report.figures.unconfigured import import_matplotlib
@@ -106,7 +119,7 @@ def report(options: Options) -> "Written":
     import_matplotlib()
     from analysis.report.write import write_report  # heavy, and --help needs none of it
 
-    return write_report(study, asked.alpha, asked.margin, others, options.to, options.export, options.baseline)
+    return write_report(study, asked.alpha, asked.margin, others, options.to, options.export, options.baseline, at)
 
 
 def newest(out: Path) -> Path:

@@ -1,20 +1,24 @@
 """The columns that many tables share, each beside the values of a row that it shows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from analysis.findings.tipping import Tipping
-from analysis.records.cells import cell_at, row_of
+from analysis.records.cells import PLAIN, cell_at, row_of
 from analysis.records.tables import StudyData
 from analysis.report import number_format as fmt
 from analysis.report.document import Column
+from analysis.report.sentences import study_words
 from analysis.stats.intervals import Interval
 from analysis.stats.paired_tests import Test
 from study.spec.factors import Cell, Factor, Level
 
 
 def cell_columns(study: StudyData, digits: int | None = None) -> list[Column]:
-    """Return the columns of ``cell_values``, one a factor of the study; numbers to so many significant digits."""
+    """Return the columns of ``cell_values``, one a factor of the study, but one for all where they are more than two;
+    numbers to so many significant digits."""
+    if len(study.cell_key) > PLAIN:
+        return [setting_column(study)]
     return [factor_column(factor, digits) for factor in study.design.factors]
 
 
@@ -24,9 +28,20 @@ def setting_column(study: StudyData) -> Column:
     def show(*levels: Level | None) -> str:
         if levels[0] is None:
             return fmt.cell(None) if len(study.design.cells) > 1 else "all pairs"
-        return fmt.cell(cell_at(study.cell_key, levels))
+        return study_words.setting(study, cell_at(study.cell_key, levels))
 
     return Column("setting", show, study.cell_key, is_text=True)
+
+
+def levels_columns(factors: Sequence[Factor]) -> list[Column]:
+    """Return a column for each of two factors or fewer, one for all where they are more."""
+    if len(factors) <= PLAIN:
+        return [factor_column(factor) for factor in factors]
+
+    def show(*levels: Level) -> str:
+        return ", ".join(f"{of.label} {of.show(level)}" for of, level in zip(factors, levels, strict=True))
+
+    return [Column("setting", show, [factor.key for factor in factors], is_text=True)]
 
 
 def factor_column(factor: Factor, digits: int | None = None) -> Column:

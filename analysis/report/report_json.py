@@ -22,6 +22,7 @@ from analysis.report.sentences import machines
 from analysis.report.sentences import rule as rule_sentences
 from analysis.report.sentences import summary as sentences
 from analysis.stats.power import attainable_p, seeds_to_reach
+from study.spec.commands import OUT, report_on
 from study.spec.factors import FACTORS, Cell
 from study.store.scores import LAST_EPOCHS
 
@@ -34,6 +35,7 @@ def contents(study: StudyData, results: Results, first: Screen) -> dict[str, Any
         {
             "schema_version": SCHEMA_VERSION,
             "study_id": study.name,
+            **({"at": study.at} if study.at else {}),
             "dataset": study.design.dataset,
             "alpha": results.alpha,
             "margin": results.margin,
@@ -74,7 +76,8 @@ def contents(study: StudyData, results: Results, first: Screen) -> dict[str, Any
 def _verdict(study: StudyData, results: Results, arm: str) -> dict[str, Any]:
     answer = results.answers[arm]
     searched = next((tuned for tuned in results.tuned if tuned.arm == arm), None)
-    parts = answer_sentences.told(answer, study.design.dataset, searched)
+    cells = study.common_cells(arm, study.baseline)
+    parts = answer_sentences.told(answer, study.design.dataset, searched, cells)
     return {
         "arm": arm,
         "verdict": answer.first.verdict,
@@ -86,9 +89,9 @@ def _verdict(study: StudyData, results: Results, arm: str) -> dict[str, Any]:
 
 
 def warnings(study: StudyData, results: Results) -> list[str]:
-    """Return what a reader must know with the title: other data, gaps, one arm, few seeds, no run that learns, a rule
-    that was not fixed before."""
-    rules = (_data, _gaps, _one_arm, _few_seeds, _all_failed, rule_sentences.notices)
+    """Return what a reader must know with the title: a slice, other data, gaps, one arm, few seeds, no run that learns,
+    a rule that was not fixed before."""
+    rules = (_slice, _data, _gaps, _one_arm, _few_seeds, _all_failed, rule_sentences.notices)
     return [warning for rule in rules for warning in rule(study, results)]
 
 
@@ -96,6 +99,16 @@ def notes(study: StudyData, results: Results) -> list[str]:
     """Return what a reader must know before the answer is quoted: how failures count, earlier analyses."""
     rules = (_several_arms, _few_epochs, _unequal_classes, _some_failed, _failed_tuned, machines.notes, _looked)
     return [note for rule in rules for note in rule(study, results)]
+
+
+def _slice(study: StudyData, results: Results) -> Iterator[str]:
+    if study.whole is not None:
+        n, of = len(study.design.cells), fmt.units(len(study.whole.design.cells), "settings")
+        yield (
+            f"A SLICE of the study, {study.where} alone: {n} of its {of}. Every number is of these, and they and their"
+            " mean are tested as one family. Nothing corrects for the choice of a slice. The whole study:"
+            f" {report_on(OUT / study.name)}"
+        )
 
 
 def _data(study: StudyData, results: Results) -> Iterator[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from analysis.errors import AnalysisError
 from analysis.findings.results import analyse
-from analysis.records import completeness, tables
+from analysis.records import completeness, slices, tables
 from analysis.records.other_studies import load_others
 from analysis.records.rule import rule_of
 from analysis.records.tables import StudyData
@@ -48,11 +48,13 @@ def write_report(
     to: Path | None = None,
     export: Path | None = None,
     baseline: str | None = None,
+    at: Mapping[str, Any] | None = None,
 ) -> Written:
     """Write the report of a study into its folder or into ``to``, beside those in ``compare``, and its export
-    into ``export``; level, margin and baseline are those that the study fixed unless given."""
+    into ``export``; level, margin and baseline are those that the study fixed unless given. That of the slice ``at``
+    some levels stands in a folder of its own."""
     _check_places(study_dir, to, export)
-    study = tables.load(study_dir).against(baseline)
+    study = slices.sliced(tables.load(study_dir).against(baseline), at or {})
     rule = rule_of(study, alpha, margin)
     results = analyse(study, rule.alpha, rule.margin, load_others(compare))
     plain, data = screen.screen(study, results), study.design.data
@@ -61,9 +63,9 @@ def write_report(
     if to is not None and not _recorded(study, report["looks"]):
         report["warnings"].append(UNRECORDED)
     files = _files(study, report, first, sections)
-    where = study.path if to is None else to
+    where = _place(study) if to is None else to
     if to is None:
-        _write_into(study, files, report["looks"])
+        _write_into(study, where, files, report["looks"])
     else:
         tables.write(to, files)
     if export is not None:
@@ -93,10 +95,17 @@ def _check_places(study_dir: Path, to: Path | None, export: Path | None) -> None
         folder.check(export)
 
 
-def _write_into(study: StudyData, files: Mapping[str, bytes], looks: list[dict[str, Any]]) -> None:
+def _place(study: StudyData) -> Path:
+    """Return where a report stands: in the study's folder, of a slice in a folder there that is named by its levels."""
+    return study.path / f"report-{'_'.join(study.at_words)}" if study.at else study.path
+
+
+def _write_into(study: StudyData, where: Path, files: Mapping[str, bytes], looks: list[dict[str, Any]]) -> None:
     """Write into the study's own folder, and record there what was seen."""
     try:
-        tables.write(study.path, files)
+        if where != study.path:
+            tables.make_folder(study.path, where.name)
+        tables.write(where, files)
         tables.record_looks(study, looks)
     except AnalysisError as error:
         raise AnalysisError(f"{error}; a report of {study.path} can be written elsewhere too, with --to DIR") from None

@@ -327,7 +327,7 @@ LOOK = Fields(
         "p_t": _or_null(NUMBER),
         "p_sign_flip": _or_null(NUMBER),
     },
-    {"sign_e_value": _or_null(NUMBER), "e_value": _or_null(NUMBER), "baseline": ARM},
+    {"sign_e_value": _or_null(NUMBER), "e_value": _or_null(NUMBER), "baseline": ARM, "at": TEXT},
 )
 """Kinds of the fields of ``analysis.findings.looks.Look``."""
 RULE = Fields({"rule": DECISION, "alpha": ALPHA, "margin": MARGIN, "date": DATE})

@@ -33,7 +33,7 @@ def _caption(study: StudyData, results: Results, rows: Sequence[Row]) -> str:
 
 
 def _sentences(study: StudyData, results: Results, rows: Sequence[Row]) -> Iterator[str]:
-    yield f"Test accuracy on {fmt.dataset(study.design.dataset)} (study {study.name}), {fmt.endpoint(PRIMARY)}."
+    yield f"Test accuracy on {fmt.dataset(study.design.dataset)} (study {study.title}), {fmt.endpoint(PRIMARY)}."
     whose = (
         "of all arms, in the settings and on average,"
         if len(study.treatments) > 1

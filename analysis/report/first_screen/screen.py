@@ -71,7 +71,7 @@ def _figures(study: StudyData, results: Results) -> Iterator[Figure]:
 
 
 def _about(study: StudyData) -> Iterator[str]:
-    yield f"Study {study.name}"
+    yield f"Study {study.title}"
     yield fmt.dataset(study.design.dataset)
     yield f"trained {study.manifest['date']}" if "date" in study.manifest else "date not recorded"
     yield study_words.primary(study)

@@ -65,7 +65,7 @@ def citation(study: StudyData) -> str:
     lines = [
         "@misc{" + re.sub(r"[^A-Za-z0-9-]", "-", study.name) + ",",
         "  author = {{the batch-norm-study authors}},",
-        f"  title = {{{PROGRAM}: study {escape(study.name)} on {escape(fmt.dataset(study.design.dataset))}}},",
+        f"  title = {{{PROGRAM}: study {escape(study.title)} on {escape(fmt.dataset(study.design.dataset))}}},",
         *([f"  year = {{{year}}},"] if year else []),
         f"  note = {{{digest}{of_program}}},",
         "}",

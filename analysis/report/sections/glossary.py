@@ -39,6 +39,7 @@ TERMS = {
     "e-value": "evidence that stays valid after every seed; from 1/alpha on it rejects that each of two arms wins half"
     " of the pairs",
 }
+OF_SLICES = {"slice": "the settings of a study that have the levels named, with statistics and a family of their own"}
 
 OF_SEVERAL_ARMS = {
     "baseline": "the arm that every other one is compared with: {baseline}",
@@ -61,7 +62,7 @@ def meanings(study: StudyData) -> dict[str, str]:
         "every_arm": fmt.every_arm(study.design.arms),
         "baseline": fmt.arm_name(study.baseline),
     }
-    terms = TERMS | (OF_SEVERAL_ARMS if len(study.treatments) > 1 else {})
+    terms = TERMS | (OF_SLICES if study.at else {}) | (OF_SEVERAL_ARMS if len(study.treatments) > 1 else {})
     return {term: text.format(**of_study) for term, text in terms.items()}
 
 

@@ -27,13 +27,13 @@ def section(study: StudyData, results: Results) -> Section:
 
 def _terms(study: StudyData, results: Results) -> Iterator[Definition]:
     manifest = study.manifest
-    yield Definition("study", study.name)
+    yield Definition("study", study.title)
     for earlier in manifest["earlier"]:
         yield Definition(_dated("earlier command", earlier), earlier["argv"], code=True)
     yield Definition(_dated("command", manifest), manifest["argv"], code=True)
     yield Definition("rule", rule_sentences.provenance(rule_of(study)))
     yield Definition("report", _report(study, results), code=True)
-    yield Definition("design", json.dumps(study.design.to_dict(), ensure_ascii=False), code=True)
+    yield Definition("design", json.dumps((study.whole or study).design.to_dict(), ensure_ascii=False), code=True)
     yield Definition("design digest", manifest["digest"], code=True)
     yield Definition("program", _program(manifest["git"]))
     yield Definition("versions", ", ".join(f"{name} {version}" for name, version in manifest["versions"].items()))
@@ -62,7 +62,8 @@ def _report(study: StudyData, results: Results) -> str:
     others = [str(OUT / name) for name in dict.fromkeys(comparison.name for comparison in results.comparisons)]
     compare = ["--compare", *others] if others else []
     judged = ["--margin", f"{results.margin:g}", "--alpha", f"{results.alpha:g}"]
-    return report_on(OUT / study.name, *judged, *compare)
+    at = ["--at", *study.at_words] if study.at else []
+    return report_on(OUT / study.name, *judged, *compare, *at)
 
 
 def _program(git: Mapping[str, Any]) -> str:

@@ -2,15 +2,20 @@
 from records."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from analysis.findings.answer import Answer, Learning, LevelShare, Part
+from analysis.findings.secondary.failing_regions import Region, failing_regions
 from analysis.findings.tipping import Tipping
 from analysis.findings.tuning import Tuned
+from analysis.records.cells import PLAIN
 from analysis.report import number_format as fmt
 from analysis.report.sentences.tuning import gap
-from study.spec.factors import FACTORS, rounded
+from study.spec.factors import FACTORS, Cell, rounded
+
+MOST_REGIONS = 8
+"""Regions in which runs fail that are told in a sentence each."""
 
 TITLES = {
     "best": "Each arm at its best",
@@ -57,8 +62,9 @@ class Told:
     details: list[str]
 
 
-def told(answer: Answer, dataset: str, tuned: Tuned | None = None) -> list[Told]:
-    """Return the parts of an answer in words, in order; ``tuned`` is the arm's tuning, where there was one."""
+def told(answer: Answer, dataset: str, tuned: Tuned | None = None, cells: Sequence[Cell] = ()) -> list[Told]:
+    """Return the parts of an answer in words, in order; ``tuned`` is the arm's tuning, where there was one, and
+    ``cells`` are all that both arms have, for failures to be told of many at once."""
     parts = {part.key: part for part in answer.parts}
     of_key = {
         key: Told(key, title(answer, key), headline(answer, part, dataset), [*_details(answer, part)])
@@ -66,7 +72,7 @@ def told(answer: Answer, dataset: str, tuned: Tuned | None = None) -> list[Told]
     }
     if tuned is not None:
         of_key["best"].details.append(gap(tuned))
-    first, *rest = [*_learning(answer)]
+    first, *rest = [*_learning(answer, cells)]
     of_key["not_learning"] = Told("not_learning", TITLES["not_learning"], first, rest)
     return [of_key[key] for key in TITLES if key in of_key]
 
@@ -274,8 +280,12 @@ def _equivalence(answer: Answer) -> Iterator[str]:
 # --- where an arm does not learn
 
 
-def _learning(answer: Answer) -> Iterator[str]:
-    """Yield a sentence for each cell in which a run does not learn, or one that every run learns."""
+def _learning(answer: Answer, cells: Sequence[Cell]) -> Iterator[str]:
+    """Yield a sentence for each cell in which a run does not learn, with more than two factors for each region of such
+    cells; or one that every run learns."""
+    if answer.not_learning and cells and len(cells[0].said) > PLAIN:
+        yield from _by_region(answer, failing_regions(answer.not_learning, cells))
+        return
     yield from (_learning_in(answer, cell) for cell in answer.not_learning)
     if not answer.not_learning:
         lacking = any(part.bounds is not None for part in answer.parts)
@@ -283,7 +293,27 @@ def _learning(answer: Answer) -> Iterator[str]:
         yield f"Every {which}learned; {excluded(0, answer.n_seeds, answer.unseen_failures)}."
 
 
-def _learning_in(answer: Answer, at: Learning) -> str:
+def _learning_in(answer: Answer, at: Learning, where: str | None = None) -> str:
     sides = ((answer.baseline, at.n_baseline, at.of_baseline), (answer.arm, at.n_arm, at.of_arm))
     counts = [f"{k} of {at.n} runs {fmt.side(arm)} ({fmt.share(*fmt.as_triple(share))})" for arm, k, share in sides]
-    return f"At {fmt.cell(at.cell)}: {' and '.join(counts)} learn."
+    return f"At {where or fmt.cell(at.cell)}: {' and '.join(counts)} learn."
+
+
+def _by_region(answer: Answer, regions: Sequence[Region]) -> Iterator[str]:
+    """Yield a sentence for each of the first regions, and how many settings the others are."""
+    yield from (_learning_in_all(answer, region) for region in regions[:MOST_REGIONS])
+    n_left = sum(len(region.cells) for region in regions[MOST_REGIONS:])
+    if n_left:
+        yield f"Runs fail in {fmt.units(n_left, 'more settings')} too, which the tables name."
+
+
+def _learning_in_all(answer: Answer, region: Region) -> str:
+    """Return how many runs learn in a region; intervals in one setting alone, since settings share their seeds."""
+    levels = ", ".join(f"{FACTORS[key].label} {FACTORS[key].show(level)}" for key, level in region.at.items())
+    if len(region.cells) == 1:
+        return _learning_in(answer, region.cells[0], levels)
+    sides = ((answer.baseline, region.n_baseline), (answer.arm, region.n_arm))
+    counts = [f"{k} of {region.n} runs {fmt.side(arm)}" for arm, k in sides]
+    n = len(region.cells)
+    where = f"At {levels}, in {'both' if n == 2 else f'all {n}'} settings" if levels else f"In all {n} settings"
+    return f"{where}: {' and '.join(counts)} learn."

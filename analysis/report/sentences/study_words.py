@@ -1,11 +1,21 @@
 """What do sentences call what a study averages over? It depends on how many settings and epochs there are."""
 
+from analysis.records.cells import PLAIN
 from analysis.records.tables import StudyData
+from study.spec.factors import Cell, in_words
 
 
 def over_all(study: StudyData) -> str:
     """Return what a mean over the settings is over, with a space in front; nothing where there is one setting."""
     return " over all settings" if len(study.design.cells) > 1 else ""
+
+
+def setting(study: StudyData, cell: Cell) -> str:
+    """Return a setting in a table or a list: with more than two factors by the levels of those alone that vary."""
+    if len(study.cell_key) <= PLAIN:
+        return in_words(cell)
+    varied = [factor for factor in study.design.factors if len(study.design.levels(factor.key)) > 1]
+    return ", ".join(f"{factor.label} {factor.show(cell[factor.key])}" for factor in varied) or in_words(cell)
 
 
 def endpoints(n_epochs: int) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Studies of every kind that a paper may be written of, and the texts of their exports."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import pytest
 from analysis.findings.results import Results, analyse
 from analysis.records import tables
 from analysis.records.rule import rule_of
+from analysis.records.slices import sliced
 from analysis.records.tables import StudyData
 from analysis.report import report_json
 from analysis.report.export import export
@@ -59,6 +60,7 @@ def without_rule(path: Path) -> Path:
     return plant(path, SMALL, score, rule=None)
 
 
+THREE_FACTORS = replace(DESIGN, vary={"activation": ("relu", "tanh")})
 THREE_ARMS = replace(DESIGN, batch_sizes=(32,), arms=("bn", "no_bn", "layer"))
 STUDIES: dict[str, Callable[[Path], Path]] = {
     "with a hostile name": lambda path: renamed(plant(path, DESIGN, score), study_id=SPECIALS),
@@ -88,10 +90,14 @@ MORE: dict[str, Callable[[Path], Path]] = {
     "in which all runs failed": lambda path: plant(path, DESIGN, lambda run, epoch: None if epoch else 0.1),
     "of Fashion-MNIST": lambda path: plant(path, replace(SMALL, dataset="fashion-mnist"), score),
     "of KMNIST": lambda path: plant(path, replace(SMALL, dataset="kmnist"), score),
+    "of three factors": lambda path: plant(path, THREE_FACTORS, failing),
+    "that is a slice": lambda path: plant(path, THREE_FACTORS, failing),
     "that is shipped": lambda path: Path(shutil.copytree(ROOT / "results" / "reference-mnist", path)),
 }
 ALPHA = {"of 18 seeds": 0.01}
 """Levels of analyses that are not the one that was fixed."""
+AT = {"that is a slice": {"activation": "tanh"}}
+"""Levels of what is a part of a study."""
 BESIDE = {"of KMNIST": DESIGN}
 """Another study that stands beside it: with a setting in common, and others."""
 
@@ -99,8 +105,10 @@ BESIDE = {"of KMNIST": DESIGN}
 class Exported:
     """The texts of a study's export, with what they were made of."""
 
-    def __init__(self, path: Path, alpha: float | None = None, beside: Path | None = None):
-        self.study: StudyData = tables.load(path)
+    def __init__(
+        self, path: Path, alpha: float | None = None, beside: Path | None = None, at: Mapping[str, str] | None = None
+    ):
+        self.study: StudyData = sliced(tables.load(path), at or {})
         rule = rule_of(self.study, alpha)
         others = [] if beside is None else [tables.load(beside)]
         self.results: Results = analyse(self.study, rule.alpha, rule.margin, others)
@@ -116,7 +124,7 @@ class Exported:
 def made(name: str, path: Path) -> Exported:
     """The export of a study of this name, planted in ``path``."""
     beside = plant(path.with_name(f"{path.name} beside"), BESIDE[name], score) if name in BESIDE else None
-    return Exported((STUDIES | MORE)[name](path), ALPHA.get(name), beside)
+    return Exported((STUDIES | MORE)[name](path), ALPHA.get(name), beside, AT.get(name))
 
 
 Make = Callable[[str], Exported]

@@ -136,9 +136,9 @@ def test_page_and_figures_call_it_by_its_name(folder: Path) -> None:
         assert words in page.text, words
     assert "with ReLU" not in json.loads((folder / "report.json").read_text("utf-8"))["scope"]
     drawn = {name: (folder / "figures" / f"{name}.svg").read_text("utf-8") for name in ("effect-bn", "robustness")}
-    assert ">64, tanh<" in drawn["effect-bn"]
-    assert ">batch size, activation<" in drawn["effect-bn"]
-    assert ">activation sigmoid<" in drawn["robustness"]
+    assert ">tanh<" in drawn["effect-bn"]
+    assert ">batch size<" in drawn["effect-bn"]
+    assert ">sigmoid, batch size 64<" in drawn["robustness"]
 
 
 def test_where_it_is_left_alone_nothing_is_said_of_it(tmp_path: Path) -> None:

@@ -138,6 +138,12 @@ STATEMENTS = (
         every(Has.level_differences, Has.differences),
     ),
     Statement(
+        "changes-along-factors",
+        FURTHER,
+        "Of a factor, neighbouring numbers are compared and every two names, averaged over the other factors.",
+        every(Has.level_differences, Has.differences, Has.many_factors),
+    ),
+    Statement(
         "usable-rates",
         FURTHER,
         "The largest usable rates of the arms are compared by their ratio within a seed, with a sign-flip test.",

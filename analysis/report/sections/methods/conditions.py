@@ -9,6 +9,7 @@ from analysis.findings.contrasts import Contrast
 from analysis.findings.modes.inference_modes import CLEAN, ModeResult, Modes
 from analysis.findings.results import Findings, Results
 from analysis.findings.tuning import EQUAL, LISTED, ONE, Tuned
+from analysis.records.cells import PLAIN
 from analysis.records.rule import Rule, rule_of
 from analysis.records.tables import StudyData
 from analysis.stats.power import seeds_to_reach
@@ -43,6 +44,14 @@ class Has:
 
     def several_settings(self) -> bool:
         return len(self.study.design.cells) > 1
+
+    def many_factors(self) -> bool:
+        """Whether the settings have more factors than one table of two ways holds."""
+        return len(self.study.cell_key) > PLAIN
+
+    def is_slice(self) -> bool:
+        """Whether this is a part of a study, at some levels alone."""
+        return self.study.whole is not None
 
     def comparisons_of_arms(self) -> bool:
         """Whether there is a baseline and an arm to compare with it."""

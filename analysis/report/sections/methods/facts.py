@@ -88,6 +88,14 @@ class Facts(Has):
         return len(self.study.design.cells)
 
     @property
+    def slice(self) -> str:
+        return self.study.where
+
+    @property
+    def n_of_whole(self) -> int:
+        return len((self.study.whole or self.study).design.cells)
+
+    @property
     def levels(self) -> str:
         """Every factor with its levels."""
         return "; ".join(self._levels(factor) for factor in self.study.design.factors)

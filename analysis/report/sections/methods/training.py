@@ -73,6 +73,13 @@ STATEMENTS = (
         "The grid has {n_settings} settings, every combination of: {levels}.",
         Has.several_settings,
     ),
+    Statement(
+        "slice",
+        DESIGN,
+        "This is a slice of the study, {slice} alone: {n_settings} of its {n_of_whole} settings. Every interval, test"
+        " and family is of these.",
+        Has.is_slice,
+    ),
     Statement("setting", DESIGN, "The setting is {setting}.", every(no(Has.several_settings), no(Has.tuned))),
     Statement(
         "untuned-setting",

@@ -80,8 +80,9 @@ def figure(study: StudyData, cells: Sequence[ArmCell], only: Sequence[Levels], m
 
 def _by(study: StudyData) -> str:
     """Return the factors that vary, the one across first; the setting where none does."""
-    grid = Grid.over(study.cells)
-    varied = [f for f in (grid.across, *grid.others) if len({cell[f.key] for cell in study.design.cells}) > 1]
+    across = Grid.over(study.cells).across
+    ordered = [across, *(factor for factor in study.design.factors if factor.key != across.key)]
+    varied = [f for f in ordered if len({cell[f.key] for cell in study.design.cells}) > 1]
     return f"by {fmt.listing([f.axis for f in varied])}" if varied else f"at {fmt.cell(study.design.cells[0])}"
 
 
@@ -128,10 +129,8 @@ def _where(study: StudyData, failing: Sequence[ArmCell]) -> str:
     n_settings = len(study.design.cells)
     if n_settings > 1 and len(failing) > MAX_NAMED:
         return f"Runs failed in {len({cell.cell for cell in failing})} of {n_settings} settings."
-    named = [
-        f"{cell.n_failed} of {cell.n} {fmt.side(cell.arm)}{f' at {fmt.cell(cell.cell)}' if n_settings > 1 else ''}"
-        for cell in failing
-    ]
+    at = {cell.cell: f" at {study_words.setting(study, cell.cell)}" if n_settings > 1 else "" for cell in failing}
+    named = [f"{cell.n_failed} of {cell.n} {fmt.side(cell.arm)}{at[cell.cell]}" for cell in failing]
     return f"Failures: {'; '.join(named)}."
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from analysis.findings.results import BestRateAt, Findings, UsableRate
 from analysis.records.cells import Grid
 from analysis.report import number_format as fmt
-from analysis.report.columns import count_column, factor_column, interval_column, interval_values, text_column
+from analysis.report.columns import count_column, interval_column, interval_values, levels_columns, text_column
 from analysis.report.document import Block, Column, Paragraph, Table
 
 
@@ -111,7 +111,7 @@ def _best(grid: Grid, of_arm: Findings) -> list[Block]:
         return fmt.NO_NUMBER if level is None else grid.across.show(level)
 
     columns = [
-        *(factor_column(factor) for factor in grid.others),
+        *levels_columns(grid.others),
         Column(f"best rate {fmt.side(of_arm.baseline)}", show, ("best_baseline",)),
         Column(f"best rate {fmt.side(of_arm.arm)}", show, ("best_arm",)),
         count_column("n", "n"),
