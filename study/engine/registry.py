@@ -62,6 +62,17 @@ def likely_costs(engine: Engine, design: Design, device: str, of_study: str | No
     return costs.KERNEL if wanted == "kernel" and able else costs.TORCH
 
 
+def why(numerics: str, design: Design, device: str, of_study: str | None) -> str | None:
+    """Return in a few words why ``auto`` chose the engine; None where the notice of ``choose`` says it."""
+    if of_study is not None:
+        return "with which the study began"
+    if numerics == KERNEL:
+        return "the fastest that knows every arm and factor here"
+    if device != "cpu":
+        return "the one that trains on a GPU"
+    return f"in layers of more than {MAX_UNITS} units as fast" if costs.widest(design) > MAX_UNITS else None
+
+
 def _wanted(engine: Engine, design: Design, of_study: str | None) -> str:
     if engine != "auto":
         return engine
@@ -84,6 +95,12 @@ def why_no_kernel(design: Design, device: str) -> str | None:
     except build.NoKernel as none:
         return str(none)
     return None
+
+
+def why_another_study(design: Design, of_study: str | None) -> str | None:
+    """Return what of a design the engine that a study began with does not know, so that it cannot be added."""
+    unknown = _unknown_to_kernel(design) if of_study and costs.for_engine(of_study) is costs.KERNEL else None
+    return unknown and f"its runs were trained by the kernel, which does not know {unknown}"
 
 
 def _unknown_to_kernel(design: Design) -> str | None:

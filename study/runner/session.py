@@ -58,7 +58,10 @@ class Session:
         """Train ``plan`` and commit each cohort; the manifest records the plan before, and the timings after."""
         older = self.folder.read_manifest()
         place = self._place(plan, older, progress)
-        emit_place(progress, place.device, place.engine)
+        of_study = older and older["device"].get("engine", "torch-1")
+        is_auto = self.execution.engine == "auto"
+        why = registry.why(place.engine, self.design, place.device, of_study) if is_auto else None
+        emit_place(progress, place.device, place.engine, why)
         data = source.images
         self._write_manifest(data, place)
         self._expect(plan, place, progress)
@@ -189,11 +192,11 @@ class Session:
         return device | ({"first_layer": first_layer} if first_layer else {})
 
 
-def emit_place(progress: Progress, device: str, engine: str) -> None:
-    """Say on what the runs train and by which engine."""
+def emit_place(progress: Progress, device: str, engine: str, why: str | None = None) -> None:
+    """Say on what the runs train and by which engine, and ``why`` that one where nobody asked for it."""
     what = "C kernel" if engine == registry.KERNEL else "torch engine"
     name = devices.name(device)
-    progress.emit_once("device", f"device   {name}, {what}", device=devices.kind(device), name=name, engine=engine)
+    progress.emit_once("device", f"device   {name}, {what}{f' ({why})' if why else ''}", device=devices.kind(device), name=name, engine=engine)
 
 
 def _unevaluated(folder: Folder, design: Design) -> list[Run]:

@@ -266,11 +266,11 @@ def _unknown(key: object) -> UsageError:
     near, shown = nearest(key, ARMS), truncate(key)
     hint = f" (did you mean {near}?)" if near else ""
     families = ", ".join(f"{stem}_{number}" for stem, (_, number, _) in FAMILIES.items())
-    own = key if KEY.fullmatch(key) else "mine"
+    own = key if KEY.fullmatch(key) and "." not in key else "mine"
     return UsageError(
-        f"--arms {shown!r} is unknown{hint}; choose from: {', '.join(ARMS)}, and any {families}. Or spell out an arm of"
-        f' your own in a file, {own}.toml, whose lines are: arms = ["{own}", "{BASELINE}"] and [own-arms.{own}] and'
-        f' norm = "batch" and momentum = 0.01. Then type: --config {own}.toml'
+        f"--arms {shown!r} is unknown{hint}; choose from: {', '.join(ARMS)}, and any {families}. Or spell it out: write"
+        f' the line own-arms.{own} = {{norm = "batch", momentum = 0.01}} into {own}.toml and type'
+        f" --config {own}.toml --arms {own} {BASELINE}"
     )
 
 
