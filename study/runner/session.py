@@ -196,7 +196,8 @@ def emit_place(progress: Progress, device: str, engine: str, why: str | None = N
     """Say on what the runs train and by which engine, and ``why`` that one where nobody asked for it."""
     what = "C kernel" if engine == registry.KERNEL else "torch engine"
     name = devices.name(device)
-    progress.emit_once("device", f"device   {name}, {what}{f' ({why})' if why else ''}", device=devices.kind(device), name=name, engine=engine)
+    text = f"device   {name}, {what}" + (f" ({why})" if why else "")
+    progress.emit_once("device", text, device=devices.kind(device), name=name, engine=engine)
 
 
 def _unevaluated(folder: Folder, design: Design) -> list[Run]:

@@ -87,6 +87,11 @@ class Arm:
         return self.norm is None or self.norm.bias
 
     @property
+    def draws(self) -> bool:
+        """Whether a training step draws random numbers, which it does on the host."""
+        return bool(self.dropout) or (self.norm is not None and NORM_KINDS[self.norm.kind].draws)
+
+    @property
     def smallest_batch(self) -> int:
         """The fewest images that it can train on."""
         return self.norm.smallest_batch if self.norm else 1
@@ -117,7 +122,8 @@ class Arm:
         kind = values.get("norm")
         if kind in (None, "none"):
             if of_norm:
-                raise UsageError(f'{what} {[*of_norm][0]} belongs to a normalisation; give one, such as norm = "batch"')
+                first = next(iter(of_norm))
+                raise UsageError(f'{what} {first} belongs to a normalisation; give one, such as norm = "batch"')
             return cls(**of_arm)
         return cls(**of_arm, norm=Norm(kind, **of_norm))
 
@@ -144,9 +150,7 @@ def _looks(arms: Iterable[Arm]) -> Iterable[Arm]:
 
 
 def _of_ghost(g: int) -> Arm:
-    return Arm(
-        f"ghost_{g}", f"ghost batch normalisation ({g} images)", f"ghost BN {g}", f"ghost {g}", Norm("ghost", g)
-    )
+    return Arm(f"ghost_{g}", f"ghost batch normalisation ({g} images)", f"ghost BN {g}", f"ghost {g}", Norm("ghost", g))
 
 
 def _of_group(g: int) -> Arm:

@@ -4,7 +4,7 @@ import re
 import shlex
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from study.spec.datasets import DATASETS
 
@@ -60,7 +60,8 @@ def train_anew(design: "Design", study: Path) -> str:
     >>> train_anew(Design("digits", ("bn", "layer"), seeds=range(3), vary={"activation": ["tanh"]}), Path("results/a"))
     'python -m study.run --study-id a-2 --dataset digits --arms bn layer --seeds 3 --vary activation=tanh'
     """
-    words, given = [], {field.name: (getattr(design, field.name), field.default) for field in fields(design)}
+    words: list[str] = []
+    given: dict[str, tuple[Any, Any]] = {f.name: (getattr(design, f.name), f.default) for f in fields(design)}
     for name in ("arms", "batch_sizes", "lrs", "seeds", "epochs", "hidden"):
         value, default = given[name]
         if name == "seeds":
@@ -70,8 +71,8 @@ def train_anew(design: "Design", study: Path) -> str:
     first = ["--first-seed", str(min(design.seeds))] if min(design.seeds) else []
     vary = [f"{key}={','.join(map(str, levels))}" for key, levels in dict(design.vary).items()]
     own = ["--config", "FILE.toml"] if design.own_arms else []
-    name = ["--study-id", f"{study.name}-2", "--dataset", design.dataset]
-    return command("study.run", *_out(study.parent), *own, *name, *words, *first, *(["--vary", *vary] if vary else []))
+    named = ["--study-id", f"{study.name}-2", "--dataset", design.dataset]
+    return command("study.run", *_out(study.parent), *own, *named, *words, *first, *(["--vary", *vary] if vary else []))
 
 
 def train_under(out: Path) -> str:

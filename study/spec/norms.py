@@ -34,6 +34,8 @@ class Kind:
     image has its own."""
     group_of: Literal["images", "units"] | None = None
     """What ``Norm.group`` is a number of; None where it has no groups."""
+    draws: bool = False
+    """Whether a training step draws random numbers."""
     beta: bool = True
     """Whether it learns a shift, unless a ``Norm`` says otherwise."""
 
@@ -50,7 +52,7 @@ NORM_KINDS = {
         Kind("group", "group normalisation", "Wu & He 2018, 1803.08494", group_of="units"),
         Kind("rms", "root-mean-square normalisation", "Zhang & Sennrich 2019, 1910.07467", beta=False),
         Kind("renorm", "batch renormalisation", "Ioffe 2017, 1702.03275", BATCH_STATISTICS),
-        Kind("noisy", "noisy batch normalisation", "Santurkar et al. 2018, 1805.11604", BATCH_STATISTICS),
+        Kind("noisy", "noisy batch normalisation", "Santurkar et al. 2018, 1805.11604", BATCH_STATISTICS, draws=True),
     )
 }  # fmt: skip
 """The known kinds by key."""

@@ -10,7 +10,6 @@ grow from 1 and 0 in the first 40,000 steps, which are longer than these trainin
 import torch
 from torch import Tensor, nn
 
-from study.engine.lockstep.hidden import HiddenLayer
 from study.engine.norms.batch import ByBatch, d_normalise, normalise, torchs
 from study.spec.constants import NORM_EPS
 from study.spec.norms import Norm

@@ -1,7 +1,5 @@
 """Networks of every arm predict as torch.nn does, and those that keep statistics under every inference mode."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 import torch
@@ -26,12 +24,12 @@ CELL = Cell(32, 0.01, activation="tanh")
 
 
 @pytest.fixture(scope="module", params=[*BUILT_IN, *OWN], ids=lambda arm: arm.key)
-def group(request: pytest.FixtureRequest, digits: Dataset) -> Iterator[tuple[Group, np.ndarray]]:
+def group(request: pytest.FixtureRequest, digits: Dataset) -> tuple[Group, np.ndarray]:
     """Two networks of an arm, and how many test images their records say that they know."""
     design = Design("digits", (request.param,), (32,), (0.01,), (0, 1), 1, (20, 12), vary={"activation": ("tanh",)})
     cohort = Cohort((CELL,), (request.param.key,), design.seeds)
     history = training.train(design, cohort, digits)
-    yield Group(design, cohort.runs, history.weights, digits), history.n_correct[:, -1, 1]
+    return Group(design, cohort.runs, history.weights, digits), history.n_correct[:, -1, 1]
 
 
 @pytest.fixture(autouse=True)

@@ -92,7 +92,10 @@ def test_an_unknown_arm_is_refused_with_the_known_ones_the_nearest_and_how_to_sp
         ({"norm": "batch", "momentum": 0}, 'momentum is 0; give a number above 0 up to 1, or "cumulative"'),
         ({"norm": "batch", "momentum": True}, 'momentum is true; give a number above 0 up to 1, or "cumulative"'),
         ({"norm": "batch", "gamma": 1}, "batch: gamma is 1; give true or false"),
-        ({"norm": "batch", "placement": "between"}, "batch: placement 'between' is unknown .*; choose from: before, after"),
+        (
+            {"norm": "batch", "placement": "between"},
+            "batch: placement 'between' is unknown .*: before, after",
+        ),
         ({"momentum": 0.5}, 'the arm mine: momentum belongs to a normalisation; give one, such as norm = "batch"'),
         ({"dropout": 1}, "the arm mine: dropout is 1; give a share from 0 to below 1, such as 0.2"),
         ({"name": "$x_$"}, "the arm mine: name is .*; give at most 60 printable characters"),
@@ -165,7 +168,9 @@ def test_an_arm_says_on_which_batches_it_cannot_train(arm: str, batch_size: int,
 
 
 def test_groups_that_do_not_divide_a_layer_are_refused() -> None:
-    with pytest.raises(UsageError, match="--hidden 33: groups of 4 units do not divide it; give a multiple, such as 36"):
+    with pytest.raises(
+        UsageError, match="--hidden 33: groups of 4 units do not divide it; give a multiple, such as 36"
+    ):
         Design("digits", ("group_4", "no_bn"), hidden=(32, 33))
 
 

@@ -13,6 +13,7 @@ from study.data.dataset import Dataset
 from study.engine import random_streams, reference
 from study.engine.lockstep import training
 from study.engine.lockstep.evaluation import evaluate
+from study.engine.lockstep.layers import Drop
 from study.engine.lockstep.stacks import Lockstep
 from study.spec.arms import BUILT_IN, Arm
 from study.spec.cohorts import Cohort
@@ -164,7 +165,7 @@ def test_all_arms_and_rates_of_a_seed_share_what_is_drawn_and_seeds_and_layers_d
     design = Design("digits", arms, (BATCH,), (0.01, 0.003), (1, 2), hidden=(20, 20))
     cells = tuple(Cell(BATCH, lr) for lr in design.lrs)
     team = Lockstep(design, Cohort(cells, design.arms, design.seeds), torch.float64, torch.device("cpu"))
-    drops = [[layer for layer in stack.layers if hasattr(layer, "factor") or hasattr(layer, "p")] for stack in team.stacks]
+    drops = [[layer for layer in stack.layers if isinstance(layer, Drop)] for stack in team.stacks]
     with torch.no_grad():
         images, rows = next(batches(Cohort(cells, design.arms, design.seeds), digits64))
         team.step(images, digits64.train.labels[rows])
