@@ -68,7 +68,7 @@ def run(options: Options) -> int:
     if options.dry_run:
         return 0
     if device is not None:
-        emit_place(progress, device, devices.numerics_id(device, tf32=False), "torch engine")
+        emit_place(progress, device, devices.numerics_id(device, tf32=False))
     source = ImageSource(design.data, options.data_dir)
     try:
         complete_evaluation(

@@ -1,7 +1,7 @@
 """Data and small studies that several tests share."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from scipy.sparse import csr_array
 from study import run
 from study.data import dataset, images
 from study.engine import devices
+from study.spec.arms import ARMS, BUILT_IN
 
 settings.register_profile("study", deadline=None)
 settings.load_profile("study")
@@ -22,6 +23,14 @@ settings.load_profile("study")
 def torch_as_in_a_worker() -> None:
     """One thread and flushed denormals, as every training has them."""
     devices.prepare(devices.numerics_id("cpu", tf32=False))
+
+
+@pytest.fixture(autouse=True)
+def no_arm_stays_known() -> Iterator[None]:
+    """Forget the arms that a test has spelled out, whose keys the next one may give to others."""
+    yield
+    for key in {*ARMS} - {arm.key for arm in BUILT_IN}:
+        del ARMS[key]
 
 
 @pytest.fixture(scope="session")

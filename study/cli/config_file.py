@@ -10,9 +10,13 @@ from typing import Any, Protocol, TypeVar, get_args, get_origin, get_type_hints
 
 from study.cli import arguments
 from study.errors import UsageError, describe_value, truncate
+from study.spec import arms
+from study.spec.arms import Arm
 from study.spec.checks import check_known
 from study.store.untrusted_parquet import InvalidFile, file_bytes
 
+OWN_ARMS = "own-arms"
+"""The table of a file that spells out arms."""
 CONFIG_BYTES = 10**6
 """Bytes of a TOML file that are read."""
 MAX_DOTS = 1000
@@ -32,15 +36,40 @@ T = TypeVar("T", bound=Configurable)
 def read(options: type[T], argv: Sequence[str], prog: str) -> T:
     """Return the options of the command line over those of its ``--config``, if it has one."""
     given = arguments.read(options, argv, prog)
-    return given if given.config is None else arguments.read(options, argv, prog, _from_file(options, given.config))
+    if given.config is None:
+        return given
+    values = _toml(given.config)
+    own = _own_arms(given.config, values) if OWN_ARMS in values and hasattr(options, "arms") else []
+    read = arguments.read(options, argv, prog, _from_file(options, given.config, values))
+    for arm in own:
+        if arm.key not in getattr(read, "arms", ()):
+            raise UsageError(
+                f"--config {given.config}: the arm {arm.key} is spelled out and not compared; add it:"
+                f" --arms {' '.join([*getattr(read, 'arms', ()), arm.key])}"
+            )
+    return read
 
 
-def _from_file(options: type[T], path: Path) -> T:
+def _own_arms(path: Path, values: dict[str, Any]) -> list[Arm]:
+    """Return the arms that a file spells out, a table each, such as ``[own-arms.slow]``, now known; they leave the
+    ``values``."""
+    tables = values.pop(OWN_ARMS)
+    if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
+        raise UsageError(f'--config {path}: spell out an arm so: {OWN_ARMS}.mine = {{norm = "batch", momentum = 0.01}}')
+    try:
+        own = [Arm.from_dict({**table, "key": key}) for key, table in tables.items()]
+        arms.register(own)
+    except UsageError as error:
+        raise UsageError(f"--config {path}: {error}") from None
+    return own
+
+
+def _from_file(options: type[T], path: Path, given: dict[str, Any]) -> T:
     """Return the options of a TOML file, the others as by default."""
     hints = get_type_hints(options)
     known = {field.name.replace("_", "-"): hints[field.name] for field in fields(options) if field.name != "config"}  # type: ignore[arg-type]
     values = {}
-    for key, value in _toml(path).items():
+    for key, value in given.items():
         option, negated = key.replace("_", "-"), False
         if known.get(option.removeprefix("no-")) is bool and option not in known:
             option, negated = option.removeprefix("no-"), True

@@ -1,4 +1,4 @@
-"""Dropout: a training step leaves out a share p of the hidden units of each image, and scales the others by 1 / (1 - p).
+"""Dropout: a training step leaves out a share p of an image's hidden units, and scales the others by 1 / (1 - p).
 
 Srivastava et al. 2014, in the form of torch.nn.Dropout, which leaves predictions as they are. The masks are drawn from
 the stream (seed, "dropout", layer), which all arms and rates of a seed share: with a larger p, more units are left out.
@@ -13,7 +13,7 @@ CAUSE = "dropout"
 
 
 def drawn(stream: torch.Generator, batch: int, width: int) -> Tensor:
-    """Return numbers (batch, width) uniform on [0, 1) for the next step; a unit is left out where its own is below p."""
+    """Return numbers (batch, width) uniform on [0, 1) for the next step; a unit whose own is below p is left out."""
     return torch.rand(batch, width, generator=stream)
 
 

@@ -26,8 +26,8 @@ class Network(nn.Module):
         super().__init__()
         widths = design.widths_in(run.cell)
         arm, self.activation = ARMS[run.arm], activations.for_cell(run.cell)
-        linears = [nn.Linear(*sizes, bias=arm.bias) for sizes in pairwise(widths[:-1])]
-        linears.append(nn.Linear(*widths[-2:]))
+        linears = [nn.Linear(n_in, n_out, bias=arm.bias) for n_in, n_out in pairwise(widths[:-1])]
+        linears.append(nn.Linear(widths[-2], widths[-1]))
         self.linears = nn.ModuleList(linears)
         of_layers, norm, seed = enumerate(widths[1:-1]), arm.norm, design.order_seed(run.seed)
         self.norms = nn.ModuleList(norms.module_of(norm).twin(n, norm, seed, i) for i, n in of_layers if norm)

@@ -25,6 +25,8 @@ KERNEL = "kernel-1/float32"
 """The kernel's numerics id, of any device; its version is to be raised when the bits of a run change."""
 PLAIN = "plain-1/cpu/float32"
 """The plain loop's numerics id; its version is to be raised when the bits of a run change."""
+NAMES = {"kernel": "C kernel", "torch": "torch engine", "plain": "plain loop of torch.nn"}
+"""By the values of ``--engine``."""
 KERNEL_NORMS = (None, Norm("batch"))
 """The arms' normalisations that the kernel knows."""
 KERNEL_FACTORS = ("batch_size", "lr", "depth", "width", "init", "n_train", "label_noise", "scale")
@@ -84,6 +86,19 @@ def likely_costs(engine: Engine, design: Design, device: str, of_study: str | No
     return costs.KERNEL if wanted == "kernel" and able else costs.TORCH
 
 
+def why(numerics: str, design: Design, device: str, of_study: str | None) -> str | None:
+    """Return in a few words why ``auto`` chose the engine; None where the notice of ``choose`` says it."""
+    if of_study is not None:
+        return "with which the study began"
+    if numerics == PLAIN:
+        return f"the one that trains {design.network.name if design.network else 'by any optimiser'}"
+    if numerics == KERNEL:
+        return "the fastest that knows every arm and factor here"
+    if device != "cpu":
+        return "the one that trains on a GPU"
+    return f"in layers of more than {MAX_UNITS} units as fast" if costs.widest(design) > MAX_UNITS else None
+
+
 def _wanted(engine: Engine, design: Design, of_study: str | None) -> str:
     if engine != "auto":
         return engine
@@ -105,14 +120,9 @@ def likely_device(device: str, engine: Engine, design: Design, of_study: str | N
     return "cpu" if device == "auto" and _wanted(engine, design, of_study) == "plain" else device
 
 
-def why_engine(numerics: str, design: Design) -> str:
-    """Return the engine of a study in a few words, with the reason where it is not a matter of speed."""
-    if numerics == KERNEL:
-        return "C kernel"
-    if not numerics.startswith(costs.PLAIN.kind):
-        return "torch engine"
-    own = f", since the network is {design.network.name}" if design.network is not None else ""
-    return f"plain loop of torch.nn{own}"
+def in_words(numerics: str) -> str:
+    """Return the name of an engine, by its numerics id."""
+    return NAMES[costs.for_engine(numerics).engine]
 
 
 def why_no_kernel(design: Design, device: str) -> str | None:
@@ -129,6 +139,12 @@ def why_no_kernel(design: Design, device: str) -> str | None:
     except build.NoKernel as none:
         return str(none)
     return None
+
+
+def why_another_study(design: Design, of_study: str | None) -> str | None:
+    """Return what of a design the engine that a study began with does not know, so that it cannot be added."""
+    unknown = _unknown_to_kernel(design) if of_study and costs.for_engine(of_study) is costs.KERNEL else None
+    return unknown and f"its runs were trained by the kernel, which does not know {unknown}"
 
 
 def _unknown_to_stacks(design: Design) -> str | None:

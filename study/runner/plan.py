@@ -65,11 +65,24 @@ def check_device(design: Design, execution: Execution, folder: Folder) -> None:
 
 
 def agreed_design(folder: Folder, design: Design) -> Design | None:
-    """Return the study's design so far, None for a new study; refuses a ``design`` that does not extend it."""
+    """Return the study's design so far, None for a new study; refuses a ``design`` that does not extend it, or that the
+    study's engine cannot train."""
     older = folder.design()
     if older is not None:
         design.check_extends(older)
+        check_engine(folder, design)
     return older
+
+
+def check_engine(folder: Folder, design: Design) -> None:
+    """Refuse arms and factors that the engine of a study's runs does not know, with the command of a new study."""
+    manifest = folder.read_manifest()
+    unknown = registry.why_another_study(design, manifest and manifest["device"].get("engine"))
+    if unknown and folder.has_runs():
+        raise UsageError(
+            f"{shown_path(folder.path)} cannot be extended so: {unknown}, and one engine trains a whole study. Train"
+            f" another one: {commands.train_anew(design, folder.path)}"
+        )
 
 
 def check_rule(folder: Folder, asked: AskedRule) -> None:

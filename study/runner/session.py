@@ -59,7 +59,10 @@ class Session:
         """Train ``plan`` and commit each cohort; the manifest records the plan before, and the timings after."""
         older = self.folder.read_manifest()
         place = self._place(plan, older, progress)
-        emit_place(progress, place.device, place.engine, registry.why_engine(place.engine, self.design))
+        of_study = older and older["device"].get("engine", "torch-1")
+        is_auto = self.execution.engine == "auto"
+        why = registry.why(place.engine, self.design, place.device, of_study) if is_auto else None
+        emit_place(progress, place.device, place.engine, why)
         data = source.images
         machine = self._machine(plan, data, place)
         if self.design.network is not None:
@@ -224,10 +227,11 @@ class Session:
         return device | ({"first_layer": first_layer} if first_layer else {})
 
 
-def emit_place(progress: Progress, device: str, engine: str, what: str) -> None:
-    """Say on what the runs train and by which engine, in a few words."""
+def emit_place(progress: Progress, device: str, engine: str, why: str | None = None) -> None:
+    """Say on what the runs train and by which engine, and ``why`` that one where nobody asked for it."""
     name = devices.name(device)
-    progress.emit_once("device", f"device   {name}, {what}", device=devices.kind(device), name=name, engine=engine)
+    text = f"device   {name}, {registry.in_words(engine)}" + (f" ({why})" if why else "")
+    progress.emit_once("device", text, device=devices.kind(device), name=name, engine=engine)
 
 
 def record_timings(folder: Folder, command: str, timings: dict[str, float]) -> None:

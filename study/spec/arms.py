@@ -87,6 +87,11 @@ class Arm:
         return self.norm is None or self.norm.bias
 
     @property
+    def draws(self) -> bool:
+        """Whether a training step draws random numbers, which it does on the host."""
+        return bool(self.dropout) or (self.norm is not None and NORM_KINDS[self.norm.kind].draws)
+
+    @property
     def smallest_batch(self) -> int:
         """The fewest images that it can train on."""
         return self.norm.smallest_batch if self.norm else 1
@@ -117,7 +122,8 @@ class Arm:
         kind = values.get("norm")
         if kind in (None, "none"):
             if of_norm:
-                raise UsageError(f'{what} {[*of_norm][0]} belongs to a normalisation; give one, such as norm = "batch"')
+                first = next(iter(of_norm))
+                raise UsageError(f'{what} {first} belongs to a normalisation; give one, such as norm = "batch"')
             return cls(**of_arm)
         return cls(**of_arm, norm=Norm(kind, **of_norm))
 
@@ -142,9 +148,7 @@ def _looks(arms: Iterable[Arm]) -> Iterable[Arm]:
 
 
 def _of_ghost(g: int) -> Arm:
-    return Arm(
-        f"ghost_{g}", f"ghost batch normalisation ({g} images)", f"ghost BN {g}", f"ghost {g}", Norm("ghost", g)
-    )
+    return Arm(f"ghost_{g}", f"ghost batch normalisation ({g} images)", f"ghost BN {g}", f"ghost {g}", Norm("ghost", g))
 
 
 def _of_group(g: int) -> Arm:
@@ -277,11 +281,11 @@ def _unknown(key: object) -> UsageError:
     near, shown = nearest(key, ARMS), truncate(key)
     hint = f" (did you mean {near}?)" if near else ""
     families = ", ".join(f"{stem}_{number}" for stem, (_, number, _) in FAMILIES.items())
-    own = key if KEY.fullmatch(key) else "mine"
+    own = key if KEY.fullmatch(key) and "." not in key else "mine"
     return UsageError(
-        f"--arms {shown!r} is unknown{hint}; choose from: {', '.join(ARMS)}, and any {families}. Or spell out an arm of"
-        f' your own in a file, {own}.toml, whose lines are: arms = ["{own}", "{BASELINE}"] and [own-arms.{own}] and'
-        f' norm = "batch" and momentum = 0.01. Then type: --config {own}.toml'
+        f"--arms {shown!r} is unknown{hint}; choose from: {', '.join(ARMS)}, and any {families}. Or spell it out: write"
+        f' the line own-arms.{own} = {{norm = "batch", momentum = 0.01}} into {own}.toml and type'
+        f" --config {own}.toml --arms {own} {BASELINE}"
     )
 
 

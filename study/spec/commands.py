@@ -2,9 +2,14 @@
 
 import re
 import shlex
+from dataclasses import fields
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from study.spec.datasets import DATASETS
+
+if TYPE_CHECKING:
+    from study.spec.design import Design
 
 OUT = Path("results")
 """The folder of studies, unless a command names another."""
@@ -51,6 +56,28 @@ def train_into(study: Path, module: str = "study.run") -> str:
     if study.name in keys:
         named = ["--dataset", keys[study.name]]
     return command(module, *_out(study.parent), *named)
+
+
+def train_anew(design: "Design", study: Path) -> str:
+    """Return the command that trains a design under another name beside a study.
+
+    >>> from study.spec.design import Design
+    >>> train_anew(Design("digits", ("bn", "layer"), seeds=range(3), vary={"activation": ["tanh"]}), Path("results/a"))
+    'python -m study.run --study-id a-2 --dataset digits --arms bn layer --seeds 3 --vary activation=tanh'
+    """
+    words: list[str] = []
+    given: dict[str, tuple[Any, Any]] = {f.name: (getattr(design, f.name), f.default) for f in fields(design)}
+    for name in ("arms", "batch_sizes", "lrs", "seeds", "epochs", "hidden"):
+        value, default = given[name]
+        if name == "seeds":
+            value, default = len(value), len(default)
+        if value != default:
+            words += [f"--{name.replace('_', '-')}", *map(str, value if isinstance(value, tuple) else (value,))]
+    first = ["--first-seed", str(min(design.seeds))] if min(design.seeds) else []
+    vary = [f"{key}={','.join(map(str, levels))}" for key, levels in dict(design.vary).items()]
+    own = ["--config", "FILE.toml"] if design.own_arms else []
+    named = ["--study-id", f"{study.name}-2", "--dataset", design.dataset]
+    return command("study.run", *_out(study.parent), *own, *named, *words, *first, *(["--vary", *vary] if vary else []))
 
 
 def train_under(out: Path) -> str:

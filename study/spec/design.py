@@ -67,7 +67,7 @@ class Design:
 
     dataset: str
     arms: Sequence[str] = DEFAULT_ARMS
-    """Keys of arms, or arms that a user has spelled out; kept as keys."""
+    """Keys of arms, or an ``Arm`` that a user has spelled out, kept by its key."""
     batch_sizes: Sequence[int] = FACTORS["batch_size"].default  # type: ignore[assignment]
     lrs: Sequence[float] = FACTORS["lr"].default  # type: ignore[assignment]
     seeds: Sequence[int] = tuple(range(10))

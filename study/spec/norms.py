@@ -29,11 +29,13 @@ class Kind:
     """Name in sentences."""
     paper: str
     """Where it comes from: authors, year, arXiv number."""
-    by_batch: bool = False
-    """Whether the mean and variance are of the images of a batch, so that others are kept for prediction; else every
+    statistics: tuple[str, ...] = ()
+    """The statistics kept for prediction, where the mean and variance are of the images of a batch; none where every
     image has its own."""
     group_of: Literal["images", "units"] | None = None
     """What ``Norm.group`` is a number of; None where it has no groups."""
+    draws: bool = False
+    """Whether a training step draws random numbers."""
     beta: bool = True
     """Whether it learns a shift, unless a ``Norm`` says otherwise."""
 
@@ -41,16 +43,16 @@ class Kind:
 NORM_KINDS = {
     kind.key: kind
     for kind in (
-        Kind("batch", "batch normalisation", "Ioffe & Szegedy 2015, 1502.03167", by_batch=True),
+        Kind("batch", "batch normalisation", "Ioffe & Szegedy 2015, 1502.03167", BATCH_STATISTICS),
         Kind("layer", "layer normalisation", "Ba, Kiros & Hinton 2016, 1607.06450"),
         Kind(
             "ghost", "ghost batch normalisation", "Hoffer, Hubara & Soudry 2017, 1705.08741",
-            by_batch=True, group_of="images",
+            BATCH_STATISTICS, group_of="images",
         ),
         Kind("group", "group normalisation", "Wu & He 2018, 1803.08494", group_of="units"),
         Kind("rms", "root-mean-square normalisation", "Zhang & Sennrich 2019, 1910.07467", beta=False),
-        Kind("renorm", "batch renormalisation", "Ioffe 2017, 1702.03275", by_batch=True),
-        Kind("noisy", "noisy batch normalisation", "Santurkar et al. 2018, 1805.11604", by_batch=True),
+        Kind("renorm", "batch renormalisation", "Ioffe 2017, 1702.03275", BATCH_STATISTICS),
+        Kind("noisy", "noisy batch normalisation", "Santurkar et al. 2018, 1805.11604", BATCH_STATISTICS, draws=True),
     )
 }  # fmt: skip
 """The known kinds by key."""
@@ -94,6 +96,8 @@ class Norm:
         of = NORM_KINDS[self.kind].group_of
         if of is None and self.group is not None:
             raise UsageError(f"{self.kind}: group is {describe_value(self.group)}, and it has no groups; leave it out")
+        if of is not None and self.group is None:
+            raise UsageError(f"{self.kind}: it needs a group, a number of {of} such as 8")
         if of is not None:
             check_whole(f"{self.kind}: group", (self.group,), 2, MAX_GROUP, of)  # type: ignore[arg-type]
 
@@ -101,7 +105,7 @@ class Norm:
         momentum = self.momentum
         if momentum == Norm.momentum:
             return
-        if not NORM_KINDS[self.kind].by_batch:
+        if not self.statistics:
             raise UsageError(f"{self.kind}: it keeps no averages, so it has no momentum; leave it out")
         number = type(momentum) in (int, float) and 0 < momentum <= 1  # type: ignore[operator]
         if momentum != CUMULATIVE and not number:
@@ -111,13 +115,12 @@ class Norm:
     @property
     def statistics(self) -> tuple[str, ...]:
         """The statistics kept of each layer for prediction; none where every image has its own."""
-        return BATCH_STATISTICS if NORM_KINDS[self.kind].by_batch else ()
+        return NORM_KINDS[self.kind].statistics
 
     @property
     def smallest_batch(self) -> int:
         """The fewest images that it can train on."""
-        kind = NORM_KINDS[self.kind]
-        return (self.group or 2) if kind.by_batch else 1
+        return (self.group or 2) if self.statistics else 1
 
     def images_of(self, batch_size: int) -> int:
         """Return the images of a batch that share a mean and a variance."""
@@ -125,7 +128,7 @@ class Norm:
 
     def why_not(self, batch_size: int) -> str | None:
         """Return why it cannot train on batches of this size, None where it can."""
-        if NORM_KINDS[self.kind].by_batch and batch_size == 1:
+        if self.statistics and batch_size == 1:
             return "batch norm on batches of one"
         if batch_size % self.images_of(batch_size):
             return f"ghosts of {self.group} images, which do not divide a batch of {batch_size}"

@@ -14,7 +14,7 @@ from typing import Any, NotRequired, TypedDict, cast
 
 from study.errors import EnvironmentFault, UsageError, describe_value, truncate
 from study.spec.analysis_rule import DECISIONS
-from study.spec.arms import ARMS, default_baseline
+from study.spec.arms import ARMS, KEY, default_baseline
 from study.spec.design import Design
 from study.store.schemas import OLDEST_VERSION, SCHEMA_VERSION
 from study.store.untrusted_parquet import MAX_LENGTH, InvalidFile, file_bytes
@@ -118,6 +118,9 @@ def _check_fields(values: dict[str, Any]) -> None:
         raise InvalidFile(f"has a design that cannot be: {error}") from None
     if values.get("baseline", arms[0]) not in arms:
         raise InvalidFile(f"has {describe_value(values['baseline'])} as baseline; one of its arms belongs there")
+    for i, look in enumerate(values.get("looks", ())):  # the design has made a user's own arms known
+        if look["arm"] not in ARMS:
+            raise InvalidFile(f"has {describe_value(look['arm'])} as looks[{i}].arm; {ARM.description} belongs there")
 
 
 def _json(content: bytes) -> Any:
@@ -287,7 +290,7 @@ DATE = Kind("a date such as 2026-11-30", _is_date)
 WHOLE = Kind("a whole number from 0 on", lambda value: type(value) is int and 0 <= value < 2**31)
 BOOLEAN = Kind("true or false", lambda value: isinstance(value, bool))
 DECISION = Kind(f"one of {', '.join(DECISIONS)}", lambda value: isinstance(value, str) and value in DECISIONS)
-ARM = Kind(f"one of {', '.join(ARMS)}", lambda value: isinstance(value, str) and value in ARMS)
+ARM = Kind("the key of an arm", lambda value: isinstance(value, str) and KEY.fullmatch(value) is not None)
 DEVICE = Kind("cpu or cuda", lambda value: value in ("cpu", "cuda"))
 OBJECT = Kind("an object", lambda value: isinstance(value, dict))
 VERSION = Kind("a whole number", lambda value: type(value) is int)

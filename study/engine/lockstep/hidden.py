@@ -12,7 +12,7 @@ from study.engine.lockstep.optimiser import Parameters
 
 @dataclass(frozen=True)
 class HiddenLayer:
-    """The hidden layer ``index`` of the L = S R runs of a stack; its vectors have ``width`` units and are ``padded``."""
+    """The hidden layer ``index`` of the L = S R runs of a stack; its vectors are ``padded`` from ``width`` units."""
 
     parameters: Parameters
     index: int

@@ -197,14 +197,17 @@ class Stack:
         self.widths, self.n_linears, self.activation = tuple(widths), len(widths) - 1, activations.for_cell(cell)
         self.padded = (widths[0], *(-(-width // VECTOR) * VECTOR for width in widths[1:-1]), widths[-1])
         self.arm = ARMS[arm]
-        self.parameters = Parameters(self.padded[:2], _other_shapes(self.padded, self.arm), lrs, optimisers.for_cell(cell))
+        shapes = _other_shapes(self.padded, self.arm)
+        self.parameters = Parameters(self.padded[:2], shapes, lrs, optimisers.for_cell(cell))
         self.hidden = [
             HiddenLayer(self.parameters, index, width, self.padded[index + 1], noise_seeds or seeds)
             for index, width in enumerate(widths[1:-1])
         ]
         norm = self.arm.norm
         self.norms = [norms.module_of(norm).stacked(layer, norm) for layer in self.hidden if norm]
-        self.first, self.layers = FirstLinear(self.parameters), self._layers()
+        self.first = FirstLinear(self.parameters)
+        self.linears: list[FirstLinear | Linear | Readout] = [self.first]
+        self.layers = self._layers()
         for index in range(self.n_linears):
             drawn = [
                 random_streams.initial_linear(seed, index, *widths[index : index + 2], cell.init, cause)
@@ -218,22 +221,17 @@ class Stack:
         layers: list[Layer] = []
         for hidden in self.hidden:
             index = hidden.index + 1
-            linear = Linear if index < self.n_linears - 1 else Readout
             nonlinear: list[Layer] = [*self.norms[hidden.index : index], Activate(self.activation, hidden.width)]
             dropped = [Drop(hidden, self.arm.dropout)] if self.arm.dropout else []
-            layers += [*(nonlinear[::-1] if self.after else nonlinear), *dropped]
-            layers.append(linear(self.parameters, f"linears.{index}"))
+            linear = (Linear if index < self.n_linears - 1 else Readout)(self.parameters, f"linears.{index}")
+            layers += [*(nonlinear[::-1] if self.after else nonlinear), *dropped, linear]
+            self.linears.append(linear)
         return layers
 
     @property
     def after(self) -> bool:
         """Whether the norms stand after the activation."""
         return self.arm.norm is not None and self.arm.norm.placement == "after"
-
-    @property
-    def draws(self) -> bool:
-        """Whether a training step draws random numbers, which it does on the host."""
-        return bool(self.arm.dropout) or any(hasattr(norm, "draws") for norm in self.norms)
 
     def _initialise(self, index: int, drawn: Sequence[tuple[Tensor, Tensor]], n_rates: int) -> None:
         """Set a linear layer to the weight and the bias that each seed draws, equal over rates; padding is zero."""
@@ -273,8 +271,7 @@ class Stack:
         self.parameters.refresh()
         value = self.parameters.values
         weights = [self.parameters.first_value(), *(value[f"linears.{i}.weight"] for i in range(1, self.n_linears))]
-        biases = [layer.bias for layer in (self.first, *self.layers) if isinstance(layer, FirstLinear | Linear | Readout)]
-        linears = list(zip(weights, biases, strict=True))
+        linears = [(weight, linear.bias) for weight, linear in zip(weights, self.linears, strict=True)]
         between: list[StackedNorm | None] = [None] * (self.n_linears - 1)
         for index, norm in enumerate(self.norms):
             folded = None if self.after else norm.folded(*linears[index])

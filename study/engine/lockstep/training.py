@@ -89,7 +89,7 @@ class Training:
         return Lockstep(self.design, self.cohort, images.dtype, images.device)
 
     def _epoch_runner(self) -> EpochRunner:
-        if self.stream is None or any(stack.draws for stack in self.lockstep.stacks):  # a graph replays no draw
+        if self.stream is None or any(stack.arm.draws for stack in self.lockstep.stacks):  # a graph replays no draw
             return EagerEpoch(self.lockstep, self.data.train)
         return CudaGraphEpoch(self.lockstep, self.data.train, warm_up_copy=self._lockstep)
 

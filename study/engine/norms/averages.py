@@ -68,4 +68,4 @@ class Averages:
             unbiased = (var - NORM_EPS) * (m / (m - 1))
             statistics[f"cumulative_{window}_mean"] = mean.to(like).view_as(like)
             statistics[f"cumulative_{window}_var"] = unbiased.to(like).view_as(like)
-        return statistics
+        return {name: value for name, value in statistics.items() if name.rpartition("_")[0] in self.norm.statistics}

@@ -13,7 +13,7 @@ from study.engine.lockstep.hidden import HiddenLayer
 from study.engine.norms.affine import Affine, unlearnt
 from study.engine.norms.averages import Averages
 from study.spec.constants import NORM_EPS
-from study.spec.norms import CUMULATIVE, Norm
+from study.spec.norms import Norm
 
 
 class ByBatch:
@@ -53,12 +53,13 @@ class BatchNorm(ByBatch):
         """Map z (batch, runs, width) to y of the same shape (algorithm 1)."""
         self.z = z.flatten(1)
         gamma, beta, mean, var = self.channels
-        if self.kept.norm.momentum == CUMULATIVE:
+        momentum = self.kept.norm.momentum
+        if isinstance(momentum, str):
             y, self.mean, self.inverse_sd, *moments = normalise(self.z, gamma, beta)
             self.kept.move(*(moment[None] for moment in moments))
         else:
             y, self.mean, self.inverse_sd = torch.native_batch_norm(
-                self.z, gamma, beta, mean, var, True, self.kept.norm.momentum, NORM_EPS
+                self.z, gamma, beta, mean, var, True, momentum, NORM_EPS
             )
         self.kept.add(self.mean, self.inverse_sd)
         return y.view(z.shape)
@@ -78,8 +79,8 @@ class BatchNorm(ByBatch):
 def normalise(z: Tensor, gamma: Tensor | None = None, beta: Tensor | None = None) -> tuple[Tensor, ...]:
     """Return y, mean, 1 / sqrt(var + eps), and mean and unbiased variance once more, of z (batch, channels)."""
     moments = z.new_zeros(2, z.shape[1])  # where torch keeps running averages: those of this batch alone
-    y, mean, inverse_sd = torch.native_batch_norm(z, gamma, beta, *moments, True, 1.0, NORM_EPS)
-    return y, mean, inverse_sd, *moments
+    y, mean, inverse_sd = torch.native_batch_norm(z, gamma, beta, moments[0], moments[1], True, 1.0, NORM_EPS)
+    return y, mean, inverse_sd, moments[0], moments[1]
 
 
 def d_normalise(d_x_hat: Tensor, z: Tensor, mean: Tensor, inverse_sd: Tensor) -> Tensor:

@@ -52,7 +52,7 @@ class Twin(nn.BatchNorm1d):
     size = 0
 
     def forward(self, z: Tensor) -> Tensor:
-        parts = z.split(self.size) if self.training else [z]
+        parts = torch.split(z, self.size) if self.training else [z]
         return torch.cat([super(Twin, self).forward(part) for part in parts])
 
 

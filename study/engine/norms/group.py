@@ -4,6 +4,7 @@ Wu & He 2018, equations 1 to 6, on vectors: neighbouring units form a group, as 
 argument is the number of groups, width / g. Gamma and beta are learnt by unit.
 """
 
+import torch
 from torch import Tensor, nn
 
 from study.engine.lockstep.hidden import HiddenLayer
@@ -27,7 +28,7 @@ def stacked(layer: HiddenLayer, norm: Norm) -> ByImage:
 
 def _groups(z: Tensor, norm: Norm) -> Tensor:
     """Return z (..., width) as (..., groups, g)."""
-    return z.unflatten(-1, (-1, norm.group or 1))
+    return torch.unflatten(z, -1, (-1, norm.group or 1))
 
 
 def twin(width: int, norm: Norm, seed: int = 0, layer: int = 0) -> nn.Module:

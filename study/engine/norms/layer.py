@@ -28,7 +28,7 @@ class ByImage:
         normalise: Callable[[Tensor], tuple[Tensor, Tensor]],
         gradient: Callable[[Tensor, Tensor, Tensor], Tensor],
     ):
-        """``normalise`` maps z (..., width) to (x_hat, 1 / sd); ``gradient`` maps (dL/dx_hat, x_hat, 1 / sd) to dL/dz."""
+        """``normalise`` maps z (..., width) to x_hat and 1 / sd, ``gradient`` dL/dx_hat, x_hat and 1 / sd to dL/dz."""
         self.affine, self.width, self.n_more = Affine(layer, norm), layer.width, layer.padded - layer.width
         self.normalise, self.gradient = normalise, gradient
 

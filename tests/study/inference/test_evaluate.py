@@ -3,6 +3,7 @@
 Twelve networks of digits, trained for one epoch; 353 test images, so that batches of 8 and 32 leave one over.
 """
 
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from study.data.dataset import Dataset, Split
 from study.engine import random_streams, reference
 from study.engine.lockstep import training
+from study.engine.norms import batch
 from study.errors import UsageError
 from study.inference import corruptions, evaluate, modes, statistics
 from study.inference.evaluate import (
@@ -29,11 +31,12 @@ from study.inference.evaluate import (
     further_settings,
     main_settings,
 )
-from study.spec.arms import ARMS, BATCH_STATISTICS, Arm, Norm
+from study.spec.arms import ARMS, Arm
 from study.spec.conditions import CONDITIONS, Condition
 from study.spec.design import Design
 from study.spec.history import History
 from study.spec.inference_modes import is_main
+from study.spec.norms import BATCH_STATISTICS, NORM_KINDS, Norm
 from study.spec.runs import Run
 from tests.study.values import cohort_of
 
@@ -159,8 +162,9 @@ def test_a_row_says_by_itself_whether_its_way_is_a_main_one(condition: Condition
 def test_an_arm_that_keeps_fewer_statistics_has_fewer_settings_and_the_same_rows(
     images: Dataset, clean: list[Row], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    arm = Arm("few", "few statistics", "with few", "few", Norm("batch", ("running",)), smallest_batch=2)
-    monkeypatch.setitem(ARMS, "few", arm)
+    monkeypatch.setitem(NORM_KINDS, "few", replace(NORM_KINDS["batch"], key="few", statistics=("running",)))
+    monkeypatch.setitem(sys.modules, "study.engine.norms.few", batch)
+    monkeypatch.setitem(ARMS, "few", Arm("few", norm=Norm("few")))
     cohort = cohort_of(32, ("few",), DESIGN.lrs, DESIGN.seeds)
     kept = training.train(replace(DESIGN, arms=("few", "no_bn")), cohort, images).weights
     group = Group(DESIGN, cohort.runs, kept, images)

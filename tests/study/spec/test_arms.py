@@ -1,97 +1,188 @@
 """Arms and normalisations are values: an unknown one can be neither asked for nor trained, and none is the baseline."""
 
+import json
+import pickle
 from pathlib import Path
 
 import pytest
-import torch
 
 import study.engine.norms
 from study import run
-from study.data.dataset import Dataset
+from study.cli.run_options import parse
 from study.engine import norms, registry
-from study.engine.lockstep.stacks import Lockstep
 from study.errors import UsageError
-from study.spec.arms import ARMS, BASELINE, DEFAULT_ARMS, NORM_KINDS, Arm, Norm
+from study.spec.arms import ARMS, BASELINE, BUILT_IN, DEFAULT_ARMS, Arm
 from study.spec.design import Design
-from tests.study.values import cohort_of
+from study.spec.norms import NORM_KINDS, Norm
+from study.spec.runs import Run
+
+SLOW = Arm("slow", "slow batch normalisation", norm=Norm("batch", momentum=0.01))
 
 
 def test_every_kind_of_norm_has_its_file_and_every_file_its_kind() -> None:
     folder = Path(study.engine.norms.__file__).parent
-    assert {path.stem for path in folder.glob("*.py")} - {"__init__"} == {*NORM_KINDS}
-    for kind in NORM_KINDS:
-        module = norms.module_of(Norm(kind))
+    shared = {"__init__", "affine", "averages"}
+    assert {path.stem for path in folder.glob("*.py")} - shared == {*NORM_KINDS}
+    for key, kind in NORM_KINDS.items():
+        module = norms.module_of(Norm(key, 4 if kind.group_of else None))
         assert all(callable(getattr(module, name)) for name in ("stacked", "twin", "by_image"))
 
 
-def test_an_unknown_kind_of_norm_cannot_be_built() -> None:
-    with pytest.raises(
-        UsageError, match=r"normalisation 'bach' is unknown \(did you mean batch\?\); choose from: batch"
-    ):
-        Norm("bach")
+def test_the_arms_have_other_names_and_looks_each_and_the_first_three_those_they_had() -> None:
+    for names in ("key", "name", "short", "tag"):
+        assert len({getattr(arm, names) for arm in BUILT_IN}) == len(BUILT_IN)
+    assert len({(arm.colour, arm.line, arm.marker) for arm in BUILT_IN}) == len(BUILT_IN)
+    shown = [(arm.key, arm.name, arm.short, arm.tag, arm.colour, arm.line, arm.marker) for arm in BUILT_IN[:3]]
+    assert shown == [
+        ("bn", "batch normalisation", "with BN", "with", "#0173b2", "-", "o"),
+        ("no_bn", "no batch normalisation", "without BN", "without", "#d55e00", "--", "s"),
+        ("layer", "layer normalisation", "with LN", "with LN", "#029e73", "-.", "D"),
+    ]
 
 
-def test_an_unknown_arm_cannot_be_asked_for(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_the_arms_of_the_plan_are_there() -> None:
+    wanted = "no_bn bn bn_after bn_beta bn_gamma bn_no_affine bn_no_bias ghost_8 ghost_32 layer layer_after group_4 rms"
+    assert {*wanted.split(), "renorm", "noisy", "dropout_0.2"} == {*ARMS}
+
+
+@pytest.mark.parametrize("arm", [*BUILT_IN, SLOW], ids=lambda arm: arm.key)
+def test_an_arm_is_what_its_json_says(arm: Arm) -> None:
+    assert Arm.from_dict(json.loads(json.dumps(arm.to_dict()))) == arm
+
+
+def test_a_key_with_a_number_is_of_a_family() -> None:
+    assert ARMS["ghost_16"].norm == Norm("ghost", 16)
+    assert ARMS["group_8"].norm == Norm("group", 8)
+    assert ARMS["dropout_0.5"].dropout == 0.5
+    assert "ghost_16" not in [*ARMS]
+    design = Design("digits", ("ghost_16", "no_bn", "ghost_8", "dropout_0.1"))
+    assert (design.arms, design.own_arms) == (("no_bn", "ghost_8", "ghost_16", "dropout_0.1"), ())
+
+
+@pytest.mark.parametrize("key", ["ghost_1", "ghost_08", "ghost_", "ghost_x", "dropout_0.50", "dropout_1", "rms_2"])
+def test_a_number_that_a_family_does_not_have_is_refused(key: str) -> None:
+    with pytest.raises(UsageError, match=r"--arms .* is unknown|group is 1|group 1: give a whole number from 2"):
+        Design("digits", (key, BASELINE))
+
+
+def test_an_unknown_arm_is_refused_with_the_known_ones_the_nearest_and_how_to_spell_out_ones_own(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     assert run.main(["--dataset", "digits", "--arms", "bm", "no_bn", "--out", str(tmp_path)]) == 2
-    assert "study.run: --arms 'bm' is unknown (did you mean bn?); choose from: bn, no_bn" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "study.run: --arms 'bm' is unknown (did you mean bn?); choose from: bn, no_bn, layer, bn_after" in said
+    assert "any ghost_N, group_N, dropout_P" in said
     assert not any(tmp_path.iterdir())
+    line, _, options = said.partition("write the line ")[2].partition(" into bm.toml and type ")
+    config = tmp_path / "bm.toml"
+    config.write_text(line)
+    read = parse([word.replace("bm.toml", str(config)) for word in options.split()])  # what it says to type, typed
+    assert read.design("digits").own_arms == (Arm("bm", norm=Norm("batch", momentum=0.01)),)
 
 
 @pytest.mark.parametrize(
-    "norm",
+    ("spelled", "message"),
     [
-        Norm("batch", group=4),
-        Norm("batch", placement="after"),
-        Norm("batch", gamma=False),
-        Norm("batch", bias=False),
-        Norm("batch"),
-        Norm("batch", ("cumulative_all",)),
-        Norm("batch", ("running", "median")),
-        Norm("layer", ("running",)),
-        Norm("layer", momentum=0.5),
+        ({"norm": "bach"}, r"normalisation 'bach' is unknown \(did you mean batch\?\); choose from: batch, layer"),
+        ({"norm": "batch", "grup": 4}, r"the arm mine: 'grup' is unknown \(did you mean group\?\)"),
+        ({"norm": "batch", "group": 4}, "batch: group is 4, and it has no groups; leave it out"),
+        ({"norm": "ghost"}, "ghost: it needs a group, a number of images such as 8"),
+        ({"norm": "group", "group": 1}, "group: group 1: give a whole number from 2 to 32768 units"),
+        ({"norm": "layer", "momentum": 0.5}, "layer: it keeps no averages, so it has no momentum; leave it out"),
+        ({"norm": "batch", "momentum": 0}, 'momentum is 0; give a number above 0 up to 1, or "cumulative"'),
+        ({"norm": "batch", "momentum": True}, 'momentum is true; give a number above 0 up to 1, or "cumulative"'),
+        ({"norm": "batch", "gamma": 1}, "batch: gamma is 1; give true or false"),
+        (
+            {"norm": "batch", "placement": "between"},
+            "batch: placement 'between' is unknown .*: before, after",
+        ),
+        ({"momentum": 0.5}, 'the arm mine: momentum belongs to a normalisation; give one, such as norm = "batch"'),
+        ({"dropout": 1}, "the arm mine: dropout is 1; give a share from 0 to below 1, such as 0.2"),
+        ({"name": "$x_$"}, "the arm mine: name is .*; give at most 60 printable characters"),
+        ({"name": 3}, "the arm mine: name is 3; give at most 60 printable characters"),
+        ({"colour": "red"}, "the arm mine: colour is .*red.*; give one such as #0173b2"),
+        ({"marker": "$"}, "the arm mine: marker .* is unknown"),
+        ({"key": "../up"}, "an arm is called .*; give a key of at most 40 letters"),
     ],
 )
-def test_what_an_engine_does_not_know_of_a_norm_it_refuses(norm: Norm, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(ARMS, "planted", Arm("planted", "a planted norm", "planted", "planted", norm))
-    design = Design("digits", arms=("planted", BASELINE))
-    with pytest.raises(UsageError, match="the torch engine cannot train this: it does not know a normalisation with"):
-        registry.choose("torch", design, "cpu", tf32=False, of_study=None)
-    with pytest.raises(UsageError, match="it does not know a normalisation with"):
-        registry.choose("auto", design, "cpu", tf32=False, of_study=None)
+def test_an_arm_that_cannot_be_is_refused_with_the_rule(spelled: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Arm.from_dict({"key": "mine", **spelled})
 
 
-def test_an_arm_that_the_kernel_does_not_know_trains_by_torch_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    slow = Norm("batch", ARMS["bn"].statistics, momentum=0.01)
-    monkeypatch.setitem(ARMS, "slow", Arm("slow", "slow batch normalisation", "with slow BN", "slow", slow, 2))
-    design = Design("digits", arms=("slow", BASELINE))
+def test_an_own_arm_is_kept_in_the_design_and_known_to_whoever_reads_it() -> None:
+    design = Design("digits", ("bn", SLOW))
+    assert (design.arms, design.own_arms) == (("bn", "slow"), (SLOW,))
+    assert design == Design("digits", ("slow", "bn"), own_arms=[SLOW])
+    assert design.digest != Design("digits", ("bn", "no_bn")).digest
+    written, pickled = json.loads(json.dumps(design.to_dict())), pickle.dumps(design)
+    assert written["own_arms"] == [
+        {"key": "slow", "norm": "batch", "momentum": 0.01, "name": "slow batch normalisation"}
+    ]
+    for again in (lambda: Design.from_dict(written), lambda: pickle.loads(pickled)):
+        del ARMS["slow"]
+        assert again() == design
+        assert ARMS["slow"] == SLOW
+    with pytest.raises(UsageError, match="the arm slow is known and is another one; give yours another key"):
+        Design("digits", ("bn", Arm("slow", norm=Norm("batch", momentum=0.5))))
+    with pytest.raises(UsageError, match="the arm bn is known and is another one"):
+        Design("digits", (Arm("bn", norm=Norm("layer")), "no_bn"))
+
+
+def test_a_design_without_own_arms_has_the_digests_that_it_had() -> None:
+    assert Design("digits", ("bn", "layer", "no_bn")).digest[:8] == "6c4a9d8d"
+    assert "own_arms" not in Design("digits").to_dict()
+
+
+def test_a_file_may_spell_out_arms(tmp_path: Path) -> None:
+    config = tmp_path / "own.toml"
+    config.write_text('arms = ["bn", "slow"]\n[own-arms.slow]\nnorm = "batch"\nmomentum = 0.01\nshort = "slow BN"\n')
+    design = parse(["--config", str(config)]).design("digits")
+    assert design.own_arms == (Arm("slow", short="slow BN", norm=Norm("batch", momentum=0.01)),)
+    with pytest.raises(UsageError, match="the arm slow is spelled out and not compared; add it: --arms bn no_bn slow"):
+        parse(["--config", str(config), "--arms", "bn", "no_bn"])
+    config.write_text('own-arms.slow = "batch"\n')
+    with pytest.raises(UsageError, match=r"spell out an arm so: own-arms\.mine = \{norm = "):
+        parse(["--config", str(config)])
+    config.write_text('own-arms.slow = {norm = "batch", momentum = 2}\n')
+    with pytest.raises(UsageError, match=r"own\.toml: batch: momentum is 2; give"):
+        parse(["--config", str(config)])
+
+
+@pytest.mark.parametrize(
+    ("arm", "batch_size", "why"),
+    [
+        ("bn", 1, "batch norm on batches of one"),
+        ("bn", 2, None),
+        ("layer", 1, None),
+        ("dropout_0.2", 1, None),
+        ("ghost_8", 1, "batch norm on batches of one"),
+        ("ghost_8", 12, "ghosts of 8 images, which do not divide a batch of 12"),
+        ("ghost_8", 4, "ghosts of 8 images, which do not divide a batch of 4"),
+        ("ghost_8", 64, None),
+    ],
+)
+def test_an_arm_says_on_which_batches_it_cannot_train(arm: str, batch_size: int, why: str | None) -> None:
+    run = Run(batch_size, 0.01, seed=0, arm=arm)
+    assert (run.why_not, run.applicable) == (why, why is None)
+
+
+def test_groups_that_do_not_divide_a_layer_are_refused() -> None:
+    with pytest.raises(
+        UsageError, match="--hidden 33: groups of 4 units do not divide it; give a multiple, such as 36"
+    ):
+        Design("digits", ("group_4", "no_bn"), hidden=(32, 33))
+
+
+@pytest.mark.parametrize("arm", ["layer", "bn_after", "bn_no_bias", "dropout_0.2", "ghost_8", SLOW])
+def test_an_arm_that_the_kernel_does_not_know_trains_by_torch_and_says_so(arm: str | Arm) -> None:
+    design, key = Design("digits", arms=(arm, BASELINE)), arm if isinstance(arm, str) else arm.key
     engine, notice = registry.choose("auto", design, "cpu", tf32=False, of_study=None)
     assert engine.startswith("torch")
     assert notice is not None
-    assert notice.startswith("the kernel does not know the arm slow: the torch engine trains")
-    with pytest.raises(Exception, match="--engine kernel: the kernel does not know the arm slow"):
+    assert notice.startswith(f"the kernel does not know the arm {key}: the torch engine trains")
+    with pytest.raises(Exception, match=f"--engine kernel: the kernel does not know the arm {key}"):
         registry.choose("kernel", design, "cpu", tf32=False, of_study=None)
-
-
-def test_a_further_arm_is_trained_as_itself(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its momentum is obeyed: the running averages move more slowly than those of ``bn``, and nothing else differs."""
-    slow = Norm("batch", ARMS["bn"].statistics, momentum=0.01)
-    monkeypatch.setitem(ARMS, "slow", Arm("slow", "slow batch normalisation", "with slow BN", "slow", slow, 2))
-    stacks = {}
-    for arm in ("bn", "slow", BASELINE):
-        cohort = cohort_of(64, (arm,), (0.01,), (0,))
-        lockstep = Lockstep(
-            Design("digits", arms=(arm, "no_bn")[: 1 + (arm != BASELINE)]), cohort, torch.float32, torch.device("cpu")
-        )
-        with torch.no_grad():
-            for images in digits.train.pixels.batches(torch.arange(64)[None, None]):
-                lockstep.step(images, digits.train.labels[:64][None])
-        stacks[arm] = lockstep.stacks[0].state_dict(0)
-    assert torch.equal(stacks["bn"]["linears.0.weight"], stacks["slow"]["linears.0.weight"])
-    assert not torch.equal(stacks["bn"]["linears.0.weight"], stacks[BASELINE]["linears.0.weight"])
-    for name in ("running_mean", "running_var"):
-        start = float(name == "running_var")
-        fast, moved = (stacks[arm][f"norms.0.{name}"] - start for arm in ("bn", "slow"))
-        torch.testing.assert_close(moved, fast / 10, rtol=1e-4, atol=1e-6)
 
 
 def test_what_is_compared_by_default_is_another_thing_than_what_is_known() -> None:

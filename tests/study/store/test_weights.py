@@ -21,11 +21,12 @@ from study import run
 from study.data import dataset
 from study.engine import reference
 from study.engine.lockstep import training
+from study.engine.lockstep.hidden import HiddenLayer
 from study.engine.lockstep.optimiser import Parameters
 from study.engine.norms.batch import BatchNorm
 from study.errors import UsageError
 from study.inference import modes, statistics
-from study.spec.arms import BATCH_STATISTICS, Norm
+from study.spec.arms import Norm
 from study.spec.design import Design
 from study.spec.history import History
 from study.spec.runs import Run
@@ -360,8 +361,8 @@ def test_cumulative_statistics_are_plain_averages_over_batches(batch_size: int, 
 def test_cumulative_statistics_of_a_float32_layer_are_those_of_its_batches_in_float64(batch_size: int) -> None:
     """The same z for both: 2 runs of 3 units, of sizes from 0.01 to 100, in 4 epochs of 50 batches."""
     lrs, stream = torch.full((2, 1), 0.01), torch.Generator().manual_seed(0)
-    parameters = Parameters((1, 1), {"n.weight": (1, 3), "n.bias": (1, 3)}, lrs)
-    layer = BatchNorm(parameters, "n", 3, Norm("batch", BATCH_STATISTICS))
+    parameters = Parameters((1, 1), {"norms.0.weight": (1, 3), "norms.0.bias": (1, 3)}, lrs)
+    layer = BatchNorm(HiddenLayer(parameters, 0, 3, 3), Norm("batch"))
     scale = torch.tensor([[0.01, 1, 100], [0.1, 10, 30]])
     z = (torch.randn(4, 50, batch_size, 2, 3, generator=stream) + torch.arange(4)[:, None, None, None, None]) * scale
     for epoch in z:

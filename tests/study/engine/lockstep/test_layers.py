@@ -93,7 +93,7 @@ def test_a_run_with_one_bad_number_is_not_finite_and_its_neighbours_are(spoil: s
     numbers = {
         "first": parameters.first[1, :, 0],
         "weight": parameters.stored["linears.2.weight"][2],
-        "running_var": stack.norms[0].running_var[2],
+        "running_var": stack.norms[0].running()["running_var"][2],
     }
     numbers[spoil][0, 3] = float("inf")
     assert stack.finite().tolist() == [True, True, False, True]

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from study.data.dataset import Dataset
+from study.engine.lockstep.hidden import HiddenLayer
 from study.engine.lockstep.optimiser import Parameters
 from study.engine.norms import layer
 from study.spec.arms import ARMS, Norm
@@ -15,13 +16,14 @@ WIDTHS = [5, 32, 33]
 """Of which 32 is a whole vector, and the others are padded."""
 
 
-def stacked(width: int, n_runs: int) -> layer.LayerNorm:
+def stacked(width: int, n_runs: int) -> layer.ByImage:
     padded = -(-width // 32) * 32
     shapes = {"norms.0.weight": (1, padded), "norms.0.bias": (1, padded)}
     parameters = Parameters((1, padded), shapes, torch.full((n_runs, 1), 0.5, dtype=torch.float64))
-    made = layer.LayerNorm(parameters, "norms.0", width, Norm("layer"))
+    made = layer.stacked(HiddenLayer(parameters, 0, width, padded), Norm("layer"))
     for name in shapes:
-        parameters.assign(name, torch.randn(n_runs, 1, padded, dtype=torch.float64, generator=torch.Generator()))
+        values = torch.randn(n_runs, 1, padded, dtype=torch.float64, generator=torch.Generator())
+        parameters.assign(name, values * (torch.arange(padded) < width))
     parameters.refresh()
     return made
 
@@ -32,22 +34,23 @@ def test_both_passes_are_those_of_torch(width: int) -> None:
     z = torch.randn(7, 3, made.width + made.n_more, dtype=torch.float64)
     z[..., width:] = 0
     y, d_y = made.forward(z), torch.randn(7, 3, z.shape[-1], dtype=torch.float64)
+    d_y[..., width:] = 0
     d_z = made.backward(d_y)
     assert not torch.cat([y[..., width:], d_z[..., width:]]).any()  # what pads a vector takes no part
     for run in range(3):
         twin = layer.twin(width, Norm("layer")).double()
         with torch.no_grad():
-            twin.weight.copy_(made.gamma[run, 0, :width])
-            twin.bias.copy_(made.beta[run, 0, :width])
+            twin.weight.copy_(made.affine.gamma[run, 0, :width])
+            twin.bias.copy_(made.affine.beta[run, 0, :width])
         own = z[:, run, :width].clone().requires_grad_()
         expected = twin(own)
         expected.backward(d_y[:, run, :width])
         pairs = [
             (y[:, run, :width], expected),
             (d_z[:, run, :width], own.grad),
-            (made.d_gamma[run, 0, :width], twin.weight.grad),
+            (made.affine.d_gamma[run, 0, :width], twin.weight.grad),
         ]
-        for ours, torchs in [*pairs, (made.d_beta[run, 0, :width], twin.bias.grad)]:
+        for ours, torchs in [*pairs, (made.affine.d_beta[run, 0, :width], twin.bias.grad)]:
             assert torchs is not None
             torch.testing.assert_close(ours, torchs, rtol=0, atol=1e-12)
 
