@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from study.data.dataset import Dataset
+from study.data.variants import scaling, variant
 from study.engine import activations, norms, random_streams
 from study.inference import metrics, modes, statistics
 from study.inference.corruptions import apply
@@ -100,11 +101,13 @@ class Group:
         check_cancelled: Callable[[], None] = lambda: None,
     ):  # fmt: skip
         """``check_cancelled`` is called several times a second and ends the evaluation by raising."""
-        self.design, self.runs, self.data, self.check_cancelled = design, runs, data, check_cancelled
+        self.design, self.runs, self.check_cancelled = design, runs, check_cancelled
+        cell = runs[0].cell
+        self.train, self.test, self.scale = variant(data, cell).train, data.test, scaling(data, cell)
         device = data.test.images.device
         self.states = [{name: torch.from_numpy(value).to(device) for name, value in state.items()} for state in weights]
         self.norm, self.kept = ARMS[runs[0].arm].norm, ARMS[runs[0].arm].statistics
-        self.networks = Networks.from_states(self.states, activations.for_cell(runs[0].cell))
+        self.networks = Networks.from_states(self.states, activations.for_cell(cell))
         self.keys = [keys_of(design, run) for run in runs]
         self._statistics: dict[str, Statistics] = {}
 
@@ -120,14 +123,14 @@ class Group:
             return statistics.stored_statistics(self.states, name)
         if name == "population":
             return statistics.population(self.networks, lambda: self._each(self._trained(statistics.CHUNK)))
-        n, size = len(self.data.train.images), self.runs[0].cell.batch_size
+        n, size = len(self.train.images), self.runs[0].cell.batch_size
         batches = statistics.whole_batches(self._trained, n, size)
         return statistics.precise(self.networks, self._each(batches), size)
 
     @cached_property
     def _trained(self) -> Callable[[int], Iterable[Tensor]]:
         """The first layer's pre-activations of the training images, so many at a time."""
-        return statistics.preactivation_batches(self.networks, self.data.train.images)
+        return statistics.preactivation_batches(self.networks, self.train.images)
 
     def _each(self, items: Iterable[Item]) -> Iterator[Item]:
         for item in items:
@@ -169,9 +172,9 @@ class Group:
         return self._asked(CLEAN_IMAGES)
 
     def _asked(self, condition: Condition) -> Ordered:
-        """Return the test images under a condition, in the file's order."""
-        images, labels = apply(condition, self.data.test.images, self.data.test.labels)
-        z = modes.first_preactivation(self.networks, images)
+        """Return the test images under a condition, in the file's order: corrupted first, then scaled."""
+        images, labels = apply(condition, self.test.images, self.test.labels)
+        z = modes.first_preactivation(self.networks, self.scale(images))
         reference = None
         if self.kept:
             exact = modes.FixedStatistics(self.statistics("population"))

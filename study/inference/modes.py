@@ -142,7 +142,7 @@ def next_preactivation(networks: Networks, layer: int, x_hat: Tensor) -> Tensor:
         gamma, beta = networks.norms[layer]
         x_hat = torch.addcmul(beta, gamma, x_hat)
     weight, bias = networks.linears[layer + 1]
-    return _affine(networks.activation.apply(x_hat), weight, bias)
+    return _affine(networks.activation.by_row(x_hat), weight, bias)
 
 
 def logits(networks: Networks, z: Tensor, mode: Mode | None) -> Tensor:

@@ -171,10 +171,8 @@ class Stack:
         ]
         self.first, self.layers = FirstLinear(self.parameters), self._layers()
         for index in range(self.n_linears):
-            drawn = [
-                random_streams.initial_linear(seed, index, *widths[index : index + 2], cell.init, cause)
-                for seed in seeds
-            ]
+            n_in, n_out = widths[index : index + 2]
+            drawn = [random_streams.initial_linear(seed, index, n_in, n_out, cell.init, cause) for seed in seeds]
             self._initialise(index, drawn, n_rates=lrs.shape[1])
 
     def _layers(self) -> list[Layer]:
