@@ -335,15 +335,19 @@ def _check_together(records: pd.DataFrame, runs: pd.DataFrame, design: Design) -
 def _check_runs(runs: pd.DataFrame, design: Design) -> None:
     """Refuse a run, taken by itself, without the design's key or without what its status says that it has."""
     key, cell = run_key(design), cell_key(design)
+    n_of = {network: design.n_parameters(*network) for network in {(run.arm, run.cell) for run in design.runs}}
     rows = [
-        (*levels(run.cell, cell), run.seed, run.arm, run.applicable, design.run_id(run), design.pair_id(run))
+        (
+            *(*levels(run.cell, cell), run.seed, run.arm, run.applicable, n_of[run.arm, run.cell]),
+            *(design.run_id(run), design.pair_id(run)),
+        )
         for run in design.runs
     ]
-    planned = pd.DataFrame(rows, columns=[*key, "applicable", *NAMES])
+    planned = pd.DataFrame(rows, columns=[*key, "applicable", "n_parameters", *NAMES])
     _refuse_others_keys("runs", runs, planned, key)
     applicable = runs.run_id.map(planned.set_index("run_id").applicable)
     diverged, bad = runs.status == DIVERGED, runs.first_bad_epoch
-    n_parameters = runs.arm.map({arm: design.n_parameters(arm) for arm in design.arms})
+    n_parameters = runs.run_id.map(planned.set_index("run_id").n_parameters)
     n_bytes = np.where(runs.status == OK, -(-design.data.n_test // 8), -1)
     rules = {
         "not_applicable does not go with the run": (runs.status == NOT_APPLICABLE) == applicable,
