@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from study.data.dataset import Dataset
+from study.data.variants import scaling, variant
 from study.engine import random_streams
 from study.inference import metrics, modes, predictors
 from study.inference.corruptions import Form, apply
@@ -99,10 +100,13 @@ class Group:
         check_cancelled: Callable[[], None] = lambda: None,
     ):  # fmt: skip
         """``check_cancelled`` is called several times a second and ends the evaluation by raising."""
-        self.design, self.runs, self.data, self.check_cancelled = design, runs, data, check_cancelled
+        self.design, self.runs, self.check_cancelled = design, runs, check_cancelled
+        cell = runs[0].cell
+        self.test, self.scale = data.test, scaling(data, cell)
         device = data.test.images.device
         states = [{name: torch.from_numpy(value).to(device) for name, value in state.items()} for state in weights]
-        self.networks, self.kept = predictors.of(design, runs, states, data), design.statistics(runs[0].arm)
+        self.networks = predictors.of(design, runs, states, variant(data, cell))
+        self.kept = design.statistics(runs[0].arm)
         self.keys = [keys_of(design, run) for run in runs]
         self._statistics: dict[str, Statistics] = {}
 
@@ -154,10 +158,9 @@ class Group:
         return self._asked(CLEAN_IMAGES)
 
     def _asked(self, condition: Condition) -> Ordered:
-        """Return the test images under a condition, in the file's order."""
-        test, form = self.data.test, Form.of(self.design.data)
-        images, labels = apply(condition, test.images, test.labels, form)
-        z = self.networks.inputs(images)
+        """Return the test images under a condition, in the file's order: corrupted first, then scaled."""
+        images, labels = apply(condition, self.test.images, self.test.labels, Form.of(self.design.data))
+        z = self.networks.inputs(self.scale(images))
         reference = None
         if self.kept:
             exact = modes.FixedStatistics(self.statistics("population"))

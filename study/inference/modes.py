@@ -146,7 +146,7 @@ def stack_vectors(states: Sequence[State], name: str) -> Tensor:
 def first_preactivation(networks: Networks, images: Tensor) -> Tensor:
     """Return the first layer's z (L, n, width) of images (n, features), which is the same in every mode."""
     weight, bias = networks.linears[0]
-    given = networks.activation.apply if networks.after else torch.nn.Identity()
+    given = networks.activation.by_row if networks.after else torch.nn.Identity()
     # the images of a piece are still in the cache for the next network
     pieces = (given(_affine(some.expand(len(weight), -1, -1), weight, bias)) for some in torch.split(images, PIECE))
     return torch.cat([*pieces], 1)
@@ -195,7 +195,7 @@ def next_preactivation(networks: Networks, layer: int, x_hat: Tensor) -> Tensor:
     if networks.norms:
         gamma, beta = networks.norms[layer]
         x_hat = torch.addcmul(beta, gamma, x_hat)
-    linear, activate = networks.linears[layer + 1], networks.activation.apply
+    linear, activate = networks.linears[layer + 1], networks.activation.by_row
     if not networks.after:
         return _affine(activate(x_hat), *linear)
     z = _affine(x_hat, *linear)

@@ -158,7 +158,8 @@ class Design:
 
     def _check_batches(self) -> None:
         """Refuse batches larger than the fewest training images."""
-        fewest, largest = min(dict(self.vary).get("n_train", (self.data.n_train,))), max(self.batch_sizes)
+        n_train: Iterable[Any] = dict(self.vary).get("n_train", (self.data.n_train,))
+        fewest, largest = min(n_train), max(self.batch_sizes)
         if largest > fewest:
             raise UsageError(
                 f"--batch-sizes {largest}: no batch is that large with --vary n_train={fewest}; give sizes up to"

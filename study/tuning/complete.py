@@ -75,7 +75,7 @@ class Optimisation:
         check_rule(self.folder, self.asked)
         check_baseline(self.folder, self.asked, design)
         data, job = self._job(design, manifest)
-        emit_place(self.progress, job.device, job.engine, registry.why_engine(job.engine, self.design))
+        emit_place(self.progress, job.device, job.engine)
         try:
             tuned = self._search(job, data)
             _emit_chosen(tuned, self.progress, self._seconds)

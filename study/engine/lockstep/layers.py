@@ -209,10 +209,8 @@ class Stack:
         self.linears: list[FirstLinear | Linear | Readout] = [self.first]
         self.layers = self._layers()
         for index in range(self.n_linears):
-            drawn = [
-                random_streams.initial_linear(seed, index, *widths[index : index + 2], cell.init, cause)
-                for seed in seeds
-            ]
+            n_in, n_out = widths[index : index + 2]
+            drawn = [random_streams.initial_linear(seed, index, n_in, n_out, cell.init, cause) for seed in seeds]
             self._initialise(index, drawn, n_rates=lrs.shape[1])
 
     def _layers(self) -> list[Layer]:

@@ -11,6 +11,7 @@ from study.data.held_out import hold_out
 from study.engine import reference
 from study.engine.lockstep import training
 from study.spec.datasets import DATASETS
+from study.spec.factors import Cell
 from study.spec.trial_design import TrialDesign
 from study.tuning.loop import TrialJob, score
 from study.tuning.search import Score
@@ -37,7 +38,7 @@ def test_the_facts_are_those_of_what_was_held_out(digits: Dataset) -> None:
     held = hold_out(digits)
     assert len(held.train.labels) == DESIGN.data.n_train
     assert len(held.test.labels) == DESIGN.data.n_test
-    assert DESIGN.steps_per_epoch(64) == 1198 // 64
+    assert DESIGN.steps_per_epoch(Cell(64, 0.01)) == 1198 // 64
 
 
 def test_every_training_image_is_in_one_part_with_its_label_and_no_test_image_in_any(digits: Dataset) -> None:

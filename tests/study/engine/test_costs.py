@@ -5,6 +5,7 @@ import pytest
 from study.engine import costs, devices, registry
 from study.spec.cohorts import Cohort, cohorts, missing_runs
 from study.spec.design import Design
+from study.spec.factors import Cell, Level
 from tests.study.values import cohort_of
 
 DESIGN = Design("mnist")
@@ -102,3 +103,29 @@ def test_memory_is_the_data_and_the_largest_cohort_of_every_worker_and_a_torch_o
     assert MADE_UP.memory(DIGITS, plan, 5) == 600e6 + data + 5 * (600e6 + bytes_of(3))
     assert replace(MADE_UP, in_threads=True).memory(DIGITS, plan, 5) == 600e6 + 2 * data + 5 * bytes_of(3)
     assert MADE_UP.memory(DIGITS, [], 1) == 600e6 + data + 600e6
+
+
+# --- of factors
+
+
+def test_work_follows_depth_width_and_the_number_of_images() -> None:
+    def work(**levels: int) -> float:
+        design = replace(DIGITS, vary={key: (level,) for key, level in levels.items()})
+        return MADE_UP.work(design, Cohort((Cell(100, 0.1, **levels),), ("no_bn",), (0,)))
+
+    assert work(depth=2, width=32) == MADE_UP.work(DIGITS, cohort_of(100, ("no_bn",), (0.1,), (0,)))
+    assert work(depth=5) / work() == (WITHOUT + 3 * (32 * 32 + 32)) / WITHOUT
+    steps, evaluated = 3 * 7, 0.5 * (1 + 3) * (700 + 360)
+    assert work(n_train=700) == WITHOUT * (steps * 100 + steps * 7 + evaluated + steps * 11)
+
+
+def test_memory_counts_the_images_that_cells_have_of_their_own() -> None:
+    def more(**vary: tuple[Level, ...]) -> float:
+        return costs.variant_bytes(replace(DIGITS, vary=vary))
+
+    assert more(label_noise=(0, 0.2), depth=(2, 5), n_train=(1437,)) == 0
+    assert more(n_train=(700, 1437)) == 4 * 700 * 64
+    assert more(scale=("none", "standard"), n_train=(700, 1437)) == 4 * (700 + 700 + 360 + 1437 + 360) * 64
+    assert more(n_train=(100, 200, 300, 400, 500, 600)) == 4 * (300 + 400 + 500 + 600) * 64
+    grown = replace(DIGITS, vary={"n_train": (700, 1437)})
+    assert MADE_UP.memory(grown, [], 3) - MADE_UP.memory(DIGITS, [], 3) == 3 * 4 * 700 * 64

@@ -3,6 +3,7 @@ import torch
 from scipy import stats
 
 from study.engine import random_streams
+from study.spec import constants, factors
 
 
 def test_a_stream_is_addressed_by_seed_cause_and_index() -> None:
@@ -46,3 +47,25 @@ def test_the_global_generator_is_neither_used_nor_moved() -> None:
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(2)
     assert torch.equal(random_streams.initial_linear(0, 0, 5, 5)[0], one)
+
+
+@pytest.mark.parametrize(
+    ("init", "theirs"),
+    [
+        ("kaiming", lambda w: torch.nn.init.kaiming_uniform_(w, nonlinearity="relu")),
+        ("xavier", torch.nn.init.xavier_uniform_),
+    ],
+)
+def test_other_first_weights_have_the_distribution_of_torch_nn_init_and_the_same_draws(init: str, theirs) -> None:  # type: ignore[no-untyped-def]
+    torch.manual_seed(0)
+    other = theirs(torch.empty(300, 100))
+    weight, bias = random_streams.initial_linear(3, 0, 100, 300, init)
+    plain, _ = random_streams.initial_linear(3, 0, 100, 300)
+    assert stats.ks_2samp(weight.flatten().numpy(), other.flatten().numpy()).pvalue > 1e-4
+    assert weight.abs().max() == pytest.approx(float(other.abs().max()), rel=1e-3)
+    assert not bias.any()
+    torch.testing.assert_close(weight / weight.abs().max(), plain / plain.abs().max(), rtol=1e-4, atol=1e-6)
+
+
+def test_every_level_of_the_factor_has_its_bounds() -> None:
+    assert (*constants.INITS,) == factors.INITS

@@ -184,7 +184,7 @@ def check_trained(top: Path, line: list[str]) -> int:
     with contextlib.suppress(StudyError, SystemExit), contextlib.redirect_stderr(io.StringIO()):
         asked = run_options.parse(full)
         made = asked.design("digits")
-        steps = len(made.runs) * made.epochs * sum(map(made.steps_per_epoch, made.batch_sizes))
+        steps = len(made.runs) * made.epochs * sum(map(made.steps_per_epoch, made.shapes))
         if steps * made.n_parameters("bn") > 2e7 or asked.workers > 1:
             full.append("--dry-run")
     return check_line(top, run.main, full)

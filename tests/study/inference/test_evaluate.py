@@ -107,7 +107,7 @@ def test_every_run_has_a_row_for_every_trial_and_one_without_batch_norm(
     condition: Condition, group_of: GroupOf
 ) -> None:
     rows = all_ways(group_of(*BN), condition)
-    n = len(corruptions.select_rows(condition, group_of(*BN).data.test.labels))
+    n = len(corruptions.select_rows(condition, group_of(*BN).test.labels))
     ways = [(t.inference, (t.size or n) if t.order else None, t.order) for t in settings_under(condition, 2)]
     assert len(set(ways)) == len(ways) == (63 if condition == CLEAN_IMAGES else 12)
     assert [(row["run_id"], row["inference"], row["eval_batch_size"], row["order"]) for row in rows] == [

@@ -337,7 +337,7 @@ def moments_by_epoch(design: Design, one: Run, images: dataset.Dataset) -> dict[
         *_, (network, _) = reference.train(design, one, images)
     finally:
         hook.remove()
-    n = design.steps_per_epoch(one.cell.batch_size)
+    n = design.steps_per_epoch(one.cell)
     per_layer = {layer: found[norm] for layer, norm in enumerate(network.norms)}
     return {layer: [all_[i : i + n] for i in range(0, len(all_), n)] for layer, all_ in per_layer.items()}
 

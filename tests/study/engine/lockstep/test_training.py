@@ -108,7 +108,7 @@ def test_every_step_equals_float64_from_the_same_state(
     team = Lockstep(design, cohort, torch.float32, CPU)
     network = reference.Network(design, Run(batch_size, lr, seed=1, arm=arm)).double()
     adam, kinks = AdamFormula(team.stacks[0]), Kinks(network)
-    for epoch in range(1, math.ceil(100 / design.steps_per_epoch(batch_size)) + 1):
+    for epoch in range(1, math.ceil(100 / design.steps_per_epoch(cohort.cell)) + 1):
         rows = training.image_orders(design.seeds, epoch, cohort, both).unflatten(1, (-1, batch_size)).transpose(0, 1)
         for images, own in zip(both.train.pixels.batches(rows), rows, strict=True):
             network.load_state_dict({k: v.double() for k, v in team.stacks[0].state_dict(0).items()}, strict=False)
