@@ -268,6 +268,11 @@ class Design:
         affine = sum((n_in + 1) * n_out for n_in, n_out in pairwise(widths))
         return affine + (sum(map(norm.n_parameters, widths[1:-1])) if norm else 0)
 
+    def n_products(self, arm: str, cell: Cell = REFERENCE_SETTING) -> int:
+        """Return the products that an image takes, by which training and evaluation cost: one for each weight, but
+        where a network uses it in several places."""
+        return self.n_parameters(arm, cell) if self.network is None else self.network.of(arm).n_products
+
     def statistics(self, arm: str) -> tuple[str, ...]:
         """Return the statistics that an arm's networks keep, among which a prediction may choose."""
         if self.network is not None:
