@@ -314,7 +314,12 @@ def is_its_absence(baseline: str, arm: str) -> bool:
 
 def activation(design: Design) -> str:
     """Return what stands behind the units of a network, unless the study varies it."""
-    return "" if "activation" in dict(design.vary) else " with ReLU"
+    return "" if "activation" in dict(design.vary) or design.network is not None else " with ReLU"
+
+
+def network(design: Design) -> str:
+    """Return a network as a sentence names it: by its widths, or by the function that makes it."""
+    return "-".join(map(str, design.widths)) if design.network is None else design.network.name
 
 
 def dataset(key: str) -> str:

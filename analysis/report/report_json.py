@@ -201,12 +201,11 @@ def _looked(study: StudyData, results: Results) -> Iterator[str]:
 
 def _scope(study: StudyData) -> str:
     design = study.design
-    network = "-".join(map(str, design.widths))
     grid = [f"{f.axis}s {', '.join(map(f.show, design.levels(f.key)))}" for f in design.factors]
     tuned = ", and what each arm was tuned to" if design.tuned else ""
     return (
-        f"Scope: a {network} network{fmt.activation(design)}, Adam, cross-entropy, {fmt.units(design.epochs, 'epochs')}"
-        f" on {fmt.dataset(design.dataset)}; {'; '.join(grid)}{tuned};"
+        f"Scope: a {fmt.network(design)} network{fmt.activation(design)}, Adam, cross-entropy,"
+        f" {fmt.units(design.epochs, 'epochs')} on {fmt.dataset(design.dataset)}; {'; '.join(grid)}{tuned};"
         f" {fmt.seeds(len(design.seeds))}, the same for {fmt.every_arm(design.arms)}."
     )
 

@@ -1,9 +1,9 @@
 """What training costs: work and bytes of a plan by each engine. Knows no torch, so that ``--dry-run`` answers at once.
 
-The unit of work is one image under one run's parameters in a training step. A step has a cost of its own for
-each run (Adam) and under torch's engine for each arm (its operations are called, however many runs share them); an
-evaluated image costs less than a trained one. The numbers are from a measurement (results/LOG.md); what they miss of
-a machine, its throughput makes good (``runner.forecast``).
+The unit of work is one image under one run's parameters, each used once, in a training step. A step has a cost of its
+own for each run (Adam) and under torch's engine for each arm (its operations are called, however many runs share
+them); an evaluated image costs less than a trained one. The numbers are from a measurement (results/LOG.md); what they
+miss of a machine, its throughput makes good (``runner.forecast``).
 """
 
 from collections.abc import Iterable, Sequence
@@ -23,8 +23,6 @@ INFERENCE_FEATURES = 100
 class CostModel:
     """The cost of training by one of the engines, in units of work: images."""
 
-    engine: str
-    """The value of ``--engine``."""
     kind: str
     """The prefix of the engine's numerics ids."""
     cost_per_run_step: float
@@ -42,14 +40,19 @@ class CostModel:
     in_threads: bool
     """Whether several workers are best threads of one process: the kernel releases Python's lock."""
 
+    @property
+    def engine(self) -> str:
+        """The value of ``--engine``."""
+        return self.kind.removesuffix("-")
+
     def work(self, design: Design, cohort: Cohort) -> float:
         """Return the work of a cohort, evaluation included."""
         steps = design.epochs * design.steps_per_epoch(cohort.cell)
         evaluated = (design.epochs + 1) * (design.n_train_in(cohort.cell) + design.data.n_test)
         images = steps * (cohort.batch_size + self.cost_per_run_step) + self.cost_per_evaluated_image * evaluated
         n_runs = len(cohort.seeds) * len(cohort.cells)
-        per_parameter = n_runs * images + steps * self.cost_per_arm_step
-        return sum(design.n_parameters(arm, cohort.cell) * per_parameter for arm in cohort.arms)
+        per_product = n_runs * images + steps * self.cost_per_arm_step
+        return sum(design.n_products(arm, cohort.cell) * per_product for arm in cohort.arms)
 
     def seconds(self, design: Design, cohorts: Iterable[Cohort], workers: int, throughput: float) -> float:
         """Return the wall time at ``throughput`` work per second and worker; the idle worker takes the next cohort."""
@@ -65,8 +68,8 @@ class CostModel:
         runs = [run for cohort in cohorts for run in cohort.runs if design.statistics(run.arm)]
         n_cells = len({run.cell for run in runs})
         cost = self.cost_per_inference_image + self.cost_per_detailed_image / max(1, n_cells)
-        n_parameters = sum(design.n_parameters(run.arm, run.cell) for run in runs)
-        return cost * design.data.n_test * n_parameters / throughput / workers
+        n_products = sum(design.n_products(run.arm, run.cell) for run in runs)
+        return cost * design.data.n_test * n_products / throughput / workers
 
     def memory(self, design: Design, cohorts: Sequence[Cohort], workers: int) -> float:
         """Return the bytes of the command while it trains: the data once, and for each worker its largest cohort; of
@@ -79,9 +82,10 @@ class CostModel:
         return PROCESS_BYTES + data + workers * (PROCESS_BYTES + variants + largest)
 
 
-TORCH = CostModel("torch", "torch-", 28, 300, 0.4, 7, 36, throughput_per_flop=0.33, start_seconds=8, in_threads=False)
-KERNEL = CostModel("kernel", "kernel-", 27, 0, 0.5, 22, 118, throughput_per_flop=0.8, start_seconds=4, in_threads=True)
-PLAIN = CostModel("plain", "plain-", 300, 0, 0.4, 7, 36, throughput_per_flop=0.1, start_seconds=8, in_threads=False)
+TORCH = CostModel("torch-", 28, 300, 0.4, 7, 36, throughput_per_flop=0.33, start_seconds=8, in_threads=False)
+KERNEL = CostModel("kernel-", 27, 0, 0.5, 22, 118, throughput_per_flop=0.8, start_seconds=4, in_threads=True)
+PLAIN = CostModel("plain-", 200, 0, 0.4, 21, 208, throughput_per_flop=0.1, start_seconds=8, in_threads=False)
+"""From the small networks that come with the program; the time of a step depends little on their size."""
 MODELS = (TORCH, KERNEL, PLAIN)
 
 

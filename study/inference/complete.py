@@ -173,7 +173,7 @@ def work(design: Design, run: Run, evaluations: Sequence[Evaluation], model: Cos
     main = model.cost_per_inference_image * (1 if design.statistics(run.arm) else ONE_WAY)
     details = model.cost_per_detailed_image / len(DETAILS)
     cost = main * (len(evaluations) - n_details) + details * n_details
-    return cost * design.data.n_test * design.n_parameters(run.arm, run.cell)
+    return cost * design.data.n_test * design.n_products(run.arm, run.cell)
 
 
 def _images(folder: Folder, source: ImageSource, device: str) -> "Dataset":

@@ -219,7 +219,7 @@ class Group:
                 "n_examples": n,
                 "ece": ece,
                 "n_flips": flipped,
-                "degenerate": flags is not None and flags.degenerate,
+                "degenerate": flags is not None and flags.degenerate and not self.networks.one_has_variance,
                 "last_batch": None if flags is None else flags.last,
             }
             for key, loss, n_correct, ece, flipped in zip(

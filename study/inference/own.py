@@ -47,8 +47,20 @@ class OwnNetwork:
         self.names = batch_norms.in_order(self.network, few, f"the network of {run.arm}")
         by_name = batch_norms.in_network(self.network)
         self.layers = [by_name[name] for name in self.names]
-        self.n_norms = len(self.layers)
+        self.n_norms, self.one_has_variance = len(self.layers), self._one_has_variance(few)
         self.by_itself: Mode | None = None
+
+    def _one_has_variance(self, images: Tensor) -> bool:
+        """Whether every layer has several rows of each of some images."""
+        positions: list[int] = []
+
+        def watch(place: int, layer: _BatchNorm, h: Tensor) -> Tensor:
+            positions.append(_positions(h))
+            return h
+
+        with torch.no_grad(), self._replaced(watch):
+            self.network(images)
+        return min(positions, default=1) > 1
 
     def inputs(self, images: Tensor) -> Tensor:
         return images[None]

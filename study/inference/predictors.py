@@ -24,6 +24,8 @@ class Predictor(Predicts, Protocol):
     """Batch norm layers, in the order of a forward pass."""
     by_itself: Mode | None
     """How networks without statistics to choose normalise."""
+    one_has_variance: bool
+    """Whether an image alone in its batch has a variance in every layer, that of its rows."""
 
     def inputs(self, images: Tensor) -> Tensor:
         """Return z (L, n, ...), what all predictions of images (n, features) begin with."""

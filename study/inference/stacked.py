@@ -18,6 +18,8 @@ from study.spec.runs import Run
 class Stacked:
     """Networks of one arm and shape; what their predictions begin with is the first layer's z (L, n, width)."""
 
+    one_has_variance = False
+
     def __init__(self, design: Design, runs: Sequence[Run], states: Sequence[State], data: Dataset):
         self.states, self.images, self.batch_size = states, data.train.images, runs[0].cell.batch_size
         arm, self.kept = ARMS[runs[0].arm], design.statistics(runs[0].arm)

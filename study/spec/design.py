@@ -338,6 +338,11 @@ class Design:
         """Return the name of the stream of an arm's first weights: one for all arms, unless they are unpaired."""
         return f"init/{arm}" if self.unpaired_init and arm != BASELINE else "init"
 
+    def n_products(self, arm: str, cell: Cell = REFERENCE_SETTING) -> int:
+        """Return the products that an image takes, by which training and evaluation cost: one for each weight, but
+        where a network uses it in several places."""
+        return self.n_parameters(arm, cell) if self.network is None else self.network.of(arm).n_products
+
     def statistics(self, arm: str) -> tuple[str, ...]:
         """Return the statistics that an arm's networks keep, among which a prediction may choose."""
         if self.network is not None:

@@ -29,6 +29,8 @@ class NetworkArm:
     arm: str
     n_parameters: int
     """Numbers that training moves."""
+    n_products: int
+    """Products of a weight and a feature that an image takes: what training and evaluation cost."""
     n_norms: int = 0
     """Batch norm layers, among whose statistics a prediction may choose."""
     images: bool = False
@@ -113,8 +115,11 @@ def _is_of_arm(known: Any) -> bool:
     if not isinstance(known, Mapping) or {*known} != {*_OF_ARM}:
         return False
     counts = (known["n_parameters"], known["n_norms"])
+    n_products = known["n_products"]
     return (
         isinstance(known["arm"], str)
         and isinstance(known["images"], bool)
         and all(type(n) is int and 0 <= n < 2**31 for n in counts)
+        and type(n_products) is int
+        and 0 <= n_products < 2**53
     )

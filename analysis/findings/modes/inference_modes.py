@@ -23,7 +23,6 @@ from analysis.stats.intervals import Interval, t_interval
 from analysis.stats.multiple_tests import max_t
 from analysis.stats.paired_tests import Test
 from study.spec import inference_modes
-from study.spec.arms import ARMS
 from study.spec.factors import Cell
 from study.spec.inference_modes import InferenceMode, is_main, parse, shown_cell
 
@@ -170,7 +169,7 @@ def _key(result: ModeResult) -> tuple[str, int | None, str | None, str, int]:
 def modes(study: StudyData, ablation: Ablation, alpha: float, margin: float) -> Modes:
     """Return what the ablation says of the first arm that keeps statistics, and of it against the baseline, or where
     that one normalises against an arm that does not."""
-    level, arm = 1 - alpha, next((arm for arm in study.design.arms if ARMS[arm].statistics), None)
+    level, arm = 1 - alpha, next((arm for arm in study.design.arms if study.design.statistics(arm)), None)
     table = ablation.ablation[ablation.ablation.run_id.isin(study.runs.run_id)]
     without = next((arm for arm in (study.baseline, *study.design.arms) if ARMS[arm].norm is None), None)
     cell, baseline_cell = (_shown_cell(study, table, name) for name in (arm, without))

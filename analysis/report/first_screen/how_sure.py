@@ -56,7 +56,7 @@ def not_tested(study: StudyData, results: Results) -> str:
     design = study.design
     untested = [
         f"data other than {fmt.dataset(design.dataset)}",
-        f"networks other than {'-'.join(map(str, design.widths))}",
+        f"networks other than {fmt.network(design)}",
         "optimisers other than Adam",
         f"more than {fmt.units(design.epochs, 'epochs')}",
         *_untested_levels(study, results),

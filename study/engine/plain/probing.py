@@ -78,7 +78,7 @@ class Tried:
         self.asked = form(data, self.images)(self.rows)
         norms = self._run(lambda: batch_norms.in_order(self.module.eval(), self.asked, self.what))
         self._check_predicts_alike()
-        self.known = NetworkArm(arm.key, learnt, len(norms), self.images)
+        self.known = NetworkArm(arm.key, learnt, self._n_products(), len(norms), self.images)
         self.logits = self._check_trains()
 
     def _check_parameters(self) -> int:
@@ -129,6 +129,23 @@ class Tried:
         if answer.shape != (N_IMAGES, self.data.n_classes):
             return f"the shape {_shape(answer)}"
         return None if answer.is_floating_point() else f"the type {answer.dtype}"
+
+    def _n_products(self) -> int:
+        """Return the products of weights and features that an image takes in linear and convolutional layers: for each
+        output of a layer as many as the weights that lead to it."""
+        counts: list[int] = []
+
+        def count(layer: nn.Module, inputs: Any, output: Any) -> None:
+            weight = getattr(layer, "weight", None)
+            if isinstance(weight, Tensor) and weight.ndim > 1 and isinstance(output, Tensor):
+                counts.append(output[0].numel() * weight[0].numel())
+
+        hooks = [layer.register_forward_hook(count) for layer in self.module.modules()]
+        with torch.no_grad():
+            self._run(lambda: self.module.eval()(self.asked))
+        for hook in hooks:
+            hook.remove()
+        return max(1, sum(counts))
 
     def _check_predicts_alike(self) -> None:
         """Refuse a network that draws numbers when it predicts."""

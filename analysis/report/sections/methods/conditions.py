@@ -37,10 +37,14 @@ class Has:
         return self.study.design.data.counts is not None
 
     def norm(self, kind: str) -> bool:
-        """Whether an arm normalises in this way."""
-        return any(
+        """Whether an arm of the multilayer perceptron normalises in this way."""
+        return not self.own_network() and any(
             norm is not None and norm.kind == kind for norm in (ARMS[arm].norm for arm in self.study.design.arms)
         )
+
+    def own_network(self) -> bool:
+        """Whether a function of a user's own makes the networks."""
+        return self.study.design.network is not None
 
     def several_settings(self) -> bool:
         return len(self.study.design.cells) > 1

@@ -51,7 +51,22 @@ class Facts(Has):
 
     @property
     def widths(self) -> str:
-        return "-".join(map(str, self.study.design.widths))
+        return fmt.network(self.study.design)
+
+    @property
+    def network(self) -> str:
+        """A network of a user's own, with the digest of its file."""
+        network = self.study.design.network
+        assert network is not None
+        return f"{network.name} (sha256 {network.sha256})"
+
+    @property
+    def given(self) -> str:
+        """What a network of a user's own takes."""
+        network = self.study.design.network
+        assert network is not None
+        forms = dict.fromkeys("images" if known.images else "rows of features" for known in network.arms)
+        return fmt.listing([*forms])
 
     @property
     def activation(self) -> str:

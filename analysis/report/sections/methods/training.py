@@ -36,7 +36,17 @@ STATEMENTS = (
         Has.unequal_classes,
     ),
     Statement(
-        "networks", NETWORKS, "Networks have layers of {widths} units{activation}. They are trained on cross-entropy."
+        "networks",
+        NETWORKS,
+        "Networks have layers of {widths} units{activation}. They are trained on cross-entropy.",
+        no(Has.own_network),
+    ),
+    Statement(
+        "own-network",
+        NETWORKS,
+        "Networks are made by the function {network}, which is given the arm. They take {given} and are trained on"
+        " cross-entropy.",
+        Has.own_network,
     ),
     Statement(
         "norm-batch",
@@ -59,6 +69,14 @@ STATEMENTS = (
         NETWORKS,
         "Weights and biases of a layer with m inputs start uniform between -1/√m and 1/√m (from the first layer to the"
         " last: ±{bounds}).",
+        no(Has.own_network),
+    ),
+    Statement(
+        "own-initialisation",
+        NETWORKS,
+        "Modules draw their first weights from streams of the seed alone. Arms begin alike as far as their modules are"
+        " made in the same order and shapes.",
+        Has.own_network,
     ),
     Statement(
         "adam",
@@ -98,7 +116,14 @@ STATEMENTS = (
         "pairs",
         DESIGN,
         "Both runs of a pair start from the same weights and see the same batches. They differ in {differ} alone.",
-        every(Has.comparisons_of_arms, no(Has.tuned)),
+        every(Has.comparisons_of_arms, no(Has.tuned), no(Has.own_network)),
+    ),
+    Statement(
+        "own-pairs",
+        DESIGN,
+        "Both runs of a pair start from the same streams of random numbers and see the same batches. They differ in"
+        " what the function makes of {differ}.",
+        every(Has.comparisons_of_arms, no(Has.tuned), Has.own_network),
     ),
     Statement(
         "tuned-pairs",
