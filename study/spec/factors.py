@@ -74,7 +74,7 @@ class Factor:
 
 
 def _check_batch_size(option: str, size: Any, data: DatasetSpec) -> None:
-    check_whole(option, (size,), 1, data.n_train, f"images, as {data.key} has")
+    check_whole(option, (size,), 1, data.n_train, f"{data.noun}s, as {data.key} has")
 
 
 def _check_rate(option: str, lr: Any, data: DatasetSpec) -> None:
