@@ -18,7 +18,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from study.api import evaluate, fit, optimise, read, train
+    from study.api import evaluate, fit, optimise, own_data, read, train
     from study.errors import StudyError
     from study.spec.arms import ARMS, BASELINE, Arm, Norm
     from study.spec.datasets import DATASETS
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ARMS", "BASELINE", "DATASETS", "FACTORS", "Arm", "Cell", "Design", "Factor", "History", "Norm", "Run",
-    "StudyError", "evaluate", "fit", "optimise", "read", "train",
+    "StudyError", "evaluate", "fit", "optimise", "own_data", "read", "train",
 ]  # fmt: skip
 
 _HOME = {

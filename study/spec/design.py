@@ -58,6 +58,7 @@ class Design:
     """
 
     dataset: str
+    """A key of ``DATASETS``; or a data set itself, as ``study.own_data`` makes it of a file."""
     arms: Sequence[str] = DEFAULT_ARMS
     batch_sizes: Sequence[int] = FACTORS["batch_size"].default  # type: ignore[assignment]
     lrs: Sequence[float] = FACTORS["lr"].default  # type: ignore[assignment]
@@ -81,6 +82,9 @@ class Design:
     """Whether each arm draws initial weights of its own, as in the tutorial."""
 
     def __post_init__(self) -> None:
+        if isinstance(self.dataset, DatasetSpec):
+            own = self.dataset if isinstance(self.dataset.source, OwnFile) else None
+            self._set(own_data=own, dataset=self.dataset.key)
         self._set(own_arms=tuple(sorted(self.own_arms, key=lambda arm: arm.key)))
         arms.register(self.own_arms)
         self._set(**{name: _listed(getattr(self, name)) for name in (*EXTENDABLE, "hidden", "tuned")})
