@@ -18,7 +18,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from study.api import evaluate, fit, optimise, read, train
+    from study.api import evaluate, fit, optimise, own_data, read, train
     from study.engine.plain.layers import norm_layer
     from study.engine.plain.probing import network
     from study.errors import StudyError
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ARMS", "BASELINE", "DATASETS", "FACTORS", "Arm", "Cell", "DatasetSpec", "Design", "Factor", "History", "Norm",
-    "Run", "StudyError", "evaluate", "fit", "network", "norm_layer", "optimise", "read", "train",
+    "Run", "StudyError", "evaluate", "fit", "network", "norm_layer", "optimise", "own_data", "read", "train",
 ]  # fmt: skip
 
 _HOME = {

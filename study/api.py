@@ -22,6 +22,7 @@ from study.runner.progress import Progress
 from study.spec.arms import DEFAULT_ARMS
 from study.spec.checks import counted
 from study.spec.cohorts import Cohort
+from study.spec.datasets import DatasetSpec
 from study.spec.design import Design
 from study.spec.factors import REFERENCE_GRID
 from study.spec.history import History
@@ -33,6 +34,31 @@ if TYPE_CHECKING:
     import pandas as pd
 
 StrPath = str | Path
+
+
+def own_data(path: StrPath) -> DatasetSpec:
+    """Read a data set of your own, to be the first argument of a ``Design`` or of ``optimise``.
+
+    Parameters
+    ----------
+    path
+        A file as ``np.savez("mine.npz", X_train=..., y_train=..., X_test=..., y_test=...)`` makes it. Features: numbers
+        with any number of axes, one row an example; images of bytes (uint8) are divided by 255, all other numbers are
+        taken as they are. Labels: integers or texts.
+
+    Returns
+    -------
+    DatasetSpec
+        Its shape and its digest; the arrays are read when they are trained on.
+
+    Raises
+    ------
+    StudyError
+        Where there is no such file, or nothing could be trained on it.
+    """
+    from study.data import own_file
+
+    return own_file.describe(Path(path))
 
 
 def train(
@@ -162,7 +188,7 @@ def evaluate(
 
 
 def optimise(
-    dataset: str,
+    dataset: str | DatasetSpec,
     path: StrPath,
     *,
     trials: int = 64,
@@ -189,7 +215,7 @@ def optimise(
     Parameters
     ----------
     dataset
-        A key of ``DATASETS``.
+        A key of ``DATASETS``, or what ``own_data`` returns.
     path
         The folder of the tuned study.
     trials
@@ -229,7 +255,7 @@ def optimise(
     from study.tuning.space import DEFAULT, Space
 
     design = Design(
-        dataset,
+        dataset,  # type: ignore[arg-type]  of which it keeps the key
         arms=tuple(arms),
         seeds=tuple(seeds),
         epochs=epochs,
@@ -246,7 +272,7 @@ def optimise(
             device=device, engine=engine, workers=workers, inference=False, mixed_numerics=mixed_numerics
         ),
         progress=Progress("text", quiet),
-        command=f"study.optimise({dataset!r}, {folder.path.name!r})",
+        command=f"study.optimise({design.dataset!r}, {folder.path.name!r})",
         asked=asked_rule(alpha, margin, baseline),
     )
     tuning_plan.announce(optimisation)

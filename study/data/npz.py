@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import IO, Any
 
 import numpy as np
@@ -93,7 +94,7 @@ class Npz:
         with self._open(name) as stream:
             try:
                 return Header(*_read_header(stream))
-            except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+            except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError, OverflowError, TokenError):
                 raise UsageError(f"{self.path}: {name} is no array that numpy wrote; make it by {MAKE_OWN}") from None
 
     def features(self, name: str) -> NDArray[np.float32]:
@@ -167,19 +168,25 @@ def opened(path: Path, names: Sequence[str]) -> Iterator[tuple[Npz, IO[bytes]]]:
 
     A UsageError where it is no such file, or asks for more than is read.
     """
-    try:
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    except OSError as error:
-        raise UsageError(f"--dataset {quote(str(path))}: {error.strerror}; make one by {MAKE_OWN}") from None
-    with os.fdopen(handle, "rb") as file:
-        status = os.fstat(handle)
-        if not stat.S_ISREG(status.st_mode):
-            raise UsageError(f"--dataset {quote(str(path))} is no file; make one by {MAKE_OWN}")
-        if status.st_size > MAX_BYTES:
-            raise UsageError(f"{path} has {status.st_size:,} bytes; at most {MAX_BYTES:,} are read")
+    with os.fdopen(_regular(path), "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > MAX_BYTES:
+            raise UsageError(f"{path} has {size:,} bytes; at most {MAX_BYTES:,} are read")
         try:
             archive = zipfile.ZipFile(file)
         except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError):
             raise UsageError(f"{path} is no npz file; make one by {MAKE_OWN}") from None
         with archive:
-            yield Npz(path, archive, status.st_size, names), file
+            yield Npz(path, archive, size, names), file
+
+
+def _regular(path: Path) -> int:
+    """Return a handle of a regular file; nothing waits on a pipe."""
+    try:
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except OSError as error:
+        raise UsageError(f"--dataset {quote(str(path))}: {error.strerror}; make one by {MAKE_OWN}") from None
+    if stat.S_ISREG(os.fstat(handle).st_mode):
+        return handle
+    os.close(handle)
+    raise UsageError(f"--dataset {quote(str(path))} is no file; make one by {MAKE_OWN}")

@@ -221,6 +221,10 @@ def _numbered(npz: Npz, labels: list[NDArray[Any]]) -> tuple[NDArray[Any], list[
             f"{npz.path}: y_test has the label {quote(str(unknown[0]))}, which y_train lacks; leave its rows out of the"
             " test, or have some of them in training"
         )
+    if len(np.unique(test)) < 2:
+        raise UsageError(
+            f"{npz.path}: y_test has one class alone ({quote(str(test[0]))}); give two or more to tell apart"
+        )
     return classes, [of_train.astype(np.int64), np.searchsorted(classes, test).astype(np.int64)]
 
 

@@ -43,6 +43,9 @@ NETWORKS_PER_GROUP = 4
 ONE_WAY = 0.1
 """Work of the one way in which a network without statistics predicts, as a share of the main inference modes."""
 
+OF_BATCHES, LEAST_TEST = ("swaps", "compositions"), 9
+"""Tables of what the others of a batch of 8 do, and the test examples of which one can be replaced there."""
+
 Todo = Mapping[Run, list[Evaluation]]
 """Missing evaluations by run."""
 
@@ -74,10 +77,12 @@ class Extent:
 
     def evaluations(self, design: Design, run: Run) -> list[Evaluation]:
         """Return what is evaluated of a run's network."""
-        under = [CLEAN] if self.clean else [(each.name, each.severity) for each in conditions.conditions_of(design.data)]
+        every = conditions.conditions_of(design.data)
+        under = [CLEAN] if self.clean else [(each.name, each.severity) for each in every]
         main = [Evaluation("ablation", *condition) for condition in under]
         detailed = self.detailed is None or (run.arm, run.cell) in self.detailed
-        return [*main, *DETAILS] if detailed and design.statistics(run.arm) else main
+        details = [one for one in DETAILS if one.table not in OF_BATCHES or design.data.n_test >= LEAST_TEST]
+        return [*main, *details] if detailed and design.statistics(run.arm) else main
 
 
 def shown(folder: Folder, design: Design, runs: Sequence[Run]) -> Extent:

@@ -144,6 +144,7 @@ class Group:
         """Return a row of ``ablation.parquet`` for each run and these settings."""
         clean = condition == CLEAN_IMAGES
         asked = self._clean if clean else self._asked(condition)
+        settings = [s for s in settings if s.size != asked.labels.shape[1]]  # which all images in one batch are
         ordered = {order: self._ordered(order, asked) for order in dict.fromkeys(s.order for s in settings)}
         rows = []
         for setting in self._each(settings):
@@ -244,6 +245,8 @@ class Group:
         """Yield rows of ``swaps.parquet``: the same images in two batches that differ in some of the others."""
         z = self._clean.z
         for index, (size, n_swapped) in enumerate(SWAPS):
+            if size + n_swapped > z.shape[1]:
+                continue
             drawn = torch.stack([_swap_pairs(z.shape[1], run.seed, index) for run in self.runs])
             change = metrics.swap_sensitivity(self.networks, z, drawn, self._each)
             saved = modes.FixedStatistics(self.statistics("running"))
@@ -263,6 +266,8 @@ class Group:
         """Yield rows of ``compositions.parquet``: all test images in many random batches."""
         z = self._clean.z
         for index, size in enumerate(COMPOSED):
+            if size > z.shape[1]:
+                continue
             streams = [random_streams.generator(run.seed, "compositions", index) for run in self.runs]
             composition = metrics.composition_sensitivity(self.networks, z, size, streams, each=self._each)
             for i, (key, run) in enumerate(zip(self.keys, self.runs, strict=True)):

@@ -66,6 +66,7 @@ class Design:
     """
 
     dataset: str
+    """A key of ``DATASETS``; or a data set itself, as ``study.own_data`` makes it of a file."""
     arms: Sequence[str] = DEFAULT_ARMS
     """Keys of arms, or an ``Arm`` that a user has spelled out, kept by its key."""
     batch_sizes: Sequence[int] = FACTORS["batch_size"].default  # type: ignore[assignment]
@@ -90,6 +91,9 @@ class Design:
     """Whether each arm draws initial weights of its own, as in the tutorial."""
 
     def __post_init__(self) -> None:
+        if isinstance(self.dataset, DatasetSpec):
+            own = self.dataset if isinstance(self.dataset.source, OwnFile) else None
+            self._set(own_data=own, dataset=self.dataset.key)
         arms.register([*self.own_arms, *(arm for arm in self.arms if isinstance(arm, Arm))])
         self._set(arms=[arm.key if isinstance(arm, Arm) else arm for arm in self.arms])
         self._set(**{name: _listed(getattr(self, name)) for name in (*EXTENDABLE, "hidden", "tuned")})

@@ -12,11 +12,11 @@ Check = Callable[[str, Any, DatasetSpec], None]
 
 
 def check_batch_size(option: str, size: Any, data: DatasetSpec) -> None:
-    check_whole(option, (size,), 1, data.n_train, f"images, as {data.key} has")
+    check_whole(option, (size,), 1, data.n_train, f"{data.noun}s, as {data.key} has")
 
 
 def check_n_train(option: str, n: Any, data: DatasetSpec) -> None:
-    check_whole(option, (n,), 1, data.n_train, f"training images, as {data.key} has")
+    check_whole(option, (n,), 1, data.n_train, f"training {data.noun}s, as {data.key} has")
 
 
 def check_rate(option: str, lr: Any, data: DatasetSpec) -> None:

@@ -99,13 +99,14 @@ class Optimisation:
     def trial_design(self, search: int) -> TrialDesign:
         """Return the design of a search's trials; refuses batches that are larger than what trains them."""
         space, design, seeds = self.budget.space, self.design, self.budget.trial_seeds(search)
-        trials = TrialDesign(design.dataset, design.arms, (2,), (space.lr[0],), seeds, design.epochs, design.hidden)
+        smallest = replace(design, batch_sizes=(2,), lrs=(space.lr[0],), seeds=tuple(seeds), tuned=())
+        trials = TrialDesign.of(smallest)
         n_train = trials.data.n_train
         if space.sizes[-1] > n_train:
             fitting = 2 ** (n_train.bit_length() - 1)
             raise UsageError(
-                f"--space batch_size={space.batch_size[0]}:{space.batch_size[1]}: {n_train} images of {design.dataset}"
-                f" train a trial; give a range up to {fitting}, such as batch_size=16:{fitting}"
+                f"--space batch_size={space.batch_size[0]}:{space.batch_size[1]}: {n_train} {trials.data.noun}s of"
+                f" {design.dataset} train a trial; give a range up to {fitting}, such as batch_size=16:{fitting}"
             )
         return trials
 

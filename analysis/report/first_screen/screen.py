@@ -75,6 +75,8 @@ def _about(study: StudyData) -> Iterator[str]:
     yield fmt.dataset(study.design.dataset)
     yield f"trained {study.manifest['date']}" if "date" in study.manifest else "date not recorded"
     yield study_words.primary(study)
+    if study.design.data.counts:
+        yield f"guessing scores {fmt.percent(study.chance, 1)}"
 
 
 def _figures_of(study: StudyData, results: Results, of_arm: Findings) -> Iterator[Figure]:

@@ -142,7 +142,8 @@ def command(study: StudyData) -> str:
 
 def first_command(design: Design) -> str:
     """Return the command that tunes the arms of a grid, with its networks and its epochs."""
-    words: list[object] = ["--dataset", design.dataset, "--searches", MIN_SEARCHES, "--epochs", design.epochs]
+    data = f"{design.own_data.name}.npz" if design.own_data else design.dataset
+    words: list[object] = ["--dataset", data, "--searches", MIN_SEARCHES, "--epochs", design.epochs]
     if design.hidden != Design.hidden:
         words += ["--hidden", *design.hidden]
     if len(design.arms) > 1 and design.arms != DEFAULT_ARMS:
