@@ -166,9 +166,7 @@ def write_report(
 
     others = [compare] if isinstance(compare, str | Path) else compare or ()
     where = None if to is None else Path(to)
-    return write.write_report(
-        Path(path), alpha, margin, [*map(Path, others)], where, baseline=baseline, at=at
-    ).page
+    return write.write_report(Path(path), alpha, margin, [*map(Path, others)], where, baseline=baseline, at=at).page
 
 
 def export(

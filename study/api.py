@@ -255,7 +255,7 @@ def optimise(
     from study.tuning.space import DEFAULT, Space
 
     design = Design(
-        dataset,  # type: ignore[arg-type]  of which it keeps the key
+        dataset,  # type: ignore[arg-type]
         arms=tuple(arms),
         seeds=tuple(seeds),
         epochs=epochs,

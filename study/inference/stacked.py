@@ -41,8 +41,8 @@ class Stacked:
         return self.networks.in_batches(z, size)
 
     def statistics(self, name: str, each: Callable[[Iterable[Any]], Iterator[Any]]) -> Statistics:
-        """Return statistics by name; ``precise`` sees the images in the file's order, as many at a time as shared a mean
-        in training."""
+        """Return statistics by name; ``precise`` sees the images in the file's order, as many at a time as shared a
+        mean in training."""
         if name in self.kept:
             return statistics.stored_statistics(self.states, name)
         if name == "population":

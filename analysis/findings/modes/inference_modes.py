@@ -23,6 +23,7 @@ from analysis.stats.intervals import Interval, t_interval
 from analysis.stats.multiple_tests import max_t
 from analysis.stats.paired_tests import Test
 from study.spec import inference_modes
+from study.spec.arms import ARMS
 from study.spec.factors import Cell
 from study.spec.inference_modes import InferenceMode, is_main, parse, shown_cell
 
