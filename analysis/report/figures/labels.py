@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from matplotlib.axes import Axes
 
@@ -24,14 +25,14 @@ class Label:
 def label_ends(axes: Axes, labels: Sequence[Label], height: float) -> None:
     """Write every label to the right of ``axes``, which are about ``height`` inches high, at the end of its line or as
     near to it as the others leave room; call it when the limits of the axis are set."""
-    size = min(TYPE, max(SMALLEST, 72 * height / (1.2 * max(len(labels), 1))))
-    gap = 1.2 * size / (72 * height)
+    size = max(SMALLEST, 72 * height / (1.2 * max(len(labels), 1)))
+    smaller = {"size": size} if size < TYPE else {}
+    gap = 1.2 * min(size, TYPE) / (72 * height)
     ordered = sorted(labels, key=lambda label: _fraction(axes, label.y))
     places = _apart([_fraction(axes, label.y) for label in ordered], gap)
     for label, place in zip(ordered, places, strict=True):
-        axes.text(
-            1.02, place, label.text, transform=axes.transAxes, color=label.colour, va="center", clip_on=False, size=size
-        )
+        style: dict[str, Any] = {"color": label.colour, "va": "center", "clip_on": False} | smaller
+        axes.text(1.02, place, label.text, transform=axes.transAxes, **style)
 
 
 def _fraction(axes: Axes, y: float) -> float:
