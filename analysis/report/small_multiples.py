@@ -1,11 +1,13 @@
 """Small multiples: which panels of a study of many factors stand in sight, and how to see the rest."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from analysis.records.cells import PLAIN, Grid
 from analysis.records.tables import StudyData
 from analysis.report import number_format as fmt
+from analysis.report.document import Figure
 from study.spec.commands import OUT, report_on
 
 T = TypeVar("T")
@@ -27,6 +29,19 @@ def parts(study: StudyData, panels: Sequence[T]) -> list[list[T]]:
     if not has_panels(study):
         return [[*panels]]
     return [[*panels[start : start + MOST]] for start in range(0, len(panels), MOST)][: 1 + FOLDED]
+
+
+def figures(study: StudyData, panels: Sequence[T], draw: Callable[[list[T], str], Figure]) -> list[Figure]:
+    """Return the figure in sight, which has the table, then those that the appendix folds; ``draw`` makes one of some
+    panels, with what is said of the others."""
+    first, *rest = parts(study, panels)
+    found, n_before = [draw(first, about(study, panels))], len(first)
+    for i, part in enumerate(rest, 2):
+        ends = dict.fromkeys((n_before + 1, n_before + len(part)))
+        headline = f"{'Panels' if len(ends) > 1 else 'Panel'} {' to '.join(map(str, ends))} of {len(panels)}"
+        found.append(replace(draw(part, ""), name=f"{found[0].name}-{i}", headline=headline, table=None))
+        n_before += len(part)
+    return found
 
 
 def about(study: StudyData, panels: Sequence[T]) -> str:

@@ -61,13 +61,15 @@ class _Layout:
     def of(
         cls, grid: Grid, drawn: Sequence[Levels], rows: Sequence[Levels], columns: Sequence[Any], medium: Medium
     ) -> "_Layout":
-        """Return as many panels a line as there is room for: whole groups of the last factor that tells them apart."""
-        room = int((medium.width - cls.LEFT) / (cls.CELL[medium.stacked] * len(columns)))
+        """Return as many panels a line as there is room for, their titles too: whole groups of the last factor that
+        tells them apart."""
+        words = [word for panel in drawn for word in grid.short(panel)] if len(drawn) > 1 else []
+        widest = max((small_width(word) / 72 for word in words), default=0.0)
+        room = int((medium.width - cls.LEFT) / max(cls.CELL[medium.stacked] * len(columns), widest))
         group = len({panel[-1] for panel in drawn}) if grid.n_apart else 1
         per_line = max(1, min(room, len(drawn)))
-        return cls(
-            grid, len(drawn), rows, columns, per_line - per_line % group if per_line > group else per_line, medium
-        )
+        whole = per_line - per_line % group if per_line > group else per_line
+        return cls(grid, len(drawn), rows, columns, whole, medium)
 
     @property
     def n_lines(self) -> int:

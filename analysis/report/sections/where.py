@@ -68,11 +68,8 @@ def _details(
 
 def _figures(study: StudyData, arm: str, cells: Mapping[Cell, Contrast], table: Table) -> list[Figure]:
     """Return the map, which has the table; then the panels that it leaves for the appendix."""
-    panels = effects.panels_of(cells)
-    first, *rest = small_multiples.parts(study, panels)
-    name, more = f"effect-{arm}", small_multiples.about(study, panels)
-    drawn = [figure(study, arm, cells, f"{name}-{i}", None, only) for i, only in enumerate(rest, 2)]
-    return [figure(study, arm, cells, name, table, first, more), *drawn]
+    draw = partial(figure, study, arm, cells, f"effect-{arm}", table)
+    return small_multiples.figures(study, effects.panels_of(cells), draw)
 
 
 def first_figure(study: StudyData, arm: str, cells: Mapping[Cell, Contrast]) -> Figure:

@@ -140,7 +140,7 @@ def _words(block: Block) -> Iterator[tuple[str, str]]:
         case Figure():
             names = ("headline", "subtitle", "alt", "caption")
             yield from ((f"{name} of {block.name}", getattr(block, name)) for name in names)
-            yield from _in_table(block.table)
+            yield from _in_table(block.table) if block.table is not None else ()
 
 
 def _in_table(table: Table) -> Iterator[tuple[str, str]]:

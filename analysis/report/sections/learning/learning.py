@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -159,13 +158,7 @@ def _rows(curve: Curve) -> list[dict[str, Any]]:
 
 def _by_settings(study: StudyData, tested: Sequence[Curve]) -> list[Block]:
     """Return the figure of every setting, which has the table; then the panels that it leaves for the appendix."""
-    panels = panels_of(tested)
-    first, *rest = small_multiples.parts(study, panels)
-    more = small_multiples.about(study, panels)
-    drawn = [
-        replace(_by_setting(study, tested, only), name=f"by-cell-{i}", table=None) for i, only in enumerate(rest, 2)
-    ]
-    return [_by_setting(study, tested, first, more), *drawn]
+    return [*small_multiples.figures(study, panels_of(tested), partial(_by_setting, study, tested))]
 
 
 def _by_setting(study: StudyData, tested: Sequence[Curve], only: Sequence[Cell], more: str = "") -> Figure:

@@ -1,7 +1,6 @@
 """How does each arm bear the learning rate, and how does it fail?"""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 
 from analysis.findings.arms import ArmCell
@@ -47,11 +46,7 @@ def section(study: StudyData, results: Results) -> Section:
 
 def _figures(study: StudyData, cells: Sequence[ArmCell]) -> list[Figure]:
     """Return the figure, which has the table; then the panels that it leaves for the appendix."""
-    panels = rates.panels_of(cells)
-    first, *rest = small_multiples.parts(study, panels)
-    more = small_multiples.about(study, panels)
-    drawn = [replace(figure(study, cells, only), name=f"robustness-{i}", table=None) for i, only in enumerate(rest, 2)]
-    return [figure(study, cells, first, more), *drawn]
+    return small_multiples.figures(study, rates.panels_of(cells), partial(figure, study, cells))
 
 
 def figure(study: StudyData, cells: Sequence[ArmCell], only: Sequence[Levels], more: str = "") -> Figure:
