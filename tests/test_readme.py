@@ -143,7 +143,7 @@ def test_a_line_that_reads_a_study_runs(line: str, trained: Path) -> None:
 
 
 def test_the_file_of_options_is_read(empty: Path) -> None:
-    assert "160 planned" in documents.call("study.run", ["--config", "study.toml", "--dry-run"])[1]
+    assert "240 planned" in documents.call("study.run", ["--config", "study.toml", "--dry-run"])[1]
     (empty / "study.toml").write_text("seed = 20")
     assert documents.call("study.run", ["--config", "study.toml", "--dry-run"])[0] == 2
 

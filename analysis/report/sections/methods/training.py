@@ -3,6 +3,7 @@
 from analysis.report.sections.methods.conditions import Has
 from analysis.report.sections.methods.statements import Statement, every, no
 from study.spec.datasets import DATASETS, SKLEARN
+from study.spec.norms import NORM_KINDS, Kind
 
 DATA, NETWORKS, DESIGN, OUTCOME, FAILURES = "Data", "Networks and training", "Design", "Outcome", "Failures"
 
@@ -21,6 +22,11 @@ def _data(key: str, paper: str) -> Statement:
     return Statement(
         f"data-{key.replace(':', '-')}", DATA, f"The data are {{dataset}} [@{paper}]: {IMAGES}", lambda f: f.data(key)
     )
+
+
+def _norm(kind: Kind) -> Statement:
+    text = f"{kind.name[0].upper()}{kind.name[1:]} is that of {kind.paper} (eps = {{norm_eps}})."
+    return Statement(f"norm-{kind.key}", NETWORKS, text, lambda f: f.norm(kind.key))
 
 
 STATEMENTS = (
@@ -63,6 +69,7 @@ STATEMENTS = (
         " (eps = {norm_eps}). It learns a gain, which starts at 1, and a shift, which starts at 0.",
         lambda f: f.norm("layer"),
     ),
+    *(_norm(kind) for kind in NORM_KINDS.values() if kind.key not in ("batch", "layer")),
     Statement("parameters", NETWORKS, "Parameters of a network: {parameters}."),
     Statement(
         "initialisation",

@@ -3,19 +3,25 @@
 Whole trajectories part by rounding, so each step is compared after both have been given the state before it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import product
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from study.data.dataset import Dataset
-from study.engine import random_streams, reference
-from study.engine.lockstep import training
+from study.engine import activations, random_streams, reference
+from study.engine.lockstep import hidden, training
 from study.engine.lockstep.evaluation import evaluate
-from study.engine.lockstep.layers import Drop
+from study.engine.lockstep.hidden import HiddenLayer
+from study.engine.lockstep.layers import Drop, Predictor, Stack
 from study.engine.lockstep.stacks import Lockstep
-from study.spec.arms import BUILT_IN, Arm
+from study.engine.norms import noisy, renorm
+from study.engine.norms.averages import Averages
+from study.engine.random_streams import generator
+from study.spec.arms import ARMS, BUILT_IN, Arm
 from study.spec.cohorts import Cohort
 from study.spec.design import Design
 from study.spec.factors import Cell
@@ -48,9 +54,9 @@ def cases() -> Iterator[object]:
     """Every arm in every shape; fast is one shape of each arm, in turn, so that each two of the axes meet."""
     shapes = list(product(ACTIVATIONS, DEPTHS))
     for i, arm in enumerate(EVERY):
-        for j, (activation, hidden) in enumerate(shapes):
+        for j, (activation, widths) in enumerate(shapes):
             marks = [] if j == i % len(shapes) else [pytest.mark.slow]
-            yield pytest.param(arm, activation, hidden, marks=marks, id=f"{arm.key}-{activation}-{len(hidden)}")
+            yield pytest.param(arm, activation, widths, marks=marks, id=f"{arm.key}-{activation}-{len(widths)}")
 
 
 def setting(arm: Arm, activation: str, hidden: tuple[int, ...]) -> tuple[Design, Cohort]:
@@ -176,3 +182,76 @@ def test_all_arms_and_rates_of_a_seed_share_what_is_drawn_and_seeds_and_layers_d
     assert not torch.equal(less[0][:, 0], less[1][:, 0])
     assert less[0].double().mean() == pytest.approx(0.8, abs=0.05)
     assert drops[0][0].factor.unique().tolist() == [0, 1 / 0.8]
+
+
+def units_that_pad_learn(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(activations.ACTIVATIONS, "sigmoid", replace(activations.SIGMOID, keeps_zero=True))
+
+
+def padding_is_normalised(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(HiddenLayer, "__init__", _padded(HiddenLayer.__init__))
+
+
+def _padded(init: Callable[..., None]) -> Callable[..., None]:
+    return lambda self, parameters, index, width, padded, seeds: init(self, parameters, index, padded, padded, seeds)
+
+
+def the_norm_stands_before(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Stack, "after", False)
+
+
+def the_norm_is_folded_through_the_activation(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(
+        Predictor, "hidden", lambda self, layer, z, runs: self.activation.apply_(self.norms[layer].predict(z, runs))
+    )
+
+
+def ghosts_are_averaged_in_reverse(patch: pytest.MonkeyPatch) -> None:
+    move = Averages.move
+    patch.setattr(Averages, "move", lambda self, mean, var: move(self, mean.flip(0), var.flip(0)))
+
+
+def the_noise_is_another(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(hidden.random_streams, "layer_noise", lambda seed, layer, cause: generator(seed + 1, cause, layer))
+    patch.setattr(
+        noisy, "random_streams", SimpleNamespace(layer_noise=lambda s, layer, cause: generator(s, cause, layer))
+    )
+
+
+def a_gradient_flows_through_the_correction(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(renorm, "d_normalise", lambda d, z, mean, inverse_sd: d * inverse_sd)
+
+
+@pytest.mark.parametrize(
+    ("plant", "arm", "activation"),
+    [
+        (units_that_pad_learn, "no_bn", "sigmoid"),
+        (padding_is_normalised, "layer", "relu"),
+        (padding_is_normalised, "rms", "tanh"),
+        (the_norm_stands_before, "bn_after", "relu"),
+        (the_norm_is_folded_through_the_activation, "layer_after", "relu"),
+        (ghosts_are_averaged_in_reverse, "ghost_8", "relu"),
+        (the_noise_is_another, "noisy", "relu"),
+        (a_gradient_flows_through_the_correction, "renorm", "relu"),
+    ],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+def test_the_comparison_sees_what_is_wrong(
+    plant: Callable[[pytest.MonkeyPatch], None],
+    arm: str,
+    activation: str,
+    digits64: Dataset,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plant(monkeypatch)
+    with pytest.raises(AssertionError):
+        test_a_step_is_that_of_torch_from_the_same_state(ARMS[arm], activation, (20, 8), digits64)
+
+
+@pytest.mark.parametrize("arm", ["noisy", "dropout_0.2"])
+def test_the_bits_see_a_stream_that_runs_share(arm: str, digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One generator for all seeds, as torch's global one would be."""
+    shared = torch.Generator().manual_seed(0)
+    monkeypatch.setattr(hidden, "random_streams", SimpleNamespace(layer_noise=lambda seed, layer, cause: shared))
+    with pytest.raises(AssertionError):
+        test_a_run_has_the_same_bits_alone_and_among_others(ARMS[arm], "relu", digits)
