@@ -80,7 +80,9 @@ def test_a_class_of_options_names_and_groups_them() -> None:
     groups = help._groups(Options)
     names = [option for rows in groups.values() for option, _ in rows]
     assert groups["Data"][0][0] == "--dataset TEXT"
-    assert {"--lrs NUMBER ...", "--no-ablation", "--tf32", "--engine {auto,torch,kernel,plain}", "--version"} <= {*names}
+    assert {"--lrs NUMBER ...", "--no-ablation", "--tf32", "--engine {auto,torch,kernel,plain}", "--version"} <= {
+        *names
+    }
     assert len(names) == len({*names})
 
 
