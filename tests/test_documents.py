@@ -21,7 +21,7 @@ import yaml
 from study.store.manifest import Manifest
 from study.store.schemas import LABELS, names_of
 from tests import ROOT, documents
-from tests.test_layers import LAYERS
+from tests.test_layers import EXAMPLES, LAYERS
 
 STUDIES = (ROOT / "results" / "reference-mnist", ROOT / "results" / "reference-mnist-tuned")
 KEYS = ["study_id", "run_id", "pair_id", "arm", "seed", "batch_size", "lr"]
@@ -103,8 +103,8 @@ def is_file(name: str, document: str) -> bool:
 
 
 def _is_example(name: str) -> bool:
-    """The file of options that a reader writes."""
-    return name == "study.toml"
+    """The file of options, or of a network, that a reader writes."""
+    return name in ("study.toml", "my_net.py")
 
 
 def is_name(dotted: str) -> bool:
@@ -143,10 +143,12 @@ def faults_of_text(text: str, document: str) -> list[str]:
 @pytest.mark.parametrize("document", documents.DOCUMENTS)
 def test_what_a_document_names_exists(document: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    (network,) = (block.text for block in documents.code_blocks("results/README.md") if "def make(" in block.text)
+    (tmp_path / "my_net.py").write_text(network)
     text = documents.text_of(document)
     assert len(documents.spans(text)) > 5
     assert faults_of_text(text, document) == []
-    assert not any(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == ["my_net.py"]
 
 
 @pytest.mark.parametrize(
@@ -249,7 +251,9 @@ def test_the_readme_draws_the_layers_that_are_held() -> None:
     drawn = dict(arrows(drawing))
     for package in ("study", "analysis"):
         held = [
-            [name.removeprefix(f"{package}.") for name in layer] for layer in LAYERS if layer[0].startswith(package)
+            [name.removeprefix(f"{package}.") for name in layer]
+            for layer in LAYERS
+            if layer[0].startswith(package) and layer[0] != EXAMPLES
         ]
         assert drawn[package] == [*held[:-1], ["commands"]]
 

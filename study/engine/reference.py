@@ -55,7 +55,7 @@ def one_pass(
     network: nn.Module, optimiser: torch.optim.Optimizer, images: Tensor, labels: Tensor, order: Tensor, batch_size: int
 ) -> Iterator[Tensor]:
     """Train on the images in ``order``, whole batches of them; yield the loss of each before the update."""
-    for rows in order[: len(order) // batch_size * batch_size].split(batch_size):
+    for rows in torch.split(order[: len(order) // batch_size * batch_size], batch_size):
         network.train()
         loss = nn.functional.cross_entropy(network(images[rows]), labels[rows])
         optimiser.zero_grad()

@@ -69,11 +69,11 @@ class OwnNetwork:
         """Return the logits (1, n, classes); mode None leaves the network as it is in eval mode."""
         alone = mode is None or isinstance(mode, FixedStatistics)
         with self._replaced(partial(_normalise, mode)) if mode is not None else nullcontext():
-            return torch.cat([self._forward(some) for some in z.split(CHUNK if alone else z.shape[1], 1)], 1)
+            return torch.cat([self._forward(some) for some in torch.split(z, CHUNK if alone else z.shape[1], 1)], 1)
 
     def units(self, z: Tensor) -> Tensor:
         """Return what the first batch norm layer is given of each image, the mean over its rows: (1, n, channels)."""
-        parts = (_by_image(self._input_of(0, some)) for some in z.split(CHUNK, 1))
+        parts = (_by_image(self._input_of(0, some)) for some in torch.split(z, CHUNK, 1))
         return torch.cat([*parts], 1)
 
     def in_batches(self, z: Tensor, size: int) -> InBatches:
@@ -82,7 +82,7 @@ class OwnNetwork:
         def watch(place: int, layer: _BatchNorm, h: Tensor) -> Tensor:
             x_hat = _x_hat(BatchStatistics(size), place, layer, h)
             if place == 0:
-                seen.append((_by_image(h).unflatten(1, (-1, size)).mean(2), x_hat[::size][None]))
+                seen.append((torch.unflatten(_by_image(h), 1, (-1, size)).mean(2), x_hat[::size][None]))
             return _affine(layer, x_hat)
 
         with self._replaced(watch):
@@ -106,7 +106,7 @@ class OwnNetwork:
         exact: list[tuple[Tensor, Tensor]] = []
         for place in range(self.n_norms):
             with self._replaced(partial(_normalise, FixedStatistics(exact)), first=place):
-                rows = (_rows(self._input_of(place, some[None])) for some in each(self.images.split(CHUNK)))
+                rows = (_rows(self._input_of(place, some[None])) for some in each(torch.split(self.images, CHUNK)))
                 exact.append(statistics.pooled(rows))
         return exact
 
@@ -120,12 +120,12 @@ class OwnNetwork:
 
         def watch(place: int, layer: _BatchNorm, h: Tensor) -> Tensor:
             n = size * _positions(h)
-            mean, var = batch_moments(_rows(h).unflatten(1, (-1, n)))
+            mean, var = batch_moments(torch.unflatten(_rows(h), 1, (-1, n)))
             sums[place] += torch.stack([mean.double().sum((0, 1, 2)), var.double().sum((0, 1, 2)) * n / (n - 1)])
             return _affine(layer, _x_hat(BatchStatistics(size), place, layer, h))
 
         with self._replaced(watch):
-            for some in each(self.images[: n_batches * size].split(at_once)):
+            for some in each(torch.split(self.images[: n_batches * size], at_once)):
                 self._forward(some[None])
         return [(mean[None, None], var[None, None]) for mean, var in (total / n_batches for total in sums)]
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.overrides import TorchFunctionMode
 
@@ -65,13 +66,16 @@ def _hooked(layer: nn.Module, hook: Callable[..., Any]) -> Iterator[None]:
         handle.remove()
 
 
+FUNCTIONS = (functional.batch_norm, torch.batch_norm, torch.native_batch_norm)
+
+
 class _Calls(TorchFunctionMode):
-    """Counts the calls of torch's batch norm, by whomever."""
+    """Counts the calls of torch's batch norm, by whomever; torch looks at the outermost call alone."""
 
     n = 0
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.n += function is torch.batch_norm
+        self.n += any(function is known for known in FUNCTIONS)
         return function(*args, **kwargs or {})
 
 

@@ -33,8 +33,8 @@ def norm_layer(arm: Arm, width: int, ndim: int = 1) -> nn.Module:
         Where the arm's normalisation has no form for images here.
 
     >>> import study
-    >>> norm_layer(study.ARMS["bn"], 8, ndim=2)
-    BatchNorm2d(8, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True)
+    >>> type(norm_layer(study.ARMS["bn"], 8, ndim=2)).__name__
+    'BatchNorm2d'
     >>> norm_layer(study.ARMS["no_bn"], 8)
     Identity()
     """

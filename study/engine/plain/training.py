@@ -125,7 +125,7 @@ def _answers(trainee: Trainee, split: Split) -> tuple[float, Tensor]:
     correctly; an answer with a logit that is NaN is not."""
     network, total, correct = trainee.network.eval(), 0.0, []
     images = trainee.form(split.images)
-    for some, labels in zip(images.split(CHUNK), split.labels.split(CHUNK), strict=True):
+    for some, labels in zip(torch.split(images, CHUNK), torch.split(split.labels, CHUNK), strict=True):
         logits = network(some)
         total += float(nn.functional.cross_entropy(logits, labels, reduction="none").double().sum())
         correct.append((logits.argmax(-1) == labels) & ~logits.isnan().any(-1))
