@@ -6,7 +6,7 @@ the other began.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from study.cli.analysis_rule import asked_rule
 from study.data.lazy import DATA_DIR, ImageSource
@@ -246,12 +246,12 @@ def optimise(
     from study.tuning.space import DEFAULT, Space
 
     design = Design(
-        dataset,  # type: ignore[arg-type]  of which it keeps the key
+        cast(str, dataset),  # of a data set it keeps the key
         arms=tuple(arms),
         seeds=tuple(seeds),
         epochs=epochs,
         hidden=tuple(hidden),
-        **REFERENCE_GRID,
+        **cast(dict[str, Any], REFERENCE_GRID),
     )
     folder = Folder(Path(path))
     optimisation = Optimisation(
