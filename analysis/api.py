@@ -2,18 +2,21 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from analysis.errors import AnalysisError
 from analysis.findings import answer, results, tuning
-from analysis.findings.answer import Answer
 from analysis.findings.contrasts import Contrast, compute_contrasts, contrast_rows
 from analysis.findings.results import Results
 from analysis.records import tables
 from analysis.records.frames import FrameData
 from analysis.records.rule import rule_of
 from analysis.records.tables import StudyData
+
+if TYPE_CHECKING:
+    from analysis.notebook import Answers
 
 StrPath = str | Path
 
@@ -61,7 +64,7 @@ def contrasts(data: StudyData | FrameData, alpha: float | None = None, margin: f
     return compute_contrasts(data, rule.alpha, rule.margin)
 
 
-def answers(data: StudyData | FrameData, alpha: float | None = None, margin: float | None = None) -> dict[str, Answer]:
+def answers(data: StudyData | FrameData, alpha: float | None = None, margin: float | None = None) -> "Answers":
     """Answer the study's question for every arm: at its best, at the tutorial's setting, where it fails, on average.
 
     Parameters
@@ -74,12 +77,14 @@ def answers(data: StudyData | FrameData, alpha: float | None = None, margin: flo
     Returns
     -------
     dict of Answer
-        By arm; on the first endpoint. Each part has both arms' means, the difference with the interval that decides, a
-        verdict, and the share of collapses that would reverse it.
+        By arm; on the first endpoint; a notebook displays it as a table. Each part has both arms' means, the difference
+        with the interval that decides, a verdict, and the share of collapses that would reverse it.
     """
     rule = rule_of(data, alpha, margin)
     searched = tuning.tuned(data, rule.alpha, rule.margin) if isinstance(data, StudyData) else []
-    return answer.answers(data, rule.alpha, rule.margin, searched)
+    from analysis.notebook import Answers  # what draws is loaded by whoever asks for it
+
+    return Answers(answer.answers(data, rule.alpha, rule.margin, searched), data)
 
 
 def to_frame(contrasts: Sequence[Contrast]) -> pd.DataFrame:

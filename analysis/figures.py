@@ -1,4 +1,4 @@
-"""Figures of what was concluded, for a notebook or a paper; matplotlib figures, shown by nobody."""
+"""Figures of what was concluded, for a notebook, which displays them, or a paper: matplotlib figures."""
 
 from collections.abc import Sequence
 
@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from analysis.errors import AnalysisError
 from analysis.findings.contrasts import Contrast, by_cell
 from analysis.findings.curves import arm_curves, default_cell
+from analysis.notebook import displayed
 from analysis.records.tables import StudyData
 from analysis.report.figures import curves, effects
 from analysis.report.figures import forest as drawing
@@ -23,14 +24,14 @@ def effect_map(contrasts: Sequence[Contrast], arm: str | None = None) -> Figure:
     arm
         The arm whose difference from the baseline is drawn; the first unless given.
     """
-    return effects.effect_map(_of_arm(contrasts, arm))
+    return displayed(effects.effect_map(_of_arm(contrasts, arm)))
 
 
 def forest(contrasts: Sequence[Contrast], arm: str | None = None) -> Figure:
     """Return the difference in every cell with its interval, one below the other; arguments as for ``effect_map``."""
     cells = _of_arm(contrasts, arm)
     series = [drawing.Series("", "black", "D", [contrast.ci for contrast in cells.values()])]
-    return drawing.forest([in_words(cell) for cell in cells], series)
+    return displayed(drawing.forest([in_words(cell) for cell in cells], series))
 
 
 def learning_curves(data: StudyData, cell: Cell | None = None) -> Figure:
@@ -45,7 +46,7 @@ def learning_curves(data: StudyData, cell: Cell | None = None) -> Figure:
     """
     every = arm_curves(data, level=0.95)
     wanted = default_cell(every) if cell is None else cell
-    return curves.learning_curves([curve for curve in every if curve.cell == wanted])
+    return displayed(curves.learning_curves([curve for curve in every if curve.cell == wanted]))
 
 
 def _of_arm(contrasts: Sequence[Contrast], arm: str | None) -> dict[Cell, Contrast]:

@@ -19,7 +19,9 @@ import tyro
 
 from analysis.errors import AnalysisError
 from study.cli import arguments
+from study.cli.exits import say_error
 from study.errors import StudyError
+from study.spec import commands
 
 WIDTH, HEIGHT = 1200, 900
 """Size of the picture in pixels."""
@@ -93,10 +95,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         page = options.study_dir / "report.html"
         if not page.is_file():
             study = options.study_dir
-            raise AnalysisError(f"{study} has no report.html; python -m analysis.report {study} writes it")
+            raise AnalysisError(f"{study} has no report.html; {commands.report_on(study)} writes it")
         options.to.write_bytes(checked(take(page)))
     except (AnalysisError, StudyError, OSError) as error:
-        print(f"analysis.picture: {error}", file=sys.stderr)
+        say_error("analysis.picture", error)
         return 2
     return 0
 

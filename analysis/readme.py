@@ -17,6 +17,7 @@ from analysis.errors import AnalysisError
 from study.cli import arguments
 from study.cli.exits import say_error
 from study.errors import StudyError
+from study.spec import commands
 
 BEGIN, END = "<!-- printed by analysis.readme: begin -->", "<!-- printed by analysis.readme: end -->"
 FIRST, LAST = 0, -1
@@ -41,7 +42,7 @@ def _report(study: Path) -> Mapping[str, Any]:
     try:
         report: Mapping[str, Any] = json.loads((study / "report.json").read_text("utf-8"))
     except FileNotFoundError:
-        raise AnalysisError(f"{study} has no report.json; python -m analysis.report {study} writes it") from None
+        raise AnalysisError(f"{study} has no report.json; {commands.report_on(study)} writes it") from None
     return report
 
 

@@ -1,6 +1,5 @@
 """python -m study.ablate: evaluate trained networks under other normalisation statistics and on other images."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Annotated
 import tyro
 
 from study.cli import arguments
-from study.cli.exits import run_command
+from study.cli.exits import exit_now, run_command
 from study.cli.option_groups import DataFolder, DryRun, StudiesFolder
 from study.cli.run_options import DEVICE
 from study.data.lazy import ImageSource
@@ -95,4 +94,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_now("study.ablate", main)

@@ -54,7 +54,7 @@ def _optimisation(
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code; every error is one sentence on stderr."""
     arguments = sys.argv[1:] if argv is None else list(argv)
-    return run_command("study.tune", lambda: tune(parse(arguments), arguments))
+    return run_command("study.tune", lambda: tune(parse(arguments), arguments), saves="trials and runs")
 
 
 if __name__ == "__main__":

@@ -74,6 +74,28 @@ def test_everything_of_a_report_can_be_had(path: Path) -> None:
     assert isinstance(analysis.figures.learning_curves(data), Figure)
 
 
+def test_a_notebook_displays_the_answer_and_the_figures(path: Path) -> None:
+    """By the methods that IPython asks for; neither it nor pyplot is loaded."""
+    data = analysis.load(path)
+    answers = analysis.answers(data)
+    part, page = answers["bn"].first, answers._repr_html_()
+    assert f"<td>{100 * part.mean_arm:.2f} %</td>" in page
+    assert f"<td>{100 * part.difference.estimate:+.0f} [{100 * part.difference.low:+.0f}, " in page
+    assert f"<td>{part.n} seeds</td><td>{part.verdict}</td>" in page
+    assert page.startswith("<p>With each arm in its best setting, batch normalisation ")
+    assert page.count("<tr>") == 1 + len(answers["bn"].parts)
+    drawn = analysis.figures.learning_curves(data)
+    assert drawn._repr_svg_().count("<svg") == 1  # type: ignore[attr-defined]
+
+
+def test_a_notebook_displays_names_as_text(tmp_path: Path) -> None:
+    rows = [{"fold": i, "model": m, "auc": i + len(m)} for i in range(3) for m in ("a", "<b>")]
+    frame = analysis.from_frame(pd.DataFrame(rows), unit="fold", arm="model", baseline="a", factors=[], outcome="auc")
+    page = analysis.answers(frame)._repr_html_()
+    assert "&lt;b&gt;" in page
+    assert "<b>" not in page
+
+
 def test_every_arm_is_tuned_and_its_trials_read(tmp_path: Path) -> None:
     small = {"trials": 4, "trial_seeds": 2, "seeds": range(3), "epochs": 1, "hidden": (8,), "workers": 1}
     path = study.optimise("digits", tmp_path / "tuned", **small)  # type: ignore[arg-type]

@@ -26,6 +26,7 @@ LAYERS = [
     ("analysis.records",),
     ("analysis.findings",),
     ("analysis.report",),
+    ("analysis.notebook",),
     ("analysis.api", "analysis.figures", "analysis.readme", "analysis.picture", "analysis.__main__"),
 ]
 """A module imports from its own package and from those above it here, of ``study`` or of ``analysis``."""
@@ -33,8 +34,8 @@ CROSSING = {
     "analysis.records": ("study.errors", "study.spec", "study.store", "study.tuning"),
     "analysis.findings": ("study.spec",),
     "analysis.report": ("study.errors", "study.spec", "study.store", "study.cli"),
-    "analysis.readme": ("study.errors", "study.cli"),
-    "analysis.picture": ("study.errors", "study.cli"),
+    "analysis.readme": ("study.errors", "study.spec", "study.cli"),
+    "analysis.picture": ("study.errors", "study.spec", "study.cli"),
     "analysis.figures": ("study.spec",),
     "analysis.__main__": ("study.cli",),
 }

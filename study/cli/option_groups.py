@@ -95,5 +95,5 @@ class Sitting(DryRun):
     config: Path | None = None
     """TOML file with any of these options; the command line overrides it."""
     max_time: str | None = None
-    """Stop after this time, such as 50m or 2h, with exit code 75. Finished work is saved; repeat the command to
-    continue."""
+    """Stop training after this time, such as 50m or 2h, with exit code 75. Finished work is saved; repeat the command
+    to continue."""

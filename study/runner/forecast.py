@@ -14,10 +14,12 @@ from study.engine import costs
 from study.engine.costs import TORCH, CostModel
 from study.engine.machine import processor
 from study.errors import StudyError
-from study.spec.cohorts import Cohort
+from study.runner.execution import Execution
+from study.spec.cohorts import Cohort, cohorts
 from study.spec.design import Design
+from study.store import inference_tables
 from study.store.manifest import MAX_BYTES
-from study.store.study_folder import newest_first
+from study.store.study_folder import Folder, newest_first
 from study.store.untrusted_parquet import file_bytes
 
 
@@ -32,15 +34,24 @@ class Forecast:
 
 
 def forecast(
-    model: CostModel, design: Design, plan: Sequence[Cohort], n_workers: int, studies: Path, inference: bool
+    model: CostModel, design: Design, plan: Sequence[Cohort], evaluated: Sequence[Cohort], n_workers: int, studies: Path
 ) -> Forecast:
-    """Return time and memory of ``plan`` on ``n_workers``, including the inference modes if ``inference``."""
+    """Return time and memory of training ``plan``, then evaluating the networks of ``evaluated``, on ``n_workers``."""
     throughput, source = expected_throughput(model, design, studies)
     seconds, memory = model.seconds(design, plan, n_workers, throughput), model.memory(design, plan, n_workers)
-    if inference:
-        seconds += model.inference_seconds(design, plan, n_workers, throughput)
+    if evaluated:
+        seconds += model.inference_seconds(design, evaluated, n_workers, throughput)
         memory += costs.inference_bytes(design, n_workers)
     return Forecast(seconds, memory, source)
+
+
+def unevaluated(folder: Folder, design: Design, execution: Execution) -> list[Cohort]:
+    """Return the networks of the grid, trained or to be trained, that this command evaluates first in the inference
+    modes; none where it leaves them to another."""
+    if not execution.inference or execution.shard[1] > 1:
+        return []
+    done = {run_id for run_id, _ in inference_tables.Store(folder.path).done(design)}
+    return cohorts(run for run in design.grid if run.applicable and design.run_id(run) not in done)
 
 
 def expected_throughput(model: CostModel, design: Design, studies: Path) -> tuple[float, str]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from study.engine import costs, devices, registry
 from study.errors import UsageError
 from study.runner.execution import Execution
-from study.runner.forecast import Forecast, forecast
+from study.runner.forecast import forecast, unevaluated
 from study.runner.progress import Progress, duration
 from study.spec import commands
 from study.spec.analysis_rule import AS_FIXED, AskedRule, fixed_rule
@@ -47,8 +47,8 @@ def check_free(folder: Folder) -> None:
     folder.check_not_archived()
     if (folder.path / JOURNAL).exists() and not folder.manifest.exists():
         raise UsageError(
-            f"{shown_path(folder.path)} holds an unfinished tuning. Choose another --study-id, or finish it:"
-            f" {commands.train_into(folder.path, 'study.tune')}"
+            f"{shown_path(folder.path)} holds an unfinished tuning. Choose another --study-id, or finish it with"
+            f" the command that began it, such as {commands.train_into(folder.path, 'study.tune')}"
         )
 
 
@@ -89,8 +89,6 @@ def describe_plan(design: Design, folder: Folder, execution: Execution, absent: 
     agreed_design(folder, design)
     runs, done = design.runs, folder.done(design)
     plan = make_plan(design, done, execution)
-    n_workers = min(execution.n_workers, max(1, len(plan)))
-    expected = _forecast(design, folder, plan, n_workers, execution)
     impossible = [run for run in runs if not run.applicable]
     reasons = sorted({ARMS[run.arm].reason for run in impossible})
     now = sum(len(cohort.runs) for cohort in plan)
@@ -101,8 +99,7 @@ def describe_plan(design: Design, folder: Folder, execution: Execution, absent: 
         f"runs     {len(runs)} planned, {len(done)} done, {n_missing} missing"
         + (f", {len(impossible)} not applicable ({', '.join(reasons)})" if impossible else ""),
         *([f"shard    {now} of the missing runs"] if execution.shard[1] > 1 else []),
-        f"time     {describe_time(expected.seconds, n_workers, expected.source)}",
-        f"memory   about {expected.memory / 1e9:.1f} GB",
+        *_describe_costs(design, folder, plan, execution),
     ]
 
 
@@ -117,9 +114,16 @@ def describe_time(seconds: float, n_workers: int, source: str) -> str:
     return f"about {duration(seconds)} with {counted(n_workers, 'worker')} on the CPU, estimated from {source}"
 
 
-def _forecast(design: Design, folder: Folder, plan: Sequence[Cohort], n_workers: int, execution: Execution) -> Forecast:
-    """Return the forecast by the engine that will most likely train."""
-    manifest = folder.read_manifest()
+def _describe_costs(design: Design, folder: Folder, plan: Sequence[Cohort], execution: Execution) -> list[str]:
+    """Return the lines on time and memory, by the engine that will most likely train; none where nothing is to do."""
+    evaluated = unevaluated(folder, design, execution)
+    if not (plan or evaluated):
+        return []
+    manifest, n_workers = folder.read_manifest(), min(execution.n_workers, max(1, len(plan), len(evaluated)))
     began_with = manifest and manifest["device"].get("engine")
     model: costs.CostModel = registry.likely_costs(execution.engine, design, execution.device, began_with)
-    return forecast(model, design, plan, n_workers, folder.path.parent, execution.inference)
+    expected = forecast(model, design, plan, evaluated, n_workers, folder.path.parent)
+    return [
+        f"time     {describe_time(expected.seconds, n_workers, expected.source)}",
+        f"memory   about {expected.memory / 1e9:.1f} GB",
+    ]

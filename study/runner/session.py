@@ -17,14 +17,12 @@ from study.engine.machine import memory_left
 from study.errors import EnvironmentFault, UsageError
 from study.runner import jobs, provenance
 from study.runner.execution import Execution
-from study.runner.forecast import expected_throughput
+from study.runner.forecast import expected_throughput, unevaluated
 from study.runner.outcome import INTERRUPTED, OUT_OF_TIME, TERMINATED, Outcome, OutOfTime, Terminated
 from study.runner.progress import Progress
 from study.spec.analysis_rule import AS_FIXED, AskedRule, FixedRule, fixed_rule
-from study.spec.cohorts import Cohort, cohorts
+from study.spec.cohorts import Cohort
 from study.spec.design import Design
-from study.spec.runs import Run
-from study.store import inference_tables
 from study.store.manifest import Manifest, session_of
 from study.store.schemas import SCHEMA_VERSION
 from study.store.study_folder import Folder
@@ -78,8 +76,8 @@ class Session:
         """Say how the command's time divides between training and the inference modes that follow it."""
         model, n_workers = costs.for_engine(place.engine), place.n_workers
         progress.expect(training=model.seconds(self.design, plan, n_workers, 1.0))
-        if self.execution.inference and self.execution.shard[1] == 1:
-            new = cohorts(_unevaluated(self.folder, self.design))
+        new = unevaluated(self.folder, self.design, self.execution)
+        if new:
             progress.expect(inference=model.inference_seconds(self.design, new, self.execution.n_workers, 1.0))
 
     def _train_stoppably(
@@ -216,12 +214,6 @@ def emit_place(progress: Progress, device: str, engine: str) -> None:
     what = "C kernel" if engine == registry.KERNEL else "torch engine"
     name = devices.name(device)
     progress.emit_once("device", f"device   {name}, {what}", device=devices.kind(device), name=name, engine=engine)
-
-
-def _unevaluated(folder: Folder, design: Design) -> list[Run]:
-    """Return the runs of the grid of which no inference mode is evaluated yet, trained or to be trained."""
-    done = {run_id for run_id, _ in inference_tables.Store(folder.path).done(design)}
-    return [run for run in design.grid if run.applicable and design.run_id(run) not in done]
 
 
 def record_timings(folder: Folder, command: str, timings: dict[str, float]) -> None:

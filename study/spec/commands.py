@@ -8,6 +8,8 @@ from study.spec.datasets import DATASETS
 
 OUT = Path("results")
 """The folder of studies, unless a command names another."""
+SUFFIXES = {"study.tune": "-tuned"}
+"""What a command puts behind the key of the data set in the name of a study."""
 STUDY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 """What a study may be called."""
 
@@ -41,10 +43,12 @@ def train_into(study: Path, module: str = "study.run") -> str:
 
     >>> train_into(Path("results/mine")), train_into(Path("else where/digits"))
     ('python -m study.run --study-id mine', "python -m study.run --out 'else where' --dataset digits")
+    >>> train_into(Path("results/digits-tuned"), "study.tune")
+    'python -m study.tune --dataset digits'
     """
     named = ["--study-id", study.name] if STUDY_ID.fullmatch(study.name) else []
-    keys = {data.folder: data.key for data in DATASETS.values()}
-    if module == "study.run" and study.name in keys:
+    keys = {data.folder + SUFFIXES.get(module, ""): data.key for data in DATASETS.values()}
+    if study.name in keys:
         named = ["--dataset", keys[study.name]]
     return command(module, *_out(study.parent), *named)
 

@@ -388,8 +388,9 @@ def _side_by_side(old: Design, new: Design) -> Iterable[tuple[str, Any, Any]]:
     shown = ["the MLP" if d.network is None else f"{d.network.name} ({d.network.sha256[:12]})" for d in (old, new)]
     yield "network", shown[0], shown[1]
     same = {arm.key for arm in old.own_arms} & {arm.key for arm in new.own_arms}
-    yield "own arms", *(sorted(str(a.to_dict()) for a in d.own_arms if a.key in same) for d in (old, new))
-    yield "data", *(_shown_data(design) for design in (old, new))
+    spelled = [sorted(str(arm.to_dict()) for arm in d.own_arms if arm.key in same) for d in (old, new)]
+    yield "own arms", spelled[0], spelled[1]
+    yield "own data", _shown_data(old), _shown_data(new)
     before, after = dict(old.vary), dict(new.vary)
     for key in sorted(before.keys() | after.keys()):
         if key in before and key in after:

@@ -74,13 +74,13 @@ def test_where_no_study_tells_the_throughput_it_follows_from_the_timed_product(
 
 
 @pytest.mark.parametrize("inference", [False, True])
-def test_the_inference_modes_are_in_the_forecast_where_they_are_asked_for(
+def test_the_inference_modes_are_in_the_forecast_where_networks_lack_them(
     inference: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(forecast, "_flop_per_second", lambda: 1e9)
     design, throughput = Design("digits"), KERNEL.throughput_per_flop * 1e9
     plan = cohorts(missing_runs(design, ()), workers=2)
-    found = forecast.forecast(KERNEL, design, plan, 2, tmp_path, inference)
+    found = forecast.forecast(KERNEL, design, plan, plan if inference else [], 2, tmp_path)
     seconds, memory = KERNEL.seconds(design, plan, 2, throughput), KERNEL.memory(design, plan, 2)
     if inference:
         seconds += KERNEL.inference_seconds(design, plan, 2, throughput)

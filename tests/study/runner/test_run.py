@@ -172,6 +172,19 @@ def test_a_dry_run_tells_and_touches_nothing(
     assert "memory   about" in told
 
 
+def test_a_dry_run_counts_the_time_of_what_is_missing_alone(
+    study_run: StudyRun, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither of a finished study, nor without the inference modes that its networks lack."""
+    study_run("--seeds", "1", "--no-ablation")
+    study_run("--seeds", "1", "--dry-run")
+    assert "time     about" in capsys.readouterr().out
+    for done in (("--no-ablation",), ()):
+        study_run("--seeds", "1", *done)
+        study_run("--seeds", "1", "--dry-run", *done)
+        assert "time  " not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["--dry-run", "--dataset", "digits", "--out", "nowhere"]])
 def test_help_and_dry_run_import_no_torch(arguments: list[str]) -> None:
     script = (

@@ -294,8 +294,8 @@ def test_a_grid_is_not_trained_where_a_tuning_has_not_ended(
     assert run.main([*GRID, "--out", str(tmp_path), "--study-id", "s", *dry]) == 2
     error = capsys.readouterr().err
     assert error == (
-        f"study.run: {tmp_path / 's'} holds an unfinished tuning. Choose another --study-id, or finish it:"
-        f" python -m study.tune --out {tmp_path} --study-id s\n"
+        f"study.run: {tmp_path / 's'} holds an unfinished tuning. Choose another --study-id, or finish it with"
+        f" the command that began it, such as python -m study.tune --out {tmp_path} --study-id s\n"
     )
     assert [path.name for path in (tmp_path / "s").iterdir()] == [JOURNAL]
 
@@ -382,8 +382,16 @@ def stop_at(n: int, stop: BaseException) -> Callable[..., None]:
     ("stop", "code", "sentence"),
     [
         (OutOfTime(), 75, "--max-time has passed: finished trials are saved; repeat the command to continue ({})"),
-        (KeyboardInterrupt(), 130, "study.tune: interrupted; finished runs are saved; repeat the command to continue"),
-        (Terminated(), 143, "study.tune: terminated; finished runs are saved; repeat the command to continue"),
+        (
+            KeyboardInterrupt(),
+            130,
+            "study.tune: interrupted; finished trials and runs are saved; repeat the command to continue",
+        ),
+        (
+            Terminated(),
+            143,
+            "study.tune: terminated; finished trials and runs are saved; repeat the command to continue",
+        ),
         (OSError(28, "No space left on device"), 3, "study.tune: [Errno 28] No space left on device; finished"),
     ],
 )
