@@ -1,5 +1,6 @@
 """python -m study.ablate: evaluate trained networks under other normalisation statistics and on other images."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
