@@ -255,7 +255,7 @@ def optimise(
     from study.tuning.space import DEFAULT, Space
 
     design = Design(
-        dataset,  # type: ignore[arg-type]
+        cast(str, dataset),  # of a data set it keeps the key
         arms=tuple(arms),
         seeds=tuple(seeds),
         epochs=epochs,

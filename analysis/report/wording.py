@@ -76,7 +76,7 @@ def _drawing(draw: Callable[..., Drawing], say: Say) -> Callable[..., Drawing]:
     def drawn(*arguments: Any, **options: Any) -> Drawing:
         drawing = draw(*arguments, **options)
         for text in drawing.findobj(Text):
-            text.set_text(say(text.get_text()))  # type: ignore[attr-defined]
+            text.set_text(say(text.get_text()))
         return drawing
 
     return drawn

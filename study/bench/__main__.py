@@ -25,6 +25,7 @@ from study.engine import environment
 from study.engine.machine import processor
 from study.errors import StudyError, UsageError
 from study.runner.console import Console
+from study.spec.datasets import AUTO, check_dataset
 from study.spec.design import Design
 
 WINDOW_SECONDS = 0.25
@@ -133,6 +134,8 @@ def run(options: Options) -> None:
         print(report.line(timing))
         _write(options.out, "report-", "made up", asdict(timing))
         return
+    if options.dataset != AUTO:
+        check_dataset(options.dataset, AUTO)
     name, notice = download.choose(options.dataset, options.data_dir)
     if notice:
         Console().emit("notice", f"Warning: {notice}", sys.stderr)

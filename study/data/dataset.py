@@ -81,7 +81,7 @@ def load_digits() -> Dataset:
 
 
 def _from_arrays(spec: DatasetSpec, arrays: Arrays) -> Dataset:
-    train, test = (Split(*map(torch.from_numpy, split)) for split in (arrays.train, arrays.test))
+    train, test = (Split(torch.from_numpy(x), torch.from_numpy(y)) for x, y in (arrays.train, arrays.test))
     return Dataset(spec.key, train, test, arrays.sha256)
 
 
@@ -108,8 +108,10 @@ def _read_cifar(spec: DatasetSpec, data_dir: Path) -> Arrays:
     sha256 = download.verify(spec.key, spec.source, data_dir)
     import torchvision.datasets
 
+    of_class = getattr(torchvision.datasets, spec.source.class_name)
+
     def split(train: bool) -> Any:
-        read = getattr(torchvision.datasets, spec.source.class_name)(root=data_dir, train=train)
+        read = of_class(root=data_dir, train=train)
         pixels = torch.from_numpy(read.data.transpose(0, 3, 1, 2))
         return _unit_interval(pixels).numpy(), np.array(read.targets, np.int64)
 

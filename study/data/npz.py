@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from tokenize import TokenError
 from typing import IO, Any
@@ -163,7 +164,7 @@ def _read_header(stream: IO[bytes]) -> tuple[np.dtype[Any], tuple[int, ...], boo
 
 
 @contextmanager
-def opened(path: Path, names: Sequence[str]) -> Iterator[tuple[Npz, IO[bytes]]]:
+def opened(path: Path, names: Sequence[str]) -> Iterator[tuple[Npz, BufferedReader]]:
     """Open an npz file with the arrays ``names``: its arrays, and the file itself for its digest.
 
     A UsageError where it is no such file, or asks for more than is read.

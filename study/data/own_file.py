@@ -7,8 +7,9 @@ all other numbers are taken as they are. Labels are integers, numbered in sorted
 
 import hashlib
 from functools import lru_cache
+from io import BufferedReader
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -246,6 +247,6 @@ def _shown(stem: str) -> str:
     return stem if stem.isprintable() and len(stem) <= MAX_NAME else key_of_file(Path(stem))
 
 
-def _sha256(file: IO[bytes]) -> str:
+def _sha256(file: BufferedReader) -> str:
     file.seek(0)
     return hashlib.file_digest(file, "sha256").hexdigest()

@@ -115,7 +115,9 @@ class DatasetSpec:
                 f"this is not a design: own_data is {describe_value(values)}; give an object with"
                 f" {', '.join(OWN_FIELDS)}"
             )
-        listed = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        listed: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+        }
         wrong = next((name for name, holds in _OWN_RULES.items() if not holds(listed)), None)
         if wrong is not None:
             raise UsageError(f"this is not a design: own_data has {describe_value(values[wrong])} as {wrong}")

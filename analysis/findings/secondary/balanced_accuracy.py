@@ -4,6 +4,7 @@ Accuracy on unequal classes is mostly that on the largest. Balanced accuracy is 
 of a class's test examples that are answered correctly (Brodersen, Ong, Stephan & Buhmann 2010); guessing scores 1/K.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,26 +36,38 @@ def balanced_accuracies(study: StudyData, level: float) -> list[BalancedAccuracy
     labels = test_labels(study) if study.design.data.counts else None
     if labels is None:
         return []
-    found = []
-    for arm in study.treatments:
-        cells = study.common_cells(arm, study.baseline)
-        sides = [np.stack([_of_seeds(study, name, cell, labels) for cell in cells]) for name in (study.baseline, arm)]
-        means = [side.mean(axis=0) for side in sides]
-        of_cells = [_compared(study, arm, cell, *(side[i] for side in sides), level) for i, cell in enumerate(cells)]
-        over_all = [_compared(study, arm, None, *means, level)] if len(cells) > 1 else []
-        found += [*over_all, *of_cells]
-    return [one for one in found if one.n]
+    return [one for arm in study.treatments for one in _of_arm(study, arm, labels, level) if one.n]
+
+
+def _of_arm(study: StudyData, arm: str, labels: NDArray[np.int64], level: float) -> list[BalancedAccuracy]:
+    cells = study.common_cells(arm, study.baseline)
+    if not cells:
+        return []
+    of_baseline, of_arm = (
+        np.stack([_of_seeds(study, name, cell, labels) for cell in cells]) for name in (study.baseline, arm)
+    )
+    of_cells = [_compared(study, arm, *at, level) for at in zip(cells, of_baseline, of_arm, strict=True)]
+    over_all = [_compared(study, arm, None, of_baseline.mean(0), of_arm.mean(0), level)] if len(cells) > 1 else []
+    return [*over_all, *of_cells]
 
 
 def _compared(
     study: StudyData, arm: str, cell: Cell | None, of_baseline: NDArray[np.float64], of_arm: NDArray[np.float64],
     level: float,
 ) -> BalancedAccuracy:  # fmt: skip
+    """Return the comparison of the seeds that have both runs; the values (seeds,) are NaN where there is none."""
     pairs = ~np.isnan(of_baseline) & ~np.isnan(of_arm)
-    sides = [side[pairs] for side in (of_baseline, of_arm)]
-    difference = t_interval(zero_rounding_noise(sides[1] - sides[0]), level)
-    means = [float(side.mean()) if pairs.any() else float("nan") for side in sides]
-    return BalancedAccuracy(cell, study.baseline, arm, int(pairs.sum()), *means, difference)
+    baseline, own = of_baseline[pairs], of_arm[pairs]
+    means = [float(side.mean()) if len(side) else math.nan for side in (baseline, own)]
+    return BalancedAccuracy(
+        cell,
+        study.baseline,
+        arm,
+        n=len(own),
+        of_baseline=means[0],
+        of_arm=means[1],
+        difference=t_interval(zero_rounding_noise(own - baseline), level),
+    )
 
 
 def _of_seeds(study: StudyData, arm: str, cell: Cell, labels: NDArray[np.int64]) -> NDArray[np.float64]:

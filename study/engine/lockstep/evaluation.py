@@ -50,5 +50,6 @@ def _first_largest(logits: Tensor) -> Tensor:
     largest and the result is one past the last.
     """
     n_classes = logits.shape[-2]
-    classes = torch.arange(n_classes, dtype=torch.uint8, device=logits.device)[:, None]
+    kind = torch.uint8 if n_classes < 256 else torch.int16  # one byte is fastest, and one past the last must fit
+    classes = torch.arange(n_classes, dtype=kind, device=logits.device)[:, None]
     return torch.where(logits == logits.amax(-2, keepdim=True), classes, n_classes).amin(-2)

@@ -369,3 +369,37 @@ def test_a_million_rows_are_read_in_seconds_and_with_less_than_two_copies(tmp_pa
     assert isinstance(found.train.images, torch.Tensor)
     more = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
     assert more < 2 * found.train.images.nbytes
+
+
+# --- from Python
+
+
+def test_a_study_of_one_s_own_data_from_python(tmp_path: Path) -> None:
+    import study
+
+    data = study.own_data(save(tmp_path / "mine.npz", table()))
+    design = study.Design(data, batch_sizes=(16,), lrs=(0.01,), seeds=(0, 1), epochs=2)
+    folder = study.train(design, tmp_path / "results" / "mine", inference_modes=False, workers=1)
+    assert len(study.read(folder)) == 2 * 2 * 3 * 2
+    assert study.Design(study.DATASETS["digits"]) == study.Design("digits")
+    with pytest.raises(study.StudyError, match=r"absent.npz: No such file or directory"):
+        study.own_data(tmp_path / "absent.npz")
+
+
+@pytest.mark.slow
+def test_one_s_own_data_are_tuned(tmp_path: Path) -> None:
+    path = save(tmp_path / "mine.npz", table(200, 50))
+    options = ["--trials", "2", "--seeds", "2", "--tune-seeds", "1", "--epochs", "1", "--space", "batch_size=16:32"]
+    assert tune.main(["--dataset", str(path), "--out", str(tmp_path), "--quiet", *options]) == 0
+    assert (tmp_path / "mine-tuned" / "trials.parquet").exists()
+
+
+def test_classes_that_tuning_cannot_hold_out_are_refused_and_nothing_is_half_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = np.r_[np.zeros(59, int), 1]
+    path = save(tmp_path / "mine.npz", table(), y_train=labels, y_test=np.arange(20) % 2)
+    options = ["--trials", "2", "--space", "batch_size=16:32", "--out", str(tmp_path / "results")]
+    assert tune.main(["--dataset", str(path), *options, "--quiet"]) == 2
+    assert "its smallest class has 1 of 60 training examples" in capsys.readouterr().err
+    assert not list((tmp_path / "results").glob("*/*.json"))

@@ -89,3 +89,20 @@ def test_a_single_run_of_a_table_is_fitted_in_memory(tmp_path: Path) -> None:
     design, _ = design_and_data(3, tmp_path)
     history = study.fit(design, Run(16, 0.01, seed=0, arm="bn"), engine="torch")
     assert history.test_correct.shape == (1, 33)
+
+
+@pytest.mark.parametrize("n_classes", [255, 256, 300])
+def test_more_classes_than_a_byte_holds_are_counted_as_the_plain_loop_counts_them(
+    n_classes: int, tmp_path: Path
+) -> None:
+    labels = np.arange(2 * n_classes) % n_classes
+    rows = labels[:, None] % [7, 11, 13] + 0.5
+    path = save(tmp_path / "x.npz", {}, X_train=rows, y_train=labels, X_test=rows, y_test=labels)
+    design = Design(own_file.describe(path), batch_sizes=(64,), lrs=(0.05,), seeds=(0,), epochs=4)
+    data, cohort = load(design.data, tmp_path).to("cpu", torch.float64), cohort_of(64, ("bn",), (0.05,), (0,))
+    history = training.train(design, cohort, data)
+    *_, (network, _) = reference.train(design, cohort.runs[0], data)
+    loss, n_correct = reference.evaluate(network, data.test.images, data.test.labels)
+    assert n_correct > 5
+    assert history.n_correct[0, -1, 1] == n_correct
+    assert history.loss[0, -1, 1] == pytest.approx(loss, rel=1e-7)
