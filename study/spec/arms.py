@@ -143,8 +143,8 @@ PALETTE = ("#cc78bc", "#ca9161", "#56b4e9", "#de8f05", "#949494", "#ece133", "#f
 def _looks(arms: Iterable[Arm]) -> Iterable[Arm]:
     """Yield the arms, each in another colour, line and marker."""
     for i, arm in enumerate(arms):
-        look = {"colour": PALETTE[i % len(PALETTE)], "line": LINES[i % len(LINES)], "marker": MARKERS[3 + i % 12]}
-        yield replace(arm, **look)
+        colour, line, marker = PALETTE[i % len(PALETTE)], LINES[i % len(LINES)], MARKERS[3 + i % 12]
+        yield replace(arm, colour=colour, line=line, marker=marker)
 
 
 def _of_ghost(g: int) -> Arm:
