@@ -122,4 +122,4 @@ def _forecast(design: Design, folder: Folder, plan: Sequence[Cohort], n_workers:
     manifest = folder.read_manifest()
     began_with = manifest and manifest["device"].get("engine")
     model: costs.CostModel = registry.likely_costs(execution.engine, design, execution.device, began_with)
-    return forecast(model, design, plan, n_workers, folder.path.parent, execution.inference)
+    return forecast(model, design, plan, n_workers, folder.path.parent, execution.evaluates)

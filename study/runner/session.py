@@ -78,7 +78,7 @@ class Session:
         """Say how the command's time divides between training and the inference modes that follow it."""
         model, n_workers = costs.for_engine(place.engine), place.n_workers
         progress.expect(training=model.seconds(self.design, plan, n_workers, 1.0))
-        if self.execution.inference and self.execution.shard[1] == 1:
+        if self.execution.evaluates and self.execution.shard[1] == 1:
             new = cohorts(_unevaluated(self.folder, self.design))
             progress.expect(inference=model.inference_seconds(self.design, new, self.execution.n_workers, 1.0))
 
