@@ -1,6 +1,6 @@
 """Do six studies come out of this tree as they came out of another commit, byte for byte?
 
-    python tests/golden.py BASE [--only digits-kernel ...] [--pages] [--keep DIR]
+    python tests/golden.py BASE [--only digits-kernel ...] [--pages] [--values] [--keep DIR]
 
 Makes every study twice in one environment, at the commit BASE (in a git worktree) and by the tree that this file
 stands in, and compares tables, networks, manifests and the statistics of the report (``tables/*.csv``). Nothing is
@@ -11,7 +11,8 @@ A manifest is compared without its commit, its timings and dates, the looks that
 fixed before the first run and the form of the first layer that a timing chose; locks are left out, and a search's
 journal is compared by its name alone. Reports are compared on their own ground: that of the head reads the very folder
 that BASE trained. ``--pages`` compares the page, ``report.json`` and the figures too, for a change that is to leave
-them as they are.
+them as they are. ``--values`` compares what tables and networks hold in the place of files' bytes, manifests and
+parts: for a BASE of another schema version.
 """
 
 import argparse
@@ -23,6 +24,9 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
+from safetensors.numpy import load
 
 ROOT = Path(__file__).resolve().parent.parent
 DIGITS = ["--dataset", "digits"]
@@ -63,6 +67,7 @@ def main() -> int:
     parser.add_argument("base", metavar="BASE")
     parser.add_argument("--only", nargs="+", choices=STUDIES, default=list(STUDIES))
     parser.add_argument("--pages", action="store_true")
+    parser.add_argument("--values", action="store_true")
     parser.add_argument("--keep", type=Path, default=ROOT / "results" / "golden")
     options = parser.parse_args()
     home = options.keep.resolve()
@@ -70,7 +75,7 @@ def main() -> int:
     n_different = 0
     for name in options.only:
         began = time.monotonic()
-        found = compare_study(name, tree, home, pages=options.pages)
+        found = compare_study(name, tree, home, pages=options.pages, values=options.values)
         n_different += len(found)
         print(f"{name}: {'equal' if not found else 'DIFFERENT'} ({time.monotonic() - began:.0f} s)", flush=True)
         for line in found:
@@ -94,7 +99,7 @@ def git(*words: str) -> None:
     subprocess.run(["git", "-C", ROOT, *words], check=True)
 
 
-def compare_study(name: str, tree: Path, home: Path, pages: bool) -> list[str]:
+def compare_study(name: str, tree: Path, home: Path, pages: bool, values: bool = False) -> list[str]:
     """The differences, a line each."""
     base, trained, read = (home / part / "results" / name for part in ("base", "trained", "read"))
     if not (home / "base" / f"{name}.done").exists():
@@ -104,7 +109,7 @@ def compare_study(name: str, tree: Path, home: Path, pages: bool) -> list[str]:
         (home / "base" / f"{name}.done").touch()
     shutil.rmtree(trained, ignore_errors=True)
     train(name, trained, ROOT)
-    found = differences(base, trained, without=REPORTED)
+    found = value_differences(base, trained) if values else differences(base, trained, without=REPORTED)
     shutil.rmtree(read, ignore_errors=True)
     shutil.copytree(base, read, ignore=shutil.ignore_patterns(*REPORTED))
     report(read, ROOT)
@@ -142,6 +147,29 @@ def differences(one: Path, other: Path, without: tuple[str, ...] = ()) -> list[s
         if Path(name).name not in UNSTABLE and content(one / name) != content(other / name):
             lines.append(f"{name}: differs ({one / name} {other / name})")
     return lines
+
+
+def value_differences(one: Path, other: Path) -> list[str]:
+    """Tables of the first folder whose values differ in the other, and networks; whatever their types and files."""
+    wrong = []
+    for path in sorted(one.glob("*.parquet")):
+        mine, theirs = (pd.read_parquet(folder / path.name) for folder in (one, other))
+        try:
+            pd.testing.assert_frame_equal(mine, theirs, check_dtype=False, check_exact=True)
+        except AssertionError as error:
+            wrong.append(f"{path.name}: {' '.join(str(error).split())[:200]}")
+    if tensors(one) != tensors(other):
+        wrong.append("networks differ")
+    return wrong
+
+
+def tensors(study: Path) -> dict[str, bytes]:
+    """The tensors of all networks by run and name; in schema version 1 the name of a file is the run's."""
+    found = {}
+    for path in study.glob("weights/*.safetensors"):
+        for name, tensor in load(path.read_bytes()).items():
+            found[name if "/" in name else f"{path.stem}/{name}"] = tensor.tobytes()
+    return found
 
 
 def files(folder: Path, without: tuple[str, ...]) -> set[str]:

@@ -19,7 +19,7 @@ from filelock import FileLock
 
 from study.data.lazy import ImageSource
 from study.engine import devices, environment, numerics
-from study.engine.costs import TORCH, CostModel
+from study.engine.costs import KERNEL, TORCH, CostModel
 from study.engine.environment import Machine
 from study.errors import UsageError
 from study.spec import commands, conditions
@@ -191,10 +191,17 @@ def _images(folder: Folder, source: ImageSource, device: str) -> "Dataset":
     return images if device == "cpu" else images.to(device)
 
 
+def _engine(folder: Folder, device: str) -> str:
+    """Return the engine whose steps show the arithmetic of an evaluation: torch's, which trains what the kernel does as
+    well, or the study's own where that is a third one."""
+    own = str(folder.own_manifest()["device"].get("engine", TORCH.kind))
+    return devices.numerics_id(device, tf32=False) if own.startswith((TORCH.kind, KERNEL.kind)) else own
+
+
 def _agree_numerics(folder: Folder, design: Design, todo: Todo, images: "Dataset", mixed: bool, report: Report) -> None:
     """Refuse, or report, a machine that computes with other bits than the one that began; keep what it adds."""
     device = images.test.images.device.type
-    engine = devices.numerics_id(device, tf32=False)
+    engine = _engine(folder, device)
     found = numerics.of_cells(design, {run.cell for run in todo}, images, engine)
     with folder.lock():
         manifest = folder.own_manifest()

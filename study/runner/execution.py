@@ -40,6 +40,11 @@ class Execution:
         return self.workers or cores()
 
     @property
+    def evaluates(self) -> bool:
+        """Whether the networks of what is trained are evaluated at the end."""
+        return self.inference and self.networks
+
+    @property
     def shard_suffix(self) -> str:
         """The end of the names of files that belong to one shard; a whole study is shard 1 of 1."""
         part, of = self.shard

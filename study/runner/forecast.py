@@ -48,7 +48,7 @@ def forecast(
 def unevaluated(folder: Folder, design: Design, execution: Execution) -> list[Cohort]:
     """Return the networks of the grid, trained or to be trained, that this command evaluates first in the inference
     modes; none where it leaves them to another."""
-    if not execution.inference or execution.shard[1] > 1:
+    if not execution.evaluates or execution.shard[1] > 1:
         return []
     done = {run_id for run_id, _ in inference_tables.Store(folder.path).done(design)}
     return cohorts(run for run in design.grid if run.applicable and design.run_id(run) not in done)
