@@ -217,7 +217,8 @@ class Session:
         """Return the study's baseline, which arms that are added leave as it is; None where it is the default."""
         fixed = baseline_of(older) if older and self.folder.has_runs() else None
         self.asked.check_baseline(self.folder.path, self.design.arms, fixed)
-        baseline = fixed or self.asked.baseline or (older.get("baseline") if older else None)
+        before = older.get("baseline") if older else None
+        baseline = fixed or self.asked.baseline or before
         return None if baseline == default_baseline(self.design.arms) else baseline
 
     def _device(self, data: "Dataset", place: Place) -> dict[str, Any]:

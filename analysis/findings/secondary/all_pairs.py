@@ -74,7 +74,7 @@ def _best_common(study: StudyData, arms: Sequence[str]) -> Cell | None:
     for cell in study.cells:
         by_arm = rows_in(rows, cell, study.cell_key).groupby("arm")[PRIMARY].mean()
         if {*arms} <= {*by_arm.index}:
-            means[cell] = float(by_arm[[*arms]].mean())
+            means[cell] = float(by_arm[sorted(arms)].mean())  # in one order, whatever the baseline
     return max(means, key=means.__getitem__, default=None)
 
 
