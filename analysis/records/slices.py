@@ -9,11 +9,11 @@ import pandas as pd
 
 from analysis.errors import AnalysisError
 from analysis.records.cells import rows_in
-from analysis.records.tables import StudyData
+from analysis.records.tables import StudyData, check
 from study.errors import quote
 from study.spec.checks import nearest
 from study.spec.design import Design
-from study.spec.factors import FACTORS, Factor, Level
+from study.spec.factors import FACTORS, Cell, Factor, Level
 
 
 def parse(words: Sequence[str]) -> dict[str, str]:
@@ -58,14 +58,14 @@ def sliced(study: StudyData, at: Mapping[str, Any]) -> StudyData:
     design = _design(study.design, levels)
     if len(design.cells) == len(study.design.cells):
         raise AnalysisError(f"{_typed(at)}: every setting of {study.name} has it, so there is nothing to leave out")
-    inside = next(iter(design.cells))
-    records, runs = (_rows(table, inside.but(**levels), levels) for table in (study.records, study.runs))
+    records, runs = (_rows(table, design.cells[0], levels) for table in (study.records, study.runs))
     if records.empty:
         raise AnalysisError(f"{_typed(at)}: no run of {study.name} there has records yet")
+    check(records, runs, study.name, design)
     return replace(study, design=design, records=records, runs=runs, whole=study, at=levels)
 
 
-def _rows(table: pd.DataFrame, cell: Any, levels: Mapping[str, Level]) -> pd.DataFrame:
+def _rows(table: pd.DataFrame, cell: Cell, levels: Mapping[str, Level]) -> pd.DataFrame:
     return rows_in(table, cell, [*levels]).reset_index(drop=True)
 
 

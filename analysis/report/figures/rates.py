@@ -117,8 +117,8 @@ def _panels(titles: Mapping[Levels, str], counted: set[Levels], medium: Medium) 
     rows = [*titles]
     width = 1 if medium.stacked else min(len(rows), PER_LINE)
     lines = [rows[start : start + width] for start in range(0, len(rows), width)]
-    accuracy = ACCURACY + LINE * max(title.count("\n") for title in titles.values())
-    heights = [[accuracy, *([FAILURES] if counted & set(line) else [])] for line in lines]
+    high = ACCURACY + LINE * max(title.count("\n") for title in titles.values())
+    heights = [[high, *([FAILURES] if counted & set(line) else [])] for line in lines]
     every = [height for of_line in heights for height in of_line]
     figure = Figure(figsize=(medium.width, sum(every)), layout="constrained")
     grid, panels, at = figure.add_gridspec(len(every), width, height_ratios=every), [], 0
