@@ -35,7 +35,7 @@ class Experiment:
     """First seed."""
     arms: tuple[str, ...] = DEFAULT_ARMS
     """Arms to compare: bn, no_bn, layer, bn_after, bn_beta, bn_gamma, bn_no_affine, bn_no_bias, layer_after, rms,
-    renorm, noisy, and with any number ghost_8 (images), group_4 (units), dropout_0.2. Spell out your own under
+    renorm, noisy, and with any number ghost_8 (images), group_4 (groups), dropout_0.2. Spell out your own under
     [own-arms.KEY] in a TOML file for --config."""
     batch_sizes: tuple[int, ...] = (32, 128, 512)
     """Images per training step. Batch norm needs at least 2 images per batch; size 1 is recorded as not applicable."""

@@ -87,7 +87,7 @@ def test_an_unknown_arm_is_refused_with_the_known_ones_the_nearest_and_how_to_sp
         ({"norm": "batch", "grup": 4}, r"the arm mine: 'grup' is unknown \(did you mean group\?\)"),
         ({"norm": "batch", "group": 4}, "batch: group is 4, and it has no groups; leave it out"),
         ({"norm": "ghost"}, "ghost: it needs a group, a number of images such as 8"),
-        ({"norm": "group", "group": 1}, "group: group 1: give a whole number from 2 to 32768 units"),
+        ({"norm": "group", "group": 1}, "group: group 1: give a whole number from 2 to 32768 groups"),
         ({"norm": "layer", "momentum": 0.5}, "layer: it keeps no averages, so it has no momentum; leave it out"),
         ({"norm": "batch", "momentum": 0}, 'momentum is 0; give a number above 0 up to 1, or "cumulative"'),
         ({"norm": "batch", "momentum": True}, 'momentum is true; give a number above 0 up to 1, or "cumulative"'),
@@ -172,6 +172,8 @@ def test_groups_that_do_not_divide_a_layer_are_refused() -> None:
         UsageError, match="--hidden 33: groups of 4 units do not divide it; give a multiple, such as 36"
     ):
         Design("digits", ("group_4", "no_bn"), hidden=(32, 33))
+    with pytest.raises(UsageError, match="--hidden 4: .* such as 8"):
+        Design("digits", ("group_4", "no_bn"), hidden=(4,))
 
 
 @pytest.mark.parametrize("arm", ["layer", "bn_after", "bn_no_bias", "dropout_0.2", "ghost_8", SLOW])
