@@ -69,7 +69,7 @@ class Norm:
     kind: str
     """A key of NORM_KINDS."""
     group: int | None = None
-    """Images that share a mean and a variance, in ghosts; the number of groups of units, as torch.nn.GroupNorm has it."""
+    """Images that share a mean and a variance, in ghosts; the number of groups of units, as in torch.nn.GroupNorm."""
     placement: Literal["before", "after"] = "before"
     """Where it stands, seen from the activation."""
     gamma: bool = True

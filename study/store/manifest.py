@@ -14,7 +14,7 @@ from typing import Any, NotRequired, TypedDict, cast
 
 from study.errors import EnvironmentFault, UsageError, describe_value, truncate
 from study.spec.analysis_rule import DECISIONS
-from study.spec.arms import ARMS, KEY
+from study.spec.arms import KEY
 from study.spec.design import Design
 from study.store.schemas import SCHEMA_VERSION
 from study.store.untrusted_parquet import MAX_LENGTH, InvalidFile, file_bytes
@@ -87,12 +87,13 @@ def _check_fields(values: dict[str, Any]) -> None:
     if fault is not None:
         raise InvalidFile(fault)
     try:
-        Design.from_dict(values["design"])
+        design = Design.from_dict(values["design"])
     except UsageError as error:
         raise InvalidFile(f"has a design that cannot be: {error}") from None
-    for i, look in enumerate(values.get("looks", ())):  # the design has made a user's own arms known
-        if look["arm"] not in ARMS:
-            raise InvalidFile(f"has {describe_value(look['arm'])} as looks[{i}].arm; {ARM.description} belongs there")
+    for i, look in enumerate(values.get("looks", ())):
+        if look["arm"] not in design.arms:
+            known = ", ".join(design.arms)
+            raise InvalidFile(f"has {describe_value(look['arm'])} as looks[{i}].arm; one of {known} belongs there")
 
 
 def _json(content: bytes) -> Any:

@@ -168,11 +168,9 @@ def test_an_arm_says_on_which_batches_it_cannot_train(arm: str, batch_size: int,
 
 
 def test_groups_that_do_not_divide_a_layer_are_refused() -> None:
-    with pytest.raises(
-        UsageError, match="--hidden 33: groups of 4 units do not divide it; give a multiple, such as 36"
-    ):
+    with pytest.raises(UsageError, match=r"--hidden 33: it cannot be divided into 4 .* such as 36"):
         Design("digits", ("group_4", "no_bn"), hidden=(32, 33))
-    with pytest.raises(UsageError, match="--hidden 4: .* such as 8"):
+    with pytest.raises(UsageError, match=r"--hidden 4: .* such as 8"):
         Design("digits", ("group_4", "no_bn"), hidden=(4,))
 
 
@@ -190,3 +188,20 @@ def test_an_arm_that_the_kernel_does_not_know_trains_by_torch_and_says_so(arm: s
 def test_what_is_compared_by_default_is_another_thing_than_what_is_known() -> None:
     assert Design("digits").arms == DEFAULT_ARMS
     assert {*DEFAULT_ARMS} <= {*ARMS}
+
+
+@pytest.mark.parametrize(
+    ("own", "message"),
+    [
+        (3, "own_arms is 3; give a list of objects"),
+        ([3], "own_arms has 3; give a list of objects"),
+        ([{}], "an arm is .*; give an object such as"),
+        ([{"key": "mine", "norm": ["batch"]}], "normalisation .* is not a name; choose from: batch, layer"),
+        ([{"key": "mine", "norm": "ghost", "group": 10**9}], "ghost: group 1000000000: give a whole number from 2"),
+        ([{"key": "bn", "norm": "layer"}], "the arm bn is known and is another one"),
+    ],
+)
+def test_own_arms_of_a_strangers_manifest_are_checked(own: object, message: str) -> None:
+    values = Design("digits", ("bn", "no_bn")).to_dict() | {"own_arms": own}
+    with pytest.raises(UsageError, match=message):
+        Design.from_dict(values)
