@@ -68,7 +68,7 @@ class Options(Experiment, Data, StudyFolder, Judgement, Machine, Advanced, Sitti
     """Train the same small network with and without batch normalisation, over a grid of batch sizes, learning rates
     and seeds, and record every epoch.
 
-    Repeat the command to train what is missing. Longer lists of seeds or levels extend the study.
+    Repeat the command to train what is missing. Longer lists of arms, seeds or levels extend the study.
 
     Exit codes: 0 complete; 1 some runs failed; 2 wrong usage; 3 the machine's fault (no data, no space, no CUDA,
     another process at work); 75 stopped by --max-time; 130 and 143 stopped by a signal.
