@@ -79,8 +79,8 @@ def train(
 ) -> Path:
     """Train what is missing of a study, and commit every cohort of runs as it is done.
 
-    The same call again does nothing more; a design with longer lists of seeds or levels extends the study; whatever
-    stopped a call, the next one goes on.
+    The same call again does nothing more; a design with longer lists of arms, seeds or levels extends the study;
+    whatever stopped a call, the next one goes on.
 
     Parameters
     ----------

@@ -36,7 +36,7 @@ class Experiment:
     """First seed."""
     arms: tuple[str, ...] = DEFAULT_ARMS
     """Arms to compare: bn, no_bn, layer, bn_after, bn_beta, bn_gamma, bn_no_affine, bn_no_bias, layer_after, rms,
-    renorm, noisy, and with any number ghost_8 (images), group_4 (units), dropout_0.2. Spell out your own under
+    renorm, noisy, and with any number ghost_8 (images), group_4 (groups), dropout_0.2. Spell out your own under
     [own-arms.KEY] in a TOML file for --config."""
     batch_sizes: tuple[int, ...] = (32, 128, 512)
     """Images per training step. Batch norm needs at least 2 images per batch; size 1 is recorded as not applicable."""
@@ -80,7 +80,7 @@ class Options(Experiment, Data, StudyFolder, Judgement, Machine, Advanced, Sitti
     """Train the same small network with and without batch normalisation, over a grid of batch sizes, learning rates
     and seeds, and record every epoch.
 
-    Repeat the command to train what is missing. Longer lists of seeds or levels extend the study.
+    Repeat the command to train what is missing. Longer lists of arms, seeds or levels extend the study.
 
     Exit codes: 0 complete; 1 some runs failed; 2 wrong usage; 3 the machine's fault (no data, no space, no CUDA,
     another process at work); 75 stopped by --max-time; 130 and 143 stopped by a signal.

@@ -152,7 +152,7 @@ def _of_ghost(g: int) -> Arm:
 
 
 def _of_group(g: int) -> Arm:
-    return Arm(f"group_{g}", f"group normalisation ({g} units)", f"group norm {g}", f"group {g}", Norm("group", g))
+    return Arm(f"group_{g}", f"group normalisation ({g} groups)", f"group norm {g}", f"group {g}", Norm("group", g))
 
 
 def _of_dropout(p: float) -> Arm:

@@ -424,7 +424,7 @@ class Design:
         if changed:
             raise UsageError(
                 "the design differs from the study's:\n  " + "\n  ".join(changed) + "\n"
-                "Extend a study with longer lists of seeds and levels;"
+                "Extend a study with longer lists of arms, seeds and levels;"
                 " for any other change choose another --study-id."
             )
 

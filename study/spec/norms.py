@@ -32,7 +32,7 @@ class Kind:
     statistics: tuple[str, ...] = ()
     """The statistics kept for prediction, where the mean and variance are of the images of a batch; none where every
     image has its own."""
-    group_of: Literal["images", "units"] | None = None
+    group_of: Literal["images", "groups"] | None = None
     """What ``Norm.group`` is a number of; None where it has no groups."""
     draws: bool = False
     """Whether a training step draws random numbers."""
@@ -49,7 +49,7 @@ NORM_KINDS = {
             "ghost", "ghost batch normalisation", "Hoffer, Hubara & Soudry 2017, 1705.08741",
             BATCH_STATISTICS, group_of="images",
         ),
-        Kind("group", "group normalisation", "Wu & He 2018, 1803.08494", group_of="units"),
+        Kind("group", "group normalisation", "Wu & He 2018, 1803.08494", group_of="groups"),
         Kind("rms", "root-mean-square normalisation", "Zhang & Sennrich 2019, 1910.07467", beta=False),
         Kind("renorm", "batch renormalisation", "Ioffe 2017, 1702.03275", BATCH_STATISTICS),
         Kind("noisy", "noisy batch normalisation", "Santurkar et al. 2018, 1805.11604", BATCH_STATISTICS, draws=True),
@@ -69,7 +69,7 @@ class Norm:
     kind: str
     """A key of NORM_KINDS."""
     group: int | None = None
-    """Images or units that share a mean and a variance, in a kind that has groups."""
+    """Images that share a mean and a variance, in ghosts; the number of groups of units, as in torch.nn.GroupNorm."""
     placement: Literal["before", "after"] = "before"
     """Where it stands, seen from the activation."""
     gamma: bool = True
@@ -135,14 +135,14 @@ class Norm:
         return None
 
     def check_widths(self, widths: Sequence[int]) -> None:
-        """Refuse hidden layers that its groups of units do not divide."""
-        if NORM_KINDS[self.kind].group_of == "units" and self.group:
+        """Refuse hidden layers that cannot be divided into its groups of units: a unit alone is always its mean."""
+        if NORM_KINDS[self.kind].group_of == "groups" and self.group:
             for width in widths:
-                if width % self.group:
-                    whole = -(-width // self.group) * self.group
+                if width % self.group or width == self.group:
+                    whole = max(2, -(-width // self.group)) * self.group
                     raise UsageError(
-                        f"--hidden {width}: groups of {self.group} units do not divide it; give a multiple, such as"
-                        f" {whole}, or other groups"
+                        f"--hidden {width}: it cannot be divided into {self.group} groups of two units or more; give a"
+                        f" multiple, such as {whole}, or other groups"
                     )
 
     @property

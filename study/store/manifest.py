@@ -14,7 +14,7 @@ from typing import Any, NotRequired, TypedDict, cast
 
 from study.errors import EnvironmentFault, UsageError, describe_value, truncate
 from study.spec.analysis_rule import DECISIONS
-from study.spec.arms import ARMS, KEY, default_baseline
+from study.spec.arms import KEY, default_baseline
 from study.spec.design import Design
 from study.store.schemas import OLDEST_VERSION, SCHEMA_VERSION
 from study.store.untrusted_parquet import MAX_LENGTH, InvalidFile, file_bytes
@@ -116,11 +116,11 @@ def _check_fields(values: dict[str, Any]) -> None:
         arms = Design.from_dict(values["design"]).arms
     except UsageError as error:
         raise InvalidFile(f"has a design that cannot be: {error}") from None
-    if values.get("baseline", arms[0]) not in arms:
-        raise InvalidFile(f"has {describe_value(values['baseline'])} as baseline; one of its arms belongs there")
-    for i, look in enumerate(values.get("looks", ())):  # the design has made a user's own arms known
-        if look["arm"] not in ARMS:
-            raise InvalidFile(f"has {describe_value(look['arm'])} as looks[{i}].arm; {ARM.description} belongs there")
+    given = {"baseline": values.get("baseline", arms[0])}
+    given |= {f"looks[{i}].arm": look["arm"] for i, look in enumerate(values.get("looks", ()))}
+    for field_name, arm in given.items():
+        if arm not in arms:
+            raise InvalidFile(f"has {describe_value(arm)} as {field_name}; one of {', '.join(arms)} belongs there")
 
 
 def _json(content: bytes) -> Any:

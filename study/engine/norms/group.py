@@ -1,7 +1,7 @@
-"""Group normalisation of stacked runs: the units of an image in groups of g, each by its own mean and variance.
+"""Group normalisation of stacked runs: the units of an image in G groups, each by its own mean and variance.
 
 Wu & He 2018, equations 1 to 6, on vectors: neighbouring units form a group, as in torch.nn.GroupNorm, whose first
-argument is the number of groups, width / g. Gamma and beta are learnt by unit.
+argument is G too. Gamma and beta are learnt by unit.
 """
 
 import torch
@@ -27,12 +27,12 @@ def stacked(layer: HiddenLayer, norm: Norm) -> ByImage:
 
 
 def _groups(z: Tensor, norm: Norm) -> Tensor:
-    """Return z (..., width) as (..., groups, g)."""
-    return torch.unflatten(z, -1, (-1, norm.group or 1))
+    """Return z (..., width) as (..., G, width / G)."""
+    return torch.unflatten(z, -1, (norm.group or 1, -1))
 
 
 def twin(width: int, norm: Norm, seed: int = 0, layer: int = 0) -> nn.Module:
-    return unlearnt(nn.GroupNorm(width // (norm.group or 1), width, eps=NORM_EPS), norm)
+    return unlearnt(nn.GroupNorm(norm.group or 1, width, eps=NORM_EPS), norm)
 
 
 def by_image(z: Tensor, norm: Norm) -> Tensor:

@@ -211,7 +211,7 @@ def put(manifest: Any, place: str, value: Any) -> None:
         ("earlier.0.looks", [], r"has the field 'earlier\[0\].looks', which this program does not know"),
         ("looks", None, "has null as looks; a list belongs there"),
         ("looks.0", {}, r"lacks looks\[0\].alpha, looks\[0\].arm, looks\[0\].mean_diff"),
-        ("looks.0.arm", "bm", r"has 'bm' as looks\[0\].arm; one of bn, no_bn, layer belongs there"),
+        ("looks.0.arm", "bm", r"has 'bm' as looks\[0\].arm; one of bn, no_bn belongs there"),
         ("looks.0.alpha", 0.5, r"has 0.5 as looks\[0\].alpha; a number between 0 and 0.5"),
         ("looks.0.seeds", "6", r"has '6' as looks\[0\].seeds"),
         ("looks.0.p_t", -0.1, r"has -0.1 as looks\[0\].p_t"),

@@ -87,7 +87,7 @@ def test_an_unknown_arm_is_refused_with_the_known_ones_the_nearest_and_how_to_sp
         ({"norm": "batch", "grup": 4}, r"the arm mine: 'grup' is unknown \(did you mean group\?\)"),
         ({"norm": "batch", "group": 4}, "batch: group is 4, and it has no groups; leave it out"),
         ({"norm": "ghost"}, "ghost: it needs a group, a number of images such as 8"),
-        ({"norm": "group", "group": 1}, "group: group 1: give a whole number from 2 to 32768 units"),
+        ({"norm": "group", "group": 1}, "group: group 1: give a whole number from 2 to 32768 groups"),
         ({"norm": "layer", "momentum": 0.5}, "layer: it keeps no averages, so it has no momentum; leave it out"),
         ({"norm": "batch", "momentum": 0}, 'momentum is 0; give a number above 0 up to 1, or "cumulative"'),
         ({"norm": "batch", "momentum": True}, 'momentum is true; give a number above 0 up to 1, or "cumulative"'),
@@ -168,10 +168,10 @@ def test_an_arm_says_on_which_batches_it_cannot_train(arm: str, batch_size: int,
 
 
 def test_groups_that_do_not_divide_a_layer_are_refused() -> None:
-    with pytest.raises(
-        UsageError, match="--hidden 33: groups of 4 units do not divide it; give a multiple, such as 36"
-    ):
+    with pytest.raises(UsageError, match=r"--hidden 33: it cannot be divided into 4 .* such as 36"):
         Design("digits", ("group_4", "no_bn"), hidden=(32, 33))
+    with pytest.raises(UsageError, match=r"--hidden 4: .* such as 8"):
+        Design("digits", ("group_4", "no_bn"), hidden=(4,))
 
 
 @pytest.mark.parametrize("arm", ["layer", "bn_after", "bn_no_bias", "dropout_0.2", "ghost_8", SLOW])
@@ -188,3 +188,20 @@ def test_an_arm_that_the_kernel_does_not_know_trains_by_torch_and_says_so(arm: s
 def test_what_is_compared_by_default_is_another_thing_than_what_is_known() -> None:
     assert Design("digits").arms == DEFAULT_ARMS
     assert {*DEFAULT_ARMS} <= {*ARMS}
+
+
+@pytest.mark.parametrize(
+    ("own", "message"),
+    [
+        (3, "own_arms is 3; give a list of objects"),
+        ([3], "own_arms has 3; give a list of objects"),
+        ([{}], "an arm is .*; give an object such as"),
+        ([{"key": "mine", "norm": ["batch"]}], "normalisation .* is not a name; choose from: batch, layer"),
+        ([{"key": "mine", "norm": "ghost", "group": 10**9}], "ghost: group 1000000000: give a whole number from 2"),
+        ([{"key": "bn", "norm": "layer"}], "the arm bn is known and is another one"),
+    ],
+)
+def test_own_arms_of_a_strangers_manifest_are_checked(own: object, message: str) -> None:
+    values = Design("digits", ("bn", "no_bn")).to_dict() | {"own_arms": own}
+    with pytest.raises(UsageError, match=message):
+        Design.from_dict(values)
