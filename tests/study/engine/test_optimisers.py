@@ -64,8 +64,8 @@ def test_another_optimiser_is_seen(
 def test_an_optimiser_that_stacks_do_not_know_is_refused_with_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(optimisers.OPTIMISERS, "sgd", optimisers.Optimiser(torch.optim.Rprop))
     design = Design("digits", vary={"optimizer": ("adam", "sgd")})
-    assert registry.why_not_torch(design) == "it does not know the optimiser sgd"
-    assert registry.why_not_torch(Design("digits")) is None
+    assert optimisers.why_not(design) == "it does not know the optimiser sgd"
+    assert optimisers.why_not(Design("digits")) is None
     with pytest.raises(UsageError, match="it does not know the optimiser sgd"):
         registry.choose("torch", design, "cpu", tf32=False, of_study=None)
 
