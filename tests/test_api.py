@@ -139,7 +139,7 @@ def test_a_frame_that_does_not_say_one_thing_of_each_run_is_refused(change, mess
 
 
 def test_what_cannot_be_is_said(path: Path, design: study.Design, tmp_path: Path) -> None:
-    with pytest.raises(study.StudyError, match="there is no table 'nope'; choose from: records, runs, trials"):
+    with pytest.raises(study.StudyError, match="there is no table 'nope'; choose from: records, runs, labels, trials"):
         study.read(path, "nope")
     with pytest.raises(study.StudyError, match="the batch is smaller than bn takes"):
         study.fit(design, study.Run(1, 0.01, seed=0, arm="bn"))

@@ -18,6 +18,8 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from study.store.manifest import Manifest
+from study.store.schemas import LABELS, names_of
 from tests import ROOT, documents
 from tests.test_layers import LAYERS
 
@@ -207,8 +209,14 @@ def test_every_column_of_the_smaller_tables_is_described() -> None:
 
 
 def test_every_field_of_the_manifest_is_described() -> None:
-    fields = {name for study in STUDIES for name in json.loads((study / "manifest.json").read_text("utf-8"))}
+    shipped = {name for study in STUDIES for name in json.loads((study / "manifest.json").read_text("utf-8"))}
+    fields = {*Manifest.__annotations__}
     assert {*described("Fields of `manifest.json`")} == fields
+    assert shipped <= fields
+
+
+def test_every_column_of_the_labels_is_described() -> None:
+    assert described("Columns of `labels.parquet`") == names_of(LABELS)
 
 
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])

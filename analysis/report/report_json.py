@@ -18,6 +18,7 @@ from analysis.report.sections import order
 from analysis.report.sections.learning import balanced_accuracy
 from analysis.report.sentences import answer as answer_sentences
 from analysis.report.sentences import inference as inference_sentences
+from analysis.report.sentences import machines
 from analysis.report.sentences import rule as rule_sentences
 from analysis.report.sentences import summary as sentences
 from analysis.stats.power import attainable_p, seeds_to_reach
@@ -93,7 +94,7 @@ def warnings(study: StudyData, results: Results) -> list[str]:
 
 def notes(study: StudyData, results: Results) -> list[str]:
     """Return what a reader must know before the answer is quoted: how failures count, earlier analyses."""
-    rules = (_several_arms, _few_epochs, _unequal_classes, _some_failed, _failed_tuned, _looked)
+    rules = (_several_arms, _few_epochs, _unequal_classes, _some_failed, _failed_tuned, machines.notes, _looked)
     return [note for rule in rules for note in rule(study, results)]
 
 

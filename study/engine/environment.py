@@ -61,7 +61,7 @@ class Machine:
 
     def entry(self) -> dict[str, Any]:
         """Return the fields of a command's entry."""
-        facts = {
+        facts: dict[str, Any] = {
             name: self.environment[name] for name in ("versions", "processor", "compiler") if name in self.environment
         }
         return {**facts, "environment": self.digest, "numerics": dict(self.numerics.digests)}

@@ -84,7 +84,7 @@ def first_of(manifest: Mapping[str, Any] | None) -> First:
 
 
 def _more(n: int) -> str:
-    return f" ({counted(n, 'digest')} more differ)" if n else ""
+    return f" ({counted(n, 'more digest')} {'differs' if n == 1 else 'differ'})" if n else ""
 
 
 def of_cells(design: Design, cells: Iterable[Cell], data: "Dataset", engine: str) -> Numerics:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from study.data import download
 from study.data.lazy import ImageSource
 from study.errors import EnvironmentFault
 from study.inference.complete import any_statistics, complete_evaluation, shown, trained, without_networks
@@ -68,6 +69,7 @@ def carry_out(
             if plan or older != design:
                 outcome = Session(design, folder, execution, command, notice, asked).train(plan, source, progress)
             folder.compact()
+            _keep_labels(folder, source)
             folder.touch()
             missing = missing_runs(design, folder.done(design))
             if outcome == Outcome():
@@ -123,6 +125,14 @@ def _check_committed(folder: Folder, plan: list[Cohort], missing: Sequence[Run])
             f"{counted(len(lost), 'finished run')} disappeared from {shown_path(folder.parts)}; repeat the command to"
             " train them again."
         )
+
+
+def _keep_labels(folder: Folder, source: ImageSource) -> None:
+    """Write the labels of a study that lacks them, as those of schema version 1 do, where its data set lies here."""
+    if folder.lacks_labels and download.is_present(source.name, source.data_dir):
+        images = source.images
+        if images.sha256 == folder.own_manifest()["data"]["sha256"]:
+            folder.write_labels(images.test.labels.tolist())
 
 
 def _evaluate(design: Design, folder: Folder, source: ImageSource, execution: Execution, progress: Progress) -> Outcome:

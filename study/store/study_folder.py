@@ -197,6 +197,10 @@ class Folder:
         if current != manifest:
             self.write_manifest(current)
 
+    @property
+    def lacks_labels(self) -> bool:
+        return not (self.path / "labels.parquet").exists()
+
     def write_labels(self, labels: Iterable[int]) -> None:
         """Write ``labels.parquet``, the classes of the test images."""
         with self.lock():

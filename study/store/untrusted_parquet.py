@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -66,7 +66,7 @@ def file_bytes(path: Path, most: int | None = None) -> bytes:
 
 
 @contextmanager
-def regular_file(path: Path) -> Iterator[BinaryIO]:
+def regular_file(path: Path) -> Iterator[io.BufferedReader]:
     """Open a regular file to read, for the time of a ``with`` block; refused as by ``file_bytes``, but for its size."""
     try:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))

@@ -9,7 +9,8 @@ import json
 import math
 import os
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from io import BufferedReader
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +48,7 @@ class Directory:
     n_bytes: int
 
 
-def directory(file: BinaryIO) -> Directory:
+def directory(file: BufferedReader) -> Directory:
     """Return what lies where in an open file; an InvalidFile where its header does not describe the file."""
     size = os.fstat(file.fileno()).st_size
     n_header = int.from_bytes(file.read(8), "little")
@@ -64,7 +65,7 @@ def directory(file: BinaryIO) -> Directory:
     return Directory({name: _place(entry, 8 + n_header, n_bytes) for name, entry in tensors.items()}, n_bytes)
 
 
-def load(file: BinaryIO, place: Place) -> NDArray[Any]:
+def load(file: BufferedReader, place: Place) -> NDArray[Any]:
     """Return one tensor of an open file."""
     tensor = np.empty(place.shape, place.dtype)
     file.seek(place.start)

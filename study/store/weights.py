@@ -11,9 +11,10 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from io import BufferedReader
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -66,7 +67,8 @@ def write(study: Path, design: Design, unit: str, runs: Sequence[Run], history: 
         for run_id, bad, tensors in zip(ids, history.first_bad_epoch, history.weights, strict=True)
         if bad is None
     }
-    folder, files, kept = make_subfolder(study, "weights"), _files(networks), {}
+    kept: dict[str, Kept] = {}
+    folder, files = make_subfolder(study, "weights"), _files(networks)
     for number, some in enumerate(files, 1):
         name = f"{unit}{f'-{number}' if len(files) > 1 else ''}.safetensors"
         content = _content({run_id: networks[run_id] for run_id in some}, unit)
@@ -92,7 +94,7 @@ def _files(networks: Mapping[str, Tensors]) -> list[list[str]]:
 def _content(networks: Mapping[str, Tensors], unit: str) -> bytes:
     # save takes bytes as they lie
     in_rows = {
-        f"{run_id}/{name}": np.ascontiguousarray(tensor)
+        f"{run_id}/{name}": np.asarray(tensor, order="C")
         for run_id, tensors in networks.items()
         for name, tensor in tensors.items()
     }
@@ -154,7 +156,7 @@ class Networks:
                 f"{path} cannot be read: {error}. Restore it, or train under another --study-id."
             ) from None
 
-    def _read(self, file: BinaryIO, run: Run, expected: Shapes | None) -> dict[str, NDArray[Any]]:
+    def _read(self, file: BufferedReader, run: Run, expected: Shapes | None) -> dict[str, NDArray[Any]]:
         place, run_id = self._place(run), self.design.run_id(run)
         found, prefix = safetensors.directory(file), f"{run_id}/" if place.sha256 else ""
         mine = {name.removeprefix(prefix): at for name, at in found.places.items() if name.startswith(prefix)}
@@ -168,7 +170,7 @@ class Networks:
         self._check_digest(file, place)
         return {name: safetensors.load(file, at) for name, at in mine.items()}
 
-    def _check_digest(self, file: BinaryIO, place: Kept) -> None:
+    def _check_digest(self, file: BufferedReader, place: Kept) -> None:
         """Refuse a file that is not the one that was written; asked once of each."""
         if place.sha256 and place not in self._sound:
             file.seek(0)

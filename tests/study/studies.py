@@ -13,6 +13,7 @@ from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import pytest
+from safetensors.numpy import load
 
 from study import run, tune
 from study.cli.exits import exit_now
@@ -54,9 +55,14 @@ def parts(folder: Path) -> dict[str, float]:
 
 def results(folder: Path) -> dict[str, bytes]:
     """Return the bytes of a study's results: its tables, those of its inference modes if it has any, its networks."""
-    names = [f"{name}.parquet" for name in ("records", "runs", *inference_tables.COLUMNS)]
-    paths = [*(folder / name for name in names), *folder.glob("weights/[!.]*")]
-    return {path.name: path.read_bytes() for path in paths if path.exists()}
+    paths = [folder / f"{name}.parquet" for name in ("records", "runs", "labels", *inference_tables.COLUMNS)]
+    return {path.name: path.read_bytes() for path in paths if path.exists()} | networks(folder)
+
+
+def networks(folder: Path) -> dict[str, bytes]:
+    """Return the bytes of each network's tensors by ``run_id/name``, in whatever files they lie."""
+    files = [load(path.read_bytes()) for path in sorted(folder.glob("weights/[!.]*"))]
+    return {name: tensor.tobytes() for tensors in files for name, tensor in tensors.items()}
 
 
 def litter(folder: Path) -> list[str]:

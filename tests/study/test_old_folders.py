@@ -18,11 +18,12 @@ import pandas as pd
 import pytest
 
 from analysis.report import __main__ as report
-from study import ablate, run, tune
+from study import ablate, read, run, tune
 from study.engine import registry
 from study.spec.cohorts import missing_runs
 from study.spec.design import Design
-from study.store.inference_tables import COLUMNS
+from study.store import weights
+from study.store.inference_tables import COLUMNS, Store
 from study.store.manifest import Manifest, session_of
 from study.store.study_folder import JOURNAL, Folder
 from tests import ROOT
@@ -35,7 +36,9 @@ ARCHIVES = {
     for path in sorted((ROOT / "tests" / "fixtures").glob(f"*/*{SUFFIX}"))
 }
 """By commit and study."""
-HALF, WHOLE = ("half", "half-torch"), ("modes", "tuned")
+HALF, WHOLE = ("half", "half-torch"), ("modes", "tuned", "clean")
+WIDENED = ("epoch", "first_bad_epoch", "severity", "layer")
+"""Columns of 8 or 16 bits in schema version 1."""
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "study.run": run.main,
     "study.tune": tune.main,
@@ -118,8 +121,9 @@ def planned(design: Design) -> list[str]:
 
 
 def table(study: Path, name: str) -> pd.DataFrame:
-    """A parquet table, the types of whose columns do not follow from what is missing in them."""
-    return pd.read_parquet(study / f"{name}.parquet", dtype_backend="numpy_nullable")
+    """A parquet table, the types of whose columns do not follow from what is missing in them, nor from the version."""
+    found = pd.read_parquet(study / f"{name}.parquet", dtype_backend="numpy_nullable")
+    return found.astype({name: "Int32" for name in WIDENED if name in found})
 
 
 def assert_whole(study: Path) -> None:
@@ -134,14 +138,14 @@ def assert_whole(study: Path) -> None:
 
 def extend(study: Path, *options: str) -> None:
     """Ask for two more seeds: they are trained, and what was committed or looked at is as it was."""
-    before, design, looks = committed(study), design_of(study), manifest_of(study)["looks"]
+    before, design, manifest = committed(study), design_of(study), manifest_of(study)
     longer = replace(design, seeds=tuple(range(len(design.seeds) + 2)))
     assert again(study, "--seeds", str(len(longer.seeds)), *options) == 0
     assert design_of(study) == longer
     assert_whole(study)
     assert before.items() <= committed(study).items()
-    assert manifest_of(study)["looks"] == looks
-    assert "analysis_rule" not in manifest_of(study)
+    assert manifest_of(study)["looks"] == manifest["looks"]
+    assert manifest_of(study).get("analysis_rule") == manifest.get("analysis_rule")
 
 
 def test_there_are_folders_of_an_earlier_program() -> None:
@@ -174,12 +178,13 @@ def test_the_same_command_leaves_a_whole_study_as_it_is(trainable: Path) -> None
     assert_whole(trainable)
     assert again(trainable) == 0
     assert_whole(trainable)
+    assert len(read(trainable, "labels")) == design_of(trainable).data.n_test
     assert before.items() <= committed(trainable).items()
     assert all("ablation" in Path(name).parts for name in committed(trainable).keys() - before.keys())
     assert sessions(trainable) == said
 
 
-@of(*WHOLE)
+@of("modes", "tuned")
 def test_a_folder_whose_runs_began_without_a_rule_takes_none(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = files(study)
     assert again(study, "--alpha", "0.05") == 2
@@ -255,6 +260,48 @@ def test_new_seeds_get_their_inference_modes_beside_the_old_ones(trainable: Path
         assert {*after.run_id} == {*networks[(networks.arm == "bn") | (name == "ablation")].run_id}
 
 
+# --- schema version 1
+
+
+@of("clean")
+def test_what_is_added_to_a_study_of_version_1_is_of_version_2_and_the_rest_stays(trainable: Path) -> None:
+    manifest, before, tables = manifest_of(trainable), committed(trainable), evaluated(trainable)
+    assert (manifest["schema_version"], manifest["device"]["engine"]) == (1, "kernel-1/cpu/float32")
+    assert pd.read_parquet(trainable / "records.parquet").epoch.dtype == "int16"
+    assert read(trainable, "records").epoch.dtype == "int32"
+    extend(trainable)
+    manifest, design = manifest_of(trainable), design_of(trainable)
+    assert (manifest["schema_version"], manifest["device"]["engine"]) == (2, "kernel-1/float32")
+    assert pd.read_parquet(trainable / "records.parquet").epoch.dtype == "int32"
+    assert len(read(trainable, "labels")) == design.data.n_test
+    rows = {row["run_id"]: row for part in Folder(trainable).read_parts() for row in part.to_pylist()}
+    networks = weights.Networks(trainable, design)
+    for one in design.runs:
+        row, old = rows[design.run_id(one)], one.seed < 2
+        assert networks.path(one).name == (f"{design.run_id(one)}.safetensors" if old else row["network_file"])
+        assert (row["environment"] is None) == old
+        assert old or row["environment"] in manifest["environments"]
+        assert networks.read(one)
+    made_by = Store(trainable).read("ablation", design).to_pandas()
+    assert {*made_by[made_by.network_sha256.isna()].seed} == {0, 1}
+    assert {*made_by[~made_by.network_sha256.isna()].network_sha256} == {
+        networks.sha256(one) for one in design.runs if one.seed > 1
+    }
+    assert all(name in committed(trainable) for name in before)
+    for name, found in evaluated(trainable).items():
+        assert found[found.seed < 2].reset_index(drop=True).equals(tables[name])
+
+
+@of("clean")
+def test_a_study_of_version_1_keeps_to_its_engine_whose_name_had_the_device(
+    trainable: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = files(trainable)
+    assert again(trainable, "--seeds", "3", "--engine", "torch") == 2
+    assert "trained with the engine kernel-1/float32 and this command would use torch" in capsys.readouterr().err
+    assert files(trainable) == before
+
+
 # --- tuning
 
 
@@ -314,8 +361,8 @@ def headline(study: Path, capsys: pytest.CaptureFixture[str], fixed: bool = Fals
 
 @of(*HALF, *WHOLE)
 def test_a_folder_is_reported_as_it_was_found(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    before = committed(study)
-    assert "test accuracy on scikit-learn's digits" in headline(study, capsys)
+    before, fixed = committed(study), "analysis_rule" in manifest_of(study)
+    assert "test accuracy on scikit-learn's digits" in headline(study, capsys, fixed)
     assert committed(study) == before
 
 

@@ -10,6 +10,7 @@ from analysis.records.rule import rule_of
 from analysis.records.tables import StudyData
 from analysis.report import number_format as fmt
 from analysis.report.document import Block, Definition, Definitions, Paragraph, Section
+from analysis.report.sentences import machines
 from analysis.report.sentences import rule as rule_sentences
 from study.spec.commands import OUT, report_on
 
@@ -41,6 +42,8 @@ def _terms(study: StudyData, results: Results) -> Iterator[Definition]:
         "device",
         f"{device['kind']}: {device['name']}, {device['workers']} workers, engine {device.get('engine', 'not named')}",
     )
+    for term, text in machines.provenance(manifest):
+        yield Definition(term, text)
     yield Definition("data", manifest["data"]["name"])
     for file, sha256 in manifest["data"]["sha256"].items():
         yield Definition(f"sha256 of {file}", sha256, code=True)

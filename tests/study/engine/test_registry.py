@@ -44,6 +44,7 @@ def engine_of(folder: Path) -> str:
 def test_auto_is_what_the_study_began_with_and_the_kernel_for_a_new_one_on_a_cpu() -> None:
     assert registry.choose("auto", DESIGN, "cpu", False, None) == (registry.KERNEL, None)
     assert registry.choose("auto", DESIGN, "cpu", False, registry.KERNEL) == (registry.KERNEL, None)
+    assert registry.choose("auto", DESIGN, "cpu", False, "kernel-1/cpu/float32") == (registry.KERNEL, None)
     assert registry.choose("auto", DESIGN, "cpu", False, TORCH) == (TORCH, None)
     assert registry.choose("auto", DESIGN, "cuda", False, None) == (devices.numerics_id("cuda", False), None)
     assert registry.choose("auto", replace(DESIGN, hidden=(32, 257)), "cpu", False, None) == (TORCH, None)
@@ -67,9 +68,7 @@ def test_without_a_compiler_there_is_a_notice_or_a_reason(no_compiler: None) -> 
     assert registry.choose("torch", DESIGN, "cpu", False, None) == (TORCH, None)
     with pytest.raises(EnvironmentFault, match=r"--engine kernel: there is no C compiler .*; choose --engine torch"):
         registry.choose("kernel", DESIGN, "cpu", False, None)
-    with pytest.raises(
-        EnvironmentFault, match=r"was trained with the engine kernel-1/cpu/float32, and here there is no"
-    ):
+    with pytest.raises(EnvironmentFault, match=r"was trained with the engine kernel-1/float32, and here there is no"):
         registry.choose("auto", DESIGN, "cpu", False, registry.KERNEL)
 
 

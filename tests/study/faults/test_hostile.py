@@ -153,5 +153,6 @@ def test_the_search_finds_what_it_looks_for(source: str) -> None:
 def test_a_network_is_never_a_pickle(tmp_path: Path) -> None:
     from study.store import weights
 
-    path = weights.path_of(tmp_path, DESIGN.run_id(Run(32, 0.01, seed=0, arm="bn")))
+    path = weights.Networks(tmp_path, DESIGN).path(Run(32, 0.01, seed=0, arm="bn"))
     assert path.suffix == ".safetensors"
+    assert not weights.NAME.fullmatch("network.pkl")

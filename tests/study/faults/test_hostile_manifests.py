@@ -27,14 +27,26 @@ from tests.study.faults.test_hostile import DESIGN, HUGE, ODD_VALUES, assert_one
 
 # --- what is none
 
+COMPILER = {"name": "gcc", "version": "gcc 12.2.0"}
+OF_VERSION_2 = {
+    "processor": "abacus", "compiler": COMPILER, "environment": "e1", "numerics": {"b0032-64x8x10-relu-bn": "00ff"},
+    "networks": False,
+    "environments": {
+        "e1": {"versions": {"torch": "2.14.1"}, "processor": "abacus", "instructions": "AVX2", "device": "abacus",
+               "compiler": COMPILER},
+    },
+    "first_numerics": {"kernel-1/float32": {"b0032-64x8x10-relu-bn": "00fe"}},
+    "mixed_numerics": [{"work": "training", "environment": "e1", "numerics": {"b0032-64x8x10-relu-bn": "00ff"}}],
+}  # fmt: skip
+
 
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = plant(tmp_path_factory.mktemp("hostile") / "s", DESIGN, lambda run, epoch: 0.25 + 0.25 * epoch)
     assert report.main([str(path)]) == 0
     text = json.loads((path / "manifest.json").read_text())
-    session = {name: text[name] for name in manifest.SESSION}
-    write(path, text | {"earlier": [session], "timings": {"training_seconds": 1.5}})
+    text |= OF_VERSION_2
+    write(path, text | {"earlier": [manifest.session_of(text)], "timings": {"training_seconds": 1.5}})
     return path
 
 
@@ -117,13 +129,21 @@ def test_a_manifest_that_is_no_regular_file_of_bounded_size_is_refused(kind: str
         ('{"schema_version": 1, "schema_version": 1}', UsageError, "has the field 'schema_version' twice"),
         ('{"timings": NaN}', UsageError, "holds NaN, which is not a JSON number; a manifest has null there"),
         ('{"timings": -Infinity}', UsageError, "holds -Infinity, "),
-        ("{}", UsageError, "has schema version null, this program reads 1"),
-        ('{"schema_version": true}', UsageError, "has schema version true, this program reads 1"),
-        ('{"schema_version": 1.0}', UsageError, "has schema version 1.0, this program reads 1"),
-        ('{"schema_version": "1"}', UsageError, "has schema version '1', this program reads 1"),
-        ('{"schema_version": 99}', UsageError, r"made by a newer program \(schema 99, this one reads 1\): update it"),
+        ("{}", UsageError, "has schema version null, this program reads 1 to 2"),
+        ('{"schema_version": true}', UsageError, "has schema version true, this program reads 1 to 2"),
+        ('{"schema_version": 1.0}', UsageError, "has schema version 1.0, this program reads 1 to 2"),
+        ('{"schema_version": "1"}', UsageError, "has schema version '1', this program reads 1 to 2"),
+        (
+            '{"schema_version": 99}',
+            UsageError,
+            r"made by a newer program \(schema 99, this one reads 1 to 2\): update it",
+        ),
         (f'{{"schema_version": 1{"0" * 4000}}}', UsageError, r"made by a newer program \(schema a number of"),
-        ('{"schema_version": 0}', UsageError, r"made by an older program \(schema 0, this one reads 1\): read it with"),
+        (
+            '{"schema_version": 0}',
+            UsageError,
+            r"made by an older program \(schema 0, this one reads 1 to 2\): read it with",
+        ),
         ('{"schema_version": 1}', UsageError, "lacks argv, data, design, device, digest, earlier, git, study_id"),
     ],
 )
@@ -143,6 +163,16 @@ def put(manifest: Any, place: str, value: Any) -> None:
 @pytest.mark.parametrize(
     ("place", "value", "message"),
     [
+        ("networks", 0, "has 0 as networks; true or false belongs there"),
+        ("compiler.name", 3, "has 3 as compiler.name; a text"),
+        ("numerics.b0032-64x8x10-relu-bn", None, "has null as numerics.b0032-64x8x10-relu-bn; a text"),
+        ("environments.e1", {}, "lacks environments.e1.device, environments.e1.instructions"),
+        ("environments.e1.host", "h", "has the field 'environments.e1.host', which this program does not know"),
+        ("environments.e1.versions.torch", [], "has a list as environments.e1.versions.torch; a text"),
+        ("first_numerics.torch", "x", "has 'x' as first_numerics.torch; an object belongs there"),
+        ("first_numerics.torch", {"b": 1}, "has 1 as first_numerics.torch.b; a text"),
+        ("mixed_numerics", {}, "has an object as mixed_numerics; a list belongs there"),
+        ("mixed_numerics.0.work", "\x1b[2J", "as mixed_numerics\\[0\\].work; a text"),
         ("study_id", "", "has '' as study_id; a name of 1 to 256 characters that can be printed belongs there"),
         ("study_id", "x" * 10_000, "has 'x{80}...' as study_id"),
         ("study_id", "a\nb", r"has 'a\\nb' as study_id"),

@@ -31,8 +31,6 @@ from study.inference import complete
 from study.runner.outcome import Terminated
 from study.runner.progress import Progress
 from study.spec import conditions
-from study.spec.design import Design
-from study.spec.factors import Cell
 from study.store import parts, study_folder, weights
 from study.store.inference_tables import COLUMNS, LATER, Store, read_table
 from study.store.study_folder import Folder
@@ -165,7 +163,7 @@ def test_the_same_command_again_writes_nothing_and_loads_no_images(
         raise AssertionError("images were asked for")
 
     monkeypatch.setattr(dataset, "load", refuse)
-    monkeypatch.setattr(weights, "read", refuse)
+    monkeypatch.setattr(weights.Networks, "read", refuse)
     assert evaluate(study) == 0
     assert {path: path.stat().st_mtime_ns for path in study.rglob("*.parquet")} == before
 
@@ -398,10 +396,10 @@ def stop_after(n: int, monkeypatch: pytest.MonkeyPatch, stop: type[BaseException
     """Of ``n`` commits, at the next."""
     commit, commits = Store.commit, iter(range(n))
 
-    def counted(self: Store, rows: dict, design: Design) -> None:
+    def counted(self: Store, *of_group: object) -> None:
         if next(commits, None) is None:
             raise stop
-        commit(self, rows, design)
+        commit(self, *of_group)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Store, "commit", counted)
 
@@ -445,7 +443,7 @@ def test_stopped_between_two_files_and_started_again_gives_equal_bytes(
 def test_an_error_of_a_thread_is_one_sentence_here_and_ends_the_others(
     study: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    path = sorted((study / "weights").glob("no_bn*"))[0]
+    path = sorted((study / "weights").iterdir())[0]
     path.unlink()
     before = set(threading.enumerate())
     assert evaluate(study, "--clean", "--workers", "2") == 2
@@ -523,20 +521,25 @@ def spoil_other_hidden(study: Path) -> None:
     folder = Folder(study)
     design = folder.design()
     assert design
-    other = {
-        name: np.zeros(shape, np.float32)
-        for name, shape in weights.shapes(replace(design, hidden=(12, 8)), "bn", Cell(32, 0.01)).items()
-    }
-    next((study / "weights").glob("bn*")).write_bytes(save(other))
+    found = weights.Networks(study, design)
+    for path in (study / "weights").iterdir():
+        runs = [run for run in design.runs if found.path(run) == path]
+        shapes = {run: weights.shapes(replace(design, hidden=(12, 8)), run.arm, run.cell) for run in runs}
+        other = {
+            f"{design.run_id(run)}/{name}": np.zeros(shape, np.float32)
+            for run in runs
+            for name, shape in shapes[run].items()
+        }
+        path.write_bytes(save(other))
 
 
 def spoil_truncated(study: Path) -> None:
-    path = next((study / "weights").glob("bn*"))
-    path.write_bytes(path.read_bytes()[:-9])
+    for path in (study / "weights").iterdir():
+        path.write_bytes(path.read_bytes()[:-9])
 
 
 def spoil_missing(study: Path) -> None:
-    next((study / "weights").glob("bn*")).unlink()
+    next((study / "weights").iterdir()).unlink()
 
 
 def spoil_all_missing(study: Path) -> None:

@@ -60,7 +60,8 @@ def test_the_manifest_keeps_what_earlier_commands_said(study_run: StudyRun, tmp_
     assert manifest["design"]["seeds"] == [0, 1]
     assert set(manifest) == {
         "schema_version", "study_id", "design", "digest", "data", "argv", "versions", "git", "device", "timings",
-        "date", "earlier", "looks", "tables", "analysis_rule",
+        "date", "earlier", "looks", "tables", "analysis_rule", "processor", "environment", "numerics", "environments",
+        "first_numerics", *(["compiler"] if "kernel" in manifest["device"]["engine"] else []),
     }  # fmt: skip
     assert set(manifest["data"]) == {"name", "sha256", "notice"}
 

@@ -1,6 +1,6 @@
 import hashlib
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +12,11 @@ from study.errors import EnvironmentFault, StudyError, UsageError
 from study.spec.cohorts import Cohort, cohorts, missing_runs
 from study.spec.design import Design
 from study.spec.history import History
-from study.store import schemas, study_folder
+from study.store import inference_tables, schemas, study_folder
 from study.store.atomic import write_atomically
 from study.store.manifest import Manifest
 from study.store.study_folder import Folder
+from study.tuning import trials_table
 
 DESIGN = Design("digits", batch_sizes=(1, 32), lrs=(0.01, 0.1), seeds=(0, 1), epochs=2)
 
@@ -85,7 +86,7 @@ def test_the_tables_have_the_contract_s_columns_and_types(folder: Folder) -> Non
         "seed": "int32",
         "batch_size": "int32",
         "lr": "double",
-        "epoch": "int16",
+        "epoch": "int32",
         "split": "string",
         "loss": "double",
         "accuracy": "double",
@@ -96,6 +97,52 @@ def test_the_tables_have_the_contract_s_columns_and_types(folder: Folder) -> Non
     metadata = pq.read_schema(folder.path / "records.parquet").metadata
     assert metadata[b"study.study_id"] == b"study"
     assert Design.from_dict(json.loads(metadata[b"study.design"])) == DESIGN
+
+
+@pytest.mark.parametrize("name", ["records", "runs", "trials", "ablation", "statistics"])
+def test_no_number_of_a_table_is_so_small_that_a_product_wraps(name: str) -> None:
+    """``epoch * 4000`` did before schema version 2: pandas keeps 16 bits."""
+    of_modes = {table: schemas.keyed(columns) for table, columns in inference_tables.COLUMNS.items()}
+    schema = {**study_folder.SCHEMAS, "trials": trials_table.trials_schema, **of_modes}[name]
+    whole = [field for field in schema(["batch_size", "lr"]) if pa.types.is_integer(field.type)]
+    for field in whole:
+        assert (pa.array([0, 10], field.type).to_pandas() * 4000).max() == 40_000, field
+    assert len(whole) > 2
+    assert (pa.array([0, 10], pa.int16()).to_pandas() * np.int16(4000)).max() != 40_000, "so it was"
+
+
+def test_a_table_and_a_part_of_version_1_read_as_of_version_2(folder: Folder) -> None:
+    paths = commit_all(folder)
+    folder.compact()
+    whole, runs, records = folder.read_parts(), folder.read("runs"), folder.read("records")
+    for path in paths:
+        table = pq.ParquetFile(path).read().drop_columns(schemas.names_of(schemas.MADE_BY))
+        path.unlink()
+        folder.commit(path.stem.partition("-")[0], of_version_1(table))
+    assert {*folder.path.joinpath("parts").iterdir()}.isdisjoint(paths)
+    assert [one.sort_by("run_id") for one in folder.read_parts()] == [one.sort_by("run_id") for one in whole]
+    folder.path.joinpath("runs.parquet").unlink()
+    folder.compact()
+    assert (folder.read("runs"), folder.read("records")) == (runs, records)
+    for name, table in (("runs", runs), ("records", records)):
+        pq.write_table(of_version_1(table), folder.path / f"{name}.parquet")
+        manifest = folder.own_manifest()
+        folder.write_manifest({**manifest, "schema_version": 1, "tables": {}})
+        assert folder.read(name) == table
+    assert folder.own_manifest()["schema_version"] == 1
+    folder.compact()
+    assert folder.own_manifest()["schema_version"] == 2
+
+
+def of_version_1(table: pa.Table) -> pa.Table:
+    """The table with epochs in 16 bits."""
+    for i, field in enumerate(table.schema):
+        if field.name in ("epoch", "first_bad_epoch"):
+            table = table.set_column(i, field.name, table[field.name].cast(pa.int16()))
+        elif field.name == "history":
+            narrow = [pa.field("epoch", pa.int16()) if f.name == "epoch" else f for f in field.type.value_type]
+            table = table.set_column(i, field.name, table[field.name].cast(pa.list_(pa.struct(narrow))))
+    return table
 
 
 def test_every_run_epoch_and_split_is_a_row_in_the_order_of_the_key(folder: Folder) -> None:
@@ -245,6 +292,53 @@ def test_two_parts_that_disagree_are_a_loud_error(folder: Folder) -> None:
         folder.compact()
 
 
+def test_two_parts_that_differ_in_who_made_them_alone_agree(folder: Folder) -> None:
+    cohort = cohorts(missing_runs(DESIGN, ()))[0]
+    history, names = history_of(cohort), schemas.names_of(schemas.MADE_BY)
+    for machine in ("one", "another"):
+        made_by = [dict.fromkeys(names, machine)] * len(cohort.runs)
+        folder.commit("unit", schemas.part_table(DESIGN, cohort.runs, history, made_by))
+    commit(folder, cohort, history)
+    assert len(list(folder.parts.iterdir())) == 3
+    assert {part["engine"][0].as_py() for part in folder.read_parts()} == {None, "one", "another"}
+    assert folder.done(DESIGN) == {run for run in cohort.runs if run.applicable}
+    folder.compact()
+    assert not {*names} & {*folder.read("runs").column_names, *folder.read("records").column_names}
+
+
+def test_the_labels_are_kept_once_and_checked(folder: Folder) -> None:
+    folder.write_labels([3, 1, 2])
+    assert folder.read("labels").to_pylist() == [{"index": i, "label": n} for i, n in enumerate((3, 1, 2))]
+    assert {str(field.type) for field in folder.read("labels").schema} == {"int32"}
+    before = folder.path.joinpath("labels.parquet").stat().st_mtime_ns
+    folder.write_labels([3, 1, 2])
+    assert folder.path.joinpath("labels.parquet").stat().st_mtime_ns == before
+    pq.write_table(schemas.labels_table([3, 1, 1], "study"), folder.path / "labels.parquet")
+    with pytest.raises(UsageError, match=r"labels.parquet cannot be read: its sha256 is not the one in manifest.json"):
+        folder.read("labels")
+
+
+def test_an_arm_that_is_the_user_s_is_in_the_id_of_the_units_that_train_it() -> None:
+    @dataclass(frozen=True)
+    class Own:
+        key: str
+        momentum: float
+
+        def to_dict(self) -> dict[str, object]:
+            return {"key": self.key, "momentum": self.momentum}
+
+    def units(*own: Own) -> list[str]:
+        design = replace(DESIGN)
+        object.__setattr__(design, "own_arms", own)
+        return [study_folder.unit_id(design, cohort, "data", "engine") for cohort in both]
+
+    cell = DESIGN.cells[-1]
+    both = [Cohort((cell,), ("bn",), (0,)), Cohort((cell,), ("no_bn",), (0,))]
+    plain, one, other = units(), units(Own("bn", 0.1)), units(Own("bn", 0.2))
+    assert len({plain[0], one[0], other[0]}) == 3
+    assert plain[1] == one[1] == other[1]
+
+
 def test_tables_without_their_parts_are_never_written_over(folder: Folder) -> None:
     commit_all(folder)
     folder.compact()
@@ -303,7 +397,9 @@ def test_foreign_tables_and_manifests_are_refused_with_the_reason(folder: Folder
     folder.manifest.unlink()
     assert folder.read_manifest() is None
     folder.manifest.write_text('{"schema_version": 99}')
-    with pytest.raises(UsageError, match=r"was made by a newer program \(schema 99, this one reads 1\): update it"):
+    with pytest.raises(
+        UsageError, match=r"was made by a newer program \(schema 99, this one reads 1 to 2\): update it"
+    ):
         folder.read_manifest()
     folder.manifest.write_text('{"schema_version": 1, "data": {"name": "digits"}}')
     with pytest.raises(UsageError, match=r"lacks argv, data.notice, data.sha256, design"):

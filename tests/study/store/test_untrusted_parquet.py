@@ -14,12 +14,21 @@ from study.spec.cohorts import cohorts, missing_runs
 from study.spec.design import Design
 from study.store import untrusted_parquet
 from study.store.parts import encode
-from study.store.schemas import explode_epochs, factor_keys, for_reading, part_schema, part_table, records_schema
+from study.store.schemas import (
+    MADE_BY,
+    explode_epochs,
+    factor_keys,
+    for_reading,
+    names_of,
+    part_schema,
+    part_table,
+    records_schema,
+)
 from study.store.untrusted_parquet import InvalidFile
 from tests.study.store.test_study_folder import history_of
 
 DESIGN = Design("digits", batch_sizes=(32,), lrs=(0.01,), seeds=(0, 1, 2), epochs=2)
-PART = part_schema(factor_keys(DESIGN))
+PART = part_schema([*factor_keys(DESIGN), *names_of(MADE_BY)])
 WORDS = pa.schema([("word", pa.string()), ("x", pa.float64())])
 
 
@@ -72,6 +81,25 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path: Path, monkeypatch: pytes
 def test_other_columns_are_refused_before_any_is_read() -> None:
     with pytest.raises(InvalidFile, match=r"has the columns \['word', 'x'\]; expected \['run_id'"):
         untrusted_parquet.read_bytes(encode(words("a")), part_schema)
+
+
+def test_whole_numbers_in_fewer_bits_are_widened_also_in_lists_and_the_footer_stays() -> None:
+    wide = pa.schema([("x", pa.int32()), ("h", pa.list_(pa.struct([("e", pa.int32()), ("s", pa.string())])))])
+    rows = [{"x": 2**15 - 1, "h": [{"e": -5, "s": "a"}, {"e": None, "s": None}]}, {"x": None, "h": []}]
+    for narrow in (pa.int8(), pa.int16(), pa.int32()):
+        old = pa.schema([("x", pa.int16()), ("h", pa.list_(pa.struct([("e", narrow), ("s", pa.string())])))])
+        content = encode(pa.Table.from_pylist(rows, old.with_metadata({"study.unit_id": "u"})))
+        read = untrusted_parquet.read_bytes(content, wide)
+        assert read.schema.equals(wide)
+        assert read.to_pylist() == rows
+        assert read.schema.metadata[b"study.unit_id"] == b"u"
+
+
+@pytest.mark.parametrize("other", [pa.int64(), pa.uint8(), pa.float32(), pa.bool_(), pa.string()])
+def test_no_other_type_is_taken_for_whole_numbers(other: pa.DataType) -> None:
+    content = encode(pa.table({"x": pa.array([1, 0]).cast(other)}))
+    with pytest.raises(InvalidFile, match=r"it has the columns \['x'\]; expected \['x'\] in their types"):
+        untrusted_parquet.read_bytes(content, pa.schema([("x", pa.int32())]))
 
 
 def test_a_bomb_of_rows_is_refused_in_the_memory_that_it_takes_to_say_so() -> None:
@@ -146,7 +174,7 @@ def survives(n: int, seed: int) -> int:
     for _ in range(n):
         which = rng.randrange(2)
         try:
-            table = untrusted_parquet.read_bytes(damaged(contents[which], rng), (part_schema, WORDS)[which])
+            table = untrusted_parquet.read_bytes(damaged(contents[which], rng), (PART, WORDS)[which])
         except InvalidFile:
             refused += 1
         else:

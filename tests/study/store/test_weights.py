@@ -1,6 +1,9 @@
 """The kept networks. Oracles: torch.nn with its tensors loaded, and a plain loop that averages moments of batches."""
 
+import hashlib
+import json
 import re
+import shutil
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import save
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 
@@ -25,10 +29,12 @@ from study.spec.arms import BATCH_STATISTICS, Norm
 from study.spec.design import Design
 from study.spec.history import History
 from study.spec.runs import Run
-from study.store import weights
+from study.store import schemas, untrusted_safetensors, weights
 from study.store.study_folder import Folder
+from study.store.untrusted_parquet import InvalidFile, regular_file
 from tests import ROOT
 from tests.conftest import SMALL
+from tests.study.studies import networks
 from tests.study.values import cohort_of
 
 HIDDEN = ("--hidden", "20", "12", "--no-ablation")  # no whole vectors: hidden layers are padded while training
@@ -50,8 +56,12 @@ def design(kept: Path) -> Design:
     return found
 
 
-def files(study: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in (study / "weights").iterdir()}
+def kept_runs(study: Path) -> set[str]:
+    return {name.partition("/")[0] for name in networks(study)}
+
+
+def file_of(study: Path, design: Design, one: Run) -> Path:
+    return weights.Networks(study, design).path(one)
 
 
 def as_torch(study: Path, design: Design, one: Run) -> reference.Network:
@@ -112,11 +122,21 @@ def test_what_is_read_is_what_was_kept_however_it_lay_in_memory(lie, tmp_path: P
     for one in small.runs:
         shapes = weights.shapes(small, one.arm, one.cell)
         tensors = {name: lie(numbers.normal(size=shape).astype(np.float32)) for name, shape in shapes.items()}
-        weights.write(tmp_path, small, [one], of_weights([tensors]))
+        commit(tmp_path, small, [one], [tensors])
         found = weights.read(tmp_path, small, one)
         assert found.keys() == tensors.keys()
         for name, value in found.items():
             np.testing.assert_array_equal(value, tensors[name])
+
+
+def commit(study: Path, design: Design, runs: list[Run], tensors: list[dict[str, np.ndarray]]) -> list[str]:
+    """The networks and the part that names them; the names of the networks' files, each once."""
+    folder, history = Folder(study), of_weights(tensors)
+    folder.prepare()
+    kept = weights.write(study, design, f"{design.run_id(runs[0])}", runs, history)
+    made_by = [one.to_dict() if one else {} for one in kept]
+    folder.commit("unit", schemas.part_table(design, runs, history, made_by))
+    return [*dict.fromkeys(one.file for one in kept if one)]
 
 
 def of_weights(tensors: list[dict[str, np.ndarray]]) -> History:
@@ -130,23 +150,173 @@ def test_a_diverged_run_leaves_no_file(study_run: StudyRun, tmp_path: Path) -> N
     found = Folder(tmp_path / "s").design()
     assert found
     ok, diverged = (found.run_id(one) for one in found.runs)
-    assert set(files(tmp_path / "s")) == {f"{ok}.safetensors"}
+    assert kept_runs(tmp_path / "s") == {ok}
     assert "1e20" in diverged or "1e+20" in diverged
 
 
 def test_a_run_that_cannot_be_leaves_no_file(study_run: StudyRun, tmp_path: Path) -> None:
     assert study_run("--batch-sizes", "1", "64", "--lrs", "0.001", "--seeds", "1", "--epochs", "1") == 0
-    names = sorted(files(tmp_path / "s"))
+    names = sorted(kept_runs(tmp_path / "s"))
     assert [name[:9] for name in names] == ["bn_b0064_", "no_bn_b00", "no_bn_b00"]
 
 
 def test_two_workers_and_seeds_added_later_keep_the_same_bytes(kept: Path, study_run: StudyRun, tmp_path: Path) -> None:
     assert study_run(*HIDDEN, "--seeds", "1", "--workers", "1") == 0
-    assert files(tmp_path / "s").items() < files(kept).items()
+    assert networks(tmp_path / "s").items() < networks(kept).items()
     assert study_run(*HIDDEN, "--seeds", "2", "--workers", "1") == 0
-    assert files(tmp_path / "s") == files(kept)
+    assert networks(tmp_path / "s") == networks(kept)
     assert study_run(*HIDDEN, "--seeds", "2", "--workers", "2", "--study-id", "two") == 0
-    assert files(tmp_path / "two") == files(kept)
+    assert networks(tmp_path / "two") == networks(kept)
+
+
+# files
+
+
+def test_a_unit_of_a_study_has_one_file_that_its_part_names_with_its_digest(kept: Path) -> None:
+    places = [row for part in Folder(kept).read_parts() for row in part.to_pylist()]
+    assert {row["network_file"] for row in places} == {path.name for path in (kept / "weights").iterdir()}
+    assert len({row["network_file"] for row in places}) == len([*(kept / "parts").iterdir()]) < len(places)
+    for row in places:
+        content = (kept / "weights" / row["network_file"]).read_bytes()
+        assert row["network_sha256"] == hashlib.sha256(content).hexdigest()
+
+
+SMALL_DESIGN = Design("digits", ("no_bn",), batch_sizes=(32,), lrs=(0.01,), seeds=range(7), hidden=(3, 2))
+
+
+def drawn(design: Design, one: Run) -> dict[str, np.ndarray]:
+    numbers = np.random.default_rng(one.seed)
+    shapes = weights.shapes(design, one.arm, one.cell)
+    return {name: numbers.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+
+
+@pytest.mark.parametrize(("most", "n_files"), [(10**6, 1), (8000, 3), (7000, 4), (1000, 7)])
+def test_networks_are_split_over_files_and_one_that_is_too_large_has_its_own(
+    most: int, n_files: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network has 233 numbers in 6 tensors: 2,468 bytes by the count."""
+    monkeypatch.setattr(weights, "MAX_FILE", most)
+    runs = SMALL_DESIGN.runs
+    names = commit(tmp_path, SMALL_DESIGN, runs, [drawn(SMALL_DESIGN, one) for one in runs])
+    assert len(names) == n_files == len([*(tmp_path / "weights").iterdir()])
+    networks_of = weights.Networks(tmp_path, SMALL_DESIGN)
+    for one in runs:
+        found, expected = networks_of.read(one), drawn(SMALL_DESIGN, one)
+        assert found.keys() == expected.keys()
+        assert all((found[name] == expected[name]).all() for name in expected)
+    for name in names:
+        size = (tmp_path / "weights" / name).stat().st_size
+        assert size <= most or n_files == len(runs)
+
+
+def test_only_the_network_that_is_asked_for_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = SMALL_DESIGN.runs
+    commit(tmp_path, SMALL_DESIGN, runs, [drawn(SMALL_DESIGN, one) for one in runs])
+    read, load = [], untrusted_safetensors.load
+    monkeypatch.setattr(untrusted_safetensors, "load", lambda file, place: read.append(place) or load(file, place))
+    assert weights.Networks(tmp_path, SMALL_DESIGN).read(runs[3]).keys() == drawn(SMALL_DESIGN, runs[3]).keys()
+    assert len(read) == 6
+    assert sum(place.n_bytes for place in read) == 4 * SMALL_DESIGN.n_parameters("no_bn")
+
+
+def test_a_network_of_any_module_is_read_by_the_shapes_that_are_asked_for(tmp_path: Path) -> None:
+    one = SMALL_DESIGN.runs[0]
+    tensors = {"conv.weight": np.ones((4, 1, 3, 3), np.float32), "norm.num_batches_tracked": np.array(7)}
+    commit(tmp_path, SMALL_DESIGN, [one], [tensors])
+    found = weights.read(tmp_path, SMALL_DESIGN, one, {name: tensor.shape for name, tensor in tensors.items()})
+    assert found["norm.num_batches_tracked"] == 7
+    assert (found["conv.weight"] == 1).all()
+    with pytest.raises(UsageError, match=r"another design: conv.weight is \(4, 1, 3, 3\), this study has none"):
+        weights.read(tmp_path, SMALL_DESIGN, one)
+    with pytest.raises(UsageError, match=r"conv.weight is \(4, 1, 3, 3\), this study has \(5, 1, 3, 3\)"):
+        weights.read(tmp_path, SMALL_DESIGN, one, {"conv.weight": (5, 1, 3, 3), "norm.num_batches_tracked": ()})
+
+
+def test_a_file_of_networks_that_was_changed_is_refused(tmp_path: Path) -> None:
+    """One bit of a number of another network: the file still reads well."""
+    runs = SMALL_DESIGN.runs
+    (name,) = commit(tmp_path, SMALL_DESIGN, runs, [drawn(SMALL_DESIGN, one) for one in runs])
+    path = tmp_path / "weights" / name
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match="cannot be read: its sha256 is not the one in the part of its runs"):
+        weights.read(tmp_path, SMALL_DESIGN, runs[0])
+
+
+def test_a_network_of_schema_version_1_has_a_file_by_the_name_of_its_run(tmp_path: Path) -> None:
+    one = SMALL_DESIGN.runs[0]
+    Folder(tmp_path).prepare()
+    (tmp_path / "weights").mkdir()
+    path = tmp_path / "weights" / f"{SMALL_DESIGN.run_id(one)}.safetensors"
+    path.write_bytes(save(drawn(SMALL_DESIGN, one), {"run_id": SMALL_DESIGN.run_id(one)}))
+    found = weights.Networks(tmp_path, SMALL_DESIGN)
+    assert [found.has(each) for each in SMALL_DESIGN.runs] == [True] + 6 * [False]
+    assert not any(map(found.omits, SMALL_DESIGN.runs))
+    assert found.sha256(one) == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert all((found.read(one)[name] == tensor).all() for name, tensor in drawn(SMALL_DESIGN, one).items())
+
+
+@pytest.mark.parametrize("file", ["../../elsewhere.safetensors", "/etc/passwd", "a/b.safetensors", "x.pickle", ""])
+def test_a_part_that_names_a_file_elsewhere_is_refused(file: str, tmp_path: Path) -> None:
+    one = SMALL_DESIGN.runs[0]
+    Folder(tmp_path).prepare()
+    made_by = [{"network_file": file, "network_sha256": "0" * 64}]
+    Folder(tmp_path).commit("unit", schemas.part_table(SMALL_DESIGN, [one], of_weights([{}]), made_by))
+    with pytest.raises(UsageError, match="as the file of a network: it is not ours"):
+        weights.Networks(tmp_path, SMALL_DESIGN)
+
+
+def header(entries: object, n_bytes: int = 8) -> bytes:
+    text = json.dumps(entries).encode()
+    return len(text).to_bytes(8, "little") + text + bytes(n_bytes)
+
+
+TENSOR = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "ends before its header"),
+        ((2**40).to_bytes(8, "little") + b"{}", "ends before its header"),
+        ((3).to_bytes(8, "little") + b"{,}", "is not JSON"),
+        (header([TENSOR]), "is no object"),
+        (header({"a": 3}), "no tensor of a type that is read"),
+        (header({"a": TENSOR | {"dtype": "F8"}}), "no tensor of a type that is read"),
+        (header({"a": TENSOR | {"data_offsets": [0]}}), "no tensor of a type that is read"),
+        (header({"a": TENSOR | {"data_offsets": [0, 9]}}), "lies outside of the file"),
+        (header({"a": TENSOR | {"data_offsets": [-8, 0]}}), "lies outside of the file"),
+        (header({"a": TENSOR | {"shape": [2.0]}}), "lies outside of the file"),
+        (header({"a": TENSOR | {"shape": [True]}}), "lies outside of the file"),
+        (header({"a": TENSOR | {"shape": [10**30]}}), "another size than its shape"),
+        (header({"a": TENSOR | {"shape": [1]}}), "another size than its shape"),
+        (len(twice := b'{"a": 1, "a": 2}').to_bytes(8, "little") + twice, "a name twice"),
+        (len(deep := b"[" * 100_000).to_bytes(8, "little") + deep, "is not JSON"),
+    ],
+)
+def test_a_header_that_does_not_describe_its_file_is_refused(content: bytes, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "n.safetensors"
+    path.write_bytes(content)
+    with regular_file(path) as file, pytest.raises(InvalidFile, match=said):
+        untrusted_safetensors.directory(file)
+    path.write_bytes(header({"a": TENSOR, "__metadata__": {"unit_id": "x"}}))
+    with regular_file(path) as file:
+        assert [*untrusted_safetensors.directory(file).places] == ["a"]
+
+
+def test_a_file_of_more_than_the_networks_could_take_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = SMALL_DESIGN.runs[0]
+    Folder(tmp_path).prepare()
+    (tmp_path / "weights").mkdir()
+    path = tmp_path / "weights" / f"{SMALL_DESIGN.run_id(one)}.safetensors"
+    path.write_bytes(save(drawn(SMALL_DESIGN, one)) + bytes(1000))
+    assert weights.read(tmp_path, SMALL_DESIGN, one)
+    monkeypatch.setattr(weights, "MAX_FILE", 1500)
+    with pytest.raises(UsageError, match=r"cannot be read: it has 1,932 bytes, at most 1,500 are read"):
+        weights.read(tmp_path, SMALL_DESIGN, one)
 
 
 # cumulative statistics
@@ -222,9 +392,9 @@ def test_a_network_of_another_design_is_refused_by_name_and_shape(
     hidden: tuple[int, ...], arm: str, said: str, kept: Path, design: Design, tmp_path: Path
 ) -> None:
     one, other = design.runs[0], replace(design, hidden=hidden)
-    path = weights.path_of(tmp_path, other.run_id(Run(one.cell, seed=one.seed, arm=arm)))
+    path = tmp_path / "weights" / f"{other.run_id(Run(one.cell, seed=one.seed, arm=arm))}.safetensors"
     path.parent.mkdir()
-    path.write_bytes(weights.path_of(kept, design.run_id(one)).read_bytes())
+    path.write_bytes(save(weights.read(kept, design, one)))
     with pytest.raises(UsageError, match=f"^{re.escape(str(path))} holds a network of another design: {said}$"):
         weights.read(tmp_path, other, Run(one.cell, seed=one.seed, arm=arm))
 
@@ -232,15 +402,15 @@ def test_a_network_of_another_design_is_refused_by_name_and_shape(
 @pytest.mark.parametrize("n_bytes", [0, 4, 40, -1])
 def test_a_truncated_file_is_an_error_in_words(n_bytes: int, kept: Path, design: Design, tmp_path: Path) -> None:
     one = design.runs[0]
-    path = weights.path_of(tmp_path, design.run_id(one))
-    path.parent.mkdir()
-    path.write_bytes(weights.path_of(kept, design.run_id(one)).read_bytes()[:n_bytes])
+    copy = Path(shutil.copytree(kept, tmp_path / "s"))
+    path = file_of(copy, design, one)
+    path.write_bytes(path.read_bytes()[:n_bytes])
     with pytest.raises(UsageError, match=rf"^{re.escape(str(path))} cannot be read: .*Restore it, or train under"):
-        weights.read(tmp_path, design, one)
+        weights.read(copy, design, one)
 
 
 def test_a_missing_file_is_an_error_in_words(design: Design, tmp_path: Path) -> None:
-    path = weights.path_of(tmp_path, design.run_id(design.runs[0]))
+    path = tmp_path / "weights" / f"{design.run_id(design.runs[0])}.safetensors"
     with pytest.raises(UsageError, match=rf"^{re.escape(str(path))} is missing: trained before networks were kept"):
         weights.read(tmp_path, design, design.runs[0])
 

@@ -94,7 +94,7 @@ def test_the_manifest_says_what_was_tuned_and_chosen(finished: Path) -> None:
         "space": "lr=0.001:1.0,batch_size=64:256", "epochs": 1, "sampler_seed": 0, "pruner": "none",
     }  # fmt: skip
     assert [chosen["arm"] for chosen in manifest["design"]["tuned"]] == ["bn", "no_bn"]
-    assert set(manifest["tables"]) == {"trials", "records", "runs"}
+    assert set(manifest["tables"]) == {"trials", "records", "runs", "labels"}
     assert manifest["argv"].startswith("python -m study.tune --dataset digits ")
 
 
