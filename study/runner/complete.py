@@ -129,7 +129,7 @@ def _check_committed(folder: Folder, plan: list[Cohort], missing: Sequence[Run])
 
 def _keep_labels(folder: Folder, source: ImageSource) -> None:
     """Write the labels of a study that lacks them, as those of schema version 1 do, where its data set lies here."""
-    if folder.lacks_labels and download.is_present(source.name, source.data_dir):
+    if folder.lacks_labels and download.is_present(source.data.key, source.data_dir):
         images = source.images
         if images.sha256 == folder.own_manifest()["data"]["sha256"]:
             folder.write_labels(images.test.labels.tolist())
