@@ -91,6 +91,7 @@ def both(study: StudyData) -> tuple[Section, Section]:
         for of in pairs
     }
     found: Any = SimpleNamespace(
+        balanced=[],
         curves=curves,
         claims=claims(study, level),
         generalisation=generalisation(study, curves, level),

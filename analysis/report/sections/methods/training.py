@@ -19,9 +19,7 @@ IMAGES = "{n_train} images to train on and {n_test} to test on, of {n_features} 
 
 
 def _data(key: str, paper: str) -> Statement:
-    return Statement(
-        f"data-{key.replace(':', '-')}", DATA, f"The data are {{dataset}} [@{paper}]: {IMAGES}", lambda f: f.data(key)
-    )
+    return Statement(f"data-{key}", DATA, f"The data are {{dataset}} [@{paper}]: {IMAGES}", lambda f: f.data(key))
 
 
 def _norm(kind: Kind) -> Statement:
