@@ -16,7 +16,7 @@ from study.errors import StudyError
 from study.spec.checks import listed
 from study.spec.factors import REFERENCE_SETTING, Cell
 from study.spec.history import DIVERGED, OK
-from study.spec.trial_design import TrialDesign
+from study.spec.tuning.trial_design import TrialDesign
 from study.store.study_folder import Folder
 from study.tuning import trials_table
 from study.tuning.space import Space, params

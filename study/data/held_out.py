@@ -11,7 +11,7 @@ from torch import Tensor
 
 from study.data.dataset import Dataset, Split
 from study.errors import UsageError
-from study.spec.trial_design import HELD_OUT
+from study.spec.tuning.trial_design import HELD_OUT
 
 
 def _check(name: str, counts: NDArray[np.int64], n_held_out: int) -> None:

@@ -22,12 +22,13 @@ from study.engine import devices, environment, numerics
 from study.engine.costs import KERNEL, TORCH, CostModel
 from study.engine.environment import Machine
 from study.errors import UsageError
-from study.spec import commands, conditions
+from study.spec import commands
 from study.spec.commands import shown_path
 from study.spec.design import Design
 from study.spec.factors import Cell
 from study.spec.history import OK
-from study.spec.inference_modes import CLEAN, DETAILS, Evaluation, shown_cell
+from study.spec.inference import conditions
+from study.spec.inference.modes import CLEAN, DETAILS, Evaluation, shown_cell
 from study.spec.runs import Run
 from study.store import network_files, weights
 from study.store.inference_tables import Store

@@ -21,8 +21,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from study.engine import random_streams
-from study.spec.conditions import STRENGTHS, Condition
 from study.spec.datasets import DatasetSpec
+from study.spec.inference.conditions import STRENGTHS, Condition
 
 REFERENCE_SIDE = 28
 IMBALANCE = 100

@@ -19,10 +19,10 @@ from study.engine import random_streams
 from study.inference import metrics, modes, predictors
 from study.inference.corruptions import Form, apply
 from study.inference.modes import Mode, Statistics
-from study.spec.conditions import Condition
 from study.spec.constants import NORM_EPS
 from study.spec.design import Design
-from study.spec.inference_modes import (
+from study.spec.inference.conditions import Condition
+from study.spec.inference.modes import (
     CLEAN,
     MAIN_BLEND,
     MAIN_BLEND_SIZES,

@@ -24,7 +24,7 @@ from torch.nn import functional
 from study.engine.activations import RELU, Activation
 from study.spec.arms import Arm, Norm
 from study.spec.constants import NORM_EPS
-from study.spec.inference_modes import InferenceMode
+from study.spec.inference.modes import InferenceMode
 
 State = Mapping[str, Tensor]
 """One network under the names of torch.nn: ``linears.0.weight`` (out, in), ``norms.0.running_mean`` (width,)."""

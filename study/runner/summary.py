@@ -14,7 +14,7 @@ from study.spec.arms import ARMS
 from study.spec.checks import counted
 from study.spec.design import Design
 from study.spec.factors import REFERENCE_SETTING, Cell, in_words, rounded
-from study.spec.inference_modes import shown_cell
+from study.spec.inference.modes import shown_cell
 from study.spec.runs import Run
 from study.store.scores import last_epochs, scores
 from study.store.study_folder import Folder

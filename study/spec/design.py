@@ -10,7 +10,7 @@ anybody would train.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise, product
 from typing import Any, Self
@@ -20,6 +20,7 @@ from study.spec import arms
 from study.spec.arms import ARMS, BASELINE, BATCH_STATISTICS, DEFAULT_ARMS, Arm
 from study.spec.checks import check_at_most, check_distinct, check_known, check_whole, format_value, listed
 from study.spec.datasets import DATASETS, DatasetSpec, OwnFile, check_dataset
+from study.spec.design_json import from_json, to_json
 from study.spec.factors import (
     FACTORS,
     MAX_LAYERS,
@@ -29,15 +30,13 @@ from study.spec.factors import (
     Factor,
     Level,
     check_variable,
-    variable,
 )
 from study.spec.networks import NetworkSpec
 from study.spec.runs import Configuration, Run
-from study.spec.searches import MAX_SEARCHES, search_of
+from study.spec.tuning.searches import MAX_SEARCHES, search_of
 
 FACTOR_FIELDS = tuple(factor.field for factor in FACTORS.values() if factor.field)
 EXTENDABLE = ("arms", *FACTOR_FIELDS, "seeds")
-ONE_VALUE = ("dataset", "epochs", "own_data", "network", "seed_of", "unpaired_init")
 OPTIONAL = ("tuned", "vary", "own_arms", "own_data", "network", "seed_of", "unpaired_init")
 """Fields that a manifest leaves out where they have their defaults."""
 SEED_OF = ("both", "weights", "order")
@@ -76,7 +75,7 @@ class Design:
     hidden: Sequence[int] = (32, 32)
     tuned: Sequence[Configuration] = ()
     """The tuned cell, a configuration an arm and search: its pairs differ in what tuning chose as well. () in a grid
-    alone. Each search has seeds of its own (``study.spec.searches``)."""
+    alone. Each search has seeds of its own (``study.spec.tuning.searches``)."""
     vary: Mapping[str, Iterable[Level]] | Vary = ()
     """The levels of further factors, by their keys."""
     own_arms: Sequence[Arm] = ()
@@ -397,7 +396,7 @@ class Design:
         number of a search where it is 1."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         given = {name: value for name, value in values.items() if name not in OPTIONAL or value != _DEFAULTS[name]}
-        return {name: _JSON.get(name, _list)(value) for name, value in given.items()}
+        return {name: to_json(name, value) for name, value in given.items()}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
@@ -406,10 +405,7 @@ class Design:
         if not isinstance(values, dict) or {*values} - {*OPTIONAL} != names:
             given = f"has {listed(values)}" if isinstance(values, dict) else f"is {describe_value(values)}"
             raise UsageError(f"a design has the fields {', '.join(sorted(names))}; this one {given}")
-        for name, value in values.items():
-            _check_kind(name, value)
-        parsed = {name: parse(values[name]) for name, parse in _PARSE.items() if name in values}
-        return cls(**{**values, **parsed})
+        return cls(**{name: from_json(name, value) for name, value in values.items()})
 
     def check_extends(self, older: Self) -> None:
         """Refuse, with the difference, a design that is not ``older`` with longer lists.
@@ -431,36 +427,6 @@ class Design:
 
 _FIELDS = {field.name for field in fields(Design)}
 _DEFAULTS = {field.name: field.default for field in fields(Design)}
-
-
-def _as_json(chosen: Configuration) -> dict[str, Any]:
-    search = {} if chosen.search == 1 else {"search": chosen.search}
-    return {"arm": chosen.arm, **search, **chosen.cell.identity}
-
-
-def _of_json(arm: str, search: int = 1, **levels: Level) -> Configuration:
-    return Configuration(arm, Cell(**levels), search)
-
-
-def _list(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
-
-
-_JSON: dict[str, Callable[[Any], Any]] = {
-    "tuned": lambda tuned: [_as_json(chosen) for chosen in tuned],
-    "vary": lambda vary: {key: list(levels) for key, levels in vary},
-    "own_arms": lambda own: [arm.to_dict() for arm in own],
-    "own_data": DatasetSpec.to_dict,
-    "network": NetworkSpec.to_dict,
-}
-"""What makes a field of a design a JSON value, where it is more than a value or a list."""
-_PARSE: dict[str, Callable[[Any], Any]] = {
-    "tuned": lambda tuned: tuple(_of_json(**chosen) for chosen in tuned),
-    "own_arms": lambda own: tuple(Arm.from_dict(arm) for arm in own),
-    "own_data": DatasetSpec.from_dict,
-    "network": NetworkSpec.from_dict,
-}
-"""What makes it a field again."""
 
 
 def _listed(values: Iterable[Any]) -> tuple[Any, ...]:
@@ -511,65 +477,3 @@ def digest(value: Any) -> str:
     """Return the sha256 (hex) of a JSON value in canonical form."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _is_a(kind: type) -> Callable[[object], bool]:
-    """Return the check that a value of JSON is of a kind: a whole number is a float too, true is no number."""
-    return lambda value: type(value) in ((int, float) if kind is float else (kind,))
-
-
-def _is_configuration(value: object) -> bool:
-    if not isinstance(value, dict) or "arm" not in value or not value.keys() - {"arm", "search"} <= FACTORS.keys():
-        return False
-    levels = {key: level for key, level in value.items() if key not in ("arm", "search")}
-    named = all(factor.key in levels for factor in FACTORS.values() if factor.always)
-    identified = isinstance(value["arm"], str) and type(value.get("search", 1)) is int
-    return named and identified and all(is_level(key, level) for key, level in levels.items())
-
-
-def is_level(key: str, value: object) -> bool:
-    """Whether a value of JSON is of the kind of a factor's levels."""
-    return _is_a(FACTORS[key].kind)(value)
-
-
-KINDS: dict[str, tuple[Callable[[object], bool], str]] = {
-    "dataset": (_is_a(str), 'a text such as "mnist"'),
-    "arms": (_is_a(str), 'a list of texts such as ["bn", "no_bn"]'),
-    "batch_sizes": (_is_a(int), "a list of whole numbers such as [32, 128]"),
-    "lrs": (_is_a(float), "a list of numbers such as [0.01, 0.1]"),
-    "seeds": (_is_a(int), "a list of whole numbers such as [0, 1]"),
-    "epochs": (_is_a(int), "a whole number such as 10"),
-    "hidden": (_is_a(int), "a list of whole numbers such as [32, 32]"),
-    "own_arms": (lambda value: isinstance(value, dict), 'a list of objects such as {"key": "mine", ...}'),
-    "own_data": (lambda value: isinstance(value, dict), "an object"),
-    "network": (lambda value: isinstance(value, dict), "an object"),
-    "seed_of": (_is_a(str), 'a text such as "both"'),
-    "unpaired_init": (_is_a(bool), "true or false"),
-    "tuned": (_is_configuration, 'a list of objects such as {"arm": "bn", "batch_size": 32, "lr": 0.01}'),
-}
-"""The check of a field of a design in a manifest, or of each item where it is a list, and a valid choice."""
-
-
-def _check_kind(name: str, value: object) -> None:
-    if name == "vary":
-        _check_vary(value)
-        return
-    is_of_kind, kind = KINDS[name]
-    is_list = isinstance(value, list | tuple)
-    if is_list == (name in ONE_VALUE):
-        raise UsageError(f"this is not a design: {name} is {describe_value(value)}; give {kind}")
-    for item in value if isinstance(value, list | tuple) else (value,):
-        if not is_of_kind(item):
-            raise UsageError(
-                f"this is not a design: {name} {'has' if is_list else 'is'} {describe_value(item)}; give {kind}"
-            )
-
-
-def _check_vary(value: object) -> None:
-    """Refuse what is no object of lists of levels by the keys of factors."""
-    if not isinstance(value, dict):
-        raise UsageError(f"this is not a design: vary is {describe_value(value)}; give an object of lists by factor")
-    for key, levels in value.items():
-        check_known("this is not a design: vary:", key, variable())
-        if not isinstance(levels, list) or not all(is_level(key, level) for level in levels):
-            raise UsageError(f"this is not a design: vary.{key} is {describe_value(levels)}; give a list of its levels")

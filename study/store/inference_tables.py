@@ -1,6 +1,6 @@
 """The parquet contract of the inference modes: schemas, what is committed, what is done. Imports no torch.
 
-A group of networks commits evaluation by evaluation (``study.spec.inference_modes``), the rows of one table each. A
+A group of networks commits evaluation by evaluation (``study.spec.inference.modes``), the rows of one table each. A
 part is named by the sha256 of its bytes, so one that is damaged is noticed, left aside, and made again; and so is a
 part without ``draw_seed``, whose batches were one draw for all networks.
 """
@@ -14,7 +14,7 @@ import pyarrow as pa
 from study.errors import UsageError
 from study.spec import commands
 from study.spec.design import Design
-from study.spec.inference_modes import Evaluation, is_main
+from study.spec.inference.modes import Evaluation, is_main
 from study.store import parts
 from study.store.atomic import make_subfolder, remove_stale_files
 from study.store.schemas import (

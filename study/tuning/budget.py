@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from study.errors import UsageError
 from study.spec.checks import check_known
 from study.spec.design import MAX_SEED
-from study.spec.searches import MAX_SEARCHES, TRIAL_SEEDS_APART, final_seeds
+from study.spec.tuning.searches import MAX_SEARCHES, TRIAL_SEEDS_APART, final_seeds
 from study.tuning.search import PRUNERS, SAMPLERS
 from study.tuning.space import DEFAULT, Space
 

@@ -29,7 +29,7 @@ from study.spec.cohorts import MAX_RUNS_PER_STACK, Cohort
 from study.spec.commands import shown_path
 from study.spec.design import Design
 from study.spec.factors import Cell
-from study.spec.trial_design import TrialDesign
+from study.spec.tuning.trial_design import TrialDesign
 from study.store.manifest import Manifest
 from study.store.study_folder import JOURNAL, Folder
 from study.tuning import plan, trials_table

@@ -19,8 +19,8 @@ from study.spec.design import Design
 from study.spec.factors import REFERENCE_SETTING, Cell
 from study.spec.history import History
 from study.spec.runs import Run
-from study.spec.searches import TRIAL_SEEDS_APART, final_seeds
-from study.spec.trial_design import TrialDesign
+from study.spec.tuning.searches import TRIAL_SEEDS_APART, final_seeds
+from study.spec.tuning.trial_design import TrialDesign
 from study.store.inference_tables import Store
 from study.store.schemas import SCHEMA_VERSION, keys_of, part_table
 from study.store.study_folder import Folder

@@ -22,10 +22,10 @@ from analysis.records.tables import PRIMARY, Ablation, StudyData
 from analysis.stats.intervals import Interval, t_interval
 from analysis.stats.multiple_tests import max_t
 from analysis.stats.paired_tests import Test
-from study.spec import inference_modes
 from study.spec.arms import ARMS
 from study.spec.factors import Cell
-from study.spec.inference_modes import InferenceMode, is_main, parse, shown_cell
+from study.spec.inference import modes as inference_modes
+from study.spec.inference.modes import InferenceMode, is_main, parse, shown_cell
 
 SETTING = ["inference", "eval_batch_size", "order"]
 CONDITION = ["shift", "severity"]

@@ -13,7 +13,7 @@ import pandas as pd
 from analysis.findings.family import is_negligible
 from analysis.stats.intervals import Interval, simultaneous
 from analysis.stats.power import seeds_to_reach
-from study.spec.inference_modes import CLEAN
+from study.spec.inference.modes import CLEAN
 
 OUTCOMES = ("better", "worse", "within", "undecided", "too few")
 """What the interval of a comparison says: that it lies on one side of zero, within the margin, on both sides of zero,

@@ -8,7 +8,7 @@ from analysis.findings.modes.inference_modes import ModeResult, Modes, SwapResul
 from analysis.findings.modes.mode_comparisons import Compared, Way
 from analysis.report import number_format as fmt
 from study.spec.factors import REFERENCE_SETTING
-from study.spec.inference_modes import parse
+from study.spec.inference.modes import parse
 
 ORDERS = {"shuffled": "shuffled", "natural": "file order", "sorted": "sorted by class"}
 """What a reader calls the order in which test batches are filled."""

@@ -118,7 +118,7 @@ def test_a_manifest_whose_baseline_is_no_arm_is_refused(tmp_path: Path) -> None:
     path = plant_arms(tmp_path / "s", ("bn", "no_bn"), n_seeds=2)
     manifest = manifest_of(tmp_path)
     (path / "manifest.json").write_text(json.dumps(manifest | {"baseline": "layer"}))
-    with pytest.raises(AnalysisError, match=r"'layer' as baseline; one of its arms belongs there"):
+    with pytest.raises(AnalysisError, match=r"'layer' as baseline; one of bn, no_bn belongs there"):
         load(path)
     (path / "manifest.json").write_text(json.dumps(manifest | {"baseline": "bn"}))
     assert load(path).baseline == "bn"

@@ -14,8 +14,8 @@ from analysis.records.tables import load, load_ablation
 from analysis.report.document import Block, Figure, Placeholder, Section, Table
 from analysis.report.figures.style import MEDIA
 from analysis.report.sections import inference
-from study.spec.conditions import CHANGES, KINDS
 from study.spec.design import Design
+from study.spec.inference.conditions import CHANGES, KINDS
 from study.spec.runs import Run
 from tests.analysis.planted import CLEAN, WITHOUT_NORM, Row, Way, answer, plant, plant_ablation
 from tests.analysis.report.figures import modes_study

@@ -12,7 +12,7 @@ from study.engine import reference
 from study.engine.lockstep import training
 from study.spec.datasets import DATASETS
 from study.spec.factors import Cell
-from study.spec.trial_design import TrialDesign
+from study.spec.tuning.trial_design import TrialDesign
 from study.tuning.loop import TrialJob, score
 from study.tuning.search import Score
 from tests.study.values import cohort_of

@@ -30,7 +30,7 @@ from study.errors import UsageError
 from study.inference import complete
 from study.runner.outcome import Terminated
 from study.runner.progress import Progress
-from study.spec import conditions
+from study.spec.inference import conditions
 from study.store import parts, study_folder, weights
 from study.store.inference_tables import COLUMNS, LATER, Store, read_table
 from study.store.study_folder import Folder

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from study.data import dataset
 from study.inference import corruptions
-from study.spec.conditions import CONDITIONS, STRENGTHS, Condition
+from study.spec.inference.conditions import CONDITIONS, STRENGTHS, Condition
 
 CORRUPTED = [condition for condition in CONDITIONS if condition.name in STRENGTHS]
 PRIORS = ["long_tail", "five_classes", "one_class", "first_half", "second_half"]
@@ -329,7 +329,7 @@ def test_the_global_generator_is_neither_used_nor_moved() -> None:
 DIGEST = """
 import hashlib, torch
 from study.inference.corruptions import apply
-from study.spec.conditions import CONDITIONS
+from study.spec.inference.conditions import CONDITIONS
 images, labels = (torch.arange(30 * 784) % 97 / 96).reshape(30, 784), torch.arange(30) % 10
 found = hashlib.sha256()
 for condition in CONDITIONS:

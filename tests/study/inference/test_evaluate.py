@@ -32,10 +32,10 @@ from study.inference.evaluate import (
     main_settings,
 )
 from study.spec.arms import ARMS, Arm
-from study.spec.conditions import CONDITIONS, Condition
 from study.spec.design import Design
 from study.spec.history import History
-from study.spec.inference_modes import is_main
+from study.spec.inference.conditions import CONDITIONS, Condition
+from study.spec.inference.modes import is_main
 from study.spec.norms import BATCH_STATISTICS, NORM_KINDS, Norm
 from study.spec.runs import Run
 from tests.study.values import cohort_of

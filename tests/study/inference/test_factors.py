@@ -13,9 +13,9 @@ from study.engine.lockstep.training import train_together
 from study.inference.corruptions import apply
 from study.inference.evaluate import CLEAN_IMAGES, NO_NORM, EvalSetting, Group, further_settings
 from study.spec.cohorts import Cohort
-from study.spec.conditions import Condition
 from study.spec.design import Design
 from study.spec.factors import Cell, Level
+from study.spec.inference.conditions import Condition
 from study.spec.runs import Run
 
 RUNNING, POPULATION = EvalSetting("running"), EvalSetting("population")

@@ -19,7 +19,7 @@ from study.inference.evaluate import Group
 from study.inference.modes import BatchStatistics, Blend, FixedStatistics, MeanOnly, OneLayer, VarOnly
 from study.inference.own import OwnNetwork, expected_shapes, loaded
 from study.spec.design import Design
-from study.spec.inference_modes import DETAILS, Evaluation
+from study.spec.inference.modes import DETAILS, Evaluation
 from study.spec.runs import Run
 from tests.study.networks_of_ours import CNN, MLP, write
 from tests.study.values import cohort_of

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from study.inference.corruptions import Form, apply, corrupt, select_rows
-from study.spec.conditions import CONDITIONS, STRENGTHS, Condition, conditions_of
 from study.spec.datasets import DATASETS
+from study.spec.inference.conditions import CONDITIONS, STRENGTHS, Condition, conditions_of
 
 CORRUPTED = [condition for condition in CONDITIONS if condition.name in STRENGTHS and condition.severity == 3]
 BY_CHANNEL = [c for c in CORRUPTED if "noise" not in c.name and c.name != "contrast"]

@@ -8,7 +8,6 @@ import pytest
 
 from study.errors import UsageError
 from study.spec.commands import STUDY_ID
-from study.spec.conditions import CONDITIONS, conditions_of
 from study.spec.datasets import (
     DATASETS,
     OWN_FIELDS,
@@ -19,6 +18,7 @@ from study.spec.datasets import (
     key_of_file,
 )
 from study.spec.design import Design
+from study.spec.inference.conditions import CONDITIONS, conditions_of
 
 OWN = DatasetSpec(
     "credit", "credit", 60, 20, 3, 2, OwnFile("0" * 64), counts=(3, 17), classes=("no", "yes"), unit_interval=False

@@ -18,7 +18,7 @@ from analysis.report.document import Column, Figure, Table
 from analysis.report.figures.modes.mode_looks import BLEND, NO_NORM, ORDERS, SAVED
 from analysis.report.figures.modes.over_batch_size import Level, Line, Point, accuracy_by_size, calibration_by_size
 from analysis.report.sentences import inference as inference_sentences
-from study.spec.inference_modes import MAIN_BLEND, numbered, parse
+from study.spec.inference.modes import MAIN_BLEND, numbered, parse
 
 SHOWN_SIZE = 8
 """Images in the test batch that a headline speaks of, as the tutorial does; else of the smallest."""

@@ -15,7 +15,7 @@ from analysis.report.figures.modes.mode_looks import LARGE_BATCH, NO_NORM, RUNNI
 from analysis.report.figures.modes.shifts import Panel, accuracy_by_severity
 from analysis.report.sections.modes.batch_size import counted
 from analysis.report.sentences import inference as inference_sentences
-from study.spec.conditions import CHANGES, KINDS, SEVERITIES
+from study.spec.inference.conditions import CHANGES, KINDS, SEVERITIES
 
 SHOWN_SIZES = (8, 128)
 """Sizes of shuffled test batches that are drawn where the study has both, else its smallest and its largest."""

@@ -17,7 +17,7 @@ from analysis.report.columns import (
 )
 from analysis.report.document import Column, Table
 from analysis.report.sentences import inference as inference_sentences
-from study.spec.inference_modes import parse
+from study.spec.inference.modes import parse
 
 
 def in_every_condition(modes: Modes) -> Table | None:

@@ -13,7 +13,7 @@ from analysis.report.figures.modes.over_batch_size import Level, Line, Point, ac
 from analysis.report.figures.style import BLUE, MEDIA, NARROW, PURPLE, VERMILLION, WIDE, Errors, Medium
 from analysis.report.sections.modes import batch_size
 from analysis.report.sentences.inference import ORDERS as NAMES
-from study.spec.inference_modes import parse
+from study.spec.inference.modes import parse
 from tests.analysis.report.figures.drawn import colour, is_close, line, look, reads_as_accuracy, x_ticks, xy
 from tests.analysis.report.figures.legible import illegible
 from tests.analysis.report.figures.modes_study import BY_BATCH, LEVEL, NO_NORM, ece, percent

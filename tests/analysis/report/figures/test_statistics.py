@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from analysis.findings.modes.inference_modes import Modes, StatisticResult
 from analysis.report.figures.statistics import statistic_errors
 from analysis.report.figures.style import BLUE, MEDIA, VERMILLION, Medium
-from study.spec.inference_modes import parse
+from study.spec.inference.modes import parse
 from tests.analysis.report.figures.drawn import colour, is_close, xy, y_ticks
 from tests.analysis.report.figures.legible import illegible
 from tests.analysis.report.figures.modes_study import ERRORS, MEAN_SEED

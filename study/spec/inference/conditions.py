@@ -6,7 +6,7 @@
 from dataclasses import dataclass
 
 from study.spec.datasets import DatasetSpec
-from study.spec.inference_modes import CLEAN
+from study.spec.inference.modes import CLEAN
 
 SEVERITIES = (1, 2, 3, 4, 5)
 KINDS = ("noise", "blur", "geometry", "class mix", "intensity")

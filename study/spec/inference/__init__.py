@@ -1,0 +1,1 @@
+"""Inference modes and the conditions of test images, as values."""
