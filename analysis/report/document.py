@@ -212,11 +212,12 @@ def figures(sections: Sequence[Section]) -> Iterator[Figure]:
 
 def _blocks(sections: Sequence[Section]) -> Iterator[Block]:
     """Yield every block of the sections, folded ones too."""
-    return (one for section in sections for block in (*section.blocks, *section.details) for one in _unfolded(block))
+    return (one for section in sections for block in (*section.blocks, *section.details) for one in unfolded(block))
 
 
-def _unfolded(block: Block) -> Iterator[Block]:
+def unfolded(block: Block) -> Iterator[Block]:
+    """Yield the block, or those that it folds."""
     if isinstance(block, Folded):
-        yield from (one for inner in block.blocks for one in _unfolded(inner))
+        yield from (one for inner in block.blocks for one in unfolded(inner))
     else:
         yield block

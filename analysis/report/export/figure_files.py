@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from analysis.report.document import Figure, Section
+from analysis.report.document import Figure, Section, unfolded
 from analysis.report.figures import style
 
 DPI = 300
@@ -21,7 +21,8 @@ def figure_files(sections: Sequence[Section]) -> dict[str, bytes]:
 
 def evidence(sections: Sequence[Section]) -> list[Figure]:
     """Return the figures that are in sight on the page."""
-    return [block for section in sections for block in section.blocks if isinstance(block, Figure)]
+    blocks = (one for section in sections for block in section.blocks for one in unfolded(block))
+    return [block for block in blocks if isinstance(block, Figure)]
 
 
 def _files(figure: Figure) -> Iterator[tuple[str, bytes]]:

@@ -36,6 +36,8 @@ TITLE = "Arms against one another"
 def section(study: StudyData, results: Results) -> Section:
     """Return the arms ranked, the matrix of all pairs, and every pair in every setting."""
     found = results.all_pairs
+    if study.all_failed:
+        return Section(NAME, TITLE, [Paragraph("Every run failed: no arm is told from another.")])
     if found is None:
         return Section(NAME, TITLE, [Placeholder("No setting has runs of every arm yet:", study.manifest["argv"])])
     figures = [ranking(study, results, found, "arms", ranking_table(study, results, found))]
@@ -99,15 +101,17 @@ def _label(one: RankedArm) -> str:
 
 def _headline(study: StudyData, found: AllPairs, known: Sequence[Member]) -> str:
     first = found.ranked[0].arm
+    if found.ranked[0].accuracy == found.ranked[-1].accuracy:
+        return "All arms are equally accurate"
     if all(member.joint is None for member in known):
-        return f"Most accurate {fmt.side(first)}; too few seeds to test"
+        return f"Most accurate {fmt.side(first)}; none can be tested yet"
     better = sum(member.verdict.startswith("better") for member in known)
     return f"Most accurate {fmt.side(first)}; {better} of {fmt.units(len(known), 'arms')} beat the baseline"
 
 
 def _about_intervals(study: StudyData, known: Sequence[Member]) -> str:
     if all(member.joint is None for member in known):
-        return "Mean differences, without simultaneous intervals: too few seeds."
+        return "Mean differences, without simultaneous intervals."
     over = " and settings" if len(study.design.cells) > 1 else ""
     return f"Bars: {fmt.level(known[0].ci.level)} intervals that hold for all arms{over} together (sup-t)."
 
@@ -181,7 +185,7 @@ def pair_matrix(study: StudyData, found: AllPairs, name: str, table: Table | Non
         headline=(
             f"{decided} of {fmt.units(len(members), 'pairs')} of arms are told apart"
             if tested
-            else "Too few seeds to tell arms apart"
+            else "No pair of arms can be tested"
         ),
         subtitle=(
             f"Test accuracy of a row's arm minus a column's in points at {fmt.cell(found.cell)};"

@@ -9,14 +9,17 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
+from analysis.findings.results import analyse
 from analysis.findings.secondary.all_pairs import AllPairs, all_pairs
 from analysis.records.tables import load
 from analysis.report import write
+from analysis.report.export.figure_files import evidence
 from analysis.report.figures.arms import Entry, Ranked, matrix, ranking
 from analysis.report.figures.style import MEDIA, arm_style
 from analysis.report.first_screen.cards import MAX_ARMS
-from analysis.report.sections import arms
+from analysis.report.sections import arms, order
 from study.spec.arms import ARMS, Arm
+from study.spec.design import Design
 from tests.analysis.planted import plant
 from tests.analysis.report.test_report import Page
 from tests.analysis.report.test_statcheck import Page as Tables
@@ -173,17 +176,33 @@ def test_too_few_seeds_decide_nothing_and_draw_no_intervals(tmp_path: Path, with
     made = write.write_report(plant_arms(tmp_path / "s", SIX[:3], n_seeds=3, lrs=(0.01,)))
     assert made.report["title"] == "3 arms compared on scikit-learn's digits: 3 seeds cannot decide"
     page = text_of(made)
-    assert "Most accurate with BN; too few seeds to test" in page
-    assert "Too few seeds to tell arms apart" in page
+    assert "Most accurate with BN; none can be tested yet" in page
+    assert "No pair of arms can be tested" in page
     assert "beat" not in page.split("The whole answer")[0]
     assert csv(made, "arms").difference_low.isna().all()
     assert csv(made, "pairs-of-arms").p_adjusted.isna().all()
 
 
+@pytest.mark.parametrize(
+    ("accuracy", "said"),
+    [(0.1, "Every run failed: no arm is told from another."), (0.9, "All arms are equally accurate")],
+)
+def test_arms_that_are_alike_have_no_best(accuracy: float, said: str, tmp_path: Path, without_drawings: None) -> None:
+    design = Design("digits", SIX[:3], batch_sizes=(32,), lrs=(0.01,), seeds=tuple(range(6)), epochs=1)
+    made = write.write_report(plant(tmp_path / "s", design, lambda run, epoch: accuracy if epoch else 0.1))
+    assert said in text_of(made)
+    assert "Most accurate" not in text_of(made)
+
+
+def test_folded_figures_are_exported_too(made: write.Written) -> None:
+    study = load(made.page.parent)
+    results = analyse(study, 0.05, 0.002)
+    names = {figure.name for figure in evidence(order.sections(study, results))}
+    assert names >= {f"effect-{arm}" for arm in study.treatments} | {"arms", "arms-matrix"}
+
+
 def test_a_setting_that_an_arm_lacks_is_not_the_ranking_s(tmp_path: Path) -> None:
     """Batch norm cannot train on batches of one, where the others are best."""
-    from study.spec.design import Design
-
     design = Design("digits", ("bn", "no_bn", "layer"), (1, 32), (0.01,), (0, 1), epochs=1)
     study = load(plant(tmp_path / "s", design, lambda run, epoch: score(run, epoch) + 0.1 * (run.cell.batch_size == 1)))
     found = all_pairs(study, 0.05, 0.002)
@@ -193,8 +212,6 @@ def test_a_setting_that_an_arm_lacks_is_not_the_ranking_s(tmp_path: Path) -> Non
 
 
 def test_a_study_of_several_arms_without_a_common_setting_says_so(tmp_path: Path, without_drawings: None) -> None:
-    from study.spec.design import Design
-
     design = Design("digits", ("bn", "no_bn", "layer"), (1,), (0.01,), (0, 1), epochs=1)
     made = write.write_report(plant(tmp_path / "s", design, score))
     assert "No setting has runs of every arm yet:" in text_of(made)
