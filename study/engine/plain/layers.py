@@ -47,8 +47,8 @@ def norm_layer(arm: Arm, width: int, ndim: int = 1) -> nn.Module:
     twin = norms.module_of(norm).twin(width, norm)
     if isinstance(getattr(twin, "stream", None), torch.Generator):
         raise UsageError(
-            f"norm_layer has no form of the arm {arm.key}, which draws numbers of its own in every step: make it in your"
-            " own file, of draws from torch's global generator, or leave the arm out: --arms bn no_bn layer"
+            f"norm_layer has no form of the arm {arm.key}, which draws numbers of its own in every step: make it in"
+            " your own file, of draws from torch's global generator, or leave the arm out: --arms bn no_bn layer"
         )
     return twin if ndim == 1 else _for_images(twin, arm, norm, width)
 
