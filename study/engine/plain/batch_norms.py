@@ -98,10 +98,11 @@ class Averages:
     def _add(self, layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         if layer.training:
             z = inputs[0]
-            var, mean = torch.var_mean(z, [0, *range(2, z.ndim)], correction=1)
-            self.this_epoch[0] += mean
-            self.this_epoch[1] += var
-            self.n_this_epoch += 1
+            for part in torch.split(z, getattr(layer, "size", len(z))):  # ghosts of so many images, where it has them
+                var, mean = torch.var_mean(part, [0, *range(2, z.ndim)], correction=1)
+                self.this_epoch[0] += mean
+                self.this_epoch[1] += var
+                self.n_this_epoch += 1
 
     def tensors(self) -> dict[str, Tensor]:
         """Return ``cumulative_last_mean``, ... (channels,); NaN before the first epoch."""

@@ -1,5 +1,6 @@
 """The normalisation of an arm as a module for a network of one's own, of rows or of images."""
 
+import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -30,7 +31,7 @@ def norm_layer(arm: Arm, width: int, ndim: int = 1) -> nn.Module:
     Raises
     ------
     UsageError
-        Where the arm's normalisation has no form for images here.
+        Where the arm's normalisation has no form for images here, or draws numbers while it trains.
 
     >>> import study
     >>> type(norm_layer(study.ARMS["bn"], 8, ndim=2)).__name__
@@ -44,6 +45,11 @@ def norm_layer(arm: Arm, width: int, ndim: int = 1) -> nn.Module:
     if norm is None:
         return nn.Identity()
     twin = norms.module_of(norm).twin(width, norm)
+    if isinstance(getattr(twin, "stream", None), torch.Generator):
+        raise UsageError(
+            f"norm_layer has no form of the arm {arm.key}, which draws numbers of its own in every step: make it in"
+            " your own file, of draws from torch's global generator, or leave the arm out: --arms bn no_bn layer"
+        )
     return twin if ndim == 1 else _for_images(twin, arm, norm, width)
 
 

@@ -3,12 +3,14 @@
 import re
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
 
 import study
+from study.engine import norms
 from study.engine.plain import loading
 from study.errors import UsageError
 from study.spec.arms import ARMS
@@ -221,6 +223,15 @@ def test_a_manifest_with_another_network_is_refused(wrong: dict) -> None:
     values["network"] = {**values["network"], **wrong}
     with pytest.raises(UsageError, match="network is an object; give an object with name, sha256"):
         Design.from_dict(values)
+
+
+def test_a_norm_that_draws_is_left_to_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its stream would be that of no seed."""
+    noisy = nn.BatchNorm1d(7)
+    noisy.stream = torch.Generator()
+    monkeypatch.setattr(norms, "module_of", lambda norm: SimpleNamespace(twin=lambda width, norm: noisy))
+    with pytest.raises(UsageError, match="no form of the arm bn, which draws numbers of its own in every step"):
+        study.norm_layer(ARMS["bn"], 7)
 
 
 def test_a_norm_is_a_module_of_torch() -> None:
