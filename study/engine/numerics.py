@@ -101,7 +101,7 @@ def of_cells(design: Design, cells: Iterable[Cell], data: "Dataset", engine: str
 
 def name_of(design: Design, run: Run) -> str:
     """Return what a run's digest is called: batch size, widths, activation, what else is not as by default, arm."""
-    widths, network = "x".join(map(str, design.widths_in(run.cell))), getattr(design, "network", None)
+    widths, network = "x".join(map(str, design.widths_in(run.cell))), design.network
     if network is not None:
         widths = f"network {network.sha256[:12]}"
     if len(widths) > MAX_NAME:

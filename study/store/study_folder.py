@@ -57,7 +57,7 @@ def unit_id(design: Design, cohort: Cohort, data_sha256: str, engine: str) -> st
         "data": data_sha256,
         "runs": [design.run_id(run) for run in cohort.runs],
     }
-    own = [arm.to_dict() for arm in getattr(design, "own_arms", ()) if arm.key in cohort.arms]
+    own = [arm.to_dict() for arm in design.own_arms if arm.key in cohort.arms]
     return digest(inputs | ({"own_arms": own} if own else {}))
 
 
