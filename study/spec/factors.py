@@ -43,6 +43,9 @@ class Factor:
     """The field of a design, and the option, that holds its levels; None: ``vary``."""
     stacked: bool = False
     """Whether runs of several levels take their steps together."""
+    settles: tuple[str, ...] = ()
+    """What of the training its level settles, so that a report of a study that varies it does not say one thing of all
+    runs: ``activation``, ``widths``, ``optimiser``, ``weight decay``, ``first weights``, ``training images``."""
 
     @property
     def option(self) -> str:
@@ -113,7 +116,9 @@ FACTORS: dict[str, Factor] = {
             "lr", float, "rate", "learning rate", (0.001, 0.01, 0.1), _check_rate,
             tag=_tag_of_rate, show=in_full, field="lrs", stacked=True,
         ),
-        Factor("activation", str, "activation", "activation", ACTIVATIONS, one_of(ACTIVATIONS)),
+        Factor(
+            "activation", str, "activation", "activation", ACTIVATIONS, one_of(ACTIVATIONS), settles=("activation",),
+        ),
     )
 }  # fmt: skip
 """Known factors by key, in the order of columns and ids."""

@@ -11,7 +11,7 @@ PAPERS_OF_DATA = {
     "kmnist": "clanuwat2018",
     "digits": "pedregosa2011",
 }
-IMAGES = "{n_train} images to train on and {n_test} to test on, of {n_features} pixels in {n_classes} classes."
+IMAGES = "{up_to}{n_train} images to train on and {n_test} to test on, of {n_features} pixels in {n_classes} classes."
 
 
 def _data(key: str, paper: str) -> Statement:
@@ -20,9 +20,7 @@ def _data(key: str, paper: str) -> Statement:
 
 STATEMENTS = (
     *(_data(*item) for item in PAPERS_OF_DATA.items()),
-    Statement(
-        "networks", NETWORKS, "Networks have layers of {widths} units{activation}. They are trained on cross-entropy."
-    ),
+    Statement("networks", NETWORKS, "Networks have {layers}{activation}. They are trained on cross-entropy."),
     Statement(
         "norm-batch",
         NETWORKS,
@@ -38,18 +36,23 @@ STATEMENTS = (
         " (eps = {norm_eps}). It learns a gain, which starts at 1, and a shift, which starts at 0.",
         lambda f: f.norm("layer"),
     ),
-    Statement("parameters", NETWORKS, "Parameters of a network: {parameters}."),
+    Statement("parameters", NETWORKS, "Parameters of a network: {parameters}.", no(lambda f: f.settled("widths"))),
     Statement(
         "initialisation",
         NETWORKS,
-        "Weights and biases of a layer with m inputs start uniform between -1/√m and 1/√m (from the first layer to the"
-        " last: ±{bounds}).",
+        "Weights and biases of a layer with m inputs start uniform between -1/√m and 1/√m{bounds}.",
+        no(lambda f: f.settled("first weights")),
     ),
     Statement(
         "adam",
         NETWORKS,
-        "The optimiser is Adam [@kingma2015] with {adam}, a constant learning rate and no weight decay. A run has"
-        " {epochs}. The last incomplete batch of an epoch is dropped in training, never in evaluation.",
+        "The optimiser is Adam [@kingma2015] with {adam}, a constant learning rate and {decay}.",
+        no(lambda f: f.settled("optimiser")),
+    ),
+    Statement(
+        "epochs",
+        NETWORKS,
+        "A run has {epochs}. The last incomplete batch of an epoch is dropped in training, never in evaluation.",
     ),
     Statement("machine", NETWORKS, "Engine: {machine}.", Has.engine),
     Statement(
