@@ -146,7 +146,7 @@ def test_beyond_twelve_panels_the_rest_is_folded_and_the_page_says_how_to_see_it
         " one level alone."
     )
     assert "more panels" not in folded.caption
-    assert "2 more panels stand below." in where.first_figure(flat, "bn", cells).caption
+    assert "5 more panels stand below." in where.first_figure(flat, "bn", cells).caption
     panels = [*range(60)]
     assert [len(part) for part in small_multiples.parts(flat, panels)] == [12, 12, 12, 12]
     assert "36 more panels are in the appendix, folded. The numbers of 12 others are in the table." in (
