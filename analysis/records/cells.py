@@ -164,11 +164,16 @@ class Grid:
         return separator.join(f"{of.label} {of.show(level)}" for of, level in named if of.key not in self.unsaid)
 
     def short(self, places: Levels) -> list[str]:
-        """Return the levels of a panel, of a row or of a row and its column, with a word where they need one: names
-        speak for themselves."""
+        """Return the levels of a panel, of a row or of a row and its column, with a word where they need one: names of
+        one factor speak for themselves, unless they say none."""
         levels = zip((*self.others, self.across), places, strict=False)
-        named = [(of, level) for of, level in levels if of.key not in self.unsaid]
-        return [f"{of.label} {of.show(level)}" if of.is_numeric else of.show(level) for of, level in named]
+        told = [(of, level) for of, level in levels if of.key not in self.unsaid]
+        several = sum(not of.is_numeric for of, _ in told) > 1
+
+        def speaks(of: Factor, level: Any) -> bool:
+            return not of.is_numeric and not several and level != "none"
+
+        return [of.show(level) if speaks(of, level) else f"{of.label} {of.show(level)}" for of, level in told]
 
     def tick(self, inside: Levels) -> str:
         """Return a row of a panel as an axis has it, whose label names the factors."""

@@ -14,7 +14,7 @@ from analysis.stats.paired_tests import Test
 from study.spec.arms import ARMS, DEFAULT_ARMS
 from study.spec.datasets import DATASETS
 from study.spec.design import Design
-from study.spec.factors import Cell, in_words
+from study.spec.factors import Cell, Factor, in_words
 
 NO_NUMBER = "–"
 MAX_DIGITS = 4
@@ -314,12 +314,31 @@ def is_its_absence(baseline: str, arm: str) -> bool:
 
 def activation(design: Design) -> str:
     """Return what stands behind the units of a network, unless the study varies it."""
-    return "" if "activation" in dict(design.vary) or design.network is not None else " with ReLU"
+    return "" if settled(design, "activation") or design.network is not None else " with ReLU"
 
 
 def network(design: Design) -> str:
     """Return a network as a sentence names it: by its widths, or by the function that makes it."""
     return "-".join(map(str, design.widths)) if design.network is None else design.network.name
+
+
+def settled(design: Design, what: str) -> bool:
+    """Return whether a factor of the study settles something of the training, which is then not the same in all runs.
+
+    >>> settled(Design("digits"), "activation"), settled(Design("digits", vary={"activation": ["tanh"]}), "activation")
+    (False, True)
+    """
+    return any(what in factor.settles for factor in design.factors)
+
+
+def levels_of(factor: Factor) -> str:
+    """Return the name of a factor's levels, in the plural.
+
+    >>> from study.spec.factors import FACTORS
+    >>> levels_of(FACTORS["lr"])
+    'learning rates'
+    """
+    return factor.axis if factor.axis.endswith("s") else f"{factor.axis}s"
 
 
 def dataset(key: str) -> str:

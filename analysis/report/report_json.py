@@ -201,11 +201,13 @@ def _looked(study: StudyData, results: Results) -> Iterator[str]:
 
 def _scope(study: StudyData) -> str:
     design = study.design
-    grid = [f"{f.axis}s {', '.join(map(f.show, design.levels(f.key)))}" for f in design.factors]
+    network = "networks" if fmt.settled(design, "widths") else f"a {fmt.network(design)} network"
+    optimiser = "" if fmt.settled(design, "optimiser") else " Adam,"
+    grid = [f"{fmt.levels_of(f)} {', '.join(map(f.show, design.levels(f.key)))}" for f in design.factors]
     tuned = ", and what each arm was tuned to" if design.tuned else ""
     return (
-        f"Scope: a {fmt.network(design)} network{fmt.activation(design)}, Adam, cross-entropy,"
-        f" {fmt.units(design.epochs, 'epochs')} on {fmt.dataset(design.dataset)}; {'; '.join(grid)}{tuned};"
+        f"Scope: {network}{fmt.activation(design)},{optimiser} cross-entropy, {fmt.units(design.epochs, 'epochs')}"
+        f" on {fmt.dataset(design.dataset)}; {'; '.join(grid)}{tuned};"
         f" {fmt.seeds(len(design.seeds))}, the same for {fmt.every_arm(design.arms)}."
     )
 

@@ -58,6 +58,9 @@ class Factor:
     natural: Callable[[DatasetSpec], Level] | None = None
     """The level that a data set has where nobody varies it, if its number differs from one to the next: the default
     stands for it."""
+    settles: tuple[str, ...] = ()
+    """What of the training its level settles, so that a report of a study that varies it does not say one thing of all
+    runs: ``activation``, ``widths``, ``optimiser``, ``weight decay``, ``first weights``, ``training images``."""
 
     @property
     def option(self) -> str:
@@ -114,24 +117,32 @@ FACTORS: dict[str, Factor] = {
             "lr", float, "rate", "learning rate", (0.001, 0.01, 0.1), check_rate,
             tag=in_ids("lr"), show=in_full, field="lrs", stacked=True,
         ),
-        Factor("activation", str, "activation", "activation", ACTIVATIONS, one_of(ACTIVATIONS), of_mlp=True),
+        Factor(
+            "activation", str, "activation", "activation", ACTIVATIONS, one_of(ACTIVATIONS),
+            of_mlp=True, settles=("activation",),
+        ),
         Factor(
             "depth", int, "depth", "hidden layers", (2,), whole(MAX_LAYERS, "hidden layers"),
-            tag="depth{}".format, of_mlp=True,
+            tag="depth{}".format, of_mlp=True, settles=("widths",),
         ),
         Factor(
             "width", int, "width", "units of a layer", (32,), whole(MAX_UNITS, "units of each hidden layer"),
-            tag="width{}".format, of_mlp=True,
+            tag="width{}".format, of_mlp=True, settles=("widths",),
         ),
-        Factor("optimizer", str, "optimiser", "optimiser", OPTIMIZERS, one_of(OPTIMIZERS)),
+        Factor(
+            "optimizer", str, "optimiser", "optimiser", OPTIMIZERS, one_of(OPTIMIZERS), settles=("optimiser",)
+        ),
         Factor(
             "weight_decay", float, "weight decay", "weight decay", (0.0,), check_decay,
-            tag=in_ids("wd"), show=in_full,
+            tag=in_ids("wd"), show=in_full, settles=("weight decay",),
         ),
-        Factor("init", str, "first weights", "first weights", INITS, one_of(INITS), of_mlp=True),
+        Factor(
+            "init", str, "first weights", "first weights", INITS, one_of(INITS),
+            of_mlp=True, settles=("first weights",),
+        ),
         Factor(
             "n_train", int, "training images", "training images", (ALL_IMAGES,), check_n_train,
-            tag="n{}".format, natural=lambda data: data.n_train,
+            tag="n{}".format, natural=lambda data: data.n_train, settles=("training images",),
         ),
         Factor(
             "label_noise", float, "label noise", "share of wrong labels", (0.0,), check_share,

@@ -10,7 +10,8 @@ from study.spec.design import Design
 from study.spec.factors import FACTORS, REFERENCE_SETTING, Factor, Level
 from study.spec.runs import Run
 
-TURNS = Factor("turns", int, "turns", "turns", (2, 5, 10), lambda *_: None)
+SETTLED = ("widths", "optimiser", "weight decay", "first weights", "training images")
+TURNS = Factor("turns", int, "turns", "turns", (2, 5, 10), lambda *_: None, settles=SETTLED)
 DRAG = Factor("drag", float, "drag", "drag", (0.0, 0.5), lambda *_: None, show="{:g}".format)
 """It has a zero, which no logarithmic axis holds."""
 NAMES = ("relu", "tanh")

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from analysis.findings.contrasts import Contrast
 from analysis.records.cells import Grid, Levels
 from analysis.report import number_format as fmt
-from analysis.report.figures.style import SMALL, TYPE, WIDE, Medium, heat, lines_of, small_width, styled
+from analysis.report.figures.style import NARROW, SMALL, TYPE, WIDE, Medium, heat, lines_of, small_width, styled
 from study.spec.factors import Cell
 
 
@@ -41,6 +41,15 @@ def panels_of(cells: Iterable[Cell]) -> list[Levels]:
     """Return what the panels of the map are told apart by, in order; one of nothing where there is one table."""
     every = [*cells]
     return Grid.over(every).panels(every)
+
+
+def first_panels(cells: Iterable[Cell], n_rows: int) -> list[Levels]:
+    """Return the first panels of the narrow drawing, whose rows and titles are at most ``n_rows`` below one another; a
+    line at least."""
+    every = [*cells]
+    grid, panels = Grid.over(every), panels_of(every)
+    layout = _Layout.of(grid, panels, grid.down_inside(every), grid.across_of(every), NARROW)
+    return panels[: layout.per_line * max(1, n_rows // (1 + len(layout.rows)))]
 
 
 @dataclass(frozen=True)

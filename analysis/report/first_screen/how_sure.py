@@ -56,8 +56,8 @@ def not_tested(study: StudyData, results: Results) -> str:
     design = study.design
     untested = [
         f"data other than {fmt.dataset(design.dataset)}",
-        f"networks other than {fmt.network(design)}",
-        "optimisers other than Adam",
+        *([] if fmt.settled(design, "widths") else [f"networks other than {fmt.network(design)}"]),
+        *([] if fmt.settled(design, "optimiser") else ["optimisers other than Adam"]),
         f"more than {fmt.units(design.epochs, 'epochs')}",
         *_untested_levels(study, results),
     ]
@@ -72,6 +72,7 @@ def _untested_levels(study: StudyData, results: Results) -> Iterator[str]:
             continue
         if factor.key in spaces:
             low, high = spaces[factor.key]
-            yield f"{factor.axis}s outside {factor.show(low)} to {factor.show(high)}"
+            yield f"{fmt.levels_of(factor)} outside {factor.show(low)} to {factor.show(high)}"
         else:
-            yield f"{factor.axis}s other than {fmt.listing(list(map(factor.show, study.design.levels(factor.key))))}"
+            levels = fmt.listing([*map(factor.show, study.design.levels(factor.key))])
+            yield f"{fmt.levels_of(factor)} other than {levels}"

@@ -30,7 +30,7 @@ from analysis.report.sections import interactions
 from analysis.stats.power import seeds_to_reach
 from study.spec.factors import Cell
 
-FIRST_ROWS = 12
+FIRST_ROWS = 9
 """Rows of all panels below one another, their titles counted, that the first screen has room for."""
 
 
@@ -75,9 +75,9 @@ def _figures(study: StudyData, arm: str, cells: Mapping[Cell, Contrast], table: 
 def first_figure(study: StudyData, arm: str, cells: Mapping[Cell, Contrast]) -> Figure:
     """Return the map of the first screen: of many panels those that have room."""
     panels = effects.panels_of(cells)
-    n_lines = max(1, FIRST_ROWS // (1 + len(Grid.over(cells).down_inside(cells))))
-    shown = panels[: min(small_multiples.MOST, 3 * n_lines)]
-    more = f" {len(panels) - len(shown)} more panels stand below." if len(shown) < len(panels) else ""
+    shown = effects.first_panels(cells, FIRST_ROWS)[: small_multiples.MOST]
+    n = len(panels) - len(shown)
+    more = f" {fmt.units(n, 'more panels')} {'stands' if n == 1 else 'stand'} below." if n else ""
     return figure(study, arm, cells, "first-map", None, shown, more)
 
 

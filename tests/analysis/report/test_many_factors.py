@@ -21,6 +21,7 @@ from analysis.report.figures import effects
 from analysis.report.figures.style import MEDIA, NARROW, Medium, Scale, lines_of, small_width
 from analysis.report.first_screen.screen import screen
 from analysis.report.sections import interactions, order, where
+from analysis.report.sections.methods import methods
 from analysis.stats.families import simultaneous_inference
 from study.spec.factors import FACTORS, Cell
 from study.spec.runs import Run
@@ -145,7 +146,7 @@ def test_beyond_twelve_panels_the_rest_is_folded_and_the_page_says_how_to_see_it
         " one level alone."
     )
     assert "more panels" not in folded.caption
-    assert "2 more panels stand below." in where.first_figure(flat, "bn", cells).caption
+    assert "5 more panels stand below." in where.first_figure(flat, "bn", cells).caption
     panels = [*range(60)]
     assert [len(part) for part in small_multiples.parts(flat, panels)] == [12, 12, 12, 12]
     assert "36 more panels are in the appendix, folded. The numbers of 12 others are in the table." in (
@@ -156,12 +157,21 @@ def test_beyond_twelve_panels_the_rest_is_folded_and_the_page_says_how_to_see_it
 # --- the page
 
 
+def methods_of(study: StudyData, found: Results) -> list[tuple[str, str]]:
+    return [(passage.topic, passage.plain) for passage in methods.of_study(study, found)]
+
+
 def test_the_page_of_depth_and_activation_has_no_fault_and_says_which_arm_fails_where(
     study: StudyData, found: Results
 ) -> None:
     sections = order.sections(study, found)
     report = report_json.contents(study, found, screen(study, found))
     assert faults(sections, words_of(sections, report), has_one_setting=False) == []
+    assert report["scope"].startswith("Scope: networks, cross-entropy, 1 epoch on")
+    assert report["not_tested"].startswith("Not tested: data other than scikit-learn's digits, more than 1 epoch,")
+    (training,) = [text for where, text in methods_of(study, found) if where == "Networks and training"]
+    assert training.startswith("Networks have the layers of their setting. They are")
+    assert not any(word in training for word in ("Adam", "Parameters", "start uniform", "64-32"))
     (part,) = [part for part in report["verdicts"][0]["parts"] if part["key"] == "not_learning"]
     assert part["headline"] == (
         "At activation tanh, turns 10: 3 of 6 runs without BN (50 % [12, 88]) and 6 of 6 runs with BN (100 % [54, 100])"

@@ -22,7 +22,7 @@ from tests.analysis.planted import plant, planted
 from tests.analysis.report.test_report import Page, make
 
 NAMES = ("relu", "tanh", "sigmoid")
-ACTIVATION = Factor("activation", str, "activation", "activation", NAMES, one_of(NAMES))
+ACTIVATION = Factor("activation", str, "activation", "activation", NAMES, one_of(NAMES), settles=("activation",))
 DECAY = Factor("decay", float, "decay", "weight decay", (0.01, 0.1), lambda *_: None)
 SIZES, LRS, SEEDS = (32, 64), (0.01, 0.1), tuple(range(6))
 BASE = {"relu": 200, "tanh": 240, "sigmoid": 280}

@@ -12,6 +12,7 @@ from analysis.findings.tuning import EQUAL, LISTED, ONE, Tuned
 from analysis.records.cells import PLAIN
 from analysis.records.rule import Rule, rule_of
 from analysis.records.tables import StudyData
+from analysis.report import number_format as fmt
 from analysis.stats.power import seeds_to_reach
 from analysis.stats.sign_flips import MAX_EXACT_UNITS, is_exact
 from study.spec.arms import ARMS
@@ -48,6 +49,10 @@ class Has:
 
     def several_settings(self) -> bool:
         return len(self.study.design.cells) > 1
+
+    def settled(self, what: str) -> bool:
+        """Whether a factor settles something of the training."""
+        return fmt.settled(self.study.design, what)
 
     def many_factors(self) -> bool:
         """Whether the settings have more factors than one table of two ways holds."""

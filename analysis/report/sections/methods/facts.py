@@ -69,6 +69,19 @@ class Facts(Has):
         return fmt.listing([*forms])
 
     @property
+    def layers(self) -> str:
+        return "the layers of their setting" if self.settled("widths") else f"layers of {self.widths} units"
+
+    @property
+    def up_to(self) -> str:
+        """What stands before the number of images to train on."""
+        return "up to " if self.settled("training images") else ""
+
+    @property
+    def decay(self) -> str:
+        return "the weight decay of the setting" if self.settled("weight decay") else "no weight decay"
+
+    @property
     def activation(self) -> str:
         return fmt.activation(self.study.design)
 
@@ -80,7 +93,11 @@ class Facts(Has):
 
     @property
     def bounds(self) -> str:
-        return fmt.listing([f"{initial_bound(n):.3g}" for n in self.study.design.widths[:-1]])
+        """Ends of the first weights by layer, in brackets; nothing where layers differ."""
+        if self.settled("widths"):
+            return ""
+        ends = fmt.listing([f"{initial_bound(n):.3g}" for n in self.study.design.widths[:-1]])
+        return f" (from the first layer to the last: ±{ends})"
 
     @property
     def batch(self) -> Norm:

@@ -15,7 +15,7 @@ PAPERS_OF_DATA = {
     "cifar10": "krizhevsky2009",
     **{key: "pedregosa2011" for key in DATASETS if key.startswith(SKLEARN)},
 }
-IMAGES = "{n_train} images to train on and {n_test} to test on, of {n_features} pixels in {n_classes} classes."
+IMAGES = "{up_to}{n_train} images to train on and {n_test} to test on, of {n_features} pixels in {n_classes} classes."
 
 
 def _data(key: str, paper: str) -> Statement:
@@ -42,7 +42,7 @@ STATEMENTS = (
     Statement(
         "networks",
         NETWORKS,
-        "Networks have layers of {widths} units{activation}. They are trained on cross-entropy.",
+        "Networks have {layers}{activation}. They are trained on cross-entropy.",
         no(Has.own_network),
     ),
     Statement(
@@ -68,13 +68,12 @@ STATEMENTS = (
         lambda f: f.norm("layer"),
     ),
     *(_norm(kind) for kind in NORM_KINDS.values() if kind.key not in ("batch", "layer")),
-    Statement("parameters", NETWORKS, "Parameters of a network: {parameters}."),
+    Statement("parameters", NETWORKS, "Parameters of a network: {parameters}.", no(lambda f: f.settled("widths"))),
     Statement(
         "initialisation",
         NETWORKS,
-        "Weights and biases of a layer with m inputs start uniform between -1/√m and 1/√m (from the first layer to the"
-        " last: ±{bounds}).",
-        no(Has.own_network),
+        "Weights and biases of a layer with m inputs start uniform between -1/√m and 1/√m{bounds}.",
+        every(no(Has.own_network), no(lambda f: f.settled("first weights"))),
     ),
     Statement(
         "own-initialisation",
@@ -86,8 +85,13 @@ STATEMENTS = (
     Statement(
         "adam",
         NETWORKS,
-        "The optimiser is Adam [@kingma2015] with {adam}, a constant learning rate and no weight decay. A run has"
-        " {epochs}. The last incomplete batch of an epoch is dropped in training, never in evaluation.",
+        "The optimiser is Adam [@kingma2015] with {adam}, a constant learning rate and {decay}.",
+        no(lambda f: f.settled("optimiser")),
+    ),
+    Statement(
+        "epochs",
+        NETWORKS,
+        "A run has {epochs}. The last incomplete batch of an epoch is dropped in training, never in evaluation.",
     ),
     Statement("machine", NETWORKS, "Engine: {machine}.", Has.engine),
     Statement(

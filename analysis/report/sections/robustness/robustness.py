@@ -49,10 +49,11 @@ def _figures(study: StudyData, cells: Sequence[ArmCell]) -> list[Figure]:
     return small_multiples.figures(study, rates.panels_of(cells), partial(figure, study, cells))
 
 
-def figure(study: StudyData, cells: Sequence[ArmCell], only: Sequence[Levels], more: str = "") -> Figure:
-    """Return the figure of the panels in ``only``; ``more`` is said of the others."""
+def figure(study: StudyData, cells: Sequence[ArmCell], only: Sequence[Levels] | None = None, more: str = "") -> Figure:
+    """Return the figure, of the panels in ``only`` where it is given; ``more`` is said of the others."""
     least, most = (choose(cell.n for cell in cells) for choose in (min, max))
     grid = Grid.over(cell.cell for cell in cells)
+    only = rates.panels_of(cells) if only is None else only
     return Figure(
         name="robustness",
         headline=_headline(cells),

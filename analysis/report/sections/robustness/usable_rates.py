@@ -18,8 +18,8 @@ def evidence(grid: Grid, of_arm: Findings) -> list[Block]:
     interval = "" if ends is None else f"{fmt.level(usable.found.interval.level)} interval {' to '.join(ends)}, "
     return [
         Paragraph(
-            f"{arm} tolerates {grid.across.axis}s {ratio} times as high as training {fmt.side(of_arm.baseline)}"
-            f" ({interval}{fmt.seeds(usable.found.interval.n)}).{_above(grid, usable)}"
+            f"{arm} tolerates {fmt.levels_of(grid.across)} {ratio} times as high as training"
+            f" {fmt.side(of_arm.baseline)} ({interval}{fmt.seeds(usable.found.interval.n)}).{_above(grid, usable)}"
         )
     ]
 
@@ -70,7 +70,7 @@ def _usable(grid: Grid, of_arm: Findings) -> list[Block]:
         for usable in of_arm.usable_rates
         for s in usable.found.shares
     ]
-    units = " x ".join(["seeds", *(f"{factor.axis}s" for factor in grid.others)])
+    units = " x ".join(["seeds", *map(fmt.levels_of, grid.others)])
     n_runs = of_arm.usable_rates[0].found.n_runs
     caption = f"Largest usable {rate.axis}: share of {n_runs} ({units}), by arm"
     about = " ".join(_about(grid, units, of_arm, usable) for usable in of_arm.usable_rates)
