@@ -53,7 +53,7 @@ def test_as_they_predict_they_know_the_images_that_the_records_say(group: tuple[
 
 
 def predict(evaluated: Group, images: torch.Tensor, mode: modes.Mode | None) -> torch.Tensor:
-    return modes.logits(evaluated.networks, modes.first_preactivation(evaluated.networks, images), mode)
+    return evaluated.networks.logits(evaluated.networks.inputs(images), mode)
 
 
 def test_an_arm_without_statistics_predicts_as_torch_does(group: tuple[Group, np.ndarray], digits: Dataset) -> None:
