@@ -9,7 +9,7 @@ from study.engine import reference
 from study.engine.lockstep import training
 from study.inference import modes
 from study.inference.evaluate import CLEAN_IMAGES, NO_NORM, Group
-from study.spec.arms import BUILT_IN, Arm, register
+from study.spec.arms import ARMS, BUILT_IN, Arm, register
 from study.spec.cohorts import Cohort
 from study.spec.design import Design
 from study.spec.factors import Cell
@@ -39,7 +39,7 @@ def known() -> None:
 
 def twin(group: Group, index: int) -> reference.Network:
     network = reference.Network(group.design, group.runs[index]).eval()
-    missing = network.load_state_dict(group.states[index], strict=False).missing_keys
+    missing = network.load_state_dict(group.networks.states[index], strict=False).missing_keys
     assert all(name.endswith("num_batches_tracked") for name in missing)
     return network
 
@@ -88,7 +88,7 @@ def test_test_batches_are_normalised_as_torch_does_while_training(
     group: tuple[Group, np.ndarray], digits: Dataset
 ) -> None:
     evaluated, _ = group
-    if evaluated.norm is not None and evaluated.norm.kind == "batch":
+    if (norm := ARMS[evaluated.runs[0].arm].norm) is not None and norm.kind == "batch":
         ours = predict(evaluated, digits.test.images, modes.BatchStatistics(60))
         for i in range(2):
             network = twin(evaluated, i)
