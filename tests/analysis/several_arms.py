@@ -13,15 +13,15 @@ from study.spec.factors import Cell
 from study.spec.runs import Run
 from tests.analysis.planted import plant
 
-GAINS = {"bn": 20, "layer": 14, "group": 12, "rms": 0, "ghost": -12, "noisy": 1}
+GAINS = {"bn": 20, "layer": 14, "amber": 12, "coral": 0, "ivory": -12, "olive": 1}
 """Images of 360 that an arm gains on no_bn, before noise."""
-EXTRA = ("group", "rms", "ghost", "noisy")
+EXTRA = ("amber", "coral", "ivory", "olive")
 SIX = ("bn", "no_bn", "layer", *EXTRA[:3])
 
 
 @contextmanager
 def registered(keys: Sequence[str] = EXTRA) -> Iterator[None]:
-    """Register an arm by each of these names, without a look of its own."""
+    """Register an arm by each of these names, which nobody else has, without a look of its own."""
     with pytest.MonkeyPatch.context() as patch:
         for key in keys:
             patch.setitem(ARMS, key, Arm(key, f"{key} normalisation", f"with {key}", f"with {key}", Norm("layer")))

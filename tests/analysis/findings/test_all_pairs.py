@@ -21,7 +21,7 @@ from study.spec.runs import Run
 from tests.analysis.planted import planted
 from tests.analysis.several_arms import SETTING, SIX, plant_arms, registered, score
 
-ARMS = ("no_bn", "bn", "layer", "group")
+ARMS = ("no_bn", "bn", "layer", "amber")
 
 
 @pytest.fixture(scope="module")
@@ -112,14 +112,14 @@ def _of_two(study: StudyData, arm: str) -> FrameData:
 
 def test_arms_are_ranked_in_the_best_setting_that_all_have(study: StudyData, found: AllPairs) -> None:
     assert found.cell == study.cell(SETTING)
-    assert [one.arm for one in found.ranked] == ["bn", "layer", "group", "no_bn"]
+    assert [one.arm for one in found.ranked] == ["bn", "layer", "amber", "no_bn"]
     for one in found.ranked:
         scores = [score(Run(SETTING, seed=s, arm=one.arm), e) for s in range(6) for e in (1, 2, 3)]
         assert one.accuracy == pytest.approx(np.mean(scores))
 
 
 def test_an_arm_that_is_exchanged_exchanges_its_numbers(study: StudyData, found: AllPairs, tmp_path: Path) -> None:
-    swap = {"bn": "group", "group": "bn"}
+    swap = {"bn": "amber", "amber": "bn"}
 
     def exchanged(run: Run, epoch: int) -> float:
         return score(Run(run.cell, seed=run.seed, arm=swap.get(run.arm, run.arm)), epoch)

@@ -68,15 +68,15 @@ def test_the_first_screen_names_the_arms(made: write.Written) -> None:
     assert titles[:2] == ["With BN, each arm in its best setting", "With LN, each arm in its best setting"]
     assert titles[2:] == ["The other arms", "Runs that failed"]
     others = [line["text"] for line in made.report["cards"][MAX_ARMS - 1]["lines"]]
-    assert [line.split(" +")[0].split(" -")[0] for line in others] == ["with group", "with rms", "with ghost"]
+    assert [" ".join(line.split()[:2]) for line in others] == ["with amber", "with coral", "with ivory"]
     assert others[2].endswith(": worse")
     assert made.report["how_sure"].startswith("The 95 % intervals of all 5 arms hold together, from 6 seeds.")
 
 
 def test_every_arm_has_its_verdict_and_the_notice_says_that_they_are_one_family(made: write.Written) -> None:
     verdicts = {verdict["arm"]: verdict["verdict"] for verdict in made.report["verdicts"]}
-    assert list(verdicts) == ["bn", "layer", "group", "rms", "ghost"]
-    assert [verdicts[arm] for arm in ("bn", "layer", "group", "ghost")] == ["better"] * 3 + ["worse"]
+    assert list(verdicts) == ["bn", "layer", "amber", "coral", "ivory"]
+    assert [verdicts[arm] for arm in ("bn", "layer", "amber", "ivory")] == ["better"] * 3 + ["worse"]
     page = text_of(made)
     assert all(verdict["headline"] in page for verdict in made.report["verdicts"])
     assert "5 arms are compared with no batch normalisation as one family" in page
@@ -87,7 +87,7 @@ def test_every_arm_has_its_verdict_and_the_notice_says_that_they_are_one_family(
 
 def test_the_ranking_and_the_pairs_are_tables_and_in_the_json(made: write.Written, found: AllPairs) -> None:
     ranked = csv(made, "arms")
-    assert ranked.arm.tolist() == ["bn", "layer", "group", "rms", "no_bn", "ghost"]
+    assert ranked.arm.tolist() == ["bn", "layer", "amber", "coral", "no_bn", "ivory"]
     assert ranked.verdict.tolist()[4] == "baseline"
     contrasts = csv(made, "contrasts")
     at = contrasts[(contrasts.endpoint == "last3") & (contrasts.lr == 0.01)].set_index("arm")
