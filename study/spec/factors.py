@@ -41,7 +41,7 @@ class Factor:
     label: str
     """Name in sentences and on axes."""
     axis: str
-    """Name on the axis of a figure of its own."""
+    """Name on the axis of a figure of its own; an s makes it several."""
     default: tuple[Level, ...]
     """Levels of a study by default."""
     check: Check
@@ -122,11 +122,11 @@ FACTORS: dict[str, Factor] = {
             of_mlp=True, settles=("activation",),
         ),
         Factor(
-            "depth", int, "depth", "hidden layers", (2,), whole(MAX_LAYERS, "hidden layers"),
+            "depth", int, "depth", "depth", (2,), whole(MAX_LAYERS, "hidden layers"),
             tag="depth{}".format, of_mlp=True, settles=("widths",),
         ),
         Factor(
-            "width", int, "width", "units of a layer", (32,), whole(MAX_UNITS, "units of each hidden layer"),
+            "width", int, "width", "width", (32,), whole(MAX_UNITS, "units of each hidden layer"),
             tag="width{}".format, of_mlp=True, settles=("widths",),
         ),
         Factor(
@@ -137,15 +137,15 @@ FACTORS: dict[str, Factor] = {
             tag=in_ids("wd"), show=in_full, settles=("weight decay",),
         ),
         Factor(
-            "init", str, "first weights", "first weights", INITS, one_of(INITS),
+            "init", str, "initialisation", "initialisation", INITS, one_of(INITS),
             of_mlp=True, settles=("first weights",),
         ),
         Factor(
-            "n_train", int, "training images", "training images", (ALL_IMAGES,), check_n_train,
+            "n_train", int, "training set size", "training set size", (ALL_IMAGES,), check_n_train,
             tag="n{}".format, natural=lambda data: data.n_train, settles=("training images",),
         ),
         Factor(
-            "label_noise", float, "label noise", "share of wrong labels", (0.0,), check_share,
+            "label_noise", float, "label noise", "label noise level", (0.0,), check_share,
             tag="noise{:g}".format, show=in_full,
         ),
         Factor("scale", str, "scaling", "scaling", SCALES, one_of(SCALES)),

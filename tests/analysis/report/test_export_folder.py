@@ -195,7 +195,7 @@ def test_a_read_only_study_is_reported_elsewhere_and_page_and_terminal_say_what_
 
 def test_into_a_read_only_study_no_report_is_written_and_the_error_says_what_to_do(read_only: Path) -> None:
     with pytest.raises(AnalysisError, match=r"can be written elsewhere too, with --to DIR$"):
-        write._write_into(tables.load(read_only), {"report.html": b""}, [])
+        write._write_into(tables.load(read_only), read_only, {"report.html": b""}, [])
 
 
 def test_a_report_does_not_go_into_another_study(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
