@@ -255,7 +255,7 @@ def test_any_command_line_ends_with_a_known_code_and_no_study_half_made(name: st
 def test_a_command_that_trusts_is_found(ground: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a data set of any name is let in, the line ends in a KeyError."""
     for module in (design, run_options):
-        monkeypatch.setattr(module, "check_known", lambda what, name, known: None)
+        monkeypatch.setattr(module, "check_dataset", lambda *names: None)
     with pytest.raises(AssertionError, match="KeyError: "):
         check_dry(ground, ["--dataset", "nmist"], None)
 
