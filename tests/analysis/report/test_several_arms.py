@@ -169,8 +169,8 @@ def test_arms_without_a_look_of_their_own_are_told_apart() -> None:
         assert len({*looks}) == len(looks)
         assert arm_style("bn")["color"] == ARMS["bn"].colour
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(ARMS, "mine", Arm("mine", "mine", "mine", "mine", None, colour="#123456", line="-", marker="x"))
-        assert arm_style("mine") == {"color": "#123456", "linestyle": "-", "marker": "x"}
+        patch.setitem(ARMS, "mine", Arm("mine", "mine", "mine", "mine", None, colour="#123456", line="-", marker="o"))
+        assert arm_style("mine") == {"color": "#123456", "linestyle": "-", "marker": "o"}
 
 
 def test_too_few_seeds_decide_nothing_and_draw_no_intervals(tmp_path: Path, without_drawings: None) -> None:
