@@ -24,15 +24,22 @@ from tests.analysis.several_arms import SETTING, SIX, plant_arms, registered, sc
 ARMS = ("no_bn", "bn", "layer", "amber")
 
 
-@pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudyData]:
+@pytest.fixture(autouse=True)
+def _registered() -> Iterator[None]:
     with registered():
-        yield load(plant_arms(tmp_path_factory.mktemp("results") / "four", ARMS, n_seeds=6))
+        yield
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> StudyData:
+    with registered():
+        return load(plant_arms(tmp_path_factory.mktemp("results") / "four", ARMS, n_seeds=6))
 
 
 @pytest.fixture(scope="module")
 def found(study: StudyData) -> AllPairs:
-    every = all_pairs(study, 0.05, 0.002)
+    with registered():
+        every = all_pairs(study, 0.05, 0.002)
     assert every is not None
     return every
 

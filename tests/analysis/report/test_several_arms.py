@@ -28,7 +28,7 @@ from tests.analysis.several_arms import SIX, plant_arms, registered, score
 MANY = tuple(f"kind{i}" for i in range(16))
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(autouse=True)
 def _registered() -> Iterator[None]:
     with registered():
         yield
@@ -39,7 +39,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> write.Written:
     """The report of six arms, whose drawings are left empty."""
     from analysis.report.document import Figure
 
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, registered():
         empty = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"/>'
         patch.setattr(Figure, "drawn", lambda figure, medium: empty)
         return write.write_report(plant_arms(tmp_path_factory.mktemp("results") / "six", SIX, n_seeds=6))
@@ -47,7 +47,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> write.Written:
 
 @pytest.fixture(scope="module")
 def found(made: write.Written) -> AllPairs:
-    every = all_pairs(load(made.page.parent), 0.05, 0.002)
+    with registered():
+        every = all_pairs(load(made.page.parent), 0.05, 0.002)
     assert every is not None
     return every
 
@@ -168,8 +169,8 @@ def test_arms_without_a_look_of_their_own_are_told_apart() -> None:
         assert len({*looks}) == len(looks)
         assert arm_style("bn")["color"] == ARMS["bn"].colour
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(ARMS, "mine", Arm("mine", "mine", "mine", "mine", None, colour="#123456", line="-", marker="x"))
-        assert arm_style("mine") == {"color": "#123456", "linestyle": "-", "marker": "x"}
+        patch.setitem(ARMS, "mine", Arm("mine", "mine", "mine", "mine", None, colour="#123456", line="-", marker="o"))
+        assert arm_style("mine") == {"color": "#123456", "linestyle": "-", "marker": "o"}
 
 
 def test_too_few_seeds_decide_nothing_and_draw_no_intervals(tmp_path: Path, without_drawings: None) -> None:
