@@ -7,6 +7,7 @@ them. An arm differs in colour, line and marker, so that no reader needs the col
 
 import io
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -105,9 +106,15 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
     return inside
 
 
+HASHED = re.compile(rb'(?<=["#])([A-Za-z]+?)[0-9a-f]{10}(?=["_)])')
+"""An id that matplotlib makes of a shape's numbers, whose last digits the solver of a layout does not always repeat."""
+
+
 def svg(figure: Figure) -> bytes:
-    """Return the figure as SVG, equal bytes for equal figures: no date, fixed ids."""
-    return saved(figure, "svg", metadata={"Date": None, "Creator": None})
+    """Return the figure as SVG, equal bytes for equal figures: no date, ids by their order."""
+    drawn = saved(figure, "svg", metadata={"Date": None, "Creator": None})
+    numbers: dict[bytes, int] = {}
+    return HASHED.sub(lambda id_: b"%s%d" % (id_[1], numbers.setdefault(id_[0], len(numbers) + 1)), drawn)
 
 
 def saved(figure: Figure, form: str, **options: Any) -> bytes:
