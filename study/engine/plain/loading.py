@@ -31,21 +31,22 @@ ASK = "write def make(arm): ... there, or name another: --network my_net.py:othe
 _drawing = threading.Lock()  # torch's global generator is one of the process
 
 
-def make(spec: NetworkSpec, arm: Arm, seed: int, data: DatasetSpec) -> nn.Module:
+def make(spec: NetworkSpec, arm: Arm, seed: int, data: DatasetSpec, cause: str = "init") -> nn.Module:
     """Return a new network of an arm, as it begins with a seed: its function is called with the arm, a generator at the
     start of the stream (seed, "init", 0) and the shape of the data, or with what it takes of these.
 
     torch's global generator, from which torch.nn's modules draw, starts at (seed, "modules", 0). Arms whose modules are
-    made in one order and shape thus begin with the same weights.
+    made in one order and shape thus begin with the same weights; where first weights are unpaired, ``cause`` is such as
+    "init/bn" and the streams are (seed, "init/bn", 0) and (seed, "modules/bn", 0).
     """
     path = spec.path
     if path is None:
         raise UsageError(f"the file of the network {spec.words} is not named here; load it by study.network(FILE, ...)")
     function = _function(path, spec.sha256, spec.function)
-    stream = random_streams.generator(seed, "init", 0)
+    stream = random_streams.generator(seed, cause, 0)
     given: dict[str, Any] = {"arm": arm, "seed_stream": stream, "data": data}
     wanted = {name: given[name] for name in parameters(function, spec.name)}
-    with _drawing, random_streams.global_generator(seed, "modules", 0):
+    with _drawing, random_streams.global_generator(seed, cause.replace("init", "modules", 1), 0):
         network = guarded(lambda: function(**wanted), path, f"{spec.name} for the arm {arm.key}")
     if not isinstance(network, nn.Module):
         raise UsageError(

@@ -65,7 +65,7 @@ class Trainee:
     """The network of one run, its optimiser, and the averages that its batch norm layers are to keep."""
 
     def __init__(self, design: Design, run: Run, data: Dataset):
-        self.run = run
+        self.run, self.chance = run, design.order_seed(run.seed)
         self.network = make(design, run).to(data.train.images.device, data.train.images.dtype)
         self.form = form_of(design, run.arm)
         learnt = (p for p in self.network.parameters() if p.requires_grad)
@@ -77,9 +77,9 @@ class Trainee:
         the stream (seed, "noise", epoch)."""
         for averages in self.averages.values():
             averages.begin_epoch()
-        order = random_streams.image_order(self.run.seed, number, len(split.labels))
+        order = random_streams.image_order(self.chance, number, len(split.labels))
         images, size = self.form(split.images), self.run.cell.batch_size
-        with torch.enable_grad(), random_streams.global_generator(self.run.seed, "noise", number):
+        with torch.enable_grad(), random_streams.global_generator(self.chance, "noise", number):
             passed = reference.one_pass(self.network, self.optimiser, images, split.labels, order, size)
             return sum(1 for _ in passed)
 
@@ -100,7 +100,8 @@ def make(design: Design, run: Run) -> nn.Module:
     """Return the network of a run as it begins, in float32."""
     if design.network is None:
         return reference.Network(design, run)
-    return loading.make(design.network, ARMS[run.arm], run.seed, design.data)
+    seed, cause = design.weights_seed(run.seed), design.init_cause(run.arm)
+    return loading.make(design.network, ARMS[run.arm], seed, design.data, cause)
 
 
 def form_of(design: Design, arm: str) -> Form:
