@@ -36,7 +36,8 @@ def make(spec: NetworkSpec, arm: Arm, seed: int, data: DatasetSpec, cause: str =
     start of the stream (seed, "init", 0) and the shape of the data, or with what it takes of these.
 
     torch's global generator, from which torch.nn's modules draw, starts at (seed, "modules", 0). Arms whose modules are
-    made in one order and shape thus begin with the same weights. Another ``cause`` than "init" has other streams.
+    made in one order and shape thus begin with the same weights; where first weights are unpaired, ``cause`` is such as
+    "init/bn" and the streams are (seed, "init/bn", 0) and (seed, "modules/bn", 0).
     """
     path = spec.path
     if path is None:

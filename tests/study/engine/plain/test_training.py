@@ -18,7 +18,7 @@ from study.spec.arms import ARMS
 from study.spec.design import Design
 from study.spec.history import History
 from study.spec.runs import Run
-from tests.study.networks_of_ours import CNN, HEAD, write
+from tests.study.networks_of_ours import CNN, HEAD, MLP, write
 from tests.study.values import cohort_of
 
 DESIGN = Design("digits", batch_sizes=(64,), lrs=(0.01, 0.1), seeds=(0, 1), epochs=2, hidden=(20, 12))
@@ -128,3 +128,24 @@ def test_what_is_frozen_stays(tmp_path: Path, digits: Dataset) -> None:
     begun = loading.make(spec, ARMS["no_bn"], 0, OWN.data).state_dict()
     assert np.array_equal(history.weights[i]["0.weight"], begun["0.weight"].numpy())
     assert not np.array_equal(history.weights[i]["2.weight"], begun["2.weight"].numpy())
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["perceptron", "of one's own"])
+def test_what_varies_with_a_seed_and_between_arms_is_as_asked(own: bool, tmp_path: Path, digits: Dataset) -> None:
+    some = replace(digits, train=Split(digits.train.images[:192], digits.train.labels[:192]))
+    network = study.network(write(tmp_path, MLP), "digits") if own else None
+
+    def losses(**asked: object) -> dict[tuple[str, int], np.ndarray]:
+        design = replace(OWN, network=network, epochs=1, **asked)  # type: ignore[arg-type]
+        return {(r.arm, r.seed): h.loss[i, :, 0] for r, (h, i) in trained(design, some, lrs=(0.01,)).items()}
+
+    both, weights, order = losses(), losses(seed_of="weights"), losses(seed_of="order")
+    for arm in ("bn", "no_bn"):
+        assert weights[arm, 0].tolist() == order[arm, 0].tolist() == both[arm, 0].tolist()
+        assert weights[arm, 1][0] == both[arm, 1][0] != weights[arm, 0][0]
+        assert weights[arm, 1][1] != both[arm, 1][1]
+        assert order[arm, 1][0] == order[arm, 0][0]
+        assert order[arm, 1][1] != order[arm, 0][1]
+    unpaired = losses(unpaired_init=True)
+    assert unpaired["no_bn", 1].tolist() == both["no_bn", 1].tolist()
+    assert unpaired["bn", 1][0] != both["bn", 1][0]
