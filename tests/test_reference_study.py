@@ -21,6 +21,12 @@ from tests import ROOT
 
 STUDY = ROOT / "results" / "reference-mnist"
 TUNED = ROOT / "results" / "reference-mnist-tuned"
+ARMS = ROOT / "results" / "reference-arms"
+EXPECTED = {
+    "no_bn": (95.46, 0.40), "bn": (97.23, 0.17), "bn_after": (96.86, 0.24), "bn_no_affine": (97.24, 0.17),
+    "ghost_8": (96.50, 0.32), "layer": (97.01, 0.24), "rms": (96.90, 0.30), "noisy": (96.50, 0.33),
+}  # fmt: skip
+"""Final test accuracy in the tutorial's cell by another engine, which shares the streams alone: mean and sd, in %."""
 
 
 @functools.cache
@@ -117,3 +123,21 @@ def test_a_shipped_study_names_no_folder_of_the_machine_that_made_it(folder: Pat
         text = path.read_text("utf-8")
         assert os.fspath(Path.home()) not in text
         assert "/tmp" not in text
+
+
+def test_eight_arms_end_where_another_engine_ends() -> None:
+    """Within three standard errors of a difference of two means of ten seeds."""
+    last = pd.read_parquet(ARMS / "records.parquet").query("split == 'test' and epoch == 10 and lr == 0.01")
+    means = 100 * last.groupby("arm").accuracy.mean()
+    assert {*means.index} == {*EXPECTED}
+    assert (last.groupby("arm").size() == 10).all()
+    for arm, (mean, sd) in EXPECTED.items():
+        assert means[arm] == pytest.approx(mean, abs=3 * sd * (2 / 10) ** 0.5), arm
+
+
+def test_the_page_of_eight_arms_says_what_its_tables_say() -> None:
+    report = json.loads((ARMS / "report.json").read_text("utf-8"))
+    ranked = pd.read_csv(ARMS / "tables" / "arms.csv")
+    assert report["title"].startswith(f"{len(EXPECTED)} arms compared on MNIST: with BN and ")
+    assert [one["arm"] for one in report["all_pairs"]["ranked"]] == ranked.arm.tolist()
+    assert len(pd.read_csv(ARMS / "tables" / "pairs-of-arms.csv")) == 28
