@@ -17,6 +17,7 @@ import tyro
 from study.cli import help, version
 from study.errors import UsageError, quote, truncate
 from study.spec.checks import NUMBER, WHOLE, check_known, nearest
+from study.spec.factors import FACTORS, variable
 
 T = TypeVar("T")
 
@@ -148,10 +149,17 @@ def _values(options: type, words: Sequence[str], prog: str) -> Iterator[tuple[st
 def _find(known: dict[str, _Option], name: str, prog: str) -> _Option:
     wanted = name[2:].replace("_", "-")
     if wanted not in known:
-        near = nearest(wanted, known, cutoff=0.6)
-        hint = f" (did you mean --{near}?)" if near else ""
-        raise UsageError(f"{quote(name)} is not an option{hint}; see {prog} --help")
+        raise UsageError(f"{quote(name)} is not an option{_hint(known, wanted)}; see {prog} --help")
     return known[wanted]
+
+
+def _hint(known: dict[str, _Option], wanted: str) -> str:
+    """Return what a name that is no option may stand for: a factor's levels, or the nearest option."""
+    factor = FACTORS.get(nearest(wanted.replace("-", "_"), variable(), cutoff=0.8) or "")
+    if factor is not None and "vary" in known:
+        return f": a factor is varied, or set, by {factor.option}LEVEL,LEVEL"
+    near = nearest(wanted, known, cutoff=0.6)
+    return f" (did you mean --{near}?)" if near else ""
 
 
 def _ends(words: Sequence[str], index: int) -> bool:

@@ -83,6 +83,11 @@ SEE = "see python -m study.run --help"
         ("--seeds", f"--seeds: the value is missing; {SEE}"),
         ("--seeds --quiet", f"--seeds: the value is missing; {SEE}"),
         ("--nonsense 1", f"--nonsense is not an option; {SEE}"),
+        (
+            "--optimiser sgd",
+            f"--optimiser is not an option: a factor is varied, or set, by --vary optimizer=LEVEL,LEVEL; {SEE}",
+        ),
+        ("--depth 5", f"--depth is not an option: a factor is varied, or set, by --vary depth=LEVEL,LEVEL; {SEE}"),
         ("--batch-size 32", f"--batch-size is not an option (did you mean --batch-sizes?); {SEE}"),
         ("--no-no-ablation", f"--no-no-ablation is not an option (did you mean --no-ablation?); {SEE}"),
         ("--on-error ignore", "--on-error 'ignore' is unknown; choose from: continue, stop"),
