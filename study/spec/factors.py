@@ -60,7 +60,8 @@ class Factor:
     stands for it."""
     settles: tuple[str, ...] = ()
     """What of the training its level settles, so that a report of a study that varies it does not say one thing of all
-    runs: ``activation``, ``widths``, ``optimiser``, ``weight decay``, ``first weights``, ``training images``."""
+    runs: ``activation``, ``widths``, ``optimiser``, ``weight decay``, ``first weights``, ``training images``,
+    ``labels``, ``features``."""
 
     @property
     def option(self) -> str:
@@ -146,9 +147,9 @@ FACTORS: dict[str, Factor] = {
         ),
         Factor(
             "label_noise", float, "label noise", "label noise level", (0.0,), check_share,
-            tag="noise{:g}".format, show=in_full,
+            tag="noise{:g}".format, show=in_full, settles=("labels",),
         ),
-        Factor("scale", str, "scaling", "scaling", SCALES, one_of(SCALES)),
+        Factor("scale", str, "scaling", "scaling", SCALES, one_of(SCALES), settles=("features",)),
     )
 }  # fmt: skip
 """Known factors by key, in the order of columns and ids."""

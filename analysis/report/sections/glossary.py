@@ -12,7 +12,7 @@ TERMS = {
     "setting": "one combination of {factors}",
     "run": "one training: an arm, a setting, a seed",
     "pair": "the two runs of a setting and seed that differ in the arm alone",
-    "seed": "fixes the initial weights and the order of the images; n counts seeds",
+    "seed": "fixes {seed_of}; n counts seeds",
     "points": "percentage points of test accuracy",
     "difference": "test accuracy of the arm minus that of the baseline, in points",
     "interval": "the values that its test does not reject; 95 % of such intervals hold the true value",
@@ -39,6 +39,11 @@ TERMS = {
     "e-value": "evidence that stays valid after every seed; from 1/alpha on it rejects that each of two arms wins half"
     " of the pairs",
 }
+SEED_OF = {
+    "both": "the initial weights and the order of the images",
+    "weights": "the initial weights; the order of the images is that of seed 0",
+    "order": "the order of the images; the initial weights are those of seed 0",
+}
 OF_SLICES = {"slice": "the settings of a study that have the levels named, with statistics and a family of their own"}
 
 OF_SEVERAL_ARMS = {
@@ -61,6 +66,7 @@ def meanings(study: StudyData) -> dict[str, str]:
         "factors": fmt.listing([factor.axis for factor in study.design.factors]),
         "every_arm": fmt.every_arm(study.design.arms),
         "baseline": fmt.arm_name(study.baseline),
+        "seed_of": SEED_OF[study.design.seed_of],
     }
     terms = TERMS | (OF_SLICES if study.at else {}) | (OF_SEVERAL_ARMS if len(study.treatments) > 1 else {})
     return {term: text.format(**of_study) for term, text in terms.items()}

@@ -1,6 +1,7 @@
 """The methods: what a study did and no more, the same on the page and in a paper, with the papers that they cite."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,10 @@ from analysis.report.sections.methods import methods
 from analysis.report.sections.methods.facts import Facts
 from analysis.report.sections.methods.references import REFERENCES
 from analysis.report.sections.methods.statements import CITATION
-from study.spec.arms import NORM_KINDS
-from study.spec.datasets import DATASETS
+from study.spec.arms import BUILT_IN, NORM_KINDS
+from study.spec.datasets import DATASETS, DatasetSpec, OwnFile
+from study.spec.design import Design
+from study.spec.networks import NetworkArm, NetworkSpec
 from tests.analysis.many_factors import design, registered
 from tests.analysis.planted import plant
 from tests.analysis.report.exported import MORE, SMALL, STUDIES, Exported, Make, renamed, score
@@ -47,12 +50,63 @@ def test_the_methods_name_what_this_study_has_and_its_constants(exported: Make) 
         assert [text for text in texts.values() if words in text] == where, words
 
 
+OF_CHANCE = Design(
+    "digits", ("no_bn", "bn", "bn_after", "bn_no_bias", "layer_after", "dropout_0.2"), (32,), (0.01,), range(3), 2,
+    vary={"n_train": [1437], "label_noise": [0.2], "scale": ["standard"]}, seed_of="weights", unpaired_init=True,
+)  # fmt: skip
+"""Of the runs of a pair, and of the data, little is alike."""
+
+
+NETWORK = NetworkSpec("net.py:make", "0" * 64, tuple(NetworkArm(arm, 1000, 1000) for arm in ("bn", "no_bn")))
+OWN_DATA = DatasetSpec("mine", "mine", 30, 10, 4, 2, OwnFile("0" * 64), counts=(7, 3))
+OTHERS = (
+    *(Design(dataset, batch_sizes=(8,)) for dataset in DATASETS),
+    Design("digits", network=NETWORK),
+    Design("mine", batch_sizes=(8,), own_data=OWN_DATA),
+    Design("digits", [arm.key for arm in BUILT_IN]),
+)
+"""Designs with what statements on data, networks and normalisations speak of."""
+
+
+def methods_of(path: Path, design: Design) -> str:
+    one = Exported(plant(path, design, lambda run, epoch: 0.5))
+    return " ".join(one.texts["methods.md"].replace("\\", "").split())
+
+
+def test_the_methods_say_what_differs_between_arms_seeds_and_settings(tmp_path: Path) -> None:
+    text = methods_of(tmp_path / "s", OF_CHANCE)
+    for words in (
+        "stands before (with BN and BN, no bias) or after (BN after) the nonlinearity",
+        "over the units of a hidden layer, after the nonlinearity",
+        "have no bias in batch normalisation behind layers without bias",
+        "20 % dropout 0.2",
+        "start from weights of their own",
+        "A seed decides the first weights alone",
+        "Wrong labels are those of another class",
+        "Fewer training images are a part of the others",
+        "Scaled features have mean 0",
+    ):
+        assert words in text, words
+    assert "start from the same weights" not in text
+
+
+def test_the_methods_of_a_plain_study_say_nothing_of_these(tmp_path: Path) -> None:
+    plain = replace(OF_CHANCE, arms=("no_bn", "bn"), vary={}, seed_of="both", unpaired_init=False)
+    text = methods_of(tmp_path / "s", plain)
+    assert "Both runs of a pair start from the same weights" in text
+    assert "stands before the nonlinearity" in text
+    for words in ("bias in", "ropout", "of their own", "A seed decides", "Wrong labels", "Fewer", "Scaled"):
+        assert words not in text, words
+
+
 @pytest.mark.slow
 def test_every_statement_holds_of_a_study_and_those_with_a_condition_not_of_all(exported: Make, tmp_path: Path) -> None:
     every = [exported(name) for name in (STUDIES | MORE)]
+    every.append(Exported(plant(tmp_path / "chance", OF_CHANCE, lambda run, epoch: 0.5)))
     with registered():
         every.append(Exported(plant(tmp_path / "s", design(turns=(2, 5)), lambda run, epoch: 0.5)))
         facts = [Facts(one.study, one.results) for one in every]
+        facts += [Facts(replace(every[0].study, design=other), every[0].results) for other in OTHERS]
         for statement in methods.STATEMENTS:
             holds = [bool(statement.holds(of)) for of in facts]
             assert any(holds), statement.key

@@ -43,6 +43,22 @@ class Has:
             norm is not None and norm.kind == kind for norm in (ARMS[arm].norm for arm in self.study.design.arms)
         )
 
+    def dropout(self) -> bool:
+        """Whether an arm leaves out units in training."""
+        return not self.own_network() and any(ARMS[arm].dropout for arm in self.study.design.arms)
+
+    def without_biases(self) -> bool:
+        """Whether an arm's linear layers have no bias."""
+        return not self.own_network() and not all(ARMS[arm].bias for arm in self.study.design.arms)
+
+    def unpaired(self) -> bool:
+        """Whether each arm draws initial weights of its own."""
+        return self.study.design.unpaired_init
+
+    def part_of_seeds(self) -> bool:
+        """Whether a seed decides less than all that chance decides."""
+        return self.study.design.seed_of != "both"
+
     def own_network(self) -> bool:
         """Whether a function of a user's own makes the networks."""
         return self.study.design.network is not None

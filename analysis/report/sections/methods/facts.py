@@ -1,5 +1,6 @@
 """The words of the methods: what stands for ``{a name}`` in a statement, from design, records and results."""
 
+from collections.abc import Callable
 from typing import Any
 
 from analysis.findings.modes.inference_modes import CLEAN
@@ -14,6 +15,20 @@ from study.spec.constants import ADAM, NORM_EPS, initial_bound
 from study.spec.datasets import OwnFile
 from study.spec.factors import FACTORS, Factor, rounded
 from study.spec.history import NOT_APPLICABLE
+
+LEARNT = {
+    (True, True): "a gain, which starts at 1, and a shift, which starts at 0",
+    (True, False): "a gain, which starts at 1",
+    (False, True): "a shift, which starts at 0",
+    (False, False): "neither gain nor shift",
+}
+"""Words on whether gamma and beta are learnt."""
+SEED_OF = {"weights": "the first weights", "order": "the order of the images, noise and dropout"}
+
+
+def _weight(norm: Norm) -> str:
+    """Return the weight of the newest batch in the running averages."""
+    return f"{norm.momentum:g}" if isinstance(norm.momentum, float | int) else "1/k, after k batches,"
 
 
 class Facts(Has):
@@ -99,9 +114,47 @@ class Facts(Has):
         ends = fmt.listing([f"{initial_bound(n):.3g}" for n in self.study.design.widths[:-1]])
         return f" (from the first layer to the last: ±{ends})"
 
+    def _of_kind(self, kind: str, word: Callable[[Norm], str]) -> str:
+        """Return what a word is of the arms that normalise in this way: with the arms of each where they differ."""
+        norms = {arm: ARMS[arm].norm for arm in self.study.design.arms}
+        words = {arm: word(norm) for arm, norm in norms.items() if norm is not None and norm.kind == kind}
+        arms = {text: [fmt.side(arm) for arm, own in words.items() if own == text] for text in words.values()}
+        if len(arms) == 1:
+            return next(iter(arms))
+        return " or ".join(f"{text} ({fmt.listing(names)})" for text, names in arms.items())
+
     @property
-    def batch(self) -> Norm:
-        return next(arm.norm for arm in ARMS.values() if arm.norm is not None and arm.norm.kind == "batch")
+    def batch_placement(self) -> str:
+        return self._of_kind("batch", lambda norm: norm.placement)
+
+    @property
+    def layer_placement(self) -> str:
+        return self._of_kind("layer", lambda norm: norm.placement)
+
+    @property
+    def batch_momentum(self) -> str:
+        return self._of_kind("batch", _weight)
+
+    @property
+    def batch_learns(self) -> str:
+        return self._of_kind("batch", lambda norm: LEARNT[norm.gamma, norm.beta])
+
+    @property
+    def layer_learns(self) -> str:
+        return self._of_kind("layer", lambda norm: LEARNT[norm.gamma, norm.beta])
+
+    @property
+    def without_bias(self) -> str:
+        return fmt.listing([fmt.arm_name(arm) for arm in self.study.design.arms if not ARMS[arm].bias])
+
+    @property
+    def dropouts(self) -> str:
+        arms = [arm for arm in self.study.design.arms if ARMS[arm].dropout]
+        return fmt.listing([f"{fmt.percent(ARMS[arm].dropout, 0)} {fmt.side(arm)}" for arm in arms])
+
+    @property
+    def seed_of(self) -> str:
+        return SEED_OF[self.study.design.seed_of]
 
     @property
     def norm_eps(self) -> str:

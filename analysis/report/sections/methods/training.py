@@ -55,19 +55,26 @@ STATEMENTS = (
     Statement(
         "norm-batch",
         NETWORKS,
-        "Batch normalisation [@ioffe2015] stands {batch.placement} the nonlinearity of each hidden layer (eps ="
-        " {norm_eps}). Each batch has a weight of {batch.momentum:g} in its running averages. It learns a gain, which"
-        " starts at 1, and a shift, which starts at 0.",
+        "Batch normalisation [@ioffe2015] stands {batch_placement} the nonlinearity of each hidden layer (eps ="
+        " {norm_eps}). Each batch has a weight of {batch_momentum} in its running averages. It learns {batch_learns}.",
         lambda f: f.norm("batch"),
     ),
     Statement(
         "norm-layer",
         NETWORKS,
-        "Layer normalisation [@ba2016] normalises each image over the units of a hidden layer, before the nonlinearity"
-        " (eps = {norm_eps}). It learns a gain, which starts at 1, and a shift, which starts at 0.",
+        "Layer normalisation [@ba2016] normalises each image over the units of a hidden layer, {layer_placement} the"
+        " nonlinearity (eps = {norm_eps}). It learns {layer_learns}.",
         lambda f: f.norm("layer"),
     ),
     *(_norm(kind) for kind in NORM_KINDS.values() if kind.key not in ("batch", "layer")),
+    Statement("no-bias", NETWORKS, "Linear layers in front of it have no bias in {without_bias}.", Has.without_biases),
+    Statement(
+        "dropout",
+        NETWORKS,
+        "Dropout (Srivastava et al. 2014) leaves out a share of the hidden units of each image in a training step:"
+        " {dropouts}.",
+        Has.dropout,
+    ),
     Statement("parameters", NETWORKS, "Parameters of a network: {parameters}.", no(lambda f: f.settled("widths"))),
     Statement(
         "initialisation",
@@ -125,14 +132,46 @@ STATEMENTS = (
         "pairs",
         DESIGN,
         "Both runs of a pair start from the same weights and see the same batches. They differ in {differ} alone.",
-        every(Has.comparisons_of_arms, no(Has.tuned), no(Has.own_network)),
+        every(Has.comparisons_of_arms, no(Has.tuned), no(Has.own_network), no(Has.unpaired)),
+    ),
+    Statement(
+        "unpaired-pairs",
+        DESIGN,
+        "Both runs of a pair see the same batches and start from weights of their own. They differ in {differ} and in"
+        " these weights.",
+        every(Has.comparisons_of_arms, no(Has.tuned), Has.unpaired),
+    ),
+    Statement(
+        "seed-of",
+        DESIGN,
+        "A seed decides {seed_of} alone; all else that chance decides is that of seed 0.",
+        Has.part_of_seeds,
+    ),
+    Statement(
+        "fewer-images",
+        DESIGN,
+        "Fewer training images are a part of the others in the classes' shares, the same for all seeds and arms.",
+        lambda f: f.settled("training images"),
+    ),
+    Statement(
+        "wrong-labels",
+        DESIGN,
+        "Wrong labels are those of another class, drawn once for all seeds and arms. Accuracy on training images counts"
+        " the labels as trained on, wrong ones too. Test labels are as they are.",
+        lambda f: f.settled("labels"),
+    ),
+    Statement(
+        "scaled",
+        DESIGN,
+        "Scaled features have mean 0 and standard deviation 1 over the training images.",
+        lambda f: f.settled("features"),
     ),
     Statement(
         "own-pairs",
         DESIGN,
         "Both runs of a pair start from the same streams of random numbers and see the same batches. They differ in"
         " what the function makes of {differ}.",
-        every(Has.comparisons_of_arms, no(Has.tuned), Has.own_network),
+        every(Has.comparisons_of_arms, no(Has.tuned), Has.own_network, no(Has.unpaired)),
     ),
     Statement(
         "tuned-pairs",
