@@ -10,6 +10,7 @@ import pytest
 
 from analysis.report.export import latex
 from study.spec.arms import ARMS
+from study.spec.factors import FACTORS
 from tests import latex as tex
 from tests.analysis.report.exported import SPECIALS, Make, every_study
 
@@ -89,7 +90,7 @@ def expected(said: dict[str, Any], arm: str) -> Iterator[dict[str, Any]]:
         yield {**part, "n": part["n"], "ends": [interval[end] for end in ("estimate", "low", "high")]}
     told = [answer["setting"]["cells"][arm]] if answer["setting"] else []
     for contrast in said["contrasts"]:
-        cell = [contrast["batch_size"], contrast["lr"]]
+        cell = [contrast[key] for key in FACTORS if key in contrast]
         if (contrast["arm"], contrast["endpoint"]) == (arm, "last3") and cell[0] is not None and cell not in told:
             shown = contrast["ci"] if contrast["joint"] is None else contrast["joint"]["ci"]
             ends = [contrast["mean_diff"], shown["low"], shown["high"]]

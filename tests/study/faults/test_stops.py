@@ -75,7 +75,8 @@ def test_workers_in_processes_give_the_same_bytes_even_if_one_is_killed(
     """Two processes, one of them killed at its first epoch: its cohort is tried once more, nothing is lost."""
     options = [*SMALL, *LONG, "--seeds", "4", "--epochs", "3", "--engine", "torch", "--study-id", "s"]
     assert run.main([*options, "--out", str(tmp_path / "one")]) == 0
-    monkeypatch.setattr(costs, "TORCH", replace(costs.TORCH, start_seconds=0.0))  # however little there is to do
+    at_once = [replace(model, start_seconds=0.0) for model in costs.MODELS]  # however little there is to do
+    monkeypatch.setattr(costs, "MODELS", at_once)
     killed = []
 
     class Killing(Progress):
