@@ -46,7 +46,7 @@ def ranking(rows: Sequence[Ranked], medium: Medium = WIDE) -> Figure:
         axes.plot([100 * mean], [place], style["marker"], color=style["color"], markersize=5)
     axes.set_yticks(range(len(rows)), [row.label for row in rows])
     axes.set_ylim(len(rows) - 0.5, -0.5)
-    axes.set_xlabel("difference from the baseline (points)")
+    axes.set_xlabel("minus the baseline (points)")
     axes.grid(axis="x", color=GREY, alpha=0.35, linewidth=0.4)
     axes.tick_params(axis="y", length=0)
     return figure
