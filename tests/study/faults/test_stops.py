@@ -199,8 +199,6 @@ def test_a_study_in_short_sittings_is_that_of_one_command(tmp_path: Path, capsys
     assert launch(tmp_path / "whole", *options).end().code == 0
     while not codes or codes[-1]:
         limit = 0.01 * 1.4 ** len(codes)  # too short at first; at last as long as a cohort takes, which is lost else
-            codes
-        )  # on any machine too short at first, and at last as long as a cohort takes, which is lost otherwise
         codes.append(launch(tmp_path, *options, "--max-time", f"{limit:.2f}s").end().code)
         assert len(codes) < 30
     assert set(codes[:-1]) == {75}
