@@ -17,7 +17,7 @@ from study.spec.arms import PUBLISHED
 from study.spec.factors import REFERENCE_SETTING, Cell
 
 PUBLISHED_CELL = REFERENCE_SETTING
-PUBLISHED_DESIGN = {"dataset": "mnist", "epochs": 10, "hidden": (32, 32)}
+PUBLISHED_DESIGN = {"dataset": "mnist", "epochs": 10, "hidden": (32, 32), "network": None, "seed_of": "both"}
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import cache, partial
 from itertools import groupby
 from pathlib import Path
-from statistics import fmean
 from typing import TYPE_CHECKING, Protocol, TextIO, cast
 
 from filelock import FileLock
@@ -33,7 +32,7 @@ from study.spec.runs import Run
 from study.store import network_files, weights
 from study.store.inference_tables import Store
 from study.store.manifest import Manifest
-from study.store.scores import scores
+from study.store.scores import mean_score, scores
 from study.store.study_folder import Folder
 
 if TYPE_CHECKING:  # torch is imported by those who evaluate
@@ -89,12 +88,10 @@ class Extent:
 def shown(folder: Folder, design: Design, runs: Sequence[Run]) -> Extent:
     """Return the extent that a report of the clean images shows: each arm's shown cell in detail."""
     by_run = cache(partial(scores, folder, design))  # not read where nobody asks
-    chance = design.data.chance
 
     def score(arm: str, cell: Cell) -> float:
         ids = [design.run_id(run) for run in design.grid if (run.arm, run.cell) == (arm, cell)]
-        values = [by_run()[run_id] for run_id in ids if run_id in by_run()]
-        return fmean(chance if value is None else value for value in values)
+        return mean_score(design, [by_run()[run_id] for run_id in ids if run_id in by_run()])
 
     cells = {run.arm: sorted({other.cell for other in runs if other.arm == run.arm}) for run in runs}
     return Extent(True, frozenset((arm, shown_cell(of_arm, partial(score, arm))) for arm, of_arm in cells.items()))

@@ -7,7 +7,6 @@ last epochs; a run that diverged counts as chance, and is named.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 from typing import Any
 
 from study.spec.arms import ARMS
@@ -16,7 +15,7 @@ from study.spec.design import Design
 from study.spec.factors import REFERENCE_SETTING, Cell, in_words, rounded
 from study.spec.inference.modes import shown_cell
 from study.spec.runs import Run
-from study.store.scores import last_epochs, scores
+from study.store.scores import last_epochs, mean_score, scores
 from study.store.study_folder import Folder
 
 
@@ -50,11 +49,9 @@ def arm_means(folder: Folder, design: Design) -> list[ArmMean]:
 def _arm_mean(design: Design, arm: str, runs: Sequence[Run], by_run: dict[str, float | None]) -> ArmMean:
     if not runs:
         return ArmMean(arm, ())
-    chance = 1 / design.data.n_classes
 
     def mean(at: Sequence[Run]) -> float:
-        values = [by_run[design.run_id(run)] for run in at]
-        return fmean(chance if value is None else value for value in values)
+        return mean_score(design, [by_run[design.run_id(run)] for run in at])
 
     if not design.tuned:
         best = shown_cell(sorted({run.cell for run in runs}), lambda cell: mean([r for r in runs if r.cell == cell]))
@@ -96,4 +93,4 @@ def _row(design: Design, mean: ArmMean) -> Iterator[str]:
     if mean.n_diverged:
         n = "all" if mean.n_diverged == mean.n_runs else f"{mean.n_diverged} of {mean.n_runs}"
         verb = "run diverged and counts" if mean.n_diverged == mean.n_runs == 1 else "runs diverged and count"
-        yield f"- {n} {verb} as chance ({100 / design.data.n_classes:.0f} %)"
+        yield f"- {n} {verb} as chance ({100 * design.data.chance:.0f} %)"

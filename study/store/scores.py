@@ -37,6 +37,11 @@ def scores(folder: Folder, design: Design, run_ids: Iterable[str] | None = None)
     return {run_id: _mean(values) for run_id, values in by_run.items()}
 
 
+def mean_score(design: Design, values: Iterable[float | None]) -> float:
+    """Return the mean of runs' scores, of which one that diverged counts as chance."""
+    return fmean(design.data.chance if value is None else value for value in values)
+
+
 def _mean(values: list[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return fmean(known) if len(known) == len(values) else None

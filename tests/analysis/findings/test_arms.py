@@ -10,6 +10,7 @@ from analysis.findings.arms import arm_cells, claims
 from analysis.records.tables import StudyData
 from analysis.stats.intervals import prediction
 from study.spec.design import Design
+from study.spec.networks import NetworkArm, NetworkSpec
 from study.spec.runs import Run
 from tests.analysis.planted import plant, planted
 
@@ -63,7 +64,16 @@ def test_one_seed_does_not_say_where_another_would_lie(tmp_path: Path) -> None:
     assert [claim.inside for claim in claims(post_study(tmp_path / "s", seeds=(0,)), 0.95)] == [None, None]
 
 
-@pytest.mark.parametrize("changes", [{"epochs": 9}, {"hidden": (32,)}, {"lrs": (0.02,)}, {"batch_sizes": (64,)}])
+NETWORK = NetworkSpec("net.py:make", "0" * 64, tuple(NetworkArm(arm, 1000, 1000) for arm in ("bn", "no_bn")))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"epochs": 9}, {"hidden": (32,)}, {"lrs": (0.02,)}, {"batch_sizes": (64,)}, {"network": NETWORK},
+        {"seed_of": "weights"}, {"vary": {"activation": ["tanh"]}},
+    ],
+)  # fmt: skip
 def test_another_setting_has_nothing_to_say_of_the_tutorial(changes: dict, tmp_path: Path) -> None:
     assert claims(post_study(tmp_path / "s", **changes), 0.95) == []
 

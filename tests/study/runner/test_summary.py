@@ -12,6 +12,7 @@ from study.runner import summary
 from study.runner.summary import ArmMean
 from study.spec.design import Design
 from study.spec.factors import Cell
+from study.store.scores import mean_score
 from study.store.study_folder import Folder
 from tests.study.studies import tuned_study
 
@@ -47,6 +48,13 @@ def test_at_the_tutorials_setting_where_the_design_has_it(
         f"  without BN  {100 * expected['no_bn', 32, 0.01]:.2f} %",
         f"{tmp_path / 's'} is complete. Make the report: python -m analysis.report {tmp_path / 's'}",
     ]
+
+
+def test_a_diverged_run_counts_as_guessing_the_largest_class() -> None:
+    """Of wine's 36 test examples the largest class has 14; ten equal classes are guessed in a tenth."""
+    wine = Design("sklearn:wine", batch_sizes=(8,))
+    assert mean_score(wine, [None, 1.0]) == pytest.approx((14 / 36 + 1) / 2)
+    assert mean_score(Design("digits"), [None]) == pytest.approx(0.1)
 
 
 def test_at_each_arms_best_setting_where_it_has_not(study_run: StudyRun, tmp_path: Path) -> None:
