@@ -7,10 +7,8 @@ import hashlib
 import io
 import pickle
 import tarfile
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +19,7 @@ import torchvision
 from study.data import dataset, download
 from study.errors import EnvironmentFault
 from study.spec.datasets import CIFAR, DATASETS
+from tests.study.data.server import serving
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (24, 3072), np.uint8)
 LABELS = [i % 10 for i in range(24)]
@@ -47,40 +46,19 @@ def md5(content: bytes) -> str:
     return hashlib.md5(content).hexdigest()
 
 
-class Server(BaseHTTPRequestHandler):
-    def do_HEAD(self) -> None:
-        self.answer(b"")
-
-    def do_GET(self) -> None:
-        self.answer(ARCHIVE)
-
-    def answer(self, body: bytes) -> None:
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *args: object) -> None:
-        pass
-
-
 @pytest.fixture
 def cifar(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """torchvision's CIFAR-10, small, from a server on this machine."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    of_class = torchvision.datasets.CIFAR10
-    url = f"http://127.0.0.1:{server.server_port}/cifar-10-python.tar.gz"
-    listed = [[name, md5(FILES[name])] for name in CIFAR.files]
-    monkeypatch.setattr(of_class, "url", url)
+    of_class, name = torchvision.datasets.CIFAR10, "cifar-10-python.tar.gz"
+    listed = [[file, md5(FILES[file])] for file in CIFAR.files]
     monkeypatch.setattr(of_class, "tgz_md5", md5(ARCHIVE))
     monkeypatch.setattr(of_class, "train_list", listed[:5])
     monkeypatch.setattr(of_class, "test_list", listed[5:6])
     monkeypatch.setattr(of_class, "meta", {**of_class.meta, "md5": listed[6][1]})
     monkeypatch.setitem(DATASETS, "cifar10", replace(DATASETS["cifar10"], n_train=20, n_test=4))
-    yield url
-    server.shutdown()
-    server.server_close()
+    with serving({name: ARCHIVE}) as mirror:
+        monkeypatch.setattr(of_class, "url", mirror.url + name)
+        yield mirror.url + name
 
 
 def test_cifar_is_downloaded_checked_and_has_its_channels_first(cifar: str, tmp_path: Path) -> None:

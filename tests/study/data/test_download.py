@@ -7,9 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import ClassVar
 from urllib.error import URLError
 
 import numpy as np
@@ -20,6 +18,7 @@ import torchvision
 from study.data import dataset, download
 from study.errors import EnvironmentFault
 from study.spec.datasets import DATASETS, MNIST_SHA256, Torchvision
+from tests.study.data.server import Mirror, serving
 
 
 def idx(array: np.ndarray) -> bytes:
@@ -38,65 +37,40 @@ RAW = {
 ARCHIVES = {f"{name}.gz": gzip.compress(content, mtime=0) for name, content in RAW.items()}
 
 
-class Mirror(BaseHTTPRequestHandler):
-    asked: ClassVar[list[str]] = []
-
-    def do_HEAD(self) -> None:
-        self.answer(b"")
-
-    def do_GET(self) -> None:
-        self.asked.append(self.path)
-        self.answer(ARCHIVES[self.path.removeprefix("/")])
-
-    def answer(self, body: bytes) -> None:
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *args: object) -> None:
-        pass
-
-
 @pytest.fixture
-def mirror(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def mirror(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirror]:
     """torchvision's MNIST and Fashion-MNIST, small, from a server on this machine."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Mirror)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    url = f"http://127.0.0.1:{server.server_port}/"
     resources = [(name, hashlib.md5(content).hexdigest()) for name, content in ARCHIVES.items()]
-    for torchvision_class in (torchvision.datasets.MNIST, torchvision.datasets.FashionMNIST):
-        monkeypatch.setattr(torchvision_class, "mirrors", [url])
-        monkeypatch.setattr(torchvision_class, "resources", resources)
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in RAW.items()}
     for name, sha256 in (("mnist", digests), ("fashion-mnist", None)):
         source = Torchvision(DATASETS[name].source.class_name, sha256)
         monkeypatch.setitem(DATASETS, name, replace(DATASETS[name], n_train=20, n_test=10, source=source))
-    Mirror.asked.clear()
-    yield url
-    server.shutdown()
-    server.server_close()
+    with serving(ARCHIVES) as mirror:
+        for torchvision_class in (torchvision.datasets.MNIST, torchvision.datasets.FashionMNIST):
+            monkeypatch.setattr(torchvision_class, "mirrors", [mirror.url])
+            monkeypatch.setattr(torchvision_class, "resources", resources)
+        yield mirror
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
-def test_absent_files_are_downloaded_once_and_read_as_they_are(name: str, mirror: str, tmp_path: Path) -> None:
+def test_absent_files_are_downloaded_once_and_read_as_they_are(name: str, mirror: Mirror, tmp_path: Path) -> None:
     dataset.load(name, tmp_path)
-    assert set(Mirror.asked) == {f"/{archive}" for archive in ARCHIVES}
-    Mirror.asked.clear()
+    assert set(mirror.asked) == {f"/{archive}" for archive in ARCHIVES}
+    mirror.asked.clear()
     loaded = dataset.load(name, tmp_path)
-    assert Mirror.asked == []
+    assert mirror.asked == []
     assert loaded.train.images.dtype == torch.float32
     assert torch.equal(loaded.train.images, torch.from_numpy(PIXELS[:20].reshape(20, 784)).float() / 255)
     assert loaded.test.labels.tolist() == LABELS[20:].tolist()
     assert loaded.sha256 == {file: hashlib.sha256(content).hexdigest() for file, content in RAW.items()}
 
 
-def test_auto_takes_mnist_where_it_can_be_had(mirror: str, tmp_path: Path) -> None:
+def test_auto_takes_mnist_where_it_can_be_had(mirror: Mirror, tmp_path: Path) -> None:
     assert download.choose("auto", tmp_path) == ("mnist", None)
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
-def test_a_damaged_file_is_named_and_never_replaced_by_digits(name: str, mirror: str, tmp_path: Path) -> None:
+def test_a_damaged_file_is_named_and_never_replaced_by_digits(name: str, mirror: Mirror, tmp_path: Path) -> None:
     dataset.load(name, tmp_path)
     path = download.folder_of(DATASETS[name].source, tmp_path) / "t10k-labels-idx1-ubyte"
     path.write_bytes(path.read_bytes()[:-1] + b"\7")
@@ -105,7 +79,7 @@ def test_a_damaged_file_is_named_and_never_replaced_by_digits(name: str, mirror:
         dataset.load(name, tmp_path)
 
 
-def test_without_published_digests_the_archive_must_be_there_and_sound(mirror: str, tmp_path: Path) -> None:
+def test_without_published_digests_the_archive_must_be_there_and_sound(mirror: Mirror, tmp_path: Path) -> None:
     dataset.load("fashion-mnist", tmp_path)
     archive = tmp_path / "FashionMNIST" / "raw" / "train-labels-idx1-ubyte.gz"
     archive.write_bytes(archive.read_bytes() + b"x")
@@ -121,7 +95,7 @@ def test_without_published_digests_the_archive_must_be_there_and_sound(mirror: s
     [(URLError("reset"), True), (RuntimeError("File not found or corrupted."), True), (OSError(28, "full"), False)],
 )
 def test_a_download_that_fails_falls_back_only_where_the_network_is_to_blame(
-    error: Exception, falls_back: bool, mirror: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    error: Exception, falls_back: bool, mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(self: object) -> None:
         raise error
@@ -138,9 +112,9 @@ def test_a_download_that_fails_falls_back_only_where_the_network_is_to_blame(
 
 def refused_port() -> str:
     """An address on this machine where nobody listens."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Mirror)
-    server.server_close()
-    return f"http://127.0.0.1:{server.server_port}/"
+    with serving({}) as mirror:
+        pass
+    return mirror.url
 
 
 def test_no_network_means_digits_with_a_notice_or_a_clear_refusal(
