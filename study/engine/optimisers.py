@@ -11,7 +11,6 @@ from torch import Tensor
 from torch.optim.adam import adam
 
 from study.spec.constants import ADAM, MOMENTUM
-from study.spec.design import Design
 from study.spec.factors import Cell
 
 Tensors = Sequence[Tensor]
@@ -26,7 +25,7 @@ class Optimiser:
     twin: Callable[..., torch.optim.Optimizer]
     """(parameters, lr, weight_decay) -> torch.optim's optimiser."""
     step: Step | None = None
-    """None where a stack cannot take it."""
+    """None of an optimiser that is none of ``registry.STACK_OPTIMISERS``."""
     n_kept: int = 0
     """Tensors as large as the parameters that it keeps between steps."""
     decoupled: bool = False
@@ -84,9 +83,3 @@ def twin(rule: Rule, parameters: Iterable[Tensor], lr: float) -> torch.optim.Opt
 def for_cell(cell: Cell) -> Rule:
     """Return the rule of the runs of a cell."""
     return Rule(OPTIMISERS[cell.optimizer], cell.weight_decay)
-
-
-def why_not(design: Design) -> str | None:
-    """Return why stacks cannot train a design, None where they know every optimiser of it."""
-    unknown = [key for key in design.levels("optimizer") if OPTIMISERS[key].step is None]
-    return f"it does not know the optimiser {unknown[0]}" if unknown else None

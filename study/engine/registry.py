@@ -31,6 +31,8 @@ KERNEL_NORMS = (None, Norm("batch"))
 """The arms' normalisations that the kernel knows."""
 KERNEL_FACTORS = ("batch_size", "lr", "depth", "width", "init", "n_train", "label_noise", "scale")
 """The factors that the kernel knows: of shapes, of first weights and of data, and none of its arithmetic."""
+STACK_OPTIMISERS = ("adam", "adamw", "sgd", "momentum")
+"""The optimisers of which a stack takes the step (``optimisers.OPTIMISERS``); by any other the plain loop trains."""
 MAX_UNITS = 256
 """The widest layer that ``auto`` gives to the kernel; in wider ones torch's products are as fast (results/LOG.md)."""
 
@@ -44,20 +46,13 @@ def choose(engine: Engine, design: Design, device: str, tf32: bool, of_study: st
     of_study = of_study and devices.as_today(of_study)
     torch = devices.numerics_id(device, tf32)
     wanted = _wanted(engine, design, of_study)
-    unknown = _unknown_to_stacks(design)
-    if unknown and engine == "auto":
-        wanted = "plain"
     if wanted == "plain":
         devices.check_numerics(PLAIN, of_study)
         check_plain_device(device)
         return PLAIN, None
-    if design.network is not None:
-        raise UsageError(
-            f"--engine {engine}: it knows the multilayer perceptron alone, and the network is {design.network.name};"
-            " leave --engine out: the plain loop trains any network"
-        )
+    unknown = _unknown_to_stacks(design)
     if unknown:
-        raise UsageError(f"--engine {engine}: {unknown}; leave --engine out: the plain loop trains by any optimiser")
+        raise UsageError(f"--engine {engine}: it does not know {unknown}; leave --engine out: the plain loop does")
     if wanted == "torch":
         devices.check_numerics(torch, of_study)
         return torch, None
@@ -91,7 +86,7 @@ def why(numerics: str, design: Design, device: str, of_study: str | None) -> str
     if of_study is not None:
         return "with which the study began"
     if numerics == PLAIN:
-        return f"the one that trains {design.network.name if design.network else 'by any optimiser'}"
+        return f"the one that knows {_unknown_to_stacks(design)}"
     if numerics == KERNEL:
         return "the fastest that knows every arm and factor here"
     if device != "cpu":
@@ -104,7 +99,7 @@ def _wanted(engine: Engine, design: Design, of_study: str | None) -> str:
         return engine
     if of_study is not None:
         return costs.for_engine(of_study).engine
-    if design.network is not None:
+    if _unknown_to_stacks(design):
         return "plain"
     return "kernel" if costs.widest(design) <= MAX_UNITS else "torch"
 
@@ -143,14 +138,21 @@ def why_no_kernel(design: Design, device: str) -> str | None:
 
 def why_another_study(design: Design, of_study: str | None) -> str | None:
     """Return what of a design the engine that a study began with does not know, so that it cannot be added."""
-    unknown = _unknown_to_kernel(design) if of_study and costs.for_engine(of_study) is costs.KERNEL else None
-    return unknown and f"its runs were trained by the kernel, which does not know {unknown}"
+    if of_study is None:
+        return None
+    trained = costs.for_engine(of_study)
+    if trained is costs.KERNEL and (unknown := _unknown_to_kernel(design)):
+        return f"its runs were trained by the kernel, which does not know {unknown}"
+    if trained is costs.TORCH and (unknown := _unknown_to_stacks(design)):
+        return f"its runs were trained by the torch engine, which does not know {unknown}"
+    return None
 
 
 def _unknown_to_stacks(design: Design) -> str | None:
-    from study.engine import optimisers
-
-    return optimisers.why_not(design)
+    """Return what of a design the plain loop alone trains."""
+    if design.network is not None:
+        return f"the network {design.network.name}"
+    return next((f"the optimiser {key}" for key in design.levels("optimizer") if key not in STACK_OPTIMISERS), None)
 
 
 def _unknown_to_kernel(design: Design) -> str | None:

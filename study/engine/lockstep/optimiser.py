@@ -69,7 +69,7 @@ class Parameters:
     def step(self) -> None:
         """Take one step on ``d_first`` and ``gradients``."""
         optimiser, d_w = self.rule.optimiser, [self.d_first, self._d_stored]
-        assert optimiser.step is not None, "optimisers.why_not says which a stack takes"
+        assert optimiser.step is not None, "registry.STACK_OPTIMISERS says which a stack takes"
         if self.rule.weight_decay:
             decayed = self.moved if optimiser.decoupled else d_w
             sign = -1 if optimiser.decoupled else 1

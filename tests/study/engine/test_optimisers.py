@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from study.data.dataset import Dataset
-from study.engine import optimisers, registry
+from study.engine import costs, optimisers, registry
 from study.engine.lockstep.optimiser import Parameters
 from study.errors import UsageError
 from study.spec.cohorts import Cohort
@@ -63,11 +63,21 @@ def test_another_optimiser_is_seen(
 
 def test_an_optimiser_that_stacks_do_not_know_is_refused_with_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(optimisers.OPTIMISERS, "sgd", optimisers.Optimiser(torch.optim.Rprop))
+    monkeypatch.setattr(registry, "STACK_OPTIMISERS", ("adam",))
     design = Design("digits", vary={"optimizer": ("adam", "sgd")})
-    assert optimisers.why_not(design) == "it does not know the optimiser sgd"
-    assert optimisers.why_not(Design("digits")) is None
     with pytest.raises(UsageError, match="it does not know the optimiser sgd"):
         registry.choose("torch", design, "cpu", tf32=False, of_study=None)
+    assert registry.choose("auto", design, "cpu", tf32=False, of_study=None) == (registry.PLAIN, None)
+    assert registry.likely_costs("auto", design, "cpu", None) is costs.PLAIN
+    assert registry.why(registry.PLAIN, design, "cpu", None) == "the one that knows the optimiser sgd"
+    of_torch = registry.why_another_study(design, "torch-2/cpu/float32")
+    assert of_torch == "its runs were trained by the torch engine, which does not know the optimiser sgd"
+    assert registry.why_another_study(design, registry.PLAIN) is None
+    assert registry.why_another_study(Design("digits"), "torch-2/cpu/float32") is None
+
+
+def test_the_optimisers_of_stacks_are_those_that_have_a_step() -> None:
+    assert {*registry.STACK_OPTIMISERS} == {key for key, rule in optimisers.OPTIMISERS.items() if rule.step}
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.1])

@@ -84,11 +84,8 @@ def test_what_is_wrong_is_said_before_anything_is_written(
     [
         (("--vary", "activation=relu,tanh"), "--vary activation=: the network my_net.py:make decides that itself"),
         (("--hidden", "8"), "--hidden: the network my_net.py:make decides that itself; leave it out"),
-        (
-            ("--engine", "kernel"),
-            "--engine kernel: it knows the multilayer perceptron alone, and the network is",
-        ),
-        (("--engine", "torch"), "leave --engine out: the plain loop trains any network"),
+        (("--engine", "kernel"), "--engine kernel: it does not know the network my_net.py:make; leave --engine out"),
+        (("--engine", "torch"), "--engine torch: it does not know the network my_net.py:make; leave --engine out"),
         (("--device", "cuda"), "--device cuda: the plain loop trains on a CPU; choose --device cpu"),
     ],
 )
