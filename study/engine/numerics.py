@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from study.engine import devices, registry
 from study.errors import EnvironmentFault
-from study.spec.arms import BASELINE
+from study.spec.arms import default_baseline
 from study.spec.checks import counted
 from study.spec.design import Design
 from study.spec.factors import REFERENCE_SETTING, Cell
@@ -113,7 +113,7 @@ def name_of(design: Design, run: Run) -> str:
 
 
 def _compared(arms: Sequence[str]) -> list[str]:
-    baseline = BASELINE if BASELINE in arms else arms[0]
+    baseline = default_baseline(arms)
     return [baseline, *[arm for arm in arms if arm != baseline][:1]]
 
 

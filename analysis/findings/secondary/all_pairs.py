@@ -58,8 +58,8 @@ def all_pairs(study: StudyData, alpha: float, margin: float) -> AllPairs | None:
     """Return the comparison of all pairs of arms; None where there are fewer than three arms, or no setting that all
     have."""
     arms = [study.baseline, *study.treatments]
-    cell = _best_common(study, arms)
-    if len(arms) < 3 or cell is None:
+    cell = _best_common(study, arms) if len(arms) > 2 else None
+    if cell is None:
         return None
     every = [pair(study, arm, PRIMARY, other) for other, arm in combinations(arms, 2)]
     members = joint_family([(pairs, samples(pairs, study.cells, alpha)) for pairs in every], alpha, margin)

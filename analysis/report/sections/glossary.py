@@ -5,6 +5,7 @@ from analysis.records.tables import StudyData
 from analysis.report import number_format as fmt
 from analysis.report.document import Definition, Definitions, Section
 from analysis.report.html.terms import anchor
+from analysis.report.sentences import study_words
 
 TERMS = {
     "arm": "what is compared: training {compared}",
@@ -39,11 +40,6 @@ TERMS = {
     "e-value": "evidence that stays valid after every seed; from 1/alpha on it rejects that each of two arms wins half"
     " of the pairs",
 }
-SEED_OF = {
-    "both": "the initial weights and the order of the images",
-    "weights": "the initial weights; the order of the images is that of seed 0",
-    "order": "the order of the images; the initial weights are those of seed 0",
-}
 OF_SLICES = {"slice": "the settings of a study that have the levels named, with statistics and a family of their own"}
 
 OF_SEVERAL_ARMS = {
@@ -66,7 +62,7 @@ def meanings(study: StudyData) -> dict[str, str]:
         "factors": fmt.listing([factor.axis for factor in study.design.factors]),
         "every_arm": fmt.every_arm(study.design.arms),
         "baseline": fmt.arm_name(study.baseline),
-        "seed_of": SEED_OF[study.design.seed_of],
+        "seed_of": study_words.seed_of(study.design),
     }
     terms = TERMS | (OF_SLICES if study.at else {}) | (OF_SEVERAL_ARMS if len(study.treatments) > 1 else {})
     return {term: text.format(**of_study) for term, text in terms.items()}

@@ -2,6 +2,7 @@
 
 from analysis.records.cells import PLAIN
 from analysis.records.tables import StudyData
+from study.spec.design import Design
 from study.spec.factors import Cell, in_words
 
 
@@ -43,3 +44,17 @@ def threshold(fraction: float) -> str:
     ('20 %', '55.6 %')
     """
     return f"{100 * fraction:.3g} %"
+
+
+SEED_OF = {
+    "both": "the initial weights and the order of the images",
+    "weights": "the initial weights",
+    "order": "the order of the images and all else that training draws",
+}
+"""What a seed decides, by what a design splits it into."""
+
+
+def seed_of(design: Design) -> str:
+    """Return what a seed fixes, and whose the rest is."""
+    rest = {"weights": "; all else is that of seed 0", "order": "; the initial weights are those of seed 0"}
+    return SEED_OF[design.seed_of] + rest.get(design.seed_of, "")

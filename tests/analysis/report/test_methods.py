@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from analysis.report.sections import glossary
 from analysis.report.sections.methods import methods
 from analysis.report.sections.methods.facts import Facts
 from analysis.report.sections.methods.references import REFERENCES
@@ -15,7 +16,7 @@ from study.spec.datasets import DATASETS, DatasetSpec, OwnFile
 from study.spec.design import Design
 from study.spec.networks import NetworkArm, NetworkSpec
 from tests.analysis.many_factors import design, registered
-from tests.analysis.planted import plant
+from tests.analysis.planted import plant, planted
 from tests.analysis.report.exported import MORE, SMALL, STUDIES, Exported, Make, renamed, score
 
 
@@ -81,13 +82,29 @@ def test_the_methods_say_what_differs_between_arms_seeds_and_settings(tmp_path: 
         "have no bias in batch normalisation behind layers without bias",
         "20 % dropout 0.2",
         "start from weights of their own",
-        "A seed decides the first weights alone",
+        "A seed decides the initial weights alone",
         "Wrong labels are those of another class",
         "Fewer training images are a part of the others",
         "Scaled features have mean 0",
     ):
         assert words in text, words
     assert "start from the same weights" not in text
+
+
+@pytest.mark.parametrize(
+    ("seed_of", "said"),
+    [
+        ("both", "fixes the initial weights and the order of the images; n counts seeds"),
+        ("weights", "fixes the initial weights; all else is that of seed 0; n counts seeds"),
+        (
+            "order",
+            "fixes the order of the images and all else that training draws; the initial weights are those of seed 0",
+        ),
+    ],
+)
+def test_the_glossary_says_what_a_seed_fixes(seed_of: str, said: str, tmp_path: Path) -> None:
+    study = planted(tmp_path / "s", replace(SMALL, seed_of=seed_of), score)
+    assert glossary.meanings(study)["seed"].startswith(said)
 
 
 def test_the_methods_of_a_plain_study_say_nothing_of_these(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from analysis.records.tables import ENDPOINTS, PRIMARY
 from analysis.report import number_format as fmt
 from analysis.report.sections.methods.conditions import Has
 from analysis.report.sentences import inference as inference_sentences
+from analysis.report.sentences import study_words
 from analysis.stats.sign_flips import MAX_EXACT_UNITS, MAX_PATTERNS
 from analysis.stats.time_to_event import THRESHOLDS
 from study.spec.arms import ARMS, Norm
@@ -23,7 +24,6 @@ LEARNT = {
     (False, False): "neither gain nor shift",
 }
 """Words on whether gamma and beta are learnt."""
-SEED_OF = {"weights": "the first weights", "order": "the order of the images, noise and dropout"}
 
 
 def _weight(norm: Norm) -> str:
@@ -154,7 +154,7 @@ class Facts(Has):
 
     @property
     def seed_of(self) -> str:
-        return SEED_OF[self.study.design.seed_of]
+        return study_words.SEED_OF[self.study.design.seed_of]
 
     @property
     def norm_eps(self) -> str:
