@@ -9,8 +9,8 @@ import pandas as pd
 
 from analysis.errors import AnalysisError
 from analysis.records.cells import Levels, levels
+from study.spec.checks import in_full
 from study.spec.factors import Cell, Factor, in_words
-from study.spec.levels import in_full
 
 RESERVED = ("seed", "arm", "diverged", "failed")
 """Columns of every table of runs."""

@@ -12,12 +12,11 @@ from functools import total_ordering
 from typing import Any
 
 from study.errors import UsageError, describe_value
-from study.spec.checks import check_known
-from study.spec.datasets import DatasetSpec
-from study.spec.levels import (
+from study.spec.checks import (
     Check,
     check_batch_size,
     check_decay,
+    check_known,
     check_n_train,
     check_rate,
     check_share,
@@ -26,6 +25,7 @@ from study.spec.levels import (
     one_of,
     whole,
 )
+from study.spec.datasets import DatasetSpec
 
 Level = int | float | str
 

@@ -14,9 +14,9 @@ from analysis.errors import AnalysisError
 from analysis.findings.results import Results, analyse
 from analysis.records.pairs import pair
 from analysis.records.tables import check, load
+from study.spec.checks import one_of
 from study.spec.design import Design
 from study.spec.factors import FACTORS, Cell, Factor, Level
-from study.spec.levels import one_of
 from study.spec.runs import Run
 from tests.analysis.planted import plant, planted
 from tests.analysis.report.test_report import Page, make

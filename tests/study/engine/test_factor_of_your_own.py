@@ -22,7 +22,7 @@ import torch
 from study.data import variants
 from study.data.streams import generator
 from study.spec.factors import FACTORS, Factor
-from study.spec.levels import check_share, in_full
+from study.spec.checks import check_share, in_full
 
 
 def dropped(data, made, cell):

@@ -8,9 +8,9 @@ import pytest
 
 from study.cli.run_options import parse
 from study.errors import UsageError
+from study.spec.checks import one_of
 from study.spec.design import Design
 from study.spec.factors import FACTORS, Cell, Factor, in_words
-from study.spec.levels import one_of
 from study.spec.networks import NetworkArm, NetworkSpec
 from study.store.schemas import part_schema, records_schema
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from study.spec.checks import in_full
 from study.spec.design import Design
 from study.spec.factors import Cell
-from study.spec.levels import in_full
 from study.spec.runs import Run
 
 ALPHA, MARGIN = 0.05, 0.002
