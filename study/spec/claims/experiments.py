@@ -1,0 +1,175 @@
+"""What is run for the ledger: ordinary studies, and probes of trained networks or of a training.
+
+A ``Study`` is a design, trained in a folder of its own, a ``Tuned`` one the outcome of a search; a ``Probe`` is a
+measurement, a function of ``study/claims/probes/``. All are resumable. How many seeds they have says an ``Extent``.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from study.spec.datasets import DATASETS, DatasetSpec
+from study.spec.design import Design
+from study.spec.factors import REFERENCE_GRID
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How many seeds the experiments have."""
+
+    name: str
+    seeds: int
+    """Seeds 0, 1, ... that all experiments share: the rows over them are one family."""
+    runs: int
+    """Seeds of the study at the tutorial's setting, for the prediction of one more run."""
+    unpaired: int
+    """Seeds with first weights of each arm's own."""
+    best_epoch: int
+    """Seeds of which the best epoch is chosen."""
+    trials: int
+    """Trials of each arm in the search for its rate."""
+    left_out: tuple[str, ...] = ()
+    """Experiments that are not run: their rows are not asked."""
+
+
+FULL = Extent("full", seeds=10, runs=100, unpaired=30, best_epoch=40, trials=16)
+QUICK = Extent("quick", seeds=6, runs=20, unpaired=10, best_epoch=10, trials=4, left_out=("drift-relu-slow",))
+EXTENTS = {extent.name: extent for extent in (FULL, QUICK)}
+
+
+class Experiment(Protocol):
+    """What is run for rows of the ledger."""
+
+    @property
+    def key(self) -> str: ...
+
+    @property
+    def about(self) -> str: ...
+
+    def why_not(self, data: DatasetSpec) -> str | None:
+        """Return why it cannot be run with a data set, None where it can."""
+        ...
+
+
+def _same(data: DatasetSpec) -> str:
+    return data.key
+
+
+@dataclass(frozen=True)
+class Study:
+    """A grid study; its seeds are 0 to ``n_seeds`` - 1."""
+
+    key: str
+    about: str
+    fields: Mapping[str, Any]
+    """What its design has beside the data set and the seeds."""
+    n_seeds: Callable[[Extent], int] = lambda extent: extent.seeds
+    data: Callable[[DatasetSpec], str] = _same
+    """From the command's data set, the key of the study's."""
+
+    def design(self, data: DatasetSpec, extent: Extent) -> Design:
+        return Design(self.data(data), seeds=range(self.n_seeds(extent)), **self.fields)
+
+    def why_not(self, data: DatasetSpec) -> str | None:
+        return None if self.data(data) in DATASETS else f"there is no data set {self.data(data)}"
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """A search for each arm's rate with equal budgets, and fresh seeds of what it found."""
+
+    key: str
+    about: str
+    space: str
+    """The ranges, as ``study.tune --space`` takes them."""
+    epochs: int
+    trial_seeds: int = 3
+
+    def why_not(self, data: DatasetSpec) -> str | None:
+        return None
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A measurement; its rows stand in ``measurements.parquet`` under its key."""
+
+    key: str
+    about: str
+    of: tuple[str, ...] = ()
+    """The studies whose networks it needs."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """What its function is called with."""
+
+    def why_not(self, data: DatasetSpec) -> str | None:
+        return next((reason for name in self.of if (reason := STUDIES[name].why_not(data))), None)
+
+
+TWO_EPOCHS = {"batch_sizes": (128,), "lrs": (0.01,), "epochs": 2}
+"""The setting of depth, activation, gamma and beta."""
+POST: Mapping[str, Any] = {**REFERENCE_GRID, "epochs": 10}
+CATS: Mapping[str, Any] = {**REFERENCE_GRID, "epochs": 2, "arms": ("bn", "no_bn", "layer")}
+DEPTHS, ALL = (2, 5, 10), ("relu", "tanh", "sigmoid")
+STRONG, WEAK = "cats", "cats-weak"
+"""What is put behind the key of a data set whose images have a background tied to their class group."""
+
+STUDIES = {
+    study.key: study
+    for study in (
+        Study("post", "the tutorial's setting", POST, lambda extent: extent.runs),
+        Study(
+            "unpaired", "the tutorial's setting, first weights of each arm's own", {**POST, "unpaired_init": True},
+            lambda extent: extent.unpaired,
+        ),
+        Study("batch-2", "batch size 2", {"batch_sizes": (2,), "lrs": (0.0003, 0.001, 0.003), "epochs": 1}),
+        Study("cats", "a background tied to the class group", CATS, data=lambda data: f"{data.key}-{STRONG}"),
+        Study("cats-weak", "a faint background tied to it", CATS, data=lambda data: f"{data.key}-{WEAK}"),
+        Study(
+            "depth", "depth by activation",
+            {**TWO_EPOCHS, "arms": ("bn", "no_bn", "noisy"), "vary": {"depth": DEPTHS, "activation": ALL}},
+        ),
+        Study(
+            "depth-kaiming", "depth with He's first weights",
+            {**TWO_EPOCHS, "vary": {"depth": DEPTHS, "init": ("kaiming",)}},
+        ),
+        Study(
+            "depth-xavier", "depth with Glorot's first weights",
+            {**TWO_EPOCHS, "vary": {"depth": DEPTHS, "activation": ("tanh", "sigmoid"), "init": ("xavier",)}},
+        ),
+        Study(
+            "affine", "gamma and beta by activation and depth",
+            {
+                **TWO_EPOCHS, "arms": ("bn", "bn_gamma", "bn_beta", "bn_no_affine"),
+                "vary": {"depth": (2, 10), "activation": ALL},
+            },
+        ),
+    )
+}  # fmt: skip
+TUNED = Tuned("tuned", "each arm at its own best rate", "lr=1e-4:1e-1", POST["epochs"])
+
+
+def _drift(key: str, activation: str, lr: float) -> Probe:
+    about = f"drift, spread of batch means and gradient ICS by layer, {activation}, rate {lr:g}"
+    return Probe(key, about, settings={"activation": activation, "lr": lr, "steps": 600, "n_points": 8})
+
+
+PROBES = {
+    probe.key: probe
+    for probe in (
+        Probe("formulas", "the formulas of the tutorial against float64"),
+        Probe("repeat", "a run trained again"),
+        Probe("row-reversal", "the rows of every batch reversed", settings={"steps": 60}),
+        Probe("two-sample", "classifiers that tell two sets of images apart"),
+        Probe("shift-size", "how far corruptions shift the first layer", of=("post",)),
+        Probe("swaps", "two of seven companions replaced, drawn by seed", of=("post",)),
+        Probe("single-image", "an image alone and in a batch", of=("post",)),
+        Probe("cats-answers", "answers under other backgrounds", of=("cats",)),
+        Probe("cats-weak-answers", "answers under other backgrounds", of=("cats-weak",)),
+        Probe("speed", "test accuracy every 100 steps of an epoch", settings={"every": 100}),
+        _drift("drift-relu", "relu", 0.01),
+        _drift("drift-relu-slow", "relu", 0.001),
+        _drift("drift-tanh", "tanh", 0.003),
+        Probe("best-epoch", "accuracy on held-out and test images by epoch"),
+    )
+}
+EXPERIMENTS: Mapping[str, Experiment] = {**STUDIES, TUNED.key: TUNED, **PROBES}
+"""All experiments by key, in the order in which they are run."""
