@@ -23,9 +23,9 @@ class Data(DataFolder):
     """Data"""
 
     dataset: str = "auto"
-    """mnist, fashion-mnist, kmnist, cifar10, digits, sklearn:breast_cancer, sklearn:wine, sklearn:iris, your own
-    FILE.npz of X_train, y_train, X_test and y_test, or auto: MNIST if it is present or can be downloaded, otherwise
-    digits."""
+    """mnist, fashion-mnist, kmnist, cifar10, digits, sklearn:breast_cancer, sklearn:wine, sklearn:iris, mnist-cats and
+    digits-cats (the upper classes have a background of 0.1; -cats-weak: 0.03), your own FILE.npz of X_train, y_train,
+    X_test and y_test, or auto: MNIST if it is present or can be downloaded, otherwise digits."""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ Left out on purpose: no augmentation, no normalisation beside [0, 1], no loader.
 index into these tensors.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,11 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from study.data import bundled, download, own_file
+from study.data import backgrounds, bundled, download, own_file
 from study.data.arrays import Arrays
 from study.data.images import Images, from_images, from_shared
 from study.errors import EnvironmentFault, UsageError
-from study.spec.datasets import DATASETS, Bundled, Cifar, DatasetSpec, OwnFile, Torchvision
+from study.spec.datasets import DATASETS, Bundled, Cifar, DatasetSpec, OwnFile, Tied, Torchvision
 from study.spec.design import digest
 
 
@@ -68,7 +69,7 @@ def load(data: str | DatasetSpec, data_dir: Path) -> Dataset:
     Raises EnvironmentFault where it is absent and not to be downloaded, or is not what it should be.
     """
     spec = DATASETS[data] if isinstance(data, str) else data
-    loaded = load_digits() if spec.key == "digits" else _from_arrays(spec, _READERS[type(spec.source)](spec, data_dir))
+    loaded = load_digits() if spec.key == "digits" else _from_arrays(spec, _read(spec, data_dir))
     shape = (*loaded.train.images.shape, *loaded.test.images.shape)
     if shape != (spec.n_train, spec.n_features, spec.n_test, spec.n_features):
         raise EnvironmentFault(f"{spec.key} has the shape {shape}, expected {spec}")
@@ -83,6 +84,10 @@ def load_digits() -> Dataset:
 def _from_arrays(spec: DatasetSpec, arrays: Arrays) -> Dataset:
     train, test = (Split(torch.from_numpy(x), torch.from_numpy(y)) for x, y in (arrays.train, arrays.test))
     return Dataset(spec.key, train, test, arrays.sha256)
+
+
+def _read(spec: DatasetSpec, data_dir: Path) -> Arrays:
+    return _READERS[type(spec.source)](spec, data_dir)
 
 
 def _read_idx(spec: DatasetSpec, data_dir: Path) -> Arrays:
@@ -138,10 +143,16 @@ def _read_own(spec: DatasetSpec, data_dir: Path) -> Arrays:
     return found.arrays
 
 
-_READERS = {
+def _read_tied(spec: DatasetSpec, data_dir: Path) -> Arrays:
+    assert isinstance(spec.source, Tied)
+    return backgrounds.tied(_read(DATASETS[spec.source.base], data_dir), spec.source.background, spec.first_cat)
+
+
+_READERS: dict[type, Callable[[DatasetSpec, Path], Arrays]] = {
     Torchvision: _read_idx,
     Cifar: _read_cifar,
     Bundled: lambda spec, data_dir: bundled.read(spec),
+    Tied: _read_tied,
     OwnFile: _read_own,
 }
 """What reads the arrays of a data set, by the kind of its source."""

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from study.errors import EnvironmentFault
-from study.spec.datasets import AUTO, DATASETS, FALLBACK, PREFERRED, Cifar, Torchvision
+from study.spec.datasets import AUTO, DATASETS, FALLBACK, PREFERRED, Cifar, Tied, Torchvision
 
 PROBE_SECONDS = 5  # of a mirror that answers at all
 STALL_SECONDS = 10  # of a download in which nothing arrives
@@ -40,8 +40,11 @@ def folder_of(source: Torchvision | Cifar, data_dir: Path) -> Path:
 
 
 def _downloaded(name: str) -> Torchvision | Cifar | None:
-    """Return the source of a data set that is downloaded, None of one that is bundled or a file of one's own."""
+    """Return the source of a data set that is downloaded, None of one that is bundled or a file of one's own; what is
+    made of another's images has that one's."""
     source = DATASETS[name].source if name in DATASETS else None
+    if isinstance(source, Tied):
+        return _downloaded(source.base)
     return source if isinstance(source, Torchvision | Cifar) else None
 
 

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from study.data.backgrounds import lightened
 from study.engine import random_streams
 from study.spec.datasets import DatasetSpec
 from study.spec.inference.conditions import STRENGTHS, Condition
@@ -156,7 +157,7 @@ def invert(images: Tensor, share: float) -> Tensor:
 def background(images: Tensor, strength: float, labels: Tensor, n_classes: int = 10) -> Tensor:
     """Lighten the background in proportion to the class: a black pixel gets its level, a white one stays."""
     level = labels.to(images)[:, None] * (strength / (n_classes - 1))
-    return images + level * (1 - images)
+    return lightened(images, level)
 
 
 def blur_weights(sd: float) -> Tensor:

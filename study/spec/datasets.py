@@ -6,7 +6,7 @@ A data set of a user's own is such a value too, which ``study.data.own_file`` ma
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -51,6 +51,17 @@ class Bundled:
 
 
 @dataclass(frozen=True)
+class Tied:
+    """The images of another data set, those of the upper half of the classes ("cats") with a grey background, in
+    training and at test: an attribute that gives away the group of the class."""
+
+    base: str
+    """Key of the other data set."""
+    background: float
+    """What a black pixel becomes, 0 to 1; ``study.data.backgrounds`` has the formula."""
+
+
+@dataclass(frozen=True)
 class OwnFile:
     """A file of arrays that a user has."""
 
@@ -71,7 +82,7 @@ class DatasetSpec:
     n_test: int
     n_features: int
     n_classes: int
-    source: Torchvision | Cifar | Bundled | OwnFile
+    source: Torchvision | Cifar | Bundled | Tied | OwnFile
     image: tuple[int, ...] | None = None
     """Channels, height and width of an image; None of a table."""
     counts: tuple[int, ...] | None = None
@@ -85,6 +96,11 @@ class DatasetSpec:
     def chance(self) -> float:
         """The accuracy of guessing: one class in all, or the share of the largest."""
         return max(self.counts) / sum(self.counts) if self.counts else 1 / self.n_classes
+
+    @property
+    def first_cat(self) -> int:
+        """The first class of the upper half, which has one class less where their number is odd."""
+        return (self.n_classes + 1) // 2
 
     @property
     def folder(self) -> str:
@@ -187,32 +203,42 @@ GREY = (1, 28, 28)
 """Shape of an image of MNIST's format."""
 SKLEARN = "sklearn:"
 """What the key of a table that comes with scikit-learn begins with."""
-DATASETS = {
-    spec.key: spec
-    for spec in (
-        DatasetSpec("mnist", "MNIST", 60_000, 10_000, 784, 10, Torchvision("MNIST", MNIST_SHA256), GREY),
-        DatasetSpec("fashion-mnist", "Fashion-MNIST", 60_000, 10_000, 784, 10, Torchvision("FashionMNIST"), GREY),
-        DatasetSpec("kmnist", "Kuzushiji-MNIST", 60_000, 10_000, 784, 10, Torchvision("KMNIST"), GREY),
-        DatasetSpec("digits", "scikit-learn's digits", 1_437, 360, 64, 10, Bundled(), (1, 8, 8)),
-        DatasetSpec("cifar10", "CIFAR-10", 50_000, 10_000, 3072, 10, CIFAR, (3, 32, 32)),
-        DatasetSpec(
-            f"{SKLEARN}breast_cancer", "breast cancer", 455, 114, 30, 2, Bundled("breast_cancer"),
-            counts=(42, 72), classes=("malignant", "benign"),
-        ),
-        DatasetSpec(
-            f"{SKLEARN}wine", "wine", 142, 36, 13, 3, Bundled("wine"),
-            counts=(12, 14, 10), classes=("class_0", "class_1", "class_2"),
-        ),
-        DatasetSpec(
-            f"{SKLEARN}iris", "iris", 120, 30, 4, 3, Bundled("iris"), classes=("setosa", "versicolor", "virginica")
-        ),
-    )
-}  # fmt: skip
-"""Known data sets by key."""
-
 AUTO = "auto"
 """PREFERRED where it is present or can be downloaded, else FALLBACK."""
 PREFERRED, FALLBACK = "mnist", "digits"
+_PLAIN = (
+    DatasetSpec("mnist", "MNIST", 60_000, 10_000, 784, 10, Torchvision("MNIST", MNIST_SHA256), GREY),
+    DatasetSpec("fashion-mnist", "Fashion-MNIST", 60_000, 10_000, 784, 10, Torchvision("FashionMNIST"), GREY),
+    DatasetSpec("kmnist", "Kuzushiji-MNIST", 60_000, 10_000, 784, 10, Torchvision("KMNIST"), GREY),
+    DatasetSpec("digits", "scikit-learn's digits", 1_437, 360, 64, 10, Bundled(), (1, 8, 8)),
+    DatasetSpec("cifar10", "CIFAR-10", 50_000, 10_000, 3072, 10, CIFAR, (3, 32, 32)),
+    DatasetSpec(
+        f"{SKLEARN}breast_cancer", "breast cancer", 455, 114, 30, 2, Bundled("breast_cancer"),
+        counts=(42, 72), classes=("malignant", "benign"),
+    ),
+    DatasetSpec(
+        f"{SKLEARN}wine", "wine", 142, 36, 13, 3, Bundled("wine"),
+        counts=(12, 14, 10), classes=("class_0", "class_1", "class_2"),
+    ),
+    DatasetSpec(
+        f"{SKLEARN}iris", "iris", 120, 30, 4, 3, Bundled("iris"), classes=("setosa", "versicolor", "virginica")
+    ),
+)  # fmt: skip
+TIED = {"cats": 0.1, "cats-weak": 0.03}
+"""Backgrounds tied to the class group, by what is put behind the key of the images' own data set."""
+
+
+def _tied(key: str, name: str) -> list[DatasetSpec]:
+    (base,) = (spec for spec in _PLAIN if spec.key == key)
+    return [
+        replace(base, key=f"{key}-{suffix}", name=f"{name}-{suffix}", source=Tied(key, background))
+        for suffix, background in TIED.items()
+    ]
+
+
+DATASETS = {spec.key: spec for spec in (*_PLAIN, *_tied(PREFERRED, "MNIST"), *_tied(FALLBACK, "digits"))}
+"""Known data sets by key."""
+
 NPZ = ".npz"
 MAKE_OWN = 'np.savez("mine.npz", X_train=..., y_train=..., X_test=..., y_test=...)'
 """The line that makes a file of one's own."""

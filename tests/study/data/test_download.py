@@ -65,6 +65,23 @@ def test_absent_files_are_downloaded_once_and_read_as_they_are(name: str, mirror
     assert loaded.sha256 == {file: hashlib.sha256(content).hexdigest() for file, content in RAW.items()}
 
 
+def test_what_is_made_of_mnist_has_its_files_and_the_same_refusal(
+    mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(DATASETS, "mnist-cats", replace(DATASETS["mnist-cats"], n_train=20, n_test=10))
+    assert not download.is_present("mnist-cats", tmp_path)
+    made, plain = dataset.load("mnist-cats", tmp_path), dataset.load("mnist", tmp_path)
+    assert set(mirror.asked) == {f"/{archive}" for archive in ARCHIVES}
+    assert download.is_present("mnist-cats", tmp_path)
+    assert plain.sha256.items() <= made.sha256.items()
+    assert torch.equal(made.train.images[plain.train.labels < 5], plain.train.images[plain.train.labels < 5])
+    assert made.test.images[plain.test.labels >= 5].min() == np.float32(0.1)
+    damaged = download.folder_of(DATASETS["mnist"].source, tmp_path) / "t10k-labels-idx1-ubyte"
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"\x09")
+    with pytest.raises(EnvironmentFault, match="t10k-labels-idx1-ubyte is damaged"):
+        dataset.load("mnist-cats", tmp_path)
+
+
 def test_auto_takes_mnist_where_it_can_be_had(mirror: Mirror, tmp_path: Path) -> None:
     assert download.choose("auto", tmp_path) == ("mnist", None)
 

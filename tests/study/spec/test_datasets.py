@@ -59,7 +59,8 @@ def test_an_unknown_name_is_told_how_to_bring_data_of_one_s_own() -> None:
         check_dataset("cifar", "auto")
     assert str(refused.value) == (
         "--dataset 'cifar' is unknown (did you mean cifar10?); choose from: auto, mnist, fashion-mnist, kmnist, digits,"
-        " cifar10, sklearn:breast_cancer, sklearn:wine, sklearn:iris; for data of your own, save"
+        " cifar10, sklearn:breast_cancer, sklearn:wine, sklearn:iris, mnist-cats, mnist-cats-weak, digits-cats,"
+        " digits-cats-weak; for data of your own, save"
         ' np.savez("mine.npz", X_train=..., y_train=..., X_test=..., y_test=...) and give --dataset mine.npz'
     )
 

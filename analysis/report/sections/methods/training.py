@@ -1,8 +1,10 @@
 """What was trained, how, and what came of it: data, networks, arms, settings, seeds, endpoint, failures."""
 
+from collections.abc import Iterator
+
 from analysis.report.sections.methods.conditions import Has
 from analysis.report.sections.methods.statements import Statement, every, no
-from study.spec.datasets import DATASETS, SKLEARN
+from study.spec.datasets import DATASETS, SKLEARN, Tied
 from study.spec.norms import NORM_KINDS, Kind
 
 DATA, NETWORKS, DESIGN, OUTCOME, FAILURES = "Data", "Networks and training", "Design", "Outcome", "Failures"
@@ -19,7 +21,24 @@ IMAGES = "{up_to}{n_train} images to train on and {n_test} to test on, of {n_fea
 
 
 def _data(key: str, paper: str) -> Statement:
-    return Statement(f"data-{key}", DATA, f"The data are {{dataset}} [@{paper}]: {IMAGES}", lambda f: f.data(key))
+    return _of_data(key, f"The data are {{dataset}} [@{paper}]: {IMAGES}")
+
+
+def _of_data(key: str, text: str) -> Statement:
+    return Statement(f"data-{key}", DATA, text, lambda f: f.data(key))
+
+
+def _tied() -> Iterator[Statement]:
+    """Yield what the data are where they are made of another data set's."""
+    for key, data in DATASETS.items():
+        if isinstance(data.source, Tied):
+            base, level = DATASETS[data.source.base], data.source.background
+            text = (
+                f"The data are {{dataset}}, made of {base.name} [@{PAPERS_OF_DATA[base.key]}]: {IMAGES} Images of the"
+                f" classes {data.first_cat} to {data.n_classes - 1} have a background of {level:g}, in training and at"
+                f" test: a pixel x is x + {level:g} (1 - x). The others have none."
+            )
+            yield _of_data(key, text)
 
 
 def _norm(kind: Kind) -> Statement:
@@ -29,6 +48,7 @@ def _norm(kind: Kind) -> Statement:
 
 STATEMENTS = (
     *(_data(*item) for item in PAPERS_OF_DATA.items()),
+    *_tied(),
     Statement(
         "data-own", DATA, f"The data are {{dataset}}, a file of our own (sha256 {{own_sha256}}): {IMAGES}", Has.own_data
     ),
