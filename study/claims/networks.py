@@ -4,22 +4,26 @@ from collections.abc import Iterable
 
 from study.claims.measuring import Context
 from study.data.dataset import Dataset
+from study.inference.complete import trained
 from study.inference.evaluate import Group
 from study.spec.claims.experiments import STUDIES
+from study.store.study_folder import Folder
 from study.store.weights import Networks
 
 
 def groups(context: Context, study: str, seeds: Iterable[int], data: Dataset | None = None) -> list[Group]:
-    """Return the networks of a key of STUDIES at these seeds, arm by arm; a UsageError where files are damaged.
+    """Return the networks of a key of STUDIES at these seeds, arm by arm; a UsageError where files are missing or
+    damaged.
 
     ``data``: what they were trained on, where it is not the data set of the command. A run that diverged has no network
     and is left out, as is an arm of which no run is left.
     """
     design, wanted = STUDIES[study].design(context.data, context.extent), {*seeds}
-    networks = Networks(context.studies / study, design)
+    path = context.studies / study
+    networks, sound = Networks(path, design), [run for run in trained(Folder(path), design) if run.seed in wanted]
     found = []
     for arm in design.arms:
-        runs = [run for run in design.grid if run.arm == arm and run.seed in wanted and networks.has(run)]
+        runs = [run for run in sound if run.arm == arm]
         if runs:
             states = [networks.read(run) for run in runs]
             found.append(Group(design, runs, states, data or context.images, context.check_cancelled))

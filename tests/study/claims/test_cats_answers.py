@@ -1,5 +1,7 @@
 """What networks answer under other backgrounds; the oracles are the study's own records and evaluation."""
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,15 +9,15 @@ import pytest
 import torch
 
 import study
-from study.claims import cats
+from study.claims import cats, networks
 from study.claims.measuring import Context, Measured
 from study.claims.networks import groups
 from study.claims.probes import cats_answers
 from study.data.dataset import Dataset, load
+from study.errors import UsageError
 from study.inference.evaluate import EvalSetting
 from study.spec.claims.experiments import STUDIES
 from study.spec.inference.conditions import Condition
-from study.store.weights import Networks
 from tests.study.claims.sub_studies import DIGITS, TWO_SEEDS, context, trained
 
 STUDY = {"cats-answers": "cats", "cats-weak-answers": "cats-weak"}
@@ -100,12 +102,16 @@ def test_a_unit_measured_again_has_the_same_values(asked: tuple[str, Context], m
     assert not np.array_equal([row.value for row in again], other)
 
 
-def test_a_run_without_a_network_is_left_out(monkeypatch: pytest.MonkeyPatch, digits: Dataset, studies: Path) -> None:
-    of = context("cats-answers", digits, studies)
-    assert [group.runs[0].arm for group in groups(of, "cats", [0])] == ["bn", "no_bn", "layer"]
-    design = STUDIES["cats"].design(DIGITS, TWO_SEEDS)
-    monkeypatch.setattr(Networks, "has", lambda self, run: run != design.runs[0])
-    assert [group.runs[0].arm for group in groups(of, "cats", [0])] == [
-        arm for arm in design.arms if arm != design.runs[0].arm
-    ]
-    assert len(groups(of, "cats", [0, 1])) == 3
+def test_a_run_that_diverged_is_left_out_and_a_missing_network_is_refused(
+    monkeypatch: pytest.MonkeyPatch, digits: Dataset, studies: Path, tmp_path: Path
+) -> None:
+    of, design = context("cats-answers", digits, studies), STUDIES["cats"].design(DIGITS, TWO_SEEDS)
+    with monkeypatch.context() as planted:
+        planted.setattr(networks, "trained", lambda folder, design: [*design.grid][1:])
+        arms = [group.runs[0].arm for group in groups(of, "cats", [0])]
+        assert arms == [arm for arm in design.arms if arm != design.grid[0].arm]
+        assert len(groups(of, "cats", [0, 1])) == 3
+    shutil.copytree(studies / "cats", tmp_path / "cats")
+    shutil.rmtree(tmp_path / "cats" / "weights")
+    with pytest.raises(UsageError, match="is missing"):
+        groups(replace(of, studies=tmp_path), "cats", [0])

@@ -77,7 +77,7 @@ def test_what_is_made_of_mnist_has_its_files_and_the_same_refusal(
     assert torch.equal(made.train.images[plain.train.labels < 5], plain.train.images[plain.train.labels < 5])
     assert made.test.images[plain.test.labels >= 5].min() == np.float32(0.1)
     damaged = download.folder_of(DATASETS["mnist"].source, tmp_path) / "t10k-labels-idx1-ubyte"
-    damaged.write_bytes(damaged.read_bytes()[:-1] + b"\x09")
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"\x08")
     with pytest.raises(EnvironmentFault, match="t10k-labels-idx1-ubyte is damaged"):
         dataset.load("mnist-cats", tmp_path)
 
