@@ -34,9 +34,9 @@ def inputs() -> Inputs:
     drawn = (
         (normal(EPOCHS, BATCHES, BATCH, WIDTH) + normal(WIDTH)) * sd, normal(BATCH, WIDTH),
         1 + 0.3 * normal(WIDTH), normal(WIDTH), normal(BATCH, N_INPUTS), normal(N_INPUTS, WIDTH), normal(WIDTH),
-        normal(STEPS, WIDTH), 3 * normal(BATCH, CLASSES),
+        normal(STEPS, WIDTH), 3 * normal(BATCH, CLASSES), labels,
     )  # fmt: skip
-    return Inputs(*(tensor.numpy() for tensor in drawn), labels=labels.numpy())
+    return Inputs(*(tensor.numpy() for tensor in drawn))
 
 
 def _layer(of: Inputs, learnt: bool = True) -> tuple[Stack, BatchNorm]:

@@ -1,0 +1,81 @@
+"""By how much does it flatter to choose the best epoch on the test images?
+
+Trainings at the tutorial's setting on five sixths of the training images; the others, as many as MNIST has to test, are
+held out. Measures, by arm, seed and epoch (``step``): ``held_out_accuracy`` and ``test_accuracy``, shares of n images.
+Which epoch is best, and how far the two choices lie apart, the analysis says.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from study.claims.measuring import Context, Measured
+from study.engine import devices, registry
+from study.spec.claims.experiments import STUDIES, Extent
+from study.spec.cohorts import Cohort
+from study.spec.datasets import DatasetSpec
+from study.spec.design import Design
+from study.spec.tuning.trial_design import TrialDesign
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from study.data.dataset import Dataset
+
+SEEDS_OF_A_UNIT = 10
+"""Trained together: the images are prepared once for them."""
+
+
+def units(data: DatasetSpec, extent: Extent) -> Sequence[str]:
+    """Return groups of seeds, such as ``0-9``."""
+    firsts = range(0, extent.best_epoch, SEEDS_OF_A_UNIT)
+    return [f"{first}-{min(first + SEEDS_OF_A_UNIT, extent.best_epoch) - 1}" for first in firsts]
+
+
+def measure(unit: str, context: Context) -> Sequence[Measured]:
+    first, last = map(int, unit.split("-"))
+    design, data = _design(context, range(first, last + 1)), with_held_out(context.images)
+    (cell,), n_test = design.cells, len(context.images.test.labels)
+    cohort = Cohort((cell,), tuple(design.arms), tuple(design.seeds))
+    rows = []
+    for epoch, correct in enumerate(by_epoch(design, cohort, data, context), start=1):
+        for run, own in zip(cohort.runs, correct, strict=True):
+            for name, of in (("held_out_accuracy", own[:-n_test]), ("test_accuracy", own[-n_test:])):
+                rows.append(Measured(name, float(of.mean()), arm=run.arm, seed=run.seed, step=epoch, n=len(of)))
+    return rows
+
+
+def _design(context: Context, seeds: Sequence[int]) -> Design:
+    return TrialDesign.of(replace(STUDIES["post"].design(context.data, context.extent), seeds=seeds))
+
+
+def with_held_out(data: "Dataset") -> "Dataset":
+    """Return a data set that trains on what is not held out, and tests on the held-out images and then the test images.
+
+    A training's bits do not depend on what it is tested on.
+    """
+    import torch
+
+    from study.data.dataset import Dataset, Split
+    from study.data.held_out import hold_out
+
+    parted = hold_out(data)
+    held_out, test = parted.test, data.test
+    both = Split(torch.cat([held_out.images, test.images]), torch.cat([held_out.labels, test.labels]))
+    return Dataset(data.name, parted.train, both, data.sha256)
+
+
+def by_epoch(design: Design, cohort: Cohort, data: "Dataset", context: Context) -> "Iterator[NDArray[np.bool_]]":
+    """Train a cohort by the fastest engine; yield after each epoch which test images are correct (runs, n)."""
+    import torch
+
+    numerics, _ = registry.choose("auto", design, "cpu", tf32=False, of_study=None)
+    devices.prepare(numerics)
+    with torch.no_grad():
+        trainer = registry.trainer_factory(numerics, context.check_cancelled)(design, cohort, data)
+        for epoch in range(1, design.epochs + 1):
+            trainer.epoch(epoch)
+            trainer.evaluate()
+            context.check_cancelled()
+            yield trainer.history().test_correct
