@@ -13,6 +13,7 @@ from torch import Tensor
 
 from study.data.dataset import Split
 from study.data.images import DenseImages
+from study.engine.lockstep.observing import ObservedSteps, Observer
 from study.engine.lockstep.stacks import Lockstep
 
 MAX_UNROLLED = 64  # steps in a graph
@@ -26,16 +27,17 @@ class EpochRunner(Protocol):
 
 
 class EagerEpoch:
-    """An epoch whose operations are launched one by one."""
+    """An epoch whose operations are launched one by one; an observer sees its steps."""
 
-    def __init__(self, lockstep: Lockstep, split: Split):
+    def __init__(self, lockstep: Lockstep, split: Split, observer: Observer | None = None):
         self.lockstep, self.split = lockstep, split
+        self.step = lockstep.step if observer is None else ObservedSteps(lockstep, observer).step
 
     def run(self, order: Tensor) -> None:
         rows = order.view(len(order), -1, self.lockstep.cohort.batch_size).transpose(0, 1)  # (steps, S, batch)
         rows = rows.to(self.split.labels.device)
         for images, labels in zip(self.split.pixels.batches(rows), self.split.labels[rows], strict=True):
-            self.lockstep.step(images, labels)
+            self.step(images, labels)
 
 
 class CudaGraphEpoch:

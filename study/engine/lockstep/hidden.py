@@ -20,6 +20,8 @@ class HiddenLayer:
     padded: int
     seeds: Sequence[int] = ()
     """The seed of each of the S rows of runs."""
+    of: str = ""
+    """What stands in front of the causes of what it draws: nothing of networks in training."""
 
     def full(self, value: float) -> Tensor:
         """Return a tensor (L, 1, padded) in the dtype and on the device of the parameters."""
@@ -38,6 +40,7 @@ class Draws:
 
     def __init__(self, layer: HiddenLayer, cause: str, draw: Callable[[torch.Generator, int, int], Tensor]):
         self.layer, self.draw = layer, draw
+        cause = f"{layer.of}{cause}"
         self.streams = {seed: random_streams.layer_noise(seed, layer.index, cause) for seed in layer.seeds}
 
     def next(self, batch: int) -> Tensor:

@@ -189,18 +189,19 @@ class Stack:
 
     def __init__(
         self, arm: str, cell: Cell, widths: Sequence[int], lrs: Tensor, seeds: Sequence[int], cause: str = "init",
-        noise_seeds: Sequence[int] | None = None,
+        noise_seeds: Sequence[int] | None = None, draws: str = "",
     ):  # fmt: skip
         """``lrs`` (S, R) is the rate of each run, its dtype and device those of all tensors; ``seeds`` (S,) and
         ``cause`` name the streams of the first weights, ``noise_seeds`` (S,), the same unless given, those of what
-        training draws; ``cell`` says what else the runs have in common."""
+        training draws, and ``draws`` what stands in front of their causes; ``cell`` says what else the runs have in
+        common."""
         self.widths, self.n_linears, self.activation = tuple(widths), len(widths) - 1, activations.for_cell(cell)
         self.padded = (widths[0], *(-(-width // VECTOR) * VECTOR for width in widths[1:-1]), widths[-1])
         self.arm = ARMS[arm]
         shapes = _other_shapes(self.padded, self.arm)
         self.parameters = Parameters(self.padded[:2], shapes, lrs, optimisers.for_cell(cell))
         self.hidden = [
-            HiddenLayer(self.parameters, index, width, self.padded[index + 1], noise_seeds or seeds)
+            HiddenLayer(self.parameters, index, width, self.padded[index + 1], noise_seeds or seeds, draws)
             for index, width in enumerate(widths[1:-1])
         ]
         norm = self.arm.norm

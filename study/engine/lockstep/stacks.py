@@ -43,15 +43,19 @@ class Lockstep:
     """The stacks of a cohort, one an arm."""
 
     def __init__(
-        self, design: Design, cohort: Cohort, dtype: torch.dtype, device: torch.device, fixed_shape: bool = False
+        self, design: Design, cohort: Cohort, dtype: torch.dtype, device: torch.device, fixed_shape: bool = False,
+        draws: str = "",
     ):  # fmt: skip
-        """``fixed_shape`` gives a CPU the slots of a GPU too, for tests."""
+        """``fixed_shape`` gives a CPU the slots of a GPU too, for tests; ``draws`` stands in front of the causes of
+        what training draws, of networks that are not in training."""
         self.cohort = cohort
         self.slots = Slots.fixed_shape(cohort) if fixed_shape or device.type != "cpu" else Slots.shared(cohort)
         lrs = torch.tensor(self.slots.lrs, dtype=dtype, device=device)
         cell, widths = cohort.cell, design.widths_in(cohort.cell)
         seeds, noise = (list(map(of, self.slots.seeds)) for of in (design.weights_seed, design.order_seed))
-        self.stacks = [Stack(arm, cell, widths, lrs, seeds, design.init_cause(arm), noise) for arm in cohort.arms]
+        self.stacks = [
+            Stack(arm, cell, widths, lrs, seeds, design.init_cause(arm), noise, draws) for arm in cohort.arms
+        ]
 
     def step(self, images: ImageBatch, labels: Tensor) -> None:
         """Update every run once from images (batch, S, features), labels (S, batch)."""

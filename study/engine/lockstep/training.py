@@ -6,6 +6,7 @@ every arm and learning rate, so the runs of a pair see the same batches.
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -18,18 +19,45 @@ from study.data.variants import variant
 from study.engine import random_streams
 from study.engine.lockstep.epochs import CudaGraphEpoch, EagerEpoch, EpochRunner
 from study.engine.lockstep.evaluation import evaluate
+from study.engine.lockstep.observing import Observer
 from study.engine.lockstep.stacks import Lockstep
+from study.errors import UsageError
 from study.spec.cohorts import Cohort
 from study.spec.design import Design
 from study.spec.history import History
 
 
-def train(design: Design, cohort: Cohort, data: Dataset, on_epoch: Callable[[], None] | None = None) -> History:
+def train(
+    design: Design,
+    cohort: Cohort,
+    data: Dataset,
+    on_epoch: Callable[[], None] | None = None,
+    observer: Observer | None = None,
+) -> History:
     """Train every run of ``cohort`` for ``design.epochs`` epochs; the data's dtype and device decide
     where and in what precision. ``on_epoch`` is called between epochs. Epoch 0 is the untrained network.
+    ``observer`` looks on, on a CPU, and changes no bit.
     """
-    (history,) = train_together(design, [cohort], data, on_epoch)
+    (history,) = train_together(design, [cohort], data, on_epoch, partial(Training, observer=observer))
     return history
+
+
+@torch.no_grad()
+def first_steps(design: Design, cohort: Cohort, data: Dataset, n_steps: int, observer: Observer) -> Lockstep:
+    """Take the first ``n_steps`` steps of a training, over as many epochs as they need, and evaluate nothing; their
+    bits are those of ``train``."""
+    data = variant(data, cohort.cell)
+    lockstep = Lockstep(design, cohort, data.train.images.dtype, data.train.images.device)
+    runner, seeds = EagerEpoch(lockstep, data.train, observer), [*map(design.order_seed, lockstep.slots.seeds)]
+    epoch, left = 0, n_steps
+    while left > 0:
+        epoch += 1
+        for stack in lockstep.stacks:
+            stack.begin_epoch()
+        order = image_orders(seeds, epoch, cohort, data)[:, : left * cohort.batch_size]
+        runner.run(order)
+        left -= order.shape[1] // cohort.batch_size
+    return lockstep
 
 
 @torch.no_grad()
@@ -75,8 +103,8 @@ TrainerFactory = Callable[[Design, Cohort, Dataset], Trainer]
 class Training:
     """A cohort in training, and its evaluations so far."""
 
-    def __init__(self, design: Design, cohort: Cohort, data: Dataset):
-        self.design, self.cohort, self.data = design, cohort, data
+    def __init__(self, design: Design, cohort: Cohort, data: Dataset, observer: Observer | None = None):
+        self.design, self.cohort, self.data, self.observer = design, cohort, data, observer
         self.stream = _stream(data)
         with self._own_stream():
             self.lockstep = self._lockstep()
@@ -90,7 +118,12 @@ class Training:
 
     def _epoch_runner(self) -> EpochRunner:
         if self.stream is None or any(stack.arm.draws for stack in self.lockstep.stacks):  # a graph replays no draw
-            return EagerEpoch(self.lockstep, self.data.train)
+            return EagerEpoch(self.lockstep, self.data.train, self.observer)
+        if self.observer is not None:
+            raise UsageError(
+                f"an observer was given to a training on {self.data.train.images.device}, where steps are replayed"
+                " without the host; leave it out, or train on a CPU"
+            )
         return CudaGraphEpoch(self.lockstep, self.data.train, warm_up_copy=self._lockstep)
 
     def _own_stream(self) -> AbstractContextManager[object]:

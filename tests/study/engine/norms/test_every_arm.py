@@ -193,7 +193,7 @@ def padding_is_normalised(patch: pytest.MonkeyPatch) -> None:
 
 
 def _padded(init: Callable[..., None]) -> Callable[..., None]:
-    return lambda self, parameters, index, width, padded, seeds: init(self, parameters, index, padded, padded, seeds)
+    return lambda self, parameters, index, width, padded, *of: init(self, parameters, index, padded, padded, *of)
 
 
 def the_norm_stands_before(patch: pytest.MonkeyPatch) -> None:
