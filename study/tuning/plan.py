@@ -47,10 +47,7 @@ def describe(optimisation: "Optimisation", absent: str | None = None) -> list[st
     searches = "1 search" if budget.searches == 1 else f"{budget.searches} searches"
     trials = f"{counted(budget.trials, 'trial')} per arm, {counted(budget.seeds, 'seed')} per trial"
     elsewhere = "" if budget.storage is None else "; trials in the database are not counted"
-    model = _likely_costs(optimisation)
-    throughput, source = expected_throughput(model, design, folder.path.parent)
-    left = ahead(optimisation, model)
-    seconds = model.start_seconds + (left.trials + left.runs) / throughput
+    seconds, source = expected(optimisation)
     return [
         *describe_data(design.data, absent),
         f"folder   {shown_path(folder.path)}",
@@ -103,7 +100,22 @@ def _n_done(optimisation: "Optimisation") -> int:
     return 0 if older is None else len(optimisation.folder.done(older))
 
 
+def amount(optimisation: "Optimisation") -> tuple[int, int]:
+    """Return how many trials and runs there are in all, and how many are done."""
+    budget, design = optimisation.budget, optimisation.whole_design
+    n_trials, n_runs = budget.trials * budget.searches * len(design.arms), 2 * len(design.seeds) * len(design.arms)
+    return n_trials + n_runs, sum(told(optimisation).values()) + _n_done(optimisation)
+
+
 # --- how long
+
+
+def expected(optimisation: "Optimisation") -> tuple[float, str]:
+    """Return the seconds that the rest takes, and what they are estimated from."""
+    model = _likely_costs(optimisation)
+    throughput, source = expected_throughput(model, optimisation.whole_design, optimisation.folder.path.parent)
+    left = ahead(optimisation, model)
+    return model.start_seconds + (left.trials + left.runs) / throughput, source
 
 
 @dataclass(frozen=True)
