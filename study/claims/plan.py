@@ -69,7 +69,7 @@ class Ledger:
         return study.evaluated or any(study.key in probe.of for probe in probes)
 
     def evaluated_runs(self, design: Design, folder: Folder) -> list[Run]:
-        """Return the runs of the seeds that all experiments share: those that did not diverge, once they are trained."""
+        """Return the runs of the seeds that all experiments share; once trained, those that did not diverge."""
         trained = inference.trained(folder, design) if folder.done(design) else design.grid
         return [run for run in trained if run.seed in range(self.fixed.extent.seeds)]
 
@@ -198,7 +198,7 @@ def options_of(fixed: Fixed) -> list[str]:
 
 def announce(ledger: Ledger, plan: list[Planned], console: Console, absent: str | None = None) -> None:
     """Say what the command will do."""
-    fixed, width = ledger.fixed, max([16, *(len(one.key) + 2 for one in plan)])
+    fixed, width = ledger.fixed, max(len(key) + 2 for key in (*EXPERIMENTS, *(one.key for one in plan)))
     asked = [row for row in fixed.rows if fixed.why_not(row) is None]
     seconds = sum(one.seconds for one in plan)
     begun = "" if ledger.folder.manifest.exists() else ", fixed before the first run"

@@ -11,7 +11,7 @@ import signal
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -77,7 +77,7 @@ class Job:
         return [*self.registry[unit.probe].load().measure(unit.name, context)]
 
 
-def measure(job: Job, units: Sequence[Unit], images: "Dataset", n_workers: int, folder: Path) -> Iterator[Answer]:
+def measure(job: Job, units: Sequence[Unit], images: "Dataset", n_workers: int, folder: Path) -> Generator[Answer]:
     """Yield the answer of each unit as it ends; a StudyError of a probe ends all. The shared images lie in ``folder``
     meanwhile."""
     if min(n_workers, len(units)) < 2:
@@ -90,7 +90,7 @@ def _prepare() -> None:
     devices.prepare(devices.numerics_id("cpu", tf32=False))
 
 
-def _here(job: Job, units: Sequence[Unit], images: "Dataset") -> Iterator[Answer]:
+def _here(job: Job, units: Sequence[Unit], images: "Dataset") -> Generator[Answer]:
     _prepare()
     for unit in units:
         yield _answer(unit, _outcome(job, unit, images, lambda: None))
@@ -154,7 +154,9 @@ class Worker:
         self.connection.close()
 
 
-def _side_by_side(job: Job, units: Sequence[Unit], images: "Dataset", n_workers: int, folder: Path) -> Iterator[Answer]:
+def _side_by_side(
+    job: Job, units: Sequence[Unit], images: "Dataset", n_workers: int, folder: Path
+) -> Generator[Answer]:
     from study.data import dataset
 
     with ExitStack() as stack:
