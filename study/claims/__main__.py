@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from study.claims.complete import complete
-from study.claims.plan import Ledger, agreed, announce, planned
+from study.claims.plan import FOR_VERDICTS, Ledger, agreed, announce, planned
 from study.claims.registry import REGISTRY
 from study.claims.sub_studies import Making
 from study.cli import arguments
@@ -22,9 +22,6 @@ from study.spec.claims.fixed import Fixed
 from study.spec.commands import LEDGER_ID, STUDY_ID
 from study.spec.datasets import AUTO, DATASETS, check_dataset, first_choice
 from study.store.claims_folder import ClaimsFolder
-
-FOR_VERDICTS = 6
-"""The least seeds with which a test of signs can reach a level of 0.05."""
 
 
 @dataclass(frozen=True)
@@ -111,9 +108,6 @@ def _announced(options: Options, dataset: str, console: Console) -> Ledger:
     """Say what will be done on a data set, and return it; uses no network and writes nothing."""
     folder = ClaimsFolder(options.out / options.study_id)
     fixed = agreed(folder, options.fixed(dataset), options.alpha)
-    if fixed.extent.seeds < FOR_VERDICTS:
-        text = f"{fixed.extent.seeds} seeds: rows whose unit is the seed need {FOR_VERDICTS} or more for a verdict"
-        console.emit("notice", f"Warning: {text}", sys.stderr)
     ledger = Ledger(fixed, folder, options.n_workers(), REGISTRY, options.data_dir)
     absent = download.describe_absence(options.dataset, dataset, options.data_dir)
     announce(ledger, planned(ledger), console, absent)

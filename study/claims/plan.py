@@ -34,6 +34,8 @@ from study.tuning.space import Space
 
 SHOWN_IN_PICTURES = "cats"
 """The study whose images ``pictures.parquet`` shows."""
+FOR_VERDICTS = 6
+"""The least seeds with which a test of signs can reach a level of 0.05."""
 
 
 @dataclass(frozen=True)
@@ -141,9 +143,14 @@ def _of_study(ledger: Ledger, study: Study, done: set[str]) -> list[Planned]:
 def _of_tuned(ledger: Ledger, tuned: Tuned, done: set[str]) -> list[Planned]:
     source = ImageSource(ledger.data, ledger.data_dir)
     optimisation = ledger.optimisation(tuned, Progress(quiet=True), "", source)
-    n, n_done = tuning_plan.amount(optimisation)
-    seconds = tuning_plan.expected(optimisation)[0] if n_done < n else 0.0
-    return [Planned(tuned.key, "trial and run", n, n_done, seconds)]
+    n = tuning_plan.amount(optimisation)
+    model = tuning_plan.likely_costs(optimisation)
+    left = tuning_plan.ahead(optimisation, model)
+    throughput, _ = expected_throughput(model, optimisation.design, optimisation.folder.path.parent)
+    return [
+        Planned(f"{tuned.key}, search", "trial", n.trials, n.trials_done, left.trials / throughput),
+        Planned(tuned.key, "run", n.runs, n.runs_done, left.runs / throughput),
+    ]
 
 
 def _of_probe(ledger: Ledger, probe: Probe, done: set[str]) -> list[Planned]:
@@ -202,10 +209,12 @@ def announce(ledger: Ledger, plan: list[Planned], console: Console, absent: str 
     asked = [row for row in fixed.rows if fixed.why_not(row) is None]
     seconds = sum(one.seconds for one in plan)
     begun = "" if ledger.folder.manifest.exists() else ", fixed before the first run"
+    few = f"         rows whose unit is the seed need {FOR_VERDICTS} seeds or more for a verdict"
     lines = [
         *describe_data(ledger.data, absent),
         f"folder   {shown_path(ledger.folder.path)}",
         f"extent   {fixed.extent.name}, {fixed.extent.seeds} seeds, alpha {fixed.alpha:g}",
+        *([few] if fixed.extent.seeds < FOR_VERDICTS else []),
         f"rows     {len(asked)} of {len(fixed.rows)} are asked{begun}",
         *(f"  {one.key:<{width}}{one.line}" for one in plan),
         *(f"  {key:<{width}}not run: {why}" for key, why in _not_run(fixed).items()),

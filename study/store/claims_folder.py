@@ -136,7 +136,7 @@ class ClaimsFolder:
         if manifest is None:
             return None
         fixed = fixed_of(manifest)
-        for part in self.read_parts():
+        for _, part in self._sound_parts():
             self._check_fixed(part.fixed, fixed, f"part {part.unit}")
         return fixed
 
@@ -162,9 +162,8 @@ class ClaimsFolder:
     def read_parts(self) -> list[Part]:
         """Return every sound part, by the name of its unit; a StudyError where two disagree on one."""
         found: dict[str, Part] = {}
-        for path in self._part_files():
-            part = _read_part(path)
-            if part is not None and found.setdefault(part.unit, part) is not part:
+        for path, part in self._sound_parts():
+            if found.setdefault(part.unit, part) is not part:
                 raise StudyError(
                     f"two parts of {shown_path(self.path)} hold {part.unit}: measured on different machines? Move one"
                     f" of them ({path.name}) out of parts/ and repeat the command."
@@ -181,6 +180,12 @@ class ClaimsFolder:
         for path in damaged:
             path.rename(make_subfolder(self.path, "quarantine") / path.name)
         return [self.path / "quarantine" / path.name for path in damaged]
+
+    def _sound_parts(self) -> Iterator[tuple[Path, Part]]:
+        for path in self._part_files():
+            part = _read_part(path)
+            if part is not None:
+                yield path, part
 
     def _part_files(self) -> list[Path]:
         return sorted(self.parts.glob("*.parquet"))
