@@ -29,7 +29,8 @@ class Options(Data, StudiesFolder, DryRun):
     """Train and measure what decides the testable claims of the batch norm tutorial, row by row. What a row measures,
     the rule of its verdict and the level are fixed in the manifest before the first run.
 
-    Repeat the command to continue; finished runs and measurements are kept.
+    Repeat the command to continue; finished runs and measurements are kept. What the first command has fixed need not
+    be named again, and cannot be changed.
 
     Exit codes: 0 complete; 1 something failed; 2 wrong usage; 3 the machine's fault (no data, no space, another process
     at work); 130 and 143 stopped by a signal.
@@ -66,6 +67,21 @@ class Options(Data, StudiesFolder, DryRun):
         self.n_workers()
         return self
 
+    @property
+    def folder(self) -> ClaimsFolder:
+        return ClaimsFolder(self.out / self.study_id)
+
+    @property
+    def named(self) -> list[str]:
+        """Which of the things that a ledger fixes the command names."""
+        named = {"dataset": self.dataset != AUTO, "extent": self.quick or self.seeds is not None}
+        return [name for name, given in (named | {"alpha": self.alpha is not None}).items() if given]
+
+    def of_ledger(self) -> "Options":
+        """Return the options with the data set of a ledger that was begun, where they name none."""
+        fixed = self.folder.fixed() if self.dataset == AUTO else None
+        return self if fixed is None else replace(self, dataset=fixed.dataset)
+
     def extent(self) -> Extent:
         """Return how many seeds the experiments have; more shared seeds take as many runs at the tutorial's setting."""
         extent = QUICK if self.quick else FULL
@@ -92,6 +108,7 @@ def _check_pictures(dataset: str) -> None:
 def run(options: Options, argv: Sequence[str]) -> int:
     """Make the ledger that ``options`` ask for complete; return the exit code."""
     console = Console(options.log_format, options.quiet and not options.dry_run)
+    options = options.of_ledger()
     first = first_choice(options.dataset)
     ledger = _announced(options, first, console)
     if options.dry_run:
@@ -106,9 +123,8 @@ def run(options: Options, argv: Sequence[str]) -> int:
 
 def _announced(options: Options, dataset: str, console: Console) -> Ledger:
     """Say what will be done on a data set, and return it; uses no network and writes nothing."""
-    folder = ClaimsFolder(options.out / options.study_id)
-    fixed = agreed(folder, options.fixed(dataset), options.alpha)
-    ledger = Ledger(fixed, folder, options.n_workers(), REGISTRY, options.data_dir)
+    fixed = agreed(options.folder, options.fixed(dataset), options.named)
+    ledger = Ledger(fixed, options.folder, options.n_workers(), REGISTRY, options.data_dir)
     absent = download.describe_absence(options.dataset, dataset, options.data_dir)
     announce(ledger, planned(ledger), console, absent)
     return ledger

@@ -1,6 +1,6 @@
 """What will the command do for a ledger? Its experiments, done or missing, and their time; no numerics, no torch."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -170,21 +170,21 @@ PLANNERS: Mapping[type, Callable[[Ledger, Any, set[str]], list[Planned]]] = {
 # --- agreed and announced
 
 
-def agreed(folder: ClaimsFolder, wanted: Fixed, alpha: float | None) -> Fixed:
-    """Return what the ledger has fixed, or fixes now; refuses another data set, extent or level than it has.
+def agreed(folder: ClaimsFolder, wanted: Fixed, named: Collection[str]) -> Fixed:
+    """Return what the ledger has fixed, or fixes now: what is ``wanted``.
 
-    ``alpha`` is the level that the command names, if any.
+    ``named``: which of ``dataset``, ``extent`` and ``alpha`` the command names. Others than the ledger's are refused.
     """
     folder.check_not_archived()
     fixed = folder.fixed()
     if fixed is None:
         return wanted
     fixed.check_program()
-    named = wanted if alpha is not None else replace(wanted, alpha=fixed.alpha)
-    if (named.dataset, named.extent, named.alpha) != (fixed.dataset, fixed.extent, fixed.alpha):
+    asked = replace(fixed, **{name: getattr(wanted, name) for name in named})
+    if asked != fixed:
         raise UsageError(
             f"{shown_path(folder.path)} was begun {_in_words(fixed)}, and this command asks for it"
-            f" {_in_words(named)}: that is fixed before the first run. Choose another --study-id, or go on with"
+            f" {_in_words(asked)}: that is fixed before the first run. Choose another --study-id, or go on with"
             f" {claims_into(folder.path, *options_of(fixed))}"
         )
     return fixed
@@ -208,14 +208,15 @@ def announce(ledger: Ledger, plan: list[Planned], console: Console, absent: str 
     fixed, width = ledger.fixed, max(len(key) + 2 for key in (*EXPERIMENTS, *(one.key for one in plan)))
     asked = [row for row in fixed.rows if fixed.why_not(row) is None]
     seconds = sum(one.seconds for one in plan)
-    begun = "" if ledger.folder.manifest.exists() else ", fixed before the first run"
+    has_begun = ledger.folder.manifest.exists()
+    begun = ", as fixed before the first run" if has_begun else ", to be fixed before the first run"
     few = f"         rows whose unit is the seed need {FOR_VERDICTS} seeds or more for a verdict"
     lines = [
         *describe_data(ledger.data, absent),
         f"folder   {shown_path(ledger.folder.path)}",
-        f"extent   {fixed.extent.name}, {fixed.extent.seeds} seeds, alpha {fixed.alpha:g}",
+        f"extent   {fixed.extent.name}, {fixed.extent.seeds} seeds, alpha {fixed.alpha:g}{begun}",
         *([few] if fixed.extent.seeds < FOR_VERDICTS else []),
-        f"rows     {len(asked)} of {len(fixed.rows)} are asked{begun}",
+        f"rows     {len(asked)} of {len(fixed.rows)} are asked",
         *(f"  {one.key:<{width}}{one.line}" for one in plan),
         *(f"  {key:<{width}}not run: {why}" for key, why in _not_run(fixed).items()),
     ]

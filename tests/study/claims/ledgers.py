@@ -45,14 +45,14 @@ def make(out: Path, *options: str, extent: Extent = BARE) -> int:
         return command.main([*OPTIONS, "--out", str(out), *options])
 
 
-def launch(out: Path, trap: Path, *options: str) -> Child:
-    """Start the command in a process of its own."""
-    return Child(out / "stderr", _make_with_trap, out, trap, options)
+def launch(out: Path, *options: str, extent: Extent = BARE) -> Child:
+    """Start the command in a process of its own, for which traps lie in ``out``."""
+    return Child(out / "stderr", _make_with_trap, out, options, extent)
 
 
-def _make_with_trap(out: Path, trap: Path, options: tuple[str, ...]) -> int:
-    os.environ[TRAP] = str(trap)
-    return make(out, *options)
+def _make_with_trap(out: Path, options: tuple[str, ...], extent: Extent) -> int:
+    os.environ[TRAP] = str(out)
+    return make(out, *options, extent=extent)
 
 
 def tables(out: Path) -> dict[str, bytes]:

@@ -2,17 +2,21 @@
 
 import json
 import re
+import sys
+from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow.parquet as pq
 import pytest
 from filelock import FileLock
 
 from study.claims.measuring import Measured
+from study.claims.plan import Ledger
 from study.spec.claims.experiments import EXPERIMENTS, STUDIES
 from study.spec.claims.fixed import Fixed
 from study.spec.datasets import DATASETS
-from study.store.claims_folder import COLUMNS, MEASUREMENTS, ClaimsFolder
+from study.store.claims_folder import COLUMNS, MEASUREMENTS, PICTURES, ClaimsFolder
 from study.store.study_folder import Folder
 from tests.study.claims.ledgers import BARE, OURS, WITH_STUDIES, litter, make, only, part_of, tables
 from tests.study.claims.probes_of_ours import TRAP
@@ -133,6 +137,27 @@ def test_an_archived_ledger_is_left_alone(ledger: Path, capsys: pytest.CaptureFi
         assert "holds the tables of a finished ledger without its parts" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in ledger.rglob("*") if path.is_file()} == before
     assert ClaimsFolder(ledger / "claims").read(MEASUREMENTS).num_rows == 12
+
+
+def test_pictures_stand_in_a_table_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = [Picture("same", 3, 7, (0.0, 0.5)), Picture("absent", 3, 7, (0.25, 1.0))]
+    module = SimpleNamespace(pictures=lambda data, images: shown if data.key == images.name else [])
+    monkeypatch.setitem(sys.modules, "study.claims.pictures", module)
+    monkeypatch.setattr(Ledger, "has_pictures", True)
+    assert make(tmp_path) == 0
+    table = ClaimsFolder(tmp_path / "claims").read(PICTURES)
+    assert [Picture(**{**row, "pixels": (*row["pixels"],)}) for row in table.to_pylist()] == shown[::-1]
+    shown.clear()  # which is not asked for again
+    assert make(tmp_path) == 0
+    assert len(ClaimsFolder(tmp_path / "claims").read(PICTURES)) == 2
+
+
+@dataclass
+class Picture:
+    condition: str
+    index: int
+    label: int
+    pixels: tuple[float, ...]
 
 
 # --- studies

@@ -161,6 +161,17 @@ def test_another_ledger_is_refused_with_the_command_that_goes_on(
     assert tables(ledger) == tables(whole)
 
 
+def test_a_command_that_names_nothing_goes_on_with_what_was_fixed(
+    ledger: Path, whole: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The program's own extent and data set are others than this ledger's."""
+    part_of(ledger, "speed/bn-1").unlink()
+    with ours(FULL):
+        assert command.main(["--out", str(ledger), "--workers", "1"]) == 0
+    assert "extent   full, 2 seeds, alpha 0.05, as fixed before the first run" in capsys.readouterr().out
+    assert tables(ledger) == tables(whole)
+
+
 def test_the_level_of_the_first_command_is_that_of_the_next(tmp_path: Path) -> None:
     assert make(tmp_path, "--alpha", "0.01") == 0
     assert make(tmp_path) == 0
@@ -235,7 +246,7 @@ def test_a_dry_run_says_what_is_done_and_writes_nothing(
     assert said["speed"] == "2 units, 1 done, about 1 s"
     assert said["cats"].startswith("not run: ")
     assert said["post"] == "not run: the full extent leaves it out"
-    assert said["extent"] == "full, 2 seeds, alpha 0.05"
+    assert said["extent"] == "full, 2 seeds, alpha 0.05, as fixed before the first run"
 
 
 def test_a_dry_run_of_a_new_ledger_names_every_experiment(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -244,7 +255,7 @@ def test_a_dry_run_of_a_new_ledger_names_every_experiment(tmp_path: Path, capsys
     said = capsys.readouterr().out
     for key in ("post", "post, modes", "unpaired", "depth", "affine", "tuned, search", "tuned", *PROBES):
         assert re.search(rf"^  {key} +", said, re.MULTILINE), key
-    assert "rows     " in said
+    assert re.search(r"^extent +full, 2 seeds, alpha 0.05, to be fixed before the first run$", said, re.MULTILINE)
     assert not [*tmp_path.iterdir()]
 
 

@@ -3,11 +3,13 @@
 import os
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.study.claims.ledgers import launch, litter, make, tables
+from tests.study.claims.ledgers import launch, litter, make, only, tables
+from tests.study.studies import tables as study_tables
 
 
 def wait_for_parts(folder: Path, n: int) -> None:
@@ -22,7 +24,7 @@ def test_stopped_in_the_middle_and_started_again_gives_equal_bytes(
     number: signal.Signals, code: int, tmp_path: Path, whole: Path
 ) -> None:
     (tmp_path / "slow").touch()
-    child = launch(tmp_path, tmp_path)
+    child = launch(tmp_path)
     wait_for_parts(tmp_path / "claims", 2)
     ended = child.end(0.0, number)
     assert ended.code == code
@@ -38,10 +40,29 @@ def test_stopped_in_the_middle_and_started_again_gives_equal_bytes(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_study_in_the_middle_goes_on(number: signal.Signals, code: int, tmp_path: Path) -> None:
+    extent = replace(only("unpaired"), unpaired=200)
+    study = tmp_path / "stopped" / "claims" / "studies" / "unpaired"
+    (tmp_path / "stopped").mkdir()
+    child = launch(tmp_path / "stopped", extent=extent)
+    wait_for_parts(study, 1)
+    ended = child.end(0.0, number)
+    assert ended.code == code
+    assert ended.error.count("\n") == (0 if code == -9 else 1)
+    assert "Traceback" not in ended.error
+    assert not (study / "runs.parquet").exists() or code != -9
+    for out in (tmp_path / "stopped", tmp_path / "whole"):
+        assert make(out, extent=extent) == 0
+    whole = tmp_path / "whole" / "claims" / "studies" / "unpaired"
+    assert study_tables(study) == study_tables(whole)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_no_worker_outlives_the_command(number: signal.Signals, code: int, tmp_path: Path, whole: Path) -> None:
     """One of the two workers is in the middle of a unit; a killed command leaves shared images to the next one."""
     (tmp_path / "slow").touch()
-    child = launch(tmp_path, tmp_path, "--workers", "2")
+    child = launch(tmp_path, "--workers", "2")
     wait_for_parts(tmp_path / "claims", 3)
     workers = children(child.process.pid)
     assert len(workers) >= 2
