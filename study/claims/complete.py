@@ -149,8 +149,8 @@ class Session:
     def _measure(self) -> int:
         """Measure the units that are missing, each committed when it ends; returns how many failed for good."""
         ledger, done = self.making.ledger, self.folder.done()
-        probes = {key: ledger.units(key) for key in ledger.fixed.experiments if key in PROBES}
-        units = [unit for of_probe in probes.values() for unit in of_probe if unit.key not in done]
+        probes = sorted((key for key in ledger.fixed.experiments if key in PROBES), key=self._seconds, reverse=True)
+        units = [unit for key in probes for unit in ledger.units(key) if unit.key not in done]
         if not units:
             return 0
         fixed = ledger.fixed
@@ -166,6 +166,10 @@ class Session:
         finally:
             progress.close()
         return progress.failures
+
+    def _seconds(self, probe: str) -> float:
+        """Return the time of a unit: the longest come first, so that no worker is left with one at the end."""
+        return self.making.ledger.registry[probe].seconds
 
     def _keep_pictures(self) -> None:
         from study.claims.pictures import pictures

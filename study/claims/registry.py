@@ -30,19 +30,19 @@ def _here(name: str, seconds: float) -> Entry:
 
 
 REGISTRY: Registry = {
-    "formulas": _here("formulas", 1),
-    "repeat": _here("repeat", 5),
-    "row-reversal": _here("row_reversal", 2),
-    "two-sample": _here("two_sample", 15),
-    "shift-size": _here("shift_size", 5),
-    "swaps": _here("swaps", 2),
-    "single-image": _here("single_image", 2),
-    "cats-answers": _here("cats_answers", 3),
-    "cats-weak-answers": _here("cats_answers", 3),
+    "formulas": _here("formulas", 0.05),
+    "repeat": _here("repeat", 10),
+    "row-reversal": _here("row_reversal", 1),
+    "two-sample": _here("two_sample", 1.5),
+    "shift-size": _here("shift_size", 1.5),
+    "swaps": _here("swaps", 0.2),
+    "single-image": _here("single_image", 1.5),
+    "cats-answers": _here("cats_answers", 2),
+    "cats-weak-answers": _here("cats_answers", 2),
     "speed": _here("speed", 5),
     "drift-relu": _here("drift", 15),
     "drift-relu-slow": _here("drift", 15),
     "drift-tanh": _here("drift", 15),
-    "best-epoch": _here("best_epoch", 10),
+    "best-epoch": _here("best_epoch", 30),
 }
 """By key of ``study.spec.claims.experiments.PROBES``."""
