@@ -140,7 +140,8 @@ def mode_points(data: ClaimsData, arm: str, mode: str) -> pd.DataFrame:
 
 def corruptions_of(table: pd.DataFrame) -> list[tuple[str, int]]:
     """Return the columns of corruptions, whose severity is not 0."""
-    corrupted = [(str(name), int(severity)) for name, severity in table.columns.tolist() if severity > 0]
+    names, severities = (table.columns.get_level_values(level) for level in KEY)
+    corrupted = [(str(name), int(at)) for name, at in zip(names, severities, strict=True) if at > 0]
     if not corrupted:
         raise NotRunYet("not run yet: no network has been evaluated under corruptions")
     return corrupted

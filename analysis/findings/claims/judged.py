@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from analysis.findings.claims.ledger import LedgerEntry
 from study.spec.claims.rows import Row
-from study.spec.claims.rules import CONTRADICTED, NOT_ASKED, SUPPORTED, UNDECIDED
+from study.spec.claims.rules import NOT_ASKED, UNDECIDED
 
 WITHIN = "within"
 """The kind of rule that two one-sided tests decide."""
@@ -25,14 +25,14 @@ class Judged:
     n: int
     n_unit: str
     reason: str = ""
-    decides: bool = True
-    """Whether the interval alone decides; where not, the adjusted p has to be at most ``alpha`` as well."""
+    tested: tuple[str, ...] = ()
+    """Verdicts that the interval alone does not give: the adjusted p has to be at most ``alpha`` as well."""
 
 
 def entry(row: Row, judged: Judged, alpha: float, command: str = "") -> LedgerEntry:
     """Return the entry of a row: its verdict follows from the interval by the row's rule."""
     verdict, reason = row.rule.verdict(judged.low, judged.high), judged.reason
-    if not judged.decides and verdict in (SUPPORTED, CONTRADICTED) and not judged.p_adjusted <= alpha:
+    if verdict in judged.tested and not judged.p_adjusted <= alpha:
         verdict = UNDECIDED
         reason = joined(f"its adjusted p of {judged.p_adjusted:.2g} is above {alpha:g}", reason)
     return LedgerEntry(
@@ -62,6 +62,12 @@ def level_of(row: Row, alpha: float) -> float:
     """Return the level of the interval that decides a row: that of two one-sided tests at ``alpha`` has 1 - 2 alpha
     (Schuirmann 1987, section 2)."""
     return 1 - 2 * alpha if row.rule.kind == WITHIN else 1 - alpha
+
+
+def of_two_bounds(p: float) -> float:
+    """Return the p of a region within two bounds, from the larger one of two one-sided tests that it lies inside
+    (Schuirmann 1987): as it is where the estimate does, else that of the one-sided test that it lies outside."""
+    return min(p, 1 - p)
 
 
 def note_of(row: Row) -> str | None:

@@ -7,17 +7,19 @@ it is 0.5; there, and for counts of failures, the interval decides only with the
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 from scipy import stats
 
 from analysis.findings.claims.estimates import Auc, Binary, BySeed, Estimate, Exact, Prediction
-from analysis.findings.claims.judged import WITHIN, Judged, joined, level_of, note_of, undecided
+from analysis.findings.claims.judged import WITHIN, Judged, joined, level_of, note_of, of_two_bounds, undecided
 from analysis.stats.binary_outcomes import mcnemar, risk_difference
 from analysis.stats.intervals import Interval, prediction, t_interval
 from analysis.stats.multiple_tests import bonferroni_level, holm
 from analysis.stats.paired_tests import equivalence, paired_t
 from study.spec.claims.rows import Row
+from study.spec.claims.rules import CONTRADICTED, SUPPORTED
 
 Judge = Callable[[Row, Estimate, float, int], Judged]
 
@@ -28,17 +30,12 @@ def judge(estimates: Mapping[str, Estimate], rows: Mapping[str, Row], alpha: flo
     alone = {key: _alone(rows[key], of, alpha, size) for key, of in estimates.items()}
     pvalues = [found.p for found in alone.values()] + [math.nan] * (size - len(alone))
     adjusted = dict(zip(alone, holm(pvalues).tolist(), strict=False))
-    return {key: _with(found, p_adjusted=adjusted[key]) for key, found in alone.items()}
+    return {key: replace(found, p_adjusted=adjusted[key]) for key, found in alone.items()}
 
 
 def judge_alone(estimates: Mapping[str, Estimate], rows: Mapping[str, Row], alpha: float) -> dict[str, Judged]:
     """Return what is found of rows that are tested alone, or not at all."""
-    found = {key: _alone(rows[key], of, alpha, 1) for key, of in estimates.items()}
-    return {key: _with(of, p_adjusted=of.p) for key, of in found.items()}
-
-
-def _with(judged: Judged, p_adjusted: float) -> Judged:
-    return Judged(**{**judged.__dict__, "p_adjusted": p_adjusted})
+    return {key: _alone(rows[key], of, alpha, 1) for key, of in estimates.items()}
 
 
 def _alone(row: Row, estimate: Estimate, alpha: float, size: int) -> Judged:
@@ -57,8 +54,9 @@ def _paired(row: Row, estimate: BySeed, alpha: float, size: int) -> Judged:
     known, bound = values[np.isfinite(values)], row.rule.bound
     lacking = f"{len(values) - len(known)} of {len(values)} seeds have no value" if len(known) < len(values) else ""
     interval = t_interval(known, bonferroni_level(level_of(row, alpha), size))
-    test = equivalence(known, bound) if row.rule.kind == WITHIN else paired_t(known - bound)
-    return _of(row, interval, test.pvalue, "seeds", alpha, lacking)
+    within = row.rule.kind == WITHIN
+    p = of_two_bounds(equivalence(known, bound).pvalue) if within else paired_t(known - bound).pvalue
+    return _of(row, interval, p, "seeds", alpha, lacking)
 
 
 def _binary(row: Row, estimate: Binary, alpha: float, size: int) -> Judged:
@@ -67,7 +65,8 @@ def _binary(row: Row, estimate: Binary, alpha: float, size: int) -> Judged:
     interval = risk_difference(*pairs, bonferroni_level(level_of(row, alpha), size))
     of_either = [int(np.count_nonzero(failed)) for failed in reversed(pairs)]
     counts = f"{of_either[0]} and {of_either[1]} of {interval.n} runs failed"
-    return _needs_p(_of(row, interval, mcnemar(*pairs).pvalue, "seeds", alpha, counts))
+    judged = _of(row, interval, mcnemar(*pairs).pvalue, "seeds", alpha, counts)
+    return replace(judged, tested=(SUPPORTED, CONTRADICTED))
 
 
 def _auc(row: Row, estimate: Auc, alpha: float, size: int) -> Judged:
@@ -81,13 +80,10 @@ def _auc(row: Row, estimate: Auc, alpha: float, size: int) -> Judged:
     splits = f"{len(estimate.auc)} splits, AUC {low:.3f} to {high:.3f}"
     if row.rule.kind == WITHIN:
         p = float(max(stats.norm.sf((auc + row.rule.bound) / se), stats.norm.cdf((auc - row.rule.bound) / se)))
-        return _of(row, interval, p, "images", alpha, splits)
+        return _of(row, interval, of_two_bounds(p), "images", alpha, splits)
     p = min(1.0, 2 * float(np.median(estimate.p)))
-    return _needs_p(_of(row, interval, p, "images", alpha, f"{splits}; p is of an AUC of 0.5"))
-
-
-def _needs_p(judged: Judged) -> Judged:
-    return Judged(**{**judged.__dict__, "decides": False})
+    judged = _of(row, interval, p, "images", alpha, f"{splits}; p is of an AUC of 0.5")
+    return replace(judged, tested=(SUPPORTED,))
 
 
 def _prediction(row: Row, estimate: Prediction, alpha: float, size: int) -> Judged:

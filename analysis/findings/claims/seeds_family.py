@@ -3,7 +3,8 @@
 A row's values less its rule's bound are a column. Its adjusted p is at most alpha exactly where its simultaneous
 interval excludes the bound (``analysis.stats.families``). A row whose region lies within two bounds has two columns,
 which share their centred values and so cost the family nothing; the interval of level 1 - 2 alpha is the one of two
-one-sided tests (Schuirmann 1987), and its p is the larger of theirs.
+one-sided tests (Schuirmann 1987), and its p is the larger of theirs, or where the mean lies outside that of the test
+that it lies within. Either verdict on it is wrong with probability alpha at most, since only one can be.
 """
 
 import math
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.findings.claims.judged import WITHIN, Judged, joined, level_of, note_of, undecided
+from analysis.findings.claims.judged import WITHIN, Judged, joined, level_of, note_of, of_two_bounds, undecided
 from analysis.stats.families import Member, simultaneous_inference
 from analysis.stats.power import attainable_p, seeds_to_reach
 from analysis.stats.sign_flips import MAX_PATTERNS, is_exact
@@ -89,12 +90,12 @@ def _judged(row: Row, values: Floats, members: Sequence[Member], partial: str | 
 
 
 def _p(members: Sequence[Member], n_seeds: int) -> float:
-    """Return the p of a bound, or of two of which each may be the one that is passed (Schuirmann 1987)."""
+    """Return the p of the row's bound, or of its two bounds."""
     pvalues = [_two_sided(member, n_seeds) for member in members]
     if len(members) == 1:
         return pvalues[0]
     inwards = (members[0].interval.estimate > 0, members[1].interval.estimate < 0)
-    return max(p / 2 if inside else 1 - p / 2 for p, inside in zip(pvalues, inwards, strict=True))
+    return of_two_bounds(max(p / 2 if inside else 1 - p / 2 for p, inside in zip(pvalues, inwards, strict=True)))
 
 
 def _two_sided(member: Member, n_seeds: int) -> float:
