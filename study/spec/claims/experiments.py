@@ -123,7 +123,7 @@ class Tuned:
 
     def design(self, data: DatasetSpec, extent: Extent) -> Design:
         """Return the design of the fresh seeds, whose grid is the tutorial's setting."""
-        return Design(data.key, seeds=range(extent.seeds), epochs=self.epochs, **REFERENCE_GRID)
+        return Design(data.key, seeds=range(extent.seeds), epochs=self.epochs, **GRID)
 
     def digest(self, data: DatasetSpec, extent: Extent) -> str:
         search = {"space": self.space, "trial_seeds": self.trial_seeds, "trials": extent.trials}
@@ -149,6 +149,7 @@ class Probe:
         return digest({"data": data.key, "settings": dict(self.settings), "of": of, "extent": extent.to_dict()})
 
 
+GRID: Mapping[str, Any] = REFERENCE_GRID
 TWO_EPOCHS = {"batch_sizes": (128,), "lrs": (0.01,), "epochs": 2}
 """The setting of depth, activation, gamma and beta."""
 POST: Mapping[str, Any] = {**REFERENCE_GRID, "epochs": 10}

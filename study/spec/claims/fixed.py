@@ -39,7 +39,8 @@ class Fixed:
 
     def why_not(self, row: Row) -> str | None:
         """Return why a row is not asked, None where it is."""
-        return why_not(row, self.data, self.extent)
+        absent = next((key for key in row.experiments if key not in self.experiments), None)
+        return why_not(row, self.data, self.extent) or (f"this ledger began without {absent}" if absent else None)
 
     def check_program(self) -> None:
         """Refuse to go on with experiments that another version of the program fixed otherwise."""
