@@ -16,12 +16,13 @@ import pandas as pd
 
 from analysis.errors import AnalysisError
 from study.errors import StudyError
-from study.spec.claims.experiments import EXPERIMENTS, EXTENTS, QUICK, Probe
+from study.spec.claims.experiments import EXPERIMENTS, Probe
 from study.spec.claims.fixed import Fixed
 from study.spec.claims.rows import Row
 from study.spec.commands import claims_into
 from study.spec.datasets import PREFERRED
-from study.store.claims_manifest import fixed_of, read_ledger_manifest
+from study.store.claims_folder import MEASUREMENTS, PICTURES, SCHEMAS, ClaimsFolder
+from study.store.claims_manifest import fixed_of
 from study.store.manifest import LEDGER, read_checked
 
 if TYPE_CHECKING:  # its ``load`` makes what stands here
@@ -30,8 +31,6 @@ if TYPE_CHECKING:  # its ``load`` makes what stands here
 MAIN_STUDY = "post"
 """The sub-study of the tutorial's own setting, which a report of the ledger shows beside it."""
 NOT_YET = "not run yet"
-COLUMNS = ("experiment", "measure", "condition", "arm", "mode", "seed", "layer", "step", "value", "n")
-"""Columns of the measurements; ``seed``, ``layer``, ``step`` and ``n`` may be empty."""
 
 
 class NotRunYet(AnalysisError):
@@ -46,8 +45,8 @@ class Readers:
     """From its key, a sub-study; None where there is none yet."""
     ablation: Callable[["StudyData"], "Ablation | None"]
     """The tables of the inference modes of a sub-study."""
-    measurements: Callable[[], pd.DataFrame]
-    """COLUMNS of all probes."""
+    table: Callable[[str], pd.DataFrame]
+    """From its name, MEASUREMENTS or PICTURES, a table of all probes; without rows where there is none yet."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +68,14 @@ class ClaimsData:
 
     @cached_property
     def measurements(self) -> pd.DataFrame:
-        """What the probes measured, a row a value: COLUMNS."""
-        return self.readers.measurements()
+        """What the probes measured, a row a value: the columns of ``study.store.claims_folder``; ``seed``, ``layer``,
+        ``step`` and ``n`` may be empty."""
+        return self.readers.table(MEASUREMENTS)
+
+    @cached_property
+    def pictures(self) -> pd.DataFrame:
+        """A few images of the cat protocol: condition, index, label, pixels (0 to 1)."""
+        return self.readers.table(PICTURES)
 
     # --- sub-studies
 
@@ -146,11 +151,8 @@ class ClaimsData:
 
     @property
     def command(self) -> str:
-        """What to type to go on with the ledger, as it was begun."""
-        extent = self.fixed.extent
-        quick = ["--quick"] if extent.name == QUICK.name else []
-        seeds = ["--seeds", str(extent.seeds)] if extent.seeds != EXTENTS[extent.name].seeds else []
-        return claims_into(self.path, "--dataset", self.fixed.dataset, *quick, *seeds)
+        """What to type to go on with the ledger."""
+        return claims_into(self.path)
 
     @property
     def not_run(self) -> list[str]:
@@ -171,7 +173,7 @@ def is_ledger(path: Path) -> bool:
 def read_ledger(path: Path, readers: Readers) -> ClaimsData:
     """Return the ledger in the folder ``path``; an AnalysisError where it cannot be read."""
     try:
-        manifest = read_ledger_manifest(path / "manifest.json")
+        manifest = ClaimsFolder(path).read_manifest()
     except (StudyError, OSError) as error:
         raise AnalysisError(str(error)) from None
     if manifest is None:
@@ -179,7 +181,10 @@ def read_ledger(path: Path, readers: Readers) -> ClaimsData:
     return ClaimsData(path, manifest["study_id"], fixed_of(manifest), readers)
 
 
-def read_measurements(path: Path) -> pd.DataFrame:
-    """Return the measurements in the folder of a ledger, none where no probe has been run."""
-    table = path / "measurements.parquet"
-    return pd.read_parquet(table) if table.exists() else pd.DataFrame(columns=[*COLUMNS])
+def read_table(path: Path, name: str) -> pd.DataFrame:
+    """Return a table in the folder of a ledger, without rows where nothing has been measured yet."""
+    try:
+        found = ClaimsFolder(path).read(name) if (path / f"{name}.parquet").exists() else SCHEMAS[name].empty_table()
+    except (StudyError, OSError) as error:
+        raise AnalysisError(str(error)) from None
+    return found.to_pandas(use_threads=False)

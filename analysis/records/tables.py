@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from analysis.errors import AnalysisError
 from analysis.records.cells import cell_key, levels, pair_key, run_key
-from analysis.records.claims import MAIN_STUDY, ClaimsData, Readers, is_ledger, read_ledger, read_measurements
+from analysis.records.claims import MAIN_STUDY, ClaimsData, Readers, is_ledger, read_ledger, read_table
 from study.errors import StudyError, quote
 from study.spec.arms import DEFAULT_ARMS, default_baseline
 from study.spec.checks import nearest
@@ -273,7 +273,7 @@ def _of_ledger(path: Path) -> StudyData:
         folder = path / "studies" / key
         return _load(folder) if (folder / "records.parquet").exists() else None
 
-    readers = Readers(study, load_ablation, partial(read_measurements, path))
+    readers = Readers(study, load_ablation, partial(read_table, path))
     ledger = read_ledger(path, readers)
     main = ledger.begun(MAIN_STUDY)
     if main is None:

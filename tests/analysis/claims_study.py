@@ -6,7 +6,6 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ import pandas as pd
 import pytest
 
 from analysis.records.cells import levels
-from analysis.records.claims import COLUMNS, ClaimsData, Readers
+from analysis.records.claims import ClaimsData, Readers
 from analysis.records.tables import Ablation, StudyData
 from study.spec.claims.experiments import EXPERIMENTS, FULL, STRONG, STUDIES, TUNED, WEAK, Extent
 from study.spec.claims.fixed import Fixed
@@ -26,6 +25,7 @@ from study.spec.design import Design
 from study.spec.factors import Cell
 from study.spec.history import DIVERGED, OK
 from study.spec.runs import Configuration, Run
+from study.store.claims_folder import MEASUREMENTS, SCHEMAS
 
 MNIST = DATASETS["mnist"]
 SMALL = replace(FULL, runs=20, unpaired=12, best_epoch=12)
@@ -315,13 +315,14 @@ def ledger_of(
         }
         return study_of(key, design_of(key, extent), planted.__getitem__)
 
-    def measurements() -> pd.DataFrame:
-        table = pd.DataFrame([*_probes(world, extent, noise)]).reindex(columns=[*COLUMNS])
-        return change(table[~table.experiment.isin(absent)])
+    def table(name: str) -> pd.DataFrame:
+        rows = [*_probes(world, extent, noise)] if name == MEASUREMENTS else []
+        found = pd.DataFrame(rows, columns=SCHEMAS[name].names)
+        return change(found[~found.experiment.isin(absent)]) if rows else found
 
     fixed = Fixed("mnist", extent, alpha, tuple(rows), {key: "0" * 64 for key in EXPERIMENTS})
     ablation = _ablation(world, range(extent.seeds), noise)
-    return ClaimsData(Path("results/claims"), "claims", fixed, Readers(study, lambda _: ablation, measurements))
+    return ClaimsData(Path("results/claims"), "claims", fixed, Readers(study, lambda _: ablation, table))
 
 
 def _wobble(world: World, run: Run, rng: np.random.Generator) -> float:

@@ -118,7 +118,7 @@ def test_what_has_not_been_run_is_not_asked_and_its_family_keeps_its_size() -> N
     ]
     asked = entry(found, "6a-relu")
     assert (asked.reason, asked.n) == ("not run yet", 0)
-    assert asked.command == "python -m study.claims --dataset mnist"
+    assert asked.command == "python -m study.claims"
     assert family_sizes(data) == {SEEDS: 51, OTHERS: 11, ALONE: 8}
     assert "adjusted for 40 rows of 51, the others are not run yet" in entry(found, "15a").reason
     # with Holm the tests to come count
