@@ -16,11 +16,11 @@ import pandas as pd
 
 from analysis.errors import AnalysisError
 from study.errors import StudyError
-from study.spec.claims.experiments import EXPERIMENTS, Probe
+from study.spec.claims.experiments import EXPERIMENTS, PROBES, Extent, Probe
 from study.spec.claims.fixed import Fixed
 from study.spec.claims.rows import Row
 from study.spec.commands import claims_into
-from study.spec.datasets import PREFERRED
+from study.spec.datasets import PREFERRED, DatasetSpec
 from study.store.claims_folder import MEASUREMENTS, PICTURES, SCHEMAS, ClaimsFolder
 from study.store.claims_manifest import fixed_of
 from study.store.manifest import LEDGER, read_checked
@@ -60,6 +60,14 @@ class ClaimsData:
     readers: Readers
     _studies: dict[str, "StudyData | None"] = field(default_factory=dict, repr=False, compare=False)
     _ablations: dict[str, "Ablation | None"] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def dataset(self) -> DatasetSpec:
+        return self.fixed.data
+
+    @property
+    def extent(self) -> Extent:
+        return self.fixed.extent
 
     @property
     def seeds(self) -> range:
@@ -121,7 +129,7 @@ class ClaimsData:
     ) -> pd.DataFrame:
         """Return the rows of a probe that have these values in the columns of ``where``.
 
-        Raises NotRunYet where there are none, and where one of ``seeds`` has none.
+        Raises NotRunYet where there are none, and where one of ``seeds`` has none though its network is there.
         """
         table = self.measurements
         wanted = {"experiment": experiment, **({"measure": measure} if measure else {}), **where}
@@ -129,11 +137,17 @@ class ClaimsData:
         rows = table[inside]
         if rows.empty:
             raise NotRunYet(NOT_YET)
-        lacking = {*(seeds or ())} - {*rows.seed.dropna().astype(int)}
-        if seeds and lacking:
-            n = len(seeds)
+        expected = {*(seeds or ())} - self._diverged(experiment, where.get("arm"))
+        lacking = expected - {*rows.seed.dropna().astype(int)}
+        if lacking:
+            n = len(expected)
             raise NotRunYet(f"{NOT_YET}: {experiment} has {n - len(lacking)} of {n} seeds")
         return rows
+
+    def _diverged(self, experiment: str, arm: str | None) -> set[int]:
+        """Return the seeds of which the probe's sub-studies have no network of an arm."""
+        runs = [self.complete(key).outcomes for key in PROBES[experiment].of]
+        return {int(seed) for of in runs for seed in of.seed[(of.arm == arm) & of.diverged]}
 
     # --- what is asked
 

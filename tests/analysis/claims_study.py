@@ -20,12 +20,12 @@ from analysis.records.tables import Ablation, StudyData
 from study.spec.claims.experiments import EXPERIMENTS, FULL, STRONG, STUDIES, TUNED, WEAK, Extent
 from study.spec.claims.fixed import Fixed
 from study.spec.claims.rows import ROWS, Row
-from study.spec.datasets import DATASETS
+from study.spec.datasets import DATASETS, DatasetSpec
 from study.spec.design import Design
 from study.spec.factors import Cell
 from study.spec.history import DIVERGED, OK
 from study.spec.runs import Configuration, Run
-from study.store.claims_folder import MEASUREMENTS, SCHEMAS
+from study.store.claims_folder import MEASUREMENTS, PICTURES, SCHEMAS
 
 MNIST = DATASETS["mnist"]
 SMALL = replace(FULL, runs=20, unpaired=12, best_epoch=12)
@@ -158,10 +158,11 @@ def study_of(
 ) -> StudyData:
     """Return a study in memory whose runs end at a score, in points; None: diverged."""
     whole = design.runs if runs is None else runs
+    manifest: Any = {"study_id": key, "design": design.to_dict(), "data": {"notice": None}}
 
     def part(planned: Sequence[Run]) -> StudyData:
         mine = [run for run in whole if run in {*planned}]
-        return StudyData(Path(key), {"study_id": key, "design": design.to_dict()}, design, *_tables(design, mine, score))  # type: ignore[typeddict-item]
+        return StudyData(Path(key), manifest, design, *_tables(design, mine, score))  # type: ignore[typeddict-item]
 
     grid = part(design.grid)
     return replace(grid, tuned=part(design.tuned_runs)) if design.tuned else grid
@@ -188,7 +189,11 @@ def _tables(
 
 
 def _ablation(world: World, seeds: Sequence[int], noise: Callable[[], float]) -> Ablation:
-    ways = [("no_bn", "none", 0.0), *(("bn", mode, off) for mode, off in world.modes.items()), ("bn", "population", 0.0)]
+    ways = [
+        ("no_bn", "none", 0.0),
+        *(("bn", mode, off) for mode, off in world.modes.items()),
+        ("bn", "population", 0.0),
+    ]
     rows = [
         {
             "arm": arm, "inference": mode, "seed": seed, "shift": shift, "severity": severity, "batch_size": 32,
@@ -320,9 +325,28 @@ def ledger_of(
         found = pd.DataFrame(rows, columns=SCHEMAS[name].names)
         return change(found[~found.experiment.isin(absent)]) if rows else found
 
-    fixed = Fixed("mnist", extent, alpha, tuple(rows), {key: "0" * 64 for key in EXPERIMENTS})
     ablation = _ablation(world, range(extent.seeds), noise)
+    fixed = _fixed("mnist", extent, alpha, rows)
     return ClaimsData(Path("results/claims"), "claims", fixed, Readers(study, lambda _: ablation, table))
+
+
+def in_memory(
+    name: str,
+    data: DatasetSpec,
+    extent: Extent,
+    measurements: pd.DataFrame,
+    pictures: pd.DataFrame | None = None,
+    studies: Mapping[str, StudyData] | None = None,
+) -> ClaimsData:
+    """Return a ledger of these tables and sub-studies, with all rows and without modes of inference."""
+    tables = {MEASUREMENTS: measurements, PICTURES: SCHEMAS[PICTURES].empty_table().to_pandas()}
+    tables |= {} if pictures is None else {PICTURES: pictures}
+    readers = Readers((studies or {}).get, lambda _: None, tables.__getitem__)
+    return ClaimsData(Path("results") / name, name, _fixed(data.key, extent, 0.05, (*ROWS.values(),)), readers)
+
+
+def _fixed(dataset: str, extent: Extent, alpha: float, rows: Sequence[Row]) -> Fixed:
+    return Fixed(dataset, extent, alpha, tuple(rows), {key: "0" * 64 for key in EXPERIMENTS})
 
 
 def _wobble(world: World, run: Run, rng: np.random.Generator) -> float:
@@ -338,4 +362,3 @@ def cats_known() -> Iterator[None]:
             if key not in DATASETS:
                 patch.setitem(DATASETS, key, replace(MNIST, key=key, name=f"{MNIST.name}, {suffix}"))
         yield
-

@@ -10,26 +10,29 @@ from scipy.stats import spearmanr
 
 from analysis.findings.claims.estimates import Auc, BySeed, Estimators, Exact
 from analysis.findings.claims.from_studies import BN, NO_BN, corruptions_of, mode_points
-from analysis.records.claims import ClaimsData
+from analysis.records.claims import ClaimsData, NotRunYet
 
 THRESHOLD = 0.93
 """The accuracy of row 16."""
+SPLITS = range(5)
+"""Splits of the images of two sets; they stand in the place of seeds."""
 RUNNING, NONE = "running", "none"
 OF_ARM = {NO_BN: NONE, BN: RUNNING}
 """The mode in which an arm's networks predict as the tutorial's."""
 
 
 def by_seed(data: ClaimsData, experiment: str, measure: str, **where: Any) -> pd.Series:
-    """Return the value of a measure by shared seed; NaN where there is one that is none."""
+    """Return the value of a measure by shared seed; NaN of one without a network or a value."""
     rows = data.measured(experiment, measure, data.seeds, **where)
-    return rows.assign(seed=rows.seed.astype(int)).groupby("seed").value.mean(skipna=False)
+    values = rows.assign(seed=rows.seed.astype(int)).groupby("seed").value.mean(skipna=False)
+    return values.reindex([*data.seeds])
 
 
 # --- 1: two sets of images
 
 
 def told_apart(data: ClaimsData, condition: str, origin: float = 0.0) -> Auc:
-    rows = data.measured("two-sample", condition=condition)
+    rows = data.measured("two-sample", seeds=SPLITS, condition=condition)
     table = rows.pivot(index="seed", columns="measure", values="value")
     auc, se, p = (table[name].to_numpy(float) for name in ("auc", "auc_se", "p"))
     return Auc(auc - origin, se, p, int(rows.n.iloc[0]), origin)
@@ -45,8 +48,11 @@ def rank_correlation(data: ClaimsData, arm: str, mode: str) -> BySeed:
     conditions = corruptions_of(accuracy)
     rows = data.measured("shift-size", "shift", data.seeds, arm=arm)
     shift = rows.pivot(index="seed", columns="condition", values="value").reindex([*data.seeds])
+    names = [f"{name}_{severity}" for name, severity in conditions]
+    if not {*names} <= {*shift}:
+        raise NotRunYet(f"not run yet: shift-size has {len({*names} & {*shift})} of {len(names)} corruptions")
     pairs = zip(
-        shift.reindex(columns=[f"{name}_{severity}" for name, severity in conditions]).to_numpy(float),
+        shift[names].to_numpy(float),
         accuracy[conditions].to_numpy(float),
         strict=True,
     )

@@ -202,7 +202,9 @@ def test_a_seed_without_a_value_is_counted_and_named() -> None:
 
 
 def test_an_identity_without_a_value_is_undecided() -> None:
-    found = entry_of("11", change=lambda table: table.assign(value=table.value.mask(table.experiment == "single-image")))
+    found = entry_of(
+        "11", change=lambda table: table.assign(value=table.value.mask(table.experiment == "single-image"))
+    )
     assert (found.verdict, found.reason) == (UNDECIDED, "10 of 10 networks have no value")
 
 
@@ -219,7 +221,9 @@ def test_one_flip_contradicts_an_identity() -> None:
 def failing(n: int) -> Any:
     """Without batch normalisation, n runs of the deepest networks fail."""
     return lambda key, run, planted: (
-        (11.0 if run.arm == "no_bn" and run.seed < n else 95.0) if key == "depth" and run.cell["depth"] == 10 else planted
+        (11.0 if run.arm == "no_bn" and run.seed < n else 95.0)
+        if key == "depth" and run.cell["depth"] == 10
+        else planted
     )
 
 
