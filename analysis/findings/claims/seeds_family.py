@@ -9,7 +9,6 @@ that it lies within. Either verdict on it is wrong with probability alpha at mos
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,14 +22,6 @@ from study.spec.claims.rules import Rule
 
 Floats = NDArray[np.float64]
 UNIT = "seeds"
-
-
-@dataclass(frozen=True)
-class Column:
-    """A row's values (seeds,) less one of its bounds."""
-
-    bound: float
-    values: Floats
 
 
 def judge(values: Mapping[str, Floats], rows: Mapping[str, Row], alpha: float, size: int) -> dict[str, Judged]:
@@ -57,51 +48,50 @@ def judge(values: Mapping[str, Floats], rows: Mapping[str, Row], alpha: float, s
     return found | {key: _too_short(of, alpha) for key, of in short.items()}
 
 
-def _columns(values: Floats, rule: Rule) -> list[Column]:
+def _columns(values: Floats, rule: Rule) -> list[Floats]:
+    """Return the values less each bound of the rule."""
     bounds = (-rule.bound, rule.bound) if rule.kind == WITHIN else (rule.bound,)
-    return [Column(bound, values - bound) for bound in bounds]
+    return [values - bound for bound in bounds]
 
 
-def _members(columns: Mapping[str, Sequence[Column]], level: float) -> dict[str, list[Member]]:
+def _members(columns: Mapping[str, Sequence[Floats]], level: float) -> dict[str, list[Member]]:
     """Return the members of each row, of one family of all columns."""
-    table = np.column_stack([column.values for of in columns.values() for column in of])
+    table = np.column_stack([column for of in columns.values() for column in of])
     members = iter(simultaneous_inference(table, level))
     return {key: [next(members) for _ in of] for key, of in columns.items()}
 
 
 def _judged(row: Row, values: Floats, members: Sequence[Member], partial: str | None) -> Judged:
-    columns = _columns(values, row.rule)
-    alone = [simultaneous_inference(column.values[:, None])[0] for column in columns]
-    last, interval = columns[-1], members[-1].interval
-    n, n_seeds = interval.n, len(values)
+    alone = [simultaneous_inference(column[:, None])[0] for column in _columns(values, row.rule)]
+    interval, known = members[-1].interval, values[np.isfinite(values)]
+    estimate, n, n_seeds = math.fsum(known) / len(known), len(known), len(values)
     lacking = f"{n_seeds - n} of {n_seeds} seeds have no value" if n < n_seeds else None
-    why = joined(interval.reason, lacking, note_of(row), partial)
     return Judged(
-        interval.estimate + last.bound,
-        interval.low + last.bound,
-        interval.high + last.bound,
+        estimate,
+        estimate - (interval.estimate - interval.low),
+        estimate + (interval.high - interval.estimate),
         interval.level,
-        _p(alone, n_seeds),
-        _p(members, n_seeds),
+        _p(alone),
+        _p(members),
         n,
         UNIT,
-        why,
+        joined(interval.reason, lacking, note_of(row), partial),
     )
 
 
-def _p(members: Sequence[Member], n_seeds: int) -> float:
+def _p(members: Sequence[Member]) -> float:
     """Return the p of the row's bound, or of its two bounds."""
-    pvalues = [_two_sided(member, n_seeds) for member in members]
+    pvalues = [*map(_two_sided, members)]
     if len(members) == 1:
         return pvalues[0]
     inwards = (members[0].interval.estimate > 0, members[1].interval.estimate < 0)
     return of_two_bounds(max(p / 2 if inside else 1 - p / 2 for p, inside in zip(pvalues, inwards, strict=True)))
 
 
-def _two_sided(member: Member, n_seeds: int) -> float:
+def _two_sided(member: Member) -> float:
     """Return a member's p; where all its values are equal and not 0, no pattern reaches them but their own."""
-    no_spread = math.isnan(member.test.pvalue) and member.interval.low == member.interval.high
-    return 1 / (1 + (2**n_seeds if is_exact(n_seeds) else MAX_PATTERNS)) if no_spread else member.test.pvalue
+    n, no_spread = member.interval.n, math.isnan(member.test.pvalue) and member.interval.low == member.interval.high
+    return 1 / (1 + (2**n if is_exact(n) else MAX_PATTERNS)) if no_spread else member.test.pvalue
 
 
 def _too_short(values: Floats, alpha: float) -> Judged:

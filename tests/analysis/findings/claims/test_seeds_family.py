@@ -103,7 +103,7 @@ def test_an_adjusted_p_is_at_most_alpha_exactly_where_the_interval_excludes_the_
 @pytest.mark.parametrize(("value", "verdict"), [(1.0, SUPPORTED), (0.0, CONTRADICTED), (0.2, UNDECIDED)])
 def test_values_without_a_spread_have_an_interval_without_width_and_the_smallest_p(value: float, verdict: str) -> None:
     found = judge({"15a": np.full(10, value), "12d": VALUES["15a"].repeat(2)[:10]}, ROWS, 0.05, 2)["15a"]
-    assert (found.low, found.high) == pytest.approx((value, value))
+    assert found.low == found.estimate == found.high == value
     assert found.p_adjusted == (1.0 if value == 0.2 else 1 / (1 + 2**10))
     assert "the spread is zero" in found.reason
     assert entry(ROWS["15a"], found, 0.05).verdict == verdict
