@@ -29,8 +29,8 @@ from analysis.findings.modes.inference_modes import Modes, modes
 from analysis.findings.secondary.all_pairs import AllPairs, all_pairs
 from analysis.findings.secondary.balanced_accuracy import BalancedAccuracy, balanced_accuracies
 from analysis.findings.secondary.generalisation import Generalisation, generalisation
+from analysis.findings.secondary.sensitivity import Sensitivity, sensitivity
 from analysis.findings.secondary.typical_pair import TypicalPair, typical_pairs
-from analysis.findings.sensitivity import Sensitivity, sensitivity
 from analysis.findings.tuning import Tuned, tuned
 from analysis.records.cells import Grid, Levels
 from analysis.records.pairs import Pairs, over_cells, pair, zero_rounding_noise
