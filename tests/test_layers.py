@@ -136,7 +136,7 @@ def test_no_command_imports_another() -> None:
 def test_a_folder_has_at_most_eighteen_entries_and_says_its_contract() -> None:
     for module, path in modules().items():
         if path.name == "__init__.py":
-            entries = [entry for entry in path.parent.iterdir() if entry.name != "__pycache__"]
+            entries = [entry for entry in path.parent.iterdir() if entry.name not in ("__pycache__", "py.typed")]
             assert len(entries) <= 18, module
             assert ast.get_docstring(ast.parse(path.read_text("utf-8"))), module
 

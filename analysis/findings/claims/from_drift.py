@@ -1,9 +1,11 @@
 """Rows on internal covariate shift: drift a step, spread of batch means and gradient ICS by layer and arm.
 
-A layer's value is the mean over the measured steps; an arm's the mean over layers of these.
+A layer's value is the mean over the measured steps. Arms are compared by the mean of logarithms over steps and layers:
+a single step with a tiny gradient would carry a mean of ratios.
 """
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,17 +19,18 @@ BATCH = 64
 DRIFT, SAMPLING, GRADIENT = "drift", "sampling", "gradient_l2"
 
 
-def by_layer(data: ClaimsData, experiment: str, measure: str, arm: str) -> pd.DataFrame:
-    """Return the mean over steps, a row a seed and a column a layer; NaN where a step has none."""
+def by_layer(data: ClaimsData, experiment: str, measure: str, arm: str, log: bool = False) -> pd.DataFrame:
+    """Return the mean over steps, of logarithms if ``log``, a row a seed and a column a layer; NaN where a step has
+    none."""
     rows = data.measured(experiment, measure, data.seeds, arm=arm)
-    rows = rows.assign(seed=rows.seed.astype(int), layer=rows.layer.astype(int))
+    values = _log(rows.value) if log else rows.value
+    rows = rows.assign(seed=rows.seed.astype(int), layer=rows.layer.astype(int), value=values)
     return rows.groupby(["seed", "layer"]).value.mean(skipna=False).unstack("layer")
 
 
-def _log(values: pd.DataFrame) -> pd.DataFrame:
-    """Return logarithms; NaN of what is not above 0."""
-    table = values.to_numpy(float)
-    return pd.DataFrame(np.log(np.where(table > 0, table, np.nan)), values.index, values.columns)
+def _log(values: Any) -> Any:
+    """Return the logarithms of a table or a column; NaN of what is not above 0."""
+    return np.log(values.where(values > 0))
 
 
 def against_law(data: ClaimsData, experiment: str) -> BySeed:
@@ -44,8 +47,7 @@ def growth(data: ClaimsData, experiment: str, measure: str) -> BySeed:
 def log_ratio(data: ClaimsData, experiment: str, measure: str, arm: str) -> BySeed:
     """7: the logarithm of an arm's value over that without batch normalisation."""
     of_arm, without = (
-        _log(by_layer(data, experiment, measure, name).mean(axis=1, skipna=False).to_frame())[0]
-        for name in (arm, NO_BN)
+        by_layer(data, experiment, measure, name, log=True).mean(axis=1, skipna=False) for name in (arm, NO_BN)
     )
     return BySeed(of_arm - without)
 
