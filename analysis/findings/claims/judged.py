@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from analysis.findings.claims.ledger import LedgerEntry
-from study.spec.claims.rows import Row
+from study.spec.claims.rows import LIMITS, Row
 from study.spec.claims.rules import NOT_ASKED, UNDECIDED
 
 WITHIN = "within"
@@ -35,8 +35,10 @@ def entry(row: Row, judged: Judged, alpha: float, command: str = "") -> LedgerEn
     if verdict in judged.tested and not judged.p_adjusted <= alpha:
         verdict = UNDECIDED
         reason = joined(f"its adjusted p of {judged.p_adjusted:.2g} is above {alpha:g}", reason)
+    least, most = LIMITS.get(row.unit, (-math.inf, math.inf))
+    low, high = (min(max(end, least), most) for end in (judged.low, judged.high))
     return LedgerEntry(
-        row, verdict, judged.estimate, judged.low, judged.high, judged.level, judged.p, judged.p_adjusted, judged.n,
+        row, verdict, judged.estimate, low, high, judged.level, judged.p, judged.p_adjusted, judged.n,
         judged.n_unit, reason, command,
     )  # fmt: skip
 

@@ -22,6 +22,8 @@ from study.spec.claims.rules import Rule
 
 Floats = NDArray[np.float64]
 UNIT = "seeds"
+ROUNDED = 12
+"""Decimal places of a value, in the row's unit."""
 
 
 def judge(values: Mapping[str, Floats], rows: Mapping[str, Row], alpha: float, size: int) -> dict[str, Judged]:
@@ -49,9 +51,9 @@ def judge(values: Mapping[str, Floats], rows: Mapping[str, Row], alpha: float, s
 
 
 def _columns(values: Floats, rule: Rule) -> list[Floats]:
-    """Return the values less each bound of the rule."""
+    """Return the values less each bound of the rule; one that is at a bound but for rounding is at it."""
     bounds = (-rule.bound, rule.bound) if rule.kind == WITHIN else (rule.bound,)
-    return [values - bound for bound in bounds]
+    return [np.round(values - bound, ROUNDED) for bound in bounds]
 
 
 def _members(columns: Mapping[str, Sequence[Floats]], level: float) -> dict[str, list[Member]]:

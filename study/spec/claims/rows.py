@@ -23,6 +23,9 @@ MARGIN = 0.2
 """Points of accuracy that would not matter; other units have 10 % of a ratio, 0.02 of an AUC, 0.01 a layer of a slope.
 """
 
+LIMITS: Mapping[str, tuple[float, float]] = {"share": (-1, 1), "correlation": (-1, 1), "AUC": (-0.5, 1)}
+"""By unit, the smallest and the largest value that there can be: no interval reaches further."""
+
 
 @dataclass(frozen=True)
 class Row:
