@@ -21,6 +21,7 @@ from analysis.findings.accuracy_shares import (
 )
 from analysis.findings.answer import Answer, answers, cross_fitted
 from analysis.findings.arms import ArmCell, Claim, arm_cells, claims
+from analysis.findings.claims.ledger import Ledger
 from analysis.findings.comparison import Comparison, compared
 from analysis.findings.contrasts import Contrast, compute_contrasts
 from analysis.findings.curves import Curve, DifferenceCurve, arm_curves, difference_curves
@@ -153,6 +154,8 @@ class Results:
     """Comparisons by arm with each of the other studies that were named."""
     balanced: list[BalancedAccuracy]
     """By arm, where the classes are not of equal size."""
+    ledger: Ledger | None = None
+    """None of an ordinary study."""
 
 
 def analyse(study: StudyData, alpha: float, margin: float, others: Sequence[StudyData] = ()) -> Results:

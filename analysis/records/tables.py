@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from analysis.errors import AnalysisError
 from analysis.records.cells import cell_key, levels, pair_key, run_key
+from analysis.records.claims import ClaimsData
 from study.errors import StudyError, quote
 from study.spec.arms import DEFAULT_ARMS, default_baseline
 from study.spec.checks import nearest
@@ -59,6 +60,8 @@ class StudyData:
     """The study of which this is a slice; None of a whole one."""
     at: Mapping[str, Level] = field(default_factory=dict)
     """Of a slice, the level of each factor that it has one of."""
+    claims: ClaimsData | None = None
+    """What the tutorial's ledger is made of, where this is its study at the tutorial's setting."""
 
     @property
     def name(self) -> str:
