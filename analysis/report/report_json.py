@@ -68,6 +68,7 @@ def contents(study: StudyData, results: Results, first: Screen) -> dict[str, Any
             "tuned": results.tuned,
             "comparisons": results.comparisons,
             **({"balanced_accuracy": results.balanced} if results.balanced else {}),
+            **({} if results.ledger is None else {"tutorial_ledger": results.ledger}),
         },
         study.cell_key,
     )
