@@ -8,8 +8,8 @@ import pandas as pd
 from analysis.findings.claims.curves import Line, line_of
 from analysis.records.claims import ClaimsData
 from analysis.records.tables import StudyData
-from study.spec.claims.rows import ACTIVATIONS
 from study.spec.claims.experiments import ALL
+from study.spec.claims.rows import ACTIVATIONS
 
 
 @dataclass(frozen=True)

@@ -29,5 +29,7 @@ def measured(measurements: pd.DataFrame, level: float) -> list[Measurement]:
     found = []
     for keys, rows in measurements.groupby(KEYS, sort=False, dropna=False):
         of_seeds = rows.astype({"seed": float}).groupby("seed", dropna=False).value.mean().to_numpy(float)
-        found.append(Measurement(*map(str, keys), t_interval(of_seeds, level), len(of_seeds)))
+        experiment, measure, condition, arm, mode = map(str, keys)
+        value = t_interval(of_seeds, level)
+        found.append(Measurement(experiment, measure, condition, arm, mode, value, len(of_seeds)))
     return found

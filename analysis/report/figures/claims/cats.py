@@ -33,7 +33,9 @@ def cats(found: CatsPanels, medium: Medium = WIDE) -> Figure:
     conditions = [name for name in CONDITIONS if any(name in answers.shares for answers in found.accuracy)]
     n_answers = max(len(found.accuracy), 1)
     height = max(0.62 if medium.stacked else 0.7, 0.1 * n_answers + 0.2)
-    figure = Figure(figsize=(medium.width, height * len(conditions) + (1.35 if medium.stacked else 0.95)), layout="constrained")
+    figure = Figure(
+        figsize=(medium.width, height * len(conditions) + (1.55 if medium.stacked else 0.95)), layout="constrained"
+    )
     widths = [1.0, 1.15, 1.15] if medium.stacked else [1.35, 1.5, 1.5]
     grid = figure.subplots(len(conditions), 3, squeeze=False, gridspec_kw={"width_ratios": widths})
     for name, (images, accuracy, as_other) in zip(conditions, grid, strict=True):
@@ -44,7 +46,7 @@ def cats(found: CatsPanels, medium: Medium = WIDE) -> Figure:
     grid[0][1].set_title("accuracy (%)", size=SMALL)
     grid[0][2].set_title("cats answered\nas dogs (%)" if medium.stacked else "cats answered as dogs (%)", size=SMALL)
     handles, labels = grid[0][1].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper left", ncols=2 if medium.stacked else 3, fontsize=SMALL)
+    figure.legend(handles, labels, loc="outside upper left", ncols=1 if medium.stacked else 3, fontsize=SMALL)
     return figure
 
 
@@ -54,7 +56,9 @@ def _draw_images(axes: Axes, pictures: Pictures | None, condition: str, n: int) 
     images = [] if pictures is None else pictures.by_condition.get(condition, [])
     if images:
         step = max(1, len(images) // n)
-        strip = np.hstack([image for shown in images[::step] for image in (shown, np.full((shown.shape[0], 1), np.nan))])
+        strip = np.hstack(
+            [image for shown in images[::step] for image in (shown, np.full((shown.shape[0], 1), np.nan))]
+        )
         strip = np.repeat(np.repeat(strip[:, :-1], ENLARGED, 0), ENLARGED, 1)
         axes.imshow(np.ma.masked_invalid(strip), cmap="gray", vmin=0, vmax=1, interpolation="none")
 

@@ -22,7 +22,9 @@ def depth_panels(panels: Sequence[DepthPanel], medium: Medium = WIDE) -> Figure:
     columns, height = max(map(len, filled)), HEIGHT_NARROW if medium.stacked else HEIGHT
     figure = Figure(figsize=(medium.width, height * len(filled) + 0.4), layout="constrained")
     grid = figure.subplots(len(filled), columns, squeeze=False, sharey=True, sharex=True)
-    errors = Errors.around(value for panel in panels for seeds in panel.seeds.values() for row in seeds for value in row)
+    errors = Errors.around(
+        value for panel in panels for seeds in panel.seeds.values() for row in seeds for value in row
+    )
     for row, of in zip(grid, filled, strict=True):
         for axes, panel in zip(row, of, strict=False):
             _draw(axes, panel, errors, medium)
@@ -31,7 +33,9 @@ def depth_panels(panels: Sequence[DepthPanel], medium: Medium = WIDE) -> Figure:
         row[0].set_ylabel("accuracy (%), stretched", size=SMALL if medium.stacked else None)
     figure.supxlabel("hidden layers", size="medium")
     named = {handle.get_label(): handle for axes in figure.axes for handle in axes.get_legend_handles_labels()[0]}
-    figure.legend(handles=[*named.values()], loc="outside upper left", ncols=2 if medium.stacked else 4, handlelength=2.6)
+    figure.legend(
+        handles=[*named.values()], loc="outside upper left", ncols=2 if medium.stacked else 4, handlelength=2.6
+    )
     return figure
 
 
@@ -54,7 +58,9 @@ def _draw(axes: Axes, panel: DepthPanel, errors: Errors, medium: Medium) -> None
     axes.tick_params(labelsize=SMALL)
     weights = NAMES.get(panel.weights, "")
     between = ",\n" if medium.stacked else ", "
-    axes.set_title(f"{panel.title}{between}{weights}" if weights else panel.title, size=SMALL if medium.stacked else None)
+    axes.set_title(
+        f"{panel.title}{between}{weights}" if weights else panel.title, size=SMALL if medium.stacked else None
+    )
 
 
 def _spread(n: int) -> list[float]:

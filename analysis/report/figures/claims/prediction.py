@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from analysis.report import number_format as fmt
-from analysis.report.figures.style import WIDE, Medium, arm_style, styled
+from analysis.report.figures.style import GREY, WIDE, Medium, arm_style, styled
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,13 @@ class Predicted:
 
 HEIGHT = 0.95
 BINS = 60
+BELOW = 0.14
+"""How far the interval stands below its runs."""
+LOOKS = [
+    Line2D([], [], color=GREY, linestyle="", marker=".", label="a run"),
+    Line2D([], [], color=GREY, linewidth=1.8, marker="|", label="prediction interval of one more run"),
+    Line2D([], [], color="black", linestyle="", marker="D", markersize=5, label="reported by the tutorial"),
+]
 
 
 @styled
@@ -33,28 +41,22 @@ def predicted(arms: Sequence[Predicted], medium: Medium = WIDE) -> Figure:
     figure = Figure(figsize=(medium.width, HEIGHT * len(arms) + 0.75), layout="constrained")
     axes = figure.subplots()
     for place, of in enumerate(arms):
-        _draw(axes, place, of, medium)
+        _draw(axes, place, of)
     axes.set_ylim(len(arms) - 0.45, -0.6)
-    axes.set_yticks([])
+    axes.set_yticks(range(len(arms)), [fmt.side(of.arm) for of in arms])
+    axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.set_xlabel("test accuracy after the last epoch (%)")
-    handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper left", ncols=1 if medium.stacked else 3)
+    figure.legend(handles=LOOKS, loc="outside upper left", ncols=1 if medium.stacked else 3)
     return figure
 
 
-def _draw(axes: Axes, place: int, of: Predicted, medium: Medium) -> None:
-    look, is_first = arm_style(of.arm), place == 0
-    axes.plot(of.runs, [place - up for up in _stacked(of.runs)], ".", color=look["color"], markersize=3, alpha=0.7)
+def _draw(axes: Axes, place: int, of: Predicted) -> None:
+    colour = arm_style(of.arm)["color"]
+    axes.plot(of.runs, [place - up for up in _stacked(of.runs)], ".", color=colour, markersize=3, alpha=0.7)
     if math.isfinite(of.low) and math.isfinite(of.high):
-        label = "prediction interval of one more run" if is_first else None
-        axes.plot([of.low, of.high], [place + 0.14] * 2, "|-", color=look["color"], linewidth=1.8, label=label)
-    label = "reported by the tutorial" if is_first else None
-    axes.plot([of.reported], [place + 0.14], "D", color="black", markersize=5, label=label)
-    axes.annotate(
-        fmt.side(of.arm), (of.reported, place + 0.14), (7, 0), textcoords="offset points", va="center",
-        color=look["color"],
-    )  # fmt: skip
+        axes.plot([of.low, of.high], [place + BELOW] * 2, "|-", color=colour, linewidth=1.8)
+    axes.plot([of.reported], [place + BELOW], "D", color="black", markersize=5)
 
 
 def _stacked(values: Sequence[float]) -> list[float]:

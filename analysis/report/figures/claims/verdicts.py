@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from textwrap import wrap
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -37,14 +38,15 @@ class Mark:
 
 @dataclass(frozen=True)
 class DrawnRow:
-    """A row of the drawing: of a claim, with no mark, or of a half-claim."""
+    """A line of the drawing."""
 
     label: str
-    verdict: str
-    mark: Mark | None
+    role: str
+    """``claim``, ``statement`` of the rows below it, or ``row``."""
+    verdict: str = ""
+    mark: Mark | None = None
     text: str = ""
-    """What stands beside it where there is room."""
-    is_claim: bool = False
+    """What stands beside a row where there is room."""
 
 
 def mark_of(rule: Rule, verdict: str, estimate: float, low: float, high: float) -> Mark | None:
@@ -72,62 +74,86 @@ def _over(distance: float, half: float) -> float:
     return max(-FARTHEST, min(FARTHEST, distance / half)) if half else far
 
 
-LINE = 0.152
-"""Inches of a row."""
+LINE = 0.143
+"""Inches of a line of text."""
 TOP, BOTTOM = 0.42, 0.5
+INDENT = 9.0
+"""Points by which a row stands behind its claim."""
+LETTERS = 46
+"""Letters of a claim in a line of the narrow drawing."""
 TICKS = (-100, -10, -1, 0, 1, 10, 100)
 
 
 @styled
 def ledger(rows: Sequence[DrawnRow], medium: Medium = WIDE) -> Figure:
-    """Draw every row below its claim: the claimed region is shaded; texts beside the marks where there is room."""
-    left = 72 * 0.1 + max((small_width(row.label) for row in rows if not row.is_claim), default=0.0)
-    right = 6.0 if medium.stacked else max((small_width(row.text) for row in rows), default=0.0)
-    height = TOP + BOTTOM + LINE * len(rows)
+    """Draw every row below its claim, the claimed region shaded; with statements and numbers where there is room."""
+    shown = [_wrapped(row) for row in rows if row.role != "statement"] if medium.stacked else [*rows]
+    of_rows = [row for row in shown if row.role == "row"]
+    left = 4 + INDENT + max((small_width(row.label) for row in of_rows), default=0.0)
+    right = 6.0 if medium.stacked else max((small_width(row.text) for row in of_rows), default=0.0)
+    n_lines = sum(row.label.count("\n") + 1 for row in shown)
+    height = TOP + BOTTOM + LINE * n_lines
     figure = Figure(figsize=(medium.width, height))
-    axes = figure.add_axes(
-        (left / 72 / medium.width, BOTTOM / height, 1 - (left + right + 4) / 72 / medium.width, LINE * len(rows) / height)
-    )
-    _region(axes, len(rows))
-    for place, row in enumerate(rows):
-        _draw(axes, place, row, left, is_room=not medium.stacked)
-    _key(figure, rows, height, 3 if medium.stacked else 6)
+    points = 72 * medium.width
+    place = (left / points, BOTTOM / height, 1 - (left + right + 4) / points, LINE * n_lines / height)
+    axes = figure.add_axes(place)
+    _axis(axes, n_lines)
+    _draw(axes, shown, left, points, is_room=not medium.stacked)
+    _key(figure, of_rows, height, 3 if medium.stacked else 6)
     return figure
 
 
-def _region(axes: Axes, n: int) -> None:
+def _wrapped(row: DrawnRow) -> DrawnRow:
+    return replace(row, label="\n".join(wrap(row.label, LETTERS))) if row.role == "claim" else row
+
+
+def _axis(axes: Axes, n_lines: int) -> None:
     axes.set_xscale("symlog", linthresh=1.0, linscale=0.8)
-    axes.set(xlim=(-1.15 * FARTHEST, 1.15 * FARTHEST), ylim=(n - 0.5, -0.5))
-    axes.axvspan(0, 1.15 * FARTHEST, color=GREY, alpha=0.13, linewidth=0)
-    axes.axvline(0, color=GREY, linewidth=0.8)
+    axes.set(xlim=(-1.15 * FARTHEST, 1.15 * FARTHEST), ylim=(n_lines, 0))
     axes.xaxis.set_major_locator(FixedLocator(TICKS))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:+g}" if value else "0")
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:+g}".replace("-", "−") if value else "0")
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
-    axes.set_xlabel("half-widths of its interval inside (+) or outside (−)\nthe claimed region")
+    axes.set_xlabel("half-widths inside (+) or outside (−)\nthe claimed region")
 
 
-def _draw(axes: Axes, place: int, row: DrawnRow, left: float, is_room: bool) -> None:
-    """Draw a row; ``left`` are the points left of the axes."""
+def _draw(axes: Axes, rows: Sequence[DrawnRow], left: float, points: float, is_room: bool) -> None:
+    """Draw the lines from above; ``left`` are the points left of the axes, of ``points`` in all."""
+    top = 0
+    for row in rows:
+        n = row.label.count("\n") + 1
+        middle = top + n / 2
+        if row.role == "claim":
+            whole = axes.get_position().width
+            ends = (-left / points / whole, (1 - left / points) / whole)
+            axes.axhspan(top, top + n, *ends, facecolor=GREY, alpha=0.22, linewidth=0, clip_on=False)
+        elif row.role == "row":
+            axes.fill_betweenx([top, top + n], 0, 1.15 * FARTHEST, facecolor=GREY, alpha=0.13, linewidth=0)
+            axes.plot([0, 0], [top, top + n], color=GREY, linewidth=0.8)
+        _write(axes, middle, row, left, is_room)
+        top += n
+
+
+def _write(axes: Axes, middle: float, row: DrawnRow, left: float, is_room: bool) -> None:
+    """Write a line's texts and draw its mark."""
     beside = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "va": "center", "size": SMALL}
-    if row.is_claim:
-        axes.axhspan(place - 0.5, place + 0.5, facecolor=GREY, alpha=0.18, linewidth=0)
-        axes.annotate(row.label, (0, place), (-left + 4, 0), weight="bold", **beside)  # type: ignore[arg-type]
-        return
-    axes.annotate(row.label, (0, place), (-left + 4, 0), **beside)  # type: ignore[arg-type]
+    weight, indent = ("bold", 0.0) if row.role == "claim" else ("normal", INDENT if row.role == "row" else 0.0)
+    axes.annotate(row.label, (0, middle), (-left + 4 + indent, 0), weight=weight, **beside)  # type: ignore[arg-type]
     if is_room and row.text:
-        axes.annotate(row.text, (1, place), (5, 0), **beside)  # type: ignore[arg-type]
+        axes.annotate(row.text, (1, middle), (5, 0), **beside)  # type: ignore[arg-type]
     if row.mark is not None and row.verdict in LOOKS:
         colour, marker = LOOKS[row.verdict]
-        axes.plot([row.mark.low, row.mark.high], [place, place], color=colour, linewidth=1.4)
-        axes.plot([row.mark.middle], [place], marker, color=colour, markersize=3.6)
+        axes.plot([row.mark.low, row.mark.high], [middle, middle], color=colour, linewidth=1.4)
+        axes.plot([row.mark.middle], [middle], marker, color=colour, markersize=3.6)
 
 
 def _key(figure: Figure, rows: Sequence[DrawnRow], height: float, columns: int) -> None:
     """Name the looks of the verdicts that there are, above the rows."""
-    found = [verdict for verdict in LOOKS if any(row.verdict == verdict and not row.is_claim for row in rows)]
-    handles = [Line2D([], [], color=LOOKS[name][0], marker=LOOKS[name][1], markersize=3.6, label=name) for name in found]
+    found = [verdict for verdict in LOOKS if any(row.verdict == verdict for row in rows)]
+    handles = [
+        Line2D([], [], color=LOOKS[name][0], marker=LOOKS[name][1], markersize=3.6, label=name) for name in found
+    ]
     if handles:
         place = (0.0, 1 - 0.04 / height)
         figure.legend(

@@ -48,10 +48,14 @@ def _figure(claims: ClaimsData, experiment: str, name: str, level: float, begun:
 
 def _headline(as_other: Sequence[Answers], begun: str) -> str:
     """Return the share of cats answered as dogs without their background, in both arms."""
-    shares = {of.arm: of.shares[FADED] for of in reversed(as_other) if of.mode in ("none", "running") and FADED in of.shares}
+    shares = {
+        of.arm: of.shares[FADED] for of in reversed(as_other) if of.mode in ("none", "running") and FADED in of.shares
+    }
     ends = [f"{fmt.percent(shares[arm].estimate, 0)} {fmt.side(arm)}" for arm in DEFAULT_ARMS if arm in shares]
     if not ends:
-        return "what networks answer under other backgrounds" if begun else "What networks answer under other backgrounds"
+        return (
+            "what networks answer under other backgrounds" if begun else "What networks answer under other backgrounds"
+        )
     ends[1:] = [end.removesuffix(" BN") for end in ends[1:]]
     return f"{'cats' if begun else 'Background gone, cats'} called dogs: {', '.join(ends)}"
 

@@ -26,7 +26,7 @@ def figure(claims: ClaimsData, level: float) -> Figure | None:
     if not drift:
         return None
     spread, live = (_lines(by_layer, claims, name, level) for name in ("sampling", "live"))
-    law = f"1/sqrt({BATCH_SIZE}), the law of chance"
+    law = f"1/sqrt({BATCH_SIZE})"
     rows = [
         LineRow("drift a step", _panels(drift, drift), is_logarithmic=True),
         LineRow("spread of\nbatch means", _panels(spread, drift), law=CHANCE_SPREAD, law_name=law),
@@ -42,7 +42,7 @@ def figure(claims: ClaimsData, level: float) -> Figure | None:
         draw=partial(line_grid, rows, [*map(title, drift)], "layer"),
         alt=f"Drift a step: {_in_words(drift)}. Spread of batch means: {_in_words(spread)}. Live units, share:"
         f" {_in_words(live)}.",
-        caption=_caption(level, "layers", "the steps"),
+        caption=f"{_caption(level, 'layers', 'the steps')} Dashed: {law}, the spread that chance alone gives.",
         table=_table(DRIFT, "Drift, spread and live units by layer", "layer", drift=drift, spread=spread, live=live),
     )
 
@@ -150,4 +150,8 @@ def _table(name: str, caption: str, axis: str, **measures: Lines) -> Table:
 
 
 def _shown(mean: float, low: float, high: float) -> str:
-    return fmt.size(mean, low, high) if fmt.digits(low, high, 1) < fmt.MAX_DIGITS else f"{mean:.3g} [{low:.3g}, {high:.3g}]"
+    return (
+        fmt.size(mean, low, high)
+        if fmt.digits(low, high, 1) < fmt.MAX_DIGITS
+        else f"{mean:.3g} [{low:.3g}, {high:.3g}]"
+    )

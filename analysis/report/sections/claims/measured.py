@@ -22,9 +22,7 @@ def table(claims: ClaimsData, level: float) -> Table | None:
         Column("mean [interval]", _shown, ("mean", "mean_low", "mean_high")),
         count_column("seeds", "n"),
     ]
-    caption = (
-        f"What the probes measured: means over seeds, of all layers and steps, with {fmt.level(level)} intervals, pointwise"
-    )
+    caption = f"What the probes measured: means over seeds, of all layers and steps, with {fmt.level(level)} intervals, pointwise"
     return Table(MEASURED, caption, columns, [*map(_row, found)]) if found else None
 
 

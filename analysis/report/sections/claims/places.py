@@ -46,4 +46,8 @@ def is_anchor(place: str) -> bool:
 def in_words(place: str) -> str:
     """Return what a link to a place says."""
     kind, _, name = place.partition("-")
-    return {"figure": "figure", "table": "measurements"}.get(kind, WORDS.get(place, place)) if name else WORDS.get(place, place)
+    return (
+        {"figure": "figure", "table": "measurements"}.get(kind, WORDS.get(place, place))
+        if name
+        else WORDS.get(place, place)
+    )

@@ -1,8 +1,9 @@
 """The ledger as tables: the claims, and under them every row; and as a figure."""
 
-import math
 from collections.abc import Collection, Iterator
 from functools import partial
+from itertools import groupby
+from textwrap import wrap
 from typing import Any
 
 from analysis.findings.claims.ledger import Ledger, LedgerEntry
@@ -33,11 +34,8 @@ def every_row(ledger: Ledger, results: Results, drawn: Collection[str]) -> Table
     """Return all rows in the order of the claims; ``drawn`` as ``places.place`` takes it."""
     entries = {entry.row.key: entry for entry in ledger.entries}
     columns = [
-        text_column("row", "row"),
-        Column("claim", str, ("claim",)),
-        text_column("statement", "statement"),
-        text_column("quantity", "quantity"),
-        text_column("condition", "condition"),
+        Column("row", lambda row, statement: in_lines(f"{row}: {statement}"), ("row", "statement"), is_text=True),
+        Column("quantity and condition", _measured, ("quantity", "condition"), is_text=True),
         Column(
             "estimate [simultaneous interval]", lambda key, *_: words.number(entries[key]),
             ("row", "estimate", "low", "high", "unit"),
@@ -88,8 +86,21 @@ def _region(kind: str, bound: float, unit: str) -> str:
     return f"{kind} {'±' if kind in ('within', 'exact') and bound else ''}{bound:g} {unit}"
 
 
+def _measured(quantity: str, condition: str) -> str:
+    return in_lines(f"{quantity}; {condition}")
+
+
+LETTERS = 36
+"""Of a line of a long text in the table, at least."""
+
+
+def in_lines(text: str) -> str:
+    """Return a text that breaks into lines of some 36 letters and no shorter ones, whatever the room."""
+    return " ".join(line.replace(" ", "\N{NO-BREAK SPACE}") for line in wrap(text, LETTERS))
+
+
 def _remark(reason: str, command: str) -> str:
-    return ": ".join(filter(None, (reason, command))) or fmt.NO_NUMBER
+    return in_lines(": ".join(filter(None, (reason, command)))) or fmt.NO_NUMBER
 
 
 def _link(section: str) -> str:
@@ -128,9 +139,15 @@ def _caption(ledger: Ledger) -> str:
 
 def _drawn(ledger: Ledger) -> Iterator[verdicts.DrawnRow]:
     for claim in ledger.claims:
-        yield verdicts.DrawnRow(words.claim_line(claim), claim.verdict, None, is_claim=True)
-        for entry in claim.entries:
-            mark = verdicts.mark_of(entry.row.rule, entry.verdict, entry.estimate, entry.low, entry.high)
-            has_number = not math.isnan(entry.estimate) or math.isfinite(entry.low)
-            text = words.number(entry) if has_number else entry.verdict
-            yield verdicts.DrawnRow(entry.row.key, entry.verdict, mark, text)
+        yield verdicts.DrawnRow(words.claim_line(claim), "claim")
+        for statement, entries in groupby(claim.entries, key=lambda entry: entry.row.statement):
+            if statement != words.CLAIMS[claim.claim]:
+                yield verdicts.DrawnRow(statement, "statement")
+            yield from map(_drawn_row, entries)
+
+
+def _drawn_row(entry: LedgerEntry) -> verdicts.DrawnRow:
+    mark = verdicts.mark_of(entry.row.rule, entry.verdict, entry.estimate, entry.low, entry.high)
+    number = words.number(entry)
+    text = entry.verdict if number == fmt.NO_NUMBER else number
+    return verdicts.DrawnRow(entry.row.key, "row", entry.verdict, mark, text)

@@ -56,7 +56,7 @@ def bare_number(entry: LedgerEntry) -> str:
 
 def claim_line(claim: ClaimVerdict) -> str:
     """Return a claim with its verdict."""
-    return f"{claim.claim}  {CLAIMS[claim.claim]}: {claim.verdict}"
+    return f"{claim.claim} {CLAIMS[claim.claim]}: {claim.verdict}"
 
 
 def rows_of(claim: ClaimVerdict) -> str:
@@ -88,12 +88,13 @@ def headline(ledger: Ledger) -> str:
 
 
 def line(ledger: Ledger) -> str:
-    """Return the ledger in a sentence for the first screen."""
-    asked = [claim for claim in ledger.claims if claim.verdict != NOT_ASKED]
-    agree = Counter(claim.verdict for claim in asked)
-    kinds = fmt.listing([f"{n} {verdict}" for verdict, n in agree.most_common()])
-    of_claims = f"; of the {len(asked)} claims that were asked {kinds}" if asked else ""
-    return f"{len(ledger.entries)} rows under the tutorial's claims: {counted(ledger)}{of_claims}."
+    """Return the ledger in a sentence for the first screen: the claims, then their rows."""
+    of_claims = Counter(claim.verdict for claim in ledger.claims)
+    kinds = [f"{n} {verdict}" for verdict, n in of_claims.most_common()]
+    return (
+        f"of the tutorial's {fmt.units(len(ledger.claims), 'claims')} {fmt.listing(kinds)}; of their"
+        f" {fmt.units(len(ledger.entries), 'rows')} {counted(ledger)}."
+    )
 
 
 FAMILIES = {
