@@ -55,7 +55,8 @@ OF_LEDGER = {
     "supported": "the interval lies in the claimed region",
     "contradicted": "the interval lies outside of the claimed region",
     "undecided": "the interval crosses the bound of the claimed region",
-    "internal covariate shift": "that the inputs of a layer change: from one mini-batch to the next, or from step to step",
+    "internal covariate shift": "that the inputs of a layer change: from one mini-batch to the next, or from step to"
+    " step",
     "drift": "by how much one training step moves the mean of a unit, over its sd",
     "spread of batch means": "the sd of a unit's mean over batches, over the unit's sd; by chance alone 1/sqrt(m) in"
     " batches of m",

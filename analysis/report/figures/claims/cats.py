@@ -32,10 +32,8 @@ def cats(found: CatsPanels, medium: Medium = WIDE) -> Figure:
     """Draw a row for each background of the test images: its images, the accuracy, and cats answered as dogs."""
     conditions = [name for name in CONDITIONS if any(name in answers.shares for answers in found.accuracy)]
     n_answers = max(len(found.accuracy), 1)
-    height = max(0.62 if medium.stacked else 0.7, 0.1 * n_answers + 0.2)
-    figure = Figure(
-        figsize=(medium.width, height * len(conditions) + (1.55 if medium.stacked else 0.95)), layout="constrained"
-    )
+    height, above = max(0.62 if medium.stacked else 0.7, 0.1 * n_answers + 0.2), 1.55 if medium.stacked else 0.95
+    figure = Figure(figsize=(medium.width, height * len(conditions) + above), layout="constrained")
     widths = [1.0, 1.15, 1.15] if medium.stacked else [1.35, 1.5, 1.5]
     grid = figure.subplots(len(conditions), 3, squeeze=False, gridspec_kw={"width_ratios": widths})
     for name, (images, accuracy, as_other) in zip(conditions, grid, strict=True):
@@ -56,10 +54,9 @@ def _draw_images(axes: Axes, pictures: Pictures | None, condition: str, n: int) 
     images = [] if pictures is None else pictures.by_condition.get(condition, [])
     if images:
         step = max(1, len(images) // n)
-        strip = np.hstack(
-            [image for shown in images[::step] for image in (shown, np.full((shown.shape[0], 1), np.nan))]
-        )
-        strip = np.repeat(np.repeat(strip[:, :-1], ENLARGED, 0), ENLARGED, 1)
+        gap = np.full((len(images[0]), 1), np.nan)
+        shown = [part for image in images[::step] for part in (image, gap)]
+        strip = np.repeat(np.repeat(np.hstack(shown[:-1]), ENLARGED, 0), ENLARGED, 1)
         axes.imshow(np.ma.masked_invalid(strip), cmap="gray", vmin=0, vmax=1, interpolation="none")
 
 

@@ -48,8 +48,8 @@ def _draw(axes: Axes, panel: DepthPanel, errors: Errors, medium: Medium) -> None
         at = [depths.index(depth) + aside[line.arm] for depth in line.at]
         points = [(x, 100 * (1 - y)) for row in panel.seeds[line.arm] for x, y in zip(at, row, strict=True)]
         axes.plot(*zip(*points, strict=True), ".", color=style["color"], markersize=2.2, alpha=0.55)
-        ends = [[100 * (1 - min(1.0, value)) for value in of] for of in (line.low, line.high)]
-        axes.fill_between(at, *ends, color=style["color"], alpha=0.2, lw=0)
+        low, high = ([100 * (1 - min(1.0, value)) for value in of] for of in (line.low, line.high))
+        axes.fill_between(at, low, high, color=style["color"], alpha=0.2, lw=0)
         mean = [100 * (1 - value) for value in line.mean]
         axes.plot(at, mean, **style | {"markersize": 3, "linewidth": 1.1}, label=fmt.side(line.arm))
     axes.set_xticks(range(len(depths)), [f"{depth:g}" for depth in depths])

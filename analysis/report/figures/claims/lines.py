@@ -53,8 +53,8 @@ def _draw(axes: Axes, row: LineRow, lines: Sequence[Line]) -> None:
         axes.axhline(row.scale * row.law, color=GREY, linestyle="--", linewidth=1.0, label=row.law_name)
     for line in lines:
         style = arm_style(line.arm)
-        ends = [[row.scale * value for value in of] for of in (line.low, line.high)]
-        axes.fill_between(line.at, *ends, color=style["color"], alpha=0.22, lw=0)
+        low, high = ([row.scale * value for value in of] for of in (line.low, line.high))
+        axes.fill_between(line.at, low, high, color=style["color"], alpha=0.22, lw=0)
         mean = [row.scale * value for value in line.mean]
         axes.plot(line.at, mean, **style | {"markersize": 2.5, "linewidth": 1.1}, label=fmt.side(line.arm))
     axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))

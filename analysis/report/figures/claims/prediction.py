@@ -1,4 +1,4 @@
-"""Where one more run would lie: all runs as points, the prediction interval, and the number that the tutorial reports."""
+"""Where one more run would lie: all runs as points, the prediction interval, and the number of the tutorial."""
 
 import math
 from collections.abc import Sequence

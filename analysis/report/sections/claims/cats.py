@@ -48,14 +48,12 @@ def _figure(claims: ClaimsData, experiment: str, name: str, level: float, begun:
 
 def _headline(as_other: Sequence[Answers], begun: str) -> str:
     """Return the share of cats answered as dogs without their background, in both arms."""
-    shares = {
-        of.arm: of.shares[FADED] for of in reversed(as_other) if of.mode in ("none", "running") and FADED in of.shares
-    }
+    usual = [of for of in as_other if of.mode in ("none", "running")]
+    shares = {of.arm: of.shares[FADED] for of in usual if FADED in of.shares}
     ends = [f"{fmt.percent(shares[arm].estimate, 0)} {fmt.side(arm)}" for arm in DEFAULT_ARMS if arm in shares]
     if not ends:
-        return (
-            "what networks answer under other backgrounds" if begun else "What networks answer under other backgrounds"
-        )
+        text = "what networks answer under other backgrounds"
+        return text if begun else fmt.sentence(text)
     ends[1:] = [end.removesuffix(" BN") for end in ends[1:]]
     return f"{'cats' if begun else 'Background gone, cats'} called dogs: {', '.join(ends)}"
 
@@ -65,10 +63,11 @@ def _n(found: Sequence[Answers]) -> int:
 
 
 def _in_words(found: Sequence[Answers]) -> str:
-    return "; ".join(
-        f"{drawings.name(of)}: {', '.join(f'{CONDITIONS[key]} {fmt.percent(share.estimate, 1)}' for key, share in of.shares.items())}"
-        for of in found
-    )
+    return "; ".join(f"{drawings.name(of)}: {_shares(of)}" for of in found)
+
+
+def _shares(of: Answers) -> str:
+    return ", ".join(f"{CONDITIONS[key]} {fmt.percent(share.estimate, 1)}" for key, share in of.shares.items())
 
 
 def _table(name: str, accuracy: Sequence[Answers], as_other: Sequence[Answers]) -> Table:

@@ -17,7 +17,8 @@ NAME, TITLE = "claims", "The tutorial, claim by claim"
 def section(study: StudyData, results: Results) -> Section:
     """Return the section of a study that has a ledger."""
     claims, ledger = study.claims, results.ledger
-    assert claims is not None and ledger is not None
+    assert claims is not None
+    assert ledger is not None
     level = 1 - ledger.alpha
     figures = [*_there(_figures(study, claims, ledger, level))]
     further = [*_there(_further(claims, level))]

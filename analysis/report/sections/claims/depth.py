@@ -38,8 +38,8 @@ def _figure(name: str, what: str, panels: Sequence[DepthPanel], arms: tuple[str,
         draw=partial(drawings.depth_panels, panels),
         alt="; ".join(_in_words(panel) for panel in panels) + ".",
         caption=(
-            f"Line: mean over seeds. Points: single seeds. Band: {fmt.level(line.level)} simultaneous over the depths of"
-            " a line (sup-t). The axis is stretched towards 100 %. A run that diverged counts at chance."
+            f"Line: mean over seeds. Points: single seeds. Band: {fmt.level(line.level)} simultaneous over the depths"
+            " of a line (sup-t). The axis is stretched towards 100 %. A run that diverged counts at chance."
         ),
         table=_table(name, what, panels),
     )
@@ -98,7 +98,8 @@ def _table(name: str, what: str, panels: Sequence[DepthPanel]) -> Table:
     ]
     rows = [
         {
-            "activation": panel.title, "weights": WEIGHTS[panel.weights], "arm": fmt.side(line.arm), "depth": int(depth),
+            "activation": panel.title, "weights": WEIGHTS[panel.weights], "arm": fmt.side(line.arm),
+            "depth": int(depth),
             "accuracy": mean, "accuracy_low": low, "accuracy_high": high, "n_failed": failed, "n": line.n,
         }
         for panel in panels

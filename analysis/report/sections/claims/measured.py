@@ -8,6 +8,7 @@ from analysis.report import number_format as fmt
 from analysis.report.columns import count_column, text_column
 from analysis.report.document import Column, Table
 from analysis.report.sections.claims.places import MEASURED
+from study.spec.arms import ARMS
 from study.spec.claims.experiments import PROBES
 
 
@@ -22,14 +23,15 @@ def table(claims: ClaimsData, level: float) -> Table | None:
         Column("mean [interval]", _shown, ("mean", "mean_low", "mean_high")),
         count_column("seeds", "n"),
     ]
-    caption = f"What the probes measured: means over seeds, of all layers and steps, with {fmt.level(level)} intervals, pointwise"
+    intervals = f"{fmt.level(level)} intervals, pointwise"
+    caption = f"What the probes measured: means over seeds, of all layers and steps, with {intervals}"
     return Table(MEASURED, caption, columns, [*map(_row, found)]) if found else None
 
 
 def _row(of: Measurement) -> dict[str, Any]:
     return {
         "experiment": of.experiment, "about": PROBES[of.experiment].about if of.experiment in PROBES else "",
-        "measure": of.measure, "condition": of.condition, "arm": of.arm, "mode": of.mode, "mean": of.value.estimate,
+        "measure": of.measure, "condition": of.condition, "arm": fmt.side(of.arm) if of.arm in ARMS else of.arm, "mode": of.mode, "mean": of.value.estimate,
         "mean_low": of.value.low, "mean_high": of.value.high, "n": of.n,
     }  # fmt: skip
 

@@ -86,7 +86,8 @@ def _table(asked: dict[str, LedgerEntry], arms: Sequence[Predicted]) -> Table:
 
 
 def dropped(study: StudyData) -> str | None:
-    """Return what the images that the tutorial's loader leaves out of the test change; None where it leaves out none."""
+    """Return what the images change that the tutorial's loader leaves out of the test; None where it leaves out
+    none."""
     found = left_out(study)
     if found is None:
         return None

@@ -20,7 +20,10 @@ INFERENCE = (2, 10, 11, 12)
 """Claims whose evidence is that of the inference modes."""
 STUDIES = "studies/"
 """What the place of a row begins with whose evidence is a sub-study's own report."""
-WORDS = {"inference": "Batch norm at test time", "seeds": "seed by seed"}
+WORDS = {
+    "figure": "figure", "table": "measurements", "inference": "Batch norm at test time", "seeds": "seed by seed",
+}  # fmt: skip
+"""What links say, by what a place begins with."""
 
 
 def place(row: Row, results: Results, drawn: Collection[str]) -> str:
@@ -45,9 +48,4 @@ def is_anchor(place: str) -> bool:
 
 def in_words(place: str) -> str:
     """Return what a link to a place says."""
-    kind, _, name = place.partition("-")
-    return (
-        {"figure": "figure", "table": "measurements"}.get(kind, WORDS.get(place, place))
-        if name
-        else WORDS.get(place, place)
-    )
+    return WORDS.get(place.partition("-")[0], place)

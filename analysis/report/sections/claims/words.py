@@ -48,8 +48,7 @@ def bare_number(entry: LedgerEntry) -> str:
         ends = fmt.size(entry.estimate, low, high)
         return ends if ends == fmt.NO_NUMBER else f"{ends.partition(' ')[2] or ends}, reported {entry.row.rule.bound:g}"
     if kind == "exact":
-        ends = [*dict.fromkeys(f"{end:.3g}" for end in (low, high) if math.isfinite(end))]
-        return " to ".join(ends) or fmt.NO_NUMBER
+        return " to ".join(dict.fromkeys(f"{end:.3g}" for end in (low, high) if math.isfinite(end))) or fmt.NO_NUMBER
     is_signed = entry.row.unit not in UNSIGNED or entry.row.rule.kind == "within"
     return (fmt.number if is_signed else fmt.size)(entry.estimate, low, high)
 
@@ -123,7 +122,8 @@ def about(ledger: Ledger) -> list[str]:
     """Return what the ledger is, its counts and what its intervals mean: a sentence each."""
     n_rows, n_claims = fmt.units(len(ledger.entries), "rows"), fmt.units(len(ledger.claims), "claims")
     return [
-        f"The tutorial's {n_claims} are taken apart into {n_rows}, each with one number and one rule: {counted(ledger)}.",
+        f"The tutorial's {n_claims} are taken apart into {n_rows}, each with one number and one rule:"
+        f" {counted(ledger)}.",
         *(f"{family}." for family in families(ledger)),
         f"Rows, rules and families, and the level {fmt.level(ledger.alpha)}, stand in the manifest, which is written"
         " before the first run.",

@@ -9,10 +9,10 @@ STATEMENTS = (
         "ledger-rules",
         LEDGER,
         "Each half-claim of the tutorial [@ioffe2015] is a row: one quantity at one setting, and the region of values"
-        " that the claim names. The {n_ledger_rows} rows and their regions stand in the manifest, which is written before"
-        " the first run. A row is supported where its interval lies in the region, contradicted where it lies outside and"
-        " undecided elsewhere; a region around zero is so by two one-sided tests [@schuirmann1987]. A claim has the"
-        " verdict of its rows, or is mixed.",
+        " that the claim names. The {n_ledger_rows} rows and their regions stand in the manifest, which is written"
+        " before the first run. A row is supported where its interval lies in the region, contradicted where it lies"
+        " outside and undecided elsewhere; to lie in a region around zero is to pass two one-sided tests"
+        " [@schuirmann1987]. A claim has the verdict of its rows, or is mixed.",
         Has.ledger,
     ),
     Statement(
