@@ -76,7 +76,7 @@ def _over(distance: float, half: float) -> float:
 
 LINE = 0.143
 """Inches of a line of text."""
-TOP, BOTTOM = 0.42, 0.5
+TOP, BOTTOM = 0.42, 0.6
 INDENT = 9.0
 """Points by which a row stands behind its claim."""
 LETTERS = 46

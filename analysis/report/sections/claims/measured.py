@@ -29,9 +29,10 @@ def table(claims: ClaimsData, level: float) -> Table | None:
 
 
 def _row(of: Measurement) -> dict[str, Any]:
+    arm = fmt.side(of.arm) if of.arm in ARMS else of.arm
     return {
         "experiment": of.experiment, "about": PROBES[of.experiment].about if of.experiment in PROBES else "",
-        "measure": of.measure, "condition": of.condition, "arm": fmt.side(of.arm) if of.arm in ARMS else of.arm, "mode": of.mode, "mean": of.value.estimate,
+        "measure": of.measure, "condition": of.condition, "arm": arm, "mode": of.mode, "mean": of.value.estimate,
         "mean_low": of.value.low, "mean_high": of.value.high, "n": of.n,
     }  # fmt: skip
 

@@ -34,7 +34,8 @@ def every_row(ledger: Ledger, results: Results, drawn: Collection[str]) -> Table
     """Return all rows in the order of the claims; ``drawn`` as ``places.place`` takes it."""
     entries = {entry.row.key: entry for entry in ledger.entries}
     columns = [
-        Column("row", lambda row, statement: in_lines(f"{row}: {statement}"), ("row", "statement"), is_text=True),
+        Column("row", lambda row, statement: f"{row}: {statement}", ("row", "statement"), is_text=True),
+        text_column("verdict", "verdict"),
         Column("quantity and condition", _measured, ("quantity", "condition"), is_text=True),
         Column(
             "estimate [simultaneous interval]", lambda key, *_: words.number(entries[key]),
@@ -43,7 +44,6 @@ def every_row(ledger: Ledger, results: Results, drawn: Collection[str]) -> Table
         Column("adjusted p", fmt.p_value, ("p_adjusted",)),
         Column("n", lambda n, unit: fmt.units(n, unit) if n else fmt.NO_NUMBER, ("n", "n_unit")),
         Column("claimed", _region, ("rule", "bound", "unit"), is_text=True),
-        text_column("verdict", "verdict"),
         Column("remark", _remark, ("reason", "command"), is_text=True),
         Column("see", places.in_words, ("section",), is_text=True, link=_link),
     ]  # fmt: skip
