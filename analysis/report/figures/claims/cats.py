@@ -50,6 +50,7 @@ def cats(found: CatsPanels, medium: Medium = WIDE) -> Figure:
 
 def _draw_images(axes: Axes, pictures: Pictures | None, condition: str, n: int) -> None:
     axes.set_axis_off()
+    axes.set(xticks=[], yticks=[])
     axes.set_title(CONDITIONS[condition], size=SMALL)
     images = [] if pictures is None else pictures.by_condition.get(condition, [])
     if images:

@@ -21,7 +21,7 @@ INFERENCE = (2, 10, 11, 12)
 STUDIES = "studies/"
 """What the place of a row begins with whose evidence is a sub-study's own report."""
 WORDS = {
-    "figure": "figure", "table": "measurements", "inference": "Batch norm at test time", "seeds": "seed by seed",
+    "figure": "figure", "table": "measurements", "inference": "Batch norm at test time", "answer": "the finding",
 }  # fmt: skip
 """What links say, by what a place begins with."""
 
@@ -35,8 +35,8 @@ def place(row: Row, results: Results, drawn: Collection[str]) -> str:
         return f"figure-{figure}"
     if row.claim in INFERENCE and results.modes is not None:
         return "inference"
-    if row.key == "15a" and results.of_arms:
-        return "seeds"
+    if row.key == "15a":
+        return "answer"
     if MEASURED in drawn and any(name in PROBES for name in row.experiments):
         return f"table-{MEASURED}"
     return f"{STUDIES}{row.experiments[0]}"

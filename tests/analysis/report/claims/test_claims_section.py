@@ -85,7 +85,7 @@ def test_a_row_leads_to_its_evidence_and_to_nothing_that_is_not_there(
     assert targets["15b"] == "studies/unpaired"
     there = {f"figure-{figure.name}" for figure in figures([section])}
     there |= {f"table-{table.name}" for table in tables([section])}
-    there |= {entry.key for entry in order.shown(planted_study, planted_results)}
+    there |= {"answer", *(entry.key for entry in order.shown(planted_study, planted_results))}
     assert {target for target in targets.values() if places.is_anchor(target)} <= there
     ledger = planted_results.ledger
     assert ledger
