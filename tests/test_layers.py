@@ -12,7 +12,7 @@ from tests import ROOT
 
 EXAMPLES = "study.networks"
 """Networks as a user writes them: they import the public face, and nothing else of ours."""
-COMMANDS = ("study.run", "study.ablate", "study.tune", "study.bench", "study.api", "study.__main__")
+COMMANDS = ("study.run", "study.ablate", "study.tune", "study.bench", "study.claims", "study.api", "study.__main__")
 LAYERS = [
     ("study.errors",),
     ("study.spec",),
@@ -155,7 +155,7 @@ def test_the_analysis_imports_no_torch() -> None:
     assert not {"torch", "torchvision", "sklearn", "optuna"} & {*loaded}
 
 
-@pytest.mark.parametrize("command", ["study.run", "study.ablate", "study.tune", "study.bench", "analysis.report"])
+@pytest.mark.parametrize("command", [*COMMANDS[:5], "analysis.report"])
 def test_help_imports_nothing_heavy(command: str) -> None:
     asked = [sys.executable, "-X", "importtime", "-m", command, "--help"]
     told = subprocess.run(asked, check=True, capture_output=True, text=True).stderr

@@ -22,6 +22,7 @@ from analysis.findings.accuracy_shares import (
 from analysis.findings.answer import Answer, answers, cross_fitted
 from analysis.findings.arms import ArmCell, Claim, arm_cells, claims
 from analysis.findings.claims.ledger import Ledger
+from analysis.findings.claims.verdicts import ledger
 from analysis.findings.comparison import Comparison, compared
 from analysis.findings.contrasts import Contrast, compute_contrasts
 from analysis.findings.curves import Curve, DifferenceCurve, arm_curves, difference_curves
@@ -30,8 +31,8 @@ from analysis.findings.modes.inference_modes import Modes, modes
 from analysis.findings.secondary.all_pairs import AllPairs, all_pairs
 from analysis.findings.secondary.balanced_accuracy import BalancedAccuracy, balanced_accuracies
 from analysis.findings.secondary.generalisation import Generalisation, generalisation
+from analysis.findings.secondary.sensitivity import Sensitivity, sensitivity
 from analysis.findings.secondary.typical_pair import TypicalPair, typical_pairs
-from analysis.findings.sensitivity import Sensitivity, sensitivity
 from analysis.findings.tuning import Tuned, tuned
 from analysis.records.cells import Grid, Levels
 from analysis.records.pairs import Pairs, over_cells, pair, zero_rounding_noise
@@ -180,6 +181,7 @@ def analyse(study: StudyData, alpha: float, margin: float, others: Sequence[Stud
         tuned=of_tuned,
         comparisons=comparisons,
         balanced=balanced_accuracies(study, level),
+        ledger=None if study.claims is None else ledger(study.claims),
     )
 
 

@@ -61,7 +61,7 @@ def sliced(study: StudyData, at: Mapping[str, Any]) -> StudyData:
     records, runs = (_rows(table, design.cells[0], levels) for table in (study.records, study.runs))
     if records.empty:
         raise AnalysisError(f"{_typed(at)}: no run of {study.name} there has records yet")
-    check(records, runs, study.name, design)
+    check(records, runs, study.manifest["study_id"], design)
     return replace(study, design=design, records=records, runs=runs, whole=study, at=levels)
 
 

@@ -6,7 +6,7 @@ A run that diverged is an outcome and scores chance; what has no records, or say
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from analysis.errors import AnalysisError
 from analysis.records.cells import cell_key, levels, pair_key, run_key
-from analysis.records.claims import ClaimsData
+from analysis.records.claims import MAIN_STUDY, ClaimsData, Readers, is_ledger, read_ledger, read_table
 from study.errors import StudyError, quote
 from study.spec.arms import DEFAULT_ARMS, default_baseline
 from study.spec.checks import nearest
@@ -61,11 +61,16 @@ class StudyData:
     at: Mapping[str, Level] = field(default_factory=dict)
     """Of a slice, the level of each factor that it has one of."""
     claims: ClaimsData | None = None
-    """What the tutorial's ledger is made of, where this is its study at the tutorial's setting."""
+    """The ledger whose main sub-study this is; its name and place are the ledger's."""
 
     @property
     def name(self) -> str:
-        return str(self.manifest["study_id"])
+        return str(self.manifest["study_id"]) if self.claims is None else self.claims.name
+
+    @property
+    def place(self) -> Path:
+        """The folder of its report."""
+        return self.path if self.claims is None else self.claims.path
 
     @property
     def at_words(self) -> list[str]:
@@ -256,7 +261,29 @@ class StudyData:
 
 
 def load(path: Path) -> StudyData:
-    """Return the study in the folder ``path``; raise an AnalysisError that says what is wrong with it."""
+    """Return the study in the folder ``path``, of a ledger that of the tutorial's setting with the ledger in it; raise
+    an AnalysisError that says what is wrong with it."""
+    return _of_ledger(path) if is_ledger(path) else _load(path)
+
+
+def _of_ledger(path: Path) -> StudyData:
+    """Return the main sub-study of a ledger."""
+
+    def study(key: str) -> StudyData | None:
+        folder = path / "studies" / key
+        return _load(folder) if (folder / "records.parquet").exists() else None
+
+    readers = Readers(study, load_ablation, partial(read_table, path))
+    ledger = read_ledger(path, readers)
+    main = ledger.begun(MAIN_STUDY)
+    if main is None:
+        raise AnalysisError(
+            f"{path} has no runs of the tutorial's setting yet, beside which its rows stand. To go on: {ledger.command}"
+        )
+    return replace(main, claims=ledger)
+
+
+def _load(path: Path) -> StudyData:
     folder = Folder(path)
     try:
         manifest = folder.read_manifest()

@@ -171,7 +171,7 @@ def _arm_rules(table: pd.DataFrame, study: StudyData) -> Iterator[tuple[str, Any
     """Yield the rules that both arms' searches keep together, and whether they are kept."""
     numbers = [sorted(of_arm.trial.unique()) for _, of_arm in table.groupby("arm")]
     seeds = table.groupby(["arm", "trial"]).seed.agg(tuple)
-    yield "it holds rows of another study", table.study_id == study.name
+    yield "it holds rows of another study", table.study_id == study.manifest["study_id"]
     yield "it lacks an arm, or has a foreign one", {*table.arm} == {*study.design.arms}
     yield "it holds rows twice", ~table.duplicated(KEY)
     yield "the trials of an arm are not numbered from 0", all(n == [*range(len(n))] for n in numbers)

@@ -97,18 +97,18 @@ def _check_places(study_dir: Path, to: Path | None, export: Path | None) -> None
 
 def _place(study: StudyData) -> Path:
     """Return where a report stands: in the study's folder, of a slice in a folder there that is named by its levels."""
-    return study.path / f"report-{'_'.join(study.at_words)}" if study.at else study.path
+    return study.place / f"report-{'_'.join(study.at_words)}" if study.at else study.place
 
 
 def _write_into(study: StudyData, where: Path, files: Mapping[str, bytes], looks: list[dict[str, Any]]) -> None:
     """Write into the study's own folder, and record there what was seen."""
     try:
-        if where != study.path:
-            tables.make_folder(study.path, where.name)
+        if where != study.place:
+            tables.make_folder(study.place, where.name)
         tables.write(where, files)
         tables.record_looks(study, looks)
     except AnalysisError as error:
-        raise AnalysisError(f"{error}; a report of {study.path} can be written elsewhere too, with --to DIR") from None
+        raise AnalysisError(f"{error}; a report of {study.place} can be written elsewhere too, with --to DIR") from None
 
 
 def _recorded(study: StudyData, looks: list[dict[str, Any]]) -> bool:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 OUT = Path("results")
 """The folder of studies, unless a command names another."""
+LEDGER_ID = "claims"
+"""What the folder of a ledger is called by default."""
 SUFFIXES = {"study.tune": "-tuned"}
 """What a command puts behind the key of the data set in the name of a study."""
 STUDY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -56,6 +58,16 @@ def train_into(study: Path, module: str = "study.run") -> str:
     if study.name in keys:
         named = ["--dataset", keys[study.name]]
     return command(module, *_out(study.parent), *named)
+
+
+def claims_into(folder: Path, *options: str) -> str:
+    """Return the command that makes, or goes on with, the ledger in this folder.
+
+    >>> claims_into(Path("results/claims")), claims_into(Path("results/mine"), "--quick")
+    ('python -m study.claims', 'python -m study.claims --study-id mine --quick')
+    """
+    named = [] if folder.name == LEDGER_ID else ["--study-id", folder.name]
+    return command("study.claims", *_out(folder.parent), *named, *options)
 
 
 def train_anew(design: "Design", study: Path) -> str:

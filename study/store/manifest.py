@@ -5,22 +5,43 @@ texts are shown and are never a path: the folder of a study is the one that was 
 """
 
 import json
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import date
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict, cast
 
 from study.errors import EnvironmentFault, UsageError, describe_value, truncate
-from study.spec.analysis_rule import DECISIONS
-from study.spec.arms import KEY, default_baseline
+from study.spec import commands
+from study.spec.arms import default_baseline
 from study.spec.design import Design
+from study.store.kinds import (
+    ALPHA,
+    ARM,
+    BOOLEAN,
+    COMMAND,
+    DATE,
+    DECISION,
+    DEVICE,
+    DIFFERENCE,
+    MARGIN,
+    NAME,
+    NUMBER,
+    OBJECT,
+    TEXT,
+    VERSION,
+    WHOLE,
+    Each,
+    Fields,
+    Named,
+    check_kinds,
+    check_object,
+    or_null,
+)
 from study.store.schemas import OLDEST_VERSION, SCHEMA_VERSION
-from study.store.untrusted_parquet import MAX_LENGTH, InvalidFile, file_bytes
+from study.store.untrusted_parquet import InvalidFile, file_bytes
 
 MAX_BYTES = 2**24
-MAX_NUMBER = sys.float_info.max
+LEDGER = "claims"
+"""The field ``kind`` of the manifest of a ledger (``study.store.claims_manifest``); that of a study has none."""
 
 
 class Manifest(TypedDict):
@@ -90,10 +111,15 @@ def baseline_of(manifest: Mapping[str, Any]) -> str:
 def read_manifest(path: Path) -> Manifest | None:
     """Return the manifest, None where there is none yet; a UsageError where it is not ours to read, an EnvironmentFault
     where it is damaged or the machine does not give it."""
+    return cast(Manifest | None, read_checked(path, _check))
+
+
+def read_checked(path: Path, check: Callable[[Path, Any], None]) -> dict[str, Any] | None:
+    """Return the fields of a manifest of any kind, as ``read_manifest`` does; ``check`` raises an InvalidFile, whose
+    text goes on after the path, or a UsageError of its own."""
     try:
         values = _json(file_bytes(path, MAX_BYTES))
-        _check_version(path, values)
-        _check_fields(values)
+        check(path, values)
     except FileNotFoundError:
         return None
     except InvalidFile as error:
@@ -102,16 +128,22 @@ def read_manifest(path: Path) -> Manifest | None:
         raise EnvironmentFault(
             f"{path} cannot be read: {truncate(str(error), 300)}. Restore it or move it away."
         ) from None
-    return cast(Manifest, values)
+    return cast(dict[str, Any], values)
+
+
+def _check(path: Path, values: Any) -> None:
+    check_object(values)
+    if values.get("kind") == LEDGER:
+        raise UsageError(
+            f"{path} is that of a ledger of the tutorial's claims, which holds studies and is none. Choose another"
+            f" --study-id, or go on with the ledger: {commands.claims_into(path.parent)}"
+        )
+    check_version(path, values, OLDEST_VERSION, SCHEMA_VERSION)
+    _check_fields(values)
 
 
 def _check_fields(values: dict[str, Any]) -> None:
-    missing = sorted(MANIFEST.missing("", values))
-    if missing:
-        raise InvalidFile(f"lacks {', '.join(missing[:20])}")
-    fault = next(MANIFEST.faults("", values), None)
-    if fault is not None:
-        raise InvalidFile(fault)
+    check_kinds(MANIFEST, values)
     try:
         arms = Design.from_dict(values["design"]).arms
     except UsageError as error:
@@ -143,164 +175,30 @@ def _no_number(constant: str) -> float:
     raise InvalidFile(f"holds {constant}, which is not a JSON number; a manifest has null there")
 
 
-def _check_version(path: Path, values: Any) -> None:
-    if not isinstance(values, dict):
-        raise InvalidFile(f"holds {describe_value(values)}; a manifest is an object")
+def check_version(path: Path, values: dict[str, Any], oldest: int, newest: int) -> None:
+    """Refuse the manifest of a program that this one cannot read."""
     version = values.get("schema_version")
-    read = f"{OLDEST_VERSION} to {SCHEMA_VERSION}"
+    read = f"{oldest} to {newest}"
     if type(version) is not int:
         raise InvalidFile(f"has schema version {describe_value(version)}, this program reads {read}")
     versions = f"(schema {describe_value(version)}, this one reads {read})"
-    if version > SCHEMA_VERSION:
+    if version > newest:
         raise UsageError(f"{path} was made by a newer program {versions}: update it, or choose another --study-id.")
-    if version < OLDEST_VERSION:
+    if version < oldest:
         raise UsageError(
             f"{path} was made by an older program {versions}: read it with that one, or train it again under another"
             " --study-id."
         )
 
 
-# --- kinds of values
-
-
-@dataclass(frozen=True)
-class Kind:
-    """The kind of one value, and what to call it."""
-
-    description: str
-    holds: Callable[[Any], bool]
-
-    def missing(self, name: str, value: Any) -> Iterator[str]:
-        """Yield the names of the fields that are not there."""
-        return iter(())
-
-    def faults(self, name: str, value: Any) -> Iterator[str]:
-        """Yield a sentence for each value that does not belong there."""
-        if not self.holds(value):
-            yield f"has {describe_value(value)} as {name}; {self.description} belongs there"
-
-
-@dataclass(frozen=True)
-class Fields:
-    """The kind of an object with these fields and no others."""
-
-    required: "dict[str, Spec]"
-    optional: "dict[str, Spec]" = field(default_factory=dict)
-
-    def missing(self, name: str, value: Any) -> Iterator[str]:
-        if isinstance(value, dict):
-            yield from (_join(name, key) for key in self.required if key not in value)
-            for key, spec in (self.required | self.optional).items():
-                yield from spec.missing(_join(name, key), value[key]) if key in value else ()
-
-    def faults(self, name: str, value: Any) -> Iterator[str]:
-        if not isinstance(value, dict):
-            yield f"has {describe_value(value)} as {name}; an object belongs there"
-            return
-        known = self.required | self.optional
-        for key, item in value.items():
-            if key in known:
-                yield from known[key].faults(_join(name, key), item)
-            else:
-                yield f"has the field {describe_value(_join(name, key))}, which this program does not know"
-
-
-@dataclass(frozen=True)
-class Named:
-    """The kind of an object with fields of any name."""
-
-    item: "Spec"
-
-    def missing(self, name: str, value: Any) -> Iterator[str]:
-        for key, item in value.items() if isinstance(value, dict) else ():
-            yield from self.item.missing(_join(name, truncate(key)), item)
-
-    def faults(self, name: str, value: Any) -> Iterator[str]:
-        if not isinstance(value, dict):
-            yield f"has {describe_value(value)} as {name}; an object belongs there"
-            return
-        for key, item in value.items():
-            yield from NAME.faults(f"the name of a field in {name}", key)
-            yield from self.item.faults(_join(name, truncate(key)), item)
-
-
-@dataclass(frozen=True)
-class Each:
-    """The kind of a list."""
-
-    item: Fields
-
-    def missing(self, name: str, value: Any) -> Iterator[str]:
-        for i, item in enumerate(value if isinstance(value, list) else ()):
-            yield from self.item.missing(f"{name}[{i}]", item)
-
-    def faults(self, name: str, value: Any) -> Iterator[str]:
-        if not isinstance(value, list):
-            yield f"has {describe_value(value)} as {name}; a list belongs there"
-            return
-        for i, item in enumerate(value):
-            yield from self.item.faults(f"{name}[{i}]", item)
-
-
-Spec = Kind | Fields | Named | Each
-
-
-def _join(name: str, key: str) -> str:
-    return f"{name}.{key}" if name else key
-
-
-def _is_text(value: Any, most: int) -> bool:
-    """Whether a value is a text of bounded length that can be written as UTF-8, without NUL, at which C ends it."""
-    if not isinstance(value, str) or len(value) > most or "\0" in value:
-        return False
-    return value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value)
-
-
-def _is_shown(value: Any, most: int) -> bool:
-    """Whether a value is a text that a terminal may show: no control characters but tabs and line ends."""
-    return _is_text(value, most) and all(line.isprintable() for line in value.replace("\t", " ").split("\n"))
-
-
-def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and 0 <= value <= MAX_NUMBER
-
-
-def _is_date(value: Any) -> bool:
-    try:
-        return isinstance(value, str) and date.fromisoformat(value).isoformat() == value
-    except ValueError:
-        return False
-
-
-def _or_null(kind: Kind) -> Kind:
-    return Kind(f"{kind.description}, or null,", lambda value: value is None or kind.holds(value))
-
-
-NAME = Kind(
-    f"a name of 1 to {MAX_LENGTH} characters that can be printed",
-    lambda value: value != "" and _is_text(value, MAX_LENGTH) and value.isprintable(),
-)
-TEXT = Kind("a text of at most 10,000 characters that can be printed", lambda value: _is_shown(value, 10_000))
-COMMAND = Kind("a text of at most 1,000,000 characters", lambda value: _is_text(value, 1_000_000))
-NUMBER = Kind("a number from 0 on", _is_number)
-DIFFERENCE = Kind("a number", lambda value: type(value) in (int, float) and abs(value) <= MAX_NUMBER)
-ALPHA = Kind("a number between 0 and 0.5", lambda value: _is_number(value) and 0 < value < 0.5)
-MARGIN = Kind("a fraction from 0 to below 1", lambda value: _is_number(value) and value < 1)
-DATE = Kind("a date such as 2026-11-30", _is_date)
-WHOLE = Kind("a whole number from 0 on", lambda value: type(value) is int and 0 <= value < 2**31)
-BOOLEAN = Kind("true or false", lambda value: isinstance(value, bool))
-DECISION = Kind(f"one of {', '.join(DECISIONS)}", lambda value: isinstance(value, str) and value in DECISIONS)
-ARM = Kind("the key of an arm", lambda value: isinstance(value, str) and KEY.fullmatch(value) is not None)
-DEVICE = Kind("cpu or cuda", lambda value: value in ("cpu", "cuda"))
-OBJECT = Kind("an object", lambda value: isinstance(value, dict))
-VERSION = Kind("a whole number", lambda value: type(value) is int)
+# --- kinds of its fields
 
 COMPILER = Fields({"name": TEXT, "version": TEXT})
 COMMANDS = Fields(
     {
         "argv": COMMAND,
         "versions": Named(TEXT),
-        "git": Fields({"commit": _or_null(TEXT), "dirty": _or_null(BOOLEAN)}),
+        "git": Fields({"commit": or_null(TEXT), "dirty": or_null(BOOLEAN)}),
         "device": Fields(
             {"kind": DEVICE, "name": TEXT, "workers": WHOLE},
             {"engine": TEXT, "first_layer": Fields({"form": TEXT, "microseconds_of_an_image": Named(NUMBER)})},
@@ -326,11 +224,11 @@ LOOK = Fields(
         "arm": ARM,
         "alpha": ALPHA,
         "seeds": WHOLE,
-        "mean_diff": _or_null(DIFFERENCE),
-        "p_t": _or_null(NUMBER),
-        "p_sign_flip": _or_null(NUMBER),
+        "mean_diff": or_null(DIFFERENCE),
+        "p_t": or_null(NUMBER),
+        "p_sign_flip": or_null(NUMBER),
     },
-    {"sign_e_value": _or_null(NUMBER), "e_value": _or_null(NUMBER), "baseline": ARM, "at": TEXT},
+    {"sign_e_value": or_null(NUMBER), "e_value": or_null(NUMBER), "baseline": ARM, "at": TEXT},
 )
 """Kinds of the fields of ``analysis.findings.looks.Look``."""
 RULE = Fields({"rule": DECISION, "alpha": ALPHA, "margin": MARGIN, "date": DATE})
@@ -355,7 +253,7 @@ MANIFEST = Fields(
         "study_id": NAME,
         "design": OBJECT,
         "digest": TEXT,
-        "data": Fields({"name": TEXT, "sha256": Named(TEXT), "notice": _or_null(TEXT)}),
+        "data": Fields({"name": TEXT, "sha256": Named(TEXT), "notice": or_null(TEXT)}),
         **COMMANDS.required,
         "earlier": Each(COMMANDS),
     },

@@ -2,13 +2,13 @@
 
 import hashlib
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from study.store.atomic import write_atomically
+from study.store.atomic import remove_stale_files, write_atomically
 from study.store.untrusted_parquet import Expected, InvalidFile, file_bytes, read_bytes
 
 
@@ -56,6 +56,25 @@ def read_all(folder: Path, pattern: str, read_part: Callable[[Path], pa.Table | 
         table = read_part(path)
         if table is not None:
             yield table
+
+
+def write_tables(folder: Path, contents: Mapping[str, bytes]) -> dict[str, str]:
+    """Write the tables of a folder, by name, whose bytes differ; returns the sha256 of each, for a manifest."""
+    remove_stale_files(folder, *(f"{name}.parquet" for name in contents))
+    for name, content in contents.items():
+        path = folder / f"{name}.parquet"
+        if not path.exists() or path.read_bytes() != content:
+            write_atomically(path, content)
+    return {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+
+
+def read_table(path: Path, promised: str | None, schema: Expected) -> pa.Table:
+    """Return a table that has the sha256 ``promised`` by a manifest; an InvalidFile where it is another, a
+    FileNotFoundError where absent."""
+    content = file_bytes(path)
+    if promised not in (None, hashlib.sha256(content).hexdigest()):
+        raise InvalidFile("its sha256 is not the one in manifest.json: it was changed, or a command was killed")
+    return read_bytes(content, schema)
 
 
 def _holds(path: Path, content: bytes) -> bool:

@@ -3,7 +3,6 @@
 How it is written, and what may be relied on after a crash, is the commit protocol in ``study.store.schemas``.
 """
 
-import hashlib
 import json
 import os
 import shutil
@@ -39,7 +38,7 @@ from study.store.schemas import (
     whole_part_schema,
     with_nulls,
 )
-from study.store.untrusted_parquet import Expected, InvalidFile, file_bytes, read_bytes
+from study.store.untrusted_parquet import Expected, InvalidFile
 
 JOURNAL = "tuning.journal"
 """File of the trials of a tuning, where no database has them."""
@@ -185,13 +184,9 @@ class Folder:
 
         A process killed in between leaves a table that no reader takes, until the same command makes them agree.
         """
-        remove_stale_files(self.path, "manifest.json", *(f"{name}.parquet" for name in contents))
-        for name, content in contents.items():
-            path = self.path / f"{name}.parquet"
-            if not path.exists() or path.read_bytes() != content:
-                write_atomically(path, content)
+        remove_stale_files(self.path, "manifest.json")
+        digests = parts.write_tables(self.path, contents)
         manifest = self.own_manifest()
-        digests = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
         tables = manifest.get("tables", {}) | digests
         current: Manifest = {**manifest, "schema_version": SCHEMA_VERSION, "tables": tables}
         if current != manifest:
@@ -209,12 +204,9 @@ class Folder:
 
     def read_table(self, name: str, schema: Expected) -> pa.Table:
         """Return a table as it was written; an InvalidFile where it is another, a FileNotFoundError where absent."""
-        content = file_bytes(self.path / f"{name}.parquet")
         manifest = self.read_manifest()
         promised = None if manifest is None else manifest.get("tables", {}).get(name)
-        if promised not in (None, hashlib.sha256(content).hexdigest()):
-            raise InvalidFile("its sha256 is not the one in manifest.json: it was changed, or a command was killed")
-        return read_bytes(content, schema)
+        return parts.read_table(self.path / f"{name}.parquet", promised, schema)
 
     def read(self, name: str) -> pa.Table:
         """Return the table records, runs or labels; a UsageError where it is absent or not what was written."""

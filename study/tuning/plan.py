@@ -41,13 +41,11 @@ def describe(optimisation: "Optimisation", absent: str | None = None) -> list[st
     """Return a line each on data, folder, trials, runs and time; raises UsageError as the tuning itself would."""
     budget, design, folder = optimisation.budget, optimisation.whole_design, optimisation.folder
     tuned_before(folder, design, budget)
-    n_told = sum(told(optimisation).values())
-    n_trials = budget.trials * budget.searches * len(design.arms)
-    n_runs, n_done = 2 * len(design.seeds) * len(design.arms), _n_done(optimisation)
+    n = amount(optimisation)
     searches = "1 search" if budget.searches == 1 else f"{budget.searches} searches"
     trials = f"{counted(budget.trials, 'trial')} per arm, {counted(budget.seeds, 'seed')} per trial"
     elsewhere = "" if budget.storage is None else "; trials in the database are not counted"
-    model = _likely_costs(optimisation)
+    model = likely_costs(optimisation)
     throughput, source = expected_throughput(model, design, folder.path.parent)
     left = ahead(optimisation, model)
     seconds = model.start_seconds + (left.trials + left.runs) / throughput
@@ -55,8 +53,9 @@ def describe(optimisation: "Optimisation", absent: str | None = None) -> list[st
         *describe_data(design.data, absent),
         f"folder   {shown_path(folder.path)}",
         f"tuning   {searches} of {trials}",
-        f"trials   {n_trials} planned, {n_told} done, {n_trials - n_told} missing{elsewhere}",
-        f"runs     {n_runs} planned, untuned and tuned on {counted(len(design.seeds), 'fresh seed')}, {n_done} done",
+        f"trials   {n.trials} planned, {n.trials_done} done, {n.trials - n.trials_done} missing{elsewhere}",
+        f"runs     {n.runs} planned, untuned and tuned on {counted(len(design.seeds), 'fresh seed')},"
+        f" {n.runs_done} done",
         f"time     {describe_time(seconds, optimisation.execution.n_workers, source)}; it varies with what is chosen",
     ]
 
@@ -103,6 +102,23 @@ def _n_done(optimisation: "Optimisation") -> int:
     return 0 if older is None else len(optimisation.folder.done(older))
 
 
+@dataclass(frozen=True)
+class Amount:
+    """How much there is of a tuning, and how much is done."""
+
+    trials: int
+    trials_done: int
+    runs: int
+    runs_done: int
+
+
+def amount(optimisation: "Optimisation") -> Amount:
+    """Return how many trials and runs there are in all, and how many are done."""
+    budget, design = optimisation.budget, optimisation.whole_design
+    trials, runs = budget.trials * budget.searches * len(design.arms), 2 * len(design.seeds) * len(design.arms)
+    return Amount(trials, sum(told(optimisation).values()), runs, _n_done(optimisation))
+
+
 # --- how long
 
 
@@ -134,7 +150,8 @@ def _seconds(model: costs.CostModel, design: Design, planned: Sequence[Cohort], 
     return model.seconds(design, planned, workers, 1.0) - model.start_seconds
 
 
-def _likely_costs(optimisation: "Optimisation") -> costs.CostModel:
+def likely_costs(optimisation: "Optimisation") -> costs.CostModel:
+    """Return the costs of the engine that will train, as far as known."""
     manifest, execution = optimisation.folder.read_manifest(), optimisation.execution
     began_with = manifest and manifest["device"].get("engine")
     return registry.likely_costs(execution.engine, optimisation.trial_design(1), execution.device, began_with)

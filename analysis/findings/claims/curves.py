@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from analysis.findings.claims.from_drift import BATCH
 from analysis.stats.intervals import simultaneous
 
-BATCH_SIZE = 64
-"""Images of a batch in the probes of drift: the law of chance for the spread of their means is 1/sqrt(64)."""
-CHANCE_SPREAD = 1 / math.sqrt(BATCH_SIZE)
+CHANCE_SPREAD = 1 / math.sqrt(BATCH)
+"""The spread of batch means by the law of chance."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def _lines(rows: pd.DataFrame, axis: str, level: float) -> list[Line]:
     lines = []
     for arm in dict.fromkeys(sorted(rows.arm, reverse=True)):  # none of batch norm before it
         of_arm = rows[rows.arm == arm].astype({axis: float, "seed": float})
-        table = of_arm.pivot_table(index="seed", columns=axis, values="value", aggfunc="mean").dropna()
+        table = of_arm.groupby(["seed", axis]).value.mean(skipna=False).unstack(axis).dropna()
         if len(table):
             lines.append(line_of(str(arm), table, level))
     return lines

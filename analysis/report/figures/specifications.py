@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from analysis.findings.sensitivity import Specification
+from analysis.findings.secondary.sensitivity import Specification
 from analysis.report.figures.style import GREY, SMALL, WIDE, Medium, styled
 from analysis.report.sentences.specifications import in_words
 

@@ -1,6 +1,6 @@
 """What do all analyses of the same data say together, and what are their choices called?"""
 
-from analysis.findings.sensitivity import Sensitivity
+from analysis.findings.secondary.sensitivity import Sensitivity
 from analysis.report import number_format as fmt
 from analysis.report.sentences import study_words
 

@@ -5,11 +5,12 @@ measurement, a function of ``study/claims/probes/``. All are resumable. How many
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Protocol, Self
 
+from study.errors import UsageError, describe_value
 from study.spec.datasets import DATASETS, DatasetSpec
-from study.spec.design import Design
+from study.spec.design import MAX_SEEDS, Design, digest
 from study.spec.factors import REFERENCE_GRID
 
 
@@ -31,10 +32,32 @@ class Extent:
     left_out: tuple[str, ...] = ()
     """Experiments that are not run: their rows are not asked."""
 
+    def __post_init__(self) -> None:
+        numbers = {field.name: getattr(self, field.name) for field in fields(self) if field.type in (int, "int")}
+        least = {name: 2 if name == "seeds" else 1 for name in numbers}
+        for name, number in numbers.items():
+            if type(number) is not int or not least[name] <= number <= MAX_SEEDS:
+                raise UsageError(
+                    f"{name} of a ledger's extent is {describe_value(number)}; give {least[name]} to {MAX_SEEDS}"
+                )
+        if self.runs < self.seeds:
+            raise UsageError(f"an extent of {self.seeds} seeds has them among its runs, which are {self.runs}")
+        wrong = next((name for name in self.left_out if name not in [*EXPERIMENTS]), None)
+        if wrong is not None:
+            raise UsageError(f"{describe_value(wrong)} is no experiment that could be left out")
 
-FULL = Extent("full", seeds=10, runs=100, unpaired=30, best_epoch=40, trials=16)
-QUICK = Extent("quick", seeds=6, runs=20, unpaired=10, best_epoch=10, trials=4, left_out=("drift-relu-slow",))
-EXTENTS = {extent.name: extent for extent in (FULL, QUICK)}
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self) | {"left_out": [*self.left_out]}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Return the extent of a manifest; a UsageError where it is none."""
+        known = {field.name for field in fields(cls)}
+        if not isinstance(values, Mapping) or {*values} != known or not isinstance(values["left_out"], list):
+            raise UsageError(f"the extent of a ledger is {describe_value(values)}; an object of {', '.join(known)}")
+        if values["name"] not in [*EXTENTS]:
+            raise UsageError(f"{describe_value(values['name'])} is no extent of a ledger; one of {', '.join(EXTENTS)}")
+        return cls(**{**values, "left_out": tuple(values["left_out"])})
 
 
 class Experiment(Protocol):
@@ -48,6 +71,10 @@ class Experiment(Protocol):
 
     def why_not(self, data: DatasetSpec) -> str | None:
         """Return why it cannot be run with a data set, None where it can."""
+        ...
+
+    def digest(self, data: DatasetSpec, extent: Extent) -> str:
+        """Return the sha256 of what its numbers follow from, but for the bytes of the data."""
         ...
 
 
@@ -66,12 +93,18 @@ class Study:
     n_seeds: Callable[[Extent], int] = lambda extent: extent.seeds
     data: Callable[[DatasetSpec], str] = _same
     """From the command's data set, the key of the study's."""
+    evaluated: bool = False
+    """Whether the networks of the shared seeds predict in all inference modes, and in the main ones under all
+    corruptions."""
 
     def design(self, data: DatasetSpec, extent: Extent) -> Design:
         return Design(self.data(data), seeds=range(self.n_seeds(extent)), **self.fields)
 
     def why_not(self, data: DatasetSpec) -> str | None:
         return None if self.data(data) in DATASETS else f"there is no data set {self.data(data)}"
+
+    def digest(self, data: DatasetSpec, extent: Extent) -> str:
+        return self.design(data, extent).digest
 
 
 @dataclass(frozen=True)
@@ -88,6 +121,14 @@ class Tuned:
     def why_not(self, data: DatasetSpec) -> str | None:
         return None
 
+    def design(self, data: DatasetSpec, extent: Extent) -> Design:
+        """Return the design of the fresh seeds, whose grid is the tutorial's setting."""
+        return Design(data.key, seeds=range(extent.seeds), epochs=self.epochs, **GRID)
+
+    def digest(self, data: DatasetSpec, extent: Extent) -> str:
+        search = {"space": self.space, "trial_seeds": self.trial_seeds, "trials": extent.trials}
+        return digest({"design": self.design(data, extent).to_dict(), **search})
+
 
 @dataclass(frozen=True)
 class Probe:
@@ -103,7 +144,12 @@ class Probe:
     def why_not(self, data: DatasetSpec) -> str | None:
         return next((reason for name in self.of if (reason := STUDIES[name].why_not(data))), None)
 
+    def digest(self, data: DatasetSpec, extent: Extent) -> str:
+        of = {name: STUDIES[name].digest(data, extent) for name in self.of}
+        return digest({"data": data.key, "settings": dict(self.settings), "of": of, "extent": extent.to_dict()})
 
+
+GRID: Mapping[str, Any] = REFERENCE_GRID
 TWO_EPOCHS = {"batch_sizes": (128,), "lrs": (0.01,), "epochs": 2}
 """The setting of depth, activation, gamma and beta."""
 POST: Mapping[str, Any] = {**REFERENCE_GRID, "epochs": 10}
@@ -115,7 +161,7 @@ STRONG, WEAK = "cats", "cats-weak"
 STUDIES = {
     study.key: study
     for study in (
-        Study("post", "the tutorial's setting", POST, lambda extent: extent.runs),
+        Study("post", "the tutorial's setting", POST, lambda extent: extent.runs, evaluated=True),
         Study(
             "unpaired", "the tutorial's setting, first weights of each arm's own", {**POST, "unpaired_init": True},
             lambda extent: extent.unpaired,
@@ -144,7 +190,7 @@ STUDIES = {
         ),
     )
 }  # fmt: skip
-TUNED = Tuned("tuned", "each arm at its own best rate", "lr=1e-4:1e-1", POST["epochs"])
+TUNED = Tuned("tuned", "each arm at its own best rate", "lr=1e-4:1e-1,batch_size=32:32", POST["epochs"])
 
 
 def _drift(key: str, activation: str, lr: float) -> Probe:
@@ -173,3 +219,7 @@ PROBES = {
 }
 EXPERIMENTS: Mapping[str, Experiment] = {**STUDIES, TUNED.key: TUNED, **PROBES}
 """All experiments by key, in the order in which they are run."""
+
+FULL = Extent("full", seeds=10, runs=100, unpaired=30, best_epoch=40, trials=16)
+QUICK = Extent("quick", seeds=6, runs=20, unpaired=10, best_epoch=10, trials=4, left_out=("drift-relu-slow",))
+EXTENTS = {extent.name: extent for extent in (FULL, QUICK)}

@@ -74,7 +74,7 @@ def _is_text(value: Any) -> bool:
 _HOLDS: Mapping[str, Any] = {
     **dict.fromkeys(("key", "statement", "quantity", "unit", "condition"), _is_text),
     "claim": lambda value: type(value) is int and 1 <= value <= 18,
-    "experiments": lambda value: isinstance(value, list) and all(name in EXPERIMENTS for name in value),
+    "experiments": lambda value: isinstance(value, list) and all(name in [*EXPERIMENTS] for name in value),
     "family": lambda value: value in (SEEDS, OTHERS, ALONE),
     "only": lambda value: value is None or _is_text(value),
 }

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis.findings.sensitivity import Sensitivity, Specification, sensitivity
+from analysis.findings.secondary.sensitivity import Sensitivity, Specification, sensitivity
 from analysis.records.pairs import pair
 from analysis.records.tables import StudyData
 from analysis.report.sentences.specifications import of_specifications

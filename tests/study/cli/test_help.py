@@ -53,7 +53,7 @@ def texts(page: str) -> list[str]:
     return [" ".join(re.split(r"\s{2,}", body, maxsplit=1)[1].split()) for body in bodies]
 
 
-@pytest.mark.parametrize("command", ["study.run", "study.tune", "study.ablate"])
+@pytest.mark.parametrize("command", ["study.run", "study.tune", "study.ablate", "study.claims"])
 def test_help_has_groups_and_ends_with_examples(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     text = printed(command, "--help", capsys)
     titles = re.findall(r"^(\w[^:\n]*):$", text, re.MULTILINE)
@@ -98,7 +98,7 @@ def test_what_is_not_a_command_is_told_where_they_are(capsys: pytest.CaptureFixt
     assert listing.main("study", of_study.COMMANDS, ["--version"]) == 0
 
 
-@pytest.mark.parametrize("command", ["study.run", "study.tune"])
+@pytest.mark.parametrize("command", ["study.run", "study.tune", "study.claims"])
 def test_every_example_of_the_help_is_a_command_that_runs(
     command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: object
 ) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from study import run
 from study.data import download
-from study.store import study_folder
+from study.store import parts as parts_on_disk
 from study.store.study_folder import Folder
 from tests.study.studies import parts, tables
 
@@ -213,14 +213,14 @@ def test_a_stop_while_the_tables_are_written_is_mended_by_the_next_command(
 ) -> None:
     """Everything is committed by then, so the next command has nothing to train: it must look all the same."""
     study_run("--seeds", "1")
-    write = study_folder.write_atomically
+    write = parts_on_disk.write_atomically
 
     def stop(path: Path, content: bytes) -> None:
         if path.stem == table:
             raise KeyboardInterrupt
         write(path, content)
 
-    monkeypatch.setattr(study_folder, "write_atomically", stop)
+    monkeypatch.setattr(parts_on_disk, "write_atomically", stop)
     assert study_run("--seeds", "2") == 130
     monkeypatch.undo()
     assert study_run("--seeds", "2") == 0

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from analysis.findings.claims.curves import BATCH_SIZE, CHANCE_SPREAD, Line, by_arm, by_layer, by_step
+from analysis.findings.claims.curves import CHANCE_SPREAD, Line, by_arm, by_layer, by_step
+from analysis.findings.claims.from_drift import BATCH
 from analysis.records.claims import ClaimsData
 from analysis.report import number_format as fmt
 from analysis.report.columns import count_column, text_column
@@ -26,7 +27,7 @@ def figure(claims: ClaimsData, level: float) -> Figure | None:
     if not drift:
         return None
     spread, live = (_lines(by_layer, claims, name, level) for name in ("sampling", "live"))
-    law = f"1/sqrt({BATCH_SIZE})"
+    law = f"1/sqrt({BATCH})"
     rows = [
         LineRow("drift a step", _panels(drift, drift), is_logarithmic=True),
         LineRow("spread of\nbatch means", _panels(spread, drift), law=CHANCE_SPREAD, law_name=law),

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from analysis.findings.claims.ledger import ClaimVerdict, Ledger, LedgerEntry
 from analysis.report import number_format as fmt
@@ -109,9 +109,15 @@ def families(ledger: Ledger) -> Iterator[str]:
         asked = [entry for entry in ledger.entries if entry.row.family == family and entry.verdict != NOT_ASKED]
         if asked:
             levels = {entry.level for entry in asked if math.isfinite(entry.level)}
-            at = f" at {fmt.listing([fmt.level(level) for level in sorted(levels)])}" if levels else ""
+            at = f" at {_levels(levels)}" if levels else ""
             rows = "The interval of 1 row" if len(asked) == 1 else f"The intervals of {len(asked)} rows"
             yield f"{rows} {_one(what) if len(asked) == 1 else what}{at}"
+
+
+def _levels(levels: Collection[float]) -> str:
+    """Return the levels of a family: that of two one-sided tests, which is lower, behind the other."""
+    highest, *others = [fmt.level(level) for level in sorted(levels, reverse=True)]
+    return f"{highest} ({fmt.listing(others)} where two bounds are tested)" if others else highest
 
 
 def _one(what: str) -> str:

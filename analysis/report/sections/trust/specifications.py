@@ -4,7 +4,7 @@ from functools import partial
 from typing import Any
 
 from analysis.findings.results import Findings
-from analysis.findings.sensitivity import Specification
+from analysis.findings.secondary.sensitivity import Specification
 from analysis.records.tables import StudyData
 from analysis.report import number_format as fmt
 from analysis.report.columns import (

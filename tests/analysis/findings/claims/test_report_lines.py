@@ -1,6 +1,6 @@
 """Lines by layer and step, answers of the cats, accuracy by depth, images left out: what was planted comes out."""
 
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +13,12 @@ from analysis.findings.claims.depth import affine_panels, depth_panels
 from analysis.findings.claims.left_out import left_out
 from analysis.findings.claims.measured import measured
 from analysis.records.claims import ClaimsData
+from analysis.records.tables import StudyData
 from analysis.stats.intervals import simultaneous
 from study.spec.claims.experiments import QUICK
 from study.spec.datasets import DATASETS
 from study.spec.design import Design
+from tests.analysis.claims_study import in_memory
 from tests.analysis.planted import planted
 from tests.analysis.report.claims import planted_ledger
 
@@ -56,6 +58,9 @@ def test_a_seed_without_a_value_is_left_out_of_the_whole_line() -> None:
     (line,) = by_layer(of_layers(values), "drift-relu", "drift", 0.95)
     assert line.n == 7
     assert np.allclose(line.mean, np.delete(values, 3, 0).mean((0, 2)))
+    values[5, 1, 0] = np.nan  # a layer without live units at one step has no mean over the steps
+    (line,) = by_layer(of_layers(values), "drift-relu", "drift", 0.95)
+    assert line.n == 6
 
 
 def test_each_arm_has_its_own_line_and_arms_exchanged_exchange_theirs() -> None:
@@ -98,7 +103,7 @@ def test_pictures_are_as_many_dogs_as_cats_of_every_background_there_is() -> Non
 
 
 def test_accuracy_by_depth_is_that_of_each_activation_arm_and_first_weights(tmp_path: Path) -> None:
-    claims = replace(_claims(), studies=planted_ledger.studies(tmp_path))
+    claims = _claims(planted_ledger.studies(tmp_path))
     panels = {(panel.activation, panel.weights): panel for panel in depth_panels(claims, 0.95)}
     assert list(panels)[:3] == [("relu", "torch"), ("tanh", "torch"), ("sigmoid", "torch")]
     assert {weights for _, weights in panels} == {"torch", "kaiming", "xavier"}
@@ -110,8 +115,8 @@ def test_accuracy_by_depth_is_that_of_each_activation_arm_and_first_weights(tmp_
     assert depth_panels(_claims(), 0.95) == affine_panels(_claims(), 0.95) == []
 
 
-def _claims() -> ClaimsData:
-    return ClaimsData("c", DATASETS["mnist"], QUICK, planted_ledger.measurements())
+def _claims(studies: Mapping[str, StudyData] | None = None) -> ClaimsData:
+    return in_memory("c", DATASETS["mnist"], QUICK, planted_ledger.measurements(), studies=studies)
 
 
 def test_the_images_left_out_change_an_accuracy_by_what_they_are_wrong(tmp_path: Path) -> None:

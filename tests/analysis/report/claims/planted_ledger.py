@@ -12,7 +12,6 @@ import pandas as pd
 from analysis.findings.claims.cats import CONDITIONS
 from analysis.findings.claims.ledger import ClaimVerdict, Ledger, LedgerEntry
 from analysis.findings.results import Results, analyse
-from analysis.records.claims import ClaimsData
 from analysis.records.tables import StudyData
 from study.spec.claims.experiments import ALL, DEPTHS, QUICK, TWO_EPOCHS
 from study.spec.claims.rows import ROWS, Row
@@ -21,6 +20,7 @@ from study.spec.datasets import DATASETS
 from study.spec.design import Design
 from study.spec.factors import REFERENCE_GRID
 from study.spec.runs import Run
+from tests.analysis.claims_study import in_memory
 from tests.analysis.planted import planted
 
 SEEDS = range(6)
@@ -192,9 +192,10 @@ def study_with_claims(path: Path, exchange: bool = False, **other: Any) -> Study
     score = exchanged(at_the_post) if exchange else at_the_post
     post = planted(path / "post", _design(**REFERENCE_GRID, epochs=10), score)
     measured = measurements(EXCHANGED if exchange else None)
-    given = {"measurements": measured, "pictures": pictures(), "studies": studies(path, exchange)} | other
-    return replace(post, claims=ClaimsData(path.name, DATASETS["mnist"], QUICK, **given))
+    given = {"pictures": pictures(), "studies": studies(path, exchange)} | other
+    return replace(post, claims=in_memory(path.name, DATASETS["mnist"], QUICK, measured, **given))
 
 
 def results_of(study: StudyData, found: Ledger | None = None) -> Results:
-    return replace(analyse(study, 0.05, 0.002), ledger=found or ledger())
+    """All results of the study, with a planted ledger."""
+    return replace(analyse(replace(study, claims=None), 0.05, 0.002), ledger=found or ledger())

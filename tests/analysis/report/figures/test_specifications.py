@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import pytest
 from matplotlib.axes import Axes
 
-from analysis.findings import sensitivity
 from analysis.findings.results import Results
-from analysis.findings.sensitivity import Specification
+from analysis.findings.secondary import sensitivity
+from analysis.findings.secondary.sensitivity import Specification
 from analysis.records.tables import ENDPOINTS
 from analysis.report.figures.specifications import specification_curve
 from analysis.report.figures.style import MEDIA

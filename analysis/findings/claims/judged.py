@@ -1,0 +1,75 @@
+"""What the statistics of a family say of a row, and the entry that this makes; what all families have in common."""
+
+import math
+from dataclasses import dataclass
+
+from analysis.findings.claims.ledger import LedgerEntry
+from study.spec.claims.rows import Row
+from study.spec.claims.rules import NOT_ASKED, UNDECIDED
+
+WITHIN = "within"
+"""The kind of rule that two one-sided tests decide."""
+TWO_ONE_SIDED = "the interval is that of two one-sided tests"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Estimate, interval and p of a row, as an entry has them."""
+
+    estimate: float
+    low: float
+    high: float
+    level: float
+    p: float
+    p_adjusted: float
+    n: int
+    n_unit: str
+    reason: str = ""
+    tested: tuple[str, ...] = ()
+    """Verdicts that the interval alone does not give: the adjusted p has to be at most ``alpha`` as well."""
+
+
+def entry(row: Row, judged: Judged, alpha: float, command: str = "") -> LedgerEntry:
+    """Return the entry of a row: its verdict follows from the interval by the row's rule."""
+    verdict, reason = row.rule.verdict(judged.low, judged.high), judged.reason
+    if verdict in judged.tested and not judged.p_adjusted <= alpha:
+        verdict = UNDECIDED
+        reason = joined(f"its adjusted p of {judged.p_adjusted:.2g} is above {alpha:g}", reason)
+    return LedgerEntry(
+        row, verdict, judged.estimate, judged.low, judged.high, judged.level, judged.p, judged.p_adjusted, judged.n,
+        judged.n_unit, reason, command,
+    )  # fmt: skip
+
+
+def not_asked(row: Row, reason: str, command: str) -> LedgerEntry:
+    """Return the entry of a row without numbers."""
+    nan = math.nan
+    return LedgerEntry(row, NOT_ASKED, nan, nan, nan, nan, nan, nan, 0, "", reason, command)
+
+
+def undecided(estimate: float, n: int, n_unit: str, reason: str) -> Judged:
+    """Return what there is where there is no interval and no test."""
+    nan = math.nan
+    return Judged(estimate, nan, nan, nan, nan, nan, n, n_unit, reason)
+
+
+def joined(*reasons: str | None) -> str:
+    """Return the reasons that there are, as one text."""
+    return "; ".join(reason for reason in reasons if reason)
+
+
+def level_of(row: Row, alpha: float) -> float:
+    """Return the level of the interval that decides a row: that of two one-sided tests at ``alpha`` has 1 - 2 alpha
+    (Schuirmann 1987, section 2)."""
+    return 1 - 2 * alpha if row.rule.kind == WITHIN else 1 - alpha
+
+
+def of_two_bounds(p: float) -> float:
+    """Return the p of a region within two bounds, from the larger one of two one-sided tests that it lies inside
+    (Schuirmann 1987): as it is where the estimate does, else that of the one-sided test that it lies outside."""
+    return min(p, 1 - p)
+
+
+def note_of(row: Row) -> str | None:
+    """Return which interval it is, where it is not the two-sided one."""
+    return TWO_ONE_SIDED if row.rule.kind == WITHIN else None

@@ -1,0 +1,48 @@
+"""Which module measures which probe? Imported when it is asked for, since its functions may need torch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import cast
+
+from study.claims.measuring import Measurement
+
+PROBES_HERE = "study.claims.probes"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """The module of a probe, and what a plan says of its time."""
+
+    module: str
+    seconds: float
+    """Of one unit, on one core of a laptop of these years: for the plan, roughly."""
+
+    def load(self) -> Measurement:
+        return cast(Measurement, import_module(self.module))
+
+
+Registry = Mapping[str, Entry]
+
+
+def _here(name: str, seconds: float) -> Entry:
+    return Entry(f"{PROBES_HERE}.{name}", seconds)
+
+
+REGISTRY: Registry = {
+    "formulas": _here("formulas", 1),
+    "repeat": _here("repeat", 5),
+    "row-reversal": _here("row_reversal", 2),
+    "two-sample": _here("two_sample", 15),
+    "shift-size": _here("shift_size", 5),
+    "swaps": _here("swaps", 2),
+    "single-image": _here("single_image", 2),
+    "cats-answers": _here("cats_answers", 3),
+    "cats-weak-answers": _here("cats_answers", 3),
+    "speed": _here("speed", 5),
+    "drift-relu": _here("drift", 15),
+    "drift-relu-slow": _here("drift", 15),
+    "drift-tanh": _here("drift", 15),
+    "best-epoch": _here("best_epoch", 10),
+}
+"""By key of ``study.spec.claims.experiments.PROBES``."""

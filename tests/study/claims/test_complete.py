@@ -1,0 +1,248 @@
+"""The command makes what is missing, once, and its tables are a pure function of what is committed."""
+
+import json
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+import pyarrow.parquet as pq
+import pytest
+from filelock import FileLock
+
+from study.claims.measuring import Measured
+from study.claims.plan import Ledger
+from study.spec.claims.experiments import EXPERIMENTS, STUDIES
+from study.spec.claims.fixed import Fixed
+from study.spec.datasets import DATASETS
+from study.store.claims_folder import COLUMNS, MEASUREMENTS, PICTURES, ClaimsFolder
+from study.store.study_folder import Folder
+from tests.study.claims.ledgers import BARE, OURS, WITH_STUDIES, litter, make, only, part_of, tables
+from tests.study.claims.probes_of_ours import TRAP
+
+
+def test_a_probe_has_a_row_for_each_unit_under_its_key(ledger: Path) -> None:
+    table = ClaimsFolder(ledger / "claims").read(MEASUREMENTS)
+    assert table.column_names == ["experiment", *(name for name, _ in COLUMNS[MEASUREMENTS])][1:]
+    rows = [(row["experiment"], row["measure"], row["seed"]) for row in table.to_pylist()]
+    probes = ("formulas", "repeat", "speed")
+    assert rows == [(key, measure, seed) for key in probes for measure in ("mean", "negative") for seed in (0, 1)]
+
+
+def test_columns_of_the_table_are_the_fields_of_a_measured_row() -> None:
+    assert {name for name, _ in COLUMNS[MEASUREMENTS]} == {"experiment", *Measured._fields}
+
+
+def test_the_same_command_again_writes_nothing(ledger: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in ledger.rglob("*.parquet")}
+    manifest = (ledger / "claims" / "manifest.json").read_bytes()
+    assert make(ledger) == 0
+    assert {path: path.stat().st_mtime_ns for path in ledger.rglob("*.parquet")} == before
+    assert (ledger / "claims" / "manifest.json").read_bytes() == manifest
+
+
+def test_a_fresh_ledger_has_the_same_tables(whole: Path, tmp_path: Path) -> None:
+    assert make(tmp_path) == 0
+    assert tables(tmp_path) == tables(whole)
+
+
+@pytest.mark.parametrize("name", ["measurements", "pictures"])
+def test_a_table_that_is_lost_or_changed_is_made_again(name: str, ledger: Path, whole: Path) -> None:
+    (ledger / "claims" / f"{name}.parquet").unlink()
+    assert make(ledger) == 0
+    path = ledger / "claims" / f"{name}.parquet"
+    path.write_bytes(path.read_bytes()[:-1])
+    assert make(ledger) == 0
+    assert tables(ledger) == tables(whole)
+
+
+def test_what_was_left_over_is_measured_and_the_rest_is_not(ledger: Path, whole: Path) -> None:
+    lost = part_of(ledger, "speed/bn-1")
+    lost.unlink()
+    before = {path: path.stat().st_mtime_ns for path in lost.parent.iterdir()}
+    assert make(ledger) == 0
+    after = {path: path.stat().st_mtime_ns for path in lost.parent.iterdir()}
+    assert {*after} - {*before} == {lost}
+    assert before.items() <= after.items()
+    assert tables(ledger) == tables(whole)
+    manifest = json.loads((ledger / "claims" / "manifest.json").read_text())
+    assert {*manifest["timings"]} == {"speed"}
+    assert [{*command["timings"]} for command in manifest["earlier"]] == [{"formulas", "repeat", "speed"}]
+
+
+@pytest.mark.parametrize("unit", ["speed/bn-1", "begun"])
+def test_a_damaged_part_is_set_aside_and_measured_again(
+    unit: str, ledger: Path, whole: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = part_of(ledger, unit)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    assert make(ledger) == 0
+    assert f"{path.name} was damaged and moved to" in capsys.readouterr().err
+    assert (ledger / "claims" / "quarantine" / path.name).read_bytes() == content
+    assert tables(ledger) == tables(whole)
+    assert make(ledger) == 0
+    assert not capsys.readouterr().err
+
+
+def test_two_parts_that_disagree_are_an_error(ledger: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = ClaimsFolder(ledger / "claims")
+    fixed = folder.fixed()
+    assert fixed is not None
+    (row, *_) = pq.read_table(part_of(ledger, "speed/bn-1")).to_pylist()
+    folder.commit("speed/bn-1", fixed, [row | {"value": 0.5}])
+    assert make(ledger) == 1
+    assert re.search(r"two parts of .* hold speed/bn-1", capsys.readouterr().err)
+
+
+def test_a_unit_that_fails_is_told_and_tried_again_by_the_next_command(
+    tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(TRAP, str(tmp_path))
+    (tmp_path / "raise").touch()
+    assert make(tmp_path) == 1
+    told = capsys.readouterr().err.splitlines()
+    text = "bn-1 failed: ZeroDivisionError: by the trap; repeat the command to try it again"
+    assert told == [f"{key}: {text}" for key in ("formulas", "repeat", "speed")]
+    (tmp_path / "raise").unlink()
+    assert make(tmp_path) == 0
+    assert tables(tmp_path) == tables(whole)
+
+
+def test_a_fault_of_the_machine_ends_the_command_with_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(TRAP, str(tmp_path))
+    (tmp_path / "fault").touch()
+    assert make(tmp_path) == 3
+    assert capsys.readouterr().err == (
+        "study.claims: the trap is closed; finished runs and measurements are saved; repeat the command to continue\n"
+    )
+
+
+def test_a_second_process_is_refused(ledger: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with FileLock(ledger / "claims" / ".lock"):
+        assert make(ledger) == 3
+    assert "another process is at work on" in capsys.readouterr().err
+
+
+def test_an_archived_ledger_is_left_alone(ledger: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for path in (ledger / "claims" / "parts").iterdir():
+        path.unlink()
+    before = {path: path.read_bytes() for path in ledger.rglob("*") if path.is_file()}
+    for options in ((), ("--dry-run",)):
+        assert make(ledger, *options) == 2
+        assert "holds the tables of a finished ledger without its parts" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in ledger.rglob("*") if path.is_file()} == before
+    assert ClaimsFolder(ledger / "claims").read(MEASUREMENTS).num_rows == 12
+
+
+def test_pictures_stand_in_a_table_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = [Picture("same", 3, 7, (0.0, 0.5)), Picture("absent", 3, 7, (0.25, 1.0))]
+    module = SimpleNamespace(pictures=lambda data, images: shown if data.key == images.name else [])
+    monkeypatch.setitem(sys.modules, "study.claims.pictures", module)
+    monkeypatch.setattr(Ledger, "has_pictures", True)
+    assert make(tmp_path) == 0
+    table = ClaimsFolder(tmp_path / "claims").read(PICTURES)
+    assert [Picture(**{**row, "pixels": (*row["pixels"],)}) for row in table.to_pylist()] == shown[::-1]
+    shown.clear()  # which is not asked for again
+    assert make(tmp_path) == 0
+    assert len(ClaimsFolder(tmp_path / "claims").read(PICTURES)) == 2
+
+
+@dataclass
+class Picture:
+    condition: str
+    index: int
+    label: int
+    pixels: tuple[float, ...]
+
+
+# --- studies
+
+
+@pytest.fixture(scope="module")
+def with_studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("studies")
+    assert make(out, extent=WITH_STUDIES) == 0
+    return out
+
+
+def test_studies_have_folders_of_their_own_and_networks_where_they_are_needed(with_studies: Path) -> None:
+    studies = with_studies / "claims" / "studies"
+    assert {path.name for path in studies.iterdir()} == {"post", "unpaired"}
+    assert (studies / "post" / "weights").exists()
+    assert not (studies / "unpaired" / "weights").exists()
+    for key, n_seeds in (("post", 3), ("unpaired", 2)):
+        design = Folder(studies / key).design()
+        assert design == STUDIES[key].design(DATASETS["digits"], WITH_STUDIES)
+        assert design.seeds == tuple(range(n_seeds))
+    assert not litter(with_studies / "claims")
+
+
+def test_the_networks_of_the_shared_seeds_are_evaluated_under_all_conditions(with_studies: Path) -> None:
+    ways = pq.read_table(with_studies / "claims" / "studies" / "post" / "ablation.parquet").to_pandas()
+    assert {*ways.seed} == {0, 1}
+    assert {*ways[ways["shift"] == "clean"].inference} >= {
+        "none", "running", "population", "precise", "cumulative_all", "cumulative_last"
+    }  # fmt: skip
+    assert {*ways["shift"]} > {"clean", "rotate", "brightness"}
+
+
+@pytest.mark.slow
+def test_the_same_command_again_leaves_studies_as_they_are(with_studies: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in with_studies.rglob("*.parquet")}
+    assert make(with_studies, extent=WITH_STUDIES) == 0
+    assert {path: path.stat().st_mtime_ns for path in with_studies.rglob("*.parquet")} == before
+
+
+def test_an_experiment_runs_where_a_row_that_is_asked_needs_it() -> None:
+    digits, everything = DATASETS["digits"], only(*EXPERIMENTS)
+    fixed = Fixed.begin(digits, everything, 0.05)
+    impossible = {key for key, experiment in EXPERIMENTS.items() if experiment.why_not(digits)}
+    assert {*fixed.experiments} == {*EXPERIMENTS} - impossible
+    assert "post" in Fixed.begin(digits, only("post", "swaps"), 0.05).experiments
+    alone = Fixed.begin(digits, only("swaps"), 0.05)  # whose networks are left out
+    assert not {*alone.experiments}
+    assert all(alone.why_not(row) for row in alone.rows)
+
+
+@pytest.mark.slow
+def test_processes_give_the_same_bytes_even_if_one_dies(
+    tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(TRAP, str(tmp_path))
+    (tmp_path / "die-once").touch()
+    assert make(tmp_path, "--workers", "2") == 0
+    assert not (tmp_path / "die-once").exists()
+    assert tables(tmp_path) == tables(whole)
+    assert not litter(tmp_path / "claims")
+
+
+@pytest.mark.slow
+def test_a_unit_that_fails_in_a_process_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(TRAP, str(tmp_path))
+    (tmp_path / "raise").touch()
+    assert make(tmp_path, "--workers", "2") == 1
+    assert capsys.readouterr().err.count("ZeroDivisionError: by the trap") == 3
+
+
+@pytest.mark.slow
+def test_a_search_is_part_of_a_ledger(tmp_path: Path) -> None:
+    extent = only("tuned")
+    assert make(tmp_path, extent=extent) == 0
+    study = tmp_path / "claims" / "studies" / "tuned"
+    before = {path: path.stat().st_mtime_ns for path in study.glob("*.parquet")}
+    assert {path.stem for path in before} == {"trials", "records", "runs", "labels"}
+    assert {*pq.read_table(study / "trials.parquet").to_pandas().batch_size} == {32}
+    assert make(tmp_path, extent=extent) == 0
+    assert {path: path.stat().st_mtime_ns for path in study.glob("*.parquet")} == before
+
+
+def test_every_extent_of_these_tests_is_one_of_the_program() -> None:
+    assert {*OURS} == {*EXPERIMENTS} - {*STUDIES, "tuned"}
+    assert BARE.name == "full"
