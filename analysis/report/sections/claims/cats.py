@@ -42,7 +42,7 @@ def _figure(claims: ClaimsData, experiment: str, name: str, level: float, begun:
         alt=f"Accuracy: {_in_words(accuracy)}. Cats answered as dogs: {_in_words(as_other)}.",
         caption=f"{'' if shown is None else 'Images: dogs, then cats. '}Mark: mean over seeds, with its"
         f" {fmt.level(level)} interval, pointwise (t). Empty: exact statistics; cross: statistics of the test batch.",
-        table=_table(name, accuracy, as_other),
+        table=_table(name, fmt.sentence(f"{begun}answers by background, arm and statistics"), accuracy, as_other),
     )
 
 
@@ -70,7 +70,7 @@ def _shares(of: Answers) -> str:
     return ", ".join(f"{CONDITIONS[key]} {fmt.percent(share.estimate, 1)}" for key, share in of.shares.items())
 
 
-def _table(name: str, accuracy: Sequence[Answers], as_other: Sequence[Answers]) -> Table:
+def _table(name: str, caption: str, accuracy: Sequence[Answers], as_other: Sequence[Answers]) -> Table:
     columns = [
         text_column("background at test", "condition"),
         text_column("arm and statistics", "arm"),
@@ -91,4 +91,4 @@ def _table(name: str, accuracy: Sequence[Answers], as_other: Sequence[Answers]) 
                         **interval_values("accuracy", share), **interval_values("as_other", as_dog), "n": share.n,
                     }
                 )  # fmt: skip
-    return Table(name, "Answers by background, arm and statistics", columns, rows)
+    return Table(name, caption, columns, rows)

@@ -98,30 +98,27 @@ def line(ledger: Ledger) -> str:
 
 FAMILIES = {
     SEEDS: "over the seeds that all experiments share hold together (max-T)",
-    OTHERS: "of other units hold together (Holm)",
-    ALONE: "that are tested alone, or are identities, hold one by one",
+    OTHERS: "of other units hold together (Bonferroni; their p by Holm)",
 }
 
 
 def families(ledger: Ledger) -> Iterator[str]:
-    """Yield by family how many rows it has whose intervals hold together, and at which level."""
+    """Yield by family how many rows it has whose intervals hold together, and at which level; how many stand alone."""
     for family, what in FAMILIES.items():
         asked = [entry for entry in ledger.entries if entry.row.family == family and entry.verdict != NOT_ASKED]
         if asked:
             levels = {entry.level for entry in asked if math.isfinite(entry.level)}
             at = f" at {_levels(levels)}" if levels else ""
-            rows = "The interval of 1 row" if len(asked) == 1 else f"The intervals of {len(asked)} rows"
-            yield f"{rows} {_one(what) if len(asked) == 1 else what}{at}"
+            yield f"The intervals of {fmt.units(len(asked), 'rows')} {what}{at}"
+    alone = sum(entry.row.family == ALONE and entry.verdict != NOT_ASKED for entry in ledger.entries)
+    if alone:
+        yield f"{fmt.units(alone, 'rows')}, identities and controls, {'stands' if alone == 1 else 'stand'} alone"
 
 
 def _levels(levels: Collection[float]) -> str:
     """Return the levels of a family: that of two one-sided tests, which is lower, behind the other."""
     highest, *others = [fmt.level(level) for level in sorted(levels, reverse=True)]
     return f"{highest} ({fmt.listing(others)} where two bounds are tested)" if others else highest
-
-
-def _one(what: str) -> str:
-    return what.replace("hold together", "stands in a family of its own").replace("hold one by one", "holds by itself")
 
 
 def about(ledger: Ledger) -> list[str]:

@@ -19,7 +19,8 @@ STATEMENTS = (
         "ledger-families",
         LEDGER,
         "Rows over the seeds that all experiments share are one family, adjusted by max-T over the signs of whole seeds"
-        " [@westfall1993; @montielolea2019]; rows of other units are another, adjusted by Holm's method [@holm1979]."
+        " [@westfall1993; @montielolea2019]; rows of other units are another, their p-values by Holm's method"
+        " [@holm1979] and their intervals at Bonferroni's level [@dunn1961]."
         " Identities and controls stand alone.",
         Has.ledger,
     ),
