@@ -21,6 +21,8 @@ from analysis.findings.accuracy_shares import (
 )
 from analysis.findings.answer import Answer, answers, cross_fitted
 from analysis.findings.arms import ArmCell, Claim, arm_cells, claims
+from analysis.findings.claims.ledger import Ledger
+from analysis.findings.claims.verdicts import ledger
 from analysis.findings.comparison import Comparison, compared
 from analysis.findings.contrasts import Contrast, compute_contrasts
 from analysis.findings.curves import Curve, DifferenceCurve, arm_curves, difference_curves
@@ -153,6 +155,8 @@ class Results:
     """Comparisons by arm with each of the other studies that were named."""
     balanced: list[BalancedAccuracy]
     """By arm, where the classes are not of equal size."""
+    ledger: Ledger | None = None
+    """None of an ordinary study."""
 
 
 def analyse(study: StudyData, alpha: float, margin: float, others: Sequence[StudyData] = ()) -> Results:
@@ -177,6 +181,7 @@ def analyse(study: StudyData, alpha: float, margin: float, others: Sequence[Stud
         tuned=of_tuned,
         comparisons=comparisons,
         balanced=balanced_accuracies(study, level),
+        ledger=None if study.claims is None else ledger(study.claims),
     )
 
 

@@ -33,6 +33,8 @@ class Column:
     """Aligned to the left; numbers stand under one another."""
     is_key: bool = False
     """Says, with others before it, whose row it is: it stays in sight when the table is scrolled."""
+    link: Callable[..., str] | None = None
+    """Makes, of the same values, the anchor that a cell leads to; empty for none."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class Cell:
     text: str
     order: str
     """The number or text by which rows are sorted, empty where there is none."""
+    link: str = ""
+    """The anchor on the page that it leads to."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,8 @@ class Table:
 def _cell(column: Column, row: Row) -> Cell:
     values = [row[key] for key in column.keys]
     order = _raw(values[0])
-    return Cell(column.show(*values), "" if order is None else str(order))
+    link = column.link(*values) if column.link else ""
+    return Cell(column.show(*values), "" if order is None else str(order), link)
 
 
 def _raw(value: Any) -> Any:

@@ -6,6 +6,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from analysis.findings import contrasts
+from analysis.findings.claims.ledger import Ledger
 from analysis.findings.looks import looks
 from analysis.findings.results import Results
 from analysis.records.cells import levels, row_of
@@ -68,9 +69,22 @@ def contents(study: StudyData, results: Results, first: Screen) -> dict[str, Any
             "tuned": results.tuned,
             "comparisons": results.comparisons,
             **({"balanced_accuracy": results.balanced} if results.balanced else {}),
+            **({} if results.ledger is None else {"tutorial_ledger": _ledger(results.ledger)}),
         },
         study.cell_key,
     )
+
+
+def _ledger(ledger: Ledger) -> dict[str, Any]:
+    """Return the rows of the ledger, each with what was found, and the verdicts of the claims."""
+    return {
+        "alpha": ledger.alpha,
+        "rows": [
+            entry.row.to_dict() | {field.name: getattr(entry, field.name) for field in fields(entry)[1:]}
+            for entry in ledger.entries
+        ],
+        "claims": [{"claim": of.claim, "verdict": of.verdict, "named": of.named} for of in ledger.claims],
+    }
 
 
 def _verdict(study: StudyData, results: Results, arm: str) -> dict[str, Any]:

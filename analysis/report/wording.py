@@ -19,7 +19,7 @@ from study.spec.datasets import DatasetSpec
 T = TypeVar("T")
 Say = Callable[[str], str]
 
-KEPT = ("name", "key", "keys", "anchor", "command", "study_id", "dataset")
+KEPT = ("name", "key", "keys", "anchor", "command", "study_id", "dataset", "section")
 """Fields that name a thing and say nothing of it."""
 IMAGES, PIXELS = re.compile(r"\b([Ii])mage(s?)\b"), re.compile(r"\bpixels\b")
 FIVE = re.compile(r"\bfive classes\b")

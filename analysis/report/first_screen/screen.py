@@ -14,6 +14,7 @@ from analysis.report.first_screen.how_sure import how_sure, how_sure_of_several,
 from analysis.report.first_screen.take_away import TakeAway, take_aways
 from analysis.report.first_screen.title import title
 from analysis.report.sections import arms, pairs, where
+from analysis.report.sections.claims import words as of_ledger
 from analysis.report.sections.tuned import searches
 from analysis.report.sentences import study_words
 
@@ -31,6 +32,8 @@ class Screen:
     how_sure: str
     not_tested: str
     take_aways: Sequence[TakeAway]
+    ledger: str = ""
+    """How the tutorial's claims came out, where the study has a ledger."""
 
 
 def screen(study: StudyData, results: Results) -> Screen:
@@ -44,6 +47,7 @@ def screen(study: StudyData, results: Results) -> Screen:
         how_sure=_how_sure(study, [*answers.values()]),
         not_tested=not_tested(study, results),
         take_aways=take_aways(study, results),
+        ledger="" if results.ledger is None else of_ledger.line(results.ledger),
     )
 
 

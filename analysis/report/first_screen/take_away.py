@@ -11,6 +11,7 @@ from analysis.records.tables import StudyData
 from analysis.report import number_format as fmt
 from analysis.report.export.latex import escape
 from analysis.report.first_screen.title import leading
+from analysis.report.sections.claims.words import line
 from analysis.report.sentences.answer import headline, part_name
 
 PROGRAM = "batch-norm-study"
@@ -27,7 +28,8 @@ class TakeAway:
 
 def take_aways(study: StudyData, results: Results) -> list[TakeAway]:
     """Return what there is to copy: sentence and row of the first part of each arm's answer, and the citation."""
-    return [*_of_answers(study, results), TakeAway("citation", "Cite", citation(study))]
+    ledger = [] if results.ledger is None else [TakeAway("ledger", "Copy the ledger's line", line(results.ledger))]
+    return [*_of_answers(study, results), *ledger, TakeAway("citation", "Cite", citation(study))]
 
 
 def _of_answers(study: StudyData, results: Results) -> Iterator[TakeAway]:

@@ -104,7 +104,7 @@ def _rename(element: ET.Element, name: str, used: set[str]) -> None:
         element.set("id", f"{name}-{own}")
     target = element.attrib.pop(f"{{{XLINK}}}href", None)
     if target:
-        element.set("href", f"#{name}-{target[1:]}")
+        element.set("href", target if target.startswith("data:") else f"#{name}-{target[1:]}")
     for key, value in element.attrib.items():
         if value.startswith("url(#"):
             element.set(key, f"url(#{name}-{value[5:]}")

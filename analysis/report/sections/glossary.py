@@ -49,6 +49,25 @@ OF_SEVERAL_ARMS = {
 }
 """Terms of a study of more than two arms."""
 
+OF_LEDGER = {
+    "row": "a half of one of the tutorial's claims: one quantity at one setting, and a rule fixed before the first run",
+    "claimed region": "the values of a row's quantity with which its claim is right",
+    "supported": "the interval lies in the claimed region",
+    "contradicted": "the interval lies outside of the claimed region",
+    "undecided": "the interval crosses the bound of the claimed region",
+    "internal covariate shift": "that the inputs of a layer change: from one mini-batch to the next, or from step to"
+    " step",
+    "drift": "by how much one training step moves the mean of a unit, over its sd",
+    "spread of batch means": "the sd of a unit's mean over batches, over the unit's sd; by chance alone 1/sqrt(m) in"
+    " batches of m",
+    "live units": "units that are not the same for every image",
+    "gradient ICS": "by how much a layer's gradient changes when the layers below it have made their step",
+    "classifier two-sample test": "whether a classifier tells two sets of images apart better than chance",
+    "AUC": "how often a classifier ranks an image of one set above one of the other: 0.5 is chance",
+    "Holm": "a correction of several p-values, the smallest first",
+}
+"""Terms of the tutorial's ledger."""
+
 
 def section(study: StudyData, results: Results) -> Section:
     terms = [Definition(term, text, anchor=anchor(term)) for term, text in meanings(study).items()]
@@ -65,6 +84,7 @@ def meanings(study: StudyData) -> dict[str, str]:
         "seed_of": study_words.seed_of(study.design),
     }
     terms = TERMS | (OF_SLICES if study.at else {}) | (OF_SEVERAL_ARMS if len(study.treatments) > 1 else {})
+    terms |= {} if study.claims is None else OF_LEDGER
     return {term: text.format(**of_study) for term, text in terms.items()}
 
 

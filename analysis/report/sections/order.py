@@ -15,6 +15,7 @@ from analysis.report.sections import (
     provenance,
     where,
 )
+from analysis.report.sections.claims import claims
 from analysis.report.sections.compared import compared
 from analysis.report.sections.learning import learning, speed
 from analysis.report.sections.methods import methods
@@ -29,6 +30,10 @@ def _always(study: StudyData, results: Results) -> bool:
 
 def _beside_another(study: StudyData, results: Results) -> bool:
     return bool(results.comparisons)
+
+
+def _has_ledger(study: StudyData, results: Results) -> bool:
+    return study.claims is not None and results.ledger is not None
 
 
 def _several_arms(study: StudyData, results: Results) -> bool:
@@ -46,6 +51,7 @@ class Entry:
 
 
 SECTIONS = (
+    Entry(claims.NAME, claims.section, is_shown=_has_ledger),
     Entry("arms", arms.section, is_shown=_several_arms),
     Entry("seeds", pairs.section),
     Entry("map", where.section),

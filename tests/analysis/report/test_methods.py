@@ -12,11 +12,14 @@ from analysis.report.sections.methods.facts import Facts
 from analysis.report.sections.methods.references import REFERENCES
 from analysis.report.sections.methods.statements import CITATION
 from study.spec.arms import BUILT_IN, NORM_KINDS
+from study.spec.claims.experiments import QUICK
 from study.spec.datasets import DATASETS, DatasetSpec, OwnFile
 from study.spec.design import Design
 from study.spec.networks import NetworkArm, NetworkSpec
+from tests.analysis.claims_study import in_memory
 from tests.analysis.many_factors import design, registered
 from tests.analysis.planted import plant, planted
+from tests.analysis.report.claims.planted_ledger import ledger, measurements
 from tests.analysis.report.exported import MORE, SMALL, STUDIES, Exported, Make, renamed, score
 
 
@@ -124,6 +127,8 @@ def test_every_statement_holds_of_a_study_and_those_with_a_condition_not_of_all(
         every.append(Exported(plant(tmp_path / "s", design(turns=(2, 5)), lambda run, epoch: 0.5)))
         facts = [Facts(one.study, one.results) for one in every]
         facts += [Facts(replace(every[0].study, design=other), every[0].results) for other in OTHERS]
+        claims = in_memory("claims", DATASETS["digits"], QUICK, measurements())
+        facts.append(Facts(replace(every[0].study, claims=claims), replace(every[0].results, ledger=ledger())))
         for statement in methods.STATEMENTS:
             holds = [bool(statement.holds(of)) for of in facts]
             assert any(holds), statement.key

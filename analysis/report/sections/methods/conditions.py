@@ -194,6 +194,14 @@ class Has:
     def claims(self) -> bool:
         return bool(self.results.claims)
 
+    def ledger(self) -> bool:
+        """Whether the tutorial's claims have verdicts here."""
+        return self.results.ledger is not None
+
+    def inside(self) -> bool:
+        """Whether probes measured images and the insides of networks for the ledger."""
+        return self.ledger() and self.study.claims is not None and not self.study.claims.measurements.empty
+
     def bands(self) -> bool:
         return any(math.isfinite(low) for curve in self.results.curves for low in curve.band_low)
 

@@ -286,6 +286,11 @@ class Facts(Has):
         return len(self.study.treatments)
 
     @property
+    def n_ledger_rows(self) -> int:
+        assert self.results.ledger is not None
+        return len(self.results.ledger.entries)
+
+    @property
     def baseline(self) -> str:
         return fmt.arm_name(self.study.baseline)
 

@@ -3,11 +3,11 @@
 from analysis.findings.results import Results
 from analysis.records.tables import StudyData
 from analysis.report.document import BulletList, Definition, Definitions, Section
-from analysis.report.sections.methods import analyses, comparison, training
+from analysis.report.sections.methods import analyses, comparison, ledger, training
 from analysis.report.sections.methods.facts import Facts
 from analysis.report.sections.methods.statements import Passage, cited, passages
 
-STATEMENTS = (*training.STATEMENTS, *comparison.STATEMENTS, *analyses.STATEMENTS)
+STATEMENTS = (*training.STATEMENTS, *comparison.STATEMENTS, *analyses.STATEMENTS, *ledger.STATEMENTS)
 
 
 def section(study: StudyData, results: Results) -> Section:

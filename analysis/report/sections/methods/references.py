@@ -83,6 +83,11 @@ REFERENCES = _all(
         "Cambridge University Press", kind="book",
     ),
     Reference(
+        "delong1988", ("DeLong, E. R.", "DeLong, D. M.", "Clarke-Pearson, D. L."),
+        "Comparing the areas under two or more correlated receiver operating characteristic curves: a nonparametric"
+        " approach", 1988, "Biometrics", "44", "837-845",
+    ),
+    Reference(
         "dodge2019", ("Dodge, J.", "Gururangan, S.", "Card, D.", "Schwartz, R.", "Smith, N. A."),
         "Show your work: improved reporting of experimental results", 2019, "EMNLP-IJCNLP", "", "2185-2194",
         "inproceedings",
@@ -175,6 +180,10 @@ REFERENCES = _all(
         "Gradient-based learning applied to document recognition", 1998, "Proc. IEEE", "86", "2278-2324",
     ),
     Reference(
+        "lopezpaz2017", ("Lopez-Paz, D.", "Oquab, M."), "Revisiting classifier two-sample tests", 2017, "ICLR",
+        kind="inproceedings",
+    ),
+    Reference(
         "lourie2024", ("Lourie, N.", "Cho, K.", "He, H."),
         "Show your work with confidence: confidence bands for tuning curves", 2024, "NAACL", "", "3455-3472",
         "inproceedings",
@@ -205,6 +214,10 @@ REFERENCES = _all(
     Reference(
         "phipson2010", ("Phipson, B.", "Smyth, G. K."), "Permutation p-values should never be zero", 2010,
         "Stat. Appl. Genet. Mol. Biol.", "9", "39",
+    ),
+    Reference(
+        "santurkar2018", ("Santurkar, S.", "Tsipras, D.", "Ilyas, A.", "Madry, A."),
+        "How does batch normalization help optimization?", 2018, "NeurIPS", "", "2483-2493", "inproceedings",
     ),
     Reference(
         "schuirmann1987", ("Schuirmann, D. J.",),

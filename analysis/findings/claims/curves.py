@@ -1,0 +1,79 @@
+"""Measurements of the probes as lines with bands: by layer, and by training step.
+
+Each seed's values are averaged first over what is not drawn, so that a band has the seeds for its sample.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from analysis.findings.claims.from_drift import BATCH
+from analysis.stats.intervals import simultaneous
+
+CHANCE_SPREAD = 1 / math.sqrt(BATCH)
+"""The spread of batch means by the law of chance."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """Means over seeds along an axis, with the band in which the whole line lies (sup-t)."""
+
+    arm: str
+    at: list[float]
+    mean: list[float]
+    low: list[float]
+    """NaN below five seeds."""
+    high: list[float]
+    n: int
+    """Seeds that have a value everywhere on the line."""
+    level: float
+
+    @property
+    def average(self) -> float:
+        """The mean along the line."""
+        return float(np.mean(self.mean))
+
+
+def by_layer(measurements: pd.DataFrame, experiment: str, measure: str, level: float) -> list[Line]:
+    """Return a line over layers for each arm, in the order of arms: the mean of all steps."""
+    return _lines(_of(measurements, experiment, measure), "layer", level)
+
+
+def by_step(measurements: pd.DataFrame, experiment: str, measure: str, level: float) -> list[Line]:
+    """Return a line over training steps for each arm: the mean of all layers where there are several."""
+    return _lines(_of(measurements, experiment, measure), "step", level)
+
+
+def by_arm(lines: Sequence[Line], arm: str) -> Line | None:
+    return next((line for line in lines if line.arm == arm), None)
+
+
+def _of(measurements: pd.DataFrame, experiment: str, measure: str) -> pd.DataFrame:
+    return measurements[(measurements.experiment == experiment) & (measurements.measure == measure)]
+
+
+def _lines(rows: pd.DataFrame, axis: str, level: float) -> list[Line]:
+    lines = []
+    for arm in dict.fromkeys(sorted(rows.arm, reverse=True)):  # none of batch norm before it
+        of_arm = rows[rows.arm == arm].astype({axis: float, "seed": float})
+        table = of_arm.groupby(["seed", axis]).value.mean(skipna=False).unstack(axis).dropna()
+        if len(table):
+            lines.append(line_of(str(arm), table, level))
+    return lines
+
+
+def line_of(arm: str, table: pd.DataFrame, level: float) -> Line:
+    """Return the line of a table of seeds x places."""
+    band = simultaneous(table.to_numpy(float), level)
+    return Line(
+        arm,
+        [float(at) for at in table.columns],
+        [point.estimate for point in band],
+        [point.low for point in band],
+        [point.high for point in band],
+        len(table),
+        level,
+    )

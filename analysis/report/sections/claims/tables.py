@@ -1,0 +1,153 @@
+"""The ledger as tables: the claims, and under them every row; and as a figure."""
+
+from collections.abc import Collection, Iterator
+from functools import partial
+from itertools import groupby
+from textwrap import wrap
+from typing import Any
+
+from analysis.findings.claims.ledger import Ledger, LedgerEntry
+from analysis.findings.results import Results
+from analysis.report import number_format as fmt
+from analysis.report.columns import text_column
+from analysis.report.document import Column, Figure, Table
+from analysis.report.figures.claims import verdicts
+from analysis.report.sections.claims import places, words
+
+
+def claims(ledger: Ledger) -> Table:
+    """Return the claims with their verdicts; where rows disagree, these are named."""
+    columns = [
+        Column("claim", str, ("claim",)),
+        text_column("the tutorial says, in our words", "statement"),
+        text_column("verdict", "verdict"),
+        text_column("rows", "rows"),
+    ]
+    rows = [
+        {"claim": of.claim, "statement": words.CLAIMS[of.claim], "verdict": of.verdict, "rows": words.rows_of(of)}
+        for of in ledger.claims
+    ]
+    return Table("claims-verdicts", "The tutorial's claims and their verdicts; all numbers stand below", columns, rows)
+
+
+def every_row(ledger: Ledger, results: Results, drawn: Collection[str]) -> Table:
+    """Return all rows in the order of the claims; ``drawn`` as ``places.place`` takes it."""
+    entries = {entry.row.key: entry for entry in ledger.entries}
+    columns = [
+        Column("row", lambda row, statement: f"{row}: {statement}", ("row", "statement"), is_text=True),
+        text_column("verdict", "verdict"),
+        Column("quantity and condition", _measured, ("quantity", "condition"), is_text=True),
+        Column(
+            "estimate [simultaneous interval]", lambda key, *_: words.number(entries[key]),
+            ("row", "estimate", "low", "high", "unit"),
+        ),
+        Column("adjusted p", fmt.p_value, ("p_adjusted",)),
+        Column("n", lambda n, unit: fmt.units(n, unit) if n else fmt.NO_NUMBER, ("n", "n_unit")),
+        Column("claimed", _region, ("rule", "bound", "unit"), is_text=True),
+        Column("remark", _remark, ("reason", "command"), is_text=True),
+        Column("see", places.in_words, ("section",), is_text=True, link=_link),
+    ]  # fmt: skip
+    rows = [_values(entry, places.place(entry.row, results, drawn)) for entry in ledger.entries]
+    return Table("claims", "Every row of the ledger", columns, rows)
+
+
+def _values(entry: LedgerEntry, section: str) -> dict[str, Any]:
+    row = entry.row
+    return {
+        "claim": row.claim,
+        "row": row.key,
+        "statement": row.statement,
+        "quantity": row.quantity,
+        "estimate": entry.estimate,
+        "low": entry.low,
+        "high": entry.high,
+        "level": entry.level,
+        "p": entry.p,
+        "p_adjusted": entry.p_adjusted,
+        "n": entry.n,
+        "n_unit": entry.n_unit,
+        "unit": row.unit,
+        "condition": row.condition,
+        "rule": row.rule.kind,
+        "bound": row.rule.bound,
+        "verdict": entry.verdict,
+        "reason": entry.reason,
+        "section": section,
+        "command": entry.command,
+    }
+
+
+def _region(kind: str, bound: float, unit: str) -> str:
+    """Return the claimed region.
+
+    >>> _region("within", 0.2, "points"), _region("above", 0.0, "share")
+    ('within ±0.2 points', 'above 0 share')
+    """
+    return f"{kind} {'±' if kind in ('within', 'exact') and bound else ''}{bound:g} {unit}"
+
+
+def _measured(quantity: str, condition: str) -> str:
+    return in_lines(f"{quantity}; {condition}")
+
+
+LETTERS = 36
+"""Of a line of a long text in the table, at least."""
+
+
+def in_lines(text: str) -> str:
+    """Return a text that breaks into lines of some 36 letters and no shorter ones, whatever the room."""
+    return " ".join(line.replace(" ", "\N{NO-BREAK SPACE}") for line in wrap(text, LETTERS))
+
+
+def _remark(reason: str, command: str) -> str:
+    return in_lines(": ".join(filter(None, (reason, command)))) or fmt.NO_NUMBER
+
+
+def _link(section: str) -> str:
+    return section if places.is_anchor(section) else ""
+
+
+def figure(ledger: Ledger) -> Figure:
+    """Return every row against what was claimed; its numbers are those of the table of all rows."""
+    rows = [*_drawn(ledger)]
+    asked = words.asked(ledger.entries)
+    return Figure(
+        name="claims-ledger",
+        headline=words.headline(ledger),
+        subtitle=(
+            f"How far inside or outside the claimed region each estimate lies, in half-widths of its interval;"
+            f" {fmt.units(len(asked), 'rows')} asked of {len(ledger.entries)}."
+        ),
+        draw=partial(verdicts.ledger, rows),
+        alt="; ".join(f"{entry.row.key} {entry.verdict}, {words.number(entry)}" for entry in asked) + ".",
+        caption=_caption(ledger),
+        table=None,
+    )
+
+
+def _caption(ledger: Ledger) -> str:
+    said = [
+        "Shaded: the region that the claim names.",
+        "Bar: the simultaneous interval, which is two half-widths long on every row.",
+        "Diamonds, identities and reported numbers, have no half-width: they stand inside or outside.",
+        f"What lies beyond {verdicts.FARTHEST:g} stands at the edge.",
+    ]
+    if any(entry.verdict not in verdicts.LOOKS for entry in ledger.entries):
+        said.append("Rows that were not asked have no mark.")
+    return " ".join(said)
+
+
+def _drawn(ledger: Ledger) -> Iterator[verdicts.DrawnRow]:
+    for claim in ledger.claims:
+        yield verdicts.DrawnRow(words.claim_line(claim), "claim")
+        for statement, entries in groupby(claim.entries, key=lambda entry: entry.row.statement):
+            if statement != words.CLAIMS[claim.claim]:
+                yield verdicts.DrawnRow(statement, "statement")
+            yield from map(_drawn_row, entries)
+
+
+def _drawn_row(entry: LedgerEntry) -> verdicts.DrawnRow:
+    mark = verdicts.mark_of(entry.row.rule, entry.verdict, entry.estimate, entry.low, entry.high)
+    number = words.number(entry)
+    text = entry.verdict if number == fmt.NO_NUMBER else number
+    return verdicts.DrawnRow(entry.row.key, "row", entry.verdict, mark, text)

@@ -1,0 +1,137 @@
+"""The ledger in words: the tutorial's claims, a row's number, and how many rows came out how."""
+
+import math
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+
+from analysis.findings.claims.ledger import ClaimVerdict, Ledger, LedgerEntry
+from analysis.report import number_format as fmt
+from study.spec.arms import PUBLISHED
+from study.spec.claims.rows import ALONE, OTHERS, SEEDS
+from study.spec.claims.rules import CONTRADICTED, NOT_ASKED, SUPPORTED, VERDICTS
+
+CLAIMS = {
+    1: "Training and test images come from different distributions",
+    2: "Such a shift costs accuracy",
+    3: "An attribute tied to the class in training misleads at test",
+    4: "Mini-batches differ from one another inside a network",
+    5: "This internal covariate shift grows with depth",
+    6: "The deeper a network, the less reliably it learns",
+    7: "Batch normalisation reduces internal covariate shift",
+    8: "The formulas of training and testing",
+    9: "Gamma and beta matter",
+    10: "The same image comes out differently in two batches",
+    11: "Statistics saved in training prevent that",
+    12: "Averages over the batches of training are the right statistics",
+    13: f"One run without batch normalisation reaches {100 * PUBLISHED['no_bn']:g} %",
+    14: f"One run with batch normalisation reaches {100 * PUBLISHED['bn']:g} %",
+    15: "Batch normalisation is better",
+    16: "Batch normalisation learns faster",
+    17: "The seed makes a run reproducible",
+    18: "The test images can serve as validation images",
+}
+"""The tutorial's claims in our words."""
+UNSIGNED = ("AUC", "percent", "absolute", "images", "bits")
+"""Units of what is no difference."""
+
+
+def number(entry: LedgerEntry) -> str:
+    """Return a row's number with its interval and unit: of an identity the values seen, of a reported number the
+    prediction interval."""
+    return f"{bare_number(entry)} {entry.row.unit}" if bare_number(entry) != fmt.NO_NUMBER else fmt.NO_NUMBER
+
+
+def bare_number(entry: LedgerEntry) -> str:
+    """Return a row's number with its interval."""
+    low, high, kind = entry.low, entry.high, entry.row.rule.kind
+    if kind == "reported":
+        ends = fmt.size(entry.estimate, low, high)
+        return ends if ends == fmt.NO_NUMBER else f"{ends.partition(' ')[2] or ends}, reported {entry.row.rule.bound:g}"
+    if kind == "exact":
+        return " to ".join(dict.fromkeys(f"{end:.3g}" for end in (low, high) if math.isfinite(end))) or fmt.NO_NUMBER
+    is_signed = entry.row.unit not in UNSIGNED or entry.row.rule.kind == "within"
+    return (fmt.number if is_signed else fmt.size)(entry.estimate, low, high)
+
+
+def claim_line(claim: ClaimVerdict) -> str:
+    """Return a claim with its verdict."""
+    return f"{claim.claim} {CLAIMS[claim.claim]}: {claim.verdict}"
+
+
+def rows_of(claim: ClaimVerdict) -> str:
+    """Return how a claim's rows came out: where they do not agree those to be named, by verdict."""
+    verdicts = {entry.row.key: entry.verdict for entry in claim.entries}
+    if not claim.named:
+        return ", ".join(verdicts)
+    kinds = dict.fromkeys(verdicts[key] for key in claim.named)
+    by_kind = {kind: [key for key in claim.named if verdicts[key] == kind] for kind in kinds}
+    return "; ".join(f"{kind}: {', '.join(keys)}" for kind, keys in by_kind.items())
+
+
+def counts(ledger: Ledger) -> Counter[str]:
+    return Counter(entry.verdict for entry in ledger.entries)
+
+
+def counted(ledger: Ledger) -> str:
+    """Return how many rows came out how, in the order of VERDICTS, such as ``2 supported and 1 contradicted``."""
+    found = counts(ledger)
+    return fmt.listing([f"{found[verdict]} {verdict}" for verdict in VERDICTS if found[verdict]])
+
+
+def headline(ledger: Ledger) -> str:
+    """Return the finding in at most 12 words."""
+    found, n_asked = counts(ledger), sum(entry.verdict != NOT_ASKED for entry in ledger.entries)
+    if not n_asked:
+        return "No row of the ledger was asked"
+    return f"Of {n_asked} rows asked, {found[SUPPORTED]} are supported, {found[CONTRADICTED]} contradicted"
+
+
+def line(ledger: Ledger) -> str:
+    """Return the ledger in a sentence for the first screen: the claims, then their rows."""
+    of_claims = Counter(claim.verdict for claim in ledger.claims)
+    kinds = [f"{n} {verdict}" for verdict, n in of_claims.most_common()]
+    return (
+        f"of the tutorial's {fmt.units(len(ledger.claims), 'claims')} {fmt.listing(kinds)}; of their"
+        f" {fmt.units(len(ledger.entries), 'rows')} {counted(ledger)}."
+    )
+
+
+FAMILIES = {
+    SEEDS: "over the seeds that all experiments share hold together (max-T)",
+    OTHERS: "of other units hold together (Bonferroni; their p by Holm)",
+}
+
+
+def families(ledger: Ledger) -> Iterator[str]:
+    """Yield by family how many rows it has whose intervals hold together, and at which level; how many stand alone."""
+    for family, what in FAMILIES.items():
+        asked = [entry for entry in ledger.entries if entry.row.family == family and entry.verdict != NOT_ASKED]
+        if asked:
+            levels = {entry.level for entry in asked if math.isfinite(entry.level)}
+            at = f" at {_levels(levels)}" if levels else ""
+            yield f"The intervals of {fmt.units(len(asked), 'rows')} {what}{at}"
+    alone = sum(entry.row.family == ALONE and entry.verdict != NOT_ASKED for entry in ledger.entries)
+    if alone:
+        yield f"{fmt.units(alone, 'rows')}, identities and controls, {'stands' if alone == 1 else 'stand'} alone"
+
+
+def _levels(levels: Collection[float]) -> str:
+    """Return the levels of a family: that of two one-sided tests, which is lower, behind the other."""
+    highest, *others = [fmt.level(level) for level in sorted(levels, reverse=True)]
+    return f"{highest} ({fmt.listing(others)} where two bounds are tested)" if others else highest
+
+
+def about(ledger: Ledger) -> list[str]:
+    """Return what the ledger is, its counts and what its intervals mean: a sentence each."""
+    n_rows, n_claims = fmt.units(len(ledger.entries), "rows"), fmt.units(len(ledger.claims), "claims")
+    return [
+        f"The tutorial's {n_claims} are taken apart into {n_rows}, each with one number and one rule:"
+        f" {counted(ledger)}.",
+        *(f"{family}." for family in families(ledger)),
+        f"Rows, rules and families, and the level {fmt.level(ledger.alpha)}, stand in the manifest, which is written"
+        " before the first run.",
+    ]
+
+
+def asked(entries: Sequence[LedgerEntry]) -> list[LedgerEntry]:
+    return [entry for entry in entries if entry.verdict != NOT_ASKED]

@@ -1,0 +1,37 @@
+"""Statements on the tutorial's ledger, where a study has one."""
+
+from analysis.report.sections.methods.conditions import Has
+from analysis.report.sections.methods.statements import Statement
+
+LEDGER = "The tutorial's ledger"
+STATEMENTS = (
+    Statement(
+        "ledger-rules",
+        LEDGER,
+        "Each half-claim of the tutorial [@ioffe2015] is a row: one quantity at one setting, and the region of values"
+        " that the claim names. The {n_ledger_rows} rows and their regions stand in the manifest, which is written"
+        " before the first run. A row is supported where its interval lies in the region, contradicted where it lies"
+        " outside and undecided elsewhere; to lie in a region around zero is to pass two one-sided tests"
+        " [@schuirmann1987]. A claim has the verdict of its rows, or is mixed.",
+        Has.ledger,
+    ),
+    Statement(
+        "ledger-families",
+        LEDGER,
+        "Rows over the seeds that all experiments share are one family, adjusted by max-T over the signs of whole seeds"
+        " [@westfall1993; @montielolea2019]; rows of other units are another, their p-values by Holm's method"
+        " [@holm1979] and their intervals at Bonferroni's level [@dunn1961]."
+        " Identities and controls stand alone.",
+        Has.ledger,
+    ),
+    Statement(
+        "ledger-measures",
+        LEDGER,
+        "A classifier two-sample test [@lopezpaz2017] says by its AUC [@delong1988] whether two sets of images differ."
+        " Inside a network, over the units that are live, the drift of a training step is the change of a unit's mean"
+        " over its sd, and the spread of batch means the sd of the batches' means over the unit's sd. Gradient ICS is"
+        " how much a layer's gradient changes when the layers below it have made their step [@santurkar2018].",
+        Has.inside,
+    ),
+)
+"""Statements on the ledger, in order."""
