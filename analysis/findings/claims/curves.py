@@ -1,6 +1,7 @@
 """Measurements of the probes as lines with bands: by layer, and by training step.
 
-Each seed's values are averaged first over what is not drawn, so that a band has the seeds for its sample.
+Each seed's values are averaged first over what is not drawn, so that a band has the seeds for its sample; those of
+gradient ICS by geometric means, as its rows are.
 """
 
 import math
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.findings.claims.from_drift import BATCH
+from analysis.findings.claims.from_drift import BATCH, GRADIENT
 from analysis.stats.intervals import simultaneous
 
 CHANCE_SPREAD = 1 / math.sqrt(BATCH)

@@ -1,7 +1,7 @@
 """Rows on internal covariate shift: drift a step, spread of batch means and gradient ICS by layer and arm.
 
-A layer's value is the mean over the measured steps. Arms are compared by the mean of logarithms over steps and layers:
-a single step with a tiny gradient would carry a mean of ratios.
+A layer's value is the mean over the measured steps, an arm's the mean over layers of these. Gradient ICS, itself a ratio,
+has the geometric mean: a single step with a tiny gradient would carry the arithmetic one.
 """
 
 from functools import partial
@@ -19,18 +19,26 @@ BATCH = 64
 DRIFT, SAMPLING, GRADIENT = "drift", "sampling", "gradient_l2"
 
 
-def by_layer(data: ClaimsData, experiment: str, measure: str, arm: str, log: bool = False) -> pd.DataFrame:
-    """Return the mean over steps, of logarithms if ``log``, a row a seed and a column a layer; NaN where a step has
-    none."""
+def by_layer(data: ClaimsData, experiment: str, measure: str, arm: str) -> pd.DataFrame:
+    """Return the mean over steps, a row a seed and a column a layer; NaN where a step has none."""
     rows = data.measured(experiment, measure, data.seeds, arm=arm)
-    values = _log(rows.value) if log else rows.value
-    rows = rows.assign(seed=rows.seed.astype(int), layer=rows.layer.astype(int), value=values)
-    return rows.groupby(["seed", "layer"]).value.mean(skipna=False).unstack("layer")
+    value = _log(rows.value) if measure == GRADIENT else rows.value
+    rows = rows.assign(seed=rows.seed.astype(int), layer=rows.layer.astype(int), value=value)
+    table = rows.groupby(["seed", "layer"]).value.mean(skipna=False).unstack("layer")
+    return np.exp(table) if measure == GRADIENT else table
 
 
 def _log(values: Any) -> Any:
     """Return the logarithms of a table or a column; NaN of what is not above 0."""
     return np.log(values.where(values > 0))
+
+
+def _of_arm(data: ClaimsData, experiment: str, measure: str, arm: str) -> pd.Series:
+    """Return the logarithm of the mean over steps and layers, by seed."""
+    layers = by_layer(data, experiment, measure, arm)
+    if measure == GRADIENT:
+        return _log(layers).mean(axis=1, skipna=False)
+    return _log(layers.mean(axis=1, skipna=False))
 
 
 def against_law(data: ClaimsData, experiment: str) -> BySeed:
@@ -46,9 +54,7 @@ def growth(data: ClaimsData, experiment: str, measure: str) -> BySeed:
 
 def log_ratio(data: ClaimsData, experiment: str, measure: str, arm: str) -> BySeed:
     """7: the logarithm of an arm's value over that without batch normalisation."""
-    of_arm, without = (
-        by_layer(data, experiment, measure, name, log=True).mean(axis=1, skipna=False) for name in (arm, NO_BN)
-    )
+    of_arm, without = (_of_arm(data, experiment, measure, name) for name in (arm, NO_BN))
     return BySeed(of_arm - without)
 
 

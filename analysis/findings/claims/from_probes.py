@@ -14,8 +14,6 @@ from analysis.records.claims import ClaimsData, NotRunYet
 
 THRESHOLD = 0.93
 """The accuracy of row 16."""
-SPLITS = range(5)
-"""Splits of the images of two sets; they stand in the place of seeds."""
 RUNNING, NONE = "running", "none"
 OF_ARM = {NO_BN: NONE, BN: RUNNING}
 """The mode in which an arm's networks predict as the tutorial's."""
@@ -32,7 +30,7 @@ def by_seed(data: ClaimsData, experiment: str, measure: str, **where: Any) -> pd
 
 
 def told_apart(data: ClaimsData, condition: str, origin: float = 0.0) -> Auc:
-    rows = data.measured("two-sample", seeds=SPLITS, condition=condition)
+    rows = data.measured("two-sample", seeds=range(data.extent.splits), condition=condition)
     table = rows.pivot(index="seed", columns="measure", values="value")
     auc, se, p = (table[name].to_numpy(float) for name in ("auc", "auc_se", "p"))
     return Auc(auc - origin, se, p, int(rows.n.iloc[0]), origin)

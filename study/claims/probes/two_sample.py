@@ -28,7 +28,7 @@ from study.spec.claims.experiments import Extent
 from study.spec.datasets import DatasetSpec
 from study.spec.inference.conditions import STRENGTHS, Condition
 
-SPLITS, EPOCHS, HIDDEN, BATCH, RATE = 5, 6, 64, 32, 0.01
+EPOCHS, HIDDEN, BATCH, RATE = 6, 64, 32, 0.01
 LARGEST = 10_000
 """Images of a set."""
 PERMUTATIONS = 9_999
@@ -54,7 +54,7 @@ class Told(NamedTuple):
 def units(data: DatasetSpec, extent: Extent) -> Sequence[str]:
     """Return pairs of sets with their splits: ``halves-0``, ..., ``rotate_1-4``; corruptions are of pictures."""
     corruptions = [f"{name}_{SEVERITY}" for name in STRENGTHS] if data.has_pictures else []
-    return [f"{condition}-{split}" for condition in (*_PAIRS, *corruptions) for split in range(SPLITS)]
+    return [f"{condition}-{split}" for condition in (*_PAIRS, *corruptions) for split in range(extent.splits)]
 
 
 def measure(unit: str, context: Context) -> Sequence[Measured]:

@@ -29,6 +29,8 @@ class Extent:
     """Seeds of which the best epoch is chosen."""
     trials: int
     """Trials of each arm in the search for its rate."""
+    splits: int
+    """Splits of images by which two sets are told apart."""
     left_out: tuple[str, ...] = ()
     """Experiments that are not run: their rows are not asked."""
 
@@ -220,6 +222,7 @@ PROBES = {
 EXPERIMENTS: Mapping[str, Experiment] = {**STUDIES, TUNED.key: TUNED, **PROBES}
 """All experiments by key, in the order in which they are run."""
 
-FULL = Extent("full", seeds=10, runs=100, unpaired=30, best_epoch=40, trials=16)
-QUICK = Extent("quick", seeds=6, runs=20, unpaired=10, best_epoch=10, trials=4, left_out=("drift-relu-slow",))
+FULL = Extent("full", seeds=10, runs=100, unpaired=30, best_epoch=40, trials=16, splits=5)
+LEFT_OUT = ("depth-xavier", "drift-relu-slow")
+QUICK = Extent("quick", seeds=6, runs=20, unpaired=10, best_epoch=10, trials=4, splits=3, left_out=LEFT_OUT)
 EXTENTS = {extent.name: extent for extent in (FULL, QUICK)}

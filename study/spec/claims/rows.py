@@ -148,7 +148,7 @@ def _inside() -> Iterator[Row]:
         ("7c-tanh", "tanh", "0.003", tanh),
     ):  # fmt: skip
         yield Row(key, 7, "Batch normalisation reduces how other layers' steps change a layer's gradient",
-                  "log of gradient ICS (Santurkar et al. 2018), BN over none", "log ratio",
+                  "mean log of gradient ICS (Santurkar et al. 2018), BN less none", "log ratio",
                   f"{deep}, {name}, rate {at}", Rule("below", -TENTH), (run,))
     for key, what in (
         ("7d-drift", "drift a step"), ("7d-sampling", "spread of batch means"), ("7d-gradient", "gradient ICS"),
@@ -181,7 +181,7 @@ def _deeper() -> Iterator[Row]:
                   Rule("above"), ("depth",), OTHERS)
     for activation in ACTIVATIONS:
         run, init = ("depth-kaiming", "He's") if activation == "relu" else ("depth-xavier", "Glorot's")
-        yield Row(f"6d-{activation}", 6, "So it is with first weights that suit the activation",
+        yield Row(f"6d-{activation}", 6, "Also with first weights that suit the activation, the deeper the more BN helps",
                   "slope over doublings of the depth of the difference BN makes", "points a doubling",
                   f"{_depth(activation)}, {init} first weights", Rule("above", MARGIN), (run,))
 

@@ -22,7 +22,7 @@ OPTIONS = ("--dataset", "digits", "--quiet", "--workers", "1")
 def only(*keys: str, seeds: int = 2) -> Extent:
     """The extent of these experiments alone, which has the name of the full one."""
     left_out = tuple(key for key in EXPERIMENTS if key not in keys)
-    return Extent("full", seeds=seeds, runs=3, unpaired=2, best_epoch=2, trials=2, left_out=left_out)
+    return Extent("full", seeds=seeds, runs=3, unpaired=2, best_epoch=2, trials=2, splits=1, left_out=left_out)
 
 
 BARE = only("formulas", "repeat", "speed")

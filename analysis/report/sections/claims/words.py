@@ -28,7 +28,7 @@ CLAIMS = {
     15: "Batch normalisation is better",
     16: "Batch normalisation learns faster",
     17: "The seed makes a run reproducible",
-    18: "The test images can serve as validation images",
+    18: "What it calls validation, the test images, flatters",
 }
 """The tutorial's claims in our words."""
 UNSIGNED = ("AUC", "percent", "absolute", "images", "bits")
