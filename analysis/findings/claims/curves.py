@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.findings.claims.from_drift import BATCH, GRADIENT
+from analysis.findings.claims.from_drift import BATCH, mean_by
 from analysis.stats.intervals import simultaneous
 
 CHANCE_SPREAD = 1 / math.sqrt(BATCH)
@@ -60,7 +60,7 @@ def _lines(rows: pd.DataFrame, axis: str, level: float) -> list[Line]:
     lines = []
     for arm in dict.fromkeys(sorted(rows.arm, reverse=True)):  # none of batch norm before it
         of_arm = rows[rows.arm == arm].astype({axis: float, "seed": float})
-        table = of_arm.groupby(["seed", axis]).value.mean(skipna=False).unstack(axis).dropna()
+        table = mean_by(of_arm, axis).dropna()
         if len(table):
             lines.append(line_of(str(arm), table, level))
     return lines

@@ -1,7 +1,7 @@
 """Rows on internal covariate shift: drift a step, spread of batch means and gradient ICS by layer and arm.
 
-A layer's value is the mean over the measured steps, an arm's the mean over layers of these. Gradient ICS, itself a ratio,
-has the geometric mean: a single step with a tiny gradient would carry the arithmetic one.
+A layer's value is the mean over the measured steps, an arm's the mean over layers of these. Gradient ICS, itself a
+ratio, has geometric means: a single step with a tiny gradient would carry the arithmetic one.
 """
 
 from functools import partial
@@ -19,13 +19,19 @@ BATCH = 64
 DRIFT, SAMPLING, GRADIENT = "drift", "sampling", "gradient_l2"
 
 
+def mean_by(rows: pd.DataFrame, axis: str) -> pd.DataFrame:
+    """Return the means of one measure over what is neither seed nor ``axis``, a row a seed and a column a place on it;
+    NaN where one of the values is. Of gradient ICS they are geometric."""
+    geometric = bool((rows.measure == GRADIENT).all())
+    values = rows.assign(value=_log(rows.value)) if geometric else rows
+    table = values.groupby(["seed", axis]).value.mean(skipna=False).unstack(axis)
+    return pd.DataFrame(np.exp(table)) if geometric else table
+
+
 def by_layer(data: ClaimsData, experiment: str, measure: str, arm: str) -> pd.DataFrame:
-    """Return the mean over steps, a row a seed and a column a layer; NaN where a step has none."""
+    """Return the mean over steps, a row a seed and a column a layer."""
     rows = data.measured(experiment, measure, data.seeds, arm=arm)
-    value = _log(rows.value) if measure == GRADIENT else rows.value
-    rows = rows.assign(seed=rows.seed.astype(int), layer=rows.layer.astype(int), value=value)
-    table = rows.groupby(["seed", "layer"]).value.mean(skipna=False).unstack("layer")
-    return np.exp(table) if measure == GRADIENT else table
+    return mean_by(rows.assign(seed=rows.seed.astype(int), layer=rows.layer.astype(int)), "layer")
 
 
 def _log(values: Any) -> Any:

@@ -36,12 +36,9 @@ class Extent:
 
     def __post_init__(self) -> None:
         numbers = {field.name: getattr(self, field.name) for field in fields(self) if field.type in (int, "int")}
-        least = {name: 2 if name == "seeds" else 1 for name in numbers}
         for name, number in numbers.items():
-            if type(number) is not int or not least[name] <= number <= MAX_SEEDS:
-                raise UsageError(
-                    f"{name} of a ledger's extent is {describe_value(number)}; give {least[name]} to {MAX_SEEDS}"
-                )
+            if type(number) is not int or not 1 <= number <= MAX_SEEDS:
+                raise UsageError(f"{name} of a ledger's extent is {describe_value(number)}; give 1 to {MAX_SEEDS}")
         if self.runs < self.seeds:
             raise UsageError(f"an extent of {self.seeds} seeds has them among its runs, which are {self.runs}")
         wrong = next((name for name in self.left_out if name not in [*EXPERIMENTS]), None)

@@ -181,7 +181,7 @@ def _deeper() -> Iterator[Row]:
                   Rule("above"), ("depth",), OTHERS)
     for activation in ACTIVATIONS:
         run, init = ("depth-kaiming", "He's") if activation == "relu" else ("depth-xavier", "Glorot's")
-        yield Row(f"6d-{activation}", 6, "Also with first weights that suit the activation, the deeper the more BN helps",
+        yield Row(f"6d-{activation}", 6, "Also with weights that suit the activation BN helps the more, the deeper",
                   "slope over doublings of the depth of the difference BN makes", "points a doubling",
                   f"{_depth(activation)}, {init} first weights", Rule("above", MARGIN), (run,))
 

@@ -137,12 +137,12 @@ def test_sets_are_bounded(numbered: Context, monkeypatch: pytest.MonkeyPatch) ->
 # --- the probe
 
 
-def test_units_are_every_pair_and_corruption_with_five_splits() -> None:
+def test_units_are_every_pair_and_corruption_with_the_extent_s_splits() -> None:
     units = two_sample.units(DIGITS, QUICK)
-    assert len(units) == len({*units}) == (4 + 13) * 5
+    assert len(units) == len({*units}) == (4 + 13) * QUICK.splits
     assert units[0] == "train-test-0"
-    assert "gaussian_blur_1-4" in units
-    assert len(two_sample.units(replace(DIGITS, image=None), QUICK)) == 4 * 5
+    assert "gaussian_blur_1-2" in units
+    assert len(two_sample.units(replace(DIGITS, image=None), QUICK)) == 4 * QUICK.splits
 
 
 def test_a_unit_has_three_measures_and_translated_digits_are_told_apart(digits: Dataset) -> None:
