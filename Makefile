@@ -38,7 +38,8 @@ calibrate: $(VENV)/installed-test
 	OMP_NUM_THREADS=1 $(RUN) -m tests.calibration --studies 2000
 
 # The studies in the repository, and what the README shows of them.
-REFERENCES := results/reference-mnist results/reference-mnist-tuned results/reference-arms
+REFERENCES := results/reference-mnist results/reference-mnist-tuned results/reference-arms results/reference-claims
+CLAIMS := results/reference-claims/studies/*
 ARMS := no_bn bn bn_after bn_no_affine ghost_8 layer rms noisy
 reference: $(VENV)/installed
 	rm -rf $(REFERENCES)
@@ -46,8 +47,9 @@ reference: $(VENV)/installed
 	$(RUN) -m study.ablate results/reference-mnist
 	$(RUN) -m study.tune --dataset mnist --study-id reference-mnist-tuned --searches 6
 	$(RUN) -m study.run --dataset mnist --study-id reference-arms --arms $(ARMS) --batch-sizes 32 --lrs 0.001 0.01
+	$(RUN) -m study.claims --dataset mnist --study-id reference-claims
 	for study in $(REFERENCES); do $(RUN) -m analysis.report $$study; done
-	rm -rf $(foreach study,$(REFERENCES),$(addprefix $(study)/,parts ablation weights .[!.]*))
+	rm -rf $(foreach study,$(REFERENCES) $(CLAIMS),$(addprefix $(study)/,parts ablation weights .[!.]*))
 	$(MAKE) readme
 
 # What the README quotes and shows of the studies in the repository; the picture needs Chromium.

@@ -19,6 +19,7 @@ from analysis.report.export import folder
 from analysis.report.first_screen import screen
 from analysis.report.html import page
 from analysis.report.sections import glossary, order
+from analysis.report.sections.claims import words as of_ledger
 from analysis.report.sections.compared import sentences as of_others
 from analysis.report.sentences import summary as sentences
 from analysis.report.wording import for_data
@@ -70,7 +71,8 @@ def write_report(
         tables.write(to, files)
     if export is not None:
         folder.write(export, study.name, exported.files(study, results, report, sections))
-    numbers = [*sentences.main_numbers(results), *of_others.numbers(results.comparisons)]
+    ledger = [] if results.ledger is None else [("the tutorial's claims", of_ledger.line(results.ledger))]
+    numbers = [*sentences.main_numbers(results), *of_others.numbers(results.comparisons), *ledger]
     return Written(where / "report.html", report, numbers, completeness.n_missing(study))
 
 

@@ -14,6 +14,7 @@ from analysis.report.first_screen.how_sure import how_sure, how_sure_of_several,
 from analysis.report.first_screen.take_away import TakeAway, take_aways
 from analysis.report.first_screen.title import title
 from analysis.report.sections import arms, pairs, where
+from analysis.report.sections.claims import tables as ledger_tables
 from analysis.report.sections.claims import words as of_ledger
 from analysis.report.sections.tuned import searches
 from analysis.report.sentences import study_words
@@ -90,6 +91,8 @@ def _figures_of(study: StudyData, results: Results, of_arm: Findings) -> Iterato
     cells = contrasts.by_cell(results.contrasts, of_arm.arm)
     if where.is_drawn(cells):
         yield where.first_figure(study, of_arm.arm, cells)
+    if results.ledger is not None:
+        yield ledger_tables.first_figure(results.ledger)
     for tuned in results.tuned:
         if tuned.arm == of_arm.arm:
             yield replace(searches.tried(study, tuned), name="first-trials", table=None)

@@ -99,7 +99,7 @@ def ledger(rows: Sequence[DrawnRow], medium: Medium = WIDE) -> Figure:
     axes = figure.add_axes(place)
     _axis(axes, n_lines)
     _draw(axes, shown, left, points, is_room=not medium.stacked)
-    _key(figure, of_rows, height, 3 if medium.stacked else 6)
+    key(figure, [row.verdict for row in of_rows], height, 3 if medium.stacked else 6)
     return figure
 
 
@@ -148,9 +148,9 @@ def _write(axes: Axes, middle: float, row: DrawnRow, left: float, is_room: bool)
         axes.plot([row.mark.middle], [middle], marker, color=colour, markersize=3.6)
 
 
-def _key(figure: Figure, rows: Sequence[DrawnRow], height: float, columns: int) -> None:
-    """Name the looks of the verdicts that there are, above the rows."""
-    found = [verdict for verdict in LOOKS if any(row.verdict == verdict for row in rows)]
+def key(figure: Figure, verdicts: Sequence[str], height: float, columns: int) -> None:
+    """Name the looks of the verdicts that there are, above the rows of a figure of ``height`` inches."""
+    found = [verdict for verdict in LOOKS if verdict in verdicts]
     handles = [
         Line2D([], [], color=LOOKS[name][0], marker=LOOKS[name][1], markersize=3.6, label=name) for name in found
     ]

@@ -11,7 +11,7 @@ from analysis.findings.results import Results
 from analysis.report import number_format as fmt
 from analysis.report.columns import text_column
 from analysis.report.document import Column, Figure, Table
-from analysis.report.figures.claims import verdicts
+from analysis.report.figures.claims import overview, verdicts
 from analysis.report.sections.claims import places, words
 
 
@@ -121,6 +121,20 @@ def figure(ledger: Ledger) -> Figure:
         draw=partial(verdicts.ledger, rows),
         alt="; ".join(f"{entry.row.key} {entry.verdict}, {words.number(entry)}" for entry in asked) + ".",
         caption=_caption(ledger),
+        table=None,
+    )
+
+
+def first_figure(ledger: Ledger) -> Figure:
+    """Return the claims with a mark for every row, for the first screen."""
+    lines = [(f"{of.claim} {words.SHORT[of.claim]}", [entry.verdict for entry in of.entries]) for of in ledger.claims]
+    return Figure(
+        name="first-claims",
+        headline=words.headline(ledger),
+        subtitle="The tutorial's claims.",
+        draw=partial(overview.overview, lines),
+        alt="; ".join(f"{claim}: {', '.join(verdicts)}" for claim, verdicts in lines) + ".",
+        caption="A mark is a row of the ledger, with one number and one rule.",
         table=None,
     )
 

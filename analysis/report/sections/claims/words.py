@@ -31,6 +31,27 @@ CLAIMS = {
     18: "What it calls validation, the test images, flatters",
 }
 """The tutorial's claims in our words."""
+SHORT = {
+    1: "Training and test images differ",
+    2: "Such a shift costs accuracy",
+    3: "An attribute tied to the class misleads",
+    4: "Mini-batches differ",
+    5: "This shift grows with depth",
+    6: "Deeper networks learn less reliably",
+    7: "BN reduces internal covariate shift",
+    8: "The formulas",
+    9: "Gamma and beta matter",
+    10: "An image depends on its batch",
+    11: "Saved statistics prevent that",
+    12: "Averages over training are right",
+    13: f"{100 * PUBLISHED['no_bn']:g} % without BN",
+    14: f"{100 * PUBLISHED['bn']:g} % with BN",
+    15: "BN is better",
+    16: "BN learns faster",
+    17: "The seed makes a run reproducible",
+    18: "Its validation flatters",
+}
+"""The same in at most 40 letters."""
 UNSIGNED = ("AUC", "percent", "absolute", "images", "bits")
 """Units of what is no difference."""
 
