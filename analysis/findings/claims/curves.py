@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.findings.claims.from_drift import BATCH, mean_by
+from analysis.findings.claims.from_drift import BATCH, is_geometric, mean_by
 from analysis.stats.intervals import simultaneous
 
 CHANCE_SPREAD = 1 / math.sqrt(BATCH)
@@ -31,21 +31,23 @@ class Line:
     n: int
     """Seeds that have a value everywhere on the line."""
     level: float
+    geometric: bool = False
+    """Whether means and band are those of logarithms."""
 
     @property
     def average(self) -> float:
         """The mean along the line."""
-        return float(np.mean(self.mean))
+        return float(np.exp(np.log(self.mean).mean()) if self.geometric else np.mean(self.mean))
 
 
 def by_layer(measurements: pd.DataFrame, experiment: str, measure: str, level: float) -> list[Line]:
     """Return a line over layers for each arm, in the order of arms: the mean of all steps."""
-    return _lines(_of(measurements, experiment, measure), "layer", level)
+    return _lines(_of(measurements, experiment, measure), measure, "layer", level)
 
 
 def by_step(measurements: pd.DataFrame, experiment: str, measure: str, level: float) -> list[Line]:
     """Return a line over training steps for each arm: the mean of all layers where there are several."""
-    return _lines(_of(measurements, experiment, measure), "step", level)
+    return _lines(_of(measurements, experiment, measure), measure, "step", level)
 
 
 def by_arm(lines: Sequence[Line], arm: str) -> Line | None:
@@ -56,25 +58,27 @@ def _of(measurements: pd.DataFrame, experiment: str, measure: str) -> pd.DataFra
     return measurements[(measurements.experiment == experiment) & (measurements.measure == measure)]
 
 
-def _lines(rows: pd.DataFrame, axis: str, level: float) -> list[Line]:
+def _lines(rows: pd.DataFrame, measure: str, axis: str, level: float) -> list[Line]:
     lines = []
     for arm in dict.fromkeys(sorted(rows.arm, reverse=True)):  # none of batch norm before it
         of_arm = rows[rows.arm == arm].astype({axis: float, "seed": float})
-        table = mean_by(of_arm, axis).dropna()
+        table = mean_by(of_arm, measure, axis).dropna()
         if len(table):
-            lines.append(line_of(str(arm), table, level))
+            lines.append(line_of(str(arm), table, level, is_geometric(measure)))
     return lines
 
 
-def line_of(arm: str, table: pd.DataFrame, level: float) -> Line:
-    """Return the line of a table of seeds x places."""
+def line_of(arm: str, table: pd.DataFrame, level: float, logarithms: bool = False) -> Line:
+    """Return the line of a table of seeds x places, which may hold logarithms."""
     band = simultaneous(table.to_numpy(float), level)
+    scale = math.exp if logarithms else float
     return Line(
         arm,
         [float(at) for at in table.columns],
-        [point.estimate for point in band],
-        [point.low for point in band],
-        [point.high for point in band],
+        [scale(point.estimate) for point in band],
+        [scale(point.low) for point in band],
+        [scale(point.high) for point in band],
         len(table),
         level,
+        logarithms,
     )

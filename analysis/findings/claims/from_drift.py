@@ -19,19 +19,22 @@ BATCH = 64
 DRIFT, SAMPLING, GRADIENT = "drift", "sampling", "gradient_l2"
 
 
-def mean_by(rows: pd.DataFrame, axis: str) -> pd.DataFrame:
-    """Return the means of one measure over what is neither seed nor ``axis``, a row a seed and a column a place on it;
-    NaN where one of the values is. Of gradient ICS they are geometric."""
-    geometric = bool((rows.measure == GRADIENT).all())
-    values = rows.assign(value=_log(rows.value)) if geometric else rows
-    table = values.groupby(["seed", axis]).value.mean(skipna=False).unstack(axis)
-    return pd.DataFrame(np.exp(table)) if geometric else table
+def is_geometric(measure: str) -> bool:
+    """Whether the means of a measure are those of its logarithm."""
+    return measure == GRADIENT
+
+
+def mean_by(rows: pd.DataFrame, measure: str, axis: str) -> pd.DataFrame:
+    """Return the means of a measure over what is neither seed nor ``axis``, a row a seed and a column a place on it;
+    NaN where one of the values is. Of a geometric measure they are those of logarithms."""
+    values = rows.assign(value=_log(rows.value)) if is_geometric(measure) else rows
+    return values.groupby(["seed", axis]).value.mean(skipna=False).unstack(axis)
 
 
 def by_layer(data: ClaimsData, experiment: str, measure: str, arm: str) -> pd.DataFrame:
-    """Return the mean over steps, a row a seed and a column a layer."""
+    """Return ``mean_by`` layer, the mean over steps."""
     rows = data.measured(experiment, measure, data.seeds, arm=arm)
-    return mean_by(rows.assign(seed=rows.seed.astype(int), layer=rows.layer.astype(int)), "layer")
+    return mean_by(rows.assign(seed=rows.seed.astype(int), layer=rows.layer.astype(int)), measure, "layer")
 
 
 def _log(values: Any) -> Any:
@@ -41,10 +44,8 @@ def _log(values: Any) -> Any:
 
 def _of_arm(data: ClaimsData, experiment: str, measure: str, arm: str) -> pd.Series:
     """Return the logarithm of the mean over steps and layers, by seed."""
-    layers = by_layer(data, experiment, measure, arm)
-    if measure == GRADIENT:
-        return _log(layers).mean(axis=1, skipna=False)
-    return _log(layers.mean(axis=1, skipna=False))
+    mean = by_layer(data, experiment, measure, arm).mean(axis=1, skipna=False)
+    return mean if is_geometric(measure) else _log(mean)
 
 
 def against_law(data: ClaimsData, experiment: str) -> BySeed:

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from analysis.report.figures.claims.verdicts import LINE, LOOKS, key
-from analysis.report.figures.style import GREY, NARROW, SMALL, Medium, small_width, styled
+from analysis.report.figures.style import GREY, NARROW, SMALL, Medium, styled
 from study.spec.claims.rules import NOT_ASKED
 
-STEP = 6.6
+STEP = 5.6
 """Points from one mark to the next."""
 TOP, EDGE = 0.42, 4.0
 """Inches above the lines, and points beside them."""
@@ -27,7 +27,7 @@ def overview(lines: Sequence[Line], medium: Medium = NARROW) -> Figure:
     axes = figure.add_axes((0, 0, 1, LINE * (len(lines) + 0.5) / height))
     axes.set(xlim=(0, width), ylim=(len(lines) + 0.5, 0))
     axes.set_axis_off()
-    first = 3 * EDGE + max(small_width(text) for text, _ in lines)
+    first = width - EDGE - STEP * max(len(verdicts) for _, verdicts in lines)
     for middle, (text, verdicts) in enumerate(lines, 1):
         axes.text(EDGE, middle - 0.5, text, size=SMALL, va="center")
         for place, verdict in enumerate(verdicts):

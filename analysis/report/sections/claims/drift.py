@@ -54,7 +54,7 @@ def gradients(claims: ClaimsData, level: float) -> Figure | None:
     if not ics:
         return None
     rows = [
-        LineRow("gradient ICS\n(relative L2)", _panels(ics, ics)),
+        LineRow("gradient ICS\n(relative L2)", _panels(ics, ics), is_logarithmic=True),
         LineRow("training loss\n(nats per image)", _panels(loss, ics)),
     ]
     return Figure(
@@ -66,7 +66,7 @@ def gradients(claims: ClaimsData, level: float) -> Figure | None:
         ),
         draw=partial(line_grid, rows, [*map(title, ics)], "training step"),
         alt=f"Gradient ICS: {_in_words(ics)}. Loss: {_in_words(loss)}.",
-        caption=_caption(level, "steps", "the layers"),
+        caption=f"{_caption(level, 'steps', 'the layers')} Gradient ICS has geometric means.",
         table=_table(GRADIENT, "Gradient ICS and loss by training step", "step", gradient_ics=ics, loss=loss),
     )
 
