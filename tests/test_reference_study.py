@@ -22,6 +22,7 @@ from tests import ROOT
 STUDY = ROOT / "results" / "reference-mnist"
 TUNED = ROOT / "results" / "reference-mnist-tuned"
 ARMS = ROOT / "results" / "reference-arms"
+CLAIMS = ROOT / "results" / "reference-claims"
 EXPECTED = {
     "no_bn": (95.46, 0.40), "bn": (97.23, 0.17), "bn_after": (96.86, 0.24), "bn_no_affine": (97.24, 0.17),
     "ghost_8": (96.50, 0.32), "layer": (97.01, 0.24), "rms": (96.90, 0.30), "noisy": (96.50, 0.33),
@@ -117,7 +118,7 @@ def test_optuna_opens_the_shipped_journal() -> None:
         assert states == [TrialState.COMPLETE] * 64
 
 
-@pytest.mark.parametrize("folder", [STUDY, TUNED], ids=["grid", "tuned"])
+@pytest.mark.parametrize("folder", [STUDY, TUNED, CLAIMS], ids=["grid", "tuned", "claims"])
 def test_a_shipped_study_names_no_folder_of_the_machine_that_made_it(folder: Path) -> None:
     for path in folder.rglob("*.[jc]*"):
         text = path.read_text("utf-8")
