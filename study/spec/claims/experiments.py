@@ -220,6 +220,6 @@ EXPERIMENTS: Mapping[str, Experiment] = {**STUDIES, TUNED.key: TUNED, **PROBES}
 """All experiments by key, in the order in which they are run."""
 
 FULL = Extent("full", seeds=10, runs=100, unpaired=30, best_epoch=40, trials=16, splits=5)
-LEFT_OUT = ("depth-xavier", "drift-relu-slow")
-QUICK = Extent("quick", seeds=6, runs=20, unpaired=10, best_epoch=10, trials=4, splits=3, left_out=LEFT_OUT)
+LEFT_OUT = ("depth-xavier", "affine", "drift-relu-slow")
+QUICK = Extent("quick", seeds=6, runs=20, unpaired=10, best_epoch=10, trials=4, splits=1, left_out=LEFT_OUT)
 EXTENTS = {extent.name: extent for extent in (FULL, QUICK)}

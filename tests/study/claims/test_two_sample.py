@@ -141,7 +141,7 @@ def test_units_are_every_pair_and_corruption_with_the_extent_s_splits() -> None:
     units = two_sample.units(DIGITS, QUICK)
     assert len(units) == len({*units}) == (4 + 13) * QUICK.splits
     assert units[0] == "train-test-0"
-    assert "gaussian_blur_1-2" in units
+    assert "gaussian_blur_1-0" in units
     assert len(two_sample.units(replace(DIGITS, image=None), QUICK)) == 4 * QUICK.splits
 
 
