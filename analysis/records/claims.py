@@ -186,8 +186,10 @@ def is_ledger(path: Path) -> bool:
 
 def read_ledger(path: Path, readers: Readers) -> ClaimsData:
     """Return the ledger in the folder ``path``; an AnalysisError where it cannot be read."""
+    folder = ClaimsFolder(path)
     try:
-        manifest = ClaimsFolder(path).read_manifest()
+        manifest = folder.read_manifest()
+        folder.check_bound()
     except (StudyError, OSError) as error:
         raise AnalysisError(str(error)) from None
     if manifest is None:

@@ -140,6 +140,18 @@ class ClaimsFolder:
             self._check_fixed(part.fixed, fixed, f"part {part.unit}")
         return fixed
 
+    def check_bound(self) -> None:
+        """Refuse a manifest to which no part and no table is bound, and one that says something else than they do: its
+        rules may have been written after looking."""
+        fixed, tables = self.fixed(), [name for name in SCHEMAS if self._table(name).exists()]
+        for name in tables:
+            self.read(name)
+        if fixed is not None and not tables and not any(True for _ in self._sound_parts()):
+            raise UsageError(
+                f"{self.manifest} has no part and no table made under its rules, so nothing says that they were fixed"
+                " before the first run. Restore parts/, or choose another --study-id."
+            )
+
     def _check_fixed(self, found: str, fixed: Fixed, what: str) -> None:
         if found != fixed.digest:
             raise UsageError(

@@ -46,6 +46,8 @@ class World:
     """What each step of severity adds to the accuracy."""
     as_other: Mapping[str, float]
     """The share of cats answered as dogs, by background."""
+    brighter: float
+    """What brighter cats cost, in points."""
     cats_gap: float
     spread: Mapping[str, float]
     """Of batch means, by arm."""
@@ -82,6 +84,7 @@ CLAIMED = World(
     auc_p=0.0001,
     corruption=-3.0,
     as_other={"same": 0.02, "absent": 0.9, "brighter": 0.8},
+    brighter=-5.0,
     cats_gap=3.0,
     spread={"no_bn": 0.125, "bn": 0.03, "noisy": 0.2},
     spread_growth=0.03,
@@ -106,6 +109,7 @@ OPPOSITE = World(
     auc_p=0.5,
     corruption=0.5,
     as_other={"same": 0.02, "absent": 0.02, "brighter": 0.02},
+    brighter=5.0,
     cats_gap=-3.0,
     spread={"no_bn": 0.2, "bn": 0.3, "noisy": 0.1},
     spread_growth=-0.01,
@@ -238,8 +242,9 @@ def _cats(world: World, seeds: Sequence[int], noise: Callable[[], float]) -> Ite
         at = {"arm": arm, "mode": mode, "seed": seed}
         for condition, share in world.as_other.items():
             yield _row(probe, "as_other", share + noise() / 100, condition=condition, **at)
-        for condition in ("absent", "swapped"):
-            accuracy = (50 + world.cats_gap * (arm == "bn") + noise()) / 100
+        for condition in ("absent", "swapped", "same", "brighter"):
+            brighter = world.brighter * (condition == "brighter")
+            accuracy = (50 + world.cats_gap * (arm == "bn") + brighter + noise()) / 100
             yield _row(probe, "accuracy", accuracy, condition=condition, **at)
 
 

@@ -71,6 +71,12 @@ def as_other(data: ClaimsData, condition: str, arm: str) -> BySeed:
     return BySeed(of(condition=condition) - of(condition="same"))
 
 
+def brighter(data: ClaimsData, arm: str) -> BySeed:
+    """3c: accuracy with brighter cats less that with the background of training, in points."""
+    of = partial(by_seed, data, "cats-answers", "accuracy", arm=arm, mode=OF_ARM[arm])
+    return BySeed(100 * (of(condition="brighter") - of(condition="same")))
+
+
 def cats_gap(data: ClaimsData, experiment: str, condition: str) -> BySeed:
     """3b: accuracy with batch normalisation less without, in points; chance where a run diverged."""
     chance = data.fixed.data.chance
@@ -161,6 +167,8 @@ ESTIMATORS: Estimators = {
         for row, condition in (("3a", "absent"), ("3c", "brighter"))
         for name, arm in (("none", NO_BN), ("bn", BN))
     },
+    "3c-accuracy-none": partial(brighter, arm=NO_BN),
+    "3c-accuracy-bn": partial(brighter, arm=BN),
     "3b-strong": partial(cats_gap, experiment="cats-answers", condition="absent"),
     "3b-weak": partial(cats_gap, experiment="cats-weak-answers", condition="absent"),
     "3b-swapped": partial(cats_gap, experiment="cats-weak-answers", condition="swapped"),

@@ -25,6 +25,8 @@ class Judged:
     n: int
     n_unit: str
     reason: str = ""
+    withheld: str = ""
+    """Why there is no verdict yet."""
     tested: tuple[str, ...] = ()
     """Verdicts that the interval alone does not give: the adjusted p has to be at most ``alpha`` as well."""
 
@@ -32,7 +34,9 @@ class Judged:
 def entry(row: Row, judged: Judged, alpha: float, command: str = "") -> LedgerEntry:
     """Return the entry of a row: its verdict follows from the interval by the row's rule."""
     verdict, reason = row.rule.verdict(judged.low, judged.high), judged.reason
-    if verdict in judged.tested and not judged.p_adjusted <= alpha:
+    if judged.withheld:
+        verdict, reason = UNDECIDED, joined(judged.withheld, reason)
+    elif verdict in judged.tested and not judged.p_adjusted <= alpha:
         verdict = UNDECIDED
         reason = joined(f"its adjusted p of {judged.p_adjusted:.2g} is above {alpha:g}", reason)
     least, most = LIMITS.get(row.unit, (-math.inf, math.inf))
@@ -60,18 +64,23 @@ def joined(*reasons: str | None) -> str:
     return "; ".join(reason for reason in reasons if reason)
 
 
-def level_of(row: Row, alpha: float) -> float:
-    """Return the level of the interval that decides a row: that of two one-sided tests at ``alpha`` has 1 - 2 alpha
-    (Schuirmann 1987, section 2)."""
-    return 1 - 2 * alpha if row.rule.kind == WITHIN else 1 - alpha
+def is_inside(row: Row, estimate: float) -> bool:
+    """Whether a rule has two bounds and the estimate lies within: only then may the row be supported."""
+    return row.rule.kind == WITHIN and abs(estimate) <= row.rule.bound
 
 
-def of_two_bounds(p: float) -> float:
+def level_of(row: Row, estimate: float, alpha: float) -> float:
+    """Return the level of the interval that decides a row: within two bounds that of two one-sided tests at ``alpha``,
+    1 - 2 alpha (Schuirmann 1987, section 2); beyond them, where either side would contradict, 1 - alpha."""
+    return 1 - 2 * alpha if is_inside(row, estimate) else 1 - alpha
+
+
+def of_two_bounds(row: Row, estimate: float, p: float) -> float:
     """Return the p of a region within two bounds, from the larger one of two one-sided tests that it lies inside
-    (Schuirmann 1987): as it is where the estimate does, else that of the one-sided test that it lies outside."""
-    return min(p, 1 - p)
+    (Schuirmann 1987): as it is where the estimate does, else twice that of the test that it lies outside."""
+    return p if is_inside(row, estimate) else min(1.0, 2 * (1 - p))
 
 
-def note_of(row: Row) -> str | None:
+def note_of(row: Row, estimate: float) -> str | None:
     """Return which interval it is, where it is not the two-sided one."""
-    return TWO_ONE_SIDED if row.rule.kind == WITHIN else None
+    return TWO_ONE_SIDED if is_inside(row, estimate) else None

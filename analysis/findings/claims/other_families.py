@@ -21,6 +21,9 @@ from analysis.stats.paired_tests import equivalence, paired_t
 from study.spec.claims.rows import Row
 from study.spec.claims.rules import CONTRADICTED, SUPPORTED
 
+MOST_FAILED = 0.05
+"""Share of runs that fail beyond which those that learn do not speak for one more run."""
+
 Judge = Callable[[Row, Estimate, float, int], Judged]
 
 
@@ -43,8 +46,8 @@ def _alone(row: Row, estimate: Estimate, alpha: float, size: int) -> Judged:
 
 
 def _of(row: Row, interval: Interval, p: float, n_unit: str, alpha: float, reason: str = "") -> Judged:
-    level = level_of(row, alpha)
-    why = joined(interval.reason, reason, note_of(row))
+    level = level_of(row, interval.estimate, alpha)
+    why = joined(interval.reason, reason, note_of(row, interval.estimate))
     return Judged(interval.estimate, interval.low, interval.high, level, p, p, interval.n, n_unit, why)
 
 
@@ -53,16 +56,17 @@ def _paired(row: Row, estimate: BySeed, alpha: float, size: int) -> Judged:
     values = estimate.values.to_numpy(float)
     known, bound = values[np.isfinite(values)], row.rule.bound
     lacking = f"{len(values) - len(known)} of {len(values)} seeds have no value" if len(known) < len(values) else ""
-    interval = t_interval(known, bonferroni_level(level_of(row, alpha), size))
+    mean = float(known.mean()) if len(known) else math.nan
+    interval = t_interval(known, bonferroni_level(level_of(row, mean, alpha), size))
     within = row.rule.kind == WITHIN
-    p = of_two_bounds(equivalence(known, bound).pvalue) if within else paired_t(known - bound).pvalue
+    p = of_two_bounds(row, mean, equivalence(known, bound).pvalue) if within else paired_t(known - bound).pvalue
     return _of(row, interval, p, "seeds", alpha, lacking)
 
 
 def _binary(row: Row, estimate: Binary, alpha: float, size: int) -> Judged:
     """By McNemar's exact test and the interval of Bonett & Price (2012)."""
     pairs = estimate.failed_baseline, estimate.failed_arm
-    interval = risk_difference(*pairs, bonferroni_level(level_of(row, alpha), size))
+    interval = risk_difference(*pairs, bonferroni_level(1 - alpha, size))
     of_either = [int(np.count_nonzero(failed)) for failed in reversed(pairs)]
     counts = f"{of_either[0]} and {of_either[1]} of {interval.n} runs failed"
     judged = _of(row, interval, mcnemar(*pairs).pvalue, "seeds", alpha, counts)
@@ -74,13 +78,14 @@ def _auc(row: Row, estimate: Auc, alpha: float, size: int) -> Judged:
     its level however they depend on one another (van de Wiel, Berkhof & van Wieringen 2009, theorem 1)."""
     middle = int(np.argsort(estimate.auc, kind="stable")[(len(estimate.auc) - 1) // 2])
     auc, se = float(estimate.auc[middle]), float(estimate.se[middle])
-    half = float(stats.norm.ppf((1 + bonferroni_level(level_of(row, alpha), size)) / 2)) * se
-    interval = Interval("DeLong", estimate.n, auc, auc - half, auc + half, level_of(row, alpha))
+    level = level_of(row, auc, alpha)
+    half = float(stats.norm.ppf((1 + bonferroni_level(level, size)) / 2)) * se
+    interval = Interval("DeLong", estimate.n, auc, auc - half, auc + half, level)
     low, high = float(estimate.auc.min() + estimate.origin), float(estimate.auc.max() + estimate.origin)
     splits = f"{len(estimate.auc)} splits, AUC {low:.3f} to {high:.3f}"
     if row.rule.kind == WITHIN:
         p = float(max(stats.norm.sf((auc + row.rule.bound) / se), stats.norm.cdf((auc - row.rule.bound) / se)))
-        return _of(row, interval, of_two_bounds(p), "images", alpha, splits)
+        return _of(row, interval, of_two_bounds(row, auc, p), "images", alpha, splits)
     p = min(1.0, 2 * float(np.median(estimate.p)))
     judged = _of(row, interval, p, "images", alpha, f"{splits}; p is of an AUC of 0.5")
     return replace(judged, tested=(SUPPORTED,))
@@ -91,7 +96,7 @@ def _prediction(row: Row, estimate: Prediction, alpha: float, size: int) -> Judg
     1), only describes."""
     runs, reported = estimate.values, row.rule.bound
     n = len(runs)
-    interval = prediction(runs, bonferroni_level(level_of(row, alpha), size))
+    interval = prediction(runs, bonferroni_level(1 - alpha, size))
     failed = f"{estimate.n_failed} of {n + estimate.n_failed} runs failed to learn and are left out"
     if interval.reason:
         return undecided(interval.estimate, n, "runs", joined(interval.reason, failed if estimate.n_failed else None))
@@ -99,7 +104,13 @@ def _prediction(row: Row, estimate: Prediction, alpha: float, size: int) -> Judg
     p = 2 * float(stats.t.sf(abs(t), n - 1))
     rank = 1 + min(int((runs < reported).sum()), int((runs > reported).sum()))
     described = f"rank {rank} of {n + 1}, from the nearer end"
-    return _of(row, interval, p, "runs", alpha, joined(described, failed if estimate.n_failed else None))
+    judged = _of(row, interval, p, "runs", alpha, joined(described, failed if estimate.n_failed else None))
+    many = (
+        f"more than {100 * MOST_FAILED:g} % of the runs failed"
+        if estimate.n_failed > MOST_FAILED * (n + estimate.n_failed)
+        else ""
+    )
+    return replace(judged, withheld=many)
 
 
 def _exact(row: Row, estimate: Exact, alpha: float, size: int) -> Judged:

@@ -2,9 +2,9 @@
 
 A row's values less its rule's bound are a column. Its adjusted p is at most alpha exactly where its simultaneous
 interval excludes the bound (``analysis.stats.families``). A row whose region lies within two bounds has two columns,
-which share their centred values and so cost the family nothing; the interval of level 1 - 2 alpha is the one of two
-one-sided tests (Schuirmann 1987), and its p is the larger of theirs, or where the mean lies outside that of the test
-that it lies within. Either verdict on it is wrong with probability alpha at most, since only one can be.
+which share their centred values and so cost the family nothing. Where its mean lies inside, the interval of level 1 - 2
+alpha decides, that of two one-sided tests (Schuirmann 1987), and p is the larger of theirs; where it lies outside, the
+interval of level 1 - alpha. Until all rows of the family have been run there is no verdict.
 """
 
 import math
@@ -43,10 +43,10 @@ def judge(values: Mapping[str, Floats], rows: Mapping[str, Row], alpha: float, s
     finite = {key: np.where(np.isfinite(of), of, np.nan) for key, of in values.items()}
     short = {key: of for key, of in finite.items() if attainable_p(int(np.isfinite(of).sum())) > alpha}
     columns = {key: _columns(of, rows[key].rule) for key, of in finite.items() if key not in short}
-    levels = {level_of(rows[key], alpha) for key in columns}
-    members = {level: _members(columns, level) for level in levels}
-    partial = f"adjusted for {len(values)} rows of {size}, the others are not run yet" if len(values) < size else None
-    found = {key: _judged(rows[key], finite[key], members[level_of(rows[key], alpha)][key], partial) for key in columns}
+    level = {key: level_of(rows[key], _mean(finite[key]), alpha) for key in columns}
+    members = {one: _members(columns, one) for one in {*level.values()}}
+    partial = f"its family is not complete: {len(values)} of {size} rows are run" if len(values) < size else ""
+    found = {key: _judged(rows[key], finite[key], members[level[key]][key], partial) for key in columns}
     return found | {key: _too_short(of, alpha) for key, of in short.items()}
 
 
@@ -63,31 +63,43 @@ def _members(columns: Mapping[str, Sequence[Floats]], level: float) -> dict[str,
     return {key: [next(members) for _ in of] for key, of in columns.items()}
 
 
-def _judged(row: Row, values: Floats, members: Sequence[Member], partial: str | None) -> Judged:
+def _mean(values: Floats) -> float:
+    known = values[np.isfinite(values)]
+    return math.fsum(known) / len(known)
+
+
+def _judged(row: Row, values: Floats, members: Sequence[Member], partial: str) -> Judged:
     alone = [simultaneous_inference(column[:, None])[0] for column in _columns(values, row.rule)]
-    interval, known = members[-1].interval, values[np.isfinite(values)]
-    estimate, n, n_seeds = math.fsum(known) / len(known), len(known), len(values)
+    interval, estimate = members[-1].interval, _mean(values)
+    n, n_seeds = int(np.isfinite(values).sum()), len(values)
     lacking = f"{n_seeds - n} of {n_seeds} seeds have no value" if n < n_seeds else None
     return Judged(
         estimate,
         estimate - (interval.estimate - interval.low),
         estimate + (interval.high - interval.estimate),
         interval.level,
-        _p(alone),
-        _p(members),
+        _p(row, estimate, alone),
+        _p(row, estimate, members),
         n,
         UNIT,
-        joined(interval.reason, lacking, note_of(row), partial),
+        joined(_spread(values) or interval.reason, lacking, note_of(row, estimate)),
+        partial,
     )
 
 
-def _p(members: Sequence[Member]) -> float:
+def _spread(values: Floats) -> str:
+    known = values[np.isfinite(values)]
+    return "all values are equal" if len(known) > 1 and np.ptp(known) == 0 else ""
+
+
+def _p(row: Row, estimate: float, members: Sequence[Member]) -> float:
     """Return the p of the row's bound, or of its two bounds."""
     pvalues = [*map(_two_sided, members)]
     if len(members) == 1:
         return pvalues[0]
     inwards = (members[0].interval.estimate > 0, members[1].interval.estimate < 0)
-    return of_two_bounds(max(p / 2 if inside else 1 - p / 2 for p, inside in zip(pvalues, inwards, strict=True)))
+    one_sided = (p / 2 if inside else 1 - p / 2 for p, inside in zip(pvalues, inwards, strict=True))
+    return of_two_bounds(row, estimate, max(one_sided))
 
 
 def _two_sided(member: Member) -> float:

@@ -1,7 +1,7 @@
 """The ledger: every row's verdict by the rules that its manifest fixed, and every claim's from its rows'.
 
 Which rows a family has follows from the manifest: those that its data set and extent can answer. What has not been run
-yet is not asked; its family keeps its size.
+yet is not asked; its family keeps its size. Controls do not count for their claim.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -54,7 +54,7 @@ def claim_verdicts(entries: Iterable[LedgerEntry]) -> list[ClaimVerdict]:
     return [
         ClaimVerdict(claim, verdict, mine, named)
         for claim, mine in sorted(of.items())
-        for verdict, named in [of_claim({one.row.key: one.verdict for one in mine})]
+        for verdict, named in [of_claim({one.row.key: one.verdict for one in mine if not one.row.control})]
     ]
 
 

@@ -165,7 +165,7 @@ STUDIES = {
             "unpaired", "the tutorial's setting, first weights of each arm's own", {**POST, "unpaired_init": True},
             lambda extent: extent.unpaired,
         ),
-        Study("batch-2", "batch size 2", {"batch_sizes": (2,), "lrs": (0.0003, 0.001, 0.003), "epochs": 1}),
+        Study("batch-2", "batch size 2", {"batch_sizes": (2,), "lrs": (0.0001, 0.0003, 0.001, 0.003), "epochs": 1}),
         Study("cats", "a background tied to the class group", CATS, data=lambda data: f"{data.key}-{STRONG}"),
         Study("cats-weak", "a faint background tied to it", CATS, data=lambda data: f"{data.key}-{WEAK}"),
         Study(

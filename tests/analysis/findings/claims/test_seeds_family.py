@@ -105,7 +105,7 @@ def test_values_without_a_spread_have_an_interval_without_width_and_the_smallest
     found = judge({"15a": np.full(10, value), "12d": VALUES["15a"].repeat(2)[:10]}, ROWS, 0.05, 2)["15a"]
     assert found.low == found.estimate == found.high == value
     assert found.p_adjusted == (1.0 if value == 0.2 else 1 / (1 + 2**10))
-    assert "the spread is zero" in found.reason
+    assert "all values are equal" in found.reason
     assert entry(ROWS["15a"], found, 0.05).verdict == verdict
 
 
@@ -131,3 +131,11 @@ def test_a_ledger_of_pure_noise_has_a_verdict_no_more_often_than_alpha(shared: f
             {key: noise(rng, row) + common * (0.3 * abs(row.rule.bound) or 1.0) for key, row in ROWS_OF_SEEDS.items()}
         )
     assert hits / n <= alpha + 3.3 * math.sqrt(alpha * (1 - alpha) / n)
+
+
+def test_a_wide_row_within_two_bounds_is_contradicted_no_more_often_than_alpha() -> None:
+    """A true value inside the region, with an interval many times as wide: both sides would contradict."""
+    rng = np.random.default_rng(0)
+    found = [judge({"12b": rng.normal(0, 30, 10)}, ROWS, 0.05, 1)["12b"] for _ in range(400)]
+    contradicted = sum(entry(ROWS["12b"], one, 0.05).verdict == CONTRADICTED for one in found)
+    assert contradicted / 400 <= 0.05 + 3.3 * (0.05 * 0.95 / 400) ** 0.5
