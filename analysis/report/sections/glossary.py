@@ -50,17 +50,17 @@ OF_SEVERAL_ARMS = {
 """Terms of a study of more than two arms."""
 
 OF_LEDGER = {
-    "row": "a half of one of the tutorial's claims: one quantity at one setting, and a rule fixed before the first run",
+    "row": "a part of one of the tutorial's claims: one quantity at one setting, and a rule fixed before the first run",
     "claimed region": "the values of a row's quantity with which its claim is right",
     "supported": "the interval lies in the claimed region",
     "contradicted": "the interval lies outside of the claimed region",
     "undecided": "the interval crosses the bound of the claimed region",
     "internal covariate shift": "that the inputs of a layer change: from one mini-batch to the next, or from step to"
     " step",
-    "drift": "by how much one training step moves the mean of a unit, over its sd",
+    "drift": "how far a training step moves the units' means, on average, over their mean sd",
     "spread of batch means": "the sd of a unit's mean over batches, over the unit's sd; by chance alone 1/sqrt(m) in"
     " batches of m",
-    "live units": "units that are not the same for every image",
+    "live units": "units whose value differs between images",
     "gradient ICS": "by how much a layer's gradient changes when the layers below it have made their step",
     "classifier two-sample test": "whether a classifier tells two sets of images apart better than chance",
     "AUC": "how often a classifier ranks an image of one set above one of the other: 0.5 is chance",

@@ -46,24 +46,20 @@ def _figure(name: str, what: str, panels: Sequence[DepthPanel], arms: tuple[str,
 
 
 def _headline(panels: Sequence[DepthPanel], arms: tuple[str, str]) -> str:
-    """Return from where to where the difference between two arms lies at the largest depth, default weights."""
-    default = [panel for panel in panels if panel.weights == DEFAULT] or panels
-    deepest = max(depth for panel in default for line in panel.lines for depth in line.at)
-    one, other = (_at(default, arm, deepest) for arm in arms)
+    """Return from where to where the difference between two arms lies at the largest depth, over all panels."""
+    deepest = max(depth for panel in panels for line in panel.lines for depth in line.at)
+    one, other = (_at(panels, arm, deepest) for arm in arms)
     gaps = [one[key] - other[key] for key in one if key in other]
     if not gaps:
         return f"Accuracy of {len({line.arm for panel in panels for line in panel.lines})} arms by depth and activation"
     ends = [*dict.fromkeys(fmt.points(pick(gaps), 1) for pick in (min, max))]
-    return f"At {deepest:g} layers {_short(arms)}: {' to '.join(ends)} points"
+    what = "At {} layers BN changes accuracy" if arms == (BN, NONE) else "Without gamma and beta {} layers change"
+    return f"{what.format(f'{deepest:g}')} by {' to '.join(ends)} points"
 
 
-def _short(arms: tuple[str, str]) -> str:
-    return "BN less none" if arms == (BN, NONE) else "no affine less both"
-
-
-def _at(panels: Sequence[DepthPanel], arm: str, depth: float) -> Mapping[str, float]:
-    """Return the means of an arm at a depth, by activation."""
-    lines = {panel.activation: line for panel in panels for line in panel.lines if line.arm == arm}
+def _at(panels: Sequence[DepthPanel], arm: str, depth: float) -> Mapping[tuple[str, str], float]:
+    """Return the means of an arm at a depth, by activation and first weights."""
+    lines = {(panel.activation, panel.weights): line for panel in panels for line in panel.lines if line.arm == arm}
     return {key: line.mean[line.at.index(depth)] for key, line in lines.items() if depth in line.at}
 
 

@@ -37,8 +37,8 @@ def figure(claims: ClaimsData, level: float) -> Figure | None:
         name=DRIFT,
         headline=_headline("A step moves inputs {} times as far with BN as without", drift),
         subtitle=(
-            "Drift of each layer's inputs in a training step and spread of their batch means, both over the sd of a"
-            f" unit, of live units; {_seeds(drift)}."
+            "Drift of each layer's inputs in a training step and spread of their batch means, over sds of live units;"
+            f" {_seeds(drift)}."
         ),
         draw=partial(line_grid, rows, [*map(title, drift)], "layer"),
         alt=f"Drift a step: {_in_words(drift)}. Spread of batch means: {_in_words(spread)}. Live units, share:"
@@ -95,8 +95,13 @@ def _ratios(lines: Lines) -> list[float]:
 def _headline(text: str, lines: Lines) -> str:
     """Return the range of the ratios over the trainings in a text."""
     ratios = _ratios(lines)
-    ends = [*dict.fromkeys(f"{pick(ratios):.2g}" for pick in (min, max))] if ratios else []
+    ends = [*dict.fromkeys(_short(pick(ratios)) for pick in (min, max))] if ratios else []
     return text.format("–".join(ends)) if ends else "Measured in one arm alone: there is nothing to compare"
+
+
+def _short(ratio: float) -> str:
+    """Return two digits of a ratio, without an exponent where it is above 1."""
+    return f"{ratio:.2g}" if ratio < 10 else f"{ratio:,.0f}"
 
 
 def _progress(loss: Lines) -> str:

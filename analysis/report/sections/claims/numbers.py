@@ -14,6 +14,7 @@ from analysis.report.columns import count_column, interval_column, text_column
 from analysis.report.document import Column, Figure, Table
 from analysis.report.figures.claims.prediction import Predicted, predicted
 from analysis.report.sections.claims.places import NUMBERS
+from study.spec.claims.rows import OTHERS
 from study.spec.claims.rules import NOT_ASKED, REPRODUCED
 
 ROWS = {"13": "no_bn", "14": "bn"}
@@ -34,10 +35,16 @@ def figure(study: StudyData, ledger: Ledger) -> Figure | None:
         subtitle=f"Test accuracy (%) of every run at the tutorial's setting, after the last epoch; {_runs(arms)}.",
         draw=partial(predicted, arms),
         alt="; ".join(f"{fmt.side(of.arm)}: {_in_words(of)}" for of in arms) + ".",
-        caption=f"Points: runs. Bar: prediction interval of one more run{f', {levels} for both' if levels else ''}."
-        " Diamond: the tutorial's number.",
+        caption=f"Points: runs. Bar: prediction interval of one more run that learns{_level(ledger, levels)}. Diamond:"
+        " the tutorial's number.",
         table=_table(asked, arms),
     )
+
+
+def _level(ledger: Ledger, levels: str) -> str:
+    """Return how wide the intervals are: the page has narrower ones elsewhere, each for itself."""
+    n = sum(entry.row.family == OTHERS and entry.verdict != NOT_ASKED for entry in ledger.entries)
+    return f", so wide that all {n} of its family hold together at {levels}" if levels else ""
 
 
 def _predicted(study: StudyData, arm: str, entry: LedgerEntry) -> Predicted:

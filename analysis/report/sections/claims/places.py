@@ -16,12 +16,12 @@ FIGURES = {
     "7d-tanh": DEPTH, "7d-sigmoid": DEPTH, 9: AFFINE, 13: NUMBERS, 14: NUMBERS,
 }  # fmt: skip
 """By claim, or by what a row's key begins with."""
-INFERENCE = (2, 10, 11, 12)
-"""Claims whose evidence is that of the inference modes."""
+INFERENCE = ("2a", "12")
+"""What the keys of rows begin with whose evidence is that of the inference modes."""
 STUDIES = "studies/"
 """What the place of a row begins with whose evidence is a sub-study's own report."""
 WORDS = {
-    "figure": "figure", "table": "measurements", "inference": "Batch norm at test time", "answer": "the finding",
+    "figure": "figure", "table": "measurements", "inference": "Batch norm at test time",
 }  # fmt: skip
 """What links say, by what a place begins with."""
 
@@ -33,10 +33,8 @@ def place(row: Row, results: Results, drawn: Collection[str]) -> str:
     figure = FIGURES.get(keys[-1] if keys else row.claim)
     if figure in drawn:
         return f"figure-{figure}"
-    if row.claim in INFERENCE and results.modes is not None:
+    if row.key.startswith(INFERENCE) and results.modes is not None:
         return "inference"
-    if row.key == "15a":
-        return "answer"
     if MEASURED in drawn and any(name in PROBES for name in row.experiments):
         return f"table-{MEASURED}"
     return f"{STUDIES}{row.experiments[0]}"

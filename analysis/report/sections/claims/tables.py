@@ -1,5 +1,6 @@
 """The ledger as tables: the claims, and under them every row; and as a figure."""
 
+import math
 from collections.abc import Collection, Iterator
 from functools import partial
 from itertools import groupby
@@ -80,10 +81,13 @@ def _values(entry: LedgerEntry, section: str) -> dict[str, Any]:
 def _region(kind: str, bound: float, unit: str) -> str:
     """Return the claimed region.
 
-    >>> _region("within", 0.2, "points"), _region("above", 0.0, "share")
-    ('within ±0.2 points', 'above 0 share')
+    >>> _region("within", 0.2, "points"), _region("below", -0.10536, "log ratio"), _region("exact", 0, "images")
+    ('within ±0.2 points', 'below 0.9 times', '0 images')
     """
-    return f"{kind} {'±' if kind in ('within', 'exact') and bound else ''}{bound:g} {unit}"
+    value = math.exp(bound) if unit == words.LOG_RATIO else bound
+    size = f"{value:.3g}" if unit == words.LOG_RATIO else f"{value:g}"
+    text = {"within": f"within ±{size}", "exact": f"0, to {size}" if bound else "0", "reported": size}
+    return f"{text.get(kind, f'{kind} {size}')} {words.unit_words(unit)}".rstrip()
 
 
 def _measured(quantity: str, condition: str) -> str:

@@ -52,6 +52,9 @@ SHORT = {
     18: "Its validation flatters",
 }
 """The same in at most 40 letters."""
+LOG_RATIO = "log ratio"
+UNIT_WORDS = {LOG_RATIO: "times", "percent": "%", "absolute": "", "share": "of all", "ratio": "of 1"}
+"""Units that a reader gets in other words."""
 UNSIGNED = ("AUC", "percent", "absolute", "images", "bits")
 """Units of what is no difference."""
 
@@ -59,12 +62,24 @@ UNSIGNED = ("AUC", "percent", "absolute", "images", "bits")
 def number(entry: LedgerEntry) -> str:
     """Return a row's number with its interval and unit: of an identity the values seen, of a reported number the
     prediction interval."""
-    return f"{bare_number(entry)} {entry.row.unit}" if bare_number(entry) != fmt.NO_NUMBER else fmt.NO_NUMBER
+    found = bare_number(entry)
+    return found if found == fmt.NO_NUMBER else f"{found} {unit_words(entry.row.unit)}".rstrip()
+
+
+def unit_words(unit: str) -> str:
+    """Return a unit as it stands behind a number.
+
+    >>> unit_words("log ratio"), unit_words("points")
+    ('times', 'points')
+    """
+    return UNIT_WORDS.get(unit, unit)
 
 
 def bare_number(entry: LedgerEntry) -> str:
     """Return a row's number with its interval."""
     low, high, kind = entry.low, entry.high, entry.row.rule.kind
+    if entry.row.unit == LOG_RATIO:
+        return fmt.size(*(math.exp(value) for value in (entry.estimate, low, high)))
     if kind == "reported":
         ends = fmt.size(entry.estimate, low, high)
         return ends if ends == fmt.NO_NUMBER else f"{ends.partition(' ')[2] or ends}, reported {entry.row.rule.bound:g}"
@@ -90,7 +105,7 @@ def rows_of(claim: ClaimVerdict) -> str:
 
 
 def counts(ledger: Ledger) -> Counter[str]:
-    return Counter(entry.verdict for entry in ledger.entries)
+    return Counter(entry.verdict for entry in ledger.entries if not entry.row.control)
 
 
 def counted(ledger: Ledger) -> str:
@@ -101,7 +116,8 @@ def counted(ledger: Ledger) -> str:
 
 def headline(ledger: Ledger) -> str:
     """Return the finding in at most 12 words."""
-    found, n_asked = counts(ledger), sum(entry.verdict != NOT_ASKED for entry in ledger.entries)
+    found = counts(ledger)
+    n_asked = found.total() - found[NOT_ASKED]
     if not n_asked:
         return "No row of the ledger was asked"
     return f"Of {n_asked} rows asked, {found[SUPPORTED]} are supported, {found[CONTRADICTED]} contradicted"
@@ -113,13 +129,13 @@ def line(ledger: Ledger) -> str:
     kinds = [f"{n} {verdict}" for verdict, n in of_claims.most_common()]
     return (
         f"of the tutorial's {fmt.units(len(ledger.claims), 'claims')} {fmt.listing(kinds)}; of their"
-        f" {fmt.units(len(ledger.entries), 'rows')} {counted(ledger)}."
+        f" {fmt.units(counts(ledger).total(), 'rows')} {counted(ledger)}."
     )
 
 
 FAMILIES = {
     SEEDS: "over the seeds that all experiments share hold together (max-T)",
-    OTHERS: "of other units hold together (Bonferroni; their p by Holm)",
+    OTHERS: "over other seeds or units, and of counts of failures, hold together (Bonferroni; their p by Holm)",
 }
 
 
@@ -144,14 +160,20 @@ def _levels(levels: Collection[float]) -> str:
 
 def about(ledger: Ledger) -> list[str]:
     """Return what the ledger is, its counts and what its intervals mean: a sentence each."""
-    n_rows, n_claims = fmt.units(len(ledger.entries), "rows"), fmt.units(len(ledger.claims), "claims")
+    n_rows, n_claims = fmt.units(counts(ledger).total(), "rows"), fmt.units(len(ledger.claims), "claims")
     return [
         f"The tutorial's {n_claims} are taken apart into {n_rows}, each with one number and one rule:"
-        f" {counted(ledger)}.",
+        f" {counted(ledger)}.{_controls(ledger)}",
         *(f"{family}." for family in families(ledger)),
         f"Rows, rules and families, and the level {fmt.level(ledger.alpha)}, stand in the manifest, which is written"
         " before the first run.",
     ]
+
+
+def _controls(ledger: Ledger) -> str:
+    """Return how many controls hold, which count for no claim; nothing where there are none."""
+    verdicts = [entry.verdict for entry in asked(ledger.entries) if entry.row.control]
+    return f" {verdicts.count(SUPPORTED)} of {fmt.units(len(verdicts), 'controls')} hold." if verdicts else ""
 
 
 def asked(entries: Sequence[LedgerEntry]) -> list[LedgerEntry]:

@@ -12,7 +12,7 @@ STATEMENTS = (
         " that the claim names. The {n_ledger_rows} rows and their regions stand in the manifest, which is written"
         " before the first run. A row is supported where its interval lies in the region, contradicted where it lies"
         " outside and undecided elsewhere; to lie in a region around zero is to pass two one-sided tests"
-        " [@schuirmann1987]. A claim has the verdict of its rows, or is mixed.",
+        " [@schuirmann1987]. Controls do not count for their claim. A claim has the verdict of its rows, or is mixed.",
         Has.ledger,
     ),
     Statement(
@@ -21,16 +21,20 @@ STATEMENTS = (
         "Rows over the seeds that all experiments share are one family, adjusted by max-T over the signs of whole seeds"
         " [@westfall1993; @montielolea2019]; rows of other units are another, their p-values by Holm's method"
         " [@holm1979] and their intervals at Bonferroni's level [@dunn1961]."
-        " Identities and controls stand alone.",
+        " With ten seeds max-T is approximate; exact sign flips have no p below 2/1024. Identities and controls stand"
+        " alone. The p of a two-sample test is twice the median over splits; failures are tested by McNemar's test;"
+        " at batch size 2 each arm has the rate that was best on the other seeds.",
         Has.ledger,
     ),
     Statement(
         "ledger-measures",
         LEDGER,
         "A classifier two-sample test [@lopezpaz2017] says by its AUC [@delong1988] whether two sets of images differ."
-        " Inside a network, over the units that are live, the drift of a training step is the change of a unit's mean"
-        " over its sd, and the spread of batch means the sd of the batches' means over the unit's sd. Gradient ICS is"
-        " how much a layer's gradient changes when the layers below it have made their step [@santurkar2018].",
+        " Inside a network, over the units that are live, the drift of a training step is the mean absolute change of"
+        " the units' means over the mean of their sds, on 1,000 images as one batch of training; noise of noisy batch"
+        " norm is drawn anew before and after the step. The spread of batch means is the sd of the batches' means over"
+        " the unit's sd. Gradient ICS is how much a layer's gradient changes when the layers below it have made their"
+        " step [@santurkar2018]; its means are geometric.",
         Has.inside,
     ),
 )
