@@ -16,14 +16,14 @@ import pandas as pd
 
 from analysis.errors import AnalysisError
 from study.errors import StudyError
-from study.spec.claims.experiments import EXPERIMENTS, PROBES, Extent, Probe
+from study.spec.claims.experiments import EXPERIMENTS, PROBES, Extent, Probe, Study
 from study.spec.claims.fixed import Fixed
 from study.spec.claims.rows import Row
 from study.spec.commands import claims_into
 from study.spec.datasets import PREFERRED, DatasetSpec
+from study.spec.design import Design
 from study.store.claims_folder import MEASUREMENTS, PICTURES, SCHEMAS, ClaimsFolder
 from study.store.claims_manifest import fixed_of
-from study.store.manifest import LEDGER, read_checked
 
 if TYPE_CHECKING:  # its ``load`` makes what stands here
     from analysis.records.tables import Ablation, StudyData
@@ -92,6 +92,10 @@ class ClaimsData:
         if key not in self._studies:
             self._studies[key] = self.readers.study(key)
         return self._studies[key]
+
+    def is_another(self, key: str, design: Design) -> bool:
+        """Whether a sub-study's design is not the one that the ledger fixed; a tuned one follows from its search."""
+        return isinstance(EXPERIMENTS[key], Study) and design.digest != self.fixed.experiments.get(key)
 
     def study(self, key: str) -> "StudyData | None":
         """Return a sub-study, None where it is absent or lacks runs."""
@@ -173,15 +177,6 @@ class ClaimsData:
         """The sub-studies among the ledger's experiments that are absent or lack runs, by key."""
         studies = [key for key in self.fixed.experiments if not isinstance(EXPERIMENTS[key], Probe)]
         return [key for key in studies if self.why_incomplete(key)]
-
-
-def is_ledger(path: Path) -> bool:
-    """Whether the folder ``path`` is that of a ledger; not where nobody can read its manifest."""
-    try:
-        found = read_checked(path / "manifest.json", lambda _, values: None)
-    except StudyError:
-        return False
-    return isinstance(found, dict) and found.get("kind") == LEDGER
 
 
 def read_ledger(path: Path, readers: Readers) -> ClaimsData:

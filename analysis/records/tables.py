@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from analysis.errors import AnalysisError
 from analysis.records.cells import cell_key, levels, pair_key, run_key
-from analysis.records.claims import MAIN_STUDY, ClaimsData, Readers, is_ledger, read_ledger, read_table
+from analysis.records.claims import MAIN_STUDY, ClaimsData, Readers, read_ledger, read_table
 from study.errors import StudyError, quote
 from study.spec.arms import DEFAULT_ARMS, default_baseline
 from study.spec.checks import nearest
@@ -27,6 +27,7 @@ from study.spec.history import DIVERGED, NOT_APPLICABLE, OK, SPLITS
 from study.spec.runs import Run
 from study.store import inference_tables
 from study.store.atomic import make_subfolder, write_atomically
+from study.store.claims_manifest import is_ledger
 from study.store.manifest import Manifest, baseline_of
 from study.store.scores import LAST_EPOCHS, last_epochs
 from study.store.study_folder import Folder
@@ -271,10 +272,15 @@ def _of_ledger(path: Path) -> StudyData:
 
     def study(key: str) -> StudyData | None:
         folder = path / "studies" / key
-        return _load(folder) if (folder / "records.parquet").exists() else None
+        found = _load(folder) if (folder / "records.parquet").exists() else None
+        if found is not None and ledger.is_another(key, found.design):
+            raise AnalysisError(
+                f"{folder} is another study than the ledger fixed before its first run. Move it away and make it again:"
+                f" {ledger.command}"
+            )
+        return found
 
-    readers = Readers(study, load_ablation, partial(read_table, path))
-    ledger = read_ledger(path, readers)
+    ledger = read_ledger(path, Readers(study, load_ablation, partial(read_table, path)))
     main = ledger.begun(MAIN_STUDY)
     if main is None:
         raise AnalysisError(

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from analysis.errors import AnalysisError
-from analysis.findings.results import analyse
+from analysis.findings.results import Results, analyse
 from analysis.records import completeness, slices, tables
+from analysis.records.claims import NOT_YET
 from analysis.records.other_studies import load_others
 from analysis.records.rule import rule_of
 from analysis.records.tables import StudyData
@@ -23,6 +24,7 @@ from analysis.report.sections.claims import words as of_ledger
 from analysis.report.sections.compared import sentences as of_others
 from analysis.report.sentences import summary as sentences
 from analysis.report.wording import for_data
+from study.spec.claims.rules import NOT_ASKED
 
 UNRECORDED = (
     "This look at the data is not recorded: the study's folder cannot be written. A later report does not know of it."
@@ -38,7 +40,7 @@ class Written:
     """The content of ``report.json``."""
     numbers: Sequence[tuple[str, str]]
     n_missing: int
-    """Number of planned runs without records."""
+    """Number of planned runs without records, and of rows of a ledger that have not been run."""
 
 
 def write_report(
@@ -73,7 +75,13 @@ def write_report(
         folder.write(export, study.name, exported.files(study, results, report, sections))
     ledger = [] if results.ledger is None else [("the tutorial's claims", of_ledger.line(results.ledger))]
     numbers = [*sentences.main_numbers(results), *of_others.numbers(results.comparisons), *ledger]
-    return Written(where / "report.html", report, numbers, completeness.n_missing(study))
+    return Written(where / "report.html", report, numbers, completeness.n_missing(study) + _n_not_run(results))
+
+
+def _n_not_run(results: Results) -> int:
+    """Return how many rows of a ledger could be asked and have not been run."""
+    entries = [] if results.ledger is None else results.ledger.entries
+    return sum(entry.verdict == NOT_ASKED and entry.reason.startswith(NOT_YET) for entry in entries)
 
 
 def _files(

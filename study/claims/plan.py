@@ -71,8 +71,12 @@ class Ledger:
         return study.evaluated or any(study.key in probe.of for probe in probes)
 
     def evaluated_runs(self, design: Design, folder: Folder) -> list[Run]:
-        """Return the runs of the seeds that all experiments share; once trained, those that did not diverge."""
-        trained = inference.trained(folder, design) if folder.done(design) else design.grid
+        """Return the runs of the seeds that all experiments share; once the study's tables are there, those that did
+        not diverge."""
+        try:
+            trained = inference.trained(folder, design)
+        except UsageError:  # not compacted yet, or damaged: the study's own command makes them again
+            trained = design.grid
         return [run for run in trained if run.seed in range(self.fixed.extent.seeds)]
 
     def optimisation(self, tuned: Tuned, progress: Progress, command: str, source: ImageSource) -> Optimisation:
@@ -180,6 +184,8 @@ def agreed(folder: ClaimsFolder, wanted: Fixed, named: Collection[str]) -> Fixed
     if fixed is None:
         return wanted
     fixed.check_program()
+    for key in fixed.experiments:
+        Folder(folder.studies / key).check_not_archived()
     asked = replace(fixed, **{name: getattr(wanted, name) for name in named})
     if asked != fixed:
         raise UsageError(

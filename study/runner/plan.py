@@ -18,6 +18,7 @@ from study.spec.commands import shown_path
 from study.spec.datasets import DatasetSpec
 from study.spec.design import Design
 from study.spec.runs import Run
+from study.store.claims_manifest import is_ledger
 from study.store.manifest import baseline_of
 from study.store.study_folder import JOURNAL, Folder
 
@@ -44,8 +45,15 @@ def announce(
 
 
 def check_free(folder: Folder) -> None:
-    """Refuse an archived study, whose parts nobody could restore, and the folder of a tuning that has not ended."""
+    """Refuse an archived study, whose parts nobody could restore, one of a ledger, and the folder of a tuning that has
+    not ended."""
     folder.check_not_archived()
+    ledger = folder.path.parent.parent
+    if is_ledger(ledger):
+        raise UsageError(
+            f"{shown_path(folder.path)} belongs to the ledger {shown_path(ledger)}, which has fixed what is trained"
+            f" there. Choose another --out, or go on with the ledger: {commands.claims_into(ledger)}"
+        )
     if (folder.path / JOURNAL).exists() and not folder.manifest.exists():
         raise UsageError(
             f"{shown_path(folder.path)} holds an unfinished tuning. Choose another --study-id, or finish it with"

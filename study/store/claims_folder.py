@@ -143,7 +143,9 @@ class ClaimsFolder:
     def check_bound(self) -> None:
         """Refuse a manifest to which no part and no table is bound, and one that says something else than they do: its
         rules may have been written after looking."""
-        fixed, tables = self.fixed(), [name for name in SCHEMAS if self._table(name).exists()]
+        fixed, manifest = self.fixed(), self.read_manifest()
+        named = manifest.get("tables", {}) if manifest else {}
+        tables = [name for name in SCHEMAS if name in named or self._table(name).exists()]
         for name in tables:
             self.read(name)
         if fixed is not None and not tables and not any(True for _ in self._sound_parts()):

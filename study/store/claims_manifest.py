@@ -6,7 +6,7 @@ Read as strictly as that of a study (``study.store.manifest``): anybody may have
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict, cast
 
-from study.errors import UsageError
+from study.errors import StudyError, UsageError
 from study.spec.claims.fixed import Fixed
 from study.store.kinds import (
     ALPHA,
@@ -105,3 +105,12 @@ def _check(path: Path, values: Any) -> None:
         Fixed.from_dict(values)
     except UsageError as error:
         raise InvalidFile(f"fixes what cannot be: {error}") from None
+
+
+def is_ledger(path: Path) -> bool:
+    """Whether the folder ``path`` is that of a ledger; not where nobody can read its manifest."""
+    try:
+        found = read_checked(path / "manifest.json", lambda _, values: None)
+    except StudyError:
+        return False
+    return isinstance(found, dict) and found.get("kind") == LEDGER

@@ -12,6 +12,7 @@ from typing import Any, Self
 from study.errors import UsageError, describe_value
 from study.spec.checks import check_known
 
+MAX_BOUND = 1e9
 SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
 REPRODUCED, NOT_REPRODUCED = "reproduced", "not reproduced"
 EXACT, NOT_ASKED = "exact", "not asked"
@@ -67,7 +68,7 @@ class Rule:
 
     def __post_init__(self) -> None:
         check_known("rule", self.kind, REGIONS)
-        if type(self.bound) not in (int, float) or not math.isfinite(self.bound):
+        if type(self.bound) not in (int, float) or not abs(self.bound) <= MAX_BOUND:
             raise UsageError(f"the bound of a rule is {describe_value(self.bound)}; give a finite number, such as 0.2")
         if self.kind in ("within", "exact") and self.bound < 0:
             raise UsageError(f"the bound of the rule {self.kind} is {self.bound}; give a number from 0")

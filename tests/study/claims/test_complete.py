@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 from filelock import FileLock
 
+from analysis.errors import AnalysisError
+from analysis.records.tables import load
+from study import run
 from study.claims.measuring import Measured
 from study.claims.plan import Ledger
 from study.spec.claims.experiments import EXPERIMENTS, STUDIES
@@ -18,7 +22,7 @@ from study.spec.claims.fixed import Fixed
 from study.spec.datasets import DATASETS
 from study.store.claims_folder import COLUMNS, MEASUREMENTS, PICTURES, ClaimsFolder
 from study.store.study_folder import Folder
-from tests.study.claims.ledgers import BARE, OURS, WITH_STUDIES, litter, make, only, part_of, tables
+from tests.study.claims.ledgers import BARE, OURS, WITH_STUDIES, copy, litter, make, only, part_of, tables
 from tests.study.claims.probes_of_ours import TRAP
 
 
@@ -246,3 +250,43 @@ def test_a_search_is_part_of_a_ledger(tmp_path: Path) -> None:
 def test_every_extent_of_these_tests_is_one_of_the_program() -> None:
     assert {*OURS} == {*EXPERIMENTS} - {*STUDIES, "tuned"}
     assert BARE.name == "full"
+
+
+def test_a_study_that_was_killed_before_its_tables_were_made_goes_on(with_studies: Path, tmp_path: Path) -> None:
+    out = copy(with_studies, tmp_path)
+    post = out / "claims" / "studies" / "post"
+    whole = (post / "runs.parquet").read_bytes()
+    (post / "runs.parquet").unlink()
+    assert make(out, extent=WITH_STUDIES) == 0
+    (post / "runs.parquet").write_bytes(whole[:-1])
+    assert make(out, extent=WITH_STUDIES) == 0
+    assert (post / "runs.parquet").read_bytes() == whole
+
+
+def test_a_study_of_a_ledger_is_extended_by_no_other_command(
+    with_studies: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--out", str(with_studies / "claims" / "studies"), "--study-id", "post", "--dataset", "digits"]
+    assert run.main([*options, "--seeds", "9"]) == 2
+    assert "belongs to the ledger" in capsys.readouterr().err
+
+
+def test_a_study_that_the_ledger_did_not_fix_is_not_reported(with_studies: Path, tmp_path: Path) -> None:
+    studies = copy(with_studies, tmp_path) / "claims" / "studies"
+    shutil.rmtree(studies / "post")
+    shutil.copytree(studies / "unpaired", studies / "post")
+    with pytest.raises(AnalysisError, match="is another study than the ledger fixed"):
+        load(tmp_path / "claims")
+
+
+@pytest.mark.parametrize("lost", [["measurements.parquet"], ["measurements.parquet", "parts"]])
+def test_rules_to_which_nothing_is_bound_are_not_reported(lost: list[str], with_studies: Path, tmp_path: Path) -> None:
+    folder = copy(with_studies, tmp_path) / "claims"
+    for name in lost:
+        shutil.rmtree(folder / name) if name == "parts" else (folder / name).unlink()
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["rows"][0]["rule"]["bound"] = -99.0
+    manifest.pop("tables", None)
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(AnalysisError, match="fixed before"):
+        load(folder)
