@@ -24,6 +24,7 @@ from tests import ROOT, documents
 from tests.test_layers import EXAMPLES, LAYERS
 
 STUDIES = (ROOT / "results" / "reference-mnist", ROOT / "results" / "reference-mnist-tuned")
+CLAIMS = ROOT / "results" / "reference-claims"
 KEYS = ["study_id", "run_id", "pair_id", "arm", "seed", "batch_size", "lr"]
 STARTS = ("python ", "make ", "pip ", "optuna-dashboard ")
 FILE = re.compile(r"[\w.*/<>~ -]*/[\w.*/<>-]*|[\w*.-]+\.(py|md|json|parquet|csv|svg|html|toml|cff|png|journal)")
@@ -95,7 +96,7 @@ def is_file(name: str, document: str) -> bool:
     for made, shipped in (("results/mnist-tuned", STUDIES[1]), ("results/mnist", STUDIES[0])):
         if pattern == made or pattern.startswith(f"{made}/"):
             pattern = shipped.relative_to(ROOT).as_posix() + pattern.removeprefix(made)
-    places = (ROOT, (ROOT / document).parent, *STUDIES)
+    places = (ROOT, (ROOT / document).parent, *STUDIES, CLAIMS)
     if not pattern.startswith("~") and any(next(place.glob(pattern), None) for place in places):
         return True
     last = pattern.rpartition("*")[2] or pattern.rpartition("/")[2]

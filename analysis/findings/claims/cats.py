@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.stats.intervals import Interval, t_interval
+from study.spec.arms import DEFAULT_ARMS
 
 CONDITIONS = {
     "same": "as in training",
@@ -45,7 +46,7 @@ def _shares(rows: pd.DataFrame, arm: str, mode: str, level: float) -> dict[str, 
 def _order(key: tuple[str, str]) -> tuple[int, str, int, str]:
     arm, mode = key
     places = {"none": 0, "running": 1, "population": 2}
-    return ["no_bn", "bn"].index(arm) if arm in ("no_bn", "bn") else 2, arm, places.get(mode, 3), mode
+    return [*DEFAULT_ARMS[::-1], arm].index(arm), arm, places.get(mode, 3), mode
 
 
 @dataclass(frozen=True)

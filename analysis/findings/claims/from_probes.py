@@ -165,7 +165,7 @@ ESTIMATORS: Estimators = {
     **{
         f"{row}-{name}": partial(as_other, condition=condition, arm=arm)
         for row, condition in (("3a", "absent"), ("3c", "brighter"))
-        for name, arm in (("none", NO_BN), ("bn", BN))
+        for name, arm in (("none", NO_BN), (BN, BN))
     },
     "3c-accuracy-none": partial(brighter, arm=NO_BN),
     "3c-accuracy-bn": partial(brighter, arm=BN),

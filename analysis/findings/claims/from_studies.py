@@ -12,11 +12,12 @@ import pandas as pd
 from analysis.findings.claims.estimates import Binary, BySeed, Estimators, Prediction
 from analysis.records.claims import ClaimsData, NotRunYet
 from analysis.records.tables import StudyData
+from study.spec.arms import DEFAULT_ARMS
 from study.spec.claims.experiments import ALL, DEPTHS
 from study.spec.factors import REFERENCE_SETTING, Level
 from study.spec.inference.modes import CLEAN
 
-BN, NO_BN, NOISY = "bn", "no_bn", "noisy"
+(BN, NO_BN), NOISY = DEFAULT_ARMS, "noisy"
 DEEPEST = max(DEPTHS)
 KEY = ["shift", "severity"]
 
@@ -99,8 +100,8 @@ def best_rate_gap(data: ClaimsData) -> BySeed:
 def cross_fitted(scores: pd.DataFrame) -> pd.Series:
     """Return by row the value in the column that is best by the mean of the other rows.
 
-    >>> cross_fitted(pd.DataFrame([[1.0, 0.0], [1.0, 2.0], [1.0, 2.0]])).tolist()
-    [0.0, 2.0, 2.0]
+    >>> cross_fitted(pd.DataFrame([[1.0, 0.0], [1.0, 4.0], [1.0, 4.0]])).tolist()
+    [0.0, 4.0, 4.0]
     """
     table = scores.to_numpy(float)
     others = table.sum(axis=0) - table

@@ -9,14 +9,14 @@ import pytest
 
 from analysis.errors import AnalysisError
 from analysis.findings.claims.verdicts import ledger
-from analysis.records.claims import NotRunYet, is_ledger
+from analysis.records.claims import NotRunYet
 from analysis.records.tables import load
 from analysis.report.write import write_report
 from study.spec.claims.experiments import FULL, STUDIES
 from study.spec.claims.fixed import Fixed
 from study.spec.datasets import DATASETS
 from study.store.claims_folder import MEASUREMENTS, ClaimsFolder
-from study.store.claims_manifest import LEDGER_VERSION
+from study.store.claims_manifest import LEDGER_VERSION, is_ledger
 from tests.analysis.planted import in_gains, plant
 
 EXTENT = replace(FULL, seeds=8, runs=8)

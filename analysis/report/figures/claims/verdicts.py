@@ -54,7 +54,7 @@ def mark_of(rule: Rule, verdict: str, estimate: float, low: float, high: float) 
 
     An identity and a reported number have no half-width: they stand one inside or one outside.
 
-    >>> mark_of(Rule("above", 0.2), "supported", 0.5, 0.4, 0.6), mark_of(Rule("within", 2), "undecided", -1, -3, 1)
+    >>> mark_of(Rule("above", 0.5), "supported", 2.0, 1.5, 2.5), mark_of(Rule("within", 2), "undecided", -1, -3, 1)
     (Mark(low=2.0, middle=3.0, high=4.0), Mark(low=-0.5, middle=0.5, high=1.5))
     """
     if rule.kind in ("exact", "reported"):

@@ -14,10 +14,11 @@ from analysis.report.columns import count_column, interval_column, text_column
 from analysis.report.document import Column, Figure, Table
 from analysis.report.figures.claims.prediction import Predicted, predicted
 from analysis.report.sections.claims.places import NUMBERS
+from study.spec.arms import DEFAULT_ARMS
 from study.spec.claims.rows import OTHERS
 from study.spec.claims.rules import NOT_ASKED, REPRODUCED
 
-ROWS = {"13": "no_bn", "14": "bn"}
+ROWS = dict(zip(("13", "14"), reversed(DEFAULT_ARMS), strict=True))
 """Arms by the rows of their numbers."""
 
 

@@ -6,10 +6,11 @@ from collections.abc import Collection, Iterator, Sequence
 
 from analysis.findings.claims.ledger import ClaimVerdict, Ledger, LedgerEntry
 from analysis.report import number_format as fmt
-from study.spec.arms import PUBLISHED
+from study.spec.arms import DEFAULT_ARMS, PUBLISHED
 from study.spec.claims.rows import ALONE, OTHERS, SEEDS
 from study.spec.claims.rules import CONTRADICTED, NOT_ASKED, SUPPORTED, VERDICTS
 
+BN, NONE = DEFAULT_ARMS
 CLAIMS = {
     1: "Training and test images come from different distributions",
     2: "Such a shift costs accuracy",
@@ -23,8 +24,8 @@ CLAIMS = {
     10: "The same image comes out differently in two batches",
     11: "Statistics saved in training prevent that",
     12: "Averages over the batches of training are the right statistics",
-    13: f"One run without batch normalisation reaches {100 * PUBLISHED['no_bn']:g} %",
-    14: f"One run with batch normalisation reaches {100 * PUBLISHED['bn']:g} %",
+    13: f"One run without batch normalisation reaches {100 * PUBLISHED[NONE]:g} %",
+    14: f"One run with batch normalisation reaches {100 * PUBLISHED[BN]:g} %",
     15: "Batch normalisation is better",
     16: "Batch normalisation learns faster",
     17: "The seed makes a run reproducible",
@@ -44,8 +45,8 @@ SHORT = {
     10: "An image depends on its batch",
     11: "Saved statistics prevent that",
     12: "Averages over training are right",
-    13: f"{100 * PUBLISHED['no_bn']:g} % without BN",
-    14: f"{100 * PUBLISHED['bn']:g} % with BN",
+    13: f"{100 * PUBLISHED[NONE]:g} % without BN",
+    14: f"{100 * PUBLISHED[BN]:g} % with BN",
     15: "BN is better",
     16: "BN learns faster",
     17: "The seed makes a run reproducible",
