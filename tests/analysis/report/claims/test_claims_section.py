@@ -73,7 +73,7 @@ def test_the_words_count_what_the_ledger_has_and_turn_with_it() -> None:
     nothing = planted_ledger.ledger(silent=[*ROWS])
     assert words.headline(nothing) == "No row of the ledger was asked"
     said = " ".join(words.about(plain))
-    assert "The intervals of 49 rows over the seeds that all experiments share hold together (max-T) at 95 %." in said
+    assert "The intervals of 51 rows over the seeds that all experiments share hold together (max-T) at 95 %." in said
     assert "hold together" not in " ".join(words.about(nothing))
 
 
