@@ -20,7 +20,7 @@ from study.spec.analysis_rule import ALPHA
 from study.spec.claims.experiments import FULL, QUICK, Extent
 from study.spec.claims.fixed import Fixed
 from study.spec.commands import LEDGER_ID, STUDY_ID
-from study.spec.datasets import AUTO, DATASETS, check_dataset, first_choice
+from study.spec.datasets import AUTO, DATASETS, Tied, first_choice
 from study.store.claims_folder import ClaimsFolder
 
 
@@ -60,7 +60,6 @@ class Options(Data, StudiesFolder, DryRun):
         if not STUDY_ID.fullmatch(self.study_id):
             raise UsageError(f"--study-id {quote(self.study_id)}: choose letters, digits, '.', '_', '-'; e.g. claims-2")
         if self.dataset != AUTO:
-            check_dataset(self.dataset, AUTO)
             _check_pictures(self.dataset)
         asked_rule(self.alpha, None)
         self.extent()
@@ -100,9 +99,13 @@ class Options(Data, StudiesFolder, DryRun):
 
 
 def _check_pictures(dataset: str) -> None:
-    if not DATASETS[dataset].has_pictures:
-        able = [key for key, data in DATASETS.items() if data.has_pictures]
-        raise UsageError(f"--dataset {dataset}: the ledger's claims are about pictures; choose from: {', '.join(able)}")
+    """Refuse what is no registered data set of pictures, and one whose background is tied already."""
+    able = [key for key, data in DATASETS.items() if data.has_pictures and not isinstance(data.source, Tied)]
+    if dataset not in able:
+        raise UsageError(
+            f"--dataset {quote(dataset)}: the tutorial's claims are about pictures that come with the program; choose"
+            f" from: {', '.join(able)}"
+        )
 
 
 def run(options: Options, argv: Sequence[str]) -> int:

@@ -100,7 +100,7 @@ class Study:
         return Design(self.data(data), seeds=range(self.n_seeds(extent)), **self.fields)
 
     def why_not(self, data: DatasetSpec) -> str | None:
-        return None if self.data(data) in DATASETS else f"there is no data set {self.data(data)}"
+        return None if self.data(data) in DATASETS else f"{self.about} is not made of {data.name}"
 
     def digest(self, data: DatasetSpec, extent: Extent) -> str:
         return self.design(data, extent).digest

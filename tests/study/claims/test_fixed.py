@@ -184,8 +184,9 @@ def test_the_level_of_the_first_command_is_that_of_the_next(tmp_path: Path) -> N
         (("--seeds", "1"), "--seeds 1: give at least 2, and for verdicts at least 6"),
         (("--alpha", "0.7"), "--alpha 0.7: give a number between 0 and 0.5"),
         (("--study-id", "../x"), "--study-id ../x: choose letters"),
-        (("--dataset", "sklearn:wine"), "--dataset sklearn:wine: the ledger's claims are about pictures"),
-        (("--dataset", "own.npz"), "--dataset 'own.npz' is unknown"),
+        (("--dataset", "sklearn:wine"), "--dataset sklearn:wine: the tutorial's claims are about pictures"),
+        (("--dataset", "own.npz"), "--dataset own.npz: the tutorial's claims are about pictures that come with"),
+        (("--dataset", "mnist-cats"), "--dataset mnist-cats: the tutorial's claims are about pictures"),
         (("--workers", "-1"), "--workers -1: give 1 or more"),
     ],
 )

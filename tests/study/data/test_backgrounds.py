@@ -61,5 +61,5 @@ def test_every_study_of_the_ledger_has_its_data_set(base: str) -> None:
 
 def test_a_data_set_without_cats_is_not_asked_and_says_which_is_missing() -> None:
     cats: Study = STUDIES["cats"]
-    assert cats.why_not(DATASETS["kmnist"]) == "there is no data set kmnist-cats"
+    assert cats.why_not(DATASETS["kmnist"]) == "a background tied to the class group is not made of Kuzushiji-MNIST"
     assert cats.why_not(DATASETS["mnist"]) is None
