@@ -276,4 +276,4 @@ def test_a_study_half_made_is_found(ground: Path) -> None:
 def test_5_000_command_lines_end_with_a_known_code_and_no_study_half_made(name: str, ground: Path) -> None:
     codes = fuzz(name, ground, 5_000)
     assert sum(codes.values()) >= 5_000 * SHARE[name]
-    assert codes[2] < sum(codes.values()) or name == "ablate"
+    assert codes[2] < sum(codes.values()) or name in ("ablate", "report")  # no study lies there to work on
