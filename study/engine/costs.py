@@ -54,9 +54,9 @@ class CostModel:
         per_product = n_runs * images + steps * self.cost_per_arm_step
         return sum(design.n_products(arm, cohort.cell) * per_product for arm in cohort.arms)
 
-    def seconds(self, design: Design, cohorts: Iterable[Cohort], workers: int, throughput: float) -> float:
+    def seconds(self, design: Design, cohorts: Sequence[Cohort], workers: int, throughput: float) -> float:
         """Return the wall time at ``throughput`` work per second and worker; the idle worker takes the next cohort."""
-        free = [0.0] * workers
+        free = [0.0] * min(workers, max(1, len(cohorts)))  # others have nothing to do
         for cohort in cohorts:
             first = free.index(min(free))
             free[first] += self.work(design, cohort) / throughput

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from analysis.report import __main__ as report
 from study import ablate, run
 from study.bench import __main__ as bench
+from study.claims import __main__ as claims
 from study.cli import arguments, run_options
 from study.data import download
 from study.errors import EnvironmentFault, StudyError
@@ -198,6 +199,11 @@ def check_ablate(top: Path, line: list[str]) -> int:
     return check_line(top, ablate.main, line)
 
 
+def check_claims(top: Path, line: list[str]) -> int:
+    """With nothing to make: as ``check_dry``."""
+    return check_line(top, claims.main, ["--dataset", "digits", *line, "--dry-run"])
+
+
 def check_report(top: Path, line: list[str]) -> int:
     return check_line(top, report.main, line, CODES | {report.INCOMPLETE})
 
@@ -228,10 +234,11 @@ CHECKS = {
     "run": (run_options.Options, check_dry),
     "train": (run_options.Options, check_trained),
     "ablate": (ablate.Options, check_ablate),
+    "claims": (claims.Options, check_claims),
     "report": (report.Options, check_report),
     "bench": (bench.Options, check_bench),
 }
-SHARE = {"run": 0.5, "train": 0.1, "ablate": 0.15, "report": 0.15, "bench": 0.1}
+SHARE = {"run": 0.5, "train": 0.1, "ablate": 0.15, "claims": 0.1, "report": 0.15, "bench": 0.1}
 
 
 def fuzz(name: str, top: Path, n: int) -> dict[int, int]:
