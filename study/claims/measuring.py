@@ -7,7 +7,7 @@ computes on one thread, so that the number of workers changes no bit.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from study.spec.claims.experiments import Extent
 from study.spec.datasets import DatasetSpec
@@ -53,13 +53,5 @@ class Context:
     """To be called now and then; ends the measurement by raising."""
 
 
-class Measurement(Protocol):
-    """A probe's function."""
-
-    def units(self, data: DatasetSpec, extent: Extent) -> Sequence[str]:
-        """Return the names of its units, such as ``bn-3``; asked without torch."""
-        ...
-
-    def measure(self, unit: str, context: Context) -> Sequence[Measured]:
-        """Return the rows of a unit."""
-        ...
+Measure = Callable[[str, Context], Sequence[Measured]]
+"""The function ``measure`` of a probe's module: the name of a unit -> its rows."""

@@ -1,6 +1,6 @@
 """The networks of a sub-study, as probes evaluate them: those of one arm together, of the seeds that are asked."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from study.claims.measuring import Context
 from study.data.dataset import Dataset
@@ -11,18 +11,20 @@ from study.store.study_folder import Folder
 from study.store.weights import Networks
 
 
-def groups(context: Context, study: str, seeds: Iterable[int], data: Dataset | None = None) -> list[Group]:
+def groups(
+    context: Context, study: str, seeds: Iterable[int], arms: Sequence[str] = (), data: Dataset | None = None
+) -> list[Group]:
     """Return the networks of a key of STUDIES at these seeds, arm by arm; a UsageError where files are missing or
     damaged.
 
-    ``data``: what they were trained on, where it is not the data set of the command. A run that diverged has no network
-    and is left out, as is an arm of which no run is left.
+    ``arms``: those of the study unless given; ``data``: what they were trained on, where it is not the data set of the
+    command. A run that diverged has no network and is left out, as is an arm of which no run is left.
     """
     design, wanted = STUDIES[study].design(context.data, context.extent), {*seeds}
     path = context.studies / study
     networks, sound = Networks(path, design), [run for run in trained(Folder(path), design) if run.seed in wanted]
     found = []
-    for arm in design.arms:
+    for arm in arms or design.arms:
         runs = [run for run in sound if run.arm == arm]
         if runs:
             states = [networks.read(run) for run in runs]

@@ -19,7 +19,7 @@ from study.runner.plan import describe_data, describe_time, make_plan
 from study.runner.progress import Progress, duration
 from study.spec.analysis_rule import AskedRule
 from study.spec.checks import counted
-from study.spec.claims.experiments import EXPERIMENTS, EXTENTS, QUICK, Probe, Study, Tuned
+from study.spec.claims.experiments import EXPERIMENTS, EXTENTS, PROBES, QUICK, Probe, Study, Tuned
 from study.spec.claims.fixed import Fixed
 from study.spec.commands import claims_into, shown_path
 from study.spec.datasets import DatasetSpec
@@ -88,7 +88,7 @@ class Ledger:
 
     def units(self, key: str) -> list[Unit]:
         """Return the units of a probe."""
-        return [Unit(key, name) for name in self.registry[key].load().units(self.data, self.fixed.extent)]
+        return [Unit(key, name) for name in PROBES[key].units(self.data, self.fixed.extent)]
 
     @property
     def has_pictures(self) -> bool:

@@ -1,11 +1,11 @@
-"""Which module measures which probe? Imported when it is asked for, since its functions may need torch."""
+"""Which module measures which probe? Imported when it measures, since that takes torch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import cast
 
-from study.claims.measuring import Measurement
+from study.claims.measuring import Measure
 
 PROBES_HERE = "study.claims.probes"
 
@@ -18,8 +18,8 @@ class Entry:
     seconds: float
     """Of one unit, on one core of a laptop of these years: for the plan, roughly."""
 
-    def load(self) -> Measurement:
-        return cast(Measurement, import_module(self.module))
+    def load(self) -> Measure:
+        return cast(Measure, import_module(self.module).measure)
 
 
 Registry = Mapping[str, Entry]

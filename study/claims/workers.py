@@ -74,7 +74,7 @@ class Job:
         """Return the rows of a unit."""
         settings: Mapping[str, Any] = PROBES[unit.probe].settings
         context = Context(self.data, self.extent, images, self.studies, self.data_dir, settings, check_cancelled)
-        return [*self.registry[unit.probe].load().measure(unit.name, context)]
+        return [*self.registry[unit.probe].load()(unit.name, context)]
 
 
 def measure(job: Job, units: Sequence[Unit], images: "Dataset", n_workers: int, folder: Path) -> Generator[Answer]:

@@ -7,30 +7,19 @@ Which epoch is best, and how far the two choices lie apart, the analysis says.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
 
 from study.claims.measuring import Context, Measured
+from study.data.dataset import Dataset, Split
+from study.data.held_out import hold_out
 from study.engine import devices, registry
-from study.spec.claims.experiments import STUDIES, Extent
+from study.spec.claims.experiments import STUDIES
 from study.spec.cohorts import Cohort
-from study.spec.datasets import DatasetSpec
 from study.spec.design import Design
 from study.spec.tuning.trial_design import TrialDesign
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from study.data.dataset import Dataset
-
-SEEDS_OF_A_UNIT = 5
-"""Trained together: the images are prepared once for them."""
-
-
-def units(data: DatasetSpec, extent: Extent) -> Sequence[str]:
-    """Return groups of seeds, such as ``0-9``."""
-    firsts = range(0, extent.best_epoch, SEEDS_OF_A_UNIT)
-    return [f"{first}-{min(first + SEEDS_OF_A_UNIT, extent.best_epoch) - 1}" for first in firsts]
 
 
 def measure(unit: str, context: Context) -> Sequence[Measured]:
@@ -50,26 +39,19 @@ def _design(context: Context, seeds: Sequence[int]) -> Design:
     return TrialDesign.of(replace(STUDIES["post"].design(context.data, context.extent), seeds=seeds))
 
 
-def with_held_out(data: "Dataset") -> "Dataset":
+def with_held_out(data: Dataset) -> Dataset:
     """Return a data set that trains on what is not held out, and tests on the held-out images and then the test images.
 
     A training's bits do not depend on what it is tested on.
     """
-    import torch
-
-    from study.data.dataset import Dataset, Split
-    from study.data.held_out import hold_out
-
     parted = hold_out(data)
     held_out, test = parted.test, data.test
     both = Split(torch.cat([held_out.images, test.images]), torch.cat([held_out.labels, test.labels]))
     return Dataset(data.name, parted.train, both, data.sha256)
 
 
-def by_epoch(design: Design, cohort: Cohort, data: "Dataset", context: Context) -> "list[NDArray[np.bool_]]":
+def by_epoch(design: Design, cohort: Cohort, data: Dataset, context: Context) -> list[NDArray[np.bool_]]:
     """Train a cohort by the fastest engine; return of each epoch which test images are correct (runs, n)."""
-    import torch
-
     numerics, _ = registry.choose("auto", design, "cpu", tf32=False, of_study=None)
     devices.prepare(numerics)
     correct = []

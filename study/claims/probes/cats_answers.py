@@ -20,22 +20,17 @@ from study.engine import random_streams
 from study.inference.evaluate import Group
 from study.inference.metrics import predicted_labels
 from study.inference.modes import BatchStatistics, FixedStatistics, take
-from study.spec.claims.experiments import Extent
 from study.spec.datasets import DatasetSpec
 
 BATCH = 1000
 
 
-def units(data: DatasetSpec, extent: Extent) -> Sequence[str]:
-    return [f"seed-{seed}" for seed in range(extent.seeds)]
-
-
 def measure(unit: str, context: Context) -> Sequence[Measured]:
-    study, seed = context.settings["study"], int(unit.removeprefix("seed-"))
+    study, seed = context.settings["study"], int(unit)
     tied, test = cats.registered(context.data, study), context.images.test
     variants = {name: cats.under(name, test.images, test.labels, tied) for name in cats.VARIANTS}
     rows: list[Measured] = []
-    for group in groups(context, study, [seed], _trained_on(context.images, tied)):
+    for group in groups(context, study, [seed], data=_trained_on(context.images, tied)):
         for condition, images in variants.items():
             context.check_cancelled()
             for mode, answers in _answers(group, images):

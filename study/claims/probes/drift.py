@@ -38,21 +38,13 @@ from study.data.streams import generator
 from study.engine.lockstep import copies
 from study.engine.lockstep.stacks import Lockstep
 from study.engine.lockstep.training import first_steps
-from study.spec.claims.experiments import Extent
 from study.spec.cohorts import Cohort
-from study.spec.datasets import DatasetSpec
 from study.spec.design import Design
 
-ARMS = ("no_bn", "bn", "noisy")
 DEPTH, WIDTH, BATCH = 10, 32, 64
 FIRST = 20
 """The first step that is measured: the very first ones are Adam's warm-up."""
 FIXED, BATCHES = 1000, 40
-
-
-def units(data: DatasetSpec, extent: Extent) -> Sequence[str]:
-    """Return the arms; the seeds of one are trained side by side."""
-    return ARMS
 
 
 def measure(unit: str, context: Context) -> Sequence[Measured]:

@@ -7,34 +7,24 @@ counts, of which test images are correct, and of the trained weights and statist
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from study.claims.measuring import Context, Measured
 from study.engine import devices, registry
-from study.spec.claims.experiments import STUDIES, Extent
+from study.engine.lockstep.training import TrainerFactory, train_together
+from study.spec.claims.experiments import STUDIES
 from study.spec.cohorts import Cohort
-from study.spec.datasets import DatasetSpec
 from study.spec.design import Design
 from study.spec.history import History
 from study.store.study_folder import Folder
-
-if TYPE_CHECKING:
-    from study.engine.lockstep.training import TrainerFactory
 
 STUDY = "post"
 SEEDS = (0, 1)
 ANOTHER_RATE = 0.003
 
 
-def units(data: DatasetSpec, extent: Extent) -> Sequence[str]:
-    return ["all"]
-
-
 def measure(unit: str, context: Context) -> Sequence[Measured]:
-    from study.engine.lockstep.training import train_together
-
     design = STUDIES[STUDY].design(context.data, context.extent)
     (cell,), company = design.cells, replace(design, seeds=SEEDS, lrs=(*design.lrs, ANOTHER_RATE))
     cohorts = [
@@ -50,7 +40,7 @@ def measure(unit: str, context: Context) -> Sequence[Measured]:
     return rows
 
 
-def _trainer(design: Design, context: Context) -> "TrainerFactory":
+def _trainer(design: Design, context: Context) -> TrainerFactory:
     """Return what trains by the engine of the study, or by the one that it would have."""
     manifest = Folder(context.studies / STUDY).read_manifest()
     of_study = None if manifest is None else str(manifest["device"]["engine"])

@@ -11,29 +11,28 @@ chooses: the batch's own mean takes it away, a running average lags behind it. `
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
 
 from study.claims.measuring import Context, Measured
-from study.spec.claims.experiments import STUDIES, Extent
-from study.spec.datasets import DatasetSpec
+from study.data.dataset import Dataset
+from study.engine import optimisers
+from study.engine.random_streams import image_order
+from study.engine.reference import Network, one_pass
+from study.inference.metrics import predicted_labels
+from study.inference.modes import FixedStatistics
+from study.inference.stacked import Stacked
+from study.spec.claims.experiments import STUDIES
 from study.spec.design import Design
 from study.spec.runs import Run
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from study.data.dataset import Dataset
 
 ARMS = ("bn", "bn_no_bias")
 MODES = ("running", "population")
 
-State = Mapping[str, "Tensor"]
-Arrange = Callable[["Tensor"], "Tensor"]
+State = Mapping[str, Tensor]
+Arrange = Callable[[Tensor], Tensor]
 """From the images' rows of all batches (steps, batch) to those in the order in which a batch has them."""
-
-
-def units(data: DatasetSpec, extent: Extent) -> Sequence[str]:
-    return [str(seed) for seed in range(extent.seeds)]
 
 
 def measure(unit: str, context: Context) -> Sequence[Measured]:
@@ -53,11 +52,8 @@ def of_run(design: Design, run: Run, context: Context, arrange: Arrange) -> list
     ]
 
 
-def trained(design: Design, run: Run, data: "Dataset", n_steps: int, arrange: Arrange) -> State:
+def trained(design: Design, run: Run, data: Dataset, n_steps: int, arrange: Arrange) -> State:
     """Return the tensors of a run's network in torch.nn after ``n_steps``."""
-    from study.engine import optimisers
-    from study.engine.reference import Network, one_pass
-
     network = Network(design, run)
     optimiser = optimisers.twin(optimisers.for_cell(run.cell), network.parameters(), run.cell.lr)
     order = arrange(_batches(design, run, len(data.train.labels), n_steps)).flatten()
@@ -66,24 +62,16 @@ def trained(design: Design, run: Run, data: "Dataset", n_steps: int, arrange: Ar
     return network.state_dict()
 
 
-def _batches(design: Design, run: Run, n_images: int, n_steps: int) -> "Tensor":
+def _batches(design: Design, run: Run, n_images: int, n_steps: int) -> Tensor:
     """Return the rows (steps, batch) of the images of the first steps, through as many epochs as they take."""
-    import torch
-
-    from study.engine.random_streams import image_order
-
     size, seed = int(run.cell.batch_size), design.order_seed(run.seed)
     an_epoch = n_images // size
     orders = [image_order(seed, epoch + 1, n_images) for epoch in range(-(-n_steps // an_epoch))]
     return torch.cat([order[: an_epoch * size].view(-1, size) for order in orders])[:n_steps]
 
 
-def flips(design: Design, run: Run, data: "Dataset", states: Sequence[State]) -> dict[str, int]:
+def flips(design: Design, run: Run, data: Dataset, states: Sequence[State]) -> dict[str, int]:
     """Return by mode how many test images two networks of a run put into different classes."""
-    from study.inference.metrics import predicted_labels
-    from study.inference.modes import FixedStatistics
-    from study.inference.stacked import Stacked
-
     networks = Stacked(design, [run] * len(states), states, data)
     z, counts = networks.inputs(data.test.images), {}
     for mode in MODES:

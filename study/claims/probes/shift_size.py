@@ -16,16 +16,9 @@ from study.claims.measuring import Context, Measured
 from study.claims.networks import groups
 from study.inference.corruptions import Form, corrupt
 from study.inference.evaluate import Group
-from study.spec.claims.experiments import Extent
-from study.spec.datasets import DatasetSpec
-from study.spec.inference.conditions import SEVERITIES, STRENGTHS, Condition
+from study.spec.inference.conditions import SEVERITIES, Condition
 
 STUDY = "post"
-
-
-def units(data: DatasetSpec, extent: Extent) -> Sequence[str]:
-    """Return the corruptions, each at all severities; none of what are no pictures."""
-    return [*STRENGTHS] if data.has_pictures else []
 
 
 def measure(unit: str, context: Context) -> Sequence[Measured]:

@@ -7,16 +7,16 @@ sum in another order where it has more rows.
 """
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
 
 from study.claims.measuring import Context, Measured
-from study.spec.claims.experiments import Extent
-from study.spec.datasets import DatasetSpec
-
-if TYPE_CHECKING:
-    from torch import Tensor, nn
-
-    from study.inference.evaluate import Group
+from study.claims.networks import groups
+from study.engine.reference import Network
+from study.inference.evaluate import Group
+from study.inference.stacked import Stacked
 
 STUDY, ARM = "post", "bn"
 SIZE = 64
@@ -30,30 +30,19 @@ class Changes(NamedTuple):
     max_logit_change: float
 
 
-def units(data: DatasetSpec, extent: Extent) -> Sequence[str]:
-    return [str(seed) for seed in range(extent.seeds)]
-
-
 def measure(unit: str, context: Context) -> Sequence[Measured]:
-    from study.claims.networks import groups
-
     rows: list[Measured] = []
-    for group in groups(context, STUDY, [int(unit)]):
-        if group.runs[0].arm == ARM:
-            images = group.scale(context.images.test.images)
-            found = changes(in_torch(group), images, SIZE, context.check_cancelled)._asdict()
-            rows += [
-                Measured(name, value, arm=ARM, mode="running", seed=int(unit), n=len(images))
-                for name, value in found.items()
-            ]
+    for group in groups(context, STUDY, [int(unit)], [ARM]):
+        images = group.scale(context.images.test.images)
+        found = changes(in_torch(group), images, SIZE, context.check_cancelled)._asdict()
+        rows += [
+            Measured(name, of, arm=ARM, mode="running", seed=int(unit), n=len(images)) for name, of in found.items()
+        ]
     return rows
 
 
-def in_torch(group: "Group") -> "nn.Module":
+def in_torch(group: Group) -> nn.Module:
     """Return the first network of a group as a module of torch.nn, in the mode ``eval``."""
-    from study.engine.reference import Network
-    from study.inference.stacked import Stacked
-
     assert isinstance(group.networks, Stacked)
     network, state = Network(group.design, group.runs[0]), group.networks.states[0]
     network.load_state_dict({name: state.get(name, own) for name, own in network.state_dict().items()})
@@ -61,12 +50,10 @@ def in_torch(group: "Group") -> "nn.Module":
 
 
 def changes(
-    predict: Callable[["Tensor"], "Tensor"], images: "Tensor", size: int, check_cancelled: Callable[[], None]
+    predict: Callable[[Tensor], Tensor], images: Tensor, size: int, check_cancelled: Callable[[], None]
 ) -> Changes:
     """Compare each of the images (n, features) alone with itself in consecutive batches of ``size``; ``predict`` gives
     the logits (m, classes) of m images."""
-    import torch
-
     flips, largest = 0, 0.0
     with torch.no_grad():
         for batch in torch.split(images, size):

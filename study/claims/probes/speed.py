@@ -13,19 +13,11 @@ from study.data.images import ImageBatch
 from study.engine.lockstep.evaluation import evaluate
 from study.engine.lockstep.stacks import Lockstep
 from study.engine.lockstep.training import first_steps
-from study.spec.claims.experiments import Extent
 from study.spec.cohorts import Cohort
-from study.spec.datasets import DatasetSpec
 from study.spec.design import Design
 from study.spec.factors import REFERENCE_GRID
 
-ARMS = ("bn", "no_bn")
 AT_LEAST = 18
-
-
-def units(data: DatasetSpec, extent: Extent) -> Sequence[str]:
-    """Return the arms; the seeds of one are trained side by side."""
-    return ARMS
 
 
 def measure(unit: str, context: Context) -> Sequence[Measured]:

@@ -12,14 +12,14 @@ networks. Measures, of each trained network in train mode:
 
 from collections.abc import Sequence
 from math import sqrt
-from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
 
 from study.claims.measuring import Context, Measured
-from study.spec.claims.experiments import Extent
-from study.spec.datasets import DatasetSpec
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from study.claims.networks import groups
+from study.data.streams import generator
+from study.inference.metrics import swap_pairs, swap_sensitivity
 
 STUDY, ARM = "post", "bn"
 SIZE, SWAPPED = 8, 2
@@ -27,18 +27,11 @@ MOST_IMAGES = 4_000
 CHANCE = sqrt(2 * SWAPPED) / SIZE
 
 
-def units(data: DatasetSpec, extent: Extent) -> Sequence[str]:
-    return [str(seed) for seed in range(extent.seeds)]
-
-
 def measure(unit: str, context: Context) -> Sequence[Measured]:
-    from study.claims.networks import groups
-    from study.inference.metrics import swap_sensitivity
-
     seed, test = int(unit), context.images.test
     pairs = drawn(seed, len(test.labels))
     rows = []
-    for group in (group for group in groups(context, STUDY, [seed]) if group.runs[0].arm == ARM):
+    for group in groups(context, STUDY, [seed], [ARM]):
         z = group.networks.inputs(group.scale(test.images))
         changed = swap_sensitivity(group.networks, z, pairs[None])
         for name, value in (("mean_ratio", changed.mean.item() / CHANCE), ("flips", changed.flips.item())):
@@ -46,12 +39,7 @@ def measure(unit: str, context: Context) -> Sequence[Measured]:
     return rows
 
 
-def drawn(seed: int, n: int) -> "Tensor":
+def drawn(seed: int, n: int) -> Tensor:
     """Return the pairs of batches (2, q, SIZE) of a seed: rows of n images, the first of them the image that stays."""
-    import torch
-
-    from study.data.streams import generator
-    from study.inference.metrics import swap_pairs
-
     stream = generator(seed, "claims/swaps", 0)
     return swap_pairs(n, SIZE, SWAPPED, torch.randperm(n, generator=stream)[:MOST_IMAGES], stream)

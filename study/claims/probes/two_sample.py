@@ -24,9 +24,7 @@ from study.claims.measuring import Context, Measured
 from study.data.streams import generator
 from study.engine.random_streams import initial_linear
 from study.inference.corruptions import Form, corrupt
-from study.spec.claims.experiments import Extent
-from study.spec.datasets import DatasetSpec
-from study.spec.inference.conditions import STRENGTHS, Condition
+from study.spec.inference.conditions import Condition
 
 EPOCHS, HIDDEN, BATCH, RATE = 6, 64, 32, 0.01
 LARGEST = 10_000
@@ -49,12 +47,6 @@ class Told(NamedTuple):
     p: float
     n: int
     """Held-out images, of both sets."""
-
-
-def units(data: DatasetSpec, extent: Extent) -> Sequence[str]:
-    """Return pairs of sets with their splits: ``halves-0``, ..., ``rotate_1-4``; corruptions are of pictures."""
-    corruptions = [f"{name}_{SEVERITY}" for name in STRENGTHS] if data.has_pictures else []
-    return [f"{condition}-{split}" for condition in (*_PAIRS, *corruptions) for split in range(extent.splits)]
 
 
 def measure(unit: str, context: Context) -> Sequence[Measured]:

@@ -4,7 +4,7 @@ A ``Study`` is a design, trained in a folder of its own, a ``Tuned`` one the out
 measurement, a function of ``study/claims/probes/``. All are resumable. How many seeds they have says an ``Extent``.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Protocol, Self
 
@@ -12,6 +12,7 @@ from study.errors import UsageError, describe_value
 from study.spec.datasets import DATASETS, DatasetSpec
 from study.spec.design import MAX_SEEDS, Design, digest
 from study.spec.factors import REFERENCE_GRID
+from study.spec.inference.conditions import STRENGTHS
 
 
 @dataclass(frozen=True)
@@ -129,12 +130,50 @@ class Tuned:
         return digest({"design": self.design(data, extent).to_dict(), **search})
 
 
+Units = Callable[[DatasetSpec, Extent], Sequence[str]]
+"""The names of a probe's units, which are measured and committed one by one."""
+
+
+def once(data: DatasetSpec, extent: Extent) -> list[str]:
+    return ["all"]
+
+
+def each_seed(data: DatasetSpec, extent: Extent) -> list[str]:
+    return [str(seed) for seed in range(extent.seeds)]
+
+
+def each_arm(*arms: str) -> Units:
+    """Return arms as units: the seeds of one are trained side by side."""
+    return lambda data, extent: arms
+
+
+def seeds_of_best_epoch(data: DatasetSpec, extent: Extent) -> list[str]:
+    """Return groups of five seeds, such as ``0-4``."""
+    return [f"{first}-{min(first + 5, extent.best_epoch) - 1}" for first in range(0, extent.best_epoch, 5)]
+
+
+def corruptions(data: DatasetSpec, extent: Extent) -> list[str]:
+    """Return the corruptions, each at all severities; none of what are no pictures."""
+    return [*STRENGTHS] if data.has_pictures else []
+
+
+def pairs_of_sets(data: DatasetSpec, extent: Extent) -> list[str]:
+    """Return pairs of sets of images with their splits: ``halves-0``, ..., ``rotate_1-4``."""
+    mild = [f"{name}_1" for name in corruptions(data, extent)]
+    return [f"{pair}-{split}" for pair in (*PAIRS_OF_SETS, *mild) for split in range(extent.splits)]
+
+
+PAIRS_OF_SETS = ("train-test", "halves", "random-training", "random-test")
+"""Of images that nobody changed; others are test images and corrupted ones, at severity 1."""
+
+
 @dataclass(frozen=True)
 class Probe:
     """A measurement; its rows stand in ``measurements.parquet`` under its key."""
 
     key: str
     about: str
+    units: Units
     of: tuple[str, ...] = ()
     """The studies whose networks it needs."""
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -194,26 +233,37 @@ TUNED = Tuned("tuned", "each arm at its own best rate", "lr=1e-4:1e-1,batch_size
 
 def _drift(key: str, activation: str, lr: float) -> Probe:
     about = f"drift, spread of batch means and gradient ICS by layer, {activation}, rate {lr:g}"
-    return Probe(key, about, settings={"activation": activation, "lr": lr, "steps": 600, "n_points": 8})
+    return Probe(
+        key,
+        about,
+        each_arm("no_bn", "bn", "noisy"),
+        settings={"activation": activation, "lr": lr, "steps": 600, "n_points": 8},
+    )
 
 
 PROBES = {
     probe.key: probe
     for probe in (
-        Probe("formulas", "the formulas of the tutorial against float64"),
-        Probe("repeat", "a run trained again"),
-        Probe("row-reversal", "the rows of every batch reversed", settings={"steps": 60}),
-        Probe("two-sample", "classifiers that tell two sets of images apart"),
-        Probe("shift-size", "how far corruptions shift the first layer", of=("post",)),
-        Probe("swaps", "two of seven companions replaced, drawn by seed", of=("post",)),
-        Probe("single-image", "an image alone and in a batch", of=("post",)),
-        Probe("cats-answers", "answers under other backgrounds", of=("cats",), settings={"study": STRONG}),
-        Probe("cats-weak-answers", "answers under other backgrounds", of=("cats-weak",), settings={"study": WEAK}),
-        Probe("speed", "test accuracy every 100 steps of an epoch", settings={"every": 100}),
+        Probe("formulas", "the formulas of the tutorial against float64", once),
+        Probe("repeat", "a run trained again", once),
+        Probe("row-reversal", "the rows of every batch reversed", each_seed, settings={"steps": 60}),
+        Probe("two-sample", "classifiers that tell two sets of images apart", pairs_of_sets),
+        Probe("shift-size", "how far corruptions shift the first layer", corruptions, of=("post",)),
+        Probe("swaps", "two of seven companions replaced, drawn by seed", each_seed, of=("post",)),
+        Probe("single-image", "an image alone and in a batch", each_seed, of=("post",)),
+        Probe("cats-answers", "answers under other backgrounds", each_seed, of=("cats",), settings={"study": STRONG}),
+        Probe(
+            "cats-weak-answers",
+            "answers under other backgrounds",
+            each_seed,
+            of=("cats-weak",),
+            settings={"study": WEAK},
+        ),
+        Probe("speed", "test accuracy every 100 steps of an epoch", each_arm("bn", "no_bn"), settings={"every": 100}),
         _drift("drift-relu", "relu", 0.01),
         _drift("drift-relu-slow", "relu", 0.001),
         _drift("drift-tanh", "tanh", 0.003),
-        Probe("best-epoch", "accuracy on held-out and test images by epoch"),
+        Probe("best-epoch", "accuracy on held-out and test images by epoch", seeds_of_best_epoch),
     )
 }
 EXPERIMENTS: Mapping[str, Experiment] = {**STUDIES, TUNED.key: TUNED, **PROBES}

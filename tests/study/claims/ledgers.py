@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ import pytest
 from study.claims import __main__ as command
 from study.claims.registry import Entry, Registry
 from study.spec.claims.experiments import EXPERIMENTS, PROBES, Extent
-from study.store.claims_folder import SCHEMAS
+from study.spec.datasets import DatasetSpec
+from study.store.claims_folder import SCHEMAS, ClaimsFolder, unit_id
 from tests.study.claims.probes_of_ours import TRAP
 from tests.study.studies import Child
 
@@ -30,10 +32,16 @@ BARE = only("formulas", "repeat", "speed")
 WITH_STUDIES = only("post", "unpaired", "single-image")
 
 
+def units(data: DatasetSpec, extent: Extent) -> list[str]:
+    return [f"bn-{seed}" for seed in range(extent.seeds)]
+
+
 @contextmanager
 def ours(extent: Extent = BARE, registry: Registry = OURS) -> Iterator[None]:
     """The command has this extent and probes of ours, for the time of a ``with`` block."""
     with pytest.MonkeyPatch.context() as patch:
+        for key, probe in PROBES.items():
+            patch.setitem(PROBES, key, replace(probe, units=units))
         patch.setattr(command, "FULL", extent)
         patch.setattr(command, "REGISTRY", registry)
         yield
@@ -61,8 +69,6 @@ def tables(out: Path) -> dict[str, bytes]:
 
 def part_of(out: Path, unit: str) -> Path:
     """The part of a unit."""
-    from study.store.claims_folder import ClaimsFolder, unit_id
-
     folder = ClaimsFolder(out / "claims")
     fixed = folder.fixed()
     assert fixed is not None

@@ -6,15 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from study.claims.measuring import Context, Measured
-from study.spec.claims.experiments import Extent
-from study.spec.datasets import DatasetSpec
 
 TRAP = "LEDGER_TRAP"
 """Environment variable: a folder whose files say what units do: ``slow``, ``raise``, ``fault`` or ``die-once``."""
-
-
-def units(data: DatasetSpec, extent: Extent) -> Sequence[str]:
-    return [f"bn-{seed}" for seed in range(extent.seeds)]
 
 
 def measure(unit: str, context: Context) -> Sequence[Measured]:

@@ -16,7 +16,7 @@ from study.claims.probes import cats_answers
 from study.data.dataset import Dataset, load
 from study.errors import UsageError
 from study.inference.evaluate import EvalSetting
-from study.spec.claims.experiments import STUDIES
+from study.spec.claims.experiments import PROBES, STUDIES
 from study.spec.inference.conditions import Condition
 from tests.study.claims.sub_studies import DIGITS, TWO_SEEDS, context, trained
 
@@ -35,7 +35,9 @@ def asked(request: pytest.FixtureRequest, studies: Path, digits: Dataset) -> tup
 
 @pytest.fixture(scope="module")
 def measured(asked: tuple[str, Context]) -> list[Measured]:
-    return [row for unit in cats_answers.units(DIGITS, TWO_SEEDS) for row in cats_answers.measure(unit, asked[1])]
+    return [
+        row for unit in PROBES["cats-answers"].units(DIGITS, TWO_SEEDS) for row in cats_answers.measure(unit, asked[1])
+    ]
 
 
 def test_every_variant_arm_and_mode_is_measured_once_a_seed(measured: list[Measured]) -> None:
@@ -64,12 +66,12 @@ def test_answers_by_shuffled_test_batches_are_those_of_the_evaluation(
     monkeypatch.setattr(cats_answers, "BATCH", 100)
     name, of = asked
     tied = load(f"digits-{name}", Path("nowhere"))
-    group = next(group for group in groups(of, name, [1], tied) if group.kept)
+    group = next(group for group in groups(of, name, [1], data=tied) if group.kept)
     settings = [EvalSetting("batch", 100, "shuffled"), EvalSetting("population")]
     expected = {row["inference"]: row["accuracy"] for row in group.setting_rows(Condition("clean"), settings)}
     found = {
         row.mode: row.value
-        for row in cats_answers.measure("seed-1", of)
+        for row in cats_answers.measure("1", of)
         if (row.measure, row.condition, row.arm) == ("accuracy", "same", "bn")
     }
     assert (found["batch_100"], found["population"]) == (expected["batch"], expected["population"])
@@ -78,7 +80,7 @@ def test_answers_by_shuffled_test_batches_are_those_of_the_evaluation(
 def test_without_its_background_a_cat_is_taken_for_a_dog_and_with_a_brighter_one_it_is_not(
     studies: Path, digits: Dataset
 ) -> None:
-    rows = cats_answers.measure("seed-0", context("cats-answers", digits, studies))
+    rows = cats_answers.measure("0", context("cats-answers", digits, studies))
     own = ("running", "none")
     share = {(row.condition, row.arm): row.value for row in rows if row.measure == "as_other" and row.mode in own}
     for arm in ("bn", "no_bn"):
@@ -96,7 +98,7 @@ def test_as_other_counts_the_cats_that_are_answered_as_dogs_and_nothing_else() -
 
 
 def test_a_unit_measured_again_has_the_same_values(asked: tuple[str, Context], measured: list[Measured]) -> None:
-    again = cats_answers.measure("seed-1", asked[1])
+    again = cats_answers.measure("1", asked[1])
     assert [*again] == [row for row in measured if row.seed == 1]
     other = [row.value for row in measured if row.seed == 0]
     assert not np.array_equal([row.value for row in again], other)

@@ -264,7 +264,8 @@ def test_every_probe_has_its_module() -> None:
     assert {*REGISTRY} == {*PROBES}
     digits = DATASETS["digits"]
     for key, entry in REGISTRY.items():
-        units = entry.load().units(digits, FULL)
+        assert callable(entry.load()), key
+        units = PROBES[key].units(digits, FULL)
         assert len({*units}) == len(units) > 0, key
 
 

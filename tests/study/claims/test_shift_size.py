@@ -11,7 +11,7 @@ from study.claims.measuring import Measured
 from study.claims.probes import shift_size
 from study.data.dataset import Dataset
 from study.inference.corruptions import corrupt
-from study.spec.claims.experiments import STUDIES
+from study.spec.claims.experiments import PROBES, STUDIES
 from study.spec.datasets import DATASETS
 from study.spec.inference.conditions import SEVERITIES, STRENGTHS, Condition
 from study.store.weights import Networks
@@ -52,8 +52,8 @@ def noisy(studies: Path, digits: Dataset) -> list[Measured]:
 
 
 def test_units_are_the_corruptions_of_pictures() -> None:
-    assert shift_size.units(DIGITS, TWO_SEEDS) == [*STRENGTHS]
-    assert shift_size.units(DATASETS["sklearn:wine"], TWO_SEEDS) == []
+    assert PROBES["shift-size"].units(DIGITS, TWO_SEEDS) == [*STRENGTHS]
+    assert PROBES["shift-size"].units(DATASETS["sklearn:wine"], TWO_SEEDS) == []
 
 
 def test_every_severity_arm_and_seed_has_a_row(noisy: list[Measured]) -> None:

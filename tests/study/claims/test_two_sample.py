@@ -138,11 +138,11 @@ def test_sets_are_bounded(numbered: Context, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_units_are_every_pair_and_corruption_with_the_extent_s_splits() -> None:
-    units = two_sample.units(DIGITS, QUICK)
+    units = PROBES["two-sample"].units(DIGITS, QUICK)
     assert len(units) == len({*units}) == (4 + 13) * QUICK.splits
     assert units[0] == "train-test-0"
     assert "gaussian_blur_1-0" in units
-    assert len(two_sample.units(replace(DIGITS, image=None), QUICK)) == 4 * QUICK.splits
+    assert len(PROBES["two-sample"].units(replace(DIGITS, image=None), QUICK)) == 4 * QUICK.splits
 
 
 def test_a_unit_has_three_measures_and_translated_digits_are_told_apart(digits: Dataset) -> None:

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from study.claims.probes import best_epoch
-from study.claims.probes.best_epoch import measure, units, with_held_out
+from study.claims.probes.best_epoch import measure, with_held_out
 from study.data.dataset import Dataset
 from study.data.held_out import hold_out
 from study.engine import registry
 from study.engine.lockstep.training import train_together
-from study.spec.claims.experiments import EXTENTS, Extent
+from study.spec.claims.experiments import EXTENTS, PROBES, Extent
 from study.spec.cohorts import Cohort
 from study.spec.history import History
 from tests.study.claims.probes.conftest import DIGITS, TWO_SEEDS, ContextOf
@@ -22,7 +22,7 @@ Values = dict[tuple[str, str, int | None, int | None], float]
 
 @pytest.fixture(scope="module")
 def values(context_of: ContextOf) -> Values:
-    (unit,) = units(DIGITS, TWO_SEEDS)
+    (unit,) = PROBES["best-epoch"].units(DIGITS, TWO_SEEDS)
     rows = measure(unit, context_of("best-epoch"))
     return {(row.measure, row.arm, row.seed, row.step): row.value for row in rows}
 
@@ -44,7 +44,9 @@ def shares(context_of: ContextOf, data: Dataset) -> dict[tuple[str, int, int], f
 
 @pytest.mark.parametrize("extent", [*EXTENTS.values(), replace(TWO_SEEDS, best_epoch=23)])
 def test_units_have_every_seed_once(extent: Extent) -> None:
-    groups = [range(int(a), int(b) + 1) for a, b in (unit.split("-") for unit in units(DIGITS, extent))]
+    groups = [
+        range(int(a), int(b) + 1) for a, b in (unit.split("-") for unit in PROBES["best-epoch"].units(DIGITS, extent))
+    ]
     assert [seed for group in groups for seed in group] == [*range(extent.best_epoch)]
 
 

@@ -207,7 +207,7 @@ def test_every_probe_of_the_ledger_has_the_settings_and_the_units_asked_for() ->
     assert len(probes) == 3
     for probe in probes:
         assert probe.settings.keys() == {"activation", "lr", "steps", "n_points"}
-        assert drift.units(DIGITS, QUICK) == ("no_bn", "bn", "noisy")
+        assert PROBES["drift-relu"].units(DIGITS, QUICK) == ("no_bn", "bn", "noisy")
         assert len(drift.points(probe.settings["steps"], probe.settings["n_points"])) == 8
 
 

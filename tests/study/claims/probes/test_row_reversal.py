@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from study.claims.probes.row_reversal import ARMS, _batches, measure, of_run, trained, units
-from study.spec.claims.experiments import STUDIES, Extent
+from study.claims.probes.row_reversal import ARMS, _batches, measure, of_run, trained
+from study.spec.claims.experiments import PROBES, STUDIES, Extent
 from study.spec.design import Design
 from study.spec.runs import Run
 from tests.study.claims.probes.conftest import DIGITS, TWO_SEEDS, ContextOf
@@ -24,7 +24,11 @@ def reverse(rows: Tensor) -> Tensor:
 
 
 def test_rows_of_every_arm_mode_and_seed(extent: Extent, context_of: ContextOf) -> None:
-    rows = [row for unit in units(DIGITS, extent) for row in measure(unit, context_of("row-reversal"))]
+    rows = [
+        row
+        for unit in PROBES["row-reversal"].units(DIGITS, extent)
+        for row in measure(unit, context_of("row-reversal"))
+    ]
     found = {(row.arm, row.mode, row.seed) for row in rows}
     assert found == {(arm, mode, seed) for arm in ARMS for mode in ("running", "population") for seed in (0, 1)}
     assert {(row.measure, row.n) for row in rows} == {("flips", DIGITS.n_test)}

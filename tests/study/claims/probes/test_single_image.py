@@ -9,17 +9,17 @@ from study.claims.probes import single_image
 from study.claims.probes.single_image import changes, in_torch
 from study.inference.evaluate import Group
 from study.inference.modes import BatchStatistics, FixedStatistics
-from study.spec.claims.experiments import Extent
+from study.spec.claims.experiments import PROBES, Extent
 from tests.study.claims.probes.conftest import DIGITS, ContextOf
 
 
 @pytest.fixture
 def group(context_of: ContextOf) -> Group:
-    return next(g for g in groups(context_of("single-image"), "post", [0]) if g.runs[0].arm == "bn")
+    return groups(context_of("single-image"), "post", [0], ["bn"])[0]
 
 
 def test_no_class_depends_on_company(extent: Extent, context_of: ContextOf) -> None:
-    units = single_image.units(DIGITS, extent)
+    units = PROBES["single-image"].units(DIGITS, extent)
     rows = [row for unit in units for row in single_image.measure(unit, context_of("single-image"))]
     assert [(row.measure, row.seed) for row in rows] == [
         (measure, seed) for seed in (0, 1) for measure in ("flips", "max_logit_change")

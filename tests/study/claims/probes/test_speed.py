@@ -9,6 +9,7 @@ from study.claims.measuring import Context
 from study.claims.probes import speed
 from study.data.dataset import Dataset
 from study.engine.lockstep import training
+from study.spec.arms import DEFAULT_ARMS
 from study.spec.claims.experiments import PROBES, QUICK
 from study.spec.datasets import DATASETS
 from study.spec.design import Design
@@ -22,7 +23,7 @@ def context(data: Dataset, n_seeds: int = N_SEEDS, **other) -> Context:
     return Context(DATASETS["digits"], extent, data, Path(), Path(), PROBES["speed"].settings, **other)
 
 
-@pytest.mark.parametrize("arm", speed.ARMS)
+@pytest.mark.parametrize("arm", DEFAULT_ARMS)
 def test_the_records_begin_and_end_with_those_of_a_training(arm: str, both: Dataset) -> None:
     rows = speed.measure(arm, context(both))
     seeds = tuple(range(N_SEEDS))
@@ -43,8 +44,8 @@ def test_an_epoch_of_digits_has_a_record_every_other_step(digits: Dataset) -> No
 
 def test_the_arms_are_not_exchanged(digits: Dataset) -> None:
     """On these images batch norm has learnt more after half an epoch, with every seed."""
-    assert speed.units(DATASETS["digits"], QUICK) == ("bn", "no_bn")
-    bn, none = ({r.seed: r.value for r in speed.measure(arm, context(digits)) if r.step == 22} for arm in speed.ARMS)
+    assert PROBES["speed"].units(DATASETS["digits"], QUICK) == ("bn", "no_bn")
+    bn, none = ({r.seed: r.value for r in speed.measure(arm, context(digits)) if r.step == 22} for arm in DEFAULT_ARMS)
     assert all(bn[seed] > none[seed] for seed in range(N_SEEDS))
 
 

@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from study.claims.probes import swaps
-from study.spec.claims.experiments import Extent
+from study.spec.claims.experiments import PROBES, Extent
 from tests.study.claims.probes.conftest import DIGITS, ContextOf
 
 
 def test_the_mean_moves_as_chance_has_it_and_classes_flip(extent: Extent, context_of: ContextOf) -> None:
-    rows = [row for unit in swaps.units(DIGITS, extent) for row in swaps.measure(unit, context_of("swaps"))]
+    rows = [row for unit in PROBES["swaps"].units(DIGITS, extent) for row in swaps.measure(unit, context_of("swaps"))]
     assert {(row.measure, row.seed, row.n) for row in rows} == {
         (measure, seed, DIGITS.n_test) for measure in ("mean_ratio", "flips") for seed in (0, 1)
     }
