@@ -79,11 +79,8 @@ def _ledger(ledger: Ledger) -> dict[str, Any]:
     """Return the rows of the ledger, each with what was found, and the verdicts of the claims."""
     return {
         "alpha": ledger.alpha,
-        "rows": [
-            entry.row.to_dict() | {field.name: getattr(entry, field.name) for field in fields(entry)[1:]}
-            for entry in ledger.entries
-        ],
-        "claims": [{"claim": of.claim, "verdict": of.verdict, "named": of.named} for of in ledger.claims],
+        "rows": [entry.to_dict() for entry in ledger.entries],
+        "claims": [{"claim": of.claim, "verdict": of.verdict} for of in ledger.claims],
     }
 
 

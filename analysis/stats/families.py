@@ -29,7 +29,7 @@ class Member:
     """All members' intervals hold at once."""
 
 
-def simultaneous_inference(D: ArrayLike, level: float = 0.95) -> list[Member]:
+def simultaneous_inference(D: ArrayLike, level: ArrayLike = 0.95) -> list[Member]:
     """Return the test and the interval of every column, adjusted for all of them by one set of sign patterns.
 
     The centred rows change their signs, a seed's whole row at once, and the largest |t| over the columns is noted
@@ -42,8 +42,9 @@ def simultaneous_inference(D: ArrayLike, level: float = 0.95) -> list[Member]:
     ----------
     D : array_like, shape (n, m)
         Differences, arm minus baseline, a row a seed and a column a member; NaN where a seed has none.
-    level : float
-        The probability that all m intervals cover their means at once, approximately.
+    level : float, or array_like, shape (m,)
+        The probability that all m intervals cover their means at once, approximately; of each column its own, where the
+        family is that of all columns all the same.
 
     Returns
     -------
@@ -67,11 +68,19 @@ def simultaneous_inference(D: ArrayLike, level: float = 0.95) -> list[Member]:
     reasons = [why_degenerate(column) for column in columns]
     usable = [i for i, reason in enumerate(reasons) if reason is None]
     largest = _largest_t(given[:, usable]) if usable else np.empty(0)
-    total = 1 + len(largest)
+    levels = np.broadcast_to(np.asarray(level, float), len(columns)).tolist()
+    critical = {one: _critical(largest, one) for one in {*levels}}
+    return [
+        _member(column, reason, largest, critical[one], one)
+        for column, reason, one in zip(columns, reasons, levels, strict=True)
+    ]
+
+
+def _critical(largest: NDArray[np.float64], level: float) -> float:
+    """Return the smallest |t| whose p, among the ``largest`` of all patterns, is above 1 - ``level``."""
     # the most patterns that may reach a |t| whose p is at most 1 - level, the observed one aside
-    allowed = math.floor((1 - level) * total * (1 + ROUNDING)) - 1
-    critical = float(largest[-1 - allowed]) / (1 - ROUNDING) if usable and allowed >= 0 else math.inf
-    return [_member(*of, largest, critical, level) for of in zip(columns, reasons, strict=True)]
+    allowed = math.floor((1 - level) * (1 + len(largest)) * (1 + ROUNDING)) - 1
+    return float(largest[-1 - allowed]) / (1 - ROUNDING) if len(largest) and allowed >= 0 else math.inf
 
 
 def _member(sample: Sample, reason: str | None, largest: NDArray[np.float64], critical: float, level: float) -> Member:

@@ -1,9 +1,9 @@
 """What the statistics of a family say of a row, and the entry that this makes; what all families have in common."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
-from analysis.findings.claims.ledger import LedgerEntry
+from analysis.findings.claims.ledger import Estimated, LedgerEntry
 from study.spec.claims.rows import LIMITS, Row
 from study.spec.claims.rules import NOT_ASKED, UNDECIDED
 
@@ -13,25 +13,16 @@ TWO_ONE_SIDED = "the interval is that of two one-sided tests"
 
 
 @dataclass(frozen=True)
-class Judged:
-    """Estimate, interval and p of a row, as an entry has them."""
+class Judged(Estimated):
+    """What the statistics of a family say of a row, before its verdict."""
 
-    estimate: float
-    low: float
-    high: float
-    level: float
-    p: float
-    p_adjusted: float
-    n: int
-    n_unit: str
-    reason: str = ""
     withheld: str = ""
     """Why there is no verdict yet."""
     tested: tuple[str, ...] = ()
     """Verdicts that the interval alone does not give: the adjusted p has to be at most ``alpha`` as well."""
 
 
-def entry(row: Row, judged: Judged, alpha: float, command: str = "") -> LedgerEntry:
+def entry(row: Row, judged: Judged, alpha: float) -> LedgerEntry:
     """Return the entry of a row: its verdict follows from the interval by the row's rule."""
     verdict, reason = row.rule.verdict(judged.low, judged.high), judged.reason
     if judged.withheld:
@@ -40,23 +31,14 @@ def entry(row: Row, judged: Judged, alpha: float, command: str = "") -> LedgerEn
         verdict = UNDECIDED
         reason = joined(f"its adjusted p of {judged.p_adjusted:.2g} is above {alpha:g}", reason)
     least, most = LIMITS.get(row.unit, (-math.inf, math.inf))
-    low, high = (min(max(end, least), most) for end in (judged.low, judged.high))
-    return LedgerEntry(
-        row, verdict, judged.estimate, low, high, judged.level, judged.p, judged.p_adjusted, judged.n,
-        judged.n_unit, reason, command,
-    )  # fmt: skip
+    found = {field.name: getattr(judged, field.name) for field in fields(Estimated)}
+    found |= {"low": min(max(judged.low, least), most), "high": min(max(judged.high, least), most), "reason": reason}
+    return LedgerEntry(**found, row=row, verdict=verdict)
 
 
 def not_asked(row: Row, reason: str, command: str) -> LedgerEntry:
     """Return the entry of a row without numbers."""
-    nan = math.nan
-    return LedgerEntry(row, NOT_ASKED, nan, nan, nan, nan, nan, nan, 0, "", reason, command)
-
-
-def undecided(estimate: float, n: int, n_unit: str, reason: str) -> Judged:
-    """Return what there is where there is no interval and no test."""
-    nan = math.nan
-    return Judged(estimate, nan, nan, nan, nan, nan, n, n_unit, reason)
+    return LedgerEntry(row=row, verdict=NOT_ASKED, reason=reason, command=command)
 
 
 def joined(*reasons: str | None) -> str:

@@ -1,5 +1,5 @@
-"""The rows of other units: p-values by Holm over their family, intervals at its Bonferroni level; and rows that are
-judged alone.
+"""The rows over other seeds or units, and counts of failures: p-values by Holm over their family, intervals at its
+Bonferroni level; and rows that are judged alone.
 
 A single p is of the hypothesis that the quantity lies at the rule's bound, but for an AUC, whose permutations say that
 it is 0.5; there, and for counts of failures, the interval decides only with the adjusted p.
@@ -13,16 +13,13 @@ import numpy as np
 from scipy import stats
 
 from analysis.findings.claims.estimates import Auc, Binary, BySeed, Estimate, Exact, Prediction
-from analysis.findings.claims.judged import WITHIN, Judged, joined, level_of, note_of, of_two_bounds, undecided
+from analysis.findings.claims.judged import WITHIN, Judged, joined, level_of, note_of, of_two_bounds
 from analysis.stats.binary_outcomes import mcnemar, risk_difference
 from analysis.stats.intervals import Interval, prediction, t_interval
 from analysis.stats.multiple_tests import bonferroni_level, holm
 from analysis.stats.paired_tests import equivalence, paired_t
 from study.spec.claims.rows import Row
-from study.spec.claims.rules import CONTRADICTED, SUPPORTED
-
-MOST_FAILED = 0.05
-"""Share of runs that fail beyond which those that learn do not speak for one more run."""
+from study.spec.claims.rules import CONTRADICTED, MOST_FAILED, SUPPORTED
 
 Judge = Callable[[Row, Estimate, float, int], Judged]
 
@@ -99,7 +96,9 @@ def _prediction(row: Row, estimate: Prediction, alpha: float, size: int) -> Judg
     interval = prediction(runs, bonferroni_level(1 - alpha, size))
     failed = f"{estimate.n_failed} of {n + estimate.n_failed} runs failed to learn and are left out"
     if interval.reason:
-        return undecided(interval.estimate, n, "runs", joined(interval.reason, failed if estimate.n_failed else None))
+        return Judged(
+            interval.estimate, n=n, n_unit="runs", reason=joined(interval.reason, failed if estimate.n_failed else None)
+        )
     t = (reported - runs.mean()) / (runs.std(ddof=1) * math.sqrt(1 + 1 / n))
     p = 2 * float(stats.t.sf(abs(t), n - 1))
     rank = 1 + min(int((runs < reported).sum()), int((runs > reported).sum()))
@@ -117,10 +116,10 @@ def _exact(row: Row, estimate: Exact, alpha: float, size: int) -> Judged:
     """No test: the smallest and the largest value."""
     values = estimate.values
     number = float(values.max() if estimate.largest else values.mean())
-    nan, low, high = math.nan, float(values.min()), float(values.max())
+    low, high = float(values.min()), float(values.max())
     n_lacking = int(np.isnan(values).sum())
     lacking = f"{n_lacking} of {len(values)} {estimate.n_unit} have no value" if n_lacking else ""
-    return Judged(number, low, high, nan, nan, nan, len(values), estimate.n_unit, lacking)
+    return Judged(number, low, high, n=len(values), n_unit=estimate.n_unit, reason=lacking)
 
 
 _JUDGES: Mapping[type, Callable[..., Judged]] = {

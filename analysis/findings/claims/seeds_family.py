@@ -9,11 +9,12 @@ interval of level 1 - alpha. Until all rows of the family have been run there is
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.findings.claims.judged import WITHIN, Judged, joined, level_of, note_of, of_two_bounds, undecided
+from analysis.findings.claims.judged import WITHIN, Judged, joined, level_of, note_of, of_two_bounds
 from analysis.stats.families import Member, simultaneous_inference
 from analysis.stats.power import attainable_p, seeds_to_reach
 from analysis.stats.sign_flips import MAX_PATTERNS, is_exact
@@ -40,56 +41,52 @@ def judge(values: Mapping[str, Floats], rows: Mapping[str, Row], alpha: float, s
     size : int
         Rows that the family will have; where ``values`` are fewer, the entries say so.
     """
-    finite = {key: np.where(np.isfinite(of), of, np.nan) for key, of in values.items()}
-    short = {key: of for key, of in finite.items() if attainable_p(int(np.isfinite(of).sum())) > alpha}
-    columns = {key: _columns(of, rows[key].rule) for key, of in finite.items() if key not in short}
-    level = {key: level_of(rows[key], _mean(finite[key]), alpha) for key in columns}
-    members = {one: _members(columns, one) for one in {*level.values()}}
-    partial = f"its family is not complete: {len(values)} of {size} rows are run" if len(values) < size else ""
-    found = {key: _judged(rows[key], finite[key], members[level[key]][key], partial) for key in columns}
-    return found | {key: _too_short(of, alpha) for key, of in short.items()}
+    known = {key: of[np.isfinite(of)] for key, of in values.items()}
+    able = [key for key, of in known.items() if attainable_p(len(of)) <= alpha]
+    columns = {key: _columns(values[key], rows[key].rule) for key in able}
+    levels = [level_of(rows[key], _mean(known[key]), alpha) for key in able for _ in columns[key].T]
+    every = np.column_stack([*columns.values()]) if able else np.empty((0, 0))
+    members = iter(simultaneous_inference(every, levels))
+    withheld = f"its family is not complete: {len(values)} of {size} rows are run" if len(values) < size else ""
+    found = {}
+    for key in able:
+        of_row = [next(members) for _ in columns[key].T]
+        found[key] = replace(_judged(rows[key], known[key], columns[key], of_row), withheld=withheld)
+    return found | {key: _too_short(of, alpha) for key, of in known.items() if key not in able}
 
 
-def _columns(values: Floats, rule: Rule) -> list[Floats]:
-    """Return the values less each bound of the rule; one that is at a bound but for rounding is at it."""
+def _columns(values: Floats, rule: Rule) -> Floats:
+    """Return the values less each bound of the rule (seeds, bounds), NaN where a seed has none; one that is at a bound
+    but for rounding is at it."""
     bounds = (-rule.bound, rule.bound) if rule.kind == WITHIN else (rule.bound,)
-    return [np.round(values - bound, ROUNDED) for bound in bounds]
+    finite = np.where(np.isfinite(values), values, np.nan)
+    return np.column_stack([np.round(finite - bound, ROUNDED) for bound in bounds])
 
 
-def _members(columns: Mapping[str, Sequence[Floats]], level: float) -> dict[str, list[Member]]:
-    """Return the members of each row, of one family of all columns."""
-    table = np.column_stack([column for of in columns.values() for column in of])
-    members = iter(simultaneous_inference(table, level))
-    return {key: [next(members) for _ in of] for key, of in columns.items()}
-
-
-def _mean(values: Floats) -> float:
-    known = values[np.isfinite(values)]
+def _mean(known: Floats) -> float:
     return math.fsum(known) / len(known)
 
 
-def _judged(row: Row, values: Floats, members: Sequence[Member], partial: str) -> Judged:
-    alone = [simultaneous_inference(column[:, None])[0] for column in _columns(values, row.rule)]
-    interval, estimate = members[-1].interval, _mean(values)
-    n, n_seeds = int(np.isfinite(values).sum()), len(values)
-    lacking = f"{n_seeds - n} of {n_seeds} seeds have no value" if n < n_seeds else None
+def _judged(row: Row, known: Floats, columns: Floats, members: Sequence[Member]) -> Judged:
+    """Return what is found of a row from its values, its columns and their members of the family."""
+    interval, estimate = members[-1].interval, _mean(known)
+    n, n_seeds = len(known), len(columns)
+    equal = "all values are equal" if np.ptp(known) == 0 else interval.reason
     return Judged(
-        estimate,
-        estimate - (interval.estimate - interval.low),
-        estimate + (interval.high - interval.estimate),
-        interval.level,
-        _p(row, estimate, alone),
-        _p(row, estimate, members),
-        n,
-        UNIT,
-        joined(_spread(values) or interval.reason, lacking, note_of(row, estimate)),
-        partial,
+        estimate=estimate,
+        low=estimate - (interval.estimate - interval.low),
+        high=estimate + (interval.high - interval.estimate),
+        level=interval.level,
+        p=_p(row, estimate, simultaneous_inference(columns)),
+        p_adjusted=_p(row, estimate, members),
+        n=n,
+        n_unit=UNIT,
+        reason=joined(
+            equal,
+            f"{n_seeds - n} of {n_seeds} seeds have no value" if n < n_seeds else None,
+            note_of(row, estimate),
+        ),
     )
-
-
-def _spread(values: Floats) -> str:
-    known = values[np.isfinite(values)]
-    return "all values are equal" if len(known) > 1 and np.ptp(known) == 0 else ""
 
 
 def _p(row: Row, estimate: float, members: Sequence[Member]) -> float:
@@ -108,10 +105,8 @@ def _two_sided(member: Member) -> float:
     return 1 / (1 + (2**n if is_exact(n) else MAX_PATTERNS)) if no_spread else member.test.pvalue
 
 
-def _too_short(values: Floats, alpha: float) -> Judged:
-    known = values[np.isfinite(values)]
+def _too_short(known: Floats, alpha: float) -> Judged:
     n = len(known)
     floor = f"{n} {'seed' if n == 1 else 'seeds'}: the smallest p is {attainable_p(n):g}"
-    return undecided(
-        float(known.mean()) if n else math.nan, n, UNIT, f"{floor}, and {seeds_to_reach(alpha)} are needed"
-    )
+    reason = f"{floor}, and {seeds_to_reach(alpha)} are needed"
+    return Judged(_mean(known) if n else math.nan, n=n, n_unit=UNIT, reason=reason)

@@ -52,9 +52,8 @@ def claim_verdicts(entries: Iterable[LedgerEntry]) -> list[ClaimVerdict]:
     for one in entries:
         of.setdefault(one.row.claim, []).append(one)
     return [
-        ClaimVerdict(claim, verdict, mine, named)
+        ClaimVerdict(claim, of_claim(one.verdict for one in mine if not one.row.control), mine)
         for claim, mine in sorted(of.items())
-        for verdict, named in [of_claim({one.row.key: one.verdict for one in mine if not one.row.control})]
     ]
 
 

@@ -5,7 +5,7 @@ names: ``supported`` where the interval lies in the region, ``contradicted`` whe
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -20,6 +20,8 @@ VERDICTS = (SUPPORTED, CONTRADICTED, REPRODUCED, NOT_REPRODUCED, EXACT, UNDECIDE
 """The verdicts of a row."""
 MIXED = "mixed"
 """The verdict of a claim whose rows do not agree."""
+MOST_FAILED = 0.05
+"""Share of runs that fail beyond which those that learn do not speak for one more run: no number is reproduced."""
 
 
 def _above(bound: float, low: float, high: float) -> str:
@@ -88,16 +90,11 @@ class Rule:
         return cls(**values)
 
 
-def of_claim(verdicts: Mapping[str, str]) -> tuple[str, list[str]]:
-    """Return the verdict of a claim from its rows' verdicts by key, and the rows to be named where they do not agree.
+def of_claim(verdicts: Iterable[str]) -> str:
+    """Return the verdict of a claim from its rows'. A row that was not asked does not count beside one that was.
 
-    A row that was not asked does not count beside one that was.
-
-    >>> of_claim({"4": "supported"}), of_claim({"5a": "contradicted", "5b": "supported", "5c": "not asked"})
-    (('supported', []), ('mixed', ['5a', '5b']))
+    >>> of_claim(["supported", "not asked"]), of_claim(["contradicted", "supported"])
+    ('supported', 'mixed')
     """
-    asked = {key: verdict for key, verdict in verdicts.items() if verdict != NOT_ASKED}
-    kinds = [*dict.fromkeys(asked.values())]
-    if len(kinds) > 1:
-        return MIXED, [*asked]
-    return (kinds[0] if kinds else NOT_ASKED), []
+    kinds = {*verdicts} - {NOT_ASKED}
+    return MIXED if len(kinds) > 1 else next(iter(kinds), NOT_ASKED)

@@ -61,7 +61,7 @@ def gradients(claims: ClaimsData, level: float) -> Figure | None:
         name=GRADIENT,
         headline=_headline("Gradient ICS with BN: {} times that without", ics),
         subtitle=(
-            "How much the steps of the other layers change a layer's gradient, and the loss, by training step;"
+            "How much the steps of the layers before it change a layer's gradient, and the loss, by training step;"
             f" {_seeds(ics)}{_progress(loss)}."
         ),
         draw=partial(line_grid, rows, [*map(title, ics)], "training step"),

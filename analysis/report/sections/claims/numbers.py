@@ -16,7 +16,7 @@ from analysis.report.figures.claims.prediction import Predicted, predicted
 from analysis.report.sections.claims.places import NUMBERS
 from study.spec.arms import DEFAULT_ARMS
 from study.spec.claims.rows import OTHERS
-from study.spec.claims.rules import NOT_ASKED, REPRODUCED
+from study.spec.claims.rules import NOT_ASKED, NOT_REPRODUCED, REPRODUCED, UNDECIDED
 
 ROWS = dict(zip(("13", "14"), reversed(DEFAULT_ARMS), strict=True))
 """Arms by the rows of their numbers."""
@@ -56,7 +56,7 @@ def _predicted(study: StudyData, arm: str, entry: LedgerEntry) -> Predicted:
 
 def _headline(asked: dict[str, LedgerEntry]) -> str:
     def said(arm: str, entry: LedgerEntry) -> str:
-        where = "inside" if entry.verdict == REPRODUCED else "outside" if math.isfinite(entry.low) else "undecided"
+        where = {REPRODUCED: "inside", NOT_REPRODUCED: "outside"}.get(entry.verdict, UNDECIDED)
         return f"{entry.row.rule.bound:g} % {fmt.side(arm)} {where}"
 
     return f"Reported: {', '.join(said(arm, entry) for arm, entry in asked.items())}"

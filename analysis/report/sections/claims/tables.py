@@ -53,29 +53,7 @@ def every_row(ledger: Ledger, results: Results, drawn: Collection[str]) -> Table
 
 
 def _values(entry: LedgerEntry, section: str) -> dict[str, Any]:
-    row = entry.row
-    return {
-        "claim": row.claim,
-        "row": row.key,
-        "statement": row.statement,
-        "quantity": row.quantity,
-        "estimate": entry.estimate,
-        "low": entry.low,
-        "high": entry.high,
-        "level": entry.level,
-        "p": entry.p,
-        "p_adjusted": entry.p_adjusted,
-        "n": entry.n,
-        "n_unit": entry.n_unit,
-        "unit": row.unit,
-        "condition": row.condition,
-        "rule": row.rule.kind,
-        "bound": row.rule.bound,
-        "verdict": entry.verdict,
-        "reason": entry.reason,
-        "section": section,
-        "command": entry.command,
-    }
+    return entry.to_dict() | {"section": section}
 
 
 def _region(kind: str, bound: float, unit: str) -> str:
@@ -119,8 +97,9 @@ def figure(ledger: Ledger) -> Figure:
         name="claims-ledger",
         headline=words.headline(ledger),
         subtitle=(
-            f"How far inside or outside the claimed region each estimate lies, in half-widths of its interval;"
-            f" {fmt.units(len(asked), 'rows')} asked of {len(ledger.entries)}."
+            "How far inside or outside the claimed region each estimate lies, in half-widths of its interval;"
+            f" {fmt.units(len(words.asked(ledger.rows)), 'rows')} asked of {len(ledger.rows)}, and"
+            f" {fmt.units(len(ledger.controls), 'controls')}."
         ),
         draw=partial(verdicts.ledger, rows),
         alt="; ".join(f"{entry.row.key} {entry.verdict}, {words.number(entry)}" for entry in asked) + ".",
@@ -138,7 +117,7 @@ def first_figure(ledger: Ledger) -> Figure:
         subtitle="The tutorial's claims.",
         draw=partial(overview.overview, lines),
         alt="; ".join(f"{claim}: {', '.join(verdicts)}" for claim, verdicts in lines) + ".",
-        caption="A mark is a row of the ledger, with one number and one rule.",
+        caption="A mark is a row of the ledger, with one number and one rule, or one of its controls.",
         table=None,
     )
 
@@ -147,7 +126,7 @@ def _caption(ledger: Ledger) -> str:
     said = [
         "Shaded: the region that the claim names.",
         "Bar: the simultaneous interval, which is two half-widths long on every row.",
-        "Diamonds, identities and reported numbers, have no half-width: they stand inside or outside.",
+        "Identities and reported numbers have no half-width: they stand inside or outside.",
         f"What lies beyond {verdicts.FARTHEST:g} stands at the edge.",
     ]
     if any(entry.verdict not in verdicts.LOOKS for entry in ledger.entries):

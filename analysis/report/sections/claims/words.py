@@ -96,17 +96,16 @@ def claim_line(claim: ClaimVerdict) -> str:
 
 
 def rows_of(claim: ClaimVerdict) -> str:
-    """Return how a claim's rows came out: where they do not agree those to be named, by verdict."""
-    verdicts = {entry.row.key: entry.verdict for entry in claim.entries}
-    if not claim.named:
-        return ", ".join(verdicts)
-    kinds = dict.fromkeys(verdicts[key] for key in claim.named)
-    by_kind = {kind: [key for key in claim.named if verdicts[key] == kind] for kind in kinds}
-    return "; ".join(f"{kind}: {', '.join(keys)}" for kind, keys in by_kind.items())
+    """Return the rows that a claim's verdict follows from, by theirs where they do not agree."""
+    keys: dict[str, list[str]] = {}
+    for entry in claim.counted:
+        keys.setdefault(entry.verdict, []).append(entry.row.key)
+    named = [f"{f'{verdict}: ' if len(keys) > 1 else ''}{', '.join(of)}" for verdict, of in keys.items()]
+    return "; ".join(named) or fmt.NO_NUMBER
 
 
 def counts(ledger: Ledger) -> Counter[str]:
-    return Counter(entry.verdict for entry in ledger.entries if not entry.row.control)
+    return Counter(entry.verdict for entry in ledger.rows)
 
 
 def counted(ledger: Ledger) -> str:
@@ -130,7 +129,7 @@ def line(ledger: Ledger) -> str:
     kinds = [f"{n} {verdict}" for verdict, n in of_claims.most_common()]
     return (
         f"of the tutorial's {fmt.units(len(ledger.claims), 'claims')} {fmt.listing(kinds)}; of their"
-        f" {fmt.units(counts(ledger).total(), 'rows')} {counted(ledger)}."
+        f" {fmt.units(len(ledger.rows), 'rows')} {counted(ledger)}."
     )
 
 
@@ -161,19 +160,19 @@ def _levels(levels: Collection[float]) -> str:
 
 def about(ledger: Ledger) -> list[str]:
     """Return what the ledger is, its counts and what its intervals mean: a sentence each."""
-    n_rows, n_claims = fmt.units(counts(ledger).total(), "rows"), fmt.units(len(ledger.claims), "claims")
+    n_rows, n_claims = fmt.units(len(ledger.rows), "rows"), fmt.units(len(ledger.claims), "claims")
     return [
         f"The tutorial's {n_claims} are taken apart into {n_rows}, each with one number and one rule:"
         f" {counted(ledger)}.{_controls(ledger)}",
         *(f"{family}." for family in families(ledger)),
-        f"Rows, rules and families, and the level {fmt.level(ledger.alpha)}, stand in the manifest, which is written"
+        f"Rows, rules and families, and alpha ({ledger.alpha:g}), stand in the manifest, which is written"
         " before the first run.",
     ]
 
 
 def _controls(ledger: Ledger) -> str:
     """Return how many controls hold, which count for no claim; nothing where there are none."""
-    verdicts = [entry.verdict for entry in asked(ledger.entries) if entry.row.control]
+    verdicts = [entry.verdict for entry in ledger.controls]
     return f" {verdicts.count(SUPPORTED)} of {fmt.units(len(verdicts), 'controls')} hold." if verdicts else ""
 
 

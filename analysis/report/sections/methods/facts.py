@@ -12,6 +12,7 @@ from analysis.report.sentences import study_words
 from analysis.stats.sign_flips import MAX_EXACT_UNITS, MAX_PATTERNS
 from analysis.stats.time_to_event import THRESHOLDS
 from study.spec.arms import ARMS, Norm
+from study.spec.claims.rules import MOST_FAILED
 from study.spec.constants import ADAM, NORM_EPS, initial_bound
 from study.spec.datasets import OwnFile
 from study.spec.factors import FACTORS, Factor, rounded
@@ -288,7 +289,16 @@ class Facts(Has):
     @property
     def n_ledger_rows(self) -> int:
         assert self.results.ledger is not None
-        return len(self.results.ledger.entries)
+        return len(self.results.ledger.rows)
+
+    @property
+    def n_ledger_controls(self) -> int:
+        assert self.results.ledger is not None
+        return len(self.results.ledger.entries) - len(self.results.ledger.rows)
+
+    @property
+    def most_failed(self) -> str:
+        return fmt.percent(MOST_FAILED, 0)
 
     @property
     def baseline(self) -> str:

@@ -9,21 +9,23 @@ STATEMENTS = (
         "ledger-rules",
         LEDGER,
         "Each half-claim of the tutorial [@ioffe2015] is a row: one quantity at one setting, and the region of values"
-        " that the claim names. The {n_ledger_rows} rows and their regions stand in the manifest, which is written"
-        " before the first run. A row is supported where its interval lies in the region, contradicted where it lies"
-        " outside and undecided elsewhere; to lie in a region around zero is to pass two one-sided tests"
-        " [@schuirmann1987]. Controls do not count for their claim. A claim has the verdict of its rows, or is mixed.",
+        " that the claim names. The {n_ledger_rows} rows and {n_ledger_controls} controls stand with their regions in"
+        " the manifest, which is written before the first run. A row is supported where its interval lies in the"
+        " region, contradicted where it lies outside and undecided elsewhere; to lie in a region around zero is to pass"
+        " two one-sided tests [@schuirmann1987]. AUCs and counts of failures also need an adjusted p of alpha at most."
+        " There is no verdict before all rows of a family are run, or on a reported number where more than"
+        " {most_failed} of the runs failed. A claim has the verdict of its rows, or is mixed; controls do not count.",
         Has.ledger,
     ),
     Statement(
         "ledger-families",
         LEDGER,
-        "Rows over the seeds that all experiments share are one family, adjusted by max-T over the signs of whole seeds"
-        " [@westfall1993; @montielolea2019]; rows of other units are another, their p-values by Holm's method"
-        " [@holm1979] and their intervals at Bonferroni's level [@dunn1961]."
-        " With ten seeds max-T is approximate; exact sign flips have no p below 2/1024. Identities and controls stand"
-        " alone. The p of a two-sample test is twice the median over splits; failures are tested by McNemar's test;"
-        " at batch size 2 each arm has the rate that was best on the other seeds.",
+        "Rows over the seeds that all experiments share are one family, adjusted by max-T over signs of whole seeds,"
+        " which is approximate with few seeds [@westfall1993; @montielolea2019]. Rows over other seeds or units, and"
+        " counts of failures, are another: their p-values by Holm's method [@holm1979], their intervals at Bonferroni's"
+        " level [@dunn1961]. Identities and controls stand alone. The p of a two-sample test is twice the median over"
+        " splits; failures are tested by McNemar's test; at batch size 2 each arm has the rate that was best on the"
+        " other seeds.",
         Has.ledger,
     ),
     Statement(

@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 
 from analysis.findings.claims.cats import CONDITIONS
-from analysis.findings.claims.ledger import ClaimVerdict, Ledger, LedgerEntry
+from analysis.findings.claims.ledger import Ledger, LedgerEntry
+from analysis.findings.claims.verdicts import claim_verdicts
 from analysis.findings.results import Results, analyse
 from analysis.records.tables import StudyData
 from study.spec.claims.experiments import ALL, DEPTHS, QUICK, TWO_EPOCHS
 from study.spec.claims.rows import ROWS, Row
-from study.spec.claims.rules import NOT_ASKED, of_claim
+from study.spec.claims.rules import NOT_ASKED
 from study.spec.datasets import DATASETS
 from study.spec.design import Design
 from study.spec.factors import REFERENCE_GRID
@@ -35,9 +36,8 @@ def entry(row: Row, inside: bool | None = True, asked: bool = True) -> LedgerEnt
     """An entry inside the claimed region, outside, or across its bound (None)."""
     bound = row.rule.bound
     if not asked:
-        nan = math.nan
-        why = ("the search was not made", "python -m study.claims")
-        return LedgerEntry(row, NOT_ASKED, nan, nan, nan, nan, nan, nan, 0, "", *why)
+        why = {"reason": "the search was not made", "command": "python -m study.claims"}
+        return LedgerEntry(row=row, verdict=NOT_ASKED, **why)
     middle = _where(row, inside)
     half = 0.5 if row.rule.kind == "reported" else 0.05 * max(abs(bound), 0.2)
     low, high = middle - half, middle + half
@@ -46,7 +46,7 @@ def entry(row: Row, inside: bool | None = True, asked: bool = True) -> LedgerEnt
         middle = (low + high) / 2
     p = math.nan if row.rule.kind == "exact" else 0.5 if inside is None else 2 / 1024
     verdict = row.rule.verdict(low, high)
-    return LedgerEntry(row, verdict, middle, low, high, 0.95, p, p, 6, "seeds")
+    return LedgerEntry(middle, low, high, 0.95, p, p, 6, "seeds", row=row, verdict=verdict)
 
 
 def _where(row: Row, inside: bool | None) -> float:
@@ -68,12 +68,7 @@ def ledger(outside: Sequence[str] = OUTSIDE, undecided: Sequence[str] = OPEN, si
 
 
 def of_entries(entries: Sequence[LedgerEntry]) -> Ledger:
-    claims = []
-    for claim in dict.fromkeys(one.row.claim for one in entries):
-        own = [one for one in entries if one.row.claim == claim]
-        verdict, named = of_claim({one.row.key: one.verdict for one in own})
-        claims.append(ClaimVerdict(claim, verdict, own, named))
-    return Ledger(entries, claims, 0.05)
+    return Ledger(entries, claim_verdicts(entries), 0.05)
 
 
 # --- measurements

@@ -31,7 +31,7 @@ from tests.analysis.report.figures.legible import illegible
 
 COLUMNS = (
     "claim", "row", "statement", "quantity", "estimate", "low", "high", "level", "p", "p_adjusted", "n", "n_unit",
-    "unit", "condition", "rule", "bound", "verdict", "reason", "section", "command",
+    "unit", "condition", "rule", "bound", "control", "verdict", "reason", "command", "section",
 )  # fmt: skip
 
 
@@ -59,7 +59,7 @@ def test_a_claim_says_its_verdict_and_names_the_rows_that_do_not_agree(section: 
     found = {row["claim"]: row for row in rows_of(section, "claims-verdicts")}
     assert len(found) == 18
     assert (found["5"]["verdict"], found["5"]["rows"]) == (MIXED, "contradicted: 5a; supported: 5b-relu, 5b-tanh")
-    assert (found["15"]["verdict"], found["15"]["rows"]) == (SUPPORTED, "15a, 15b, 15c, 15d")
+    assert (found["15"]["verdict"], found["15"]["rows"]) == (SUPPORTED, "15a, 15b, 15d")
 
 
 def test_the_words_count_what_the_ledger_has_and_turn_with_it() -> None:
@@ -217,10 +217,10 @@ def test_report_json_has_every_row_with_its_number(planted_study: StudyData, pla
     first = screen.screen(planted_study, planted_results)
     report = report_json.contents(planted_study, planted_results, first)
     ledger = json.loads(json.dumps(report, allow_nan=False))["tutorial_ledger"]
-    assert [row["key"] for row in ledger["rows"]] == [*ROWS]
-    assert next(row for row in ledger["rows"] if row["key"] == "5a")["verdict"] == CONTRADICTED
-    assert next(row for row in ledger["rows"] if row["key"] == "15c")["estimate"] is None
-    assert next(claim for claim in ledger["claims"] if claim["claim"] == 5)["named"] == ["5a", "5b-relu", "5b-tanh"]
+    assert [row["row"] for row in ledger["rows"]] == [*ROWS]
+    assert next(row for row in ledger["rows"] if row["row"] == "5a")["verdict"] == CONTRADICTED
+    assert next(row for row in ledger["rows"] if row["row"] == "15c")["estimate"] is None
+    assert next(claim for claim in ledger["claims"] if claim["claim"] == 5)["verdict"] == MIXED
 
 
 def test_a_study_without_claims_has_nothing_of_the_ledger(planted_study: StudyData, planted_results: Results) -> None:
@@ -236,7 +236,7 @@ def test_a_study_without_claims_has_nothing_of_the_ledger(planted_study: StudyDa
 
 def test_the_methods_and_the_glossary_speak_of_the_ledger(planted_study: StudyData, planted_results: Results) -> None:
     said = str(methods.section(planted_study, planted_results))
-    assert "The 72 rows and their regions stand in the manifest" in said
+    assert "The 67 rows and 5 controls stand with their regions in the manifest" in said
     assert "Santurkar et al. 2018" in said
     assert {"drift", "AUC", "max-T", "Holm"} <= {*glossary.meanings(planted_study)}
 
