@@ -16,7 +16,7 @@ import pandas as pd
 
 from analysis.errors import AnalysisError
 from study.errors import StudyError
-from study.spec.claims.experiments import EXPERIMENTS, PROBES, Extent, Probe, Study
+from study.spec.claims.experiments import EXPERIMENTS, PROBES, Extent, Study
 from study.spec.claims.fixed import Fixed
 from study.spec.claims.rows import Row
 from study.spec.commands import claims_into
@@ -30,11 +30,13 @@ if TYPE_CHECKING:  # its ``load`` makes what stands here
 
 MAIN_STUDY = "post"
 """The sub-study of the tutorial's own setting, which a report of the ledger shows beside it."""
-NOT_YET = "not run yet"
 
 
 class NotRunYet(AnalysisError):
-    """An experiment of a ledger has not been run, or not to its end."""
+    """An experiment of a ledger has not been run, or not to its end: ``what`` says how far."""
+
+    def __init__(self, what: str = ""):
+        super().__init__(f"not run yet: {what}" if what else "not run yet")
 
 
 @dataclass(frozen=True)
@@ -99,23 +101,21 @@ class ClaimsData:
 
     def study(self, key: str) -> "StudyData | None":
         """Return a sub-study, None where it is absent or lacks runs."""
-        return None if self.why_incomplete(key) else self.begun(key)
+        try:
+            return self.complete(key)
+        except NotRunYet:
+            return None
 
     def complete(self, key: str) -> "StudyData":
         """Return a sub-study; raise NotRunYet where it is absent or lacks runs."""
-        study, why = self.begun(key), self.why_incomplete(key)
-        if study is None or why:
-            raise NotRunYet(why or NOT_YET)
-        return study
-
-    def why_incomplete(self, key: str) -> str | None:
-        """Return what a sub-study lacks, None where nothing."""
         study = self.begun(key)
         if study is None:
-            return NOT_YET
+            raise NotRunYet
         known = {*study.runs.run_id, *(study.tuned.runs.run_id if study.tuned else ())}
         n_runs = len(study.design.runs)
-        return None if len(known) == n_runs else f"{NOT_YET}: {key} has {len(known)} of {n_runs} runs"
+        if len(known) < n_runs:
+            raise NotRunYet(f"{key} has {len(known)} of {n_runs} runs")
+        return study
 
     def ablation(self, key: str) -> "Ablation":
         """Return the tables of the inference modes of a sub-study; raise NotRunYet where it was not evaluated."""
@@ -123,7 +123,7 @@ class ClaimsData:
             self._ablations[key] = self.readers.ablation(self.complete(key))
         found = self._ablations[key]
         if found is None:
-            raise NotRunYet(f"{NOT_YET}: the networks of {key} have not been evaluated")
+            raise NotRunYet(f"the networks of {key} have not been evaluated")
         return found
 
     # --- probes
@@ -140,12 +140,12 @@ class ClaimsData:
         inside = np.logical_and.reduce([table[name].to_numpy() == value for name, value in wanted.items()])
         rows = table[inside]
         if rows.empty:
-            raise NotRunYet(NOT_YET)
+            raise NotRunYet
         expected = {*(seeds or ())} - self._diverged(experiment, where.get("arm"))
         lacking = expected - {*rows.seed.dropna().astype(int)}
         if lacking:
             n = len(expected)
-            raise NotRunYet(f"{NOT_YET}: {experiment} has {n - len(lacking)} of {n} seeds")
+            raise NotRunYet(f"{experiment} has {n - len(lacking)} of {n} seeds")
         return rows
 
     def _diverged(self, experiment: str, arm: str | None) -> set[int]:
@@ -171,12 +171,6 @@ class ClaimsData:
     def command(self) -> str:
         """What to type to go on with the ledger."""
         return claims_into(self.path)
-
-    @property
-    def not_run(self) -> list[str]:
-        """The sub-studies among the ledger's experiments that are absent or lack runs, by key."""
-        studies = [key for key in self.fixed.experiments if not isinstance(EXPERIMENTS[key], Probe)]
-        return [key for key in studies if self.why_incomplete(key)]
 
 
 def read_ledger(path: Path, readers: Readers) -> ClaimsData:

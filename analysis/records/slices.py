@@ -9,7 +9,8 @@ import pandas as pd
 
 from analysis.errors import AnalysisError
 from analysis.records.cells import rows_in
-from analysis.records.tables import StudyData, check
+from analysis.records.checks import check
+from analysis.records.tables import StudyData
 from study.errors import quote
 from study.spec.checks import nearest
 from study.spec.design import Design

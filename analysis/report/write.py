@@ -9,7 +9,6 @@ from typing import Any
 from analysis.errors import AnalysisError
 from analysis.findings.results import Results, analyse
 from analysis.records import completeness, slices, tables
-from analysis.records.claims import NOT_YET
 from analysis.records.other_studies import load_others
 from analysis.records.rule import rule_of
 from analysis.records.tables import StudyData
@@ -75,13 +74,15 @@ def write_report(
         folder.write(export, study.name, exported.files(study, results, report, sections))
     ledger = [] if results.ledger is None else [("the tutorial's claims", of_ledger.line(results.ledger))]
     numbers = [*sentences.main_numbers(results), *of_others.numbers(results.comparisons), *ledger]
-    return Written(where / "report.html", report, numbers, completeness.n_missing(study) + _n_not_run(results))
+    return Written(where / "report.html", report, numbers, completeness.n_missing(study) + _n_not_run(study, results))
 
 
-def _n_not_run(results: Results) -> int:
+def _n_not_run(study: StudyData, results: Results) -> int:
     """Return how many rows of a ledger could be asked and have not been run."""
-    entries = [] if results.ledger is None else results.ledger.entries
-    return sum(entry.verdict == NOT_ASKED and entry.reason.startswith(NOT_YET) for entry in entries)
+    if study.claims is None or results.ledger is None:
+        return 0
+    why_not = study.claims.why_not
+    return sum(one.verdict == NOT_ASKED and why_not(one.row) is None for one in results.ledger.entries)
 
 
 def _files(

@@ -5,7 +5,6 @@ gradient ICS by geometric means, as its rows are.
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,32 +39,17 @@ class Line:
         return float(np.exp(np.log(self.mean).mean()) if self.geometric else np.mean(self.mean))
 
 
-def by_layer(measurements: pd.DataFrame, experiment: str, measure: str, level: float) -> list[Line]:
-    """Return a line over layers for each arm, in the order of arms: the mean of all steps."""
-    return _lines(_of(measurements, experiment, measure), measure, "layer", level)
-
-
-def by_step(measurements: pd.DataFrame, experiment: str, measure: str, level: float) -> list[Line]:
-    """Return a line over training steps for each arm: the mean of all layers where there are several."""
-    return _lines(_of(measurements, experiment, measure), measure, "step", level)
-
-
-def by_arm(lines: Sequence[Line], arm: str) -> Line | None:
-    return next((line for line in lines if line.arm == arm), None)
-
-
-def _of(measurements: pd.DataFrame, experiment: str, measure: str) -> pd.DataFrame:
-    return measurements[(measurements.experiment == experiment) & (measurements.measure == measure)]
-
-
-def _lines(rows: pd.DataFrame, measure: str, axis: str, level: float) -> list[Line]:
-    lines = []
-    for arm in dict.fromkeys(sorted(rows.arm, reverse=True)):  # none of batch norm before it
+def lines(measurements: pd.DataFrame, experiment: str, measure: str, axis: str, level: float) -> list[Line]:
+    """Return a line for each arm along ``axis``, ``layer`` or ``step``, those without batch norm first; a value is the
+    mean over the other of the two."""
+    rows = measurements[(measurements.experiment == experiment) & (measurements.measure == measure)]
+    found = []
+    for arm in dict.fromkeys(sorted(rows.arm, reverse=True)):
         of_arm = rows[rows.arm == arm].astype({axis: float, "seed": float})
         table = mean_by(of_arm, measure, axis).dropna()
         if len(table):
-            lines.append(line_of(str(arm), table, level, is_geometric(measure)))
-    return lines
+            found.append(line_of(str(arm), table, level, is_geometric(measure)))
+    return found
 
 
 def line_of(arm: str, table: pd.DataFrame, level: float, logarithms: bool = False) -> Line:

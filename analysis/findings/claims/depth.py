@@ -32,6 +32,8 @@ class DepthPanel:
 
 
 DEFAULT = "torch"
+WEIGHTS = {DEFAULT: "PyTorch's", "kaiming": "He's", "xavier": "Glorot's"}
+"""First weights, in words."""
 STUDIES = {"depth": DEFAULT, "depth-kaiming": "kaiming", "depth-xavier": "xavier"}
 """Sub-studies by key, and their first weights."""
 

@@ -31,7 +31,7 @@ def mean_by(rows: pd.DataFrame, measure: str, axis: str) -> pd.DataFrame:
     return values.groupby(["seed", axis]).value.mean(skipna=False).unstack(axis)
 
 
-def by_layer(data: ClaimsData, experiment: str, measure: str, arm: str) -> pd.DataFrame:
+def table_by_layer(data: ClaimsData, experiment: str, measure: str, arm: str) -> pd.DataFrame:
     """Return ``mean_by`` layer, the mean over steps."""
     rows = data.measured(experiment, measure, data.seeds, arm=arm)
     return mean_by(rows.assign(seed=rows.seed.astype(int), layer=rows.layer.astype(int)), measure, "layer")
@@ -44,19 +44,19 @@ def _log(values: Any) -> Any:
 
 def _of_arm(data: ClaimsData, experiment: str, measure: str, arm: str) -> pd.Series:
     """Return the logarithm of the mean over steps and layers, by seed."""
-    mean = by_layer(data, experiment, measure, arm).mean(axis=1, skipna=False)
+    mean = table_by_layer(data, experiment, measure, arm).mean(axis=1, skipna=False)
     return mean if is_geometric(measure) else _log(mean)
 
 
 def against_law(data: ClaimsData, experiment: str) -> BySeed:
     """4: the spread of batch means over that of chance alone, 1 / sqrt(m) of a unit's, less 1."""
-    spread = by_layer(data, experiment, SAMPLING, NO_BN).mean(axis=1, skipna=False)
+    spread = table_by_layer(data, experiment, SAMPLING, NO_BN).mean(axis=1, skipna=False)
     return BySeed(spread * np.sqrt(BATCH) - 1)
 
 
 def growth(data: ClaimsData, experiment: str, measure: str) -> BySeed:
     """5: the slope over layers of the logarithm, without batch normalisation."""
-    return BySeed(slope(_log(by_layer(data, experiment, measure, NO_BN))))
+    return BySeed(slope(_log(table_by_layer(data, experiment, measure, NO_BN))))
 
 
 def log_ratio(data: ClaimsData, experiment: str, measure: str, arm: str) -> BySeed:

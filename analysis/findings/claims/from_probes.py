@@ -48,7 +48,7 @@ def rank_correlation(data: ClaimsData, arm: str, mode: str) -> BySeed:
     shift = rows.pivot(index="seed", columns="condition", values="value").reindex([*data.seeds])
     names = [f"{name}_{severity}" for name, severity in conditions]
     if not {*names} <= {*shift}:
-        raise NotRunYet(f"not run yet: shift-size has {len({*names} & {*shift})} of {len(names)} corruptions")
+        raise NotRunYet(f"shift-size has {len({*names} & {*shift})} of {len(names)} corruptions")
     pairs = zip(
         shift[names].to_numpy(float),
         accuracy[conditions].to_numpy(float),
@@ -79,7 +79,7 @@ def brighter(data: ClaimsData, arm: str) -> BySeed:
 
 def cats_gap(data: ClaimsData, experiment: str, condition: str) -> BySeed:
     """3b: accuracy with batch normalisation less without, in points; chance where a run diverged."""
-    chance = data.fixed.data.chance
+    chance = data.dataset.chance
     with_bn, without = (
         by_seed(data, experiment, "accuracy", condition=condition, arm=arm, mode=OF_ARM[arm]).fillna(chance)
         for arm in (BN, NO_BN)
@@ -133,10 +133,10 @@ def optimism_of_the_gap(data: ClaimsData) -> BySeed:
 
 def _epochs(data: ClaimsData, arm: str, measure: str) -> pd.DataFrame:
     """Return accuracy, a row a seed and a column an epoch; chance where a run diverged."""
-    seeds = range(data.fixed.extent.best_epoch)
+    seeds = range(data.extent.best_epoch)
     rows = data.measured("best-epoch", measure, seeds, arm=arm)
     table = rows.pivot(index="seed", columns="step", values="value").sort_index(axis=1)
-    return table.fillna(data.fixed.data.chance).astype(float)
+    return table.fillna(data.dataset.chance).astype(float)
 
 
 # --- identities

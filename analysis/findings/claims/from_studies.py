@@ -3,13 +3,13 @@
 Accuracies are in points of 100. A run that diverged scores chance, as everywhere.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
 import pandas as pd
 
-from analysis.findings.claims.estimates import Binary, BySeed, Estimators, Prediction
+from analysis.findings.claims.estimates import Binary, BySeed, Estimate, Estimators, Prediction
 from analysis.records.claims import ClaimsData, NotRunYet
 from analysis.records.tables import StudyData
 from study.spec.arms import DEFAULT_ARMS
@@ -76,17 +76,11 @@ def gap(data: ClaimsData, key: str, arm: str, baseline: str, endpoint: str = "fi
     return BySeed(points(study, arm, endpoint, **levels) - points(study, baseline, endpoint, **levels))
 
 
-def last_epochs_gap(data: ClaimsData) -> BySeed:
-    """15a: on the seeds that all experiments share."""
-    values = gap(data, "post", BN, NO_BN, "last3").values
-    return BySeed(values.reindex([*data.seeds]))
-
-
 def tuned_gap(data: ClaimsData) -> BySeed:
     """15c: in the tuned cell, the mean of the last epochs."""
     tuned = data.complete("tuned").tuned
     if tuned is None:
-        raise NotRunYet("not run yet: nothing has been chosen for the tuned cell")
+        raise NotRunYet("nothing has been chosen for the tuned cell")
     return BySeed(points(tuned, BN, "last3") - points(tuned, NO_BN, "last3"))
 
 
@@ -94,13 +88,13 @@ def best_rate_gap(data: ClaimsData) -> BySeed:
     """15d: each arm, and each seed, at the rate that was best by the mean of the other seeds; the smaller of two that
     are equally good."""
     study = data.complete("batch-2")
-    return BySeed(cross_fitted(_by_rate(study, BN)) - cross_fitted(_by_rate(study, NO_BN)))
+    return BySeed(at_rate_of_the_others(_by_rate(study, BN)) - at_rate_of_the_others(_by_rate(study, NO_BN)))
 
 
-def cross_fitted(scores: pd.DataFrame) -> pd.Series:
+def at_rate_of_the_others(scores: pd.DataFrame) -> pd.Series:
     """Return by row the value in the column that is best by the mean of the other rows.
 
-    >>> cross_fitted(pd.DataFrame([[1.0, 0.0], [1.0, 4.0], [1.0, 4.0]])).tolist()
+    >>> at_rate_of_the_others(pd.DataFrame([[1.0, 0.0], [1.0, 4.0], [1.0, 4.0]])).tolist()
     [0.0, 4.0, 4.0]
     """
     table = scores.to_numpy(float)
@@ -134,7 +128,7 @@ def mode_points(data: ClaimsData, arm: str, mode: str) -> pd.DataFrame:
     evaluated = {*accuracy.index, *diverged}
     if accuracy.empty or not evaluated >= {*data.seeds}:
         n = len(evaluated & {*data.seeds})
-        raise NotRunYet(f"not run yet: {n} of {len(data.seeds)} networks of {arm} have been evaluated")
+        raise NotRunYet(f"{n} of {len(data.seeds)} networks of {arm} have been evaluated")
     accuracy.loc[accuracy.index.isin(diverged)] = study.chance
     return 100 * accuracy.reindex([*data.seeds], fill_value=study.chance).astype(float)
 
@@ -144,7 +138,7 @@ def corruptions_of(table: pd.DataFrame) -> list[tuple[str, int]]:
     names, severities = (table.columns.get_level_values(level) for level in KEY)
     corrupted = [(str(name), int(at)) for name, at in zip(names, severities, strict=True) if at > 0]
     if not corrupted:
-        raise NotRunYet("not run yet: no network has been evaluated under corruptions")
+        raise NotRunYet("no network has been evaluated under corruptions")
     return corrupted
 
 
@@ -164,7 +158,7 @@ def averages_of_all_training(data: ClaimsData) -> BySeed:
     return BySeed(mode_points(data, BN, "cumulative_all")[CLEAN] - mode_points(data, NO_BN, "none")[CLEAN])
 
 
-def _by_activation(row: str, make: "partial") -> Estimators:
+def _by_activation(row: str, make: Callable[..., Estimate]) -> Estimators:
     return {f"{row}-{activation}": partial(make, activation=activation) for activation in ALL}
 
 
@@ -173,9 +167,9 @@ _OF_INIT: Sequence[tuple[str, str]] = (("relu", "depth-kaiming"), ("tanh", "dept
 ESTIMATORS: Estimators = {
     "2a-none": partial(loss_under_corruptions, arm=NO_BN, mode="none"),
     "2a-bn": partial(loss_under_corruptions, arm=BN, mode="running"),
-    **_by_activation("6a", partial(depth_slope)),
+    **_by_activation("6a", depth_slope),
     **_by_activation("6b", partial(gap_slope, key="depth")),
-    **_by_activation("6c", partial(failures)),
+    **_by_activation("6c", failures),
     **{f"6d-{activation}": partial(gap_slope, key=key, activation=activation) for activation, key in _OF_INIT},
     **_by_activation("7d", partial(gap, key="depth", arm=NOISY, baseline=NO_BN, depth=DEEPEST)),
     **{
@@ -191,7 +185,7 @@ ESTIMATORS: Estimators = {
     "12d": averages_of_all_training,
     "13": partial(one_more_run, arm=NO_BN),
     "14": partial(one_more_run, arm=BN),
-    "15a": last_epochs_gap,
+    "15a": partial(gap, key="post", arm=BN, baseline=NO_BN, endpoint="last3"),
     "15b": partial(gap, key="unpaired", arm=BN, baseline=NO_BN),
     "15c": tuned_gap,
     "15d": best_rate_gap,

@@ -54,8 +54,8 @@ def test_a_ledger_is_the_study_of_the_tutorials_setting_with_the_ledger_in_it(tm
     found = {one.row.key: one for one in ledger(study.claims).entries}
     assert (found["8"].verdict, found["15a"].n, found["6a-relu"].reason) == ("exact", 8, "not run yet")
     assert found["12a"].reason == "not run yet: the networks of post have not been evaluated"
-    assert "depth" in study.claims.not_run
-    assert "post" not in study.claims.not_run
+    assert study.claims.study("depth") is None
+    assert study.claims.study("post") is not None
 
 
 def test_a_study_of_its_own_has_no_ledger(tmp_path: Path) -> None:

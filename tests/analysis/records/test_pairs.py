@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 
 from analysis.errors import AnalysisError
+from analysis.records.checks import check
 from analysis.records.frames import from_frame
 from analysis.records.pairs import pair
-from analysis.records.tables import StudyData, check, load, load_ablation
+from analysis.records.tables import StudyData, load, load_ablation
 from study.spec.design import Design
 from study.spec.factors import Cell
 from study.spec.runs import Run

@@ -12,8 +12,9 @@ import pytest
 
 from analysis.errors import AnalysisError
 from analysis.findings.results import Results, analyse
+from analysis.records.checks import check
 from analysis.records.pairs import pair
-from analysis.records.tables import check, load
+from analysis.records.tables import load
 from study.spec.checks import one_of
 from study.spec.design import Design
 from study.spec.factors import FACTORS, Cell, Factor, Level

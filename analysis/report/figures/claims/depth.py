@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.findings.claims.depth import DEFAULT, DepthPanel
+from analysis.findings.claims.depth import DEFAULT, WEIGHTS, DepthPanel
 from analysis.report import number_format as fmt
 from analysis.report.figures.style import GREY, SMALL, WIDE, Errors, Medium, arm_style, stretched, styled
 
 HEIGHT, HEIGHT_NARROW = 1.9, 1.7
-NAMES = {"kaiming": "He's weights", "xavier": "Glorot's weights"}
 
 
 @styled
@@ -56,7 +55,7 @@ def _draw(axes: Axes, panel: DepthPanel, errors: Errors, medium: Medium) -> None
     axes.set_xlim(-0.4, len(depths) - 0.6)
     axes.grid(axis="y", color=GREY, alpha=0.3, linewidth=0.4)
     axes.tick_params(labelsize=SMALL)
-    weights = NAMES.get(panel.weights, "")
+    weights = "" if panel.weights == DEFAULT else f"{WEIGHTS[panel.weights]} weights"
     between = ",\n" if medium.stacked else ", "
     axes.set_title(
         f"{panel.title}{between}{weights}" if weights else panel.title, size=SMALL if medium.stacked else None

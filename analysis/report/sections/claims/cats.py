@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from functools import partial
 
-from analysis.findings.claims.cats import CONDITIONS, Answers, answers, pictures
+from analysis.findings.claims.cats import CONDITIONS, Answers, Pictures, answers, pictures
+from analysis.findings.claims.from_probes import OF_ARM
 from analysis.records.claims import ClaimsData
 from analysis.report import number_format as fmt
 from analysis.report.columns import count_column, interval_column, interval_values, text_column
 from analysis.report.document import Figure, Table
 from analysis.report.figures.claims import cats as drawings
-from analysis.report.sections.claims.places import CATS
+from analysis.report.sections.claims.places import CATS, CATS_WEAK
 from study.spec.arms import DEFAULT_ARMS
 
 FADED = "absent"
@@ -18,22 +19,24 @@ FADED = "absent"
 
 def figure(claims: ClaimsData, level: float) -> Figure | None:
     """Return the protocol with its strong background; None where it was not run."""
-    return _figure(claims, "cats-answers", CATS, level, "")
+    shown = pictures(claims.pictures, claims.dataset.first_cat)
+    return _figure(claims, "cats-answers", CATS, level, shown, "Background gone, cats")
 
 
 def faint(claims: ClaimsData, level: float) -> Figure | None:
     """Return the protocol with its faint background."""
-    return _figure(claims, "cats-weak-answers", f"{CATS}-weak", level, "Faint background: ")
+    return _figure(claims, "cats-weak-answers", CATS_WEAK, level, None, "Faint background: cats")
 
 
-def _figure(claims: ClaimsData, experiment: str, name: str, level: float, begun: str) -> Figure | None:
+def _figure(
+    claims: ClaimsData, experiment: str, name: str, level: float, shown: Pictures | None, headline: str
+) -> Figure | None:
     accuracy, as_other = (answers(claims.measurements, experiment, of, level) for of in ("accuracy", "as_other"))
     if not accuracy:
         return None
-    shown = pictures(claims.pictures, claims.dataset.n_classes // 2) if not begun else None
     return Figure(
         name=name,
-        headline=f"{begun}{_headline(as_other, begun)}",
+        headline=_headline(as_other, headline),
         subtitle=(
             "Images of the upper half of the classes (cats) had a background in training; here it is another at test."
             f" Accuracy and cats answered as dogs (%), {fmt.seeds(_n(accuracy))}."
@@ -42,20 +45,17 @@ def _figure(claims: ClaimsData, experiment: str, name: str, level: float, begun:
         alt=f"Accuracy: {_in_words(accuracy)}. Cats answered as dogs: {_in_words(as_other)}.",
         caption=f"{'' if shown is None else 'Images: dogs, then cats. '}Mark: mean over seeds, with its"
         f" {fmt.level(level)} interval, pointwise (t). Empty: exact statistics; cross: statistics of the test batch.",
-        table=_table(name, fmt.sentence(f"{begun}answers by background, arm and statistics"), accuracy, as_other),
+        table=_table(name, accuracy, as_other),
     )
 
 
 def _headline(as_other: Sequence[Answers], begun: str) -> str:
-    """Return the share of cats answered as dogs without their background, in both arms."""
-    usual = [of for of in as_other if of.mode in ("none", "running")]
+    """Return the share of cats answered as dogs without their background, in both arms, behind ``begun``."""
+    usual = [of for of in as_other if of.mode == OF_ARM.get(of.arm)]
     shares = {of.arm: of.shares[FADED] for of in usual if FADED in of.shares}
     ends = [f"{fmt.percent(shares[arm].estimate, 0)} {fmt.side(arm)}" for arm in DEFAULT_ARMS if arm in shares]
-    if not ends:
-        text = "what networks answer under other backgrounds"
-        return text if begun else fmt.sentence(text)
     ends[1:] = [end.removesuffix(" BN") for end in ends[1:]]
-    return f"{'cats' if begun else 'Background gone, cats'} called dogs: {', '.join(ends)}"
+    return f"{begun} called dogs: {', '.join(ends)}" if ends else "What networks answer under other backgrounds"
 
 
 def _n(found: Sequence[Answers]) -> int:
@@ -70,7 +70,7 @@ def _shares(of: Answers) -> str:
     return ", ".join(f"{CONDITIONS[key]} {fmt.percent(share.estimate, 1)}" for key, share in of.shares.items())
 
 
-def _table(name: str, caption: str, accuracy: Sequence[Answers], as_other: Sequence[Answers]) -> Table:
+def _table(name: str, accuracy: Sequence[Answers], as_other: Sequence[Answers]) -> Table:
     columns = [
         text_column("background at test", "condition"),
         text_column("arm and statistics", "arm"),
@@ -91,4 +91,4 @@ def _table(name: str, caption: str, accuracy: Sequence[Answers], as_other: Seque
                         **interval_values("accuracy", share), **interval_values("as_other", as_dog), "n": share.n,
                     }
                 )  # fmt: skip
-    return Table(name, caption, columns, rows)
+    return Table(name, "Answers by background, arm and statistics", columns, rows)

@@ -4,7 +4,7 @@ batch norm is learnt."""
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from analysis.findings.claims.depth import DEFAULT, DepthPanel, affine_panels, depth_panels
+from analysis.findings.claims.depth import WEIGHTS, DepthPanel, affine_panels, depth_panels
 from analysis.records.claims import ClaimsData
 from analysis.report import number_format as fmt
 from analysis.report.columns import count_column, interval_column, text_column
@@ -14,7 +14,6 @@ from analysis.report.sections.claims.places import AFFINE, DEPTH
 from study.spec.arms import DEFAULT_ARMS
 
 BN, NONE = DEFAULT_ARMS
-WEIGHTS = {DEFAULT: "PyTorch's default", "kaiming": "He", "xavier": "Glorot"}
 
 
 def figure(claims: ClaimsData, level: float) -> Figure | None:

@@ -2,31 +2,30 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
-from analysis.findings.claims.curves import CHANCE_SPREAD, Line, by_arm, by_layer, by_step
-from analysis.findings.claims.from_drift import BATCH
+from analysis.findings.claims.curves import CHANCE_SPREAD, Line, lines
+from analysis.findings.claims.from_drift import BATCH, DRIFT, GRADIENT, SAMPLING
 from analysis.records.claims import ClaimsData
 from analysis.report import number_format as fmt
 from analysis.report.columns import count_column, text_column
 from analysis.report.document import Column, Figure, Table
 from analysis.report.figures.claims.lines import LineRow, line_grid
-from analysis.report.sections.claims.places import DRIFT, GRADIENT
+from analysis.report.sections.claims import places
+from analysis.report.sections.claims.places import TRAININGS
 from study.spec.arms import DEFAULT_ARMS
 from study.spec.claims.experiments import PROBES
 from study.spec.claims.rows import ACTIVATIONS
 
-TRAININGS = ("drift-relu", "drift-relu-slow", "drift-tanh")
 Lines = dict[str, list[Line]]
 """By training."""
 
 
 def figure(claims: ClaimsData, level: float) -> Figure | None:
     """Return drift, spread of batch means and live units by layer; None where no training was measured."""
-    drift = _lines(by_layer, claims, "drift", level)
+    drift = _lines(claims, DRIFT, "layer", level)
     if not drift:
         return None
-    spread, live = (_lines(by_layer, claims, name, level) for name in ("sampling", "live"))
+    spread, live = (_lines(claims, name, "layer", level) for name in (SAMPLING, "live"))
     law = f"1/sqrt({BATCH})"
     rows = [
         LineRow("drift a step", _panels(drift, drift), is_logarithmic=True),
@@ -34,7 +33,7 @@ def figure(claims: ClaimsData, level: float) -> Figure | None:
         LineRow("live units (%)", _panels(live, drift), scale=100),
     ]
     return Figure(
-        name=DRIFT,
+        name=places.DRIFT,
         headline=_headline("A step moves inputs {} times as far with BN as without", drift),
         subtitle=(
             "Drift of each layer's inputs in a training step and spread of their batch means, over sds of live units;"
@@ -44,13 +43,15 @@ def figure(claims: ClaimsData, level: float) -> Figure | None:
         alt=f"Drift a step: {_in_words(drift)}. Spread of batch means: {_in_words(spread)}. Live units, share:"
         f" {_in_words(live)}.",
         caption=f"{_caption(level, 'layers', 'the steps')} Dashed: {law}, the spread that chance alone gives.",
-        table=_table(DRIFT, "Drift, spread and live units by layer", "layer", drift=drift, spread=spread, live=live),
+        table=_table(
+            places.DRIFT, "Drift, spread and live units by layer", "layer", drift=drift, spread=spread, live=live
+        ),
     )
 
 
 def gradients(claims: ClaimsData, level: float) -> Figure | None:
     """Return gradient ICS beside the loss by step; None where no training was measured."""
-    ics, loss = (_lines(by_step, claims, name, level) for name in ("gradient_l2", "loss"))
+    ics, loss = (_lines(claims, name, "step", level) for name in (GRADIENT, "loss"))
     if not ics:
         return None
     rows = [
@@ -58,7 +59,7 @@ def gradients(claims: ClaimsData, level: float) -> Figure | None:
         LineRow("training loss\n(nats per image)", _panels(loss, ics)),
     ]
     return Figure(
-        name=GRADIENT,
+        name=places.GRADIENT,
         headline=_headline("Gradient ICS with BN: {} times that without", ics),
         subtitle=(
             "How much the steps of the layers before it change a layer's gradient, and the loss, by training step;"
@@ -67,7 +68,7 @@ def gradients(claims: ClaimsData, level: float) -> Figure | None:
         draw=partial(line_grid, rows, [*map(title, ics)], "training step"),
         alt=f"Gradient ICS: {_in_words(ics)}. Loss: {_in_words(loss)}.",
         caption=f"{_caption(level, 'steps', 'the layers')} Gradient ICS has geometric means.",
-        table=_table(GRADIENT, "Gradient ICS and loss by training step", "step", gradient_ics=ics, loss=loss),
+        table=_table(places.GRADIENT, "Gradient ICS and loss by training step", "step", gradient_ics=ics, loss=loss),
     )
 
 
@@ -76,25 +77,25 @@ def title(training: str) -> str:
     return f"{ACTIVATIONS[settings['activation']]}, rate {settings['lr']:g}"
 
 
-def _lines(of: Any, claims: ClaimsData, measure: str, level: float) -> Lines:
-    found = {name: of(claims.measurements, name, measure, level) for name in TRAININGS}
-    return {name: lines for name, lines in found.items() if lines}
+def _lines(claims: ClaimsData, measure: str, axis: str, level: float) -> Lines:
+    found = {name: lines(claims.measurements, name, measure, axis, level) for name in TRAININGS}
+    return {name: of for name, of in found.items() if of}
 
 
 def _panels(lines: Lines, columns: Lines) -> list[Sequence[Line]]:
     return [lines.get(name, []) for name in columns]
 
 
-def _ratios(lines: Lines) -> list[float]:
-    """Return by training the mean with batch normalisation over that without."""
+def _both(lines: Lines) -> list[tuple[Line, Line]]:
+    """Return the lines with and without batch normalisation, of the trainings that have both."""
+    of_arms = [{line.arm: line for line in of} for of in lines.values()]
     bn, none = DEFAULT_ARMS
-    both = [(by_arm(of, bn), by_arm(of, none)) for of in lines.values()]
-    return [one.average / other.average for one, other in both if one and other and other.average > 0]
+    return [(of[bn], of[none]) for of in of_arms if {bn, none} <= of.keys()]
 
 
 def _headline(text: str, lines: Lines) -> str:
-    """Return the range of the ratios over the trainings in a text."""
-    ratios = _ratios(lines)
+    """Return the range over the trainings of the ratio of both arms' means in a text."""
+    ratios = [one.average / other.average for one, other in _both(lines) if other.average > 0]
     ends = [*dict.fromkeys(_short(pick(ratios)) for pick in (min, max))] if ratios else []
     return text.format("–".join(ends)) if ends else "Measured in one arm alone: there is nothing to compare"
 
@@ -106,8 +107,7 @@ def _short(ratio: float) -> str:
 
 def _progress(loss: Lines) -> str:
     """Return in how many trainings the loss ends lower with batch normalisation."""
-    ends = [(by_arm(of, DEFAULT_ARMS[0]), by_arm(of, DEFAULT_ARMS[1])) for of in loss.values()]
-    both = [(one.mean[-1], other.mean[-1]) for one, other in ends if one and other]
+    both = [(one.mean[-1], other.mean[-1]) for one, other in _both(loss)]
     n = sum(one < other for one, other in both)
     return f"; the loss ends lower with BN than without in {n} of {len(both)}" if both else ""
 

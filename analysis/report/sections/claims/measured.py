@@ -21,10 +21,12 @@ def table(claims: ClaimsData, level: float) -> Table | None:
         text_column("arm", "arm"),
         text_column("statistics", "mode"),
         Column("mean [interval]", _shown, ("mean", "mean_low", "mean_high")),
-        count_column("seeds", "n"),
+        count_column("seeds or splits", "n"),
     ]
-    intervals = f"{fmt.level(level)} intervals, pointwise"
-    caption = f"What the probes measured: means over seeds, of all layers and steps, with {intervals}"
+    caption = (
+        f"What the probes measured: means over seeds, of all layers and steps, with {fmt.level(level)} intervals,"
+        " pointwise; those of gradient ICS are geometric"
+    )
     return Table(MEASURED, caption, columns, [*map(_row, found)]) if found else None
 
 
@@ -33,7 +35,7 @@ def _row(of: Measurement) -> dict[str, Any]:
     return {
         "experiment": of.experiment, "about": PROBES[of.experiment].about if of.experiment in PROBES else "",
         "measure": of.measure, "condition": of.condition, "arm": arm, "mode": of.mode, "mean": of.value.estimate,
-        "mean_low": of.value.low, "mean_high": of.value.high, "n": of.n,
+        "mean_low": of.value.low, "mean_high": of.value.high, "n": of.value.n,
     }  # fmt: skip
 
 

@@ -6,31 +6,33 @@ from analysis.findings.results import Results
 from study.spec.claims.experiments import PROBES
 from study.spec.claims.rows import Row
 
-CATS, DRIFT, GRADIENT, DEPTH, AFFINE, NUMBERS = (
-    f"claims-{name}" for name in ("cats", "drift", "gradient", "depth", "affine", "numbers")
+CATS, CATS_WEAK, DRIFT, GRADIENT, DEPTH, AFFINE, NUMBERS = (
+    f"claims-{name}" for name in ("cats", "cats-weak", "drift", "gradient", "depth", "affine", "numbers")
 )
 """Names of the section's figures."""
 MEASURED = "claims-measured"
+TRAININGS = ("drift-relu", "drift-relu-slow", "drift-tanh")
+"""The probes of a training, drawn side by side."""
 FIGURES = {
-    3: CATS, 4: DRIFT, 5: DRIFT, 6: DEPTH, 7: DRIFT, "7c": GRADIENT, "7d-gradient": GRADIENT, "7d-relu": DEPTH,
-    "7d-tanh": DEPTH, "7d-sigmoid": DEPTH, 9: AFFINE, 13: NUMBERS, 14: NUMBERS,
+    "cats-answers": CATS, "cats-weak-answers": CATS_WEAK, "depth": DEPTH, "depth-kaiming": DEPTH,
+    "depth-xavier": DEPTH, "affine": AFFINE, **dict.fromkeys(TRAININGS, DRIFT),
 }  # fmt: skip
-"""By claim, or by what a row's key begins with."""
+"""By the last experiment of a row."""
+OF_GRADIENTS = ("7c", "7d-gradient")
 INFERENCE = ("2a", "12")
-"""What the keys of rows begin with whose evidence is that of the inference modes."""
+"""What the keys of rows begin with whose evidence is another figure, and the section on the inference modes."""
 STUDIES = "studies/"
 """What the place of a row begins with whose evidence is a sub-study's own report."""
-WORDS = {
-    "figure": "figure", "table": "measurements", "inference": "Batch norm at test time",
-}  # fmt: skip
+WORDS = {"figure": "figure", "table": "measurements", "inference": "Batch norm at test time"}
 """What links say, by what a place begins with."""
 
 
 def place(row: Row, results: Results, drawn: Collection[str]) -> str:
     """Return the anchor of a row's evidence on the page, or the folder of its sub-study; ``drawn`` are the names of the
     section's figures and tables that there are."""
-    keys = sorted((key for key in FIGURES if isinstance(key, str) and row.key.startswith(key)), key=len)
-    figure = FIGURES.get(keys[-1] if keys else row.claim)
+    figure = GRADIENT if row.key.startswith(OF_GRADIENTS) else FIGURES.get(row.experiments[-1])
+    if row.rule.kind == "reported":
+        figure = NUMBERS
     if figure in drawn:
         return f"figure-{figure}"
     if row.key.startswith(INFERENCE) and results.modes is not None:

@@ -11,7 +11,7 @@ from scipy import stats
 
 from analysis.findings.claims.estimates import Auc, Binary, BySeed, Estimate, Exact, Prediction
 from analysis.findings.claims.estimators import ESTIMATORS
-from analysis.findings.claims.from_studies import cross_fitted, mode_points, slope
+from analysis.findings.claims.from_studies import at_rate_of_the_others, mode_points, slope
 from analysis.records.claims import ClaimsData, NotRunYet
 from study.spec.claims.experiments import DEPTHS
 from study.spec.claims.rows import OTHERS, ROWS, SEEDS
@@ -45,7 +45,7 @@ def test_an_estimate_fits_the_family_of_its_row_and_has_its_seeds(key: str, clai
     assert isinstance(found, kinds.get(ROWS[key].family, (Auc, Exact)))
     if ROWS[key].family == SEEDS:
         assert isinstance(found, BySeed)
-        assert [*found.values.index] == [*claimed.seeds]
+        assert {*found.values.index} >= {*claimed.seeds}
 
 
 TRUE = {
@@ -95,7 +95,7 @@ def test_a_slope_is_least_squares() -> None:
 def test_a_rate_is_chosen_by_the_other_seeds() -> None:
     """The first column is best over all, and on the others than the first seed the second is."""
     scores = pd.DataFrame({0.001: [9.0, 1.0, 1.0], 0.01: [2.0, 2.0, 2.0]}, index=[0, 1, 2])
-    assert cross_fitted(scores).tolist() == [2.0, 1.0, 1.0]
+    assert at_rate_of_the_others(scores).tolist() == [2.0, 1.0, 1.0]
 
 
 def test_each_arm_has_its_own_rate() -> None:

@@ -1,6 +1,6 @@
 """Lines by layer and step, answers of the cats, accuracy by depth, images left out: what was planted comes out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from analysis.findings.claims.cats import answers, pictures
-from analysis.findings.claims.curves import by_arm, by_layer, by_step
+from analysis.findings.claims.curves import Line, lines
 from analysis.findings.claims.depth import affine_panels, depth_panels
 from analysis.findings.claims.left_out import left_out
 from analysis.findings.claims.measured import measured
@@ -33,9 +33,13 @@ def of_layers(values: np.ndarray, arm: str = "bn") -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def of_arm(lines: Sequence[Line], arm: str) -> Line | None:
+    return next((line for line in lines if line.arm == arm), None)
+
+
 def test_a_line_by_layer_averages_the_steps_of_a_seed_first_and_its_band_is_that_of_the_seeds() -> None:
     values = np.random.default_rng(0).random((8, 4, 5))
-    (line,) = by_layer(of_layers(values), "drift-relu", "drift", 0.95)
+    (line,) = lines(of_layers(values), "drift-relu", "drift", "layer", 0.95)
     expected = simultaneous(values.mean(2), 0.95)
     assert line.at == [1, 2, 3, 4]
     assert np.allclose(line.mean, values.mean((0, 2)))
@@ -46,38 +50,38 @@ def test_a_line_by_layer_averages_the_steps_of_a_seed_first_and_its_band_is_that
 
 def test_a_line_by_step_averages_the_layers_and_needs_none() -> None:
     values = np.random.default_rng(0).random((8, 4, 5))
-    (line,) = by_step(of_layers(values), "drift-relu", "drift", 0.95)
+    (line,) = lines(of_layers(values), "drift-relu", "drift", "step", 0.95)
     assert np.allclose(line.mean, values.mean((0, 1)))
-    (loss,) = by_step(of_layers(values[:, :1]).assign(layer=None), "drift-relu", "drift", 0.95)
+    (loss,) = lines(of_layers(values[:, :1]).assign(layer=None), "drift-relu", "drift", "step", 0.95)
     assert np.allclose(loss.mean, values[:, 0].mean(0))
 
 
 def test_a_seed_without_a_value_is_left_out_of_the_whole_line() -> None:
     values = np.random.default_rng(0).random((8, 4, 5))
     values[3, 2] = np.nan
-    (line,) = by_layer(of_layers(values), "drift-relu", "drift", 0.95)
+    (line,) = lines(of_layers(values), "drift-relu", "drift", "layer", 0.95)
     assert line.n == 7
     assert np.allclose(line.mean, np.delete(values, 3, 0).mean((0, 2)))
     values[5, 1, 0] = np.nan  # a layer without live units at one step has no mean over the steps
-    (line,) = by_layer(of_layers(values), "drift-relu", "drift", 0.95)
+    (line,) = lines(of_layers(values), "drift-relu", "drift", "layer", 0.95)
     assert line.n == 6
 
 
 def test_each_arm_has_its_own_line_and_arms_exchanged_exchange_theirs() -> None:
     plain, turned = (
-        by_layer(planted_ledger.measurements(exchange), "drift-relu", "drift", 0.95)
+        lines(planted_ledger.measurements(exchange), "drift-relu", "drift", "layer", 0.95)
         for exchange in (None, planted_ledger.EXCHANGED)
     )
     assert {line.arm for line in plain} == {"no_bn", "bn", "noisy"}
-    mine, theirs = by_arm(plain, "bn"), by_arm(turned, "no_bn")
+    mine, theirs = of_arm(plain, "bn"), of_arm(turned, "no_bn")
     assert mine
     assert theirs
     assert mine.mean == theirs.mean
-    assert by_arm(plain, "layer") is None
+    assert of_arm(plain, "layer") is None
 
 
 def test_what_was_not_measured_has_no_line() -> None:
-    assert by_layer(planted_ledger.measurements().iloc[:0], "drift-relu", "drift", 0.95) == []
+    assert lines(planted_ledger.measurements().iloc[:0], "drift-relu", "drift", "layer", 0.95) == []
 
 
 def test_the_answers_are_those_of_an_arm_a_mode_and_a_background() -> None:
@@ -107,7 +111,7 @@ def test_accuracy_by_depth_is_that_of_each_activation_arm_and_first_weights(tmp_
     panels = {(panel.activation, panel.weights): panel for panel in depth_panels(claims, 0.95)}
     assert list(panels)[:3] == [("relu", "torch"), ("tanh", "torch"), ("sigmoid", "torch")]
     assert {weights for _, weights in panels} == {"torch", "kaiming", "xavier"}
-    none = by_arm(panels["tanh", "torch"].lines, "no_bn")
+    none = of_arm(panels["tanh", "torch"].lines, "no_bn")
     assert none
     assert none.at == [2, 5, 10]
     assert none.mean[-1] == pytest.approx(0.955 - 0.078 * 8 + 0.0025, abs=1e-4)
@@ -132,7 +136,19 @@ def test_the_images_left_out_change_an_accuracy_by_what_they_are_wrong(tmp_path:
 def test_measurements_in_short_are_means_over_seeds() -> None:
     values = np.random.default_rng(0).random((8, 4, 5))
     (found,) = measured(of_layers(values), 0.95)
-    assert found.n == 8
+    assert found.value.n == 8
     assert found.value.estimate == pytest.approx(values.mean())
     (one,) = measured(of_layers(values[:1, :1, :1]).assign(seed=None), 0.95)
-    assert (one.n, one.value.estimate) == (1, pytest.approx(values[0, 0, 0]))
+    assert (one.value.n, one.value.estimate) == (1, pytest.approx(values[0, 0, 0]))
+
+
+def test_gradient_ics_in_short_has_the_geometric_mean_as_its_rows_have() -> None:
+    values = np.random.default_rng(0).lognormal(size=(8, 4, 5))
+    (found,) = measured(of_layers(values).assign(measure="gradient_l2"), 0.95)
+    assert found.value.estimate == pytest.approx(np.exp(np.log(values).mean()))
+    assert found.value.low < found.value.estimate < found.value.high
+
+
+def test_splits_of_the_same_images_have_no_interval() -> None:
+    (found,) = measured(of_layers(np.full((5, 1, 1), 0.5)).assign(experiment="two-sample", measure="auc"), 0.95)
+    assert (found.value.n, found.value.estimate, np.isnan(found.value.low)) == (5, 0.5, True)
