@@ -35,7 +35,6 @@ REGISTRY: Registry = {
     "row-reversal": _here("row_reversal", 1),
     "two-sample": _here("two_sample", 1.5),
     "shift-size": _here("shift_size", 1.5),
-    "swaps": _here("swaps", 0.2),
     "single-image": _here("single_image", 1.5),
     "cats-answers": _here("cats_answers", 2),
     "cats-weak-answers": _here("cats_answers", 2),

@@ -206,8 +206,16 @@ def _ablation(world: World, seeds: Sequence[int], noise: Callable[[], float]) ->
         }
         for (arm, mode, off), seed, (shift, severity) in product(ways, seeds, [("clean", 0), *product(SHIFTS, LEVELS)])
     ]  # fmt: skip
+    swaps = [
+        {
+            "arm": "bn", "seed": seed, "eval_batch_size": 8, "n_swapped": k,
+            "mean_change": (world.swaps["mean_ratio"] + noise() / 100) * (2 * k) ** 0.5 / 8,
+            "flip_rate": world.swaps["flips"] + (noise() / 100 if world.swaps["flips"] else 0.0),
+        }
+        for seed, k in product(seeds, (1, 2))
+    ]  # fmt: skip
     empty = pd.DataFrame()
-    return Ablation(pd.DataFrame(rows), empty, empty, empty)
+    return Ablation(pd.DataFrame(rows), pd.DataFrame(swaps), empty, empty)
 
 
 # --- probes
@@ -265,8 +273,6 @@ def _networks(world: World, seeds: Sequence[int], noise: Callable[[], float]) ->
         for arm, shift, severity in product(("bn", "no_bn"), SHIFTS, LEVELS):
             moved = severity + 0.1 * SHIFTS.index(shift) + noise()
             yield _row("shift-size", "shift", moved, condition=f"{shift}_{severity}", arm=arm, seed=seed)
-        for measure, value in world.swaps.items():
-            yield _row("swaps", measure, value + (noise() / 100 if value else 0.0), arm="bn", seed=seed)
         yield _row("single-image", "flips", world.flips * (seed == 3), arm="bn", seed=seed)
         for arm, mode in product(("bn", "bn_no_bias"), ("running", "population")):
             yield _row("row-reversal", "flips", world.flips, arm=arm, mode=mode, seed=seed)

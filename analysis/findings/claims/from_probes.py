@@ -87,13 +87,6 @@ def cats_gap(data: ClaimsData, experiment: str, condition: str) -> BySeed:
     return BySeed(100 * (with_bn - without))
 
 
-# --- 10: two batches of one image
-
-
-def of_swaps(data: ClaimsData, measure: str, less: float = 0.0) -> BySeed:
-    return BySeed(by_seed(data, "swaps", measure, arm=BN) - less)
-
-
 # --- 16: time to accuracy
 
 
@@ -173,8 +166,6 @@ ESTIMATORS: Estimators = {
     "3b-weak": partial(cats_gap, experiment="cats-weak-answers", condition="absent"),
     "3b-swapped": partial(cats_gap, experiment="cats-weak-answers", condition="swapped"),
     "8": largest_error,
-    "10a": partial(of_swaps, measure="mean_ratio", less=1.0),
-    "10b": partial(of_swaps, measure="flips"),
     "11": partial(counted, experiment="single-image", measure="flips", n_unit="networks", arm=BN),
     "16": steps_to_accuracy,
     "17a": partial(counted, experiment="repeat", measure="differing_bits", n_unit="runs"),

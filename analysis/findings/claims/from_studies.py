@@ -5,6 +5,7 @@ Accuracies are in points of 100. A run that diverged scores chance, as everywher
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from math import sqrt
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,8 @@ from study.spec.inference.modes import CLEAN
 (BN, NO_BN), NOISY = DEFAULT_ARMS, "noisy"
 DEEPEST = max(DEPTHS)
 KEY = ["shift", "severity"]
+BATCH, REPLACED = 8, 2
+"""The tutorial's two batches of eight, which share all but two."""
 
 
 # --- of outcomes
@@ -158,6 +161,28 @@ def averages_of_all_training(data: ClaimsData) -> BySeed:
     return BySeed(mode_points(data, BN, "cumulative_all")[CLEAN] - mode_points(data, NO_BN, "none")[CLEAN])
 
 
+def replaced(data: ClaimsData, column: str) -> pd.Series:
+    """Return by shared seed what changes where REPLACED of the companions in a batch of BATCH are replaced, a column of
+    ``swaps.parquet``; NaN where a run diverged. NotRunYet where a network was not evaluated."""
+    study, table = data.complete("post"), data.ablation("post").swaps
+    inside = (table.arm == BN) & (table.eval_batch_size == BATCH) & (table.n_swapped == REPLACED)
+    values = table[inside].set_index("seed")[column].reindex([*data.seeds])
+    diverged = runs_of(study, BN).diverged.reindex(values.index).astype(bool)
+    if values[~diverged].isna().any():
+        raise NotRunYet(f"{int(values.notna().sum())} of {len(values)} networks have been asked in two batches")
+    return values
+
+
+def moved_mean(data: ClaimsData) -> BySeed:
+    """10a: over what chance alone gives, sqrt(2 k) / m for k of m images, less 1."""
+    return BySeed(replaced(data, "mean_change") / (sqrt(2 * REPLACED) / BATCH) - 1)
+
+
+def moved_class(data: ClaimsData) -> BySeed:
+    """10b: the share of images whose class changes."""
+    return BySeed(replaced(data, "flip_rate"))
+
+
 def _by_activation(row: str, make: Callable[..., Estimate]) -> Estimators:
     return {f"{row}-{activation}": partial(make, activation=activation) for activation in ALL}
 
@@ -179,6 +204,8 @@ ESTIMATORS: Estimators = {
         for depth in (2, DEEPEST)
         for activation in ALL
     },
+    "10a": moved_mean,
+    "10b": moved_class,
     "12a": partial(against_population, mode="cumulative_all"),
     "12b": partial(against_population, mode="cumulative_last"),
     "12c": partial(against_population, mode="precise"),

@@ -249,7 +249,6 @@ PROBES = {
         Probe("row-reversal", "the rows of every batch reversed", each_seed, settings={"steps": 60}),
         Probe("two-sample", "classifiers that tell two sets of images apart", pairs_of_sets),
         Probe("shift-size", "how far corruptions shift the first layer", corruptions, of=("post",)),
-        Probe("swaps", "two of seven companions replaced, drawn by seed", each_seed, of=("post",)),
         Probe("single-image", "an image alone and in a batch", each_seed, of=("post",)),
         Probe("cats-answers", "answers under other backgrounds", each_seed, of=("cats",), settings={"study": STRONG}),
         Probe(

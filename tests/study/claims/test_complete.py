@@ -207,8 +207,8 @@ def test_an_experiment_runs_where_a_row_that_is_asked_needs_it() -> None:
     fixed = Fixed.begin(digits, everything, 0.05)
     impossible = {key for key, experiment in EXPERIMENTS.items() if experiment.why_not(digits)}
     assert {*fixed.experiments} == {*EXPERIMENTS} - impossible
-    assert "post" in Fixed.begin(digits, only("post", "swaps"), 0.05).experiments
-    alone = Fixed.begin(digits, only("swaps"), 0.05)  # whose networks are left out
+    assert "post" in Fixed.begin(digits, only("post", "single-image"), 0.05).experiments
+    alone = Fixed.begin(digits, only("single-image"), 0.05)  # whose networks are left out
     assert not {*alone.experiments}
     assert all(alone.why_not(row) for row in alone.rows)
 

@@ -19,7 +19,7 @@ FIGURES = {
 }  # fmt: skip
 """By the last experiment of a row."""
 OF_GRADIENTS = ("7c", "7d-gradient")
-INFERENCE = ("2a", "12")
+INFERENCE = ("2a", "10", "12")
 """What the keys of rows begin with whose evidence is another figure, and the section on the inference modes."""
 STUDIES = "studies/"
 """What the place of a row begins with whose evidence is a sub-study's own report."""
