@@ -4,7 +4,7 @@ The oracle of every engine and the yardstick of every benchmark: it shares with 
 and the values of activation and optimiser. Read it to know what the study trains.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 import torch
@@ -64,15 +64,19 @@ def one_pass(
         yield loss.detach()
 
 
-def train(design: Design, run: Run, data: Dataset) -> Iterator[tuple[Network, Tensor]]:
+def train(
+    design: Design, run: Run, data: Dataset, arrange: Callable[[Tensor], Tensor] = lambda rows: rows
+) -> Iterator[tuple[Network, Tensor]]:
     """Yield (network, loss of its batch before the update) after each step; precision from the data, of which the run's
-    cell makes what it trains on."""
+    cell makes what it trains on. ``arrange`` may put the images of an epoch's batches (steps, batch) in another order.
+    """
     data = variant(data, run.cell)
     network = Network(design, run).to(data.train.images.dtype)
     optimiser = optimisers.twin(optimisers.for_cell(run.cell), network.parameters(), run.cell.lr)
-    n_images, batch_size = len(data.train.labels), run.cell.batch_size
+    n_images, batch_size = len(data.train.labels), int(run.cell.batch_size)
     for epoch in range(1, design.epochs + 1):
         order = random_streams.image_order(design.order_seed(run.seed), epoch, n_images)
+        order = arrange(order[: n_images // batch_size * batch_size].view(-1, batch_size)).flatten()
         for loss in one_pass(network, optimiser, data.train.images, data.train.labels, order, batch_size):
             yield network, loss
 

@@ -11,15 +11,13 @@ chooses: the batch's own mean takes it away, a running average lags behind it. `
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 
-import torch
 from torch import Tensor
 
 from study.claims.measuring import Context, Measured
 from study.data.dataset import Dataset
-from study.engine import optimisers
-from study.engine.random_streams import image_order
-from study.engine.reference import Network, one_pass
+from study.engine.reference import train
 from study.inference.metrics import predicted_labels
 from study.inference.modes import FixedStatistics
 from study.inference.stacked import Stacked
@@ -32,7 +30,7 @@ MODES = ("running", "population")
 
 State = Mapping[str, Tensor]
 Arrange = Callable[[Tensor], Tensor]
-"""From the images' rows of all batches (steps, batch) to those in the order in which a batch has them."""
+"""From the images' rows of an epoch's batches (steps, batch) to those in the order in which a batch has them."""
 
 
 def measure(unit: str, context: Context) -> Sequence[Measured]:
@@ -54,20 +52,8 @@ def of_run(design: Design, run: Run, context: Context, arrange: Arrange) -> list
 
 def trained(design: Design, run: Run, data: Dataset, n_steps: int, arrange: Arrange) -> State:
     """Return the tensors of a run's network in torch.nn after ``n_steps``."""
-    network = Network(design, run)
-    optimiser = optimisers.twin(optimisers.for_cell(run.cell), network.parameters(), run.cell.lr)
-    order = arrange(_batches(design, run, len(data.train.labels), n_steps)).flatten()
-    for _ in one_pass(network, optimiser, data.train.images, data.train.labels, order, run.cell.batch_size):
-        pass
+    *_, (network, _) = islice(train(design, run, data, arrange), n_steps)
     return network.state_dict()
-
-
-def _batches(design: Design, run: Run, n_images: int, n_steps: int) -> Tensor:
-    """Return the rows (steps, batch) of the images of the first steps, through as many epochs as they take."""
-    size, seed = int(run.cell.batch_size), design.order_seed(run.seed)
-    an_epoch = n_images // size
-    orders = [image_order(seed, epoch + 1, n_images) for epoch in range(-(-n_steps // an_epoch))]
-    return torch.cat([order[: an_epoch * size].view(-1, size) for order in orders])[:n_steps]
 
 
 def flips(design: Design, run: Run, data: Dataset, states: Sequence[State]) -> dict[str, int]:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from study.claims.probes.row_reversal import ARMS, _batches, measure, of_run, trained
+from study.claims.probes.row_reversal import ARMS, measure, of_run, trained
 from study.spec.claims.experiments import PROBES, STUDIES, Extent
 from study.spec.design import Design
 from study.spec.runs import Run
@@ -39,13 +39,21 @@ def test_the_cells_are_the_tutorials() -> None:
     assert {run.cell for run in DESIGN.grid} == {*STUDIES["post"].design(DIGITS, TWO_SEEDS).cells}
 
 
-def test_reversed_batches_hold_the_same_images() -> None:
-    rows = _batches(DESIGN, run_of("bn"), DIGITS.n_train, STEPS)
-    assert rows.shape == (STEPS, 32)
+def test_reversed_batches_hold_the_same_images(context_of: ContextOf) -> None:
+    """Of every step of the training, through more than an epoch."""
+    seen: list[Tensor] = []
+
+    def watched(rows: Tensor) -> Tensor:
+        seen.extend((rows, reverse(rows)))
+        return reverse(rows)
+
+    trained(DESIGN, run_of("bn"), context_of("row-reversal").images, STEPS, watched)
     an_epoch = DIGITS.n_train // 32
-    assert len({*rows[:an_epoch].flatten().tolist()}) == an_epoch * 32
-    assert torch.equal(reverse(rows).sort(1).values, rows.sort(1).values)
-    assert not torch.equal(reverse(rows), rows)
+    assert [rows.shape for rows in seen] == [(an_epoch, 32)] * 4
+    for rows, reversed_rows in zip(seen[::2], seen[1::2], strict=True):
+        assert len({*rows.flatten().tolist()}) == an_epoch * 32
+        assert torch.equal(reversed_rows.sort(1).values, rows.sort(1).values)
+        assert not torch.equal(reversed_rows, rows)
 
 
 @pytest.mark.parametrize("arm", ARMS)
