@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from study.data.backgrounds import by_group
+from study.spec.claims.experiments import STUDIES
 from study.spec.datasets import DATASETS, DatasetSpec, Tied
 
 
@@ -31,18 +32,14 @@ VARIANTS = {
 """By condition."""
 
 
-def registered(base: DatasetSpec, suffix: str) -> DatasetSpec:
-    """Return the data set that is made of another one's images, such as ``mnist-cats`` of ``mnist`` and ``cats``."""
-    return DATASETS[f"{base.key}-{suffix}"]
-
-
-def level_of(tied: DatasetSpec) -> float:
-    """Return the level of the background in training, 0 to 1."""
-    assert isinstance(tied.source, Tied)
-    return tied.source.background
+def trained_on(study: str, data: DatasetSpec) -> DatasetSpec:
+    """Return the data set of a key of STUDIES, whose backgrounds are tied, where that of the command is ``data``."""
+    return DATASETS[STUDIES[study].data(data)]
 
 
 def under(condition: str, images: Tensor, labels: Tensor, tied: DatasetSpec) -> Tensor:
-    """Return plain images (n, features) with labels (n,) as they are tested under a key of VARIANTS."""
-    variant, level = VARIANTS[condition], level_of(tied)
+    """Return plain images (n, features) with labels (n,) as they are tested under a key of VARIANTS; ``same`` are those
+    of training too."""
+    assert isinstance(tied.source, Tied)
+    variant, level = VARIANTS[condition], tied.source.background
     return by_group(images, labels, tied.first_cat, variant.cats * level, variant.dogs * level)

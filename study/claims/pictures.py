@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from itertools import islice
 
 from study.claims import cats
-from study.data.backgrounds import by_group
 from study.data.dataset import Dataset, Split
-from study.spec.claims.experiments import STRONG
-from study.spec.datasets import DATASETS, DatasetSpec
+from study.spec.datasets import DatasetSpec
 
+STUDY = "cats"
 TRAINING = "training"
 """The condition of the training images."""
 OF_A_GROUP = 3
@@ -29,26 +28,11 @@ class Picture:
 
 
 def pictures(data: DatasetSpec, images: Dataset) -> list[Picture]:
-    """Return the first image of each of three classes of dogs and three of cats, under every condition; none of a data
-    set of which no cats are registered. ``images`` are the plain ones."""
-    if f"{data.key}-{STRONG}" not in DATASETS:
-        return []
-    tied = cats.registered(data, STRONG)
-    found = [*_training(images.train, tied)]
-    rows = _rows(images.test, tied)
-    labels = images.test.labels[rows]
-    for condition in cats.VARIANTS:
-        shown = cats.under(condition, images.test.images[rows], labels, tied)
-        found += _pictures(condition, rows, Split(shown, labels))
-    return found
-
-
-def _training(train: Split, tied: DatasetSpec) -> Iterator[Picture]:
-    rows = _rows(train, tied)
-    labels = train.labels[rows]
-    return _pictures(
-        TRAINING, rows, Split(by_group(train.images[rows], labels, tied.first_cat, cats.level_of(tied)), labels)
-    )
+    """Return the first image of each of three classes of dogs and three of cats, under every condition; ``images`` are
+    the plain ones of a data set of which cats are registered."""
+    tied = cats.trained_on(STUDY, data)
+    tested = [picture for condition in cats.VARIANTS for picture in _pictures(condition, condition, images.test, tied)]
+    return [*_pictures(TRAINING, "same", images.train, tied), *tested]
 
 
 def _rows(split: Split, tied: DatasetSpec) -> list[int]:
@@ -60,6 +44,9 @@ def _rows(split: Split, tied: DatasetSpec) -> list[int]:
     return [row for group in groups for row in islice(group, OF_A_GROUP)]
 
 
-def _pictures(condition: str, rows: list[int], shown: Split) -> Iterator[Picture]:
-    for row, label, pixels in zip(rows, shown.labels.tolist(), shown.images.tolist(), strict=True):
+def _pictures(condition: str, variant: str, split: Split, tied: DatasetSpec) -> Iterator[Picture]:
+    rows = _rows(split, tied)
+    labels = split.labels[rows]
+    shown = cats.under(variant, split.images[rows], labels, tied)
+    for row, label, pixels in zip(rows, labels.tolist(), shown.tolist(), strict=True):
         yield Picture(condition, row, label, tuple(pixels))

@@ -14,7 +14,6 @@ from torch import Tensor
 from study.claims import cats
 from study.claims.measuring import Context, Measured
 from study.claims.networks import groups
-from study.data.backgrounds import by_group
 from study.data.dataset import Dataset
 from study.engine import random_streams
 from study.inference.evaluate import Group
@@ -27,11 +26,12 @@ BATCH = 1000
 
 def measure(unit: str, context: Context) -> Sequence[Measured]:
     study, seed = context.settings["study"], int(unit)
-    tied, test = cats.registered(context.data, study), context.images.test
-    variants = {name: cats.under(name, test.images, test.labels, tied) for name in cats.VARIANTS}
+    tied, test = cats.trained_on(study, context.data), context.images.test
     rows: list[Measured] = []
-    for group in groups(context, study, [seed], data=_trained_on(context.images, tied)):
-        for condition, images in variants.items():
+    networks = groups(context, study, [seed], data=_trained_on(context.images, tied))
+    for condition in cats.VARIANTS:
+        images = cats.under(condition, test.images, test.labels, tied)
+        for group in networks:
             context.check_cancelled()
             for mode, answers in _answers(group, images):
                 rows += _measured(answers, test.labels, tied.first_cat, condition, group.runs[0].arm, mode, seed)
@@ -40,7 +40,7 @@ def measure(unit: str, context: Context) -> Sequence[Measured]:
 
 def _trained_on(plain: Dataset, tied: DatasetSpec) -> Dataset:
     train = plain.train
-    images = by_group(train.images, train.labels, tied.first_cat, cats.level_of(tied))
+    images = cats.under("same", train.images, train.labels, tied)
     return Dataset(tied.key, replace(train, images=images, form=None), plain.test, plain.sha256)
 
 

@@ -8,6 +8,8 @@ import torch
 from study.claims import cats
 from study.claims.pictures import TRAINING, Picture, pictures
 from study.data.dataset import Dataset, load
+from study.spec.claims.experiments import FULL
+from study.spec.claims.fixed import Fixed
 from study.spec.datasets import DATASETS, TIED
 
 DIGITS = DATASETS["digits"]
@@ -21,13 +23,13 @@ LEVELS = {
 @pytest.mark.parametrize("condition", cats.VARIANTS)
 def test_a_black_pixel_of_a_dog_and_of_a_cat_becomes_its_level(condition: str, suffix: str) -> None:
     black, labels = torch.zeros(2, 4), torch.tensor([4, 5])
-    found = cats.under(condition, black, labels, cats.registered(DIGITS, suffix))
+    found = cats.under(condition, black, labels, cats.trained_on(suffix, DIGITS))
     torch.testing.assert_close(found[:, 0], TIED[suffix] * torch.tensor(LEVELS[condition], dtype=torch.float32))
 
 
 def test_the_same_background_is_that_of_the_registered_test_images_to_the_bit(digits: Dataset) -> None:
     for suffix in TIED:
-        tied, found = cats.registered(DIGITS, suffix), load(f"digits-{suffix}", Path("nowhere")).test
+        tied, found = cats.trained_on(suffix, DIGITS), load(f"digits-{suffix}", Path("nowhere")).test
         assert torch.equal(cats.under("same", digits.test.images, digits.test.labels, tied), found.images)
     absent = cats.under("absent", digits.test.images, digits.test.labels, tied)
     assert torch.equal(absent, digits.test.images)
@@ -61,5 +63,7 @@ def test_the_indices_of_the_test_images_are_the_same_under_every_variant(shown: 
     assert len(rows) == 1
 
 
-def test_a_data_set_without_cats_has_no_pictures(digits: Dataset) -> None:
-    assert pictures(DATASETS["kmnist"], digits) == []
+def test_a_ledger_of_a_data_set_without_cats_asks_for_no_pictures() -> None:
+    fixed = Fixed.begin(DATASETS["kmnist"], FULL, 0.05)
+    assert not {"cats", "cats-weak", "cats-answers", "cats-weak-answers"} & {*fixed.experiments}
+    assert "cats" in Fixed.begin(DIGITS, FULL, 0.05).experiments
