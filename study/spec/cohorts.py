@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import product
+from typing import Self
 
 from study.spec.design import Design
 from study.spec.factors import Cell
@@ -24,6 +25,11 @@ class Cohort:
     cells: tuple[Cell, ...]
     arms: tuple[str, ...]
     seeds: tuple[int, ...]
+
+    @classmethod
+    def whole(cls, design: Design) -> Self:
+        """Return all runs of a grid whose cells stack."""
+        return cls(tuple(design.cells), tuple(design.arms), tuple(design.seeds))
 
     @property
     def runs(self) -> list[Run]:

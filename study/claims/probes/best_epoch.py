@@ -25,8 +25,7 @@ from study.spec.tuning.trial_design import TrialDesign
 def measure(unit: str, context: Context) -> Sequence[Measured]:
     first, last = map(int, unit.split("-"))
     design, data = _design(context, range(first, last + 1)), with_held_out(context.images)
-    (cell,), n_test = design.cells, len(context.images.test.labels)
-    cohort = Cohort((cell,), tuple(design.arms), tuple(design.seeds))
+    cohort, n_test = Cohort.whole(design), len(context.images.test.labels)
     rows = []
     for epoch, correct in enumerate(by_epoch(design, cohort, data, context), start=1):
         for run, own in zip(cohort.runs, correct, strict=True):

@@ -54,7 +54,7 @@ def measure(unit: str, context: Context) -> Sequence[Measured]:
         arms=(unit,), batch_sizes=(BATCH,), lrs=(settings["lr"],), seeds=range(context.extent.seeds),
         hidden=(WIDTH,) * DEPTH, vary={"activation": (settings["activation"],)},
     )  # fmt: skip
-    cohort = Cohort((design.cells[0],), (unit,), tuple(design.seeds))
+    cohort = Cohort.whole(design)
     measuring = Measuring(design, cohort, context, points(settings["steps"], settings["n_points"]))
     first_steps(design, cohort, context.images, settings["steps"], measuring)
     return measuring.rows

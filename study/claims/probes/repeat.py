@@ -28,7 +28,7 @@ def measure(unit: str, context: Context) -> Sequence[Measured]:
     design = STUDIES[STUDY].design(context.data, context.extent)
     (cell,), company = design.cells, replace(design, seeds=SEEDS, lrs=(*design.lrs, ANOTHER_RATE))
     cohorts = [
-        Cohort(tuple(company.cells), tuple(company.arms), tuple(company.seeds)),
+        Cohort.whole(company),
         *(Cohort((cell,), (arm,), (seed,)) for arm in company.arms for seed in SEEDS),
     ]
     together, *alone = train_together(company, cohorts, context.images, make=_trainer(company, context))

@@ -23,7 +23,7 @@ AT_LEAST = 18
 def measure(unit: str, context: Context) -> Sequence[Measured]:
     seeds = range(context.extent.seeds)
     design = Design(context.data, arms=(unit,), seeds=seeds, epochs=1, **REFERENCE_GRID)  # type: ignore[arg-type]
-    cohort = Cohort((design.cells[0],), (unit,), tuple(design.seeds))
+    cohort = Cohort.whole(design)
     n_steps = design.steps_per_epoch(cohort.cell)
     measuring = Measuring(cohort, context, interval(n_steps, context.settings["every"]))
     first_steps(design, cohort, context.images, n_steps, measuring)

@@ -30,7 +30,6 @@ EPOCHS, HIDDEN, BATCH, RATE = 6, 64, 32, 0.01
 LARGEST = 10_000
 """Images of a set."""
 PERMUTATIONS = 9_999
-SEVERITY = 1
 
 Scores = NDArray[np.float64]
 Sets = tuple[Tensor, Tensor]
@@ -68,9 +67,9 @@ def _sets(condition: str, context: Context, draw: Draw) -> Sets:
     # Which half is corrupted is drawn: the file's own halves differ as they are.
     order = draw(len(test))
     rows, others = order[: len(test) // 2], order[len(test) // 2 : len(test) // 2 * 2]
-    name = condition.removesuffix(f"_{SEVERITY}")
+    name, _, severity = condition.rpartition("_")
     labels = context.images.test.labels[others]
-    return test[rows], corrupt(Condition(name, SEVERITY), test[others], labels, form=Form.of(context.data))
+    return test[rows], corrupt(Condition(name, int(severity)), test[others], labels, form=Form.of(context.data))
 
 
 def _two_files(train: Tensor, test: Tensor, draw: Draw) -> Sets:
