@@ -113,9 +113,17 @@ class ClaimsFolder(PartsFolder[LedgerManifest, Part]):
         if manifest is None:
             return None
         fixed = fixed_of(manifest)
+        self.check_parts(fixed)
+        return fixed
+
+    def lacks_manifest(self) -> bool:
+        """Whether sound parts are there without the manifest under which they were made."""
+        return self.read_manifest() is None and any(True for _ in self.sound_parts())
+
+    def check_parts(self, fixed: Fixed) -> None:
+        """Refuse parts that were made under something else than ``fixed``."""
         for _, part in self.sound_parts():
             self._check_fixed(part.fixed, fixed, f"part {part.unit}")
-        return fixed
 
     def check_bound(self) -> None:
         """Refuse a manifest to which no part and no table is bound, and one that says something else than they do: its
@@ -133,8 +141,9 @@ class ClaimsFolder(PartsFolder[LedgerManifest, Part]):
 
     def _check_fixed(self, found: str, fixed: Fixed, what: str) -> None:
         if found != fixed.digest:
+            has = "has" if self.manifest.exists() else "is lost, and this command asks for"
             raise UsageError(
-                f"{self.manifest} has other rows, rules, alpha or experiments than those under which its {what} was"
+                f"{self.manifest} {has} other rows, rules, alpha or experiments than those under which its {what} was"
                 " made: they are fixed before the first run. Restore it, or choose another --study-id."
             )
 
@@ -146,10 +155,12 @@ class ClaimsFolder(PartsFolder[LedgerManifest, Part]):
         facts = {FIXED: fixed.digest, UNIT: unit, N_ROWS: str(len(whole))}
         parts.write(self.parts, unit_id(fixed.digest, unit), whole.replace_schema_metadata(facts))
 
-    def read_parts(self) -> list[Part]:
-        """Return every sound part, by the name of its unit; a StudyError where two disagree on one."""
+    def read_parts(self, fixed: Fixed) -> list[Part]:
+        """Return every sound part, by the name of its unit; a UsageError where one was made under something else, a
+        StudyError where two disagree on a unit."""
         found: dict[str, Part] = {}
         for path, part in self.sound_parts():
+            self._check_fixed(part.fixed, fixed, f"part {part.unit}")
             if found.setdefault(part.unit, part) is not part:
                 raise StudyError(
                     f"two parts of {shown_path(self.path)} hold {part.unit}: measured on different machines? Move one"
@@ -157,9 +168,9 @@ class ClaimsFolder(PartsFolder[LedgerManifest, Part]):
                 )
         return [found[unit] for unit in sorted(found)]
 
-    def done(self) -> set[str]:
-        """Return the units of sound parts."""
-        return {part.unit for part in self.read_parts()}
+    def done(self, fixed: Fixed) -> set[str]:
+        """Return the units of sound parts; errors as of ``read_parts``."""
+        return {part.unit for part in self.read_parts(fixed)}
 
     def read_part(self, path: Path) -> Part | None:
         table = parts.read(path, lambda columns: SCHEMAS[_table_of(columns)])
@@ -174,8 +185,8 @@ class ClaimsFolder(PartsFolder[LedgerManifest, Part]):
 
     def compact(self) -> None:
         """Write the tables: the rows of the parts, sorted. Tables that hold these bytes already are left alone."""
-        manifest, found = self.own_manifest(), self.read_parts()
-        facts = {FIXED: fixed_of(manifest).digest, b"ledger.schema_version": str(LEDGER_VERSION)}
+        fixed = fixed_of(self.own_manifest())
+        found, facts = self.read_parts(fixed), {FIXED: fixed.digest, b"ledger.schema_version": str(LEDGER_VERSION)}
         contents = {}
         for name, schema in SCHEMAS.items():
             rows = [part.rows.replace_schema_metadata() for part in found if part.table == name]

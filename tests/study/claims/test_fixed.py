@@ -56,7 +56,9 @@ def test_what_is_fixed_stands_in_the_manifest_before_anything_is_measured(
     (tmp_path / "fault").touch()
     assert make(tmp_path) == 3
     assert values_of(tmp_path)["rows"] == [row.to_dict() for row in ROWS.values()]
-    assert ClaimsFolder(tmp_path / "claims").done() == {"begun"}
+    folder = ClaimsFolder(tmp_path / "claims")
+    assert (fixed := folder.fixed()) is not None
+    assert folder.done(fixed) == {"begun"}
 
 
 def looser(values: Values) -> None:
@@ -130,6 +132,49 @@ def test_an_experiment_of_another_version_of_the_program_is_refused(
         monkeypatch.setitem(__import__(f"study.spec.claims.{where}", fromlist=["x"]).EXPERIMENTS, "speed", changed)
     assert make(ledger) == 2
     assert "the experiment speed is another in this version" in capsys.readouterr().err
+
+
+def test_a_lost_manifest_is_written_again_where_the_parts_were_made_under_what_is_asked_for(
+    ledger: Path, whole: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The ledger is complete, so that nothing else is to be done."""
+    (ledger / "claims" / "manifest.json").unlink()
+    lost = "manifest.json is lost; it is written again, since the parts were made under what this command asks for"
+    assert make(ledger, "--dry-run") == 0
+    assert re.search(rf"alpha 0.05, as fixed before the first run\n +{lost}\n", capsys.readouterr().out)
+    assert not (ledger / "claims" / "manifest.json").exists()
+    assert make(ledger) == 0
+    assert capsys.readouterr().err == f"Warning: {ledger / 'claims'}: {lost}\n"
+    assert tables(ledger) == tables(whole)
+    made, first = values_of(ledger), values_of(whole)
+    settings = ("rows", "alpha", "extent", "experiments", "tables", "data")
+    assert [made[key] for key in settings] == [first[key] for key in settings]
+    assert make(ledger) == 0
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("options", [("--alpha", "0.01"), ("--seeds", "3"), ("--alpha", "0.01", "--dry-run")])
+def test_a_lost_manifest_gives_way_to_no_other_rules(
+    options: tuple[str, ...], ledger: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (ledger / "claims" / "manifest.json").unlink()
+    before = {path: path.read_bytes() for path in ledger.rglob("*") if path.is_file()}
+    assert make(ledger, *options) == 2
+    told = capsys.readouterr().err
+    assert "manifest.json is lost, and this command asks for other rows, rules, alpha or experiments than" in told
+    assert told.endswith("Restore it, or choose another --study-id.\n")
+    assert told.count("\n") == 1
+    assert {path: path.read_bytes() for path in ledger.rglob("*") if path.is_file()} == before
+
+
+def test_tables_take_no_part_of_other_rules(ledger: Path) -> None:
+    folder, values = ClaimsFolder(ledger / "claims"), values_of(ledger)
+    looser(values)
+    write(ledger, values)
+    with pytest.raises(UsageError, match="under which its part"):
+        folder.compact()
+    with pytest.raises(UsageError, match="under which its part"):
+        folder.done(Fixed.from_dict(values))
 
 
 # --- asked for otherwise
