@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from study.claims.lost import check_manifest
 from study.claims.registry import Registry
 from study.claims.workers import Unit
 from study.data.lazy import DATA_DIR, ImageSource
@@ -182,12 +183,14 @@ def agreed(folder: ClaimsFolder, wanted: Fixed, named: Collection[str]) -> Fixed
     """
     folder.check_not_archived()
     fixed = folder.fixed()
+    for key in (fixed or wanted).experiments:
+        study = Folder(folder.studies / key)
+        check_manifest(study)
+        study.check_not_archived()
     if fixed is None:
         folder.check_parts(wanted)
         return wanted
     fixed.check_program()
-    for key in fixed.experiments:
-        Folder(folder.studies / key).check_not_archived()
     asked = replace(fixed, **{name: getattr(wanted, name) for name in named})
     if asked != fixed:
         raise UsageError(

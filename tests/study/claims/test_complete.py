@@ -279,6 +279,39 @@ def test_a_study_that_the_ledger_did_not_fix_is_not_reported(with_studies: Path,
         load(tmp_path / "claims")
 
 
+@pytest.mark.parametrize("options", [(), ("--dry-run",)])
+def test_a_study_without_its_manifest_is_named_with_the_way_on(
+    options: tuple[str, ...], with_studies: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    post = copy(with_studies, tmp_path) / "claims" / "studies" / "post"
+    (post / "manifest.json").unlink()
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert make(tmp_path, *options, extent=WITH_STUDIES) == 3
+    told = capsys.readouterr().err
+    assert told.startswith(f"study.claims: {post / 'manifest.json'} is lost")
+    assert told.endswith(f"move {post} away and repeat the command, which trains it again.\n")
+    assert told.count("\n") == 1
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_study_whose_networks_are_needed_and_not_there_is_trained_again_once_it_was_moved_away(
+    damaged: bool, with_studies: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    post = copy(with_studies, tmp_path) / "claims" / "studies" / "post"
+    for path in post.glob("weights/*"):
+        path.write_bytes(path.read_bytes()[:-1]) if damaged else path.unlink()
+    shutil.rmtree(post / "ablation")
+    assert make(tmp_path, extent=WITH_STUDIES) == 3
+    (told,) = capsys.readouterr().err.splitlines()
+    assert ("cannot be read: " if damaged else "is missing: ") in told
+    assert told.endswith(f" Restore it, or move {post} away and repeat the command, which trains it again.")
+    post.rename(tmp_path / "away")
+    assert make(tmp_path, extent=WITH_STUDIES) == 0
+    tables_of = [pq.read_table(folder / "claims/studies/post/ablation.parquet") for folder in (with_studies, tmp_path)]
+    assert tables_of[0] == tables_of[1]
+
+
 @pytest.mark.parametrize("lost", [["measurements.parquet"], ["measurements.parquet", "parts"]])
 def test_rules_to_which_nothing_is_bound_are_not_reported(lost: list[str], with_studies: Path, tmp_path: Path) -> None:
     folder = copy(with_studies, tmp_path) / "claims"
