@@ -123,7 +123,7 @@ def planned(ledger: Ledger) -> list[Planned]:
         experiment = EXPERIMENTS[key]
         found += PLANNERS[type(experiment)](ledger, experiment, done)
     if ledger.has_pictures:
-        found.append(Planned(PICTURES, "table", 1, int(PICTURES in done), 2.0))
+        found.append(Planned(PICTURES, "table", 1, int(PICTURES in done), 0.0 if PICTURES in done else 2.0))
     return found
 
 
@@ -187,6 +187,7 @@ def agreed(folder: ClaimsFolder, wanted: Fixed, named: Collection[str]) -> Fixed
         study = Folder(folder.studies / key)
         check_manifest(study)
         study.check_not_archived()
+        folder.check_data(study.read_manifest())
     if fixed is None:
         folder.check_parts(wanted)
         return wanted

@@ -20,6 +20,7 @@ from study.spec.commands import claims_into, shown_path
 from study.spec.design import digest
 from study.store import parts
 from study.store.claims_manifest import LEDGER_VERSION, LedgerManifest, fixed_of, read_ledger_manifest
+from study.store.manifest import Manifest
 from study.store.parts_folder import PartsFolder
 from study.store.schemas import Column, ascending, sort_rows
 
@@ -137,6 +138,17 @@ class ClaimsFolder(PartsFolder[LedgerManifest, Part]):
             raise UsageError(
                 f"{self.manifest} has no part and no table made under its rules, so nothing says that they were fixed"
                 " before the first run. Restore parts/, or choose another --study-id."
+            )
+
+    def check_data(self, study: Manifest | None) -> None:
+        """Refuse a manifest that names other images than that of a study of the ledger does."""
+        manifest = self.read_manifest()
+        if manifest is None or study is None or study["data"]["name"] != manifest["data"]["name"]:
+            return
+        if study["data"]["sha256"] != manifest["data"]["sha256"]:
+            raise UsageError(
+                f"{self.manifest} names other images in data.sha256 than those on which its study {study['study_id']}"
+                " was trained. Restore it, or choose another --study-id."
             )
 
     def _check_fixed(self, found: str, fixed: Fixed, what: str) -> None:

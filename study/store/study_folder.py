@@ -144,7 +144,12 @@ class Folder(PartsFolder[Manifest, pa.Table]):
 
     @property
     def lacks_labels(self) -> bool:
-        return not self.table("labels").exists()
+        """Whether ``labels.parquet`` is absent or damaged."""
+        try:
+            self.read("labels")
+        except UsageError:
+            return True
+        return False
 
     def write_labels(self, labels: Iterable[int]) -> None:
         """Write ``labels.parquet``, the classes of the test images."""

@@ -143,7 +143,9 @@ def test_an_archived_ledger_is_left_alone(ledger: Path, capsys: pytest.CaptureFi
     assert ClaimsFolder(ledger / "claims").read(MEASUREMENTS).num_rows == 12
 
 
-def test_pictures_stand_in_a_table_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pictures_stand_in_a_table_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     shown = [Picture("same", 3, 7, (0.0, 0.5)), Picture("absent", 3, 7, (0.25, 1.0))]
     module = SimpleNamespace(pictures=lambda data, images: shown if data.key == images.name else [])
     monkeypatch.setitem(sys.modules, "study.claims.pictures", module)
@@ -154,6 +156,9 @@ def test_pictures_stand_in_a_table_of_their_own(tmp_path: Path, monkeypatch: pyt
     shown.clear()  # which is not asked for again
     assert make(tmp_path) == 0
     assert len(ClaimsFolder(tmp_path / "claims").read(PICTURES)) == 2
+    capsys.readouterr()
+    assert make(tmp_path, "--dry-run") == 0
+    assert not re.search("^time", capsys.readouterr().out, re.MULTILINE)
 
 
 @dataclass
@@ -261,6 +266,28 @@ def test_a_study_that_was_killed_before_its_tables_were_made_goes_on(with_studie
     (post / "runs.parquet").write_bytes(whole[:-1])
     assert make(out, extent=WITH_STUDIES) == 0
     assert (post / "runs.parquet").read_bytes() == whole
+
+
+def test_damaged_labels_of_a_study_are_made_again(with_studies: Path, tmp_path: Path) -> None:
+    labels = copy(with_studies, tmp_path) / "claims" / "studies" / "post" / "labels.parquet"
+    whole = labels.read_bytes()
+    labels.write_bytes(whole[:-1])
+    assert make(tmp_path, extent=WITH_STUDIES) == 0
+    assert labels.read_bytes() == whole
+
+
+@pytest.mark.parametrize("options", [(), ("--dry-run",)])
+def test_a_ledger_of_other_images_than_its_studies_is_refused(
+    options: tuple[str, ...], with_studies: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = copy(with_studies, tmp_path) / "claims" / "manifest.json"
+    values = json.loads(path.read_text())
+    values["data"]["sha256"] = {"train": "0" * 64}
+    path.write_text(json.dumps(values))
+    assert make(tmp_path, *options, extent=WITH_STUDIES) == 2
+    told = capsys.readouterr().err
+    assert "names other images in data.sha256 than those on which its study post was trained. Restore it" in told
+    assert told.count("\n") == 1
 
 
 def test_a_study_of_a_ledger_is_extended_by_no_other_command(

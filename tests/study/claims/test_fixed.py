@@ -260,7 +260,10 @@ def test_a_command_of_studies_says_what_a_ledger_is(
 
 def test_inference_modes_are_those_of_a_ledgers_studies(ledger: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert ablate.main([str(ledger / "claims")]) == 2
-    assert "is that of a ledger of the tutorial's claims" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "is that of a ledger of the tutorial's claims" in told
+    assert f"Name the folder of one, under {ledger / 'claims' / 'studies'}, or go on with the ledger: python" in told
+    assert "--study-id" not in told
     with pytest.raises(UsageError, match="Choose another --study-id, or go on with the ledger"):
         read_manifest(ledger / "claims" / "manifest.json")
 
@@ -315,6 +318,13 @@ def test_every_probe_has_its_module() -> None:
 
 
 # --- manifests and tables that anybody may have written
+
+
+@pytest.mark.parametrize("reader", [read_manifest, claims_manifest.read_ledger_manifest])
+def test_a_kind_that_is_not_known_is_named(reader: Callable[[Path], Any], ledger: Path) -> None:
+    write(ledger, values_of(ledger) | {"kind": "herd"})
+    with pytest.raises(UsageError, match=r"has 'herd' as kind, which this program does not know: .* Restore it"):
+        reader(ledger / "claims" / "manifest.json")
 
 
 def test_a_table_of_another_ledger_is_refused(ledger: Path) -> None:
