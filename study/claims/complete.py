@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from study.claims import workers
-from study.claims.plan import Planned, planned
+from study.claims.plan import LOST, Planned, planned
 from study.claims.sub_studies import ExperimentProgress, Making, make
 from study.claims.workers import Answer, Job, Unit
 from study.data.lazy import ImageSource
@@ -40,7 +40,7 @@ def complete(making: Making) -> Outcome:
         session = Session(making)
         session.set_damaged_aside()
         plan = planned(making.ledger)
-        if any(one.n_done < one.n for one in plan):
+        if any(one.n_done < one.n for one in plan) or folder.lacks_manifest():
             session.begin()
         with session.recorded():
             outcome = session.work(plan)
@@ -75,6 +75,8 @@ class Session:
     def begin(self) -> None:
         """Fix the rules in the manifest of a new ledger; record this command in one that was begun."""
         fixed, older, today = self.making.ledger.fixed, self.folder.read_manifest(), provenance.today()
+        if self.folder.lacks_manifest():
+            self.making.console.emit("lost", f"Warning: {shown_path(self.folder.path)}: {LOST}", sys.stderr)
         if older is not None and self.folder.fixed() != fixed:
             raise UsageError(f"{shown_path(self.folder.path)} was begun otherwise just now; choose another --study-id.")
         if older is not None and older["data"]["sha256"] != self.images.sha256:
@@ -148,7 +150,7 @@ class Session:
 
     def _measure(self) -> int:
         """Measure the units that are missing, each committed when it ends; returns how many failed for good."""
-        ledger, done = self.making.ledger, self.folder.done()
+        ledger, done = self.making.ledger, self.folder.done(self.making.ledger.fixed)
         probes = sorted((key for key in ledger.fixed.experiments if key in PROBES), key=self._seconds, reverse=True)
         units = [unit for key in probes for unit in ledger.units(key) if unit.key not in done]
         if not units:

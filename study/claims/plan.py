@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from study.claims.lost import check_manifest
 from study.claims.registry import Registry
 from study.claims.workers import Unit
 from study.data.lazy import DATA_DIR, ImageSource
@@ -34,6 +35,7 @@ from study.tuning.space import Space
 
 SHOWN_IN_PICTURES = "cats"
 """The study whose images ``pictures.parquet`` shows."""
+LOST = "manifest.json is lost; it is written again, since the parts were made under what this command asks for"
 FOR_VERDICTS = 6
 """The least seeds with which a test of signs can reach a level of 0.05."""
 
@@ -115,13 +117,13 @@ class Planned:
 
 def planned(ledger: Ledger) -> list[Planned]:
     """Return what there is to do, in the order in which it is done."""
-    done = ledger.folder.done()
+    done = ledger.folder.done(ledger.fixed)
     found: list[Planned] = []
     for key in ledger.fixed.experiments:
         experiment = EXPERIMENTS[key]
         found += PLANNERS[type(experiment)](ledger, experiment, done)
     if ledger.has_pictures:
-        found.append(Planned(PICTURES, "table", 1, int(PICTURES in done), 2.0))
+        found.append(Planned(PICTURES, "table", 1, int(PICTURES in done), 0.0 if PICTURES in done else 2.0))
     return found
 
 
@@ -175,17 +177,21 @@ PLANNERS: Mapping[type, Callable[[Ledger, Any, set[str]], list[Planned]]] = {
 
 
 def agreed(folder: ClaimsFolder, wanted: Fixed, named: Collection[str]) -> Fixed:
-    """Return what the ledger has fixed, or fixes now: what is ``wanted``.
+    """Return what the ledger has fixed, or fixes now: what is ``wanted``. Parts without a manifest must have it too.
 
     ``named``: which of ``dataset``, ``extent`` and ``alpha`` the command names. Others than the ledger's are refused.
     """
     folder.check_not_archived()
     fixed = folder.fixed()
+    for key in (fixed or wanted).experiments:
+        study = Folder(folder.studies / key)
+        check_manifest(study)
+        study.check_not_archived()
+        folder.check_data(study.read_manifest())
     if fixed is None:
+        folder.check_parts(wanted)
         return wanted
     fixed.check_program()
-    for key in fixed.experiments:
-        Folder(folder.studies / key).check_not_archived()
     asked = replace(fixed, **{name: getattr(wanted, name) for name in named})
     if asked != fixed:
         raise UsageError(
@@ -214,13 +220,14 @@ def announce(ledger: Ledger, plan: list[Planned], console: Console, absent: str 
     fixed, width = ledger.fixed, max(len(key) + 2 for key in (*EXPERIMENTS, *(one.key for one in plan)))
     asked = [row for row in fixed.rows if fixed.why_not(row) is None]
     seconds = sum(one.seconds for one in plan)
-    has_begun = ledger.folder.manifest.exists()
-    begun = ", as fixed before the first run" if has_begun else ", to be fixed before the first run"
+    lost = ledger.folder.lacks_manifest()
+    begun = f"{'as' if lost or ledger.folder.manifest.exists() else 'to be'} fixed before the first run"
     few = f"         rows whose unit is the seed need {FOR_VERDICTS} seeds or more for a verdict"
     lines = [
         *describe_data(ledger.data, absent),
         f"folder   {shown_path(ledger.folder.path)}",
-        f"extent   {fixed.extent.name}, {fixed.extent.seeds} seeds, alpha {fixed.alpha:g}{begun}",
+        f"extent   {fixed.extent.name}, {fixed.extent.seeds} seeds, alpha {fixed.alpha:g}, {begun}",
+        *([f"         {LOST}"] if lost else []),
         *([few] if fixed.extent.seeds < FOR_VERDICTS else []),
         f"rows     {len(asked)} of {len(fixed.rows)} are asked",
         *(f"  {one.key:<{width}}{one.line}" for one in plan),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
+from study.claims.lost import needed_networks
 from study.claims.plan import Ledger
 from study.data.lazy import ImageSource
 from study.inference import complete as inference
@@ -61,9 +62,10 @@ def _make_study(making: Making, study: Study) -> Outcome:
     if study.evaluated and ended.outcome == Outcome():
         runs = ledger.evaluated_runs(design, folder)
         try:
-            inference.complete_evaluation(
-                folder, design, runs, source, "cpu", inference.Extent(), ledger.n_workers, progress
-            )
+            with needed_networks(folder.path):
+                inference.complete_evaluation(
+                    folder, design, runs, source, "cpu", inference.Extent(), ledger.n_workers, progress
+                )
         finally:
             progress.close()
     return ended.outcome

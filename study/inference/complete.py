@@ -30,6 +30,7 @@ from study.spec.inference import conditions
 from study.spec.inference.modes import CLEAN, DETAILS, Evaluation, shown_cell
 from study.spec.runs import Run
 from study.store import network_files, weights
+from study.store.claims_manifest import is_ledger
 from study.store.inference_tables import Store
 from study.store.manifest import Manifest
 from study.store.scores import mean_score, scores
@@ -133,6 +134,12 @@ def evaluable(folder: Folder, network: str | None = None) -> tuple[Design, list[
 
     ``network`` names the file of the study's network, which is run.
     """
+    if is_ledger(folder.path):
+        raise UsageError(
+            f"{folder.manifest} is that of a ledger of the tutorial's claims, which holds studies and is none. Name the"
+            f" folder of one, under {shown_path(folder.path / 'studies')}, or go on with the ledger:"
+            f" {commands.claims_into(folder.path)}"
+        )
     design = folder.design()
     if design is None:
         raise UsageError(

@@ -11,6 +11,7 @@ from study.engine import costs, devices, registry
 from study.engine.machine import memory_left
 from study.errors import EnvironmentFault, StudyError
 from study.runner.outcome import OutOfTime
+from study.runner.pool import describe_error
 from study.spec.cohorts import Cohort
 from study.spec.design import Design
 from study.store import study_folder, weights
@@ -135,8 +136,3 @@ def train_and_commit(
 
 def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0]
-
-
-def describe_error(error: Exception) -> str:
-    """Return the type and the text of an error, as a failed cohort is reported."""
-    return f"{type(error).__name__}: {error}"

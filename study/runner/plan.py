@@ -86,7 +86,7 @@ def check_engine(folder: Folder, design: Design) -> None:
     """Refuse arms and factors that the engine of a study's runs does not know, with the command of a new study."""
     manifest = folder.read_manifest()
     unknown = registry.why_another_study(design, manifest and manifest["device"].get("engine"))
-    if unknown and folder.has_runs():
+    if unknown and folder.has_parts():
         raise UsageError(
             f"{shown_path(folder.path)} cannot be extended so: {unknown}, and one engine trains a whole study. Train"
             f" another one: {commands.train_anew(design, folder.path)}"
@@ -95,13 +95,13 @@ def check_engine(folder: Folder, design: Design) -> None:
 
 def check_rule(folder: Folder, asked: AskedRule) -> None:
     """Refuse another level or margin than the study's."""
-    asked.check(folder.path, fixed_rule(folder.read_manifest()), folder.has_runs())
+    asked.check(folder.path, fixed_rule(folder.read_manifest()), folder.has_parts())
 
 
 def check_baseline(folder: Folder, asked: AskedRule, design: Design) -> None:
     """Refuse a baseline that is no arm of the ``design``, or another than that of a study with runs."""
     older = folder.read_manifest()
-    fixed = baseline_of(older) if older is not None and folder.has_runs() else None
+    fixed = baseline_of(older) if older is not None and folder.has_parts() else None
     asked.check_baseline(folder.path, design.arms, fixed)
 
 

@@ -209,13 +209,13 @@ class Session:
 
     def _rule(self, older: Manifest | None) -> FixedRule | None:
         """Return the rule that the study fixed, or fixes by this command; None where its runs began without one."""
-        fixed, has_runs = fixed_rule(older), self.folder.has_runs()
+        fixed, has_runs = fixed_rule(older), self.folder.has_parts()
         self.asked.check(self.folder.path, fixed, has_runs)
         return fixed if fixed is not None or has_runs else self.asked.fix(provenance.today())
 
     def _baseline(self, older: Manifest | None) -> str | None:
         """Return the study's baseline, which arms that are added leave as it is; None where it is the default."""
-        fixed = baseline_of(older) if older and self.folder.has_runs() else None
+        fixed = baseline_of(older) if older and self.folder.has_parts() else None
         self.asked.check_baseline(self.folder.path, self.design.arms, fixed)
         before = older.get("baseline") if older else None
         baseline = fixed or self.asked.baseline or before

@@ -5,9 +5,6 @@ is the sha256 of its bytes; its footer names the unit, and the digest of what th
 ``measurements.parquet`` and ``pictures.parquet`` are a pure function of the parts.
 """
 
-import json
-import os
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,10 +19,10 @@ from study.spec.claims.fixed import Fixed
 from study.spec.commands import claims_into, shown_path
 from study.spec.design import digest
 from study.store import parts
-from study.store.atomic import make_subfolder, remove_stale_files, write_atomically
 from study.store.claims_manifest import LEDGER_VERSION, LedgerManifest, fixed_of, read_ledger_manifest
+from study.store.manifest import Manifest
+from study.store.parts_folder import PartsFolder
 from study.store.schemas import Column, ascending, sort_rows
-from study.store.untrusted_parquet import InvalidFile
 
 MEASUREMENTS, PICTURES = "measurements", "pictures"
 COLUMNS: dict[str, list[Column]] = {
@@ -74,39 +71,32 @@ class Part:
         return _table_of(self.rows.column_names)
 
 
-class ClaimsFolder:
-    """The folder of one ledger, ``<out>/<study id>/``."""
+class ClaimsFolder(PartsFolder[LedgerManifest, Part]):
+    """The folder of one ledger, whose parts are the rows of units."""
 
-    def __init__(self, path: Path):
-        self.path = path
-        self.parts = path / "parts"
-        self.studies = path / "studies"
-        self.manifest = path / "manifest.json"
+    version, shared_images = LEDGER_VERSION, ".data-*"
+
+    @property
+    def studies(self) -> Path:
+        """The folder of its studies, each under its key."""
+        return self.path / "studies"
 
     @contextmanager
     def sole_worker(self) -> Iterator[None]:
         """Hold the folder for the time of a ``with`` block; an EnvironmentFault where another process has it."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        make_subfolder(self.path, "parts")
+        self.prepare()
         try:
             with FileLock(self.path / ".lock", timeout=0):
-                self._clear()
+                self.clear()
                 yield
         except Timeout:
             raise EnvironmentFault(
                 f"another process is at work on {shown_path(self.path)}. Wait for it, or choose another --study-id."
             ) from None
 
-    def _clear(self) -> None:
-        """Remove temporary files and shared images of killed commands."""
-        remove_stale_files(self.parts, "*")
-        remove_stale_files(self.path, "manifest.json")
-        for shared in self.path.glob(".data-*"):
-            shutil.rmtree(shared)
-
     def check_not_archived(self) -> None:
         """Refuse a folder that has tables and no parts: nobody could restore them."""
-        if not self._part_files() and not (self.path / "quarantine").exists() and self._table(MEASUREMENTS).exists():
+        if not self.has_parts() and self.table(MEASUREMENTS).exists():
             raise UsageError(
                 f"{shown_path(self.path)} holds the tables of a finished ledger without its parts, as ledgers are"
                 " shipped. Nothing is written there; choose another --study-id."
@@ -115,19 +105,7 @@ class ClaimsFolder:
     # --- manifest
 
     def read_manifest(self) -> LedgerManifest | None:
-        """Return the manifest, None where there is none yet; a UsageError where it is not a ledger's."""
         return read_ledger_manifest(self.manifest)
-
-    def own_manifest(self) -> LedgerManifest:
-        """Return the manifest that this command has written; an EnvironmentFault where somebody has removed it."""
-        manifest = self.read_manifest()
-        if manifest is None:
-            raise EnvironmentFault(f"{self.manifest} has vanished while this command was at work; restore it.")
-        return manifest
-
-    def write_manifest(self, manifest: LedgerManifest) -> None:
-        text = json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False)
-        write_atomically(self.manifest, text.encode() + b"\n")
 
     def fixed(self) -> Fixed | None:
         """Return what was fixed before the first run, None of a new ledger; a UsageError where parts or tables were
@@ -136,34 +114,50 @@ class ClaimsFolder:
         if manifest is None:
             return None
         fixed = fixed_of(manifest)
-        for _, part in self._sound_parts():
-            self._check_fixed(part.fixed, fixed, f"part {part.unit}")
+        self.check_parts(fixed)
         return fixed
+
+    def lacks_manifest(self) -> bool:
+        """Whether sound parts are there without the manifest under which they were made."""
+        return self.read_manifest() is None and any(True for _ in self.sound_parts())
+
+    def check_parts(self, fixed: Fixed) -> None:
+        """Refuse parts that were made under something else than ``fixed``."""
+        for _, part in self.sound_parts():
+            self._check_fixed(part.fixed, fixed, f"part {part.unit}")
 
     def check_bound(self) -> None:
         """Refuse a manifest to which no part and no table is bound, and one that says something else than they do: its
         rules may have been written after looking."""
         fixed, manifest = self.fixed(), self.read_manifest()
         named = manifest.get("tables", {}) if manifest else {}
-        tables = [name for name in SCHEMAS if name in named or self._table(name).exists()]
+        tables = [name for name in SCHEMAS if name in named or self.table(name).exists()]
         for name in tables:
             self.read(name)
-        if fixed is not None and not tables and not any(True for _ in self._sound_parts()):
+        if fixed is not None and not tables and not any(True for _ in self.sound_parts()):
             raise UsageError(
                 f"{self.manifest} has no part and no table made under its rules, so nothing says that they were fixed"
                 " before the first run. Restore parts/, or choose another --study-id."
             )
 
-    def _check_fixed(self, found: str, fixed: Fixed, what: str) -> None:
-        if found != fixed.digest:
+    def check_data(self, study: Manifest | None) -> None:
+        """Refuse a manifest that names other images than that of a study of the ledger does."""
+        manifest = self.read_manifest()
+        if manifest is None or study is None or study["data"]["name"] != manifest["data"]["name"]:
+            return
+        if study["data"]["sha256"] != manifest["data"]["sha256"]:
             raise UsageError(
-                f"{self.manifest} has other rows, rules, alpha or experiments than those under which its {what} was"
-                " made: they are fixed before the first run. Restore it, or choose another --study-id."
+                f"{self.manifest} names other images in data.sha256 than those on which its study {study['study_id']}"
+                " was trained. Restore it, or choose another --study-id."
             )
 
-    def touch(self) -> None:
-        """Make this the study that was asked for last: the one that ``analysis.report`` takes."""
-        os.utime(self.manifest)
+    def _check_fixed(self, found: str, fixed: Fixed, what: str) -> None:
+        if found != fixed.digest:
+            has = "has" if self.manifest.exists() else "is lost, and this command asks for"
+            raise UsageError(
+                f"{self.manifest} {has} other rows, rules, alpha or experiments than those under which its {what} was"
+                " made: they are fixed before the first run. Restore it, or choose another --study-id."
+            )
 
     # --- parts
 
@@ -173,10 +167,12 @@ class ClaimsFolder:
         facts = {FIXED: fixed.digest, UNIT: unit, N_ROWS: str(len(whole))}
         parts.write(self.parts, unit_id(fixed.digest, unit), whole.replace_schema_metadata(facts))
 
-    def read_parts(self) -> list[Part]:
-        """Return every sound part, by the name of its unit; a StudyError where two disagree on one."""
+    def read_parts(self, fixed: Fixed) -> list[Part]:
+        """Return every sound part, by the name of its unit; a UsageError where one was made under something else, a
+        StudyError where two disagree on a unit."""
         found: dict[str, Part] = {}
-        for path, part in self._sound_parts():
+        for path, part in self.sound_parts():
+            self._check_fixed(part.fixed, fixed, f"part {part.unit}")
             if found.setdefault(part.unit, part) is not part:
                 raise StudyError(
                     f"two parts of {shown_path(self.path)} hold {part.unit}: measured on different machines? Move one"
@@ -184,61 +180,44 @@ class ClaimsFolder:
                 )
         return [found[unit] for unit in sorted(found)]
 
-    def done(self) -> set[str]:
-        """Return the units of sound parts."""
-        return {part.unit for part in self.read_parts()}
+    def done(self, fixed: Fixed) -> set[str]:
+        """Return the units of sound parts; errors as of ``read_parts``."""
+        return {part.unit for part in self.read_parts(fixed)}
 
-    def quarantine(self) -> list[Path]:
-        """Move the parts whose bytes do not match their names to ``quarantine/``; returns where they are now."""
-        damaged = [path for path in self._part_files() if _read_part(path) is None]
-        for path in damaged:
-            path.rename(make_subfolder(self.path, "quarantine") / path.name)
-        return [self.path / "quarantine" / path.name for path in damaged]
-
-    def _sound_parts(self) -> Iterator[tuple[Path, Part]]:
-        for path in self._part_files():
-            part = _read_part(path)
-            if part is not None:
-                yield path, part
-
-    def _part_files(self) -> list[Path]:
-        return sorted(self.parts.glob("*.parquet"))
+    def read_part(self, path: Path) -> Part | None:
+        table = parts.read(path, lambda columns: SCHEMAS[_table_of(columns)])
+        if table is None:
+            return None
+        facts = {key: value.decode("utf-8", "replace") for key, value in (table.schema.metadata or {}).items()}
+        part = Part(facts.get(UNIT, ""), facts.get(FIXED, ""), table)
+        named = path.stem.partition("-")[0] == unit_id(part.fixed, part.unit)
+        return part if named and facts.get(N_ROWS) == str(len(table)) else None
 
     # --- tables
 
     def compact(self) -> None:
-        """Write the tables: the rows of the parts, sorted. Tables that hold these bytes already are left alone.
-
-        A process killed in between leaves a table that no reader takes, until the same command makes them agree.
-        """
-        manifest, found = self.own_manifest(), self.read_parts()
-        facts = {FIXED: fixed_of(manifest).digest, b"ledger.schema_version": str(LEDGER_VERSION)}
+        """Write the tables: the rows of the parts, sorted. Tables that hold these bytes already are left alone."""
+        fixed = fixed_of(self.own_manifest())
+        found, facts = self.read_parts(fixed), {FIXED: fixed.digest, b"ledger.schema_version": str(LEDGER_VERSION)}
         contents = {}
         for name, schema in SCHEMAS.items():
             rows = [part.rows.replace_schema_metadata() for part in found if part.table == name]
             table = sort_rows(pa.concat_tables([schema.empty_table(), *rows]), ascending(*KEYS[name]))
             contents[name] = parts.encode(table.replace_schema_metadata(facts))
-        current = {**manifest, "tables": parts.write_tables(self.path, contents)}
-        if current != manifest:
-            self.write_manifest(current)  # type: ignore[arg-type]
+        self.write_tables(contents)
 
     def read(self, name: str) -> pa.Table:
         """Return the table measurements or pictures; a UsageError where it is absent or not what was written."""
-        path, manifest = self._table(name), self.own_manifest()
-        try:
-            table = parts.read_table(path, manifest.get("tables", {}).get(name), SCHEMAS[name])
-        except FileNotFoundError:
-            raise UsageError(f"{path} does not exist; make it: {claims_into(self.path)}") from None
-        except InvalidFile as error:
-            raise UsageError(
-                f"{path} cannot be read: {error}. If parts/ is there, make it again: {claims_into(self.path)}"
-            ) from None
+        manifest, table = self.own_manifest(), self.read_or_refuse(name, SCHEMAS[name])
         made_under = (table.schema.metadata or {}).get(FIXED, b"").decode("ascii", "replace")
         self._check_fixed(made_under, fixed_of(manifest), f"table {name}")
         return table
 
-    def _table(self, name: str) -> Path:
-        return self.path / f"{name}.parquet"
+    def how_to_make(self) -> str:
+        return f"Make it: {claims_into(self.path)}"
+
+    def how_to_repeat(self) -> str:
+        return f"make it again: {claims_into(self.path)}"
 
 
 def unit_id(fixed: str, unit: str) -> str:
@@ -248,14 +227,3 @@ def unit_id(fixed: str, unit: str) -> str:
 
 def _table_of(columns: Iterable[str]) -> str:
     return PICTURES if "pixels" in {*columns} else MEASUREMENTS
-
-
-def _read_part(path: Path) -> Part | None:
-    """Return a part, None where its bytes or its footer are not those that its name promises."""
-    table = parts.read(path, lambda columns: SCHEMAS[_table_of(columns)])
-    if table is None:
-        return None
-    facts = {key: value.decode("utf-8", "replace") for key, value in (table.schema.metadata or {}).items()}
-    part = Part(facts.get(UNIT, ""), facts.get(FIXED, ""), table)
-    named = path.stem.partition("-")[0] == unit_id(part.fixed, part.unit)
-    return part if named and facts.get(N_ROWS) == str(len(table)) else None

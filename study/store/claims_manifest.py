@@ -22,7 +22,7 @@ from study.store.kinds import (
     check_object,
     or_null,
 )
-from study.store.manifest import COMMANDS, LEDGER, check_version, read_checked
+from study.store.manifest import COMMANDS, LEDGER, check_kind, check_version, read_checked
 from study.store.untrusted_parquet import InvalidFile
 
 LEDGER_VERSION = 1
@@ -98,7 +98,8 @@ def _check(path: Path, values: Any) -> None:
     check_object(values)
     if "kind" not in values and "design" in values:
         raise UsageError(f"{path} is that of a study, not of a ledger of claims. Choose another --study-id.")
-    if values.get("kind") == LEDGER:
+    check_kind(values)
+    if "kind" in values:
         check_version(path, values, LEDGER_VERSION, LEDGER_VERSION)
     check_kinds(KINDS, values)
     try:

@@ -138,6 +138,7 @@ def _check(path: Path, values: Any) -> None:
             f"{path} is that of a ledger of the tutorial's claims, which holds studies and is none. Choose another"
             f" --study-id, or go on with the ledger: {commands.claims_into(path.parent)}"
         )
+    check_kind(values)
     check_version(path, values, OLDEST_VERSION, SCHEMA_VERSION)
     _check_fields(values)
 
@@ -173,6 +174,15 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_number(constant: str) -> float:
     raise InvalidFile(f"holds {constant}, which is not a JSON number; a manifest has null there")
+
+
+def check_kind(values: dict[str, Any]) -> None:
+    """Refuse the manifest of a folder of a kind that this program does not know."""
+    if values.get("kind", LEDGER) != LEDGER:
+        raise InvalidFile(
+            f"has {describe_value(values['kind'])} as kind, which this program does not know: that of a ledger has"
+            f" {LEDGER!r}, that of a study none"
+        )
 
 
 def check_version(path: Path, values: dict[str, Any], oldest: int, newest: int) -> None:

@@ -4,23 +4,21 @@ How it is written, and what may be relied on after a crash, is the commit protoc
 """
 
 import json
-import os
-import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from filelock import FileLock
 
-from study.errors import EnvironmentFault, UsageError
+from study.errors import UsageError
 from study.spec import commands
 from study.spec.cohorts import Cohort
 from study.spec.design import Design, digest
 from study.spec.runs import Run
 from study.store import parts
-from study.store.atomic import make_subfolder, remove_stale_files, write_atomically
 from study.store.manifest import Manifest, read_manifest
+from study.store.parts_folder import PartsFolder
 from study.store.schemas import (
     HISTORY,
     MADE_BY,
@@ -38,7 +36,6 @@ from study.store.schemas import (
     whole_part_schema,
     with_nulls,
 )
-from study.store.untrusted_parquet import Expected, InvalidFile
 
 JOURNAL = "tuning.journal"
 """File of the trials of a tuning, where no database has them."""
@@ -66,54 +63,24 @@ def newest_first(studies: Path, holding: str = ".") -> list[Path]:
     return sorted(manifests, key=lambda path: path.stat().st_mtime, reverse=True)
 
 
-class Folder:
-    """The folder of one study, ``<out>/<study id>/``."""
+class Folder(PartsFolder[Manifest, pa.Table]):
+    """The folder of one study, whose parts are the rows of cohorts."""
 
-    def __init__(self, path: Path):
-        self.path = path
-        self.parts = path / "parts"
-        self.manifest = path / "manifest.json"
-
-    def prepare(self) -> None:
-        self.path.mkdir(parents=True, exist_ok=True)
-        make_subfolder(self.path, "parts")
+    version, shared_images = SCHEMA_VERSION, ".data-*-of-*"
 
     def lock(self) -> FileLock:
         """Return the lock of what all shards share; held while the manifest and the tables are read and written."""
         return FileLock(self.path / ".writing")
 
-    def clear(self) -> None:
-        """Remove temporary files and shared images of killed commands; for a command that is alone with the study."""
-        for folder in (self.parts, self.path / "weights"):
-            remove_stale_files(folder, "*")
-        for shared in self.path.glob(".data-*-of-*"):
-            shutil.rmtree(shared)
-
     # --- manifest
 
     def read_manifest(self) -> Manifest | None:
-        """Return the manifest, None where there is none yet; a UsageError where it is not ours to read."""
         return read_manifest(self.manifest)
-
-    def own_manifest(self) -> Manifest:
-        """Return the manifest that this command has written; an EnvironmentFault where somebody has removed it."""
-        manifest = self.read_manifest()
-        if manifest is None:
-            raise EnvironmentFault(f"{self.manifest} has vanished while this command was at work; restore it.")
-        return manifest
-
-    def write_manifest(self, manifest: Manifest) -> None:
-        text = json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False)
-        write_atomically(self.manifest, text.encode() + b"\n")
 
     def design(self) -> Design | None:
         """Return the study's design so far, None for a new study."""
         manifest = self.read_manifest()
         return None if manifest is None else Design.from_dict(manifest["design"])
-
-    def touch(self) -> None:
-        """Make this the study that was asked for last: the one that ``analysis.report`` takes."""
-        os.utime(self.manifest)
 
     # --- parts
 
@@ -122,23 +89,19 @@ class Folder:
         metadata = {"study.unit_id": unit, "study.n_runs": str(len(table))}
         return parts.write(self.parts, unit, table.replace_schema_metadata(metadata))
 
-    def has_runs(self) -> bool:
-        """Whether runs were ever committed, sound or not."""
-        return bool(self._part_files()) or (self.path / "quarantine").exists()
+    def read_part(self, path: Path) -> pa.Table | None:
+        """Return the rows of a part with all columns, None where it is damaged."""
+        table = parts.read(path, part_schema)
+        if table is None:
+            return None
+        metadata, n_runs = table.schema.metadata or {}, str(len(table)).encode()
+        unit = path.stem.partition("-")[0].encode()
+        sound = metadata.get(b"study.unit_id") == unit and metadata.get(b"study.n_runs", n_runs) == n_runs
+        return with_nulls(table, whole_part_schema(table.column_names)) if sound else None
 
     def read_parts(self) -> list[pa.Table]:
-        """Return every sound part; the others are left alone."""
-        return [*parts.read_all(self.parts, "*.parquet", _read_part)]
-
-    def quarantine(self) -> list[Path]:
-        """Move the parts whose bytes do not match their names to ``quarantine/``; returns where they are now."""
-        damaged = [path for path in self._part_files() if _read_part(path) is None]
-        for path in damaged:
-            path.rename(make_subfolder(self.path, "quarantine") / path.name)
-        return [self.path / "quarantine" / path.name for path in damaged]
-
-    def _part_files(self) -> list[Path]:
-        return sorted(self.parts.glob("*.parquet"))
+        """Return every sound part."""
+        return [part for _, part in self.sound_parts()]
 
     def done(self, design: Design) -> set[Run]:
         """Return the runs of ``design`` that stand in sound parts; a StudyError where two parts disagree."""
@@ -150,8 +113,8 @@ class Folder:
 
     def check_not_archived(self) -> None:
         """Refuse a folder whose tables hold trained runs and which has no parts: nobody could restore them."""
-        tables = self.path / "runs.parquet"
-        if not self.has_runs() and tables.exists() and pc.any(pc.greater(self.read("runs")["n_steps"], 0)).as_py():
+        tables = self.table("runs")
+        if not self.has_parts() and tables.exists() and pc.any(pc.greater(self.read("runs")["n_steps"], 0)).as_py():
             raise UsageError(
                 f"{commands.shown_path(self.path)} holds the tables of a finished study without its parts, as studies"
                 " are shipped. Nothing is written there; choose another --study-id."
@@ -179,22 +142,14 @@ class Folder:
                 {name: parts.encode(for_reading(rows, study_id, metadata)) for name, rows in tables.items()}
             )
 
-    def write_tables(self, contents: Mapping[str, bytes]) -> None:
-        """Write the tables whose bytes differ, then their digests into the manifest; the caller holds ``lock``.
-
-        A process killed in between leaves a table that no reader takes, until the same command makes them agree.
-        """
-        remove_stale_files(self.path, "manifest.json")
-        digests = parts.write_tables(self.path, contents)
-        manifest = self.own_manifest()
-        tables = manifest.get("tables", {}) | digests
-        current: Manifest = {**manifest, "schema_version": SCHEMA_VERSION, "tables": tables}
-        if current != manifest:
-            self.write_manifest(current)
-
     @property
     def lacks_labels(self) -> bool:
-        return not (self.path / "labels.parquet").exists()
+        """Whether ``labels.parquet`` is absent or damaged."""
+        try:
+            self.read("labels")
+        except UsageError:
+            return True
+        return False
 
     def write_labels(self, labels: Iterable[int]) -> None:
         """Write ``labels.parquet``, the classes of the test images."""
@@ -202,29 +157,17 @@ class Folder:
             table = labels_table(labels, self.own_manifest()["study_id"])
             self.write_tables({"labels": parts.encode(table)})
 
-    def read_table(self, name: str, schema: Expected) -> pa.Table:
-        """Return a table as it was written; an InvalidFile where it is another, a FileNotFoundError where absent."""
-        manifest = self.read_manifest()
-        promised = None if manifest is None else manifest.get("tables", {}).get(name)
-        return parts.read_table(self.path / f"{name}.parquet", promised, schema)
-
     def read(self, name: str) -> pa.Table:
         """Return the table records, runs or labels; a UsageError where it is absent or not what was written."""
-        path = self.path / f"{name}.parquet"
-        try:
-            return self.read_table(name, SCHEMAS[name])
-        except FileNotFoundError:
-            raise UsageError(f"{path} does not exist. {self._maker()}") from None
-        except InvalidFile as error:
-            raise UsageError(
-                f"{path} cannot be read: {error}. If parts/ is there, repeat the study's own command to make it again."
-            ) from None
+        return self.read_or_refuse(name, SCHEMAS[name])
 
-    def _maker(self) -> str:
-        """Return a sentence on what makes a table that is absent."""
+    def how_to_make(self) -> str:
         if self.manifest.exists():
             return "Repeat the study's own command to make it; manifest.json names it."
         return f"Train a study first: {commands.train_into(self.path)}"
+
+    def how_to_repeat(self) -> str:
+        return "repeat the study's own command to make it again"
 
 
 SCHEMAS: dict[str, Callable[[Iterable[str]], pa.Schema]] = {
@@ -232,15 +175,3 @@ SCHEMAS: dict[str, Callable[[Iterable[str]], pa.Schema]] = {
     "runs": runs_schema,
     "labels": labels_schema,
 }
-
-
-def _read_part(path: Path) -> pa.Table | None:
-    """Return the rows of a part with all columns, None where its bytes or its footer are not those that its name
-    promises."""
-    table = parts.read(path, part_schema)
-    if table is None:
-        return None
-    metadata, n_runs = table.schema.metadata or {}, str(len(table)).encode()
-    unit = path.stem.partition("-")[0].encode()
-    sound = metadata.get(b"study.unit_id") == unit and metadata.get(b"study.n_runs", n_runs) == n_runs
-    return with_nulls(table, whole_part_schema(table.column_names)) if sound else None

@@ -103,6 +103,19 @@ def _content(networks: Mapping[str, Tensors], unit: str) -> bytes:
 
 # --- read
 
+RESTORE = "Restore it, or train under another --study-id."
+
+
+class NoNetwork(UsageError):
+    """A network's file is missing or damaged: what is wrong, and the way on."""
+
+    @property
+    def what(self) -> str:
+        return str(self.args[0])
+
+    def __str__(self) -> str:
+        return ". ".join(self.args)
+
 
 class Networks:
     """The networks of a study, as its parts name them now; several threads may read."""
@@ -141,7 +154,8 @@ class Networks:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
     def read(self, run: Run, expected: Shapes | None = None) -> dict[str, NDArray[Any]]:
-        """Return the network of a run; a UsageError where its file is missing, damaged, or of another design.
+        """Return the network of a run; NoNetwork where its file is missing or damaged, a UsageError where it is of
+        another design.
 
         ``expected``: the shapes of its tensors, where it is none of the program's own networks.
         """
@@ -150,11 +164,10 @@ class Networks:
             with regular_file(path) as file:
                 return self._read(file, run, expected)
         except FileNotFoundError:
-            raise UsageError(f"{path} is missing: {self._why_missing(run)}") from None
+            why, way = self._why_missing(run)
+            raise NoNetwork(f"{path} is missing: {why}", way) from None
         except (OSError, InvalidFile) as error:
-            raise UsageError(
-                f"{path} cannot be read: {error}. Restore it, or train under another --study-id."
-            ) from None
+            raise NoNetwork(f"{path} cannot be read: {error}", RESTORE) from None
 
     def _read(self, file: BufferedReader, run: Run, expected: Shapes | None) -> dict[str, NDArray[Any]]:
         place, run_id = self._place(run), self.design.run_id(run)
@@ -185,10 +198,10 @@ class Networks:
         places = [*self._kept.get(run_id, ()), Kept(f"{run_id}.safetensors", "")]
         return next((place for place in places if (self.folder / place.file).exists()), places[0])
 
-    def _why_missing(self, run: Run) -> str:
+    def _why_missing(self, run: Run) -> tuple[str, str]:
         if self.omits(run):
-            return "its run was trained with --no-networks. Train under another --study-id."
-        return "trained before networks were kept, or removed. Restore it, or train under another --study-id."
+            return "its run was trained with --no-networks", "Train under another --study-id."
+        return "trained before networks were kept, or removed", RESTORE
 
 
 def read(study: Path, design: Design, run: Run, expected: Shapes | None = None) -> dict[str, NDArray[Any]]:

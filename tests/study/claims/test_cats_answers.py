@@ -14,7 +14,7 @@ from study.claims.measuring import Context, Measured
 from study.claims.networks import groups
 from study.claims.probes import cats_answers
 from study.data.dataset import Dataset, load
-from study.errors import UsageError
+from study.errors import EnvironmentFault
 from study.inference.evaluate import EvalSetting
 from study.spec.claims.experiments import PROBES, STUDIES
 from study.spec.inference.conditions import Condition
@@ -115,5 +115,5 @@ def test_a_run_that_diverged_is_left_out_and_a_missing_network_is_refused(
         assert len(groups(of, "cats", [0, 1])) == 3
     shutil.copytree(studies / "cats", tmp_path / "cats")
     shutil.rmtree(tmp_path / "cats" / "weights")
-    with pytest.raises(UsageError, match="is missing"):
+    with pytest.raises(EnvironmentFault, match=r"is missing: .* move .*cats away and repeat the command"):
         groups(replace(of, studies=tmp_path), "cats", [0])

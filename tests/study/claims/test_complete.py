@@ -143,7 +143,9 @@ def test_an_archived_ledger_is_left_alone(ledger: Path, capsys: pytest.CaptureFi
     assert ClaimsFolder(ledger / "claims").read(MEASUREMENTS).num_rows == 12
 
 
-def test_pictures_stand_in_a_table_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pictures_stand_in_a_table_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     shown = [Picture("same", 3, 7, (0.0, 0.5)), Picture("absent", 3, 7, (0.25, 1.0))]
     module = SimpleNamespace(pictures=lambda data, images: shown if data.key == images.name else [])
     monkeypatch.setitem(sys.modules, "study.claims.pictures", module)
@@ -154,6 +156,9 @@ def test_pictures_stand_in_a_table_of_their_own(tmp_path: Path, monkeypatch: pyt
     shown.clear()  # which is not asked for again
     assert make(tmp_path) == 0
     assert len(ClaimsFolder(tmp_path / "claims").read(PICTURES)) == 2
+    capsys.readouterr()
+    assert make(tmp_path, "--dry-run") == 0
+    assert not re.search("^time", capsys.readouterr().out, re.MULTILINE)
 
 
 @dataclass
@@ -263,6 +268,28 @@ def test_a_study_that_was_killed_before_its_tables_were_made_goes_on(with_studie
     assert (post / "runs.parquet").read_bytes() == whole
 
 
+def test_damaged_labels_of_a_study_are_made_again(with_studies: Path, tmp_path: Path) -> None:
+    labels = copy(with_studies, tmp_path) / "claims" / "studies" / "post" / "labels.parquet"
+    whole = labels.read_bytes()
+    labels.write_bytes(whole[:-1])
+    assert make(tmp_path, extent=WITH_STUDIES) == 0
+    assert labels.read_bytes() == whole
+
+
+@pytest.mark.parametrize("options", [(), ("--dry-run",)])
+def test_a_ledger_of_other_images_than_its_studies_is_refused(
+    options: tuple[str, ...], with_studies: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = copy(with_studies, tmp_path) / "claims" / "manifest.json"
+    values = json.loads(path.read_text())
+    values["data"]["sha256"] = {"train": "0" * 64}
+    path.write_text(json.dumps(values))
+    assert make(tmp_path, *options, extent=WITH_STUDIES) == 2
+    told = capsys.readouterr().err
+    assert "names other images in data.sha256 than those on which its study post was trained. Restore it" in told
+    assert told.count("\n") == 1
+
+
 def test_a_study_of_a_ledger_is_extended_by_no_other_command(
     with_studies: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -277,6 +304,39 @@ def test_a_study_that_the_ledger_did_not_fix_is_not_reported(with_studies: Path,
     shutil.copytree(studies / "unpaired", studies / "post")
     with pytest.raises(AnalysisError, match="is another study than the ledger fixed"):
         load(tmp_path / "claims")
+
+
+@pytest.mark.parametrize("options", [(), ("--dry-run",)])
+def test_a_study_without_its_manifest_is_named_with_the_way_on(
+    options: tuple[str, ...], with_studies: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    post = copy(with_studies, tmp_path) / "claims" / "studies" / "post"
+    (post / "manifest.json").unlink()
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert make(tmp_path, *options, extent=WITH_STUDIES) == 3
+    told = capsys.readouterr().err
+    assert told.startswith(f"study.claims: {post / 'manifest.json'} is lost")
+    assert told.endswith(f"move {post} away and repeat the command, which trains it again.\n")
+    assert told.count("\n") == 1
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_study_whose_networks_are_needed_and_not_there_is_trained_again_once_it_was_moved_away(
+    damaged: bool, with_studies: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    post = copy(with_studies, tmp_path) / "claims" / "studies" / "post"
+    for path in post.glob("weights/*"):
+        path.write_bytes(path.read_bytes()[:-1]) if damaged else path.unlink()
+    shutil.rmtree(post / "ablation")
+    assert make(tmp_path, extent=WITH_STUDIES) == 3
+    (told,) = capsys.readouterr().err.splitlines()
+    assert ("cannot be read: " if damaged else "is missing: ") in told
+    assert told.endswith(f" Restore it, or move {post} away and repeat the command, which trains it again.")
+    post.rename(tmp_path / "away")
+    assert make(tmp_path, extent=WITH_STUDIES) == 0
+    tables_of = [pq.read_table(folder / "claims/studies/post/ablation.parquet") for folder in (with_studies, tmp_path)]
+    assert tables_of[0] == tables_of[1]
 
 
 @pytest.mark.parametrize("lost", [["measurements.parquet"], ["measurements.parquet", "parts"]])

@@ -56,7 +56,9 @@ def test_what_is_fixed_stands_in_the_manifest_before_anything_is_measured(
     (tmp_path / "fault").touch()
     assert make(tmp_path) == 3
     assert values_of(tmp_path)["rows"] == [row.to_dict() for row in ROWS.values()]
-    assert ClaimsFolder(tmp_path / "claims").done() == {"begun"}
+    folder = ClaimsFolder(tmp_path / "claims")
+    assert (fixed := folder.fixed()) is not None
+    assert folder.done(fixed) == {"begun"}
 
 
 def looser(values: Values) -> None:
@@ -130,6 +132,49 @@ def test_an_experiment_of_another_version_of_the_program_is_refused(
         monkeypatch.setitem(__import__(f"study.spec.claims.{where}", fromlist=["x"]).EXPERIMENTS, "speed", changed)
     assert make(ledger) == 2
     assert "the experiment speed is another in this version" in capsys.readouterr().err
+
+
+def test_a_lost_manifest_is_written_again_where_the_parts_were_made_under_what_is_asked_for(
+    ledger: Path, whole: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The ledger is complete, so that nothing else is to be done."""
+    (ledger / "claims" / "manifest.json").unlink()
+    lost = "manifest.json is lost; it is written again, since the parts were made under what this command asks for"
+    assert make(ledger, "--dry-run") == 0
+    assert re.search(rf"alpha 0.05, as fixed before the first run\n +{lost}\n", capsys.readouterr().out)
+    assert not (ledger / "claims" / "manifest.json").exists()
+    assert make(ledger) == 0
+    assert capsys.readouterr().err == f"Warning: {ledger / 'claims'}: {lost}\n"
+    assert tables(ledger) == tables(whole)
+    made, first = values_of(ledger), values_of(whole)
+    settings = ("rows", "alpha", "extent", "experiments", "tables", "data")
+    assert [made[key] for key in settings] == [first[key] for key in settings]
+    assert make(ledger) == 0
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("options", [("--alpha", "0.01"), ("--seeds", "3"), ("--alpha", "0.01", "--dry-run")])
+def test_a_lost_manifest_gives_way_to_no_other_rules(
+    options: tuple[str, ...], ledger: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (ledger / "claims" / "manifest.json").unlink()
+    before = {path: path.read_bytes() for path in ledger.rglob("*") if path.is_file()}
+    assert make(ledger, *options) == 2
+    told = capsys.readouterr().err
+    assert "manifest.json is lost, and this command asks for other rows, rules, alpha or experiments than" in told
+    assert told.endswith("Restore it, or choose another --study-id.\n")
+    assert told.count("\n") == 1
+    assert {path: path.read_bytes() for path in ledger.rglob("*") if path.is_file()} == before
+
+
+def test_tables_take_no_part_of_other_rules(ledger: Path) -> None:
+    folder, values = ClaimsFolder(ledger / "claims"), values_of(ledger)
+    looser(values)
+    write(ledger, values)
+    with pytest.raises(UsageError, match="under which its part"):
+        folder.compact()
+    with pytest.raises(UsageError, match="under which its part"):
+        folder.done(Fixed.from_dict(values))
 
 
 # --- asked for otherwise
@@ -215,7 +260,10 @@ def test_a_command_of_studies_says_what_a_ledger_is(
 
 def test_inference_modes_are_those_of_a_ledgers_studies(ledger: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert ablate.main([str(ledger / "claims")]) == 2
-    assert "is that of a ledger of the tutorial's claims" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "is that of a ledger of the tutorial's claims" in told
+    assert f"Name the folder of one, under {ledger / 'claims' / 'studies'}, or go on with the ledger: python" in told
+    assert "--study-id" not in told
     with pytest.raises(UsageError, match="Choose another --study-id, or go on with the ledger"):
         read_manifest(ledger / "claims" / "manifest.json")
 
@@ -270,6 +318,13 @@ def test_every_probe_has_its_module() -> None:
 
 
 # --- manifests and tables that anybody may have written
+
+
+@pytest.mark.parametrize("reader", [read_manifest, claims_manifest.read_ledger_manifest])
+def test_a_kind_that_is_not_known_is_named(reader: Callable[[Path], Any], ledger: Path) -> None:
+    write(ledger, values_of(ledger) | {"kind": "herd"})
+    with pytest.raises(UsageError, match=r"has 'herd' as kind, which this program does not know: .* Restore it"):
+        reader(ledger / "claims" / "manifest.json")
 
 
 def test_a_table_of_another_ledger_is_refused(ledger: Path) -> None:

@@ -31,7 +31,7 @@ from study.inference import complete
 from study.runner.outcome import Terminated
 from study.runner.progress import Progress
 from study.spec.inference import conditions
-from study.store import parts, study_folder, weights
+from study.store import parts, parts_folder, study_folder, weights
 from study.store.inference_tables import COLUMNS, LATER, Store, read_table
 from study.store.study_folder import Folder
 from tests.conftest import SMALL
@@ -434,7 +434,7 @@ def test_stopped_between_two_files_and_started_again_gives_equal_bytes(
 
     with monkeypatch.context() as patch:
         patch.setattr(parts, "write_atomically", counted)
-        patch.setattr(study_folder, "write_atomically", counted)
+        patch.setattr(parts_folder, "write_atomically", counted)
         assert evaluate(study) == 130
     assert evaluate(study) == 0
     assert tables(study) == whole

@@ -1,3 +1,4 @@
+import os
 import threading
 import time
 from dataclasses import fields, replace
@@ -15,7 +16,7 @@ from study.engine import devices, registry
 from study.engine.kernel.training import Training as KernelTraining
 from study.engine.lockstep import training
 from study.errors import EnvironmentFault
-from study.runner import jobs, worker_pool
+from study.runner import jobs, pool, worker_pool
 from study.runner.outcome import OutOfTime
 from study.spec.cohorts import Cohort, cohorts, missing_runs
 from study.spec.design import Design
@@ -107,7 +108,7 @@ def test_wherever_a_cohort_is_trained_denormals_are_flushed(where: str, job: job
         if where == "in a process":
             dataset.share(digits, trying.shared_data)
             pipe = OneCohort(cohort)
-            worker_pool._work(trying, pipe)  # type: ignore[arg-type]
+            pool.serve(worker_pool.Training.on_shared(trying), pipe, os.getppid())  # type: ignore[arg-type]
             assert [(kind, result) for kind, (_, result) in pipe.said[-1:]] == [("committed", 0.0)]
         else:
             train = jobs.train_here if where == "here" else partial(worker_pool.train, n_workers=1)
