@@ -120,7 +120,7 @@ def run(options: Options, argv: Sequence[str]) -> int:
     if name != first:
         console.emit("notice", f"Warning: {notice}", sys.stderr)
         ledger = _announced(options, name, console)
-    making = Making(ledger, options.data_dir, console, command_line("study.claims", argv), notice)
+    making = Making(ledger, console, command_line("study.claims", argv), notice)
     return complete(making).exit_code
 
 

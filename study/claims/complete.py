@@ -63,7 +63,7 @@ class Session:
 
     @cached_property
     def images(self) -> "Dataset":
-        return ImageSource(self.making.ledger.data, self.making.data_dir).images
+        return ImageSource(self.making.ledger.data, self.making.ledger.data_dir).images
 
     # --- before
 
@@ -74,30 +74,30 @@ class Session:
 
     def begin(self) -> None:
         """Fix the rules in the manifest of a new ledger; record this command in one that was begun."""
-        fixed, older, today = self.making.ledger.fixed, self.folder.read_manifest(), provenance.today()
+        ledger, older, today = self.making.ledger, self.folder.read_manifest(), provenance.today()
         if self.folder.lacks_manifest():
             self.making.console.emit("lost", f"Warning: {shown_path(self.folder.path)}: {LOST}", sys.stderr)
-        if older is not None and self.folder.fixed() != fixed:
+        if older is not None and self.folder.fixed() != ledger.fixed:
             raise UsageError(f"{shown_path(self.folder.path)} was begun otherwise just now; choose another --study-id.")
         if older is not None and older["data"]["sha256"] != self.images.sha256:
             raise UsageError(
-                f"--data-dir {self.making.data_dir} holds other images than those of {shown_path(self.folder.path)};"
+                f"--data-dir {ledger.data_dir} holds other images than those of {shown_path(self.folder.path)};"
                 " name the folder with the ledger's data, or choose another --study-id."
             )
-        head = {"kind": LEDGER, "schema_version": LEDGER_VERSION}
-        data = {"name": self.images.name, "sha256": self.images.sha256, "notice": self.making.notice}
-        manifest: Any = {
-            **head,
-            "study_id": older["study_id"] if older else self.folder.path.name,
-            **fixed.to_dict(),
-            "begun": older["begun"] if older else today,
-            "data": older["data"] if older else data,
-            **self._session(today),
-            "earlier": [*older["earlier"], session_of(older)] if older else [],
-            **({"tables": older["tables"]} if older and "tables" in older else {}),
-        }
+        earlier = [*older["earlier"], session_of(older)] if older else []
+        manifest: Any = {**(older or self._new(today)), **self._session(today), "earlier": earlier}
         self.folder.write_manifest(manifest)
-        self.folder.commit(BEGUN, fixed, [])
+        self.folder.commit(BEGUN, ledger.fixed, [])
+
+    def _new(self, today: str) -> dict[str, Any]:
+        return {
+            "kind": LEDGER,
+            "schema_version": LEDGER_VERSION,
+            "study_id": self.folder.path.name,
+            **self.making.ledger.fixed.to_dict(),
+            "begun": today,
+            "data": {"name": self.images.name, "sha256": self.images.sha256, "notice": self.making.notice},
+        }
 
     def _session(self, today: str) -> dict[str, Any]:
         return {
@@ -125,7 +125,7 @@ class Session:
 
     def work(self, plan: Sequence[Planned]) -> Outcome:
         """Make the studies, then measure the probes, which need them."""
-        missing = {one.key.partition(",")[0] for one in plan if one.n_done < one.n}
+        missing = {one.experiment for one in plan if one.n_done < one.n}
         for key in self.making.ledger.fixed.experiments:
             experiment = EXPERIMENTS[key]
             if isinstance(experiment, Study | Tuned):
@@ -156,7 +156,7 @@ class Session:
         if not units:
             return 0
         fixed = ledger.fixed
-        job = Job(ledger.data, fixed.extent, self.folder.studies, self.making.data_dir, ledger.registry)
+        job = Job(ledger.data, fixed.extent, self.folder.studies, ledger.registry)
         progress = Measuring(self, units)
         try:
             with closing(workers.measure(job, units, self.images, ledger.n_workers, self.folder.path)) as answers:

@@ -46,7 +46,6 @@ class Context:
     """The data set, on the CPU in float32."""
     studies: Path
     """The folder of the sub-studies, each under its key; those that the probe needs are complete."""
-    data_dir: Path
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Those of the probe."""
     check_cancelled: Callable[[], None] = lambda: None

@@ -10,7 +10,6 @@ from study.claims.registry import Registry
 from study.claims.workers import Unit
 from study.data.lazy import DATA_DIR, ImageSource
 from study.engine import registry
-from study.engine.costs import TORCH
 from study.errors import UsageError
 from study.inference import complete as inference
 from study.runner.console import Console
@@ -62,10 +61,9 @@ class Ledger:
     def study_folder(self, key: str) -> Folder:
         return Folder(self.folder.studies / key)
 
-    def execution(self, design: Design, networks: bool = False) -> Execution:
-        """Return how a sub-study is trained: by the engine that knows its arms and factors."""
-        engine: registry.Engine = "torch" if registry.likely_costs("auto", design, "cpu", None) is TORCH else "auto"
-        return Execution("cpu", engine, workers=self.n_workers, inference=False, networks=networks)
+    def execution(self, networks: bool = False) -> Execution:
+        """Return how a sub-study is trained: by the fastest engine that knows its arms and factors."""
+        return Execution("cpu", workers=self.n_workers, inference=False, networks=networks)
 
     def keeps_networks(self, study: Study) -> bool:
         """Whether the networks of a study are evaluated, or measured by a probe."""
@@ -85,7 +83,7 @@ class Ledger:
         """Return the search and its fresh seeds."""
         design = tuned.design(self.data, self.fixed.extent)
         budget = Budget(self.fixed.extent.trials, seeds=tuned.trial_seeds, space=Space.parse(tuned.space))
-        folder, execution = self.study_folder(tuned.key), self.execution(design)
+        folder, execution = self.study_folder(tuned.key), self.execution()
         return Optimisation(design, budget, folder, source, execution, progress, command, asked=self.asked)
 
     def units(self, key: str) -> list[Unit]:
@@ -101,11 +99,17 @@ class Ledger:
 class Planned:
     """An experiment: how much of it there is, how much is done, and the time that the rest takes."""
 
-    key: str
+    experiment: str
     noun: str
     n: int
     n_done: int
     seconds: float
+    aspect: str = ""
+    """Such as ``modes``, where the experiment has more than one."""
+
+    @property
+    def name(self) -> str:
+        return ", ".join(filter(None, (self.experiment, self.aspect)))
 
     @property
     def line(self) -> str:
@@ -129,7 +133,7 @@ def planned(ledger: Ledger) -> list[Planned]:
 
 def _of_study(ledger: Ledger, study: Study, done: set[str]) -> list[Planned]:
     design, folder = study.design(ledger.data, ledger.fixed.extent), ledger.study_folder(study.key)
-    execution = ledger.execution(design)
+    execution = ledger.execution()
     trained = folder.done(design)
     runs = [run for run in design.runs if run.applicable]
     model = registry.likely_costs(execution.engine, design, "cpu", None)
@@ -142,7 +146,7 @@ def _of_study(ledger: Ledger, study: Study, done: set[str]) -> list[Planned]:
         work = sum(inference.work(design, run, evaluations, model) for run, evaluations in todo.items())
         throughput, _ = expected_throughput(model, design, folder.path.parent) if todo else (1.0, "")
         seconds = work / throughput / ledger.n_workers
-        found.append(Planned(f"{study.key}, modes", "network", len(evaluated), len(evaluated) - len(todo), seconds))
+        found.append(Planned(study.key, "network", len(evaluated), len(evaluated) - len(todo), seconds, "modes"))
     return found
 
 
@@ -154,7 +158,7 @@ def _of_tuned(ledger: Ledger, tuned: Tuned, done: set[str]) -> list[Planned]:
     left = tuning_plan.ahead(optimisation, model)
     throughput, _ = expected_throughput(model, optimisation.design, optimisation.folder.path.parent)
     return [
-        Planned(f"{tuned.key}, search", "trial", n.trials, n.trials_done, left.trials / throughput),
+        Planned(tuned.key, "trial", n.trials, n.trials_done, left.trials / throughput, "search"),
         Planned(tuned.key, "run", n.runs, n.runs_done, left.runs / throughput),
     ]
 
@@ -217,7 +221,7 @@ def options_of(fixed: Fixed) -> list[str]:
 
 def announce(ledger: Ledger, plan: list[Planned], console: Console, absent: str | None = None) -> None:
     """Say what the command will do."""
-    fixed, width = ledger.fixed, max(len(key) + 2 for key in (*EXPERIMENTS, *(one.key for one in plan)))
+    fixed, width = ledger.fixed, max(len(key) + 2 for key in (*EXPERIMENTS, *(one.name for one in plan)))
     asked = [row for row in fixed.rows if fixed.why_not(row) is None]
     seconds = sum(one.seconds for one in plan)
     lost = ledger.folder.lacks_manifest()
@@ -230,7 +234,7 @@ def announce(ledger: Ledger, plan: list[Planned], console: Console, absent: str 
         *([f"         {LOST}"] if lost else []),
         *([few] if fixed.extent.seeds < FOR_VERDICTS else []),
         f"rows     {len(asked)} of {len(fixed.rows)} are asked",
-        *(f"  {one.key:<{width}}{one.line}" for one in plan),
+        *(f"  {one.name:<{width}}{one.line}" for one in plan),
         *(f"  {key:<{width}}not run: {why}" for key, why in _not_run(fixed).items()),
     ]
     if seconds:

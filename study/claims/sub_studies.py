@@ -3,7 +3,6 @@ and the search for each arm's rate."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TextIO
 
 from study.claims.lost import needed_networks
@@ -38,7 +37,6 @@ class Making:
     """What the making of every sub-study needs."""
 
     ledger: Ledger
-    data_dir: Path
     console: Console
     command: str
     notice: str | None
@@ -56,8 +54,8 @@ def make(making: Making, experiment: Study | Tuned) -> Outcome:
 def _make_study(making: Making, study: Study) -> Outcome:
     ledger, progress = making.ledger, ExperimentProgress(study.key, making.console)
     design, folder = study.design(ledger.data, ledger.fixed.extent), ledger.study_folder(study.key)
-    execution = ledger.execution(design, ledger.keeps_networks(study))
-    source = ImageSource(DATASETS[design.dataset], making.data_dir)
+    execution = ledger.execution(ledger.keeps_networks(study))
+    source = ImageSource(DATASETS[design.dataset], ledger.data_dir)
     ended = carry_out(design, folder, source, execution, progress, making.command, making.notice, ledger.asked)
     if study.evaluated and ended.outcome == Outcome():
         runs = ledger.evaluated_runs(design, folder)
@@ -73,7 +71,7 @@ def _make_study(making: Making, study: Study) -> Outcome:
 
 def _make_tuned(making: Making, tuned: Tuned) -> Outcome:
     progress = ExperimentProgress(tuned.key, making.console)
-    source = ImageSource(making.ledger.data, making.data_dir)
+    source = ImageSource(making.ledger.data, making.ledger.data_dir)
     return making.ledger.optimisation(tuned, progress, making.command, source).complete()
 
 

@@ -52,13 +52,12 @@ class Job:
     data: DatasetSpec
     extent: Extent
     studies: Path
-    data_dir: Path
     registry: Registry
 
     def measure(self, unit: Unit, images: "Dataset", check_cancelled: Callable[[], None]) -> list[Measured]:
         """Return the rows of a unit."""
         settings: Mapping[str, Any] = PROBES[unit.probe].settings
-        context = Context(self.data, self.extent, images, self.studies, self.data_dir, settings, check_cancelled)
+        context = Context(self.data, self.extent, images, self.studies, settings, check_cancelled)
         return [*self.registry[unit.probe].load()(unit.name, context)]
 
 

@@ -22,4 +22,4 @@ def trained(folder: Path, *keys: str) -> Path:
 
 
 def context(probe: str, digits: Dataset, studies: Path) -> Context:
-    return Context(DIGITS, TWO_SEEDS, digits, studies, Path("nowhere"), PROBES[probe].settings)
+    return Context(DIGITS, TWO_SEEDS, digits, studies, PROBES[probe].settings)

@@ -90,7 +90,7 @@ def numbered() -> Context:
         return Split(rows[:, None].float().expand(-1, 64).contiguous(), (rows.abs() % 10).long())
 
     images = Dataset("digits", split(torch.arange(1, 201)), split(-torch.arange(1, 101)), {})
-    return Context(DIGITS, QUICK, images, Path(), Path(), PROBES["two-sample"].settings)
+    return Context(DIGITS, QUICK, images, Path(), PROBES["two-sample"].settings)
 
 
 def rows_of(condition: str, of: Context, seed: int = 0) -> list[list[int]]:
@@ -118,7 +118,7 @@ def test_the_sets_have_one_size_no_image_in_common_and_come_from_where_they_say(
 
 def test_of_a_corruption_the_second_set_alone_is_corrupted_with_the_labels_of_its_images(digits: Dataset) -> None:
     half = Dataset("digits", digits.train, digits.test, {})
-    of = Context(DIGITS, QUICK, half, Path(), Path())
+    of = Context(DIGITS, QUICK, half, Path())
     stream = torch.Generator().manual_seed(0)
     order = torch.randperm(360, generator=torch.Generator().manual_seed(0))
     plain, changed = two_sample._sets("background_1", of, lambda n: torch.randperm(n, generator=stream))

@@ -37,6 +37,6 @@ def context_of(digits: Dataset, studies: Path) -> ContextOf:
     """A function of a probe's key, and of the folder of sub-studies where it is another."""
 
     def context(key: str, studies: Path = studies) -> Context:
-        return Context(DIGITS, TWO_SEEDS, digits, studies, Path("nowhere"), PROBES[key].settings)
+        return Context(DIGITS, TWO_SEEDS, digits, studies, PROBES[key].settings)
 
     return context

@@ -35,7 +35,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def context(data: Dataset, activation: str = "relu", n_seeds: int = 1, **other) -> Context:
     settings = {"activation": activation, "lr": 0.02, "steps": STEPS, "n_points": 2}
-    return Context(DIGITS, replace(QUICK, seeds=n_seeds), data, Path(), Path(), settings, **other)
+    return Context(DIGITS, replace(QUICK, seeds=n_seeds), data, Path(), settings, **other)
 
 
 class Plain:

@@ -20,7 +20,7 @@ N_SEEDS = 3
 
 def context(data: Dataset, n_seeds: int = N_SEEDS, **other) -> Context:
     extent = replace(QUICK, seeds=n_seeds)
-    return Context(DATASETS["digits"], extent, data, Path(), Path(), PROBES["speed"].settings, **other)
+    return Context(DATASETS["digits"], extent, data, Path(), PROBES["speed"].settings, **other)
 
 
 @pytest.mark.parametrize("arm", DEFAULT_ARMS)
