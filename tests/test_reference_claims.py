@@ -22,11 +22,12 @@ EXPECTED = {
     "6a-relu": (-2.3, 0.65), "6b-relu": (1.84, 0.73), "6b-tanh": (30.4, 2.75), "6b-sigmoid": (33.4, 0.3),
     "6d-relu": (0.55, 0.39), "6d-tanh": (1.03, 0.26), "6d-sigmoid": (31.9, 1.3),
     "9a-relu-2": (0.06, 0.09), "9b-tanh-2": (-1.18, 0.23), "9b-sigmoid-2": (-3.52, 0.25),
-    "10a": (0.0004, 0.0022), "10b": (0.0991, 0.0035), "12a": (-4.29, 1.0), "12d": (-2.5, 1.1),
+    "10a": (0.0004, 0.0022 * 10**0.5), "10b": (0.0991, 0.0035), "12a": (-4.29, 1.0), "12d": (-2.5, 1.1),
     "13": (95.458, 0.08), "14": (97.231, 0.035), "15a": (1.787, 0.16), "15b": (1.575, 0.17), "15c": (0.82, 0.15),
     "15d": (-29.6, 1.45), "17b-running": (16.1, 2.3), "18-none": (0.056, 0.045), "18-bn": (0.074, 0.038),
 }  # fmt: skip
-"""By row, an estimate by another engine, which shares the streams alone, and half of its 95 % interval."""
+"""By row, an estimate by another engine, which shares the streams alone, and half of its 95 % interval: of row
+10a, for which it read 10,000 images, what it would be of the 1,000 that are read here."""
 
 
 @pytest.fixture(scope="module")
