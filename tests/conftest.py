@@ -1,7 +1,9 @@
 """Data and small studies that several tests share."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,12 @@ settings.load_profile("study")
 def torch_as_in_a_worker() -> None:
     """One thread and flushed denormals, as every training has them."""
     devices.prepare(devices.numerics_id("cpu", tf32=False))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c_stops() -> None:
+    """Also where a shell's background has taken Ctrl-C from the tests, and with that from what they start."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
@@ -103,9 +111,24 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
 
 
 @pytest.fixture
-def without_drawings(monkeypatch: pytest.MonkeyPatch) -> None:
+def without_drawings() -> Iterator[None]:
     """Leave the drawings of pages empty, which are most of the time that a page takes: for tests of their words."""
+    with undrawn():
+        yield
+
+
+@pytest.fixture(scope="module")
+def no_drawings() -> Iterator[None]:
+    """The same for a whole module, and for the pages that its tests share."""
+    with undrawn():
+        yield
+
+
+@contextmanager
+def undrawn() -> Iterator[None]:
     from analysis.report.document import Figure
 
     empty = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"/>'
-    monkeypatch.setattr(Figure, "drawn", lambda figure, medium: empty)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Figure, "drawn", lambda figure, medium: empty)
+        yield

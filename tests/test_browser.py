@@ -17,6 +17,7 @@ from analysis.report import __main__ as report
 from tests import browser
 from tests.browser import Visit
 from tests.browser_studies import DEFAULT, HOSTILE, PLAIN, STUDIES, TUNED
+from tests.study.values import slow
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -28,9 +29,7 @@ BUILT = ("figures", "tables", "ids", "references", "headings")
 LETTERS = ("small", "cutOff", "collisions")
 
 HOSTILE_NAME = "with a hostile name"
-EVERY_STUDY = [
-    pytest.param(name, marks=() if name in (PLAIN, TUNED, DEFAULT) else pytest.mark.slow) for name in STUDIES
-]
+EVERY_STUDY = [pytest.param(name, marks=() if name in (PLAIN, DEFAULT) else pytest.mark.slow) for name in STUDIES]
 
 both_schemes = pytest.mark.parametrize("scheme", ["light", "dark"])
 
@@ -321,10 +320,12 @@ def test_without_a_script_no_button_is_shown_and_the_texts_can_be_selected(visit
 
 @both_schemes
 @pytest.mark.parametrize("forced", ["none", "active"])
-def test_words_stand_out_from_their_ground(scheme: browser.Scheme, forced: str, visit: Callable[..., Visit]) -> None:
-    for name in (DEFAULT, TUNED):
-        opened = visit(name, scheme=scheme, forced_colors=forced).unfold().cut(5)
-        assert opened.look("pale", 4.5, False) == []
+@pytest.mark.parametrize("name", [DEFAULT, slow(TUNED)])
+def test_words_stand_out_from_their_ground(
+    name: str, scheme: browser.Scheme, forced: str, visit: Callable[..., Visit]
+) -> None:
+    opened = visit(name, scheme=scheme, forced_colors=forced).unfold().cut(5)
+    assert opened.look("pale", 4.5, False) == []
 
 
 def test_words_on_coloured_cells_stand_out(visit: Callable[..., Visit]) -> None:
@@ -380,7 +381,7 @@ def test_rows_without_a_number_stay_last(visit: Callable[..., Visit]) -> None:
         assert sorted(found) == sorted(before)
 
 
-@pytest.mark.parametrize("name", ["in which all runs failed", PLAIN, TUNED, DEFAULT])
+@pytest.mark.parametrize("name", [slow("in which all runs failed"), PLAIN, slow(TUNED), DEFAULT])
 def test_every_column_of_every_table_sorts(name: str, visit: Callable[..., Visit]) -> None:
     assert visit(name).unfold().look("sorts") == []
 

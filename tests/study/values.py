@@ -1,6 +1,7 @@
 """Values of a study that many tests write."""
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -8,6 +9,9 @@ import pytest
 
 from study.spec.cohorts import Cohort
 from study.spec.factors import Cell
+
+slow = partial(pytest.param, marks=pytest.mark.slow)
+"""A case that repeats another with other values."""
 
 
 def cohort_of(batch_size: int, arms: Sequence[str], lrs: Sequence[float], seeds: Sequence[int]) -> Cohort:

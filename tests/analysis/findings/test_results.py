@@ -18,6 +18,7 @@ from study.spec.runs import Run
 from study.store.study_folder import Folder
 from tests.analysis.planted import plant, planted
 
+pytestmark = pytest.mark.usefixtures("no_drawings")
 SEEDS = tuple(range(8))
 DESIGN = Design("digits", batch_sizes=(32, 64), lrs=(0.001, 0.01, 0.1), seeds=SEEDS, epochs=5)
 WOBBLE = (0, 2, 5, 1, 7, 3, 4, 6)

@@ -24,6 +24,7 @@ from tests.analysis.planted import plant
 from tests.analysis.report.test_report import Page
 from tests.analysis.report.test_statcheck import Page as Tables
 from tests.analysis.several_arms import SIX, plant_arms, registered, score
+from tests.conftest import undrawn
 
 MANY = tuple(f"kind{i}" for i in range(16))
 
@@ -37,11 +38,7 @@ def _registered() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> write.Written:
     """The report of six arms, whose drawings are left empty."""
-    from analysis.report.document import Figure
-
-    with pytest.MonkeyPatch.context() as patch, registered():
-        empty = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"/>'
-        patch.setattr(Figure, "drawn", lambda figure, medium: empty)
+    with undrawn(), registered():
         return write.write_report(plant_arms(tmp_path_factory.mktemp("results") / "six", SIX, n_seeds=6))
 
 

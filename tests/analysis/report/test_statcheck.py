@@ -244,6 +244,7 @@ def test_a_page_says_what_the_records_say_with_ties_failures_and_a_missing_pair(
     assert {"better", "worse", "inconclusive", "description", "withheld", "counts alone"} <= verdicts
 
 
+@pytest.mark.slow
 def test_beside_another_study_and_at_another_level_too(tmp_path: Path) -> None:
     here = Design("digits", batch_sizes=(32, 64), lrs=(0.01, 0.1), seeds=tuple(range(8)), epochs=4)
     there = Design("digits", batch_sizes=(16, 32), lrs=(0.01, 0.1), seeds=tuple(range(2, 10)), epochs=3)
@@ -270,6 +271,7 @@ def test_differences_that_are_equal_or_cancel_are_so_though_rounding_says_otherw
     assert differences(written(study), study) == []
 
 
+@pytest.mark.slow
 def test_a_study_of_one_cell_at_99_percent_in_which_the_arms_hardly_differ(tmp_path: Path) -> None:
     gains = (30, -30, 20, -20, 10, -10, 1)
 

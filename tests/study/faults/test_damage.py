@@ -14,6 +14,7 @@ from study.store.study_folder import Folder
 from tests.conftest import SMALL
 from tests.study.studies import tables
 
+pytestmark = pytest.mark.usefixtures("no_drawings")
 SEEDS = ("--seeds", "6", "--no-ablation")
 
 

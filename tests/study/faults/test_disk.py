@@ -20,6 +20,7 @@ from study.spec import history
 from study.store.study_folder import Folder
 from tests.study.faults.disks import FULL, Disk, Failing, Short, Vanishing
 from tests.study.studies import Child, Ended, launch, litter, results, say, study
+from tests.study.values import slow
 
 SMALLEST = ("--seeds", "1", "--batch-sizes", "512", "--lrs", "0.01")
 UNTRIED = ("--no-ablation",)
@@ -289,7 +290,7 @@ def without_privileges(arguments: list[str]) -> int:
     return run.main(arguments)
 
 
-@pytest.mark.parametrize("which", [".", "s", "s/parts", "s/weights"])
+@pytest.mark.parametrize("which", [slow("."), slow("s"), "s/parts", slow("s/weights")])
 def test_a_folder_without_permission_is_one_sentence_and_the_same_command_completes(which: str, tmp_path: Path) -> None:
     """The folder that studies go to, then those of a study that has a cohort more to train."""
     out, whole, more = tmp_path / "out", tmp_path / "whole", (*SMALLEST, *UNTRIED, "--lrs", "0.01", "0.1")

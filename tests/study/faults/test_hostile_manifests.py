@@ -27,6 +27,7 @@ from tests.study.faults.test_hostile import DESIGN, HUGE, ODD_VALUES, assert_one
 
 # --- what is none
 
+pytestmark = pytest.mark.usefixtures("no_drawings")
 COMPILER = {"name": "gcc", "version": "gcc 12.2.0"}
 OF_VERSION_2 = {
     "processor": "abacus", "compiler": COMPILER, "environment": "e1", "numerics": {"b0032-64x8x10-relu-bn": "00ff"},

@@ -20,6 +20,7 @@ from tests.study.studies import Child, Together, litter, say, tune_impatiently, 
 from tests.study.tuning import postgresql
 from tests.study.tuning.postgresql import Server
 from tests.study.tuning.test_tune import N_TRIALS, Pair, files
+from tests.study.values import slow
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +136,7 @@ def wait_for(reached: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("n", [0, 1, 3])
+@pytest.mark.parametrize("n", [slow(0), 1, slow(3)])
 def test_a_server_that_stops_is_one_sentence_and_after_its_restart_the_same_command_goes_on(
     n: int, server: Server, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str], whole: dict[str, bytes],
