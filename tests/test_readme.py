@@ -67,7 +67,7 @@ def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with small studies of digits under results/, which have the names of the documents."""
+    """A working folder with small studies of digits, and the shipped ledger, under the names of the documents."""
     small = ("--dataset", "digits", "--seeds", "6", "--epochs", "2", "--hidden", "8", "--workers", "1", "--quiet")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("webbrowser.open", lambda *_, **__: True)
@@ -75,6 +75,7 @@ def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     assert tune.main([*small, "--trials", "2", "--study-id", "mnist-tuned"]) == 0
     for name in ("fashion-mnist", STUDY.name):
         shutil.copytree("results/mnist", f"results/{name}")
+    shutil.copytree(ROOT / "results" / "reference-claims", "results/claims")
     return tmp_path
 
 
@@ -90,13 +91,13 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def our_command(line: str) -> str | None:
     """The module of a line that one of our commands runs, but for those that measure or update for long."""
     program, _ = documents.words_of(line)
-    named = program[-1] in {"study.run", "study.tune", "study.ablate", "analysis.report"}
+    named = program[-1] in {"study.run", "study.tune", "study.claims", "study.ablate", "analysis.report"}
     return program[-1] if named else None
 
 
 def runs_dry(line: str) -> bool:
     module = our_command(line)
-    return module in {"study.run", "study.tune"}
+    return module in {"study.run", "study.tune", "study.claims"}
 
 
 def run_line(line: str) -> None:
